@@ -1,0 +1,31 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+/** `#lib/file.js` is `libs/lib/src/file.ts` in tests, so that they never run a stale build. */
+const sourceOfLibs = {
+  find: /^#(\w+)\/(.+)\.js$/,
+  replacement: `${fileURLToPath(new URL('.', import.meta.url))}libs/$1/src/$2.ts`,
+};
+
+export default defineConfig({
+  resolve: { alias: [sourceOfLibs] },
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: ['apps/**/*.spec.ts', 'libs/**/*.spec.ts', 'test/golden/**/*.spec.ts'], testTimeout: 60_000 },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'integration',
+          include: ['test/{integration,chaos,browser}/**/*.spec.ts'],
+          globalSetup: ['test/embedded-stack.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
