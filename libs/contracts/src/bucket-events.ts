@@ -1,0 +1,16 @@
+/** Raw bucket notifications, exactly as the store sent them. Parsed by ingest; never trusted. */
+import { z } from 'zod';
+import { retained, dayMs, type Topic } from './topic.js';
+
+export const bucketEventSchema = z
+  .unknown()
+  .describe('A notification of AWS S3 (plain, SQS, SNS, EventBridge), MinIO, Ceph RGW, versitygw or SeaweedFS');
+
+export const bucketEvents: Topic<unknown> = {
+  noun: 'bucket-events',
+  version: 1,
+  description: 'Raw notifications of the object store. An event is a hint: a listing heals those that never came.',
+  schema: bucketEventSchema,
+  keyOf: () => null,
+  storage: retained(4, 7 * dayMs),
+};

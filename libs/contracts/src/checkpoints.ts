@@ -1,0 +1,27 @@
+/** The newest saved state of a training run. */
+import { z } from 'zod';
+import { compacted, type Topic } from './topic.js';
+
+export const checkpointSavedSchema = z.object({
+  runId: z.string().min(1),
+  round: z.number().int().positive(),
+  step: z.number().int().nonnegative(),
+  manifestKey: z.string().min(1),
+  sha256: z.string().length(64).describe('Of the weights file'),
+  viewDigest: z.string().describe('Digest of the utterance versions that the round trained on'),
+  viewUtterances: z.number().int().nonnegative(),
+  viewTiles: z.object({ labelled: z.number().int(), unlabelled: z.number().int() }),
+  configHash: z.string(),
+  codeVersion: z.string(),
+  savedAt: z.iso.datetime(),
+});
+export type CheckpointSaved = z.infer<typeof checkpointSavedSchema>;
+
+export const checkpoints: Topic<CheckpointSaved> = {
+  noun: 'checkpoints',
+  version: 1,
+  description: 'The newest checkpoint of each run, with what it was trained on.',
+  schema: checkpointSavedSchema,
+  keyOf: (fact) => fact.runId,
+  storage: compacted(1),
+};

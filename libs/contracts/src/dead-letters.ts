@@ -1,0 +1,44 @@
+/** Records that can never succeed, from every stage, as they were and with the reason. */
+import { z } from 'zod';
+import { errorCodes, type ErrorCode } from './pipeline-error.js';
+import { retained, dayMs, type Topic } from './topic.js';
+
+export const stages = ['ingest', 'features', 'trainer', 'evaluator'] as const;
+export type Stage = (typeof stages)[number];
+
+export const deadLetterSchema = z.object({
+  stage: z.enum(stages),
+  code: z.enum(Object.keys(errorCodes) as [ErrorCode, ...ErrorCode[]]),
+  message: z.string(),
+  /** Where the record stood, and the record as it was, base64. */
+  origin: z.object({
+    topic: z.string(),
+    partition: z.number().int(),
+    offset: z.string(),
+    keyBase64: z.string().nullable(),
+    valueBase64: z.string().nullable(),
+  }),
+  objectKey: z.string().optional(),
+  utteranceId: z.string().optional(),
+  version: z.string().optional(),
+  failedAt: z.iso.datetime(),
+});
+export type DeadLetter = z.infer<typeof deadLetterSchema>;
+
+/** Dead letters with the same identity count once, however often their record was delivered. */
+export const deadLetterIdentity = (letter: DeadLetter): string =>
+  [
+    letter.stage,
+    letter.utteranceId ?? letter.objectKey ?? `${letter.origin.topic}/${letter.origin.partition}/${letter.origin.offset}`,
+    letter.version ?? '',
+    letter.code,
+  ].join('|');
+
+export const deadLetters: Topic<DeadLetter> = {
+  noun: 'dead-letters',
+  version: 1,
+  description: 'What could never succeed, and why. `undertone replay` gives each another try.',
+  schema: deadLetterSchema,
+  keyOf: (letter) => letter.utteranceId ?? letter.objectKey ?? null,
+  storage: retained(1, 30 * dayMs),
+};

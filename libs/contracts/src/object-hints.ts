@@ -1,0 +1,24 @@
+/** "Look at this object": a hint, never a fact about it. Ingest asks the store before it believes one. */
+import { z } from 'zod';
+import { retained, dayMs, type Topic } from './topic.js';
+
+export const hintReasons = ['event', 'listing', 'webhook', 'annotations', 'replay', 'changed-underfoot'] as const;
+
+export const objectHintSchema = z.object({
+  key: z.string().min(1).describe('Object key, decoded, as the store knows it'),
+  reason: z.enum(hintReasons),
+  /** Publish the utterance again though its version is unchanged: the stages after ingest get another try. */
+  again: z.boolean().default(false),
+  hintedAt: z.iso.datetime(),
+});
+export type ObjectHint = z.infer<typeof objectHintSchema>;
+
+export const objectHints: Topic<ObjectHint> = {
+  noun: 'object-hints',
+  version: 1,
+  description:
+    'Objects that ingest should look at, from events, listings, the webhook and replays. Keyed by object, so that one partition owner decides about one object.',
+  schema: objectHintSchema,
+  keyOf: (hint) => hint.key,
+  storage: retained(4, 7 * dayMs),
+};

@@ -1,0 +1,19 @@
+/** Where things live in the bucket. One place, so that no two stages disagree. */
+export const corporaPrefix = 'corpora/';
+
+/** `corpora/<corpus>/<path>`, or null for any other key. */
+export function parseCorpusKey(key: string): { corpus: string; path: string } | null {
+  const match = /^corpora\/([^/]+)\/(.+)$/s.exec(key);
+  return match?.[1] && match[2] ? { corpus: match[1], path: match[2] } : null;
+}
+export const corpusKey = (corpus: string, path: string): string => `${corporaPrefix}${corpus}/${path}`;
+export const utteranceIdOf = (corpus: string, path: string): string => `${corpus}/${path}`;
+export const shardKey = (settingsHash: string, shardId: string): string => `shards/${settingsHash}/${shardId}.arrow`;
+export const runPrefix = (runId: string): string => `models/${runId}/`;
+export const checkpointPrefix = (runId: string, step: number): string => `${runPrefix(runId)}${String(step).padStart(9, '0')}/`;
+export const predictionsKey = (runId: string, step: number, task: string): string =>
+  `predictions/${runId}/${String(step).padStart(9, '0')}/${task}.arrow`;
+/** Which reader a corpus was recognised by: written once, by whoever came first. */
+export const readerChoiceKey = (corpus: string): string => `state/readers/${corpus}.json`;
+export const crashCountKey = (group: string, topic: string, partition: number, offset: string): string =>
+  `state/crashes/${group}/${topic}/${partition}/${offset}.json`;

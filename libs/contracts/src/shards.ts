@@ -1,0 +1,40 @@
+/** Sealed shards of spectrogram tiles: the claim checks that the trainer redeems from the object store. */
+import { z } from 'zod';
+import { streams, type Stream } from './labels.js';
+import { compacted, type Topic } from './topic.js';
+
+export const shardSealedSchema = z.object({
+  shardId: z.string().length(64).describe('sha256 of the Arrow file'),
+  stream: z.enum(streams),
+  objectKey: z.string().min(1),
+  sizeBytes: z.number().int().positive(),
+  settingsHash: z.string().length(16).describe('Digest of the feature settings; tiles of different settings never mix'),
+  tileCount: z.number().int().positive(),
+  utterances: z
+    .array(
+      z.object({
+        utteranceId: z.string(),
+        version: z.string(),
+        firstRow: z.number().int().nonnegative(),
+        tileCount: z.number().int().positive(),
+        audioSec: z.number().nonnegative(),
+        cutSec: z.number().nonnegative().describe('Silence cut away'),
+      }),
+    )
+    .min(1),
+  sealedAt: z.iso.datetime(),
+});
+export type ShardSealed = z.infer<typeof shardSealedSchema>;
+
+const shardTopic = (stream: Stream, description: string): Topic<ShardSealed> => ({
+  noun: `shards-${stream}`,
+  version: 1,
+  description,
+  schema: shardSealedSchema,
+  keyOf: (shard) => shard.shardId,
+  storage: compacted(4),
+});
+
+export const shardsLabelled = shardTopic('labelled', 'Shards whose utterances carry a category, or activation and valence.');
+export const shardsUnlabelled = shardTopic('unlabelled', 'Shards whose utterances carry a speaker and a gender only, or nothing.');
+export const shardTopicOf = (stream: Stream): Topic<ShardSealed> => (stream === 'labelled' ? shardsLabelled : shardsUnlabelled);

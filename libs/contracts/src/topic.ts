@@ -1,0 +1,50 @@
+/** What a topic is: its name, its one schema, its key, and how the broker keeps it. */
+import type { z } from 'zod';
+
+export interface TopicStorage {
+  partitions: number;
+  cleanup: 'compact' | 'delete';
+  /** How long a record is kept on a `delete` topic; -1 for ever. */
+  retentionMs?: number;
+  segmentMs: number;
+  /** How long a tombstone stays readable on a `compact` topic. A reader that was away longer must start anew. */
+  deleteRetentionMs?: number;
+  minInsyncReplicas: number;
+}
+
+export interface Topic<Fact> {
+  /** The part between the prefix and the version: `undertone.<noun>.v1`. */
+  noun: string;
+  version: number;
+  description: string;
+  schema: z.ZodType<Fact>;
+  /** The record's key; null leaves the partition to the producer. */
+  keyOf: (fact: Fact) => string | null;
+  storage: TopicStorage;
+}
+
+export const minuteMs = 60_000;
+export const hourMs = 60 * minuteMs;
+export const dayMs = 24 * hourMs;
+
+const shared = { segmentMs: 7 * dayMs, minInsyncReplicas: 1 };
+
+/** A compacted topic: the latest record of a key is kept for ever, a tombstone for a week. */
+export const compacted = (partitions: number): TopicStorage => ({
+  ...shared,
+  partitions,
+  cleanup: 'compact',
+  segmentMs: dayMs,
+  deleteRetentionMs: 7 * dayMs,
+});
+
+/** A topic whose records end after a while. */
+export const retained = (partitions: number, retentionMs: number): TopicStorage => ({
+  ...shared,
+  partitions,
+  cleanup: 'delete',
+  retentionMs,
+});
+
+export const topicName = (topic: Pick<Topic<never>, 'noun' | 'version'>, prefix: string): string =>
+  `${prefix}.${topic.noun}.v${topic.version}`;

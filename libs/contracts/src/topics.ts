@@ -1,0 +1,26 @@
+/** Every topic of the pipeline, in the order in which data passes through them. */
+import { bucketEvents } from './bucket-events.js';
+import { checkpoints } from './checkpoints.js';
+import { deadLetters } from './dead-letters.js';
+import { evaluations } from './evaluations.js';
+import { objectHints } from './object-hints.js';
+import { predictions } from './predictions.js';
+import { shardsLabelled, shardsUnlabelled } from './shards.js';
+import type { Topic } from './topic.js';
+import { training } from './training.js';
+import { utterances } from './utterances.js';
+
+export const topics = [
+  bucketEvents,
+  objectHints,
+  utterances,
+  shardsLabelled,
+  shardsUnlabelled,
+  training,
+  predictions,
+  checkpoints,
+  evaluations,
+  deadLetters,
+] as const;
+/** As {@link topics}, where the fact's type does not matter. */
+export const allTopics: readonly Topic<never>[] = topics as unknown as readonly Topic<never>[];
