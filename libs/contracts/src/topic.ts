@@ -12,15 +12,21 @@ export interface TopicStorage {
   minInsyncReplicas: number;
 }
 
-export interface Topic<Fact> {
+export interface TopicIdentity {
   /** The part between the prefix and the version: `undertone.<noun>.v1`. */
   noun: string;
   version: number;
+}
+
+export interface TopicDeclaration extends TopicIdentity {
   description: string;
+  storage: TopicStorage;
+}
+
+export interface Topic<Fact> extends TopicDeclaration {
   schema: z.ZodType<Fact>;
   /** The record's key; null leaves the partition to the producer. */
   keyOf: (fact: Fact) => string | null;
-  storage: TopicStorage;
 }
 
 export const minuteMs = 60_000;
@@ -46,5 +52,5 @@ export const retained = (partitions: number, retentionMs: number): TopicStorage 
   retentionMs,
 });
 
-export const topicName = (topic: Pick<Topic<never>, 'noun' | 'version'>, prefix: string): string =>
-  `${prefix}.${topic.noun}.v${topic.version}`;
+export const topicName = (topic: TopicIdentity, prefix: string): string => `${prefix}.${topic.noun}.v${topic.version}`;
+`${prefix}.${topic.noun}.v${topic.version}`;

@@ -6,7 +6,6 @@ import { evaluations } from './evaluations.js';
 import { objectHints } from './object-hints.js';
 import { predictions } from './predictions.js';
 import { shardsLabelled, shardsUnlabelled } from './shards.js';
-import type { Topic } from './topic.js';
 import { training } from './training.js';
 import { utterances } from './utterances.js';
 
@@ -22,5 +21,3 @@ export const topics = [
   evaluations,
   deadLetters,
 ] as const;
-/** As {@link topics}, where the fact's type does not matter. */
-export const allTopics: readonly Topic<never>[] = topics as unknown as readonly Topic<never>[];

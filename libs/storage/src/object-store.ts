@@ -1,0 +1,194 @@
+/**
+ * The object store: put, get, list and conditional put on one bucket. The only importer of the AWS SDK.
+ *
+ * Delivery: every call is safe to repeat. Errors of the store that may pass (network, 5xx, throttling) surface as
+ * STORAGE_UNAVAILABLE (retryable) after the SDK's own short retries; a missing object is OBJECT_GONE, or null where
+ * asking is the point.
+ */
+import { createHash } from 'node:crypto';
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  NoSuchKey,
+  NotFound,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import type { StoreConnection } from '#service/connection-config.js';
+
+export interface ObjectHead {
+  key: string;
+  /** Without quotes. */
+  etag: string;
+  sizeBytes: number;
+}
+
+export interface PutOptions {
+  contentType?: string;
+  /** `absent`: only if no object has the key. An ETag: only if the object still is that one. */
+  onlyIf?: 'absent' | { etag: string };
+}
+
+const bareEtag = (etag: string | undefined): string => (etag ?? '').replaceAll('"', '');
+const httpStatus = (error: unknown): number | undefined =>
+  error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+const isMissing = (error: unknown): boolean => error instanceof NotFound || error instanceof NoSuchKey || httpStatus(error) === 404;
+const isRefusedCondition = (error: unknown): boolean => httpStatus(error) === 412 || httpStatus(error) === 409;
+
+export const sha256Hex = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
+
+export class ObjectStore {
+  private readonly client: S3Client;
+  readonly bucket: string;
+
+  constructor(connection: StoreConnection) {
+    this.bucket = connection.bucket;
+    this.client = new S3Client({
+      region: connection.region,
+      endpoint: connection.endpoint,
+      forcePathStyle: connection.forcePathStyle,
+      maxAttempts: 4,
+    });
+  }
+
+  /** Makes the bucket unless it is there. */
+  async ensureBucket(): Promise<void> {
+    await this.translated(async () => {
+      try {
+        await this.client.send(new HeadBucketCommand({ Bucket: this.bucket }));
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+        await this.client.send(new CreateBucketCommand({ Bucket: this.bucket })).catch((reason: unknown) => {
+          if ((reason as Error).name !== 'BucketAlreadyOwnedByYou') throw reason;
+        });
+      }
+    });
+  }
+
+  /** @returns null if there is no such object */
+  async head(key: string): Promise<ObjectHead | null> {
+    return this.translated(async () => {
+      try {
+        const found = await this.client.send(new HeadObjectCommand({ Bucket: this.bucket, Key: key }));
+        return { key, etag: bareEtag(found.ETag), sizeBytes: found.ContentLength ?? 0 };
+      } catch (error) {
+        if (isMissing(error)) return null;
+        throw error;
+      }
+    }, key);
+  }
+
+  /** @throws PipelineError OBJECT_GONE */
+  async get(key: string): Promise<{ bytes: Uint8Array; etag: string }> {
+    const found = await this.find(key);
+    if (!found) throw new PipelineError('OBJECT_GONE', `There is no object ${key} in bucket ${this.bucket}`, { context: { key } });
+    return found;
+  }
+
+  /** @returns null if there is no such object */
+  async find(key: string): Promise<{ bytes: Uint8Array; etag: string } | null> {
+    return this.translated(async () => {
+      try {
+        const found = await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key }));
+        return { bytes: (await found.Body?.transformToByteArray()) ?? new Uint8Array(), etag: bareEtag(found.ETag) };
+      } catch (error) {
+        if (isMissing(error)) return null;
+        throw error;
+      }
+    }, key);
+  }
+
+  async findJson(key: string): Promise<unknown> {
+    const found = await this.find(key);
+    return found ? JSON.parse(new TextDecoder().decode(found.bytes)) : null;
+  }
+
+  /** @returns the new ETag, or null when the condition did not hold */
+  async put(key: string, body: Uint8Array | string, options: PutOptions = {}): Promise<string | null> {
+    const { onlyIf, contentType } = options;
+    return this.translated(async () => {
+      try {
+        const written = await this.client.send(
+          new PutObjectCommand({
+            Bucket: this.bucket,
+            Key: key,
+            Body: body,
+            ContentType: contentType,
+            IfNoneMatch: onlyIf === 'absent' ? '*' : undefined,
+            IfMatch: typeof onlyIf === 'object' ? `"${onlyIf.etag}"` : undefined,
+          }),
+        );
+        return bareEtag(written.ETag);
+      } catch (error) {
+        if (onlyIf && (isRefusedCondition(error) || isMissing(error))) return null;
+        throw error;
+      }
+    }, key);
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.translated(() => this.client.send(new DeleteObjectCommand({ Bucket: this.bucket, Key: key })), key);
+  }
+
+  /** Every object under a prefix, in the store's own order. */
+  async *list(prefix: string): AsyncGenerator<ObjectHead> {
+    let token: string | undefined;
+    do {
+      const continuation = token;
+      const page = await this.translated(
+        () => this.client.send(new ListObjectsV2Command({ Bucket: this.bucket, Prefix: prefix, ContinuationToken: continuation })),
+        prefix,
+      );
+      for (const object of page.Contents ?? []) {
+        if (object.Key) yield { key: object.Key, etag: bareEtag(object.ETag), sizeBytes: object.Size ?? 0 };
+      }
+      token = page.IsTruncated ? page.NextContinuationToken : undefined;
+    } while (token);
+  }
+
+  close(): void {
+    this.client.destroy();
+  }
+
+  /** Errors that may pass become STORAGE_UNAVAILABLE; all others stay what they are, and crash. */
+  private async translated<Result>(call: () => Promise<Result>, key?: string): Promise<Result> {
+    try {
+      return await call();
+    } catch (error) {
+      if (!mayPass(error)) throw error;
+      const reason = error instanceof Error ? error.message || error.name : String(error);
+      throw new PipelineError('STORAGE_UNAVAILABLE', `The object store did not answer: ${reason}`, { cause: error, context: { key } });
+    }
+  }
+}
+
+const passingCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'UND_ERR_SOCKET',
+]);
+const passingNames = new Set(['TimeoutError', 'SlowDown', 'ThrottlingException', 'RequestTimeout', 'InternalError', 'ServiceUnavailable']);
+
+function mayPass(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const status = httpStatus(error);
+  if (status !== undefined && (status >= 500 || status === 429)) return true;
+  const code = (error as NodeJS.ErrnoException).code;
+  // A socket that closes in the middle of a body surfaces as a plain Error named 'aborted'.
+  return (
+    (code !== undefined && passingCodes.has(code)) ||
+    passingNames.has(error.name) ||
+    /socket hang up|aborted|terminated/i.test(error.message)
+  );
+}

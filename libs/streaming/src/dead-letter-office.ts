@@ -1,0 +1,43 @@
+/** Writes records that can never succeed to the dead-letters topic, as they were, with the reason. */
+import { deadLetters, type DeadLetter, type Stage } from '#contracts/dead-letters.js';
+import type { PipelineError } from '#contracts/pipeline-error.js';
+import type { Publisher } from './publisher.js';
+
+export interface RecordOrigin {
+  topic: string;
+  partition: number;
+  offset: string;
+  key: Buffer | null;
+  value: Buffer | null;
+}
+
+/** Whose record it was, where the stage knows. */
+export type Subject = Pick<DeadLetter, 'objectKey' | 'utteranceId' | 'version'>;
+
+export class DeadLetterOffice {
+  constructor(
+    private readonly publisher: Publisher,
+    private readonly stage: Stage,
+    private readonly onBuried: (letter: DeadLetter) => void = () => undefined,
+  ) {}
+
+  /** Resolves when the letter is durable; only then may the record's offset be committed. */
+  async bury(origin: RecordOrigin, subject: Subject, error: PipelineError): Promise<void> {
+    const letter: DeadLetter = {
+      stage: this.stage,
+      code: error.code,
+      message: error.message,
+      origin: {
+        topic: origin.topic,
+        partition: origin.partition,
+        offset: origin.offset,
+        keyBase64: origin.key?.toString('base64') ?? null,
+        valueBase64: origin.value?.toString('base64') ?? null,
+      },
+      ...subject,
+      failedAt: new Date().toISOString(),
+    };
+    await this.publisher.publish(deadLetters, letter);
+    this.onBuried(letter);
+  }
+}

@@ -1,0 +1,70 @@
+/** Makes the topics of the contracts, or verifies that those that exist are what the contracts say. */
+import { createRequire } from 'node:module';
+import type { Kafka } from 'kafkajs';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { topicName, type TopicDeclaration, type TopicStorage } from '#contracts/topic.js';
+
+const { ConfigResourceTypes } = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs');
+
+function configOf(storage: TopicStorage): { name: string; value: string }[] {
+  const entries: Record<string, number | string | undefined> = {
+    'cleanup.policy': storage.cleanup,
+    'retention.ms': storage.cleanup === 'delete' ? storage.retentionMs : undefined,
+    'segment.ms': storage.segmentMs,
+    'delete.retention.ms': storage.deleteRetentionMs,
+    'min.insync.replicas': storage.minInsyncReplicas,
+  };
+  return Object.entries(entries).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value: String(value) }]));
+}
+
+/** @throws PipelineError TOPIC_MISMATCH when an existing topic has other partitions or another clean-up policy */
+export async function ensureTopics(kafka: Kafka, topics: readonly TopicDeclaration[], prefix: string): Promise<void> {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    const wanted = new Map(topics.map((topic) => [topicName(topic, prefix), topic.storage]));
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: [...wanted].map(([topic, storage]) => ({
+        topic,
+        numPartitions: storage.partitions,
+        replicationFactor: -1,
+        configEntries: configOf(storage),
+      })),
+    });
+    await verifyPartitions(admin, wanted);
+    await verifyCleanup(admin, wanted);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+type KafkaAdmin = ReturnType<Kafka['admin']>;
+
+async function verifyPartitions(admin: KafkaAdmin, wanted: Map<string, TopicStorage>): Promise<void> {
+  const { topics } = await admin.fetchTopicMetadata({ topics: [...wanted.keys()] });
+  for (const { name, partitions } of topics) {
+    const expected = wanted.get(name)?.partitions;
+    if (expected !== partitions.length) {
+      throw new PipelineError(
+        'TOPIC_MISMATCH',
+        `Topic ${name} has ${partitions.length} partitions, not ${expected}: keys would change partition. Make it anew or set TOPIC_PREFIX.`,
+      );
+    }
+  }
+}
+
+async function verifyCleanup(admin: KafkaAdmin, wanted: Map<string, TopicStorage>): Promise<void> {
+  const resources = [...wanted.keys()].map((name) => ({ type: ConfigResourceTypes.TOPIC, name, configNames: ['cleanup.policy'] }));
+  const { resources: found } = await admin.describeConfigs({ resources, includeSynonyms: false });
+  for (const { resourceName, configEntries } of found) {
+    const policy = configEntries.find((entry) => entry.configName === 'cleanup.policy')?.configValue;
+    const expected = wanted.get(resourceName)?.cleanup;
+    if (policy !== expected) {
+      throw new PipelineError(
+        'TOPIC_MISMATCH',
+        `Topic ${resourceName} has cleanup.policy=${policy}, not ${expected}: records would be lost or kept for ever. Alter it or set TOPIC_PREFIX.`,
+      );
+    }
+  }
+}

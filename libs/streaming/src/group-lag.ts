@@ -1,0 +1,20 @@
+/** How far a consumer group is behind: records not yet committed, by topic. */
+import type { Kafka } from 'kafkajs';
+
+/** @returns records behind, summed over partitions; a partition without a commit counts from its first record */
+export async function groupLag(kafka: Kafka, groupId: string, topic: string): Promise<number> {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    const ends = await admin.fetchTopicOffsets(topic);
+    const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] });
+    const behind = ends.map(({ partition, high, low }) => {
+      const offset = committed?.partitions.find((entry) => entry.partition === partition)?.offset ?? '-1';
+      const from = offset === '-1' ? BigInt(low) : BigInt(offset);
+      return Number(BigInt(high) - from);
+    });
+    return behind.reduce((sum, records) => sum + Math.max(0, records), 0);
+  } finally {
+    await admin.disconnect();
+  }
+}

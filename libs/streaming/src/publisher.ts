@@ -1,0 +1,79 @@
+/**
+ * Publishes facts.
+ *
+ * Delivery: acks from all replicas, one awaited request at a time, not idempotent. With several requests in flight and
+ * the client's idempotence on, acknowledged messages were lost when a broker was killed; this way none was, and a fact
+ * may come twice, which every consumer expects. A promise that resolved means that the fact is durable.
+ */
+import { createRequire } from 'node:module';
+import type { Kafka, Message, Producer } from 'kafkajs';
+import { topicName, type Topic, type TopicIdentity } from '#contracts/topic.js';
+
+const { Partitioners } = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs');
+const maxMessagesPerRequest = 1_000;
+
+interface Waiting {
+  topic: string;
+  message: Message;
+  resolve: () => void;
+  reject: (reason: unknown) => void;
+}
+
+export class Publisher {
+  private readonly producer: Producer;
+  private waiting: Waiting[] = [];
+  private sending: Promise<void> | undefined;
+
+  constructor(
+    kafka: Kafka,
+    readonly topicPrefix: string,
+  ) {
+    this.producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false });
+  }
+
+  async connect(): Promise<void> {
+    await this.producer.connect();
+  }
+
+  /** Publishes in order; resolves when all are acknowledged by all replicas. */
+  async publish<Fact>(topic: Topic<Fact>, ...facts: Fact[]): Promise<void> {
+    const messages = facts.map((fact) => ({ key: topic.keyOf(fact), value: JSON.stringify(topic.schema.parse(fact)) }));
+    await this.enqueue(topicName(topic, this.topicPrefix), messages);
+  }
+
+  /** Says that a key of a compacted topic is dead. */
+  async tombstone(topic: TopicIdentity, key: string): Promise<void> {
+    await this.enqueue(topicName(topic, this.topicPrefix), [{ key, value: null }]);
+  }
+
+  async close(): Promise<void> {
+    await this.sending;
+    await this.producer.disconnect();
+  }
+
+  private async enqueue(topic: string, messages: Message[]): Promise<void> {
+    const acknowledged = messages.map(
+      (message) => new Promise<void>((resolve, reject) => this.waiting.push({ topic, message, resolve, reject })),
+    );
+    this.sending ??= this.sendAll().finally(() => {
+      this.sending = undefined;
+    });
+    await Promise.all(acknowledged);
+  }
+
+  private async sendAll(): Promise<void> {
+    while (this.waiting.length > 0) {
+      const batch = this.waiting.splice(0, maxMessagesPerRequest);
+      const byTopic = Map.groupBy(batch, (entry) => entry.topic);
+      try {
+        await this.producer.sendBatch({
+          acks: -1,
+          topicMessages: [...byTopic].map(([topic, entries]) => ({ topic, messages: entries.map((entry) => entry.message) })),
+        });
+        for (const entry of batch) entry.resolve();
+      } catch (error) {
+        for (const entry of batch) entry.reject(error);
+      }
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { fateOf, retrying } from './retry.js';
+
+const unavailable = () => new PipelineError('STORAGE_UNAVAILABLE', 'the store is away');
+
+describe('fateOf', () => {
+  it('trusts the code of a pipeline error and knows nothing of others', () => {
+    expect(fateOf(unavailable())).toBe('retryable');
+    expect(fateOf(new PipelineError('AUDIO_EMPTY', 'no samples'))).toBe('permanent');
+    expect(fateOf(new TypeError('x is not a function'))).toBe('unknown');
+    expect(fateOf(Object.assign(new Error('leader moved'), { retriable: true }))).toBe('retryable');
+  });
+});
+
+describe('retrying', () => {
+  it('tries again until it succeeds', async () => {
+    let calls = 0;
+    const result = await retrying(() => (++calls < 3 ? Promise.reject(unavailable()) : Promise.resolve('there')));
+    expect({ result, calls }).toEqual({ result: 'there', calls: 3 });
+  });
+
+  it('gives a permanent error back at once', async () => {
+    let calls = 0;
+    const work = () => {
+      calls++;
+      return Promise.reject(new PipelineError('AUDIO_EMPTY', 'no samples'));
+    };
+    await expect(retrying(work)).rejects.toMatchObject({ code: 'AUDIO_EMPTY' });
+    expect(calls).toBe(1);
+  });
+
+  it('turns a retryable error into RETRIES_EXHAUSTED after the limit', async () => {
+    await expect(retrying(() => Promise.reject(unavailable()), { limitMs: 0 })).rejects.toMatchObject({
+      code: 'RETRIES_EXHAUSTED',
+      fate: 'permanent',
+    });
+  });
+});

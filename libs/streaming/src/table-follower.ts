@@ -1,0 +1,126 @@
+/**
+ * Reads topics from their start and follows them: the way to rebuild state from compacted topics, and to watch.
+ *
+ * Delivery: every record that is there, in partition order, then all that come; records may repeat after a rebalance
+ * of the reader's own group. It never commits, so each start begins at the beginning. Records that do not fit their
+ * schema are counted and skipped: they are not this reader's to dead-letter.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Consumer, Kafka } from 'kafkajs';
+import { topicName, type Topic } from '#contracts/topic.js';
+import type { Logger } from '#service/logger.js';
+
+export interface FollowedRecord {
+  key: string | null;
+  /** Null: a tombstone. */
+  value: Buffer | null;
+  partition: number;
+  offset: string;
+  timestampMs: number;
+}
+
+type Handler = (record: FollowedRecord) => void;
+
+export class TableFollower {
+  private readonly consumer: Consumer;
+  private readonly groupId: string;
+  private readonly handlers = new Map<string, Handler>();
+  /** Per topic and partition, the offset at which the reader has seen all that was there at its start. */
+  private readonly goal = new Map<string, bigint>();
+  private caughtUp!: () => void;
+  private readonly untilCaughtUp = new Promise<void>((resolve) => {
+    this.caughtUp = resolve;
+  });
+  skipped = 0;
+
+  constructor(
+    private readonly kafka: Kafka,
+    private readonly topicPrefix: string,
+    name: string,
+    private readonly logger: Logger,
+  ) {
+    this.groupId = `${topicPrefix}.${name}.${randomUUID()}`;
+    this.consumer = kafka.consumer({
+      groupId: this.groupId,
+      maxWaitTimeInMs: 200,
+      sessionTimeout: 10_000,
+      heartbeatInterval: 1_000,
+      allowAutoTopicCreation: false,
+      retry: { retries: 180, maxRetryTime: 5_000, restartOnFailure: () => Promise.resolve(true) },
+    });
+  }
+
+  /** @param onFact called with the parsed fact, or null for a tombstone */
+  on<Fact>(topic: Topic<Fact>, onFact: (key: string, fact: Fact | null, record: FollowedRecord) => void): this {
+    this.handlers.set(topicName(topic, this.topicPrefix), (record) => {
+      if (record.value === null) return onFact(record.key ?? '', null, record);
+      const parsed = topic.schema.safeParse(safeJson(record.value));
+      if (parsed.success) return onFact(record.key ?? '', parsed.data, record);
+      this.skipped++;
+      this.logger.warn({ topic: topic.noun, key: record.key, offset: record.offset }, 'skipped a record that does not fit its schema');
+    });
+    return this;
+  }
+
+  /** Starts following; resolves when everything that was there at the start has been handled. */
+  async start(): Promise<void> {
+    await this.consumer.connect();
+    await this.setGoals();
+    await this.consumer.subscribe({ topics: [...this.handlers.keys()], fromBeginning: true });
+    await this.consumer.run({
+      autoCommit: false,
+      eachBatch: ({ batch }) => {
+        const handler = this.handlers.get(batch.topic);
+        for (const message of batch.messages) {
+          handler?.({
+            key: message.key?.toString() ?? null,
+            value: message.value,
+            partition: batch.partition,
+            offset: message.offset,
+            timestampMs: Number(message.timestamp),
+          });
+        }
+        // The last offset of a batch may belong to a record that compaction or a control record hides.
+        this.reached(batch.topic, batch.partition, BigInt(batch.lastOffset()) + 1n);
+        return Promise.resolve();
+      },
+    });
+    if (this.goal.size === 0) this.caughtUp();
+    await this.untilCaughtUp;
+  }
+
+  async stop(): Promise<void> {
+    await this.consumer.disconnect();
+    const admin = this.kafka.admin();
+    await admin.connect();
+    await admin.deleteGroups([this.groupId]).catch(() => undefined);
+    await admin.disconnect();
+  }
+
+  private async setGoals(): Promise<void> {
+    const admin = this.kafka.admin();
+    await admin.connect();
+    for (const topic of this.handlers.keys()) {
+      for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
+        if (BigInt(high) > BigInt(low)) this.goal.set(`${topic}/${partition}`, BigInt(high));
+      }
+    }
+    await admin.disconnect();
+  }
+
+  private reached(topic: string, partition: number, nextOffset: bigint): void {
+    const name = `${topic}/${partition}`;
+    const goal = this.goal.get(name);
+    if (goal === undefined || nextOffset < goal) return;
+    this.goal.delete(name);
+    if (this.goal.size === 0) this.caughtUp();
+  }
+}
+
+function safeJson(value: Buffer): unknown {
+  try {
+    return JSON.parse(value.toString());
+  } catch {
+    return undefined;
+  }
+}
