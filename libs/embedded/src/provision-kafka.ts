@@ -1,0 +1,126 @@
+/**
+ * The jars of a real Kafka broker, by Maven, each verified against the committed `deploy/embedded/kafka/jars.sha256`; and an
+ * AppCDS archive (JEP 310/350) of the classes a start loads, which makes the broker ready about a second earlier.
+ *
+ * The archive is a convenience: when it cannot be made, the broker starts without it.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { assetPath } from './asset-path.js';
+import { provisionFolder, sha256OfFile, type ProvisionedFolder } from './cache-directory.js';
+import { freePorts } from './free-ports.js';
+import { EmbeddedKafka, type KafkaInstall } from './kafka-broker.js';
+import { findOnPath, runCommand } from './run-command.js';
+
+const instead = 'or set KAFKA_BROKERS to a broker of your own';
+
+/** @throws PipelineError `PREREQUISITE_MISSING` (java ≥ 17, mvn), `SETUP_FAILED`, `DISK_FULL`. */
+export async function provisionKafka(
+  root: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<KafkaInstall & { folder: ProvisionedFolder }> {
+  const java = await findJava(root, env);
+  const lock = await readFile(assetPath('kafka', 'jars.sha256'), 'utf8');
+  const lockId = createHash('sha256').update(lock).digest('hex').slice(0, 8);
+  const folder = await provisionFolder(root, `kafka-4.4.0-${lockId}`, (temporary) => fetchJars(temporary, lock, env));
+  const jars = [...parseLock(lock).keys()].sort();
+  return { java: java.path, classPath: jars.map((jar) => join(folder.path, jar)).join(delimiter), cdsId: `${lockId}-${java.id}`, folder };
+}
+
+/**
+ * The class-data archive for this Java and these jars, made by one trial start of the broker (about 6 s, once).
+ * @returns its path, or undefined when it could not be made; `onFailure` hears why.
+ */
+export async function provisionClassData(
+  root: string,
+  install: KafkaInstall,
+  onFailure: (reason: string) => void,
+): Promise<string | undefined> {
+  try {
+    const folder = await provisionFolder(root, `kafka-cds-${install.cdsId}`, async (temporary) => {
+      await recordClassData(install, join(temporary, 'kafka.jsa'));
+      return 'made here by a trial start';
+    });
+    return join(folder.path, 'kafka.jsa');
+  } catch (error) {
+    onFailure(error instanceof Error ? error.message : String(error));
+    return undefined;
+  }
+}
+
+async function recordClassData(install: KafkaInstall, archive: string): Promise<void> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'undertone-cds-'));
+  try {
+    const [port = 0, controllerPort = 0] = await freePorts(2);
+    const broker = new EmbeddedKafka({ install, dataDir, port, controllerPort, jvmArguments: [`-XX:ArchiveClassesAtExit=${archive}`] });
+    await broker.start();
+    await broker.stop({ graceMs: 60_000 });
+    await stat(archive);
+  } finally {
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
+async function fetchJars(temporary: string, lock: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const mvn = env['MVN'] ?? 'mvn';
+  const ifMissing = `Maven is missing: apt-get install maven, ${instead}`;
+  if (!findOnPath(mvn, env)) throw new PipelineError('PREREQUISITE_MISSING', ifMissing);
+  const args = ['-q', '-B', '-ntp', '-f', assetPath('kafka', 'pom.xml'), 'dependency:copy-dependencies', '-DincludeScope=runtime'];
+  await runCommand(mvn, [...args, `-DoutputDirectory=${temporary}`], {
+    cwd: temporary,
+    env,
+    label: 'mvn dependency:copy-dependencies of Kafka',
+    ifMissing,
+  });
+  const expected = parseLock(lock);
+  const present = (await readdir(temporary)).filter((name) => name.endsWith('.jar'));
+  const surplus = present.filter((name) => !expected.has(name));
+  if (surplus.length > 0)
+    throw new PipelineError('SETUP_FAILED', `Maven brought jars that jars.sha256 does not list: ${surplus.join(', ')}`);
+  for (const [jar, sha256] of expected) {
+    if (!present.includes(jar)) throw new PipelineError('SETUP_FAILED', `Maven did not bring ${jar}, which jars.sha256 lists`);
+    const actual = await sha256OfFile(join(temporary, jar));
+    if (actual !== sha256)
+      throw new PipelineError(
+        'SETUP_FAILED',
+        `${jar} is not the file that jars.sha256 expects (sha256 ${actual}): clear the local Maven repository's copy`,
+      );
+  }
+  return `${expected.size} jars by sha256`;
+}
+
+/** The lines of `sha256sum`: digest, two spaces, file name. */
+export function parseLock(text: string): Map<string, string> {
+  const lines = text.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const [digest = '', name = ''] = line.trim().split(/\s+\*?/);
+      return [name, digest];
+    }),
+  );
+}
+
+/** Java of JAVA_HOME, else of PATH, at least 17. What `java -version` said is remembered by path and time of change: asking takes 0.1 s. */
+async function findJava(root: string, env: NodeJS.ProcessEnv): Promise<{ path: string; id: string }> {
+  const missing = `Java 17 or later is missing: apt-get install openjdk-17-jre-headless maven, ${instead}`;
+  const home = env['JAVA_HOME'];
+  const found = home ? findOnPath(join(home, 'bin', process.platform === 'win32' ? 'java.exe' : 'java'), env) : findOnPath('java', env);
+  if (!found) throw new PipelineError('PREREQUISITE_MISSING', home ? `JAVA_HOME holds no bin/java; ${missing}` : missing);
+  const path = await realpath(found);
+  const { mtimeMs, size } = await stat(path);
+  const id = createHash('sha256').update(`${path}\n${mtimeMs}\n${size}`).digest('hex').slice(0, 8);
+  const remembered = join(root, `java-${id}.txt`);
+  const known = await readFile(remembered, 'utf8').catch(() => undefined);
+  const version = known ?? (await runCommand(found, ['-version'], { label: 'java -version', env, timeoutMs: 30_000 }));
+  const major = Number(/version "(?:1\.)?(\d+)/.exec(version)?.[1] ?? 0);
+  if (major < 17) throw new PipelineError('PREREQUISITE_MISSING', `Java ${major || 'of unknown version'} was found; ${missing}`);
+  if (known === undefined) {
+    await mkdir(root, { recursive: true });
+    await writeFile(`${remembered}.${process.pid}`, version);
+    await rename(`${remembered}.${process.pid}`, remembered);
+  }
+  return { path: found, id };
+}

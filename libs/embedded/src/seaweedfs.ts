@@ -1,0 +1,166 @@
+/**
+ * A real S3 server for `npm start` and the tests: SeaweedFS's `weed mini` (master, volume, filer and S3 in one process).
+ *
+ * Conditional put, multipart, ranges, copy and checksums work as in S3. It has no bucket notifications of the S3 API; its own
+ * filer notification posts JSON to a webhook instead (`webhookUrl`), at least once from memory: five retries, and an event that
+ * is queued when the process dies is lost. Events are hints; the listing is the truth.
+ *
+ * Configuration: `weed` looks for notification.toml in its working directory, then in ~/.seaweedfs and /etc/seaweedfs. It is
+ * started in `dataDir` with a notification.toml of ours and HOME set there, so that no file of the user's can interfere. Read
+ * once, at start.
+ * Not for production: one copy, no TLS, loopback only.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { ServerProcess, type NamedPort } from './server-process.js';
+
+/** Every port `weed mini` binds; take ten from `freePorts`, or fix `s3` and take the others from there. */
+export interface SeaweedfsPorts {
+  s3: number;
+  s3Grpc: number;
+  master: number;
+  masterGrpc: number;
+  volume: number;
+  volumeGrpc: number;
+  filer: number;
+  filerGrpc: number;
+  admin: number;
+  adminGrpc: number;
+}
+
+export interface EmbeddedS3Options {
+  /** The `weed` binary, from `provisionSeaweedfs`. */
+  weed: string;
+  /** Everything of this server: `objects/`, `weed.log`, `notification.toml`. Made if absent; keep it to keep the objects. */
+  dataDir: string;
+  ports: SeaweedfsPorts;
+  /** What a user sets to move `ports.s3`; named in `PORT_IN_USE`. */
+  portVariable?: string;
+  accessKeyId: string;
+  secretAccessKey: string;
+  /** POST target of filer events. The receiver may start later: events are retried for about half a minute. */
+  webhookUrl?: string;
+  /** Sent as `Authorization: Bearer …` with each event. */
+  webhookBearerToken?: string;
+  /** Buckets whose events are posted. Default: all. */
+  webhookBuckets?: string[];
+  onUnexpectedExit?: (reason: string) => void;
+}
+
+/** `[n0 … n9]` of `freePorts(10)` by name. @throws PipelineError `SETUP_FAILED` when they are fewer. */
+export function seaweedfsPorts(ports: number[]): SeaweedfsPorts {
+  const [s3, s3Grpc, master, masterGrpc, volume, volumeGrpc, filer, filerGrpc, admin, adminGrpc] = ports;
+  if (adminGrpc === undefined) throw new PipelineError('SETUP_FAILED', 'SeaweedFS needs ten ports');
+  return { s3, s3Grpc, master, masterGrpc, volume, volumeGrpc, filer, filerGrpc, admin, adminGrpc } as SeaweedfsPorts;
+}
+
+export class EmbeddedS3 {
+  private readonly server: ServerProcess;
+  readonly logFile: string;
+
+  constructor(private readonly options: EmbeddedS3Options) {
+    const { dataDir, onUnexpectedExit } = options;
+    this.logFile = join(dataDir, 'weed.log');
+    this.server = new ServerProcess({ name: 'SeaweedFS', dataDir, logFile: this.logFile, onUnexpectedExit });
+  }
+
+  /** As S3_ENDPOINT wants it; path-style addressing, any region. */
+  get endpoint(): string {
+    return `http://127.0.0.1:${this.options.ports.s3}`;
+  }
+
+  get pid(): number | undefined {
+    return this.server.pid;
+  }
+
+  get isRunning(): boolean {
+    return this.server.isRunning;
+  }
+
+  /**
+   * Resolves, with the milliseconds it took, once the S3 port answers HTTP. May be called again after `stop()`, `kill()` or a crash.
+   * @throws PipelineError `PORT_IN_USE`, `DISK_FULL`, `SETUP_FAILED`.
+   */
+  async start({ timeoutMs = 60_000 }: { timeoutMs?: number } = {}): Promise<number> {
+    const { weed, dataDir, accessKeyId, secretAccessKey } = this.options;
+    mkdirSync(join(dataDir, 'objects'), { recursive: true });
+    await this.server.claim(this.namedPorts());
+    writeFileSync(join(dataDir, 'notification.toml'), notificationToml(this.options));
+    return this.server.launch({
+      command: weed,
+      args: ['-logtostderr=true', 'mini', ...this.flags()],
+      env: { ...process.env, HOME: dataDir, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
+      probe: () => this.probe(),
+      timeoutMs,
+    });
+  }
+
+  /** SIGTERM, SIGKILL after `graceMs`; takes about 4 s. Resolves with the milliseconds. */
+  async stop({ graceMs = 10_000 }: { graceMs?: number } = {}): Promise<number> {
+    return this.server.stop({ graceMs });
+  }
+
+  /** kill -9, for tests of what happens then. */
+  async kill(): Promise<void> {
+    await this.server.stop({ graceMs: 0 });
+  }
+
+  private namedPorts(): NamedPort[] {
+    const { ports, portVariable } = this.options;
+    return Object.entries(ports).map(([use, port]) =>
+      use === 's3' ? { port: Number(port), use: 'S3', variable: portVariable } : { port: Number(port), use: `SeaweedFS (${use})` },
+    );
+  }
+
+  private flags(): string[] {
+    const { ports, dataDir } = this.options;
+    return [
+      `-dir=${join(dataDir, 'objects')}`,
+      '-ip=127.0.0.1',
+      '-ip.bind=127.0.0.1',
+      `-s3.port=${ports.s3}`,
+      `-s3.port.grpc=${ports.s3Grpc}`,
+      '-s3.port.iceberg=0',
+      '-s3.port.lance=0',
+      `-master.port=${ports.master}`,
+      `-master.port.grpc=${ports.masterGrpc}`,
+      `-volume.port=${ports.volume}`,
+      `-volume.port.grpc=${ports.volumeGrpc}`,
+      `-filer.port=${ports.filer}`,
+      `-filer.port.grpc=${ports.filerGrpc}`,
+      `-admin.port=${ports.admin}`,
+      `-admin.port.grpc=${ports.adminGrpc}`,
+      '-admin.ui=false',
+      '-webdav=false',
+    ];
+  }
+
+  /** An unsigned GET is refused with an S3 error once S3 and the filer behind it serve; 5xx means not yet. */
+  private async probe(): Promise<void> {
+    const response = await fetch(this.endpoint, { signal: AbortSignal.timeout(1_000) });
+    const body = await response.text();
+    if (response.status >= 500 || !body.includes('<')) throw new Error(`status ${response.status}`);
+  }
+}
+
+/** `notification.toml` of the filer: where events go, or that they go nowhere. */
+function notificationToml({ webhookUrl, webhookBearerToken, webhookBuckets }: EmbeddedS3Options): string {
+  if (webhookUrl === undefined) return '[notification.webhook]\nenabled = false\n';
+  const prefixes = webhookBuckets?.map((bucket) => `/buckets/${bucket}/`);
+  const lines = [
+    '[notification.webhook]',
+    'enabled = true',
+    `endpoint = ${JSON.stringify(webhookUrl)}`,
+    `bearer_token = ${JSON.stringify(webhookBearerToken ?? '')}`,
+    'event_types = ["create", "update", "delete", "rename"]',
+    'timeout_seconds = 10',
+    'max_retries = 5',
+    'backoff_seconds = 1',
+    'max_backoff_seconds = 30',
+    'workers = 5',
+    'buffer_size = 10000',
+  ];
+  if (prefixes) lines.push(`path_prefixes = ${JSON.stringify(prefixes)}`);
+  return `${lines.join('\n')}\n`;
+}
