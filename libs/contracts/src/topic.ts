@@ -53,4 +53,3 @@ export const retained = (partitions: number, retentionMs: number): TopicStorage 
 });
 
 export const topicName = (topic: TopicIdentity, prefix: string): string => `${prefix}.${topic.noun}.v${topic.version}`;
-`${prefix}.${topic.noun}.v${topic.version}`;

@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { manifestReader } from './manifest-reader.js';
+
+const read = (csv: string) => manifestReader.read(new Map([['manifest.csv', csv]]));
+
+describe('manifest reader', () => {
+  it('reads all columns and leaves out what is empty', () => {
+    const corpus = read('path,speaker,gender,emotion,activation,valence,session,split\na.wav,s1,female,sad,1.5,2,3,test\nb.wav,,,,,,,\n');
+    expect(corpus.annotationOf('a.wav')).toEqual({
+      labels: { speakerId: 's1', gender: 'female', category: 'sad', activation: 1.5, valence: 2, session: '3' },
+      split: 'test',
+    });
+    expect(corpus.annotationOf('b.wav').labels).toEqual({});
+  });
+
+  it('takes audio that is not listed as unlabelled', () => {
+    expect(read('path\na.wav\n').annotationOf('other.wav')).toEqual({ labels: {} });
+  });
+
+  it('merges excited into happy and counts emotions beside the four', () => {
+    const corpus = read('path,emotion\na.wav,Excited\nb.wav,disgust\n');
+    expect(corpus.annotationOf('a.wav').labels.category).toBe('happy');
+    expect(corpus.annotationOf('b.wav').labels.category).toBeUndefined();
+    expect(corpus.remarks).toEqual({ 'emotion disgust is not one of the four': 1 });
+  });
+
+  it('never guesses a split: a wrong one is an error of that utterance alone', () => {
+    const corpus = read('path,split\na.wav,tset\nb.wav,dev\n');
+    expect(() => corpus.annotationOf('a.wav')).toThrow(/row 1.*tset/);
+    expect(corpus.annotationOf('b.wav').split).toBe('dev');
+  });
+
+  it('refuses a manifest without paths, or with one twice, as a whole', () => {
+    expect(() => read('file,emotion\na.wav,sad\n')).toThrow(/no path/);
+    expect(() => read('path\na.wav\na.wav\n')).toThrow(/twice/);
+  });
+
+  it('accepts a byte order mark, quotes and JSON lines', () => {
+    expect(read('\uFEFFPath,Emotion\n"a, b.wav",angry\n').annotationOf('a, b.wav').labels.category).toBe('angry');
+    const lines = manifestReader.read(new Map([['manifest.jsonl', '{"path":"a.wav","speaker":7}\n']]));
+    expect(lines.annotationOf('a.wav').labels.speakerId).toBe('7');
+  });
+});

@@ -1,0 +1,29 @@
+/**
+ * Which speakers are held out in continuous training: a stable hash of corpus and speaker, so that a speaker never
+ * moves from one split to another, whatever arrives and whenever. Not the folds of the paper's experiments.
+ */
+import { createHash } from 'node:crypto';
+import type { Split } from '#contracts/labels.js';
+
+/** Of 100 speakers, about 10 are dev and 10 test. */
+const devShare = 0.1;
+const testShare = 0.1;
+const withheldShare = 0.1;
+
+/** @returns a number in [0,1) that depends on the text alone */
+function hashShare(text: string): number {
+  return createHash('sha256').update(text).digest().readUIntBE(0, 6) / 2 ** 48;
+}
+
+/** An unknown speaker is train: nobody could tell whether the voice had been heard. */
+export function hashedSplit(corpus: string, speakerId: string | undefined): Split {
+  if (speakerId === undefined) return 'train';
+  const share = hashShare(`split/${corpus}/${speakerId}`);
+  if (share < testShare) return 'test';
+  return share < testShare + devShare ? 'dev' : 'train';
+}
+
+/** Speakers that are held out cannot be identified: speaker identification is scored on these utterances instead. */
+export function isWithheld(split: Split, speakerId: string | undefined, utteranceId: string): boolean {
+  return split === 'train' && speakerId !== undefined && hashShare(`withheld/${utteranceId}`) < withheldShare;
+}
