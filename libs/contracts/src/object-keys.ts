@@ -15,5 +15,7 @@ export const predictionsKey = (runId: string, step: number, task: string): strin
   `predictions/${runId}/${String(step).padStart(9, '0')}/${task}.arrow`;
 /** Which reader a corpus was recognised by: written once, by whoever came first. */
 export const readerChoiceKey = (corpus: string): string => `state/readers/${corpus}.json`;
+/** Which state of an annotation file all recordings of its corpus were last looked at under. */
+export const sweptAnnotationsKey = (annotationKey: string): string => `state/annotations/${annotationKey}.json`;
 export const crashCountKey = (group: string, topic: string, partition: number, offset: string): string =>
   `state/crashes/${group}/${topic}/${partition}/${offset}.json`;

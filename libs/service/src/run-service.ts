@@ -68,6 +68,13 @@ function stopWhenTold(app: INestApplication, logger: Logger): void {
   process.once('disconnect', () => stop('the supervisor is gone'));
 }
 
+/** Ends the process with an error that has no other place to go: from timers, consumer loops and the like. */
+export function crashProcess(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
+}
+
 /** An error that nobody expected ends the process; its supervisor starts it again. */
 function crashLoudly(logger: Logger): void {
   const crash = (error: unknown): void => {

@@ -1,0 +1,127 @@
+/**
+ * One partition's worker: utterance records in, sealed and announced shards out.
+ *
+ * Delivery: a record is settled when the shard that holds its tiles is stored and announced, or when it is superseded by
+ * a later record of the same utterance. A crash in between makes the same tiles again, in another shard perhaps; the
+ * trainer's index counts an utterance's version once. A shard is put first, then announced, then its records settle.
+ */
+import type { ExtractedFeatures } from '#audio/extract-features.js';
+import type { FeatureSettings } from '#audio/feature-settings.js';
+import { streamOf, streams, type Stream } from '#contracts/labels.js';
+import { objectHints } from '#contracts/object-hints.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { shardTopicOf } from '#contracts/shards.js';
+import type { UtteranceIngested } from '#contracts/utterances.js';
+import type { ObjectStore } from '#storage/object-store.js';
+import type { PartitionWorker, StreamRecord, WorkerContext } from '#streaming/partition-consumer.js';
+import type { Publisher } from '#streaming/publisher.js';
+import { retrying } from '#streaming/retry.js';
+import type { ExtractorPool } from './extractor-pool.js';
+import { ShardBuilder } from './shard-builder.js';
+
+export interface ShardWorkshop {
+  store: ObjectStore;
+  publisher: Publisher;
+  pool: ExtractorPool;
+  settings: FeatureSettings;
+  sealing: { tiles: number; maxAgeMs: number };
+  extractOptions: Parameters<ExtractorPool['extract']>[2];
+  onExtracted: (utterance: UtteranceIngested, features: ExtractedFeatures, seconds: number) => void;
+  onSealed: (stream: Stream, tileCount: number, sizeBytes: number) => void;
+}
+
+const ageCheckMs = 250;
+/** Shards on their way to the store at once; more, and the partition waits. */
+const uploadsAtOnce = 2;
+
+export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> {
+  private readonly open: Record<Stream, ShardBuilder>;
+  private readonly uploads = new Set<Promise<void>>();
+  private readonly timer: NodeJS.Timeout;
+  private abandoned = false;
+
+  constructor(
+    private readonly workshop: ShardWorkshop,
+    private readonly context: WorkerContext,
+  ) {
+    this.open = { labelled: this.newBuilder('labelled'), unlabelled: this.newBuilder('unlabelled') };
+    this.timer = setInterval(() => this.sealWhatIsDue(), ageCheckMs);
+  }
+
+  async take(record: StreamRecord<UtteranceIngested>): Promise<void> {
+    const { offset } = record.origin;
+    this.forgetOlder(record.fact?.utteranceId ?? record.key ?? '');
+    if (!record.fact) return this.context.settle(offset);
+    const features = await this.extract(record.fact);
+    if (this.abandoned) return;
+    if (!features) return this.context.settle(offset);
+    this.open[streamOf(record.fact.labels)].add({ utterance: record.fact, features, offset });
+    this.sealWhatIsDue();
+    while (this.uploads.size >= uploadsAtOnce) await Promise.race(this.uploads);
+  }
+
+  abandon(): void {
+    this.abandoned = true;
+    clearInterval(this.timer);
+  }
+
+  async drain(): Promise<void> {
+    clearInterval(this.timer);
+    for (const stream of streams) if (!this.open[stream].isEmpty) this.seal(stream);
+    await Promise.all(this.uploads);
+  }
+
+  /** @returns null when the object is no longer the one that the record speaks of: ingest is asked to look again */
+  private async extract(utterance: UtteranceIngested): Promise<ExtractedFeatures | null> {
+    const { store, pool, settings, extractOptions, publisher, onExtracted } = this.workshop;
+    const found = await store.find(utterance.objectKey);
+    if (found?.etag !== utterance.etag) {
+      await publisher.publish(objectHints, {
+        key: utterance.objectKey,
+        reason: 'changed-underfoot',
+        again: true,
+        hintedAt: new Date().toISOString(),
+      });
+      return null;
+    }
+    if (found.bytes.byteLength === 0) throw new PipelineError('AUDIO_EMPTY', 'The object has no bytes');
+    const startedAt = performance.now();
+    const features = await pool.extract(found.bytes, settings, { ...extractOptions, silence: utterance.silence });
+    onExtracted(utterance, features, (performance.now() - startedAt) / 1000);
+    return features;
+  }
+
+  private forgetOlder(utteranceId: string): void {
+    for (const stream of streams) {
+      const offset = this.open[stream].remove(utteranceId);
+      if (offset !== null) this.context.settle(offset);
+    }
+  }
+
+  private sealWhatIsDue(): void {
+    for (const stream of streams) if (this.open[stream].isDue(this.workshop.sealing)) this.seal(stream);
+  }
+
+  private seal(stream: Stream): void {
+    const builder = this.open[stream];
+    this.open[stream] = this.newBuilder(stream);
+    const upload = this.announce(builder, stream)
+      .catch((error: unknown) => this.context.crash(error))
+      .finally(() => this.uploads.delete(upload));
+    this.uploads.add(upload);
+  }
+
+  private async announce(builder: ShardBuilder, stream: Stream): Promise<void> {
+    const { store, publisher, onSealed } = this.workshop;
+    const { bytes, fact, offsets } = builder.seal();
+    // An object of that name holds those bytes already: then the condition fails, and that is as good.
+    await retrying(() => store.put(fact.objectKey, bytes, { onlyIf: 'absent', contentType: 'application/vnd.apache.arrow.file' }));
+    await retrying(() => publisher.publish(shardTopicOf(stream), fact));
+    onSealed(stream, fact.tileCount, fact.sizeBytes);
+    for (const offset of offsets) this.context.settle(offset);
+  }
+
+  private newBuilder(stream: Stream): ShardBuilder {
+    return new ShardBuilder(stream, this.workshop.settings);
+  }
+}

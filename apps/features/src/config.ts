@@ -1,0 +1,40 @@
+/** Settings of features, from the environment. */
+import { z } from 'zod';
+import { featureSettings } from '#audio/feature-settings.js';
+import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
+import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
+import { field, readConfig } from '#service/read-config.js';
+
+export function readFeaturesConfig() {
+  const read = readConfig({
+    /** Tiles at which a shard is sealed. */
+    SHARD_TILES: field.whole(1024, 1),
+    /** Seconds after its first tile at which a shard is sealed, however small. */
+    SHARD_MAX_AGE: field.seconds(30),
+    FEATURE_WORKERS: field.whole(2, 1),
+    /** Seconds one file may take before its worker is replaced. */
+    FILE_TIMEOUT: field.seconds(60),
+    MAX_DURATION_SEC: field.seconds(600),
+    TILE_LAYOUT: z.enum(['tiles', 'centre']).default('tiles'),
+    LOUDNESS_REFERENCE: z.enum(['utterance', 'full-scale']).default('utterance'),
+    /** `none`, or the frequency from which rows are emptied. */
+    BAND_LIMIT_HZ: z.union([z.literal('none'), z.coerce.number().positive()]).default(8_000),
+  });
+  const ffmpeg = chooseFfmpeg();
+  return {
+    kafka: readKafkaConnection(),
+    store: readStoreConnection(),
+    service: readServiceSettings(7402, 'FEATURES_PORT'),
+    sealing: { tiles: read.SHARD_TILES, maxAgeMs: read.SHARD_MAX_AGE * 1000 },
+    workers: read.FEATURE_WORKERS,
+    fileTimeoutMs: read.FILE_TIMEOUT * 1000,
+    ffmpeg,
+    settings: featureSettings({
+      maxDurationSec: read.MAX_DURATION_SEC,
+      layout: read.TILE_LAYOUT,
+      reference: read.LOUDNESS_REFERENCE,
+      bandLimitHz: read.BAND_LIMIT_HZ === 'none' ? null : read.BAND_LIMIT_HZ,
+    }),
+  };
+}
+export type FeaturesConfig = ReturnType<typeof readFeaturesConfig>;

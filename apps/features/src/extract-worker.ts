@@ -1,0 +1,26 @@
+/** What a worker thread of the pool does: one file to tiles. Errors with a code come back as data, others crash it. */
+import { move } from 'piscina';
+import { extractFeatures, type ExtractedFeatures, type ExtractOptions } from '#audio/extract-features.js';
+import type { FeatureSettings } from '#audio/feature-settings.js';
+import { PipelineError, type ErrorCode, type PipelineErrorOptions } from '#contracts/pipeline-error.js';
+
+export interface ExtractTask {
+  bytes: Uint8Array;
+  settings: FeatureSettings;
+  options: ExtractOptions;
+}
+
+export type ExtractOutcome =
+  | { features: ExtractedFeatures }
+  | { refusal: { code: ErrorCode; message: string; context: PipelineErrorOptions['context'] } };
+
+export default async function extract({ bytes, settings, options }: ExtractTask): Promise<ExtractOutcome> {
+  try {
+    const features = await extractFeatures(bytes, settings, options);
+    // The tiles are handed over, not copied.
+    return { features: { ...features, tiles: move(features.tiles) as Uint8Array } };
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error;
+    return { refusal: { code: error.code, message: error.message, context: error.context } };
+  }
+}

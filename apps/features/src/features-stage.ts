@@ -1,0 +1,123 @@
+/** The Kafka edge of features: utterance records in, shards out. Delivery: see build-shards.ts. */
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { settingsHash } from '#audio/feature-settings.js';
+import { topics } from '#contracts/topics.js';
+import { utterances, type UtteranceIngested } from '#contracts/utterances.js';
+import type { Logger } from '#service/logger.js';
+import { Metrics } from '#service/metrics.js';
+import { LOGGER } from '#service/observability.module.js';
+import { Readiness } from '#service/readiness.js';
+import { crashProcess } from '#service/run-service.js';
+import { countCrash } from '#storage/crash-counter.js';
+import { ObjectStore } from '#storage/object-store.js';
+import { DeadLetterOffice } from '#streaming/dead-letter-office.js';
+import { ensureTopics } from '#streaming/ensure-topics.js';
+import { kafkaClient } from '#streaming/kafka-client.js';
+import { PartitionConsumer } from '#streaming/partition-consumer.js';
+import { Publisher } from '#streaming/publisher.js';
+import { retrying } from '#streaming/retry.js';
+import { featuresGroup } from '#streaming/consumer-groups.js';
+import { ShardPartitionWorker, type ShardWorkshop } from './build-shards.js';
+import type { FeaturesConfig } from './config.js';
+import { ExtractorPool } from './extractor-pool.js';
+
+export const FEATURES_CONFIG = Symbol('features config');
+
+@Injectable()
+export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly kafka;
+  private readonly store: ObjectStore;
+  private readonly publisher: Publisher;
+  private readonly pool: ExtractorPool;
+  private readonly consumer: PartitionConsumer<UtteranceIngested>;
+
+  constructor(
+    @Inject(FEATURES_CONFIG) private readonly config: FeaturesConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(Metrics) private readonly metrics: Metrics,
+    @Inject(Readiness) private readonly readiness: Readiness,
+  ) {
+    const prefix = config.kafka.topicPrefix;
+    const groupId = featuresGroup(prefix, settingsHash(config.settings, null));
+    this.kafka = kafkaClient(config.kafka, 'undertone-features', logger);
+    this.store = new ObjectStore(config.store);
+    this.publisher = new Publisher(this.kafka, prefix);
+    this.pool = new ExtractorPool(config.workers, config.fileTimeoutMs);
+    const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
+    const retries = metrics.counter('retries_total', 'Tries again after an error that may pass');
+    const workshop = this.workshop();
+    this.consumer = new PartitionConsumer({
+      kafka: this.kafka,
+      topic: utterances,
+      topicPrefix: prefix,
+      groupId,
+      logger,
+      crash: crashProcess,
+      onRetry: () => retries.inc(),
+      countCrash: (origin) => countCrash(this.store, groupId, origin),
+      deadLetterOffice: new DeadLetterOffice(this.publisher, 'features', (letter) => buried.inc({ code: letter.code })),
+      subjectOf: ({ fact, key }) => ({
+        utteranceId: fact?.utteranceId ?? key ?? undefined,
+        version: fact?.version,
+        objectKey: fact?.objectKey,
+      }),
+      createWorker: (context) => new ShardPartitionWorker(workshop, context),
+    });
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { ffmpeg, kafka } = this.config;
+    if (ffmpeg)
+      this.logger.info({ ffmpeg: ffmpeg.path, why: ffmpeg.why, version: ffmpeg.version }, 'ffmpeg decodes what is neither WAV nor FLAC');
+    else this.logger.warn('there is no ffmpeg: only WAV and FLAC are decoded. Install ffmpeg or set FFMPEG_BIN');
+    await retrying(() => this.store.ensureBucket());
+    await ensureTopics(this.kafka, topics, kafka.topicPrefix);
+    await this.publisher.connect();
+    await this.consumer.start();
+    this.readiness.ready();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.consumer.stop();
+    await this.pool.close();
+    await this.publisher.close();
+    this.store.close();
+  }
+
+  private workshop(): ShardWorkshop {
+    const { config, metrics, store, publisher, pool, logger } = this;
+    const done = metrics.counter('utterances_total', 'Utterances turned into tiles');
+    const audio = metrics.counter('audio_seconds_total', 'Audio turned into tiles');
+    const cut = metrics.counter('silence_cut_seconds_total', 'Silence cut away');
+    const tiles = metrics.counter('tiles_total', 'Tiles announced, by stream', ['stream']);
+    const shards = metrics.counter('shards_total', 'Shards announced, by stream', ['stream']);
+    const durations = metrics.histogram(
+      'extract_duration_seconds',
+      'From bytes to tiles, one file',
+      [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
+    );
+    return {
+      store,
+      publisher,
+      pool,
+      settings: config.settings,
+      sealing: config.sealing,
+      extractOptions: { silence: 'none', timeoutMs: config.fileTimeoutMs, ffmpeg: config.ffmpeg },
+      onExtracted: (utterance, features, seconds) => {
+        done.inc();
+        audio.inc(features.audioSec);
+        cut.inc(features.audioSec - features.keptSec);
+        durations.observe(seconds);
+        logger.debug(
+          { utteranceId: utterance.utteranceId, tiles: features.count, audioSec: features.audioSec, cut: features.cut },
+          'made tiles',
+        );
+      },
+      onSealed: (stream, tileCount, sizeBytes) => {
+        shards.inc({ stream });
+        tiles.inc({ stream }, tileCount);
+        logger.info({ stream, tileCount, sizeBytes }, 'announced a shard');
+      },
+    };
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Collects the tiles of whole utterances until a shard is sealed.
+ *
+ * Delivery: a shard's name is the sha256 of its contents, so sealing the same utterances twice writes the same object.
+ */
+import { settingsHash, tileSizeBytes, type FeatureSettings } from '#audio/feature-settings.js';
+import type { ExtractedFeatures } from '#audio/extract-features.js';
+import { writeShard, type ShardRow } from '#audio/shard-file.js';
+import type { Stream } from '#contracts/labels.js';
+import { shardKey } from '#contracts/object-keys.js';
+import type { ShardSealed } from '#contracts/shards.js';
+import type { UtteranceIngested } from '#contracts/utterances.js';
+import { sha256Hex } from '#storage/object-store.js';
+
+interface Held {
+  utterance: UtteranceIngested;
+  features: ExtractedFeatures;
+  offset: string;
+}
+
+export interface SealedShard {
+  bytes: Uint8Array;
+  fact: ShardSealed;
+  /** Of the records that are settled once the shard is announced. */
+  offsets: string[];
+}
+
+export class ShardBuilder {
+  private readonly held = new Map<string, Held>();
+  private firstTileAtMs: number | null = null;
+  tileCount = 0;
+
+  constructor(
+    private readonly stream: Stream,
+    private readonly settings: FeatureSettings,
+  ) {}
+
+  add(held: Held): void {
+    this.held.set(held.utterance.utteranceId, held);
+    this.tileCount += held.features.count;
+    this.firstTileAtMs ??= performance.now();
+  }
+
+  /** Forgets an utterance that was superseded or erased. @returns its record's offset, if it was held */
+  remove(utteranceId: string): string | null {
+    const held = this.held.get(utteranceId);
+    if (!held) return null;
+    this.held.delete(utteranceId);
+    this.tileCount -= held.features.count;
+    return held.offset;
+  }
+
+  isDue(sealing: { tiles: number; maxAgeMs: number }): boolean {
+    if (this.held.size === 0 || this.firstTileAtMs === null) return false;
+    return this.tileCount >= sealing.tiles || performance.now() - this.firstTileAtMs >= sealing.maxAgeMs;
+  }
+
+  get isEmpty(): boolean {
+    return this.held.size === 0;
+  }
+
+  seal(): SealedShard {
+    const held = [...this.held.values()];
+    const bytes = writeShard(
+      held.flatMap((each) => this.rowsOf(each)),
+      this.settings,
+    );
+    const shardId = sha256Hex(bytes);
+    const hash = settingsHash(this.settings, null);
+    let firstRow = 0;
+    const utterances = held.map(({ utterance, features }) => {
+      const place = firstRow;
+      firstRow += features.count;
+      return {
+        utteranceId: utterance.utteranceId,
+        version: utterance.version,
+        firstRow: place,
+        tileCount: features.count,
+        audioSec: features.audioSec,
+        cutSec: features.audioSec - features.keptSec,
+      };
+    });
+    const fact: ShardSealed = {
+      shardId,
+      stream: this.stream,
+      objectKey: shardKey(hash, shardId),
+      sizeBytes: bytes.byteLength,
+      settingsHash: hash,
+      tileCount: this.tileCount,
+      utterances,
+      sealedAt: new Date().toISOString(),
+    };
+    return { bytes, fact, offsets: held.map(({ offset }) => offset) };
+  }
+
+  private rowsOf({ utterance, features }: Held): ShardRow[] {
+    const { labels } = utterance;
+    const size = tileSizeBytes(this.settings);
+    return Array.from({ length: features.count }, (_, tileIndex) => ({
+      tile: features.tiles.subarray(tileIndex * size, (tileIndex + 1) * size),
+      utteranceId: utterance.utteranceId,
+      version: utterance.version,
+      tileIndex,
+      corpus: utterance.corpus,
+      speaker: labels.speakerId ?? null,
+      gender: labels.gender ?? null,
+      category: labels.category ?? null,
+      activation: labels.activation ?? null,
+      valence: labels.valence ?? null,
+    }));
+  }
+}

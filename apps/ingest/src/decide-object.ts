@@ -1,0 +1,96 @@
+/**
+ * Decides what one object is: an utterance's new version, an utterance that is gone, annotations that change others,
+ * or nothing of ours.
+ *
+ * Delivery: a hint may come any number of times and in any order; the store is asked each time, and an utterance is
+ * published only when its version differs from the current record, so repeats publish nothing. All hints of an object
+ * reach one partition, so one instance decides about it. Publishing is acknowledged before the hint is settled.
+ */
+import type { ObjectHint } from '#contracts/object-hints.js';
+import { parseCorpusKey, sweptAnnotationsKey, utteranceIdOf } from '#contracts/object-keys.js';
+import type { Labels } from '#contracts/labels.js';
+import { utterances, utteranceVersion, type UtteranceIngested } from '#contracts/utterances.js';
+import { isAudioPath } from '#corpora/audio-paths.js';
+import { hashedSplit, isWithheld } from '#corpora/splits.js';
+import type { ObjectHead, ObjectStore } from '#storage/object-store.js';
+import type { Publisher } from '#streaming/publisher.js';
+import { isAnnotationPath, type CorpusCatalogue } from './corpus-catalogue.js';
+import type { UtteranceLedger } from './utterance-ledger.js';
+
+export type Decision = 'not-ours' | 'annotations' | 'unchanged' | 'ingested' | 'tombstoned';
+
+export interface ObjectDeciderParts {
+  store: ObjectStore;
+  publisher: Publisher;
+  catalogue: CorpusCatalogue;
+  ledger: UtteranceLedger;
+  /** Hints at every recording of a corpus whose annotations changed. */
+  sweepCorpus: (corpus: string) => Promise<void>;
+}
+
+export class ObjectDecider {
+  constructor(private readonly parts: ObjectDeciderParts) {}
+
+  async decide(hint: ObjectHint): Promise<Decision> {
+    const place = parseCorpusKey(hint.key);
+    if (!place) return 'not-ours';
+    if (isAnnotationPath(place.path)) return this.applyAnnotations(hint, place.corpus);
+    if (!isAudioPath(place.path)) return 'not-ours';
+    const head = await this.parts.store.head(hint.key);
+    return head ? this.ingest(head, place, hint) : this.bury(utteranceIdOf(place.corpus, place.path));
+  }
+
+  /** Every recording of the corpus is looked at again, once for each state of the file, also across restarts. */
+  private async applyAnnotations(hint: ObjectHint, corpus: string): Promise<Decision> {
+    const { store, sweepCorpus } = this.parts;
+    const etag = (await store.head(hint.key))?.etag ?? null;
+    const before = (await store.findJson(sweptAnnotationsKey(hint.key))) as { etag: string | null } | null;
+    if (before?.etag === etag && !hint.again) return 'unchanged';
+    await sweepCorpus(corpus);
+    await store.put(sweptAnnotationsKey(hint.key), JSON.stringify({ etag }));
+    return 'annotations';
+  }
+
+  private async bury(utteranceId: string): Promise<Decision> {
+    if (!this.parts.ledger.get(utteranceId)) return 'unchanged';
+    await this.parts.publisher.tombstone(utterances, utteranceId);
+    this.parts.ledger.apply(utteranceId, null);
+    return 'tombstoned';
+  }
+
+  private async ingest(head: ObjectHead, place: { corpus: string; path: string }, hint: ObjectHint): Promise<Decision> {
+    const record = await this.describe(head, place, new Date(hint.hintedAt));
+    const current = this.parts.ledger.get(record.utteranceId);
+    if (current?.version === record.version && !hint.again) return 'unchanged';
+    await this.parts.publisher.publish(utterances, record);
+    this.parts.ledger.apply(record.utteranceId, record);
+    return 'ingested';
+  }
+
+  /** @throws PipelineError MANIFEST_INVALID when the utterance's own annotation cannot be used */
+  private async describe(head: ObjectHead, place: { corpus: string; path: string }, hintedAt: Date): Promise<UtteranceIngested> {
+    const corpus = await this.parts.catalogue.corpus(place.corpus, hintedAt);
+    const annotation = corpus.annotations.annotationOf(place.path);
+    const utteranceId = utteranceIdOf(place.corpus, place.path);
+    const split = annotation.split ?? hashedSplit(place.corpus, annotation.labels.speakerId);
+    // Two corpora may both have a speaker "1": the corpus's name goes before it.
+    const speakerId = annotation.labels.speakerId === undefined ? undefined : `${place.corpus}/${annotation.labels.speakerId}`;
+    const labels: Labels = { ...annotation.labels, speakerId };
+    const facts = {
+      etag: head.etag,
+      sizeBytes: head.sizeBytes,
+      labels,
+      split,
+      withheld: isWithheld(split, speakerId, utteranceId),
+      silence: corpus.silence,
+    };
+    return {
+      utteranceId,
+      version: utteranceVersion(facts),
+      corpus: place.corpus,
+      objectKey: head.key,
+      ...facts,
+      ingestedAt: new Date().toISOString(),
+    };
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * The Kafka edge of ingest: bucket events become hints, hints become decisions.
+ *
+ * Delivery: both consumers are at least once; a hint or a record sent twice changes nothing (see decide-object.ts).
+ */
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { bucketEvents } from '#contracts/bucket-events.js';
+import { objectHints, type ObjectHint } from '#contracts/object-hints.js';
+import { parseCorpusKey, utteranceIdOf } from '#contracts/object-keys.js';
+import { topics } from '#contracts/topics.js';
+import { utterances } from '#contracts/utterances.js';
+import type { Logger } from '#service/logger.js';
+import { Metrics } from '#service/metrics.js';
+import { crashProcess } from '#service/run-service.js';
+import { LOGGER } from '#service/observability.module.js';
+import { Readiness } from '#service/readiness.js';
+import { countCrash } from '#storage/crash-counter.js';
+import { ObjectStore } from '#storage/object-store.js';
+import { ingestEventsGroup, ingestGroup } from '#streaming/consumer-groups.js';
+import { DeadLetterOffice, type Subject } from '#streaming/dead-letter-office.js';
+import { ensureTopics } from '#streaming/ensure-topics.js';
+import { kafkaClient } from '#streaming/kafka-client.js';
+import { PartitionConsumer, type StreamRecord } from '#streaming/partition-consumer.js';
+import { Publisher } from '#streaming/publisher.js';
+import { retrying } from '#streaming/retry.js';
+import { TableFollower } from '#streaming/table-follower.js';
+import { isAudioPath } from '#corpora/audio-paths.js';
+import type { IngestConfig } from './config.js';
+import { CorpusCatalogue } from './corpus-catalogue.js';
+import { ObjectDecider } from './decide-object.js';
+import { parseBucketEvent } from './parse-bucket-event.js';
+import { BucketReconciler, hintAt } from './reconcile-bucket.js';
+import { UtteranceLedger } from './utterance-ledger.js';
+
+export const INGEST_CONFIG = Symbol('ingest config');
+
+@Injectable()
+export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly kafka;
+  private readonly store: ObjectStore;
+  private readonly publisher: Publisher;
+  private readonly ledger = new UtteranceLedger();
+  private readonly reconciler: BucketReconciler;
+  private readonly decider: ObjectDecider;
+  private readonly follower: TableFollower;
+  private readonly consumers: { start(): Promise<void>; stop(): Promise<void> }[];
+  private readonly decisions;
+  private reconcileTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    @Inject(INGEST_CONFIG) private readonly config: IngestConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(Metrics) metrics: Metrics,
+    @Inject(Readiness) private readonly readiness: Readiness,
+  ) {
+    const prefix = config.kafka.topicPrefix;
+    this.kafka = kafkaClient(config.kafka, 'undertone-ingest', logger);
+    this.store = new ObjectStore(config.store);
+    this.publisher = new Publisher(this.kafka, prefix);
+    this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger);
+    this.decider = new ObjectDecider({
+      store: this.store,
+      publisher: this.publisher,
+      catalogue: new CorpusCatalogue(this.store, logger),
+      ledger: this.ledger,
+      sweepCorpus: (corpus) => this.reconciler.sweepCorpus(corpus),
+    });
+    this.follower = new TableFollower(this.kafka, prefix, 'ingest-table', logger).on(utterances, (id, record) =>
+      this.ledger.apply(id, record),
+    );
+    this.decisions = metrics.counter('decisions_total', 'Objects decided about, by outcome', ['outcome']);
+    const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
+    const retries = metrics.counter('retries_total', 'Tries again after an error that may pass');
+    const live = metrics.gauge('live_utterances', 'Utterances alive, as this instance knows them');
+    setInterval(() => live.set(this.ledger.size), 1_000).unref();
+    const office = new DeadLetterOffice(this.publisher, 'ingest', (letter) => buried.inc({ code: letter.code }));
+    const shared = {
+      kafka: this.kafka,
+      topicPrefix: prefix,
+      deadLetterOffice: office,
+      logger,
+      onRetry: () => retries.inc(),
+      crash: crashProcess,
+    };
+    const groups = { events: ingestEventsGroup(prefix), hints: ingestGroup(prefix) };
+    this.consumers = [
+      new PartitionConsumer({
+        ...shared,
+        topic: bucketEvents,
+        groupId: groups.events,
+        countCrash: (origin) => countCrash(this.store, groups.events, origin),
+        subjectOf: () => ({}),
+        createWorker: ({ settle }) => ({
+          take: (record) => this.hintFromEvent(record).then(() => settle(record.origin.offset)),
+          abandon: () => undefined,
+          drain: () => Promise.resolve(),
+        }),
+      }),
+      new PartitionConsumer({
+        ...shared,
+        topic: objectHints,
+        groupId: groups.hints,
+        countCrash: (origin) => countCrash(this.store, groups.hints, origin),
+        subjectOf: hintSubject,
+        createWorker: ({ settle }) => ({
+          take: (record) => this.decide(record).then(() => settle(record.origin.offset)),
+          abandon: () => undefined,
+          drain: () => Promise.resolve(),
+        }),
+      }),
+    ];
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await retrying(() => this.store.ensureBucket());
+    await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
+    await this.publisher.connect();
+    await this.follower.start();
+    await Promise.all(this.consumers.map((consumer) => consumer.start()));
+    await this.reconcile();
+    this.reconcileTimer = setInterval(() => void this.reconcile(), this.config.reconcileIntervalMs);
+    this.readiness.ready();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    clearInterval(this.reconcileTimer);
+    await Promise.all(this.consumers.map((consumer) => consumer.stop()));
+    await this.follower.stop();
+    await this.publisher.close();
+    this.store.close();
+  }
+
+  /** Keeps a notification that came over HTTP; it is parsed like those that come by Kafka. */
+  async acceptEvent(event: unknown): Promise<void> {
+    await this.publisher.publish(bucketEvents, event);
+  }
+
+  private async reconcile(): Promise<void> {
+    const { seen, hinted } = await retrying(() => this.reconciler.reconcile());
+    this.logger.info({ seen, hinted }, 'listed the bucket');
+  }
+
+  private async hintFromEvent(record: StreamRecord<unknown>): Promise<void> {
+    const ours = parseBucketEvent(record.fact).filter(({ bucket, key }) => bucket === this.config.store.bucket && parseCorpusKey(key));
+    if (ours.length > 0) await this.publisher.publish(objectHints, ...ours.map(({ key }) => hintAt(key, 'event')));
+  }
+
+  private async decide(record: StreamRecord<ObjectHint>): Promise<void> {
+    if (!record.fact) return;
+    const outcome = await this.decider.decide(record.fact);
+    this.decisions.inc({ outcome });
+  }
+}
+
+function hintSubject(record: StreamRecord<ObjectHint>): Subject {
+  const objectKey = record.fact?.key;
+  const place = objectKey ? parseCorpusKey(objectKey) : null;
+  return { objectKey, utteranceId: place && isAudioPath(place.path) ? utteranceIdOf(place.corpus, place.path) : undefined };
+}

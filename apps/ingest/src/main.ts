@@ -1,0 +1,11 @@
+/** Ingest: objects in the bucket become utterance records. */
+import { createLogger } from '#service/logger.js';
+import { runService } from '#service/run-service.js';
+import { readIngestConfig } from './config.js';
+import { IngestModule } from './ingest.module.js';
+
+await runService(() => {
+  const config = readIngestConfig();
+  const logger = createLogger('ingest', config.service.logLevel);
+  return { settings: config.service, logger, module: IngestModule.with(config, logger) };
+});
