@@ -1,6 +1,6 @@
 /** Settings of features, from the environment. */
 import { z } from 'zod';
-import { featureSettings } from '#audio/feature-settings.js';
+import { defaultFeatureSettings, featureSettings } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
 import { field, readConfig } from '#service/read-config.js';
@@ -30,6 +30,7 @@ export function readFeaturesConfig() {
     fileTimeoutMs: read.FILE_TIMEOUT * 1000,
     ffmpeg,
     settings: featureSettings({
+      decoders: { ...defaultFeatureSettings.decoders, other: ffmpeg ? `ffmpeg ${ffmpeg.version}` : null },
       maxDurationSec: read.MAX_DURATION_SEC,
       layout: read.TILE_LAYOUT,
       reference: read.LOUDNESS_REFERENCE,

@@ -36,7 +36,7 @@ export class Publisher {
   }
 
   /** Publishes in order; resolves when all are acknowledged by all replicas. */
-  async publish<Fact>(topic: Topic<Fact>, ...facts: Fact[]): Promise<void> {
+  async publish<Fact>(topic: Topic<Fact>, ...facts: NoInfer<Fact>[]): Promise<void> {
     const messages = facts.map((fact) => ({ key: topic.keyOf(fact), value: JSON.stringify(topic.schema.parse(fact)) }));
     await this.enqueue(topicName(topic, this.topicPrefix), messages);
   }
