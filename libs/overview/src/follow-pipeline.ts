@@ -1,0 +1,21 @@
+/** Keeps an overview true: feeds it every topic from the start, and what comes after. */
+import { checkpoints } from '#contracts/checkpoints.js';
+import { deadLetters } from '#contracts/dead-letters.js';
+import { evaluations } from '#contracts/evaluations.js';
+import { shardsLabelled, shardsUnlabelled } from '#contracts/shards.js';
+import { training } from '#contracts/training.js';
+import { utterances } from '#contracts/utterances.js';
+import type { TableFollower } from '#streaming/table-follower.js';
+import type { PipelineOverview } from './pipeline-overview.js';
+
+/** @param onChange called after each fact */
+export function followInto(overview: PipelineOverview, follower: TableFollower, onChange: () => void = () => undefined): TableFollower {
+  return follower
+    .on(utterances, (id, fact) => (overview.applyUtterance(id, fact), onChange()))
+    .on(shardsLabelled, (id, fact) => (overview.applyShard(id, fact), onChange()))
+    .on(shardsUnlabelled, (id, fact) => (overview.applyShard(id, fact), onChange()))
+    .on(deadLetters, (_key, fact) => (fact && overview.applyDeadLetter(fact), onChange()))
+    .on(training, (_key, fact) => (fact && overview.applyTraining(fact), onChange()))
+    .on(checkpoints, (_key, fact) => (overview.applyCheckpoint(fact), onChange()))
+    .on(evaluations, (_key, fact) => (overview.applyEvaluation(fact), onChange()));
+}

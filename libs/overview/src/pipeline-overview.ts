@@ -1,0 +1,213 @@
+/**
+ * The state of the whole pipeline, folded from its facts: what is alive, what is in shards, what was put aside, how
+ * training goes and how good the models are. The dashboard, `undertone status` and `undertone verify` all show this.
+ *
+ * Delivery: facts may come twice and in any order between topics; applying one again changes nothing.
+ */
+import type { CheckpointSaved } from '#contracts/checkpoints.js';
+import { deadLetterIdentity, type DeadLetter } from '#contracts/dead-letters.js';
+import type { ModelEvaluated } from '#contracts/evaluations.js';
+import { streams, type Stream } from '#contracts/labels.js';
+import type { ShardSealed } from '#contracts/shards.js';
+import type { RoundFinished, RoundStarted, StepTrained, TrainingFact } from '#contracts/training.js';
+import type { UtteranceIngested } from '#contracts/utterances.js';
+
+export interface StreamTotals {
+  shards: number;
+  /** Of live utterances, each counted once. */
+  tiles: number;
+  utterances: number;
+  audioSec: number;
+}
+
+export interface Reconciliation {
+  utterances: number;
+  inShards: number;
+  deadLettered: number;
+  /** Not in a shard and not put aside: on their way, or lost. */
+  inFlight: string[];
+}
+
+export interface OverviewSnapshot {
+  at: string;
+  utterances: { live: number; byCorpus: Record<string, number>; bySplit: Record<string, number> };
+  streams: Record<Stream, StreamTotals>;
+  silenceCutSec: number;
+  reconciliation: Omit<Reconciliation, 'inFlight'> & { inFlight: number };
+  deadLetters: {
+    total: number;
+    byCode: Record<string, number>;
+    latest: { key: string; stage: string; code: string; message: string; at: string }[];
+  };
+  training: { started: RoundStarted | null; finished: RoundFinished | null; steps: StepTrained[] };
+  checkpoint: CheckpointSaved | null;
+  /** The newest of each task and split. */
+  evaluations: ModelEvaluated[];
+  /** UA and WA of every checkpoint, in order of time. */
+  history: { runId: string; step: number; task: string; split: string; ua: number; wa: number; at: string }[];
+}
+
+interface TilesOfVersion {
+  stream: Stream;
+  tileCount: number;
+  audioSec: number;
+  cutSec: number;
+}
+
+const keptSteps = 600;
+const latestDeadLetters = 20;
+
+export class PipelineOverview {
+  private readonly utterances = new Map<string, UtteranceIngested>();
+  private readonly shards = new Map<string, ShardSealed>();
+  /** utterance id, then version */
+  private readonly tiles = new Map<string, Map<string, TilesOfVersion>>();
+  private readonly letters = new Map<string, DeadLetter>();
+  private steps: StepTrained[] = [];
+  private started: RoundStarted | null = null;
+  private finished: RoundFinished | null = null;
+  private checkpoint: CheckpointSaved | null = null;
+  private readonly evaluations = new Map<string, ModelEvaluated>();
+
+  applyUtterance(utteranceId: string, fact: UtteranceIngested | null): void {
+    if (fact) this.utterances.set(utteranceId, fact);
+    else this.utterances.delete(utteranceId);
+  }
+
+  applyShard(shardId: string, fact: ShardSealed | null): void {
+    if (!fact) {
+      this.shards.delete(shardId);
+      return;
+    }
+    this.shards.set(shardId, fact);
+    for (const { utteranceId, version, tileCount, audioSec, cutSec } of fact.utterances) {
+      const versions = this.tiles.get(utteranceId) ?? new Map<string, TilesOfVersion>();
+      versions.set(version, { stream: fact.stream, tileCount, audioSec, cutSec });
+      this.tiles.set(utteranceId, versions);
+    }
+  }
+
+  applyDeadLetter(letter: DeadLetter): void {
+    this.letters.set(deadLetterIdentity(letter), letter);
+  }
+
+  applyTraining(fact: TrainingFact): void {
+    if (fact.type === 'RoundStarted') this.started = fact;
+    else if (fact.type === 'RoundFinished') this.finished = fact;
+    else {
+      // A round that was taken up again repeats steps: the later report stands.
+      this.steps = this.steps.filter((step) => step.runId === fact.runId && step.step < fact.step);
+      this.steps.push(fact);
+      if (this.steps.length > keptSteps) this.steps = this.steps.filter((_, index) => index % 2 === 0 || index === this.steps.length - 1);
+    }
+  }
+
+  applyCheckpoint(fact: CheckpointSaved | null): void {
+    if (fact && (!this.checkpoint || fact.savedAt >= this.checkpoint.savedAt)) this.checkpoint = fact;
+  }
+
+  applyEvaluation(fact: ModelEvaluated | null): void {
+    if (fact) this.evaluations.set(`${fact.runId}/${fact.step}/${fact.task}/${fact.split}`, fact);
+  }
+
+  /** Utterances = in shards + dead-lettered + in flight, by id. What ingest itself put aside counts as an utterance. */
+  reconcile(): Reconciliation {
+    const aside = this.putAside();
+    const ids = new Set([...this.utterances.keys(), ...aside.atIngest]);
+    let inShards = 0;
+    let deadLettered = 0;
+    const inFlight: string[] = [];
+    for (const utteranceId of ids) {
+      if (this.tilesOf(utteranceId)) inShards++;
+      else if (aside.atIngest.has(utteranceId) || aside.versions.has(`${utteranceId}@${this.utterances.get(utteranceId)?.version}`))
+        deadLettered++;
+      else inFlight.push(utteranceId);
+    }
+    return { utterances: ids.size, inShards, deadLettered, inFlight };
+  }
+
+  snapshot(): OverviewSnapshot {
+    const { inFlight, ...counts } = this.reconcile();
+    const live = [...this.utterances.values()];
+    const letters = [...this.letters.values()].sort((a, b) => (a.failedAt < b.failedAt ? 1 : -1));
+    const evaluated = [...this.evaluations.values()].sort((a, b) => (a.evaluatedAt < b.evaluatedAt ? -1 : 1));
+    return {
+      at: new Date().toISOString(),
+      utterances: { live: live.length, byCorpus: countBy(live, (each) => each.corpus), bySplit: countBy(live, (each) => each.split) },
+      streams: this.streamTotals(),
+      silenceCutSec: live.reduce((sum, { utteranceId }) => sum + (this.tilesOf(utteranceId)?.cutSec ?? 0), 0),
+      reconciliation: { ...counts, inFlight: inFlight.length },
+      deadLetters: {
+        total: letters.length,
+        byCode: countBy(letters, (letter) => letter.code),
+        latest: letters
+          .slice(0, latestDeadLetters)
+          .map((letter) => ({
+            key: subjectOf(letter),
+            stage: letter.stage,
+            code: letter.code,
+            message: letter.message,
+            at: letter.failedAt,
+          })),
+      },
+      training: { started: this.started, finished: this.finished, steps: this.steps },
+      checkpoint: this.checkpoint,
+      evaluations: [...new Map(evaluated.map((each) => [`${each.task}/${each.split}`, each])).values()],
+      history: evaluated.map(({ runId, step, task, split, ua, wa, evaluatedAt }) => ({
+        runId,
+        step,
+        task,
+        split,
+        ua,
+        wa,
+        at: evaluatedAt,
+      })),
+    };
+  }
+
+  get deadLetters(): readonly DeadLetter[] {
+    return [...this.letters.values()];
+  }
+
+  private tilesOf(utteranceId: string): TilesOfVersion | undefined {
+    const version = this.utterances.get(utteranceId)?.version;
+    return version === undefined ? undefined : this.tiles.get(utteranceId)?.get(version);
+  }
+
+  private putAside(): { atIngest: Set<string>; versions: Set<string> } {
+    const atIngest = new Set<string>();
+    const versions = new Set<string>();
+    for (const { stage, utteranceId, version } of this.letters.values()) {
+      if (!utteranceId) continue;
+      if (version !== undefined) versions.add(`${utteranceId}@${version}`);
+      else if (stage === 'ingest' && !this.utterances.has(utteranceId)) atIngest.add(utteranceId);
+    }
+    return { atIngest, versions };
+  }
+
+  private streamTotals(): Record<Stream, StreamTotals> {
+    const totals: Record<Stream, StreamTotals> = { labelled: emptyTotals(), unlabelled: emptyTotals() };
+    for (const utteranceId of this.utterances.keys()) {
+      const tiles = this.tilesOf(utteranceId);
+      if (!tiles) continue;
+      const total = totals[tiles.stream];
+      total.utterances++;
+      total.tiles += tiles.tileCount;
+      total.audioSec += tiles.audioSec;
+    }
+    for (const stream of streams) totals[stream].shards = [...this.shards.values()].filter((shard) => shard.stream === stream).length;
+    return totals;
+  }
+}
+
+export function subjectOf(letter: DeadLetter): string {
+  return letter.objectKey ?? letter.utteranceId ?? `${letter.origin.topic}/${letter.origin.partition}/${letter.origin.offset}`;
+}
+
+const emptyTotals = (): StreamTotals => ({ shards: 0, tiles: 0, utterances: 0, audioSec: 0 });
+
+function countBy<Item>(items: Item[], nameOf: (item: Item) => string): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const item of items) counts[nameOf(item)] = (counts[nameOf(item)] ?? 0) + 1;
+  return counts;
+}

@@ -1,0 +1,76 @@
+/**
+ * Predictions of one task as an Arrow IPC file: a row per utterance with its truth and the probability of each class.
+ * The trainer writes it, the evaluator scores it, and any Arrow reader opens it.
+ */
+import {
+  Field,
+  FixedSizeList,
+  Float32,
+  Int32,
+  Table,
+  Utf8,
+  makeData,
+  tableFromIPC,
+  tableToIPC,
+  vectorFromArray,
+  Vector,
+} from 'apache-arrow';
+import type { ScoredSplit } from '#contracts/labels.js';
+
+export interface PredictionRow {
+  utteranceId: string;
+  split: ScoredSplit;
+  /** Empty where the speaker is unknown. */
+  speakerId: string;
+  truth: number;
+  /** Mean over the utterance's tiles; one for each class. */
+  probabilities: Float32Array;
+}
+
+export function writePredictions(rows: readonly PredictionRow[], classCount: number): Uint8Array {
+  const flat = new Float32Array(rows.length * classCount);
+  rows.forEach((row, index) => flat.set(row.probabilities, index * classCount));
+  const values = makeData({ type: new Float32(), length: flat.length, nullCount: 0, data: flat });
+  const listType = new FixedSizeList(classCount, new Field('item', new Float32(), false));
+  const lists = makeData({ type: listType, length: rows.length, nullCount: 0, child: values });
+  const table = new Table({
+    utterance_id: vectorFromArray(
+      rows.map((row) => row.utteranceId),
+      new Utf8(),
+    ),
+    split: vectorFromArray(
+      rows.map((row) => row.split),
+      new Utf8(),
+    ),
+    speaker: vectorFromArray(
+      rows.map((row) => row.speakerId),
+      new Utf8(),
+    ),
+    truth: vectorFromArray(
+      rows.map((row) => row.truth),
+      new Int32(),
+    ),
+    probabilities: new Vector([lists]),
+  });
+  return tableToIPC(table, 'file');
+}
+
+export function readPredictions(bytes: Uint8Array): PredictionRow[] {
+  const table = tableFromIPC(bytes);
+  return Array.from({ length: table.numRows }, (_, index) => {
+    const row = table.get(index)?.toJSON() as {
+      utterance_id: string;
+      split: ScoredSplit;
+      speaker: string;
+      truth: number;
+      probabilities: Vector<Float32>;
+    };
+    return {
+      utteranceId: row.utterance_id,
+      split: row.split,
+      speakerId: row.speaker,
+      truth: row.truth,
+      probabilities: Float32Array.from(row.probabilities.toArray() as Float32Array),
+    };
+  });
+}
