@@ -1,0 +1,161 @@
+/** The Kafka edge of the evaluator: predictions in, evaluations out, and the overview that the dashboard shows. */
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Subject as Stream, type Observable } from 'rxjs';
+import { evaluations } from '#contracts/evaluations.js';
+import { predictions, type PredictionsWritten } from '#contracts/predictions.js';
+import { topics } from '#contracts/topics.js';
+import { followInto } from '#overview/follow-pipeline.js';
+import { PipelineOverview, type OverviewSnapshot } from '#overview/pipeline-overview.js';
+import type { Logger } from '#service/logger.js';
+import { Metrics } from '#service/metrics.js';
+import { LOGGER } from '#service/observability.module.js';
+import { Readiness } from '#service/readiness.js';
+import { crashProcess } from '#service/run-service.js';
+import { countCrash } from '#storage/crash-counter.js';
+import { ObjectStore } from '#storage/object-store.js';
+import { evaluatorGroup } from '#streaming/consumer-groups.js';
+import { DeadLetterOffice } from '#streaming/dead-letter-office.js';
+import { ensureTopics } from '#streaming/ensure-topics.js';
+import { kafkaClient } from '#streaming/kafka-client.js';
+import { PartitionConsumer } from '#streaming/partition-consumer.js';
+import { Publisher } from '#streaming/publisher.js';
+import { retrying } from '#streaming/retry.js';
+import { TableFollower } from '#streaming/table-follower.js';
+import type { EvaluatorConfig } from './config.js';
+import { evaluatePredictions } from './evaluate-predictions.js';
+
+export const EVALUATOR_CONFIG = Symbol('evaluator config');
+
+const stages = ['ingest', 'features', 'trainer'] as const;
+type StageName = (typeof stages)[number] | 'evaluator';
+export type StageLight = 'ready' | 'starting' | 'down';
+export type DashboardState = OverviewSnapshot & { stages: Record<StageName, StageLight> };
+
+const publishIntervalMs = 500;
+const healthIntervalMs = 2_000;
+
+@Injectable()
+export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly kafka;
+  private readonly store: ObjectStore;
+  private readonly publisher: Publisher;
+  private readonly consumer: PartitionConsumer<PredictionsWritten>;
+  private readonly follower: TableFollower;
+  private readonly overview = new PipelineOverview();
+  private readonly changes = new Stream<DashboardState>();
+  private readonly lights: Record<StageName, StageLight> = { ingest: 'down', features: 'down', trainer: 'down', evaluator: 'starting' };
+  private readonly timers: NodeJS.Timeout[] = [];
+  private changed = true;
+
+  constructor(
+    @Inject(EVALUATOR_CONFIG) private readonly config: EvaluatorConfig,
+    @Inject(LOGGER) logger: Logger,
+    @Inject(Metrics) private readonly metrics: Metrics,
+    @Inject(Readiness) private readonly readiness: Readiness,
+  ) {
+    const prefix = config.kafka.topicPrefix;
+    this.kafka = kafkaClient(config.kafka, 'undertone-evaluator', logger);
+    this.store = new ObjectStore(config.store);
+    this.publisher = new Publisher(this.kafka, prefix);
+    this.follower = followInto(this.overview, new TableFollower(this.kafka, prefix, 'evaluator-table', logger), () => {
+      this.changed = true;
+    });
+    const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
+    const scored = metrics.counter('evaluations_total', 'Evaluations published');
+    this.consumer = new PartitionConsumer({
+      kafka: this.kafka,
+      topic: predictions,
+      topicPrefix: prefix,
+      groupId: evaluatorGroup(prefix),
+      logger,
+      crash: crashProcess,
+      countCrash: (origin) => countCrash(this.store, evaluatorGroup(prefix), origin),
+      deadLetterOffice: new DeadLetterOffice(this.publisher, 'evaluator', (letter) => buried.inc({ code: letter.code })),
+      subjectOf: ({ fact }) => ({ objectKey: fact?.objectKey }),
+      createWorker: ({ settle }) => ({
+        take: async ({ fact, origin }) => {
+          if (fact) {
+            const evaluated = await evaluatePredictions(fact, this.store);
+            await this.publisher.publish(evaluations, ...evaluated);
+            scored.inc(evaluated.length);
+          }
+          settle(origin.offset);
+        },
+        abandon: () => undefined,
+        drain: () => Promise.resolve(),
+      }),
+    });
+    this.exposeMetrics();
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await retrying(() => this.store.ensureBucket());
+    await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
+    await this.publisher.connect();
+    await this.follower.start();
+    await this.consumer.start();
+    this.timers.push(setInterval(() => this.publishChange(), publishIntervalMs));
+    this.timers.push(setInterval(() => void this.askStages(), healthIntervalMs));
+    await this.askStages();
+    this.lights.evaluator = 'ready';
+    this.readiness.ready();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    for (const timer of this.timers) clearInterval(timer);
+    this.changes.complete();
+    await this.consumer.stop();
+    await this.follower.stop();
+    await this.publisher.close();
+    this.store.close();
+  }
+
+  state(): DashboardState {
+    return { ...this.overview.snapshot(), stages: { ...this.lights } };
+  }
+
+  /** The state at most twice a second, when it changed. */
+  get stateChanges(): Observable<DashboardState> {
+    return this.changes;
+  }
+
+  private publishChange(): void {
+    if (!this.changed || !this.changes.observed) return;
+    this.changed = false;
+    this.changes.next(this.state());
+  }
+
+  private async askStages(): Promise<void> {
+    for (const stage of stages) {
+      const light = await lightOf(this.config.stageUrls[stage]);
+      this.changed ||= light !== this.lights[stage];
+      this.lights[stage] = light;
+    }
+  }
+
+  private exposeMetrics(): void {
+    const ua = this.metrics.gauge('ua_ratio', 'Unweighted accuracy of the newest model', ['task', 'split']);
+    const wa = this.metrics.gauge('wa_ratio', 'Weighted accuracy of the newest model', ['task', 'split']);
+    const inFlight = this.metrics.gauge('in_flight_utterances', 'Utterances neither in a shard nor put aside');
+    const live = this.metrics.gauge('live_utterances', 'Utterances alive');
+    const timer = setInterval(() => {
+      const { evaluations: newest, reconciliation, utterances } = this.overview.snapshot();
+      for (const { task, split, ua: u, wa: w } of newest) {
+        ua.set({ task, split }, u);
+        wa.set({ task, split }, w);
+      }
+      inFlight.set(reconciliation.inFlight);
+      live.set(utterances.live);
+    }, 5_000);
+    this.timers.push(timer);
+  }
+}
+
+async function lightOf(url: string): Promise<StageLight> {
+  try {
+    const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(1_500) });
+    return response.ok ? 'ready' : 'starting';
+  } catch {
+    return 'down';
+  }
+}
