@@ -1,0 +1,145 @@
+/**
+ * WAV in process: RIFF and RF64/BW64; PCM of 8, 16, 24 and 32 bits, floats of 32 and 64, plain or WAVE_FORMAT_EXTENSIBLE.
+ * Source: the RIFF/WAVE specification and EBU Tech 3306 (RF64); the paper's corpora (Section IV-B) are WAV but one.
+ *
+ * A data chunk that promises more samples than the file holds is AUDIO_TRUNCATED, unless its length is one of those that
+ * writers to a pipe leave behind (0, or 0x7FFFF000 and above): then the samples go to the end of the file.
+ *
+ * Does not promise: compressed WAV (A-law, ADPCM, ...). `parseWav` says so with `encoding: 'other'`, and `decodeAudio`
+ * gives those to ffmpeg.
+ */
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { type DecodedAudio, requireDuration } from './decoded-audio.js';
+
+const FORMAT_PCM = 1;
+const FORMAT_FLOAT = 3;
+const FORMAT_EXTENSIBLE = 0xfffe;
+/** Lengths from here on are what streaming writers put in place of one they do not know (sox, ffmpeg, GStreamer). */
+const STREAMING_LENGTH_FROM = 0x7ffff000;
+
+export interface WavHeader {
+  encoding: 'pcm' | 'float' | 'other';
+  channels: number;
+  sampleRateHz: number;
+  /** Of one sample of one channel, as stored. */
+  bytesPerSample: number;
+  dataOffset: number;
+  /** Per channel, that the file holds. */
+  sampleCount: number;
+}
+
+/** @throws AUDIO_NOT_RECOGNISED, AUDIO_UNDECODABLE, AUDIO_TRUNCATED, AUDIO_EMPTY, AUDIO_TOO_LONG */
+export function decodeWav(bytes: Uint8Array, options: { maxDurationSec: number; decoder: string }): DecodedAudio {
+  const header = parseWav(bytes);
+  if (header.encoding === 'other') throw undecodable('neither PCM nor float');
+  requireDuration(header.sampleCount, header.sampleRateHz, options.maxDurationSec);
+  return { samples: readMono(bytes, header), sampleRateHz: header.sampleRateHz, decoder: options.decoder };
+}
+
+/** The header, checked against the bytes that are there. @throws as `decodeWav`, but for AUDIO_TOO_LONG */
+export function parseWav(bytes: Uint8Array): WavHeader {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const form = bytes.length >= 12 ? fourCc(view, 0) : '';
+  if (!['RIFF', 'RF64', 'BW64'].includes(form) || fourCc(view, 8) !== 'WAVE') {
+    throw new PipelineError('AUDIO_NOT_RECOGNISED', 'not a WAV file: no RIFF/WAVE header');
+  }
+  const { format, data, longDataSize } = findChunks(view);
+  if (!format) throw undecodable('no fmt chunk');
+  if (!data) throw new PipelineError('AUDIO_EMPTY', 'the WAV file has no data chunk');
+
+  const present = bytes.length - data.offset;
+  const declared = form === 'RIFF' ? data.size : data.size === 0xffffffff ? (longDataSize ?? 0) : data.size;
+  const honestlyEmpty = declared === 0 && view.getUint32(4, true) + 8 === bytes.length;
+  const streamed = !honestlyEmpty && (declared === 0 || (form === 'RIFF' && declared >= STREAMING_LENGTH_FROM));
+  const { blockAlign, ...rest } = format;
+  const declaredSamples = streamed ? Math.floor(present / blockAlign) : Math.floor(declared / blockAlign);
+  const sampleCount = Math.min(declaredSamples, Math.floor(present / blockAlign));
+  if (sampleCount < declaredSamples) {
+    throw new PipelineError('AUDIO_TRUNCATED', `the header promises ${declaredSamples} samples, the file holds ${sampleCount}`, {
+      context: { declaredSamples, sampleCount },
+    });
+  }
+  if (sampleCount === 0) throw new PipelineError('AUDIO_EMPTY', 'the WAV file has no samples');
+  return { ...rest, dataOffset: data.offset, sampleCount };
+}
+
+type WavFormat = Pick<WavHeader, 'encoding' | 'channels' | 'sampleRateHz' | 'bytesPerSample'> & { blockAlign: number };
+
+function findChunks(view: DataView): { format?: WavFormat; data?: { offset: number; size: number }; longDataSize?: number } {
+  let format: WavFormat | undefined;
+  let data: { offset: number; size: number } | undefined;
+  let longDataSize: number | undefined;
+  let at = 12;
+  while (at + 8 <= view.byteLength && !(format && data)) {
+    const id = fourCc(view, at);
+    const size = view.getUint32(at + 4, true);
+    const body = at + 8;
+    if (id === 'fmt ') format = readFormat(view, body, size);
+    else if (id === 'ds64' && body + 16 <= view.byteLength) longDataSize = Number(view.getBigUint64(body + 8, true));
+    else if (id === 'data') data = { offset: body, size };
+    at = body + size + (size % 2); // chunks start at even offsets
+  }
+  return { format, data, longDataSize };
+}
+
+function readFormat(view: DataView, at: number, size: number): WavFormat {
+  if (size < 16) throw undecodable(`a fmt chunk of ${size} bytes`);
+  if (at + size > view.byteLength) throw new PipelineError('AUDIO_TRUNCATED', 'the WAV file ends inside its fmt chunk');
+  let tag = view.getUint16(at, true);
+  // The sub-format GUID of an extensible header starts with the plain tag.
+  if (tag === FORMAT_EXTENSIBLE && size >= 40) tag = view.getUint16(at + 24, true);
+  const channels = view.getUint16(at + 2, true);
+  const sampleRateHz = view.getUint32(at + 4, true);
+  const blockAlign = view.getUint16(at + 12, true);
+  const bits = view.getUint16(at + 14, true);
+  if (channels === 0 || sampleRateHz === 0) throw undecodable(`${channels} channels at ${sampleRateHz} Hz`);
+
+  const encoding = tag === FORMAT_PCM ? 'pcm' : tag === FORMAT_FLOAT ? 'float' : 'other';
+  if (encoding === 'other') return { encoding, channels, sampleRateHz, bytesPerSample: 1, blockAlign: Math.max(1, blockAlign) };
+  // Fewer bits than the container has are left-justified in it, so the container's size is all that counts.
+  const stored = blockAlign / channels;
+  const bytesPerSample = Number.isInteger(stored) && stored * 8 >= bits ? stored : Math.ceil(bits / 8);
+  const known = encoding === 'pcm' ? [1, 2, 3, 4] : [4, 8];
+  if (bits === 0 || !known.includes(bytesPerSample)) throw undecodable(`${encoding} of ${bits} bits in ${bytesPerSample} bytes`);
+  return { encoding, channels, sampleRateHz, bytesPerSample, blockAlign: bytesPerSample * channels };
+}
+
+function readMono(bytes: Uint8Array, header: WavHeader): Float32Array {
+  const { channels, bytesPerSample, dataOffset, sampleCount, encoding } = header;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + dataOffset, sampleCount * channels * bytesPerSample);
+  const read = reader(view, encoding === 'float', bytesPerSample);
+  const samples = new Float32Array(sampleCount);
+  if (channels === 1) {
+    for (let i = 0, at = 0; i < sampleCount; i++, at += bytesPerSample) samples[i] = read(at);
+    return samples;
+  }
+  for (let i = 0, at = 0; i < sampleCount; i++) {
+    let sum = 0;
+    for (let channel = 0; channel < channels; channel++, at += bytesPerSample) sum += read(at);
+    samples[i] = sum / channels;
+  }
+  return samples;
+}
+
+/** The value at a byte offset, in [-1, 1) for integers; bytes of 8 bits are unsigned, the others signed. */
+function reader(view: DataView, float: boolean, bytesPerSample: number): (at: number) => number {
+  if (float) return bytesPerSample === 4 ? (at) => view.getFloat32(at, true) : (at) => view.getFloat64(at, true);
+  switch (bytesPerSample) {
+    case 1:
+      return (at) => (view.getUint8(at) - 128) / 128;
+    case 2:
+      return (at) => view.getInt16(at, true) / 32_768;
+    case 3:
+      return (at) => (view.getUint16(at, true) | (view.getInt8(at + 2) << 16)) / 8_388_608;
+    default:
+      return (at) => view.getInt32(at, true) / 2_147_483_648;
+  }
+}
+
+function fourCc(view: DataView, at: number): string {
+  return String.fromCharCode(view.getUint8(at), view.getUint8(at + 1), view.getUint8(at + 2), view.getUint8(at + 3));
+}
+
+function undecodable(what: string): PipelineError {
+  return new PipelineError('AUDIO_UNDECODABLE', `a WAV file that cannot be decoded: ${what}`);
+}

@@ -1,0 +1,114 @@
+/**
+ * The settings that decide a tile's pixels, and their digest. Source: the paper, Section IV-B (25 ms Hamming window,
+ * 10 ms shift, 128 rows for 0-11 kHz, width 256); what it leaves open has its default here, once.
+ *
+ * 22 000 Hz makes every one of those exact: 25 ms = 550 samples, 10 ms = 220, Nyquist = 11 kHz, 16 kHz * 11/8.
+ *
+ * Does not promise: a mel scale (the paper's figure is linear), or equal pixels for audio that ffmpeg decodes when its
+ * version changes; `decoders.other` is part of the digest for that reason.
+ */
+import { createHash } from 'node:crypto';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import type { SilenceProfile } from '#contracts/labels.js';
+
+export interface FeatureSettings {
+  /** Rate that all audio is converted to before the spectrogram. */
+  sampleRateHz: number;
+  /** Samples under one window, at `sampleRateHz`. */
+  winLength: number;
+  /** Samples from one frame to the next. */
+  hopLength: number;
+  /** A power of two; the window sits in its middle, zeros on both sides. */
+  fftSize: number;
+  /** Rows of a tile; bins 1..fftSize/2 are averaged in groups of fftSize/2/rows. */
+  rows: number;
+  scale: 'linear';
+  /** What 255 stands for: the loudest row of the utterance, or a full-scale sine in one bin (keeps loudness). */
+  reference: 'utterance' | 'full-scale';
+  /** What 0 stands for, in dB below the reference. */
+  floorDb: number;
+  /** Frames of a tile. */
+  width: number;
+  /** `tiles`: one after another; `centre`: one crop from the middle. */
+  layout: 'tiles' | 'centre';
+  /** Rows that reach this frequency are 0, so that their emptiness cannot tell a corpus; null: all rows are kept. */
+  bandLimitHz: number | null;
+  /** Longer audio is refused with AUDIO_TOO_LONG. */
+  maxDurationSec: number;
+  /** Name and version of what decodes WAV, FLAC and everything else (null: only WAV and FLAC). */
+  decoders: { wav: string; flac: string; other: string | null };
+}
+
+export const defaultFeatureSettings: Readonly<FeatureSettings> = Object.freeze({
+  sampleRateHz: 22_000,
+  winLength: 550,
+  hopLength: 220,
+  fftSize: 1024,
+  rows: 128,
+  scale: 'linear',
+  reference: 'utterance',
+  floorDb: -80,
+  width: 256,
+  layout: 'tiles',
+  bandLimitHz: 8_000,
+  maxDurationSec: 600,
+  decoders: Object.freeze({ wav: 'undertone-wav 1', flac: '@wasm-audio-decoders/flac 0.2.11', other: null }),
+});
+
+/** The defaults with some replaced. @throws SETTINGS_INVALID */
+export function featureSettings(changes: Partial<FeatureSettings> = {}): FeatureSettings {
+  const settings = { ...defaultFeatureSettings, ...changes };
+  validateSettings(settings);
+  return settings;
+}
+
+/** @throws SETTINGS_INVALID, with the name of the first setting that cannot work. */
+export function validateSettings(settings: FeatureSettings): void {
+  const { sampleRateHz, winLength, hopLength, fftSize, rows, floorDb, width, bandLimitHz, maxDurationSec } = settings;
+  const whole = { sampleRateHz, winLength, hopLength, fftSize, rows, width };
+  for (const [name, value] of Object.entries(whole)) {
+    if (!Number.isInteger(value) || value < 1) refuse(name, `must be a whole number above 0, not ${value}`);
+  }
+  if (fftSize < 16 || (fftSize & (fftSize - 1)) !== 0) refuse('fftSize', `must be a power of two from 16 on, not ${fftSize}`);
+  if (winLength > fftSize) refuse('winLength', `${winLength} does not fit in fftSize ${fftSize}`);
+  if ((fftSize / 2) % rows !== 0) refuse('rows', `${rows} does not divide the ${fftSize / 2} bins evenly`);
+  if (!(floorDb < 0 && floorDb >= -200)) refuse('floorDb', `must lie from -200 to below 0, not ${floorDb}`);
+  if (bandLimitHz !== null && !(bandLimitHz > 0)) refuse('bandLimitHz', `must be above 0 or null, not ${bandLimitHz}`);
+  if (!(maxDurationSec > 0)) refuse('maxDurationSec', `must be above 0, not ${maxDurationSec}`);
+  requireOneOf('scale', settings.scale, ['linear']);
+  requireOneOf('reference', settings.reference, ['utterance', 'full-scale']);
+  requireOneOf('layout', settings.layout, ['tiles', 'centre']);
+}
+
+/** Bytes of one tile. */
+export function tileSizeBytes(settings: Pick<FeatureSettings, 'rows' | 'width'>): number {
+  return settings.rows * settings.width;
+}
+
+/**
+ * First 16 hex digits of SHA-256 over the settings as JSON with sorted keys, together with the silence profile (null
+ * where one digest has to stand for utterances of several profiles, as in a shard).
+ */
+export function settingsHash(settings: FeatureSettings, silenceProfile: SilenceProfile | null): string {
+  return createHash('sha256')
+    .update(canonicalJson({ ...settings, silenceProfile }))
+    .digest('hex')
+    .slice(0, 16);
+}
+
+/** JSON with the keys of every object in code-unit order: equal values, equal text. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    part !== null && typeof part === 'object' && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}
+
+function requireOneOf(name: string, value: string, allowed: string[]): void {
+  if (!allowed.includes(value)) refuse(name, `must be one of ${allowed.join(', ')}, not ${value}`);
+}
+
+function refuse(name: string, complaint: string): never {
+  throw new PipelineError('SETTINGS_INVALID', `${name} ${complaint}`, { context: { setting: name } });
+}

@@ -1,0 +1,40 @@
+/**
+ * Which ffmpeg decodes what is neither WAV nor FLAC: `FFMPEG_BIN` if set, else the binary of the optional package
+ * ffmpeg-static if its download worked, else `ffmpeg` on the PATH, else none (DECODER_MISSING when one is needed).
+ *
+ * Does not promise that the binary knows every format; it was only asked for its version.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+export interface FfmpegChoice {
+  path: string;
+  /** For people: where it was found. */
+  why: string;
+  /** As it prints it, such as `5.1.6-0+deb12u1`. */
+  version: string;
+}
+
+/** null when there is none, or when `FFMPEG_BIN` names something that does not run (it is not passed over silently). */
+export function chooseFfmpeg(env: NodeJS.ProcessEnv = process.env): FfmpegChoice | null {
+  const named = env.FFMPEG_BIN;
+  if (named) return asked(named, 'FFMPEG_BIN', env);
+  const packaged = pathOfFfmpegStatic();
+  return (packaged ? asked(packaged, 'the package ffmpeg-static', env) : null) ?? asked('ffmpeg', 'PATH', env);
+}
+
+function asked(path: string, why: string, env: NodeJS.ProcessEnv): FfmpegChoice | null {
+  const { status, stdout } = spawnSync(path, ['-version'], { env, encoding: 'utf8', timeout: 10_000, windowsHide: true });
+  const version = /^ffmpeg version (\S+)/.exec(stdout ?? '')?.[1];
+  return status === 0 && version ? { path, why, version } : null;
+}
+
+function pathOfFfmpegStatic(): string | null {
+  try {
+    const path: unknown = createRequire(import.meta.url)('ffmpeg-static');
+    return typeof path === 'string' && existsSync(path) ? path : null;
+  } catch {
+    return null; // an optional dependency
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * What the bytes are, from the bytes: names and content types of objects in a bucket are not to be trusted. A format that
+ * goes to ffmpeg carries the name of its demuxer, so that ffmpeg does no guessing of its own (its playlist formats would
+ * open other files and addresses).
+ *
+ * Does not promise that what begins like a format decodes as one.
+ */
+export type SniffedFormat = { family: 'wav' } | { family: 'flac' } | { family: 'ffmpeg'; demuxer: string };
+
+const WAV_FORMS = ['RIFF', 'RF64', 'BW64'];
+
+/** null: like nothing that is known. */
+export function sniffFormat(bytes: Uint8Array): SniffedFormat | null {
+  const text = String.fromCharCode(...bytes.subarray(0, 16));
+  const kind = text.slice(8, 12);
+  if (WAV_FORMS.includes(text.slice(0, 4)) && kind === 'WAVE') return { family: 'wav' };
+  if (text.startsWith('fLaC')) return { family: 'flac' };
+  const demuxer = demuxerOf(text, kind, bytes);
+  return demuxer === null ? null : { family: 'ffmpeg', demuxer };
+}
+
+function demuxerOf(text: string, kind: string, bytes: Uint8Array): string | null {
+  if (text.startsWith('ID3')) return demuxerAfterId3(bytes);
+  if (text.startsWith('OggS')) return 'ogg';
+  if (text.slice(4, 8) === 'ftyp') return 'mov';
+  if (text.startsWith('FORM') && (kind === 'AIFF' || kind === 'AIFC')) return 'aiff';
+  if (text.startsWith('\x1a\x45\xdf\xa3')) return 'matroska';
+  if (text.startsWith('caff')) return 'caf';
+  if (text.startsWith('#!AMR')) return 'amr';
+  if (text.startsWith('\x30\x26\xb2\x75\x8e\x66\xcf\x11')) return 'asf';
+  if (text.startsWith('RIFF') && kind === 'AVI ') return 'avi';
+  if (text.startsWith('.snd')) return 'au';
+  if (text.startsWith('NIST_1A')) return 'nistsphere';
+  return mpegDemuxer(bytes, 0);
+}
+
+/** ID3v2: ten bytes of header, its size in four bytes of seven bits; then MP3, or AAC, or FLAC with a tag in front. */
+function demuxerAfterId3(bytes: Uint8Array): string | null {
+  const [a, b, c, d] = bytes.subarray(6, 10);
+  if (a === undefined || b === undefined || c === undefined || d === undefined) return null;
+  const at = 10 + ((a & 127) << 21) + ((b & 127) << 14) + ((c & 127) << 7) + (d & 127);
+  if (String.fromCharCode(...bytes.subarray(at, at + 4)) === 'fLaC') return 'flac';
+  return mpegDemuxer(bytes, at) ?? 'mp3';
+}
+
+/** Eleven or twelve set bits are little evidence, so the fields behind them must have values that exist. */
+function mpegDemuxer(bytes: Uint8Array, at: number): string | null {
+  const [sync, second, third] = bytes.subarray(at, at + 3);
+  if (sync !== 0xff || second === undefined || third === undefined || (second & 0xe0) !== 0xe0) return null;
+  const layer = (second >> 1) & 3;
+  if (layer === 0) return (second & 0xf0) === 0xf0 && ((third >> 2) & 15) < 13 ? 'aac' : null;
+  // Layer I (3) is left out: with it, UTF-16 text would pass for MPEG.
+  const known = layer !== 3 && ((second >> 3) & 3) !== 1 && third >> 4 !== 15 && third >> 4 !== 0 && ((third >> 2) & 3) !== 3;
+  return known ? 'mp3' : null;
+}

@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest';
+import { featureSettings } from './feature-settings.js';
+import { RealFft } from './fft.js';
+import { hamming, spectrogram } from './spectrogram.js';
+
+const settings = featureSettings({ bandLimitHz: null });
+const tone = (hz: number, length = 22_000, amplitude = 0.5) =>
+  Float32Array.from({ length }, (_, i) => amplitude * Math.sin((2 * Math.PI * hz * i) / 22_000));
+const column = ({ pixels, frames }: { pixels: Uint8Array; frames: number }, frame: number) =>
+  Array.from({ length: pixels.length / frames }, (_, row) => pixels[row * frames + frame] as number);
+
+describe('RealFft', () => {
+  it.each([8, 16, 64, 512, 1024, 2048])('of %i samples is the power of the discrete Fourier transform', (size) => {
+    const signal = Float32Array.from({ length: size }, (_, i) => Math.sin(i * i * 0.37) + 0.2);
+    const window = hamming(size - 3);
+    const power = new Float64Array(size / 2 + 1);
+    new RealFft(size).powerOf(signal, 1, window, power);
+    for (let k = 0; k <= size / 2; k += Math.max(1, size >> 6)) {
+      let re = 0;
+      let im = 0;
+      for (let i = 0; i < window.length; i++) {
+        const value = (signal[i + 1] as number) * (window[i] as number);
+        re += value * Math.cos((2 * Math.PI * k * i) / size);
+        im -= value * Math.sin((2 * Math.PI * k * i) / size);
+      }
+      expect(power[k]).toBeCloseTo(re * re + im * im, 6);
+    }
+  });
+});
+
+describe('spectrogram', () => {
+  it('has its frequencies along rows and its time along columns: 1 kHz lights row 11 of every column', () => {
+    const picture = spectrogram(tone(1_000), settings);
+    const row = Math.floor(((1_000 / 22_000) * 1024 - 1) / 4);
+    expect(row).toBe(11);
+    for (let frame = 0; frame < picture.frames; frame++) {
+      const levels = column(picture, frame);
+      expect(levels.indexOf(Math.max(...levels))).toBe(row);
+    }
+  });
+
+  it('has 1 + floor(n / 220) frames', () => {
+    for (const length of [550, 659, 660, 22_000])
+      expect(spectrogram(tone(500, length), settings).frames).toBe(1 + Math.floor(length / 220));
+  });
+
+  it('of a click lights the frames whose window holds it, and no other', () => {
+    const click = new Float32Array(22_000);
+    click[11_000] = 1;
+    const { pixels, frames } = spectrogram(click, settings);
+    const lit = Array.from({ length: frames }, (_, frame) => frame).filter((frame) => (pixels[64 * frames + frame] as number) > 0);
+    expect(lit).toEqual([49, 50, 51]);
+    expect(pixels[64 * frames + 50]).toBe(255);
+  });
+
+  it('does not depend on loudness by default, and does with reference full-scale', () => {
+    const [loud, soft] = [tone(1_000), tone(1_000, 22_000, 0.05)];
+    expect(spectrogram(soft, settings).pixels).toEqual(spectrogram(loud, settings).pixels);
+    const fullScale = { ...settings, reference: 'full-scale' as const };
+    const difference = Math.max(...spectrogram(loud, fullScale).pixels) - Math.max(...spectrogram(soft, fullScale).pixels);
+    expect(difference).toBeGreaterThanOrEqual(63); // 20 dB of 80
+    expect(difference).toBeLessThanOrEqual(65);
+    expect(Math.max(...spectrogram(tone(1_000, 22_000, 1), fullScale).pixels)).toBeLessThanOrEqual(255);
+  });
+
+  it('is 0 in rows that reach the band limit', () => {
+    const noise = Float32Array.from({ length: 22_000 }, (_, i) => Math.sin(i * i * 0.37));
+    const { pixels, frames } = spectrogram(noise, { ...settings, bandLimitHz: 8_000 });
+    expect(pixels.subarray(93 * frames).every((pixel) => pixel === 0)).toBe(true);
+    expect(pixels.subarray(92 * frames, 93 * frames).every((pixel) => pixel > 0)).toBe(true);
+  });
+
+  it('of zeros is zeros', () => {
+    expect(spectrogram(new Float32Array(2_000), settings).pixels.every((pixel) => pixel === 0)).toBe(true);
+  });
+
+  it('shorter than half a window is padded with zeros where it cannot be mirrored', () => {
+    expect(spectrogram(Float32Array.of(0.5, -0.5, 0.25), settings).frames).toBe(1);
+  });
+
+  it('rounds decibels half up, as the logarithm would', () => {
+    const noise = Float32Array.from({ length: 4_000 }, (_, i) => Math.sin(i * i * 0.37) * (i / 4_000) ** 4);
+    const window = hamming(550);
+    const fft = new RealFft(1024);
+    const bins = new Float64Array(513);
+    const { pixels, frames } = spectrogram(noise, settings);
+    const power: number[][] = [];
+    for (let frame = 2; frame < frames - 2; frame++) {
+      fft.powerOf(noise, frame * 220 - 275, window, bins);
+      power[frame] = Array.from({ length: 128 }, (_, row) => bins.subarray(4 * row + 1, 4 * row + 5).reduce((a, b) => a + b) / 4);
+    }
+    // The loudest row is not among the edge frames only if some inner pixel is 255; its power is then the reference.
+    const all = power.flatMap((rows, frame) => rows.map((value, row) => ({ value, pixel: pixels[row * frames + frame] as number })));
+    const top = all.filter(({ pixel }) => pixel > 200).sort((a, b) => b.value - a.value)[0] as { value: number; pixel: number };
+    const offset = top.pixel - (255 * (10 * Math.log10(top.value) + 80)) / 80;
+    for (const { value, pixel } of all) {
+      const ideal = Math.max(0, Math.min(255, (255 * (10 * Math.log10(value) + 80)) / 80 + offset));
+      expect(Math.abs(pixel - ideal)).toBeLessThanOrEqual(1.01);
+    }
+  });
+});
