@@ -122,7 +122,7 @@ async function naming<T>(root: string, act: () => Promise<T>): Promise<T> {
         { cause },
       );
     }
-    if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
+    if (code !== undefined && ['EACCES', 'EROFS', 'EPERM', 'ENOTDIR', 'EEXIST'].includes(code)) {
       throw new PipelineError('SETUP_FAILED', `the cache ${root} cannot be written: set UNDERTONE_CACHE to a folder that can`, { cause });
     }
     throw cause;

@@ -1,0 +1,122 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { isAlive } from './cache-directory.js';
+import { ProcessRecord } from './process-record.js';
+import { backoffMs, Supervisor } from './supervisor.js';
+
+let logsDir: string;
+let supervisor: Supervisor;
+
+beforeEach(async () => {
+  logsDir = await mkdtemp(join(tmpdir(), 'undertone-supervisor-'));
+});
+
+afterEach(async () => {
+  await supervisor?.stop({ graceMs: 1_000 });
+  await rm(logsDir, { recursive: true, force: true });
+});
+
+function node(script: string): { command: string; args: string[] } {
+  return { command: process.execPath, args: ['-e', script] };
+}
+
+const forever = 'setInterval(() => {}, 1000);';
+
+test('the pause before a restart doubles up to its longest', () => {
+  expect([0, 1, 2, 3, 6, 7, 1000].map((crashes) => backoffMs(crashes, 500, 30_000))).toEqual([
+    500, 1000, 2000, 4000, 30_000, 30_000, 30_000,
+  ]);
+});
+
+test('a child that crashes is started again, with a pause, and counted', async () => {
+  supervisor = new Supervisor({ logsDir, backoff: { firstMs: 20, maxMs: 80 } });
+  const states: string[] = [];
+  supervisor.on('state', ({ state }) => states.push(state));
+  supervisor.start({ name: 'crasher', ...node('console.log("here"); process.exit(3)') });
+  await vi.waitFor(() => expect(supervisor.stateOf('crasher')?.restarts).toBeGreaterThanOrEqual(2), 15_000);
+  expect(supervisor.stateOf('crasher')?.lastExit).toBe('code 3');
+  expect(states.slice(0, 4)).toEqual(['starting', 'running', 'backoff', 'starting']);
+  await supervisor.stop();
+  expect(await readFile(join(logsDir, 'crasher.log'), 'utf8')).toMatch(/here\n\[supervisor\] crasher ended: code 3\nhere/);
+});
+
+test('a child killed by kill -9 comes back under another id', async () => {
+  supervisor = new Supervisor({ logsDir, backoff: { firstMs: 20 } });
+  supervisor.start({ name: 'victim', ...node(forever) });
+  await vi.waitFor(() => expect(supervisor.stateOf('victim')?.pid).toBeDefined(), 5_000);
+  const first = supervisor.stateOf('victim')?.pid ?? 0;
+  process.kill(first, 'SIGKILL');
+  await vi.waitFor(
+    () => expect(supervisor.stateOf('victim')).toMatchObject({ state: 'running', restarts: 1, lastExit: 'SIGKILL' }),
+    10_000,
+  );
+  expect(supervisor.stateOf('victim')?.pid).not.toBe(first);
+});
+
+test('a child that was healthy long enough crashes for the first time again', async () => {
+  supervisor = new Supervisor({ logsDir, backoff: { firstMs: 20, maxMs: 60_000, healthyAfterMs: 1 } });
+  supervisor.start({ name: 'flaky', ...node('setTimeout(() => process.exit(1), 20)') });
+  // Without the reset the fifth pause alone would be 320 ms, the tenth 10 s.
+  await vi.waitFor(() => expect(supervisor.stateOf('flaky')?.restarts).toBeGreaterThanOrEqual(5), 20_000);
+});
+
+test('on-failure lets a child that finished rest', async () => {
+  supervisor = new Supervisor({ logsDir, backoff: { firstMs: 10 } });
+  supervisor.start({ name: 'once', ...node(''), restart: 'on-failure' });
+  await vi.waitFor(() => expect(supervisor.stateOf('once')?.state).toBe('stopped'), 10_000);
+  expect(supervisor.stateOf('once')?.restarts).toBe(0);
+});
+
+test('stop asks gently and is not fooled by a child that will not go', async () => {
+  supervisor = new Supervisor({ logsDir });
+  const lines: string[] = [];
+  supervisor.on('state', () => undefined);
+  const listening = new Supervisor({ logsDir: join(logsDir, 'more'), onLine: (name, line) => lines.push(`${name}: ${line}`) });
+  listening.start({
+    name: 'polite',
+    ...node(`process.on('SIGTERM', () => { console.log('bye'); process.exit(0); }); console.log('up'); ${forever}`),
+  });
+  listening.start({ name: 'stubborn', ...node(`process.on('SIGTERM', () => {}); console.log('up'); ${forever}`) });
+  await vi.waitFor(() => expect(lines.toSorted()).toEqual(['polite: up', 'stubborn: up']), 10_000);
+  const pids = listening.states.map(({ pid }) => pid ?? 0);
+  await listening.stop({ graceMs: 500 });
+  expect(lines).toContain('polite: bye');
+  expect(pids.map(isAlive)).toEqual([false, false]);
+});
+
+test('a command that does not exist is retried, not thrown', async () => {
+  supervisor = new Supervisor({ logsDir, backoff: { firstMs: 60_000 } });
+  supervisor.start({ name: 'missing', command: join(logsDir, 'no-such-command') });
+  await vi.waitFor(() => expect(supervisor.stateOf('missing')?.state).toBe('backoff'), 10_000);
+});
+
+test('what a killed owner left running is ended by the next start', async () => {
+  supervisor = new Supervisor({ logsDir });
+  const file = join(logsDir, 'processes.json');
+  const leftover = spawn(process.execPath, ['-e', forever], { detached: true, stdio: 'ignore' });
+  await sleep(100);
+  new ProcessRecord(file).add('leftover', leftover.pid);
+  const ended = once(leftover, 'exit');
+  expect(await new ProcessRecord(file).endLeftovers()).toEqual(['leftover']);
+  expect((await ended)[1]).toBe('SIGTERM');
+});
+
+test('a process that only has the id of a leftover is left alone', async () => {
+  supervisor = new Supervisor({ logsDir });
+  const { writeFile } = await import('node:fs/promises');
+  const file = join(logsDir, 'processes.json');
+  const stranger = spawn(process.execPath, ['-e', forever], { detached: true, stdio: 'ignore' });
+  const record = {
+    owner: { name: 'owner', pid: 1, startedAt: 'x' },
+    children: [{ name: 'old', pid: stranger.pid, startedAt: 'another time' }],
+  };
+  await writeFile(file, JSON.stringify(record));
+  expect(await new ProcessRecord(file).endLeftovers()).toEqual([]);
+  expect(isAlive(stranger.pid ?? 0)).toBe(true);
+  stranger.kill('SIGKILL');
+});

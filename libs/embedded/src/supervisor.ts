@@ -1,0 +1,227 @@
+/**
+ * Keeps the services of `npm start` running: one process each, restarted when it ends, with a pause that doubles (0.5 s to 30 s)
+ * and starts small again after a minute of health. The same contract that Kubernetes or systemd gives in production: a service
+ * may crash on what it does not understand.
+ *
+ * Delivery: restarting loses nothing, since every service commits after its work; it may do the last piece of work twice.
+ *
+ * When the supervisor itself is killed (kill -9), its children end too: on Linux the kernel sends them SIGTERM
+ * (see process-record.ts); elsewhere a Node child notices that its IPC channel closed, if it listens:
+ * `process.once('disconnect', shutDown)`. What survives both is ended by the next supervisor with the same `recordFile`.
+ *
+ * Each child has its own process group: Ctrl-C reaches the supervisor only, which then stops the children in order.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { dyingWithParent, ProcessRecord } from './process-record.js';
+
+export interface ChildCommand {
+  /** Unique; names the log file. */
+  name: string;
+  command: string;
+  args?: string[];
+  /** Added to this process's environment. */
+  env?: NodeJS.ProcessEnv;
+  cwd?: string;
+  /** `on-failure` lets a child that exits with 0 rest. Default `always`. */
+  restart?: 'always' | 'on-failure';
+}
+
+export type ChildState = 'starting' | 'running' | 'backoff' | 'stopped';
+
+export interface ChildStatus {
+  name: string;
+  state: ChildState;
+  pid: number | undefined;
+  /** Since `start()`. */
+  restarts: number;
+  /** How it last ended: "code 1", "SIGKILL"; undefined while it never did. */
+  lastExit: string | undefined;
+  /** In `backoff`: until the next start. */
+  restartsInMs: number | undefined;
+  logFile: string;
+}
+
+export interface SupervisorOptions {
+  /** One `<name>.log` per child, appended. */
+  logsDir: string;
+  /** Remembers the children's ids across a kill -9; default `<logsDir>/processes.json`. */
+  recordFile?: string;
+  /** Each line a child prints. */
+  onLine?: (name: string, line: string, stream: 'stdout' | 'stderr') => void;
+  /** Pauses before a restart: first, longest, and the time up after which the next crash counts as the first. */
+  backoff?: { firstMs?: number; maxMs?: number; healthyAfterMs?: number };
+}
+
+interface SupervisorEvents {
+  /** A child changed its state. */
+  state: [status: ChildStatus];
+}
+
+export class Supervisor extends EventEmitter<SupervisorEvents> {
+  private readonly children = new Map<string, SupervisedChild>();
+  private readonly record: ProcessRecord;
+
+  constructor(private readonly options: SupervisorOptions) {
+    super();
+    mkdirSync(options.logsDir, { recursive: true });
+    this.record = new ProcessRecord(options.recordFile ?? join(options.logsDir, 'processes.json'));
+  }
+
+  /**
+   * Ends what a killed supervisor left behind; call it once, before the first `start()`. Returns the names of what it ended.
+   * @throws PipelineError `SETUP_FAILED` when that supervisor is alive.
+   */
+  async endLeftovers(): Promise<string[]> {
+    return this.record.endLeftovers();
+  }
+
+  /** Starts a child now; crashes before it is ready are a matter of its log and of restarting, not of an exception. */
+  start(command: ChildCommand): void {
+    if (this.children.has(command.name)) throw new Error(`a child named ${command.name} is supervised already`);
+    const child = new SupervisedChild(command, this.options, this.record, (status) => this.emit('state', status));
+    this.children.set(command.name, child);
+    child.launch();
+  }
+
+  /** In the order of their start. */
+  get states(): ChildStatus[] {
+    return [...this.children.values()].map((child) => child.status);
+  }
+
+  stateOf(name: string): ChildStatus | undefined {
+    return this.children.get(name)?.status;
+  }
+
+  /** SIGTERM to all (or to those named), SIGKILL to those left after `graceMs`. They stay stopped; `start()` may name them again. */
+  async stop({ graceMs = 25_000, names }: { graceMs?: number; names?: string[] } = {}): Promise<void> {
+    const chosen = [...this.children].filter(([name]) => names === undefined || names.includes(name));
+    await Promise.all(chosen.map(([, child]) => child.stop(graceMs)));
+    for (const [name] of chosen) this.children.delete(name);
+  }
+}
+
+/** One child across its restarts. */
+class SupervisedChild {
+  private process: ChildProcess | undefined;
+  private state: ChildState = 'starting';
+  private restarts = 0;
+  private crashesInARow = 0;
+  private lastExit: string | undefined;
+  private startedAtMs = 0;
+  private restartAtMs = 0;
+  private restartTimer: NodeJS.Timeout | undefined;
+  private stopping = false;
+  private ended: Promise<void> = Promise.resolve();
+  private readonly logFile: string;
+
+  constructor(
+    private readonly command: ChildCommand,
+    private readonly options: SupervisorOptions,
+    private readonly record: ProcessRecord,
+    private readonly onState: (status: ChildStatus) => void,
+  ) {
+    this.logFile = join(options.logsDir, `${command.name}.log`);
+  }
+
+  get status(): ChildStatus {
+    return {
+      name: this.command.name,
+      state: this.state,
+      pid: this.state === 'running' ? this.process?.pid : undefined,
+      restarts: this.restarts,
+      lastExit: this.lastExit,
+      restartsInMs: this.state === 'backoff' ? Math.max(0, this.restartAtMs - Date.now()) : undefined,
+      logFile: this.logFile,
+    };
+  }
+
+  launch(): void {
+    const { name, command, args = [], env, cwd } = this.command;
+    this.enter('starting');
+    this.startedAtMs = Date.now();
+    const log = createWriteStream(this.logFile, { flags: 'a' });
+    const guarded = dyingWithParent(command, args);
+    const child = spawn(guarded.command, guarded.args, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      detached: true,
+    });
+    this.process = child;
+    this.readLines(child.stdout, 'stdout', log);
+    this.readLines(child.stderr, 'stderr', log);
+    child.once('spawn', () => {
+      this.record.add(name, child.pid);
+      if (!this.stopping) this.enter('running');
+    });
+    this.ended = new Promise((resolve) => {
+      let seen = false;
+      const onEnd = (how: string, failed: boolean): void => {
+        if (seen) return;
+        seen = true;
+        log.end(`[supervisor] ${name} ended: ${how}\n`);
+        this.record.remove(name);
+        this.afterEnd(how, failed);
+        resolve();
+      };
+      child.once('error', (error) => {
+        if (child.pid === undefined) onEnd(error.message, true);
+      });
+      // 'close' comes after the last byte of output, but never if a grandchild keeps the pipe: do not wait long for it.
+      child.once('exit', (exitCode, signal) => {
+        const end = (): void => onEnd(signal ?? `code ${exitCode}`, exitCode !== 0);
+        child.once('close', end);
+        setTimeout(end, 1_000).unref();
+      });
+    });
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.stopping = true;
+    clearTimeout(this.restartTimer);
+    if (this.state === 'backoff') this.enter('stopped');
+    if (this.state === 'stopped') return;
+    this.process?.kill('SIGTERM');
+    const timer = setTimeout(() => this.process?.kill('SIGKILL'), graceMs);
+    await this.ended;
+    clearTimeout(timer);
+  }
+
+  private afterEnd(how: string, failed: boolean): void {
+    this.lastExit = how;
+    if (this.stopping || (!failed && this.command.restart === 'on-failure')) return this.enter('stopped');
+    const { firstMs = 500, maxMs = 30_000, healthyAfterMs = 60_000 } = this.options.backoff ?? {};
+    if (Date.now() - this.startedAtMs >= healthyAfterMs) this.crashesInARow = 0;
+    const pauseMs = backoffMs(this.crashesInARow, firstMs, maxMs);
+    this.crashesInARow += 1;
+    this.restartAtMs = Date.now() + pauseMs;
+    this.restartTimer = setTimeout(() => {
+      this.restarts += 1;
+      this.launch();
+    }, pauseMs);
+    this.enter('backoff');
+  }
+
+  private readLines(stream: Readable | null, kind: 'stdout' | 'stderr', log: WriteStream): void {
+    if (!stream) return;
+    createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
+      if (log.writable) log.write(`${line}\n`);
+      this.options.onLine?.(this.command.name, line, kind);
+    });
+  }
+
+  private enter(state: ChildState): void {
+    this.state = state;
+    this.onState(this.status);
+  }
+}
+
+/** Pause before the restart after `crashesBefore` crashes in a row: firstMs, twice that, … at most maxMs. */
+export function backoffMs(crashesBefore: number, firstMs: number, maxMs: number): number {
+  return Math.min(maxMs, firstMs * 2 ** Math.min(crashesBefore, 30));
+}

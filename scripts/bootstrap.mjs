@@ -1,0 +1,273 @@
+/**
+ * What `npm start`, `npm test` and `./undertone` run first: brings a fresh clone to the point where `undertone` itself can run,
+ * then runs it. Plain JavaScript without dependencies, for any Node from 20.11 on: it runs before anything is installed.
+ *
+ *   node scripts/bootstrap.mjs <command> [args]
+ *
+ * 1. dependencies: `npm ci --ignore-scripts` when package-lock.json changed, then `npm rebuild node`, which brings Node 22;
+ * 2. build: `tsc -p tsconfig.build.json` when a source changed;
+ * 3. the command, under that Node 22; for `test`: `undertone setup`, then vitest.
+ *
+ * Prints (to stderr) only what it had to do; nothing when all is in place. Signals and the exit code pass through: the command
+ * has its own process group, gets each Ctrl-C once, and is told to end (SIGTERM) if this process is killed (Linux).
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const windows = process.platform === 'win32';
+const inRoot = (...segments) => join(root, ...segments);
+const bundledNode = inRoot('node_modules', 'node', 'bin', windows ? 'node.exe' : 'node');
+const installStamp = inRoot('node_modules', '.undertone-installed');
+const buildStamp = inRoot('dist', '.undertone-built');
+
+/** A failure to tell in one line, without a stack. */
+class Stop extends Error {}
+
+main(process.argv.slice(2)).catch((error) => {
+  console.error(error instanceof Stop ? `✗ ${error.message}` : error);
+  process.exit(1);
+});
+
+async function main([command, ...args]) {
+  if (versionOf(process.version) < versionOf('v20.11.0'))
+    throw new Stop(`Node 20.11 or later is needed to start; this is ${process.version}`);
+  const lockSha256 = sha256(readFileSync(inRoot('package-lock.json')));
+  if (!isInstalled(lockSha256) || !isBuilt()) {
+    await withLock(() => {
+      if (!isInstalled(lockSha256)) install(lockSha256);
+      if (!isBuilt()) build();
+    });
+  }
+  const cli = inRoot('dist', 'apps', 'cli', 'src', 'main.js');
+  if (command === 'test') {
+    await run([cli, 'setup']);
+    await run([inRoot('node_modules', 'vitest', 'vitest.mjs'), 'run', '--root', root, ...args]);
+  } else {
+    await run(['--enable-source-maps', cli, ...(command === undefined ? [] : [command]), ...args]);
+  }
+}
+
+// --- 1. dependencies ---------------------------------------------------------------------------------------------------------
+
+function isInstalled(lockSha256) {
+  return readIfThere(installStamp) === lockSha256 && chosenNode() !== undefined;
+}
+
+function install(lockSha256) {
+  step('dependencies', 'npm ci, about half a minute', installLocked);
+  step('Node 22', 'npm rebuild node', () => {
+    const problem = catching(() => npm('rebuild', 'node', '--loglevel=error')) ?? catching(() => checkNode(bundledNode));
+    if (problem === undefined) return versionLine(bundledNode);
+    if (!isOwnNodeGood()) {
+      throw new Stop(
+        `Node 22 could not be brought by \`npm rebuild node\`: ${problem.message}. Install Node 22 (22.12 or later) and start again.`,
+      );
+    }
+    return `${process.version} of this machine, since the package's could not be brought`;
+  });
+  writeFileSync(installStamp, lockSha256);
+}
+
+/**
+ * By the lock. npm refuses a lock that was made behind a mirror which lacks other platforms' optional packages; then the same
+ * versions are installed without that check, and the lock stays as it is.
+ */
+function installLocked() {
+  const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  const problem = catching(() => npm('ci', ...quiet));
+  if (problem === undefined) return undefined;
+  if (!/in sync/.test(problem.message)) throw problem;
+  npm('install', '--no-save', ...quiet);
+  return '(package-lock.json is incomplete for this npm: installed by npm install --no-save)';
+}
+
+/** The Node 22 of `node_modules`, else this one if it is a 22. */
+function chosenNode() {
+  if (existsSync(bundledNode)) return bundledNode;
+  return isOwnNodeGood() ? process.execPath : undefined;
+}
+
+function isOwnNodeGood() {
+  return versionOf(process.version) >= versionOf('v22.12.0') && versionOf(process.version) < versionOf('v23.0.0');
+}
+
+function checkNode(path) {
+  const result = spawnSync(path, ['--version'], { encoding: 'utf8' });
+  if (result.status !== 0) throw new Stop(`${path} does not run (${result.error?.message ?? result.stderr.trim()})`);
+}
+
+function versionLine(path) {
+  return spawnSync(path, ['--version'], { encoding: 'utf8' }).stdout.trim();
+}
+
+function npm(...args) {
+  // Under `npm start` this is the very npm that runs us; `npm` of PATH otherwise.
+  const script = process.env.npm_execpath;
+  if (script?.endsWith('.js')) tool(process.execPath, [script, ...args], `npm ${args[0]}`);
+  else tool(windows ? 'npm.cmd' : 'npm', args, `npm ${args[0]}`);
+}
+
+// --- 2. build ----------------------------------------------------------------------------------------------------------------
+
+function isBuilt() {
+  return readIfThere(buildStamp) === sourcesFingerprint();
+}
+
+function build() {
+  step('built', 'tsc', () => {
+    const fingerprint = sourcesFingerprint(); // before: what changes meanwhile is built next time
+    tool(
+      chosenNode(),
+      [inRoot('node_modules', 'typescript', 'bin', 'tsc'), '-p', inRoot('tsconfig.build.json'), '--pretty', 'false'],
+      'tsc',
+    );
+    writeFileSync(buildStamp, fingerprint);
+  });
+}
+
+/** Paths, sizes and times of change of everything that is compiled: a deleted or an older file counts as a change too. */
+function sourcesFingerprint() {
+  const lines = [];
+  const visit = (relative) => {
+    for (const entry of readdirSync(inRoot(relative), { withFileTypes: true })) {
+      const path = `${relative}/${entry.name}`;
+      if (entry.isDirectory()) visit(path);
+      else if (/\.(ts|json)$/.test(entry.name) && !entry.name.endsWith('.spec.ts')) lines.push(changeOf(path));
+    }
+  };
+  for (const folder of ['apps', 'libs', 'scripts', 'bench']) if (existsSync(inRoot(folder))) visit(folder);
+  for (const file of ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']) lines.push(changeOf(file));
+  return sha256(lines.sort().join('\n'));
+}
+
+function changeOf(path) {
+  const { mtimeMs, size } = statSync(inRoot(path));
+  return `${path} ${mtimeMs} ${size}`;
+}
+
+// --- 3. the command ----------------------------------------------------------------------------------------------------------
+
+/** Runs it under Node 22. Resolves when it succeeds; otherwise this process ends as it ended: same code, same signal. */
+function run(args) {
+  return new Promise((resolve, reject) => {
+    const node = chosenNode();
+    const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => process.platform === 'linux' && existsSync(path));
+    const command = setpriv ? [setpriv, '--pdeathsig', 'TERM', '--', node, ...args] : [node, ...args];
+    const child = spawn(command[0], command.slice(1), { stdio: 'inherit', detached: !windows });
+    const release = forwardSignals(child);
+    child.once('error', reject);
+    child.once('exit', (exitCode, signal) => {
+      release();
+      if (exitCode === 0) resolve();
+      else if (signal) process.kill(process.pid, signal);
+      else process.exit(exitCode);
+    });
+  });
+}
+
+/** A terminal and npm may both deliver the same Ctrl-C here: within a second it is one. A later one is passed on: somebody is in a hurry. */
+function forwardSignals(child) {
+  const lastAt = new Map();
+  const forward = (signal) => {
+    if (windows) return; // the console delivers to the whole group
+    const now = Date.now();
+    if (now - (lastAt.get(signal) ?? 0) < 1_000) return;
+    lastAt.set(signal, now);
+    child.kill(signal);
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  for (const signal of signals) process.on(signal, forward);
+  return () => {
+    for (const signal of signals) process.off(signal, forward);
+  };
+}
+
+// --- small things ------------------------------------------------------------------------------------------------------------
+
+/** Says what is being done, does it, ticks it off with its time. */
+function step(name, how, act) {
+  const startedMs = Date.now();
+  if (process.stderr.isTTY) process.stderr.write(`· ${name} (${how}) …`);
+  const note = act();
+  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+  console.error(`✓ ${name}${note ? ` ${note}` : ''}  ${((Date.now() - startedMs) / 1000).toFixed(1)} s`);
+}
+
+/** A tool that must succeed; what it printed is shown only if it does not. */
+function tool(command, args, label) {
+  const result = spawnSync(command, args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    maxBuffer: 64 << 20,
+    shell: windows,
+  });
+  if (result.error) throw new Stop(`${label} could not be started: ${result.error.message}`);
+  if (result.signal) process.kill(process.pid, result.signal);
+  if (result.status === 0) return;
+  const output = `${result.stdout}${result.stderr}`.trim();
+  if (/ENOSPC|no space left/i.test(output)) throw new Stop(`${label} failed: the disk is full (${root})`);
+  throw new Stop(`${label} failed:\n${output.split('\n').slice(0, 25).join('\n')}`);
+}
+
+/** One bootstrap at a time: `npm start` and `npm test` at once must not both install. The lock of a dead process does not count. */
+async function withLock(act) {
+  const file = inRoot('.undertone', 'bootstrap.lock');
+  mkdirSync(dirname(file), { recursive: true });
+  for (;;) {
+    try {
+      writeFileSync(file, String(process.pid), { flag: 'wx' });
+      break;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+      const holder = Number(readIfThere(file));
+      if (holder > 0 && !isAlive(holder)) rmSync(file, { force: true });
+      else await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+  try {
+    act();
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+function catching(act) {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+function readIfThere(path) {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function sha256(content) {
+  return createHash('sha256').update(content).digest('hex');
+}
+
+/** v22.12.1 -> 22012001 */
+function versionOf(text) {
+  const [major, minor, patch] = text.slice(1).split('.').map(Number.parseFloat);
+  return major * 1_000_000 + minor * 1_000 + patch;
+}
