@@ -1,0 +1,71 @@
+/** Starts the compute process and speaks to it. Its sudden end is an error of the trainer, which then ends as well. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { errorCodes, PipelineError } from '#contracts/pipeline-error.js';
+import type { TrainingView } from '#training/training-index.js';
+import type { ComputeSetup, FromCompute, ToCompute } from './compute-messages.js';
+
+export type ComputeReady = Extract<FromCompute, { type: 'ready' }>;
+/** What happens during a round, in order. */
+export type RoundEvent = Exclude<FromCompute, { type: 'ready' | 'failed' | 'roundDone' }>;
+
+interface Pending {
+  resolve: (message: FromCompute) => void;
+  reject: (error: unknown) => void;
+}
+
+export class ComputeClient {
+  private readonly child: ChildProcess;
+  private pending: Pending | undefined;
+  private stopped = false;
+
+  /** @param onEvent called for each event of a round, before the round resolves */
+  constructor(
+    private readonly onEvent: (event: RoundEvent) => void,
+    private readonly onDeath: (error: Error) => void,
+  ) {
+    this.child = fork(fileURLToPath(new URL('./compute-process.js', import.meta.url)), { serialization: 'advanced' });
+    this.child.on('message', (message) => this.receive(message as FromCompute));
+    this.child.once('exit', (code, signal) => this.died(new Error(`the compute process ended (${signal ?? `exit code ${code}`})`)));
+  }
+
+  async setUp(setup: ComputeSetup): Promise<ComputeReady> {
+    return (await this.ask({ type: 'setup', setup })) as ComputeReady;
+  }
+
+  /** @returns false if there was nothing to learn from */
+  async runRound(view: TrainingView): Promise<boolean> {
+    const done = (await this.ask({ type: 'round', view })) as Extract<FromCompute, { type: 'roundDone' }>;
+    return done.trained;
+  }
+
+  /** A round that is under way is given up; it goes on from its last checkpoint. */
+  stop(): void {
+    this.stopped = true;
+    this.child.kill('SIGKILL');
+  }
+
+  private ask(message: ToCompute): Promise<FromCompute> {
+    return new Promise((resolve, reject) => {
+      this.pending = { resolve, reject };
+      this.child.send(message);
+    });
+  }
+
+  private receive(message: FromCompute): void {
+    if (message.type === 'failed') return this.pending?.reject(errorFrom(message));
+    if (message.type === 'ready' || message.type === 'roundDone') return this.pending?.resolve(message);
+    this.onEvent(message);
+  }
+
+  private died(error: Error): void {
+    if (this.stopped) return;
+    this.pending?.reject(error);
+    this.onDeath(error);
+  }
+}
+
+function errorFrom({ code, message, stack }: Extract<FromCompute, { type: 'failed' }>): Error {
+  if (code !== null && code in errorCodes) return new PipelineError(code, message);
+  return Object.assign(new Error(message), { stack });
+}

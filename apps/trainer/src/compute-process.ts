@@ -1,0 +1,44 @@
+/** The process that computes: it holds the model, and ends when the trainer that started it does. */
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { chooseBackend } from '#model/backend.js';
+import { ObjectStore } from '#storage/object-store.js';
+import { TileStore } from '#training/tile-store.js';
+import { trainedTiles } from '#training/training-index.js';
+import { TrainingRun } from '#training/training-run.js';
+import type { ComputeSetup, FromCompute, ToCompute } from './compute-messages.js';
+
+let run: TrainingRun | undefined;
+
+function tell(message: FromCompute): void {
+  process.send?.(message);
+}
+
+async function setUp({ run: settings, store: connection, shardCache, epoch, backend: wanted }: ComputeSetup): Promise<void> {
+  const backend = await chooseBackend(wanted);
+  const store = new ObjectStore(connection);
+  run = new TrainingRun(settings, store, new TileStore(store, shardCache), epoch, {
+    roundStarted: ({ view, ...facts }) => tell({ type: 'roundStarted', ...facts, viewDigest: view.digest, tiles: trainedTiles(view) }),
+    stepTrained: (facts) => tell({ type: 'stepTrained', ...facts }),
+    shardsGone: (shardIds) => tell({ type: 'shardsGone', shardIds }),
+    saved: (checkpoint) => tell({ type: 'saved', checkpoint }),
+    roundFinished: (facts) => tell({ type: 'roundFinished', ...facts }),
+  });
+  tell({ type: 'ready', backend: backend.name, why: backend.why, restored: await run.restore() });
+}
+
+async function handle(message: ToCompute): Promise<void> {
+  if (message.type === 'setup') return setUp(message.setup);
+  if (!run) throw new Error('a round came before the set-up');
+  tell({ type: 'roundDone', trained: await run.runRound(message.view) });
+}
+
+process.on('message', (message: ToCompute) => {
+  handle(message).catch((error: unknown) => {
+    const code = error instanceof PipelineError ? error.code : null;
+    const { message: text, stack } = error instanceof Error ? error : new Error(String(error));
+    tell({ type: 'failed', code, message: text, stack });
+  });
+});
+process.once('disconnect', () => process.exit(0));
+// The trainer is told to stop, not this process: a Ctrl-C in a terminal reaches both.
+process.on('SIGINT', () => undefined);

@@ -1,0 +1,70 @@
+/** Settings of the trainer, from the environment. */
+import { existsSync, readFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { parseModelSettings } from '#model/settings.js';
+import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
+import { codeVersion } from '#service/package-root.js';
+import { field, readConfig } from '#service/read-config.js';
+import { configHashOf, type RunSettings } from '#training/training-run.js';
+
+export function readTrainerConfig() {
+  const read = readConfig({
+    /** Runs are named `<RUN_NAME>-<digest of the settings>`: other settings, another run. */
+    RUN_NAME: field.text('main'),
+    TRAINER_ID: field.text(hostname()),
+    /** A JSON file with the model's settings; the paper's without one. */
+    MODEL_SETTINGS_FILE: field.optionalText(),
+    BATCH_LABELLED: field.whole(16, 1),
+    BATCH_UNLABELLED: field.whole(16, 1),
+    /** Steps of one round. */
+    ROUND_STEPS: field.whole(500, 1),
+    /** Seconds without news after which a round starts, and the longest that news may go on. */
+    ROUND_QUIET: field.seconds(10),
+    ROUND_MAX_WAIT: field.seconds(300),
+    REPORT_STEPS: field.whole(5, 1),
+    CHECKPOINT_STEPS: field.whole(100, 1),
+    STATISTICS_TILES: field.whole(512, 1),
+    TRAINING_SEED: field.whole(1),
+    TF_BACKEND: field.optionalText(),
+    /** Where shard files are kept. */
+    SHARD_CACHE: field.text(join(tmpdir(), 'undertone-shards')),
+  });
+  const model = read.MODEL_SETTINGS_FILE ? readModelSettings(read.MODEL_SETTINGS_FILE) : {};
+  const batch = { labelled: read.BATCH_LABELLED, unlabelled: read.BATCH_UNLABELLED };
+  const run: RunSettings = {
+    runId: `${read.RUN_NAME}-${configHashOf({ model, batch, seed: read.TRAINING_SEED })}`,
+    model,
+    batch,
+    roundSteps: read.ROUND_STEPS,
+    reportEvery: read.REPORT_STEPS,
+    checkpointEvery: read.CHECKPOINT_STEPS,
+    statisticsTiles: read.STATISTICS_TILES,
+    seed: read.TRAINING_SEED,
+    codeVersion,
+  };
+  return {
+    kafka: readKafkaConnection(),
+    store: readStoreConnection(),
+    service: readServiceSettings(7403, 'TRAINER_PORT'),
+    run,
+    trainerId: read.TRAINER_ID,
+    quietMs: read.ROUND_QUIET * 1000,
+    maxWaitMs: read.ROUND_MAX_WAIT * 1000,
+    shardCache: read.SHARD_CACHE,
+    backend: { requested: read.TF_BACKEND, hasGpu: existsSync('/dev/nvidia0') },
+  };
+}
+export type TrainerConfig = ReturnType<typeof readTrainerConfig>;
+
+function readModelSettings(file: string): Record<string, unknown> {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new PipelineError('CONFIG_INVALID', `MODEL_SETTINGS_FILE ${file}: ${(error as Error).message}`, { cause: error });
+  }
+  parseModelSettings(json);
+  return json as Record<string, unknown>;
+}

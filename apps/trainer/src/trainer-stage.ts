@@ -1,0 +1,235 @@
+/**
+ * The trainer's edge: shards and utterances into the index, rounds out of it, and what they made onto Kafka.
+ *
+ * Delivery: the index is rebuilt at start from the three compacted topics, from their first record. What is announced
+ * follows from what is stored: after a start the newest checkpoint and its predictions are announced again, so that a
+ * crash between storing and announcing loses nothing; repeats have the same keys and the same contents.
+ */
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { checkpoints } from '#contracts/checkpoints.js';
+import { objectHints } from '#contracts/object-hints.js';
+import { predictions } from '#contracts/predictions.js';
+import { shardsLabelled, shardsUnlabelled } from '#contracts/shards.js';
+import { topics } from '#contracts/topics.js';
+import { training } from '#contracts/training.js';
+import { utterances } from '#contracts/utterances.js';
+import type { Logger } from '#service/logger.js';
+import { Metrics } from '#service/metrics.js';
+import { LOGGER } from '#service/observability.module.js';
+import { Readiness } from '#service/readiness.js';
+import { crashProcess } from '#service/run-service.js';
+import { ObjectStore } from '#storage/object-store.js';
+import { ensureTopics } from '#streaming/ensure-topics.js';
+import { kafkaClient } from '#streaming/kafka-client.js';
+import { Publisher } from '#streaming/publisher.js';
+import { retrying } from '#streaming/retry.js';
+import { TableFollower } from '#streaming/table-follower.js';
+import { manifestKey, type Checkpoint } from '#training/checkpoint-store.js';
+import { leaseRenewalMs, RunLease } from '#training/run-lease.js';
+import { trainedTiles, TrainingIndex, type TrainingView } from '#training/training-index.js';
+import { ComputeClient, type RoundEvent } from './compute-client.js';
+import type { TrainerConfig } from './config.js';
+import { RoundSchedule } from './round-schedule.js';
+
+export const TRAINER_CONFIG = Symbol('trainer config');
+
+const scheduleIntervalMs = 500;
+
+export interface TrainerStatus {
+  runId: string;
+  state: 'starting' | 'waiting' | 'training';
+  /** What is waited for, or what is being done. */
+  because: string;
+  backend: string | null;
+  tiles: { labelled: number; unlabelled: number };
+}
+
+@Injectable()
+export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly kafka;
+  private readonly store: ObjectStore;
+  private readonly publisher: Publisher;
+  private readonly follower: TableFollower;
+  private readonly index = new TrainingIndex();
+  private readonly schedule: RoundSchedule;
+  private readonly metrics;
+  private compute: ComputeClient | undefined;
+  private backend: string | null = null;
+  private renewal: NodeJS.Timeout | undefined;
+  private stopping = false;
+  private announcing: Promise<void> = Promise.resolve();
+  private state: Pick<TrainerStatus, 'state' | 'because'> = { state: 'starting', because: 'reading the topics' };
+
+  constructor(
+    @Inject(TRAINER_CONFIG) private readonly config: TrainerConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(Metrics) metrics: Metrics,
+    @Inject(Readiness) private readonly readiness: Readiness,
+  ) {
+    const { kafka, store } = config;
+    this.kafka = kafkaClient(kafka, 'undertone-trainer', logger);
+    this.store = new ObjectStore(store);
+    this.publisher = new Publisher(this.kafka, kafka.topicPrefix);
+    this.schedule = new RoundSchedule(config);
+    this.follower = new TableFollower(this.kafka, kafka.topicPrefix, 'trainer-index', logger)
+      .on(utterances, (id, fact) => this.index.applyUtterance(id, fact))
+      .on(shardsLabelled, (id, fact) => this.index.applyShard(id, fact))
+      .on(shardsUnlabelled, (id, fact) => this.index.applyShard(id, fact));
+    this.metrics = {
+      tiles: metrics.gauge('tiles', 'Tiles that may be learnt from, by stream', ['stream']),
+      steps: metrics.counter('steps_total', 'Steps trained'),
+      rounds: metrics.counter('rounds_total', 'Rounds finished'),
+      stepSeconds: metrics.gauge('step_duration_seconds', 'Mean duration of the last reported steps'),
+      loss: metrics.gauge('loss', 'Loss of the last reported step, by phase or head', ['part']),
+    };
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await retrying(() => this.store.ensureBucket());
+    await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
+    await this.publisher.connect();
+    await this.follower.start();
+    this.readiness.ready();
+    this.run().catch((error: unknown) => {
+      if (!this.stopping) crashProcess(error);
+    });
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.stopping = true;
+    clearInterval(this.renewal);
+    this.compute?.stop();
+    await this.announcing;
+    await this.follower.stop();
+    await this.publisher.close();
+    this.store.close();
+  }
+
+  status(): TrainerStatus {
+    return { runId: this.config.run.runId, ...this.state, backend: this.backend, tiles: trainedTiles(this.index.view()) };
+  }
+
+  private async run(): Promise<void> {
+    const { run, trainerId, store, shardCache, backend } = this.config;
+    const lease = await retrying(() =>
+      RunLease.acquire(this.store, run.runId, trainerId, (by) => this.enter('waiting', `${by} holds run ${run.runId}`)),
+    );
+    this.renewal = setInterval(() => void retrying(() => lease.renew()).catch(crashProcess), leaseRenewalMs);
+    this.compute = new ComputeClient((event) => this.onRoundEvent(event), crashProcess);
+    const ready = await this.compute.setUp({ run, store, shardCache, epoch: lease.epoch, backend });
+    this.backend = ready.backend;
+    this.logger.info({ runId: run.runId, backend: ready.backend, why: ready.why, step: ready.restored?.step ?? 0 }, 'ready to train');
+    if (ready.restored?.complete) {
+      this.schedule.trained(ready.restored.view.digest);
+      await this.announce(ready.restored);
+    }
+    while (!this.stopping) {
+      await this.roundWhenDue(this.compute);
+      await sleep(scheduleIntervalMs);
+    }
+  }
+
+  private async roundWhenDue(compute: ComputeClient): Promise<void> {
+    const view = this.index.view();
+    const tiles = trainedTiles(view);
+    this.metrics.tiles.set({ stream: 'labelled' }, tiles.labelled);
+    this.metrics.tiles.set({ stream: 'unlabelled' }, tiles.unlabelled);
+    const decision = this.schedule.decide(
+      { revision: this.index.revision, digest: view.digest, trainable: tiles.labelled + tiles.unlabelled },
+      Date.now(),
+    );
+    if (!decision.start) return this.enter('waiting', decision.because);
+    this.enter('training', describe(tiles));
+    await this.train(compute, view);
+    this.schedule.trained(view.digest);
+    await this.announcing;
+  }
+
+  private async train(compute: ComputeClient, view: TrainingView): Promise<void> {
+    // A view is trained on as it was; the store being away for a while is waited for, and the round begun again.
+    await retrying(() => compute.runRound(view), {
+      onRetry: (error) => this.logger.warn({ err: error }, 'the round is begun again'),
+    });
+  }
+
+  private onRoundEvent(event: RoundEvent): void {
+    const { runId } = this.config.run;
+    const at = new Date().toISOString();
+    switch (event.type) {
+      case 'roundStarted':
+        this.logger.info(
+          { round: event.round, step: event.step, steps: event.steps, tiles: event.tiles, speakers: event.speakers },
+          'round started',
+        );
+        return this.later(() => this.publisher.publish(training, { ...event, type: 'RoundStarted', runId, at }));
+      case 'stepTrained':
+        this.metrics.steps.inc(this.config.run.reportEvery);
+        this.metrics.stepSeconds.set(event.stepMs / 1000);
+        for (const [part, loss] of Object.entries(event.losses)) if (loss !== null) this.metrics.loss.set({ part }, loss as number);
+        return this.later(() => this.publisher.publish(training, { ...event, type: 'StepTrained', runId, at }));
+      case 'roundFinished':
+        this.metrics.rounds.inc();
+        this.logger.info(
+          { round: event.round, step: event.step, wallSec: event.wallSec, tilesPerSec: event.tilesPerSec, losses: event.losses },
+          'round finished',
+        );
+        return this.later(() =>
+          this.publisher.publish(training, { ...event, type: 'RoundFinished', runId, backend: this.backend ?? '', at }),
+        );
+      case 'saved':
+        if (event.checkpoint.complete) this.later(() => this.announce(event.checkpoint));
+        return;
+      case 'shardsGone':
+        return this.later(() => this.askForShards(new Set(event.shardIds)));
+    }
+  }
+
+  /** The store no longer has these shards: their recordings are looked at, and made into tiles, again. */
+  private async askForShards(shardIds: ReadonlySet<string>): Promise<void> {
+    this.logger.warn({ shardIds: [...shardIds] }, 'shards are gone from the store; they are made again');
+    const lost = this.index.view().utterances.filter(({ shardId }) => shardIds.has(shardId));
+    await this.publisher.publish(
+      objectHints,
+      ...lost.map(({ objectKey }) => ({
+        key: objectKey,
+        reason: 'changed-underfoot' as const,
+        again: true,
+        hintedAt: new Date().toISOString(),
+      })),
+    );
+  }
+
+  private async announce(checkpoint: Checkpoint): Promise<void> {
+    const { runId, round, step, weights, view, configHash, codeVersion, savedAt } = checkpoint;
+    await this.publisher.publish(checkpoints, {
+      runId,
+      round,
+      step,
+      manifestKey: manifestKey(runId, step),
+      sha256: weights.sha256,
+      viewDigest: view.digest,
+      viewUtterances: view.utterances,
+      viewTiles: view.tiles,
+      configHash,
+      codeVersion,
+      savedAt,
+    });
+    await this.publisher.publish(predictions, ...checkpoint.predictions);
+  }
+
+  /** Facts go out in the order in which they happened. */
+  private later(publish: () => Promise<void>): void {
+    this.announcing = this.announcing.then(publish).catch((error: unknown) => {
+      if (!this.stopping) crashProcess(error);
+    });
+  }
+
+  private enter(state: TrainerStatus['state'], because: string): void {
+    if (this.state.because !== because) this.logger.info({ state }, because);
+    this.state = { state, because };
+  }
+}
+
+const describe = (tiles: { labelled: number; unlabelled: number }): string =>
+  `a round on ${tiles.labelled} labelled and ${tiles.unlabelled} unlabelled tiles`;

@@ -1,0 +1,90 @@
+/**
+ * Tiles by shard and row, from shard files on the local disk, fetched from the object store when first needed. Tiles lie
+ * one after another in a shard's file, so a tile is one positioned read: memory does not grow with the corpus.
+ */
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readShard } from '#audio/shard-file.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
+import type { TileRef } from './sampler.js';
+import type { ViewUtterance } from './training-index.js';
+
+interface OpenShard {
+  file: number;
+  /** Of the first tile in the file, bytes. */
+  tilesAt: number;
+  tileBytes: number;
+  /** [rows, frames] of a tile. */
+  shape: [number, number];
+}
+
+export class TileStore {
+  private readonly open = new Map<string, OpenShard>();
+
+  constructor(
+    private readonly store: ObjectStore,
+    private readonly folder: string,
+  ) {
+    mkdirSync(folder, { recursive: true });
+  }
+
+  /** Fetches the shards of these utterances that are not here yet. @returns the ids of shards that are gone */
+  async prepare(utterances: readonly ViewUtterance[]): Promise<Set<string>> {
+    const gone = new Set<string>();
+    const wanted = new Map(utterances.map(({ shardId, shardObjectKey }) => [shardId, shardObjectKey]));
+    for (const [shardId, objectKey] of wanted) {
+      if (!this.open.has(shardId) && !(await this.fetch(shardId, objectKey))) gone.add(shardId);
+    }
+    return gone;
+  }
+
+  /** [rows, frames] of the tiles, of which all shards of a view have the same. */
+  get tileShape(): [number, number] {
+    const [first] = this.open.values();
+    if (!first) throw new Error('no shard was prepared');
+    return first.shape;
+  }
+
+  /** @returns [count, rows, frames] pixels, row-major */
+  read(tiles: readonly TileRef[]): Uint8Array {
+    const [rows, frames] = this.tileShape;
+    const pixels = new Uint8Array(tiles.length * rows * frames);
+    tiles.forEach(({ utterance, row }, index) => {
+      const shard = this.open.get(utterance.shardId);
+      if (!shard) throw new Error(`shard ${utterance.shardId} was not prepared`);
+      readSync(shard.file, pixels, index * shard.tileBytes, shard.tileBytes, shard.tilesAt + row * shard.tileBytes);
+    });
+    return pixels;
+  }
+
+  close(): void {
+    for (const { file } of this.open.values()) closeSync(file);
+    this.open.clear();
+  }
+
+  private async fetch(shardId: string, objectKey: string): Promise<boolean> {
+    const path = join(this.folder, `${shardId}.arrow`);
+    if (!existsSync(path)) {
+      const found = await this.store.find(objectKey);
+      if (!found) return false;
+      // Whole or not at all: a file that was cut short by a crash must not be taken for a shard.
+      writeFileSync(`${path}.part`, found.bytes);
+      renameSync(`${path}.part`, path);
+    }
+    const bytes = readFileSync(path);
+    if (sha256Hex(bytes) !== shardId) {
+      rmSync(path);
+      throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${objectKey} is not the shard of that name`, { context: { key: objectKey } });
+    }
+    const shard = readShard(bytes);
+    const shape: [number, number] = [shard.settings.rows, shard.settings.width];
+    this.open.set(shardId, {
+      file: openSync(path, 'r'),
+      tilesAt: shard.tiles.byteOffset - bytes.byteOffset,
+      tileBytes: shape[0] * shape[1],
+      shape,
+    });
+    return true;
+  }
+}

@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest';
+import type { ShardSealed } from '#contracts/shards.js';
+import type { UtteranceIngested } from '#contracts/utterances.js';
+import { isTrained, refuseLeaks, trainedTiles, TrainingIndex } from './training-index.js';
+
+const utterance = (utteranceId: string, changes: Partial<UtteranceIngested> = {}): UtteranceIngested => ({
+  utteranceId,
+  version: 'v1',
+  corpus: 'c',
+  objectKey: `corpora/${utteranceId}`,
+  etag: 'e',
+  sizeBytes: 1,
+  labels: {},
+  split: 'train',
+  withheld: false,
+  silence: 'none',
+  ingestedAt: '2026-01-01T00:00:00.000Z',
+  ...changes,
+});
+
+const shard = (shardId: string, ids: [string, string][], changes: Partial<ShardSealed> = {}): ShardSealed => ({
+  shardId,
+  stream: 'labelled',
+  objectKey: `shards/h/${shardId}`,
+  sizeBytes: 1,
+  settingsHash: 'h',
+  tileCount: ids.length * 2,
+  utterances: ids.map(([utteranceId, version], place) => ({
+    utteranceId,
+    version,
+    firstRow: place * 2,
+    tileCount: 2,
+    audioSec: 1,
+    cutSec: 0,
+  })),
+  sealedAt: '2026-01-01T00:00:00.000Z',
+  ...changes,
+});
+
+describe('TrainingIndex', () => {
+  it('counts an utterance once, from the lowest shard id, whatever order the facts came in', () => {
+    const facts: ((index: TrainingIndex) => void)[] = [
+      (index) => index.applyUtterance('c/a', utterance('c/a')),
+      (index) => index.applyShard('b2', shard('b2', [['c/a', 'v1']])),
+      (index) =>
+        index.applyShard(
+          'a1',
+          shard('a1', [
+            ['c/x', 'v1'],
+            ['c/a', 'v1'],
+          ]),
+        ),
+      (index) => index.applyShard('b2', shard('b2', [['c/a', 'v1']])),
+    ];
+    const views = [facts, [...facts].reverse()].map((order) => {
+      const index = new TrainingIndex();
+      for (const apply of order) apply(index);
+      return index.view();
+    });
+    expect(views[0]?.utterances).toHaveLength(1);
+    expect(views[0]?.utterances[0]).toMatchObject({ shardId: 'a1', firstRow: 2, tileCount: 2 });
+    expect(views[1]).toEqual(views[0]);
+  });
+
+  it('drops an older version at once, and takes the new one when its shard comes', () => {
+    const index = new TrainingIndex();
+    index.applyUtterance('c/a', utterance('c/a'));
+    index.applyShard('1', shard('1', [['c/a', 'v1']]));
+    index.applyUtterance('c/a', utterance('c/a', { version: 'v2' }));
+    expect(index.view().utterances).toEqual([]);
+    index.applyShard('2', shard('2', [['c/a', 'v2']], { stream: 'unlabelled' }));
+    expect(index.view().utterances).toMatchObject([{ version: 'v2', stream: 'unlabelled' }]);
+    // The late shard of the old version changes nothing.
+    index.applyShard('0', shard('0', [['c/a', 'v1']]));
+    expect(index.view().utterances).toMatchObject([{ version: 'v2', shardId: '2' }]);
+  });
+
+  it('forgets a deleted utterance, and falls back to another shard when one is withdrawn', () => {
+    const index = new TrainingIndex();
+    index.applyUtterance('c/a', utterance('c/a'));
+    index.applyShard('1', shard('1', [['c/a', 'v1']]));
+    index.applyShard('2', shard('2', [['c/a', 'v1']]));
+    index.applyShard('1', null);
+    expect(index.view().utterances).toMatchObject([{ shardId: '2' }]);
+    index.applyUtterance('c/a', null);
+    expect(index.view().utterances).toEqual([]);
+  });
+
+  it('never mixes tiles of two feature settings', () => {
+    const index = new TrainingIndex();
+    for (const id of ['c/a', 'c/b']) index.applyUtterance(id, utterance(id));
+    index.applyShard(
+      '1',
+      shard('1', [
+        ['c/a', 'v1'],
+        ['c/b', 'v1'],
+      ]),
+    );
+    index.applyShard('2', shard('2', [['c/a', 'v1']], { settingsHash: 'new', sealedAt: '2026-02-01T00:00:00.000Z' }));
+    expect(index.view()).toMatchObject({ settingsHash: 'new', utterances: [{ utteranceId: 'c/a', shardId: '2' }] });
+  });
+
+  it('gives a view that later facts do not change', () => {
+    const index = new TrainingIndex();
+    index.applyUtterance('c/a', utterance('c/a'));
+    index.applyShard('1', shard('1', [['c/a', 'v1']]));
+    const view = index.view();
+    index.applyUtterance('c/a', null);
+    expect(view.utterances).toHaveLength(1);
+    expect(index.view().digest).not.toBe(view.digest);
+  });
+});
+
+describe('what is learnt from', () => {
+  it('is training speakers without what was withheld', () => {
+    const index = new TrainingIndex();
+    index.applyUtterance('c/train', utterance('c/train'));
+    index.applyUtterance('c/withheld', utterance('c/withheld', { withheld: true }));
+    index.applyUtterance('c/dev', utterance('c/dev', { split: 'dev' }));
+    index.applyUtterance('c/test', utterance('c/test', { split: 'test' }));
+    index.applyShard(
+      '1',
+      shard(
+        '1',
+        ['c/train', 'c/withheld', 'c/dev', 'c/test'].map((id): [string, string] => [id, 'v1']),
+      ),
+    );
+    const view = index.view();
+    expect(view.utterances.filter(isTrained).map((each) => each.utteranceId)).toEqual(['c/train']);
+    expect(trainedTiles(view)).toEqual({ labelled: 2, unlabelled: 0 });
+  });
+
+  it('stops when a speaker is in two splits', () => {
+    const index = new TrainingIndex();
+    index.applyUtterance('c/a', utterance('c/a', { labels: { speakerId: 'c/s' } }));
+    index.applyUtterance('c/b', utterance('c/b', { labels: { speakerId: 'c/s' }, split: 'test' }));
+    index.applyShard(
+      '1',
+      shard('1', [
+        ['c/a', 'v1'],
+        ['c/b', 'v1'],
+      ]),
+    );
+    expect(() => refuseLeaks(index.view())).toThrow(/c\/s is in train and in test/);
+  });
+});

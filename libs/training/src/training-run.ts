@@ -1,0 +1,271 @@
+/**
+ * A training run: rounds of steps on frozen views, checkpoints, predictions. It computes and does I/O on the object
+ * store; it knows nothing of Kafka. The trainer runs it in a process of its own, so that no step starves a heartbeat.
+ *
+ * Delivery: killed at any point, a run goes on from its newest checkpoint; a round that was not finished is finished if
+ * its view is still the same, else another round begins. What is announced follows from what is stored.
+ */
+import { createHash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { emotionCategories, genders } from '#contracts/labels.js';
+import { predictionsKey } from '#contracts/object-keys.js';
+import type { PredictionsWritten } from '#contracts/predictions.js';
+import { loadModel, saveModel } from '#model/checkpoint.js';
+import { reestimateBatchNorm } from '#model/batch-norm-statistics.js';
+import { growSpeakers } from '#model/grow-speakers.js';
+import { createModel, type Model } from '#model/model.js';
+import { parseModelSettings } from '#model/settings.js';
+import { trainStep, type StepLosses, type TrainingBatch } from '#model/train-step.js';
+import { writePredictions } from '#scoring/predictions-file.js';
+import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
+import { findNewestCheckpoint, readWeights, saveCheckpoint, viewKey, type Checkpoint } from './checkpoint-store.js';
+import { predictHeldOut } from './held-out-predictions.js';
+import { verifyEpoch } from './run-lease.js';
+import { Sampler, freshSamplerState, type SamplerState, type TileRef } from './sampler.js';
+import type { TileStore } from './tile-store.js';
+import { isTrained, refuseLeaks, trainedTiles, viewOf, type TrainingView } from './training-index.js';
+
+export interface RunSettings {
+  runId: string;
+  /** As given; defaults are filled in by the model. */
+  model: Record<string, unknown>;
+  batch: { labelled: number; unlabelled: number };
+  roundSteps: number;
+  /** A step is reported each time this many are done, and a checkpoint saved. */
+  reportEvery: number;
+  checkpointEvery: number;
+  /** Tiles on which batch-norm statistics are measured before predictions. */
+  statisticsTiles: number;
+  seed: number;
+  codeVersion: string;
+}
+
+export interface RunEvents {
+  roundStarted: (facts: { round: number; step: number; steps: number; view: TrainingView; speakers: number }) => void;
+  stepTrained: (facts: { round: number; step: number; losses: StepLosses; stepMs: number }) => void;
+  /** Shards that the view names but the store no longer has. */
+  shardsGone: (shardIds: string[]) => void;
+  saved: (checkpoint: Checkpoint) => void;
+  roundFinished: (facts: { round: number; step: number; losses: StepLosses; tilesPerSec: number; wallSec: number }) => void;
+}
+
+/** Digest of what makes two runs different; a run with other settings has another name. */
+export function configHashOf(settings: Pick<RunSettings, 'model' | 'batch' | 'seed'>): string {
+  const { model, batch, seed } = settings;
+  return createHash('sha256')
+    .update(JSON.stringify([parseModelSettings(model), batch, seed]))
+    .digest('hex')
+    .slice(0, 12);
+}
+
+export class TrainingRun {
+  private model: Model | null = null;
+  private checkpoint: Checkpoint | null = null;
+  private speakers: string[] = [];
+  private step = 0;
+
+  constructor(
+    private readonly settings: RunSettings,
+    private readonly store: ObjectStore,
+    private readonly tileStore: TileStore,
+    private readonly epoch: number,
+    private readonly events: RunEvents,
+  ) {}
+
+  /** Goes on from the newest checkpoint, if there is one. @returns that checkpoint */
+  async restore(): Promise<Checkpoint | null> {
+    this.checkpoint = await findNewestCheckpoint(this.store, this.settings.runId);
+    if (!this.checkpoint) return null;
+    this.model = loadModel(this.checkpoint.model, await readWeights(this.store, this.checkpoint));
+    this.speakers = [...this.checkpoint.speakers];
+    this.step = this.checkpoint.step;
+    return this.checkpoint;
+  }
+
+  /**
+   * One round on a view.
+   * @returns false if there is nothing in the view to learn from
+   * @throws PipelineError SPEAKER_LEAK, LEASE_LOST, STORAGE_UNAVAILABLE
+   */
+  async runRound(given: TrainingView): Promise<boolean> {
+    refuseLeaks(given);
+    const view = await this.withoutGoneShards(given);
+    const place = this.placeInRound(view);
+    const sampler = new Sampler(view, this.settings.seed, place.sampler);
+    if (sampler.sizeOf('labelled') + sampler.sizeOf('unlabelled') === 0) return false;
+    const model = this.modelFor(view);
+    const endStep = place.startStep + this.settings.roundSteps;
+    this.events.roundStarted({ round: place.round, step: this.step, steps: endStep - this.step, view, speakers: this.speakers.length });
+    const { losses, tilesPerSec, wallSec } = await this.train(model, sampler, { view, place, endStep });
+    this.reestimateStatistics(model, sampler);
+    const predictions = await this.writePredictions(model, view);
+    await this.save(model, { view, place, sampler: sampler.state, losses, predictions, complete: true });
+    this.events.roundFinished({ round: place.round, step: this.step, losses, tilesPerSec, wallSec });
+    return true;
+  }
+
+  private async withoutGoneShards(view: TrainingView): Promise<TrainingView> {
+    const gone = await this.tileStore.prepare(view.utterances);
+    if (gone.size === 0) return view;
+    this.events.shardsGone([...gone]);
+    return viewOf(
+      view.settingsHash,
+      view.utterances.filter(({ shardId }) => !gone.has(shardId)),
+    );
+  }
+
+  /** Where this round begins: at the unfinished end of the last one if its view is the same, else anew. */
+  private placeInRound(view: TrainingView): { round: number; startStep: number; sampler: SamplerState } {
+    const last = this.checkpoint;
+    if (!last) return { round: 1, startStep: 0, sampler: freshSamplerState() };
+    const isSameView = last.view.digest === view.digest;
+    if (!last.complete && isSameView) return { round: last.round, startStep: last.roundStartStep, sampler: last.sampler };
+    // Of another view the order is another: begin a new pass over it.
+    const sampler = isSameView
+      ? last.sampler
+      : {
+          labelled: { pass: last.sampler.labelled.pass + 1, position: 0 },
+          unlabelled: { pass: last.sampler.unlabelled.pass + 1, position: 0 },
+        };
+    return { round: last.round + 1, startStep: this.step, sampler };
+  }
+
+  private modelFor(view: TrainingView): Model {
+    const known = new Set(this.speakers);
+    const trained = new Set(view.utterances.filter(isTrained).flatMap(({ labels }) => labels.speakerId ?? []));
+    this.speakers.push(...[...trained].filter((speaker) => !known.has(speaker)).sort());
+    this.model ??= createModel(parseModelSettings({ tile: this.tileStore.tileShape, ...this.settings.model }));
+    growSpeakers(this.model, this.speakers.length);
+    return this.model;
+  }
+
+  private async train(
+    model: Model,
+    sampler: Sampler,
+    { view, place, endStep }: { view: TrainingView; place: { round: number; startStep: number }; endStep: number },
+  ): Promise<{ losses: StepLosses; tilesPerSec: number; wallSec: number }> {
+    const startedAt = performance.now();
+    let tiles = 0;
+    let losses: StepLosses | null = null;
+    let reportedAt = startedAt;
+    while (this.step < endStep) {
+      const batch = this.batchOf(sampler.nextBatch(this.settings.batch));
+      losses = trainStep(model, batch);
+      this.step++;
+      tiles += batch.count;
+      if (this.step % this.settings.reportEvery === 0 || this.step === endStep) {
+        const now = performance.now();
+        this.events.stepTrained({ round: place.round, step: this.step, losses, stepMs: (now - reportedAt) / this.settings.reportEvery });
+        reportedAt = now;
+      }
+      if (this.step % this.settings.checkpointEvery === 0 && this.step < endStep) {
+        await this.save(model, { view, place, sampler: sampler.state, losses, predictions: [], complete: false });
+      }
+      await nextTurn();
+    }
+    const wallSec = (performance.now() - startedAt) / 1000;
+    // A round that was killed after its last step has nothing left to train.
+    losses ??= { ...(this.checkpoint?.losses ?? emptyLosses), total: 0 };
+    return { losses, tilesPerSec: tiles / Math.max(wallSec, 1e-6), wallSec };
+  }
+
+  private batchOf(tiles: readonly TileRef[]): TrainingBatch {
+    const speakerIndex = new Map(this.speakers.map((speaker, index) => [speaker, index]));
+    const labelsOf = (classOf: (tile: TileRef) => number | undefined): Int32Array => Int32Array.from(tiles, (tile) => classOf(tile) ?? -1);
+    return {
+      tiles: this.tileStore.read(tiles),
+      count: tiles.length,
+      emotion: labelsOf(({ utterance: { labels } }) => (labels.category ? emotionCategories.indexOf(labels.category) : -1)),
+      gender: labelsOf(({ utterance: { labels } }) => (labels.gender ? genders.indexOf(labels.gender) : -1)),
+      speaker: labelsOf(({ utterance: { labels } }) => (labels.speakerId ? speakerIndex.get(labels.speakerId) : -1)),
+    };
+  }
+
+  /** Running statistics lag behind the weights in short rounds; predictions would suffer for it. */
+  private reestimateStatistics(model: Model, sampler: Sampler): void {
+    const size = this.settings.batch.labelled + this.settings.batch.unlabelled;
+    const tiles = sampler.spread(this.settings.statisticsTiles);
+    // Every n-th tile, so that each batch is mixed as training's are.
+    const batchCount = Math.max(1, Math.floor(tiles.length / size));
+    const batches = Array.from({ length: batchCount }, (_, first) => tiles.filter((_tile, index) => index % batchCount === first));
+    reestimateBatchNorm(
+      model,
+      batches.map((batch) => ({ tiles: this.tileStore.read(batch), count: batch.length })),
+    );
+  }
+
+  private async writePredictions(model: Model, view: TrainingView): Promise<PredictionsWritten[]> {
+    const { runId } = this.settings;
+    const facts: PredictionsWritten[] = [];
+    for (const { task, classes, rows } of predictHeldOut(model, view, this.tileStore, this.speakers)) {
+      const bytes = writePredictions(rows, classes.length);
+      const objectKey = predictionsKey(runId, this.step, task);
+      await this.store.put(objectKey, bytes);
+      facts.push({
+        runId,
+        step: this.step,
+        task,
+        objectKey,
+        sha256: sha256Hex(bytes),
+        rows: rows.length,
+        classes,
+        viewDigest: view.digest,
+        writtenAt: new Date().toISOString(),
+      });
+    }
+    return facts;
+  }
+
+  private async save(
+    model: Model,
+    now: {
+      view: TrainingView;
+      place: { round: number; startStep: number };
+      sampler: SamplerState;
+      losses: StepLosses | null;
+      predictions: PredictionsWritten[];
+      complete: boolean;
+    },
+  ): Promise<void> {
+    const { runId, roundSteps, codeVersion } = this.settings;
+    const { manifest, bytes } = saveModel(model);
+    this.checkpoint = await saveCheckpoint(
+      this.store,
+      {
+        runId,
+        round: now.place.round,
+        step: this.step,
+        roundStartStep: now.place.startStep,
+        roundSteps,
+        complete: now.complete,
+        epoch: this.epoch,
+        model: { ...manifest },
+        sampler: now.sampler,
+        speakers: [...this.speakers],
+        view: {
+          digest: now.view.digest,
+          key: viewKey(runId, this.step),
+          utterances: now.view.utterances.length,
+          tiles: trainedTiles(now.view),
+        },
+        settingsHash: now.view.settingsHash ?? '',
+        configHash: configHashOf(this.settings),
+        codeVersion,
+        losses: now.losses,
+        predictions: now.predictions,
+      },
+      { weights: bytes, view: now.view, beforeManifest: () => verifyEpoch(this.store, runId, this.epoch) },
+    );
+    this.events.saved(this.checkpoint);
+  }
+}
+
+const emptyLosses = {
+  reconstruction: null,
+  discriminator: null,
+  generator: null,
+  discriminatorAccuracy: null,
+  emotion: null,
+  gender: null,
+  speaker: null,
+};
