@@ -1,0 +1,118 @@
+/**
+ * Picks what computes: native TensorFlow on a GPU, native on the CPU, WebAssembly, plain JavaScript. Each falls back to
+ * the next, and what was tried and why it failed comes back, so that a slow run explains itself. Seconds a step at the
+ * default sizes, two cores: native 0.9, wasm 60 (single-threaded in Node, and its filter gradient is ours), cpu far more.
+ * Backends are process-wide: choose once, before the first tensor.
+ */
+import util from 'node:util';
+import * as tf from '@tensorflow/tfjs';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { registerWasmFilterGradient } from './wasm-filter-gradient.js';
+
+export const backendNames = ['node-gpu', 'node', 'wasm', 'cpu'] as const;
+export type BackendName = (typeof backendNames)[number];
+
+export interface BackendChoice {
+  name: BackendName;
+  /** One line for the log: why this one. */
+  why: string;
+  /** What came before it in the order and could not be had. */
+  tried: { name: BackendName; error: string }[];
+}
+
+export interface BackendOptions {
+  /** The value of TF_BACKEND: only this one will do. */
+  requested?: string;
+  /** Whether the machine shows an NVIDIA device; without one node-gpu is not tried (its package is 1.6 GB of libraries). */
+  hasGpu: boolean;
+  log: (message: string) => void;
+}
+
+/**
+ * Loads the first backend that works and makes it the current one.
+ * @throws PipelineError SETTINGS_INVALID for an unknown name, PREREQUISITE_MISSING when the requested one does not load.
+ */
+export async function chooseBackend({ requested, hasGpu, log }: BackendOptions): Promise<BackendChoice> {
+  if (requested) return await loadRequested(requested, log);
+  const tried: BackendChoice['tried'] = [];
+  for (const name of backendNames) {
+    if (name === 'node-gpu' && !hasGpu) {
+      tried.push({ name, error: 'no NVIDIA device seen' });
+      continue;
+    }
+    try {
+      const loaded = await load(name);
+      if (loaded !== name) tried.push({ name, error: 'TensorFlow loaded but sees no GPU it can use' });
+      const why = tried.length === 0 ? 'first in the order' : tried.map(({ name, error }) => `${name}: ${error}`).join('; ');
+      log(`tensorflow backend ${loaded} (${why})`);
+      return { name: loaded, why, tried };
+    } catch (error) {
+      tried.push({ name, error: firstLine(error) });
+    }
+  }
+  throw new PipelineError(
+    'PREREQUISITE_MISSING',
+    `no tensorflow backend loads: ${tried.map(({ name, error }) => `${name}: ${error}`).join('; ')}`,
+  );
+}
+
+async function loadRequested(requested: string, log: (message: string) => void): Promise<BackendChoice> {
+  const name = backendNames.find((candidate) => candidate === requested);
+  if (!name) {
+    throw new PipelineError(
+      'SETTINGS_INVALID',
+      `TF_BACKEND=${requested} is no backend: use one of ${backendNames.join(', ')}, or leave it unset`,
+    );
+  }
+  let loaded: BackendName;
+  try {
+    loaded = await load(name);
+  } catch (cause) {
+    throw new PipelineError('PREREQUISITE_MISSING', `TF_BACKEND=${name} does not load: ${firstLine(cause)}`, { cause });
+  }
+  if (loaded !== name) throw new PipelineError('PREREQUISITE_MISSING', `TF_BACKEND=${name}: TensorFlow loaded but sees no GPU it can use`);
+  log(`tensorflow backend ${name} (requested)`);
+  return { name, why: 'requested by TF_BACKEND', tried: [] };
+}
+
+/** @returns what was loaded: the GPU package on a machine where CUDA fails computes on the CPU, and is called so. */
+async function load(name: BackendName): Promise<BackendName> {
+  switch (name) {
+    case 'node-gpu':
+      restoreUtilFunctions();
+      await import('@tensorflow/tfjs-node-gpu');
+      await activate('tensorflow');
+      return (tf.backend() as { isUsingGpuDevice?: boolean }).isUsingGpuDevice ? 'node-gpu' : 'node';
+    case 'node':
+      restoreUtilFunctions();
+      await import('@tensorflow/tfjs-node');
+      await activate('tensorflow');
+      return name;
+    case 'wasm':
+      await import('@tensorflow/tfjs-backend-wasm');
+      await activate('wasm');
+      registerWasmFilterGradient();
+      return name;
+    case 'cpu':
+      await activate('cpu');
+      (tf.backend() as { firstUse?: boolean }).firstUse = false; // its advice to install tfjs-node has been acted upon
+      return name;
+  }
+}
+
+async function activate(backend: string): Promise<void> {
+  if (!(await tf.setBackend(backend))) throw new Error(`tfjs could not start its ${backend} backend`);
+  await tf.ready();
+}
+
+/** tfjs-node 4.22 calls two util functions that Node 23 dropped (tensorflow/tfjs#8609). */
+function restoreUtilFunctions(): void {
+  const legacy = util as unknown as Record<string, unknown>;
+  if (Number(process.versions.node.split('.')[0]) < 23 && legacy['isNullOrUndefined']) return;
+  legacy['isNullOrUndefined'] ??= (value: unknown) => value === null || value === undefined;
+  legacy['isArray'] ??= Array.isArray;
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
+}

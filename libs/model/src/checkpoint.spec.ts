@@ -1,0 +1,72 @@
+import * as tf from '@tensorflow/tfjs';
+import { afterEach, beforeAll, expect, test } from 'vitest';
+import { chooseBackend } from './backend.js';
+import { loadModel, saveModel } from './checkpoint.js';
+import { growSpeakers } from './grow-speakers.js';
+import { createModel, type Model } from './model.js';
+import { tinyBatch, tinySettings } from './tiny-model.js';
+import { trainStep } from './train-step.js';
+
+const models: Model[] = [];
+beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => {} })));
+afterEach(() => models.splice(0).forEach((model) => model.dispose()));
+
+function owned(model: Model): Model {
+  models.push(model);
+  return model;
+}
+
+test.each(['phases', 'joint'] as const)('by %s, ten steps equal five, saved and loaded, and five more, bit for bit', (update) => {
+  const settings = tinySettings({ update });
+  const batches = Array.from({ length: 10 }, (_, step) => tinyBatch(settings, 3, step));
+  const whole = owned(createModel(settings));
+  const wholeLosses = batches.map((batch) => trainStep(whole, batch));
+  const first = owned(createModel(settings));
+  for (const batch of batches.slice(0, 5)) trainStep(first, batch);
+  const { manifest, bytes } = saveModel(first);
+  const shifted = new Uint8Array(bytes.length + 3);
+  shifted.set(bytes, 3); // as bytes cut from a larger download lie
+  const second = owned(loadModel(JSON.parse(JSON.stringify(manifest)), shifted.subarray(3)));
+  expect(batches.slice(5).map((batch) => trainStep(second, batch))).toEqual(wholeLosses.slice(5));
+  expect(saveModel(second)).toEqual(saveModel(whole));
+});
+
+test('speakers grown since the start are saved', () => {
+  const model = owned(createModel(tinySettings()));
+  growSpeakers(model, 300);
+  const saved = saveModel(model);
+  const loaded = owned(loadModel(saved.manifest, saved.bytes));
+  expect(loaded.speakerCount).toBe(300);
+  expect(saveModel(loaded)).toEqual(saved);
+});
+
+test('what does not fit is refused', () => {
+  const { manifest, bytes } = saveModel(owned(createModel(tinySettings())));
+  const broken = (name: string, manifest: unknown, bytes: Uint8Array, message: RegExp) =>
+    expect(() => loadModel(manifest, bytes), name).toThrow(
+      expect.objectContaining({ code: 'CHECKPOINT_INVALID', message: expect.stringMatching(message) }),
+    );
+  broken('cut short', manifest, bytes.subarray(4), /bytes where the manifest says/);
+  broken('other format', { ...manifest, formatVersion: 2 }, bytes, /format is not version 1/);
+  broken('other sizes', { ...manifest, settings: { ...manifest.settings, dense: 9 } }, bytes, /expected/);
+  broken('other system', { ...manifest, settings: { ...manifest.settings, system: 'ae' } }, bytes, /tensors where/);
+  broken('impossible settings', { ...manifest, settings: { ...manifest.settings, alpha: 7 } }, bytes, /alpha/);
+  broken(
+    'renamed tensor',
+    { ...manifest, tensors: manifest.tensors.with(0, { ...manifest.tensors[0]!, name: 'x' }) },
+    bytes,
+    /tensor 0 is x/,
+  );
+  broken('lost step counts', { ...manifest, optimisers: {} }, bytes, /step counts/);
+  broken('no manifest', null, bytes, /manifest/);
+  const diverged = bytes.slice();
+  new Float32Array(diverged.buffer)[3] = Number.NaN;
+  broken('diverged', manifest, diverged, /encoder\.0\.kernel holds a number that is not finite/);
+});
+
+test('a diverged model is not saved', () => {
+  const model = owned(createModel(tinySettings()));
+  const { value } = model.encoder.parameters[0]!;
+  tf.tidy(() => value.assign(tf.fill(value.shape, Number.NaN)));
+  expect(() => saveModel(model)).toThrow(/encoder\.0\.kernel is not finite/);
+});

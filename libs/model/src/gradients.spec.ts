@@ -1,0 +1,85 @@
+/** Every loss against central differences, so that neither a missing factor nor a cut path can hide behind a falling loss. */
+import * as tf from '@tensorflow/tfjs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { chooseBackend } from './backend.js';
+import { byBatchStatistics } from './batch-norm.js';
+import { classificationLoss, taskLosses } from './classification-phase.js';
+import { discriminatorLoss, generatorLoss, meanSquaredError } from './losses.js';
+import { createModel, headParameters, type Model, modelParameters } from './model.js';
+import { decode, encode, headLogits, seededDropout } from './networks.js';
+import { lossAndGradients, type Parameter } from './parameter.js';
+import { SeededRandom } from './random.js';
+import { pixelsOf } from './tiles.js';
+import { tinyBatch, tinySettings } from './tiny-model.js';
+
+/** Small against the weights, large against float32: a loss near 1 is known to 1e-7. */
+const STEP = 2e-3;
+
+let model: Model;
+let losses: Record<string, { parameters: Parameter[]; loss: () => tf.Scalar }>;
+
+beforeAll(async () => {
+  await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => {} });
+  model = createModel(tinySettings({ seed: 3 }));
+  const batch = tinyBatch(model.settings, 6);
+  batch.emotion[0] = -1;
+  const pixels = pixelsOf(batch.tiles, batch.count, model.settings.tile);
+  const prior = tf.randomNormal<tf.Rank.R4>([6, 2, 2, 4], 0, 1, 'float32', 5);
+  const { encoder, decoder, discriminator, heads } = model;
+  const z = () => encode(encoder, pixels, byBatchStatistics());
+  const judged = (latent: tf.Tensor4D) => headLogits(discriminator!, latent, seededDropout(model.random, 0.5));
+  const constantZ = tf.tidy(z);
+  losses = {
+    reconstruction: {
+      parameters: [...encoder.parameters, ...decoder!.parameters],
+      loss: () => meanSquaredError(pixels, decode(decoder!, z(), byBatchStatistics())),
+    },
+    discriminator: { parameters: discriminator!.parameters, loss: () => discriminatorLoss(judged(prior), judged(constantZ), 0.9) },
+    generator: { parameters: encoder.parameters, loss: () => generatorLoss(judged(z())) },
+    classification: {
+      parameters: [...encoder.parameters, ...headParameters(heads)],
+      loss: () => classificationLoss(taskLosses(model, z(), batch), model),
+    },
+  };
+});
+afterAll(() => model.dispose());
+
+test.each(['reconstruction', 'discriminator', 'generator', 'classification'])(
+  'the gradient of the %s loss agrees with central differences',
+  (name) => {
+    const { loss, parameters } = losses[name]!;
+    const state = model.random.state;
+    const again = () => {
+      model.random = SeededRandom.fromState(state); // the same dropout masks each time
+      return tf.tidy(() => loss().dataSync()[0]!);
+    };
+    model.random = SeededRandom.fromState(state);
+    const { gradients } = lossAndGradients(loss, parameters);
+    parameters.forEach(({ name: parameter, value }, i) => {
+      const gradient = gradients[i]!.dataSync();
+      const norm = Math.hypot(...gradient);
+      const original = value.dataSync().slice();
+      const moved = (distance: number) => {
+        const weights = original.map((weight, j) => weight + (distance * gradient[j]!) / (norm || 1));
+        tf.tidy(() => value.assign(tf.tensor(weights, value.shape)));
+        return again();
+      };
+      const slope = (moved(STEP) - moved(-STEP)) / (2 * STEP);
+      tf.tidy(() => value.assign(tf.tensor(original, value.shape)));
+      expect(Math.abs(slope - norm), `${parameter}: slope ${slope}, gradient ${norm}`).toBeLessThan(0.03 * norm + 2e-4);
+    });
+    expect(gradients.some((gradient) => Math.hypot(...gradient!.dataSync()) > 1e-2)).toBe(true);
+  },
+);
+
+test('no loss reaches a weight outside its networks', () => {
+  const everything = modelParameters(model);
+  for (const [name, { loss, parameters }] of Object.entries(losses)) {
+    const { gradients } = lossAndGradients(loss, everything);
+    const reached = everything.filter((_, i) => gradients[i]).map((parameter) => parameter.name);
+    const own = parameters.map((parameter) => parameter.name);
+    // The generator's loss does depend on the discriminator: it is the optimiser's list that freezes it.
+    const expected = name === 'generator' ? [...own, ...model.discriminator!.parameters.map((parameter) => parameter.name)] : own;
+    expect(reached.toSorted(), name).toEqual(expected.toSorted());
+  }
+});

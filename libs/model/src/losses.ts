@@ -1,0 +1,83 @@
+/**
+ * The paper's losses, eq. 1 to 5, each a scalar tensor with its reduction named. Eq. 4 as printed has D(z^) in the first
+ * term where the prior sample's D(z) is meant; eq. 5 as printed drops alpha and beta, which eq. 1 to 3 carry.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { isMultiTask, type ModelSettings } from './settings.js';
+
+export type Task = 'emotion' | 'gender' | 'speaker';
+export const tasks = ['emotion', 'gender', 'speaker'] as const satisfies readonly Task[];
+
+/** d(x, D(E(x))) of eq. 5: mean over tiles, rows and frames. */
+export function meanSquaredError(x: tf.Tensor4D, reconstructed: tf.Tensor4D): tf.Scalar {
+  return tf.mean(tf.squaredDifference(x, reconstructed)); // [B,128,256,1] -> []
+}
+
+/** -t log s(l) - (1 - t) log(1 - s(l)), mean over the batch, without overflow for any logit. */
+export function binaryCrossEntropy(logits: tf.Tensor, target: number): tf.Scalar {
+  const tail = tf.log1p(tf.exp(tf.neg(tf.abs(logits))));
+  return tf.mean(tf.add(tf.sub(tf.relu(logits), tf.mul(logits, target)), tail)); // [B,1] -> []
+}
+
+/** Cross-entropy, mean over the tiles that carry a label (>= 0); 0 when none does. */
+export function maskedCrossEntropy(logits: tf.Tensor2D, labels: Int32Array): tf.Scalar {
+  const [count, classes] = logits.shape;
+  // By hand: tf.oneHot on the wasm backend writes integers into a float tensor, and the loss silently becomes 0.
+  const truth = new Float32Array(count * classes);
+  let labelled = 0;
+  labels.forEach((label, tile) => {
+    if (label < 0) return;
+    truth[tile * classes + label] = 1;
+    labelled += 1;
+  });
+  const logLikelihood = tf.sum(tf.mul(tf.tensor2d(truth, [count, classes]), tf.logSoftmax(logits))); // [B,classes] -> []
+  return tf.div(tf.neg(logLikelihood), Math.max(1, labelled));
+}
+
+/**
+ * Eq. (4): the discriminator's loss on prior samples (real) and latents (fake), mean over each, halved.
+ * `realLabel` below 1 smooths one side, so that the discriminator never grows certain.
+ */
+export function discriminatorLoss(realLogits: tf.Tensor, fakeLogits: tf.Tensor, realLabel: number): tf.Scalar {
+  return tf.mul(0.5, tf.add(binaryCrossEntropy(realLogits, realLabel), binaryCrossEntropy(fakeLogits, 0)));
+}
+
+/** Eq. (5), first term, in its non-saturating form: -log D(E(x)), mean over the batch. */
+export function generatorLoss(fakeLogits: tf.Tensor): tf.Scalar {
+  return binaryCrossEntropy(fakeLogits, 1);
+}
+
+/** Share of prior samples above and latents below the discriminator's even chance: 0.5 is a guess. */
+export function discriminatorAccuracy(realLogits: tf.Tensor, fakeLogits: tf.Tensor): tf.Scalar {
+  const real = tf.mean(tf.cast(tf.greater(realLogits, 0), 'float32'));
+  const fake = tf.mean(tf.cast(tf.less(fakeLogits, 0), 'float32'));
+  return tf.mul(0.5, tf.add(real, fake));
+}
+
+/** Eq. (3): beta on emotion, 1 - beta on the others. Eq. (1), single-task: L_su is emotion's loss alone. */
+export function taskWeight(task: Task, settings: ModelSettings): number {
+  if (!isMultiTask(settings)) return task === 'emotion' ? 1 : 0;
+  return task === 'emotion' ? settings.beta : 1 - settings.beta;
+}
+
+/** Eq. (1) weighs classification by 1 - alpha; eq. (2), multi-task, by 1. A CNN has nothing unsupervised to trade against. */
+export function classificationWeight(settings: ModelSettings): number {
+  return isMultiTask(settings) || settings.system === 'cnn' ? 1 : 1 - settings.alpha;
+}
+
+/** Phase 2 has its own optimiser in `phases`, where a factor on its loss would do nothing. */
+export function adversarialWeight(settings: ModelSettings): number {
+  return settings.update === 'joint' ? settings.joint.adversarialWeight : 1;
+}
+
+/** What each part of eq. (5) weighs in the encoder's objective. The discriminator's own loss is no part of it. */
+export function objectiveWeights(settings: ModelSettings): Record<'reconstruction' | 'generator' | Task, number> {
+  const classification = classificationWeight(settings);
+  return {
+    reconstruction: settings.alpha,
+    generator: adversarialWeight(settings),
+    emotion: classification * taskWeight('emotion', settings),
+    gender: classification * taskWeight('gender', settings),
+    speaker: classification * taskWeight('speaker', settings),
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * A model: its networks, its optimisers (one per phase and group, each over one fixed list of parameters) and its source
+ * of chance. Everything a checkpoint has to hold is reachable from here in one fixed order.
+ */
+import { Adam } from './adam.js';
+import { tasks, type Task } from './losses.js';
+import { createDecoder, createEncoder, createHead, type DecoderBlock, type EncoderBlock, type Head, type Network } from './networks.js';
+import type { Parameter } from './parameter.js';
+import { SeededRandom } from './random.js';
+import { isMultiTask, type ModelSettings, speakerCapacity } from './settings.js';
+
+export type Heads = { emotion: Network<Head> } & Record<'gender' | 'speaker', Network<Head> | null>;
+
+/** Optimisers a system has; the others are null. */
+export interface Optimisers {
+  /** Phase 1. */
+  reconstructionEncoder: Adam | null;
+  reconstructionDecoder: Adam | null;
+  /** Phase 2, and the discriminator of `joint`. */
+  discriminator: Adam | null;
+  generator: Adam | null;
+  /** Phase 3. */
+  classificationEncoder: Adam | null;
+  classificationHeads: Adam | null;
+  /** Encoder, decoder, heads of `joint`. */
+  joint: Adam | null;
+}
+
+export interface Model {
+  /** As created; `speakerCount` tells how many speakers there are by now. */
+  readonly settings: ModelSettings;
+  /** Speakers the head knows; `growSpeakers` raises it. */
+  speakerCount: number;
+  readonly encoder: Network<EncoderBlock[]>;
+  readonly decoder: Network<DecoderBlock[]> | null;
+  readonly discriminator: Network<Head> | null;
+  readonly heads: Heads;
+  readonly optimisers: Optimisers;
+  random: SeededRandom;
+  /** Frees every tensor the model holds; it is of no use afterwards. */
+  dispose(): void;
+}
+
+/** Makes a model with fresh weights on the current backend. The caller disposes it. */
+export function createModel(settings: ModelSettings): Model {
+  const random = SeededRandom.fromSeed(settings.seed);
+  const encoder = createEncoder(settings, random);
+  const decoder = settings.system === 'cnn' ? null : createDecoder(settings, random);
+  const discriminator = settings.system === 'aae' ? createHead('discriminator', 1, settings, random) : null;
+  const { tasks: classes, auxiliary } = settings;
+  const heads: Heads = {
+    emotion: createHead('emotion', classes.emotion.length, settings, random),
+    gender: auxiliary.gender ? createHead('gender', classes.gender.length, settings, random) : null,
+    speaker: auxiliary.speaker ? createHead('speaker', speakerCapacity(classes.speakers), settings, random) : null,
+  };
+  const model: Model = {
+    settings,
+    speakerCount: classes.speakers,
+    encoder,
+    decoder,
+    discriminator,
+    heads,
+    optimisers: createOptimisers({ settings, encoder, decoder, discriminator, heads }),
+    random,
+    dispose: () => {
+      for (const { value } of [...modelParameters(model), ...modelStatistics(model)]) value.dispose();
+      for (const optimiser of modelOptimisers(model)) optimiser.dispose();
+    },
+  };
+  return model;
+}
+
+/** Trained weights in checkpoint order. */
+export function modelParameters(model: Model): Parameter[] {
+  return networks(model).flatMap((network) => network.parameters);
+}
+
+/** Running batch-norm statistics in checkpoint order. */
+export function modelStatistics(model: Model): Parameter[] {
+  return networks(model).flatMap((network) => network.statistics);
+}
+
+export function headParameters(heads: Heads): Parameter[] {
+  return tasks.flatMap((task: Task) => heads[task]?.parameters ?? []);
+}
+
+/** Optimisers in checkpoint order. */
+export function modelOptimisers({ optimisers }: Model): Adam[] {
+  return Object.values(optimisers).filter((optimiser): optimiser is Adam => optimiser !== null);
+}
+
+function networks({ encoder, decoder, discriminator, heads }: Model): Network<unknown>[] {
+  const all = [encoder, decoder, discriminator, ...tasks.map((task) => heads[task])];
+  return all.filter((network) => network !== null);
+}
+
+type Parts = Pick<Model, 'settings' | 'encoder' | 'decoder' | 'discriminator' | 'heads'>;
+
+/**
+ * Adam forgets the scale of a loss, so in a phase with an optimiser of its own alpha scales the encoder's learning rate
+ * instead: alpha in phase 1 and, single-task, 1 - alpha in phase 3. Decoder and heads keep theirs, or alpha = 1 would
+ * never train a head.
+ */
+function createOptimisers({ settings, encoder, decoder, discriminator, heads }: Parts): Optimisers {
+  const { system, update, alpha, learningRate, adamEpsilon: epsilon, regularisation } = settings;
+  const adam = (name: string, parameters: Parameter[], rate: number) =>
+    new Adam(name, parameters, { learningRate: learningRate * rate, epsilon });
+  const inPhases = system === 'cnn' || update === 'phases';
+  const phase1 = inPhases && decoder !== null;
+  const encoderInPhase3 = isMultiTask(settings) || system === 'cnn' ? 1 : 1 - alpha;
+  const discriminatorRate = inPhases ? regularisation.discriminatorRate : settings.joint.discriminatorRate;
+  const classifiers = headParameters(heads);
+  return {
+    reconstructionEncoder: phase1 ? adam('reconstruction.encoder', encoder.parameters, alpha) : null,
+    reconstructionDecoder: phase1 ? adam('reconstruction.decoder', decoder.parameters, 1) : null,
+    discriminator: discriminator ? adam('regularisation.discriminator', discriminator.parameters, discriminatorRate) : null,
+    generator: inPhases && discriminator ? adam('regularisation.encoder', encoder.parameters, regularisation.encoderRate) : null,
+    classificationEncoder: inPhases ? adam('classification.encoder', encoder.parameters, encoderInPhase3) : null,
+    classificationHeads: inPhases ? adam('classification.heads', classifiers, 1) : null,
+    joint: inPhases ? null : adam('joint', [...encoder.parameters, ...(decoder?.parameters ?? []), ...classifiers], 1),
+  };
+}

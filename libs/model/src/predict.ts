@@ -1,0 +1,88 @@
+/**
+ * Inference: class probabilities, latents and reconstructions, by running batch-norm statistics and without dropout.
+ * Short training runs leave running statistics behind the weights: call `reestimateBatchNorm` first.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { byRunningStatistics } from './batch-norm.js';
+import { type Task, tasks } from './losses.js';
+import type { Model } from './model.js';
+import { decode, encode as encodePixels, headLogits, maskSpeakers, noDropout } from './networks.js';
+import { pixelsOf } from './tiles.js';
+
+/** Tiles per pass: bounds memory (32 default tiles hold 67 MB after the first convolution), whatever the caller asks for. */
+const CHUNK = 32;
+
+/** Class probabilities, row-major [tile][class]; null for a head the model lacks. */
+export interface Predictions {
+  /** [count * emotions] */
+  emotion: Float32Array;
+  /** [count * genders] */
+  gender: Float32Array | null;
+  /** [count * model.speakerCount] */
+  speaker: Float32Array | null;
+}
+
+/** Probabilities of each head for `count` tiles, row-major as in a `TrainingBatch`. */
+export function predict(model: Model, tiles: Uint8Array, count: number): Predictions {
+  const present = tasks.filter((task) => model.heads[task] && (task !== 'speaker' || model.speakerCount > 0));
+  const outputs = inChunks(model, tiles, {
+    count,
+    pass: (pixels) => {
+      const z = encodePixels(model.encoder, pixels, byRunningStatistics);
+      return present.map((task) => probabilities(model, z, task));
+    },
+  });
+  const of = (task: Task) => outputs[present.indexOf(task)] ?? (model.heads[task] ? new Float32Array() : null);
+  return { emotion: of('emotion')!, gender: of('gender'), speaker: of('speaker') };
+}
+
+/** z of each tile, row-major [tile][row][frame][channel]; its shape is `latentShape(settings)`. */
+export function encode(model: Model, tiles: Uint8Array, count: number): Float32Array {
+  const [z] = inChunks(model, tiles, { count, pass: (pixels) => [encodePixels(model.encoder, pixels, byRunningStatistics)] });
+  return z ?? new Float32Array();
+}
+
+/**
+ * Tiles as the decoder gives them back, row-major [tile][row][frame], in units of 0 to 1 (linear, so a little beyond).
+ * @throws PipelineError SETTINGS_INVALID for a CNN, which has no decoder.
+ */
+export function reconstruct(model: Model, tiles: Uint8Array, count: number): Float32Array {
+  const { decoder, encoder } = model;
+  if (!decoder) throw new PipelineError('SETTINGS_INVALID', 'system cnn has no decoder: reconstruct with aae or ae');
+  const [pixels] = inChunks(model, tiles, {
+    count,
+    pass: (pixels) => [decode(decoder, encodePixels(encoder, pixels, byRunningStatistics), byRunningStatistics)],
+  });
+  return pixels ?? new Float32Array();
+}
+
+function probabilities(model: Model, z: tf.Tensor4D, task: Task): tf.Tensor2D {
+  const logits = headLogits(model.heads[task]!, z, noDropout); // [B,16,16,32] -> [B,classes]
+  if (task !== 'speaker') return tf.softmax(logits);
+  const known = tf.softmax(maskSpeakers(logits, model.speakerCount)); // [B,capacity]
+  return tf.slice2d(known, [0, 0], [-1, model.speakerCount]); // [B,capacity] -> [B,speakers]
+}
+
+interface ChunkedPass {
+  count: number;
+  /** Runs inside a tidy; its tensors are read and disposed. */
+  pass(pixels: tf.Tensor4D): tf.Tensor[];
+}
+
+/** Each output of the pass, all chunks one after another. */
+function inChunks({ settings }: Model, tiles: Uint8Array, { count, pass }: ChunkedPass): Float32Array[] {
+  const tileSize = settings.tile[0] * settings.tile[1];
+  if (tiles.length !== count * tileSize) throw new RangeError(`${tiles.length} pixels are not ${count} tiles of ${tileSize}`);
+  const outputs: Float32Array[] = [];
+  for (let start = 0; start < count; start += CHUNK) {
+    const size = Math.min(CHUNK, count - start);
+    const tensors = tf.tidy(() => pass(pixelsOf(tiles.subarray(start * tileSize, (start + size) * tileSize), size, settings.tile)));
+    tensors.forEach((tensor, i) => {
+      outputs[i] ??= new Float32Array((tensor.size / size) * count);
+      outputs[i].set(tensor.dataSync(), (tensor.size / size) * start);
+      tensor.dispose();
+    });
+  }
+  return outputs;
+}

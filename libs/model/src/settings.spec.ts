@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { latentShape, parseModelSettings, speakerCapacity } from './settings.js';
+
+test('the defaults bring 128 x 256 tiles to the z of the paper', () => {
+  expect(latentShape(parseModelSettings())).toEqual([16, 16, 32]);
+});
+
+test.each([
+  [{ alpha: 1.2 }, /alpha.*\[0, 1\]/],
+  [{ pools: [[2, 2]] }, /one pool per block/],
+  [{ tile: [100, 256] }, /do not divide the tile's 100 rows/],
+  [{ tile: [128, 8] }, /leave z|do not divide/],
+  [{ system: 'cnn', filters: [8], pools: [[2, 2]] }, /at least two filters/],
+  [{ kernel: 3 }, /raise kernel/],
+  [{ tasks: { emotion: ['sad'] } }, /at least two classes/],
+  [{ tasks: { gender: ['a', 'a'] } }, /each class once/],
+  [{ learningrate: 1 }, /learningrate/],
+])('settings %j are refused with what to change', (settings, message) => {
+  expect(() => parseModelSettings(settings)).toThrow(
+    expect.objectContaining({ code: 'SETTINGS_INVALID', message: expect.stringMatching(message) }),
+  );
+});
+
+test('the speaker head holds whole blocks, one at least', () => {
+  expect([0, 1, 256, 257, 2494].map(speakerCapacity)).toEqual([256, 256, 256, 512, 2560]);
+});

@@ -1,0 +1,147 @@
+/**
+ * What a model is made of and how it learns: every size, rate and switch of the paper's Section IV-C and of the three
+ * phases, with defaults that train in a minute's patience. One object, saved whole in each checkpoint.
+ * It does not say on what to train: corpora, splits and batch composition belong to the trainer.
+ */
+import { z } from 'zod';
+import { PipelineError } from '#contracts/pipeline-error.js';
+
+/** The speaker head grows by whole blocks of this many units; units without a speaker are masked. */
+export const SPEAKER_BLOCK = 256;
+
+/** Every head ends in a 2x2 max-pool, so z must be at least this high and wide. */
+const SMALLEST_LATENT = 2;
+
+const pair = z.tuple([z.int().min(1), z.int().min(1)]);
+const positive = z.number().positive();
+const share = z.number().min(0, 'must lie in [0, 1]').max(1, 'must lie in [0, 1]');
+const classes = z
+  .array(z.string().min(1))
+  .min(2, 'name at least two classes')
+  .refine((names) => new Set(names).size === names.length, 'name each class once');
+
+const schema = z.strictObject({
+  /** `aae`: the paper's model; `ae`: without phase 2; `cnn`: two shared blocks and the heads, nothing unsupervised. */
+  system: z.enum(['aae', 'ae', 'cnn']).default('aae'),
+  /** `phases`: one optimiser step per phase, as in the paper; `joint`: eq. 5 as one step from one encoder pass. */
+  update: z.enum(['phases', 'joint']).default('phases'),
+  /** Rows (frequency) and frames (time) of a tile. */
+  tile: pair.default([128, 256]),
+  /** Filters of the encoder's blocks; the decoder mirrors them; `cnn` takes the first two. */
+  filters: z.array(z.int().min(1)).min(1).default([16, 32, 32]),
+  /** Max-pool [rows, frames] of each block. */
+  pools: z
+    .array(pair)
+    .min(1)
+    .default([
+      [2, 2],
+      [2, 4],
+      [2, 2],
+    ]),
+  /** Side of the encoder's and decoder's kernels. */
+  kernel: z.int().min(1).default(5),
+  /** `gaussian`: last block without ReLU, p(z) = N(0, I); `relu`: with it, p(z) the rectified normal. */
+  latent: z.enum(['gaussian', 'relu']).default('gaussian'),
+  /** What the heads tell apart. Label n of a batch is class n of the list. */
+  tasks: z
+    .strictObject({
+      emotion: classes.default(['angry', 'happy', 'neutral', 'sad']),
+      gender: classes.default(['female', 'male']),
+      /** Speakers known so far; the head holds whole blocks of 256 and grows with `growSpeakers`. */
+      speakers: z.int().min(0).default(0),
+    })
+    .prefault({}),
+  /** Which auxiliary heads exist. Neither: single-task (eq. 1). */
+  auxiliary: z.strictObject({ gender: z.boolean().default(true), speaker: z.boolean().default(true) }).prefault({}),
+  /** Share of the unsupervised objective, eq. 1 and 2. */
+  alpha: share.default(0.4),
+  /** Share of emotion among the tasks, eq. 3. */
+  beta: share.default(0.5),
+  learningRate: positive.default(1e-3),
+  adamEpsilon: positive.default(1e-7),
+  /** How much of the old running statistics stays at each step. */
+  batchNormMomentum: share.default(0.9),
+  /** Phase 2 of `update: phases`; rates are factors of `learningRate`. */
+  regularisation: z
+    .strictObject({
+      discriminatorRate: positive.default(0.05),
+      encoderRate: positive.default(0.3),
+      /** One-sided label smoothing: what the discriminator is asked to answer for prior samples. */
+      realLabel: z.number().gt(0.5).max(1).default(0.9),
+    })
+    .prefault({}),
+  /** The adversarial part of `update: joint`. */
+  joint: z.strictObject({ adversarialWeight: z.number().min(0).default(0.1), discriminatorRate: positive.default(0.1) }).prefault({}),
+  dropout: z.number().min(0).lt(1).default(0.5),
+  /** Units of the first dense layer of heads and discriminator. */
+  dense: z.int().min(1).default(128),
+  /** Filters of the 3x3 convolution of heads and discriminator. */
+  headFilters: z.int().min(1).default(32),
+  /** `perLogK` divides the speaker loss by ln(speakers), so that 2 494 speakers do not drown four emotions. */
+  speakerLoss: z.enum(['raw', 'perLogK']).default('raw'),
+  /** Seeds weights, prior samples and dropout. */
+  seed: z.int().min(0).default(1),
+});
+
+export type ModelSettings = z.output<typeof schema>;
+export type ModelSettingsInput = z.input<typeof schema>;
+
+/**
+ * Fills in the defaults and checks what the sizes mean together.
+ * @throws PipelineError SETTINGS_INVALID, naming each setting and what to change.
+ */
+export function parseModelSettings(input: unknown = {}): ModelSettings {
+  const parsed = schema.safeParse(input);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`);
+    throw new PipelineError('SETTINGS_INVALID', `model settings: ${problems.join('; ')}`);
+  }
+  const settings = parsed.data;
+  const problem = sizeProblem(settings);
+  if (problem) throw new PipelineError('SETTINGS_INVALID', `model settings: ${problem}`);
+  return settings;
+}
+
+/** The encoder's blocks: all of them, or the two that the CNN's heads share. */
+export function encoderBlocks(settings: ModelSettings): { filters: number[]; pools: [number, number][] } {
+  const depth = settings.system === 'cnn' ? 2 : settings.filters.length;
+  return { filters: settings.filters.slice(0, depth), pools: settings.pools.slice(0, depth) };
+}
+
+/** [rows, frames, channels] of z: 16 x 16 x 32 by default. */
+export function latentShape(settings: ModelSettings): [number, number, number] {
+  const { filters, pools } = encoderBlocks(settings);
+  const rows = pools.reduce((size, [factor]) => size / factor, settings.tile[0]);
+  const frames = pools.reduce((size, [, factor]) => size / factor, settings.tile[1]);
+  return [rows, frames, filters.at(-1)!];
+}
+
+/** Units of the speaker head for that many speakers: whole blocks, one at least. */
+export function speakerCapacity(speakers: number): number {
+  return Math.max(1, Math.ceil(speakers / SPEAKER_BLOCK)) * SPEAKER_BLOCK;
+}
+
+export function isMultiTask(settings: ModelSettings): boolean {
+  return settings.auxiliary.gender || settings.auxiliary.speaker;
+}
+
+function sizeProblem(settings: ModelSettings): string | null {
+  const { filters, pools, tile, system, kernel } = settings;
+  if (filters.length !== pools.length) return `filters has ${filters.length} blocks and pools ${pools.length}: give one pool per block`;
+  if (system === 'cnn' && filters.length < 2) return 'system cnn shares two blocks: give at least two filters and pools';
+  const [rows, frames] = latentShape(settings);
+  const axes = [
+    { axis: 'rows', size: rows, full: tile[0] },
+    { axis: 'frames', size: frames, full: tile[1] },
+  ];
+  for (const { axis, size, full } of axes) {
+    if (!Number.isInteger(size))
+      return `pools do not divide the tile's ${full} ${axis}: change tile or pools so that each pool halves evenly`;
+    if (size < SMALLEST_LATENT)
+      return `pools leave z ${size} ${axis}, the heads need ${SMALLEST_LATENT}: use smaller pools or a larger tile`;
+  }
+  // A stride above the kernel would leave pixels that no transposed convolution reaches.
+  if (system !== 'cnn' && pools.some((pool) => Math.max(...pool) > kernel))
+    return `a pool is wider than kernel ${kernel}: raise kernel to the widest pool`;
+  return null;
+}

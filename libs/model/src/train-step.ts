@@ -1,0 +1,120 @@
+/**
+ * One training iteration (paper, Section III): reconstruction, regularisation, classification on one mixed batch of
+ * labelled and unlabelled tiles; or the joint update. Which weights move is said by each phase. Nothing here is retried:
+ * a step that throws (a batch of the wrong size, a label out of range) has moved nothing.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { classificationPhase, type Labels } from './classification-phase.js';
+import { jointUpdate } from './joint-update.js';
+import { objectiveWeights, type Task, tasks } from './losses.js';
+import type { Model } from './model.js';
+import { reconstructionPhase } from './reconstruction-phase.js';
+import { discriminatorStep, generatorStep } from './regularisation-phase.js';
+import { pixelsOf } from './tiles.js';
+
+/** Labels are class numbers, -1 where the tile carries none. A speaker's number lies below `model.speakerCount`. */
+export interface TrainingBatch {
+  /** `count * rows * frames` pixels, row-major: [tile][row][frame]. */
+  tiles: Uint8Array;
+  count: number;
+  emotion: Int32Array;
+  gender: Int32Array;
+  speaker: Int32Array;
+}
+
+/** Losses of one step; null for a phase the system lacks or a head that had nothing to learn from. */
+export interface StepLosses {
+  reconstruction: number | null;
+  /** Eq. 4; near 0 it has won and the encoder learns nothing from it. */
+  discriminator: number | null;
+  generator: number | null;
+  /** Share of prior samples and latents that the discriminator told apart: 0.5 when it guesses. */
+  discriminatorAccuracy: number | null;
+  emotion: number | null;
+  gender: number | null;
+  speaker: number | null;
+  /** Eq. 5: alpha * reconstruction + adversarial weight * generator + classification by eq. 3 (single-task: eq. 1). */
+  total: number;
+}
+
+type StepTensors = Partial<Record<Exclude<keyof StepLosses, 'total'>, tf.Scalar>>;
+
+/**
+ * Trains the model on one batch and reads the losses back in one transfer. Losses are those before each update.
+ * @throws RangeError when sizes or labels do not fit the model.
+ */
+export function trainStep(model: Model, batch: TrainingBatch): StepLosses {
+  checkLabels(model, batch);
+  let measured: Partial<StepLosses> = {};
+  tf.tidy(() => {
+    const pixels = pixelsOf(batch.tiles, batch.count, model.settings.tile);
+    measured = readTogether(model.optimisers.joint ? jointIteration(model, pixels, batch) : threePhases(model, pixels, batch));
+  });
+  return withTotal(model, measured);
+}
+
+/** One transfer for all; disposes the tensors. */
+function readTogether(losses: StepTensors): Partial<StepLosses> {
+  const entries = Object.entries(losses);
+  if (entries.length === 0) return {};
+  const values = tf.stack(entries.map(([, loss]) => loss)).dataSync();
+  for (const [, loss] of entries) loss.dispose();
+  return Object.fromEntries(entries.map(([name], i) => [name, values[i]!]));
+}
+
+function threePhases(model: Model, pixels: tf.Tensor4D, labels: Labels): StepTensors {
+  const measured: StepTensors = {};
+  if (model.decoder) {
+    const { loss, z } = reconstructionPhase(model, pixels);
+    measured.reconstruction = loss;
+    if (model.discriminator) {
+      Object.assign(measured, measuredDiscriminator(model, z));
+      measured.generator = generatorStep(model, pixels);
+    }
+    z.dispose();
+  }
+  return { ...measured, ...classificationPhase(model, pixels, labels) };
+}
+
+function jointIteration(model: Model, pixels: tf.Tensor4D, labels: Labels): StepTensors {
+  const { losses, z } = jointUpdate(model, pixels, labels);
+  const { total, ...measured } = losses;
+  const discriminator = model.discriminator ? measuredDiscriminator(model, z) : {};
+  tf.dispose([total, z]);
+  return { ...measured, ...discriminator };
+}
+
+function measuredDiscriminator(model: Model, z: tf.Tensor4D): StepTensors {
+  const { loss, accuracy } = discriminatorStep(model, z);
+  return { discriminator: loss, discriminatorAccuracy: accuracy };
+}
+
+function withTotal({ settings }: Model, measured: Partial<StepLosses>): StepLosses {
+  const parts = {
+    reconstruction: measured.reconstruction ?? null,
+    discriminator: measured.discriminator ?? null,
+    generator: measured.generator ?? null,
+    discriminatorAccuracy: measured.discriminatorAccuracy ?? null,
+    emotion: measured.emotion ?? null,
+    gender: measured.gender ?? null,
+    speaker: measured.speaker ?? null,
+  };
+  const weights = Object.entries(objectiveWeights(settings)) as [keyof ReturnType<typeof objectiveWeights>, number][];
+  const total = weights.reduce((sum, [name, weight]) => sum + weight * (parts[name] ?? 0), 0);
+  return { ...parts, total };
+}
+
+/** A label beyond its head would train nothing and say nothing. */
+function checkLabels(model: Model, batch: TrainingBatch): void {
+  const { emotion, gender } = model.settings.tasks;
+  const classes: Record<Task, number> = { emotion: emotion.length, gender: gender.length, speaker: model.speakerCount };
+  for (const task of tasks) {
+    const labels = batch[task];
+    if (labels.length !== batch.count) throw new RangeError(`${labels.length} ${task} labels for ${batch.count} tiles`);
+    if (!model.heads[task]) continue;
+    const beyond = labels.find((label) => label >= classes[task]);
+    if (beyond !== undefined) {
+      throw new RangeError(`${task} label ${beyond} of ${classes[task]} classes${task === 'speaker' ? ': grow the head first' : ''}`);
+    }
+  }
+}
