@@ -32,6 +32,12 @@ export interface ProvisionedFolder {
   stamp: Stamp;
 }
 
+/** What each `provision…` function takes third. */
+export interface PartOptions {
+  /** Called when the part is not in the cache and is made now: the moment to say that it takes a while. */
+  onMake?: () => void;
+}
+
 /** Root of the cache; made on first use. */
 export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
   const chosen = env['UNDERTONE_CACHE'];
@@ -60,6 +66,7 @@ export async function provisionFolder(
   root: string,
   name: string,
   make: (temporary: string) => Promise<string>,
+  { onMake }: PartOptions = {},
 ): Promise<ProvisionedFolder> {
   const path = join(root, name);
   const present = await readStamp(path);
@@ -70,6 +77,7 @@ export async function provisionFolder(
       if (madeMeanwhile) return { path, fresh: false, stamp: madeMeanwhile };
       const temporary = join(root, `.making-${name}-${process.pid}`);
       try {
+        onMake?.();
         await removeLeftBehind(root, name);
         await mkdir(temporary, { recursive: true });
         const stamp = await writeStamp(temporary, await make(temporary));

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { repositoryRoot } from './asset-path.js';
-import { provisionFolder, type ProvisionedFolder } from './cache-directory.js';
+import { provisionFolder, type PartOptions, type ProvisionedFolder } from './cache-directory.js';
 import { downloadWheel } from './pip-wheel.js';
 import { findOnPath, runCommand } from './run-command.js';
 import { unzip } from './unzip.js';
@@ -21,21 +21,30 @@ export interface FfmpegInstall {
 }
 
 /** @throws PipelineError `PREREQUISITE_MISSING`, `SETUP_FAILED`, `DISK_FULL`; the caller may go on with WAV and FLAC only. */
-export async function provisionFfmpeg(root: string, env: NodeJS.ProcessEnv = process.env): Promise<FfmpegInstall> {
+export async function provisionFfmpeg(
+  root: string,
+  env: NodeJS.ProcessEnv = process.env,
+  options: PartOptions = {},
+): Promise<FfmpegInstall> {
   const present = findFfmpeg(env);
   if (present) return present;
   const name = process.platform === 'win32' ? 'ffmpeg.exe' : 'ffmpeg';
-  const folder = await provisionFolder(root, `ffmpeg-imageio-0.6.0-${process.platform}-${process.arch}`, async (temporary) => {
-    const instead = 'or apt-get install ffmpeg; without it only WAV and FLAC decode';
-    const wheel = await downloadWheel({ requirement: 'imageio-ffmpeg', folder: temporary, instead, env });
-    const isBinary = (member: string): boolean => /\/binaries\/ffmpeg-[^/]+$/.test(member);
-    const [binary] = await unzip(wheel.path, (member) => (isBinary(member) ? join(temporary, name) : undefined));
-    if (!binary) throw new PipelineError('SETUP_FAILED', `the wheel ${basename(wheel.path)} holds no ffmpeg for this platform`);
-    await rm(wheel.path);
-    await chmod(binary, 0o755);
-    await runCommand(binary, ['-version'], { label: 'ffmpeg -version', timeoutMs: 30_000 });
-    return 'wheel by sha256';
-  });
+  const folder = await provisionFolder(
+    root,
+    `ffmpeg-imageio-0.6.0-${process.platform}-${process.arch}`,
+    async (temporary) => {
+      const instead = 'or apt-get install ffmpeg; without it only WAV and FLAC decode';
+      const wheel = await downloadWheel({ requirement: 'imageio-ffmpeg', folder: temporary, instead, env });
+      const isBinary = (member: string): boolean => /\/binaries\/ffmpeg-[^/]+$/.test(member);
+      const [binary] = await unzip(wheel.path, (member) => (isBinary(member) ? join(temporary, name) : undefined));
+      if (!binary) throw new PipelineError('SETUP_FAILED', `the wheel ${basename(wheel.path)} holds no ffmpeg for this platform`);
+      await rm(wheel.path);
+      await chmod(binary, 0o755);
+      await runCommand(binary, ['-version'], { label: 'ffmpeg -version', timeoutMs: 30_000 });
+      return 'wheel by sha256';
+    },
+    options,
+  );
   return { path: join(folder.path, name), source: 'imageio-ffmpeg', folder };
 }
 

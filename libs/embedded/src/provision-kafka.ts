@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { assetPath } from './asset-path.js';
-import { provisionFolder, sha256OfFile, type ProvisionedFolder } from './cache-directory.js';
+import { provisionFolder, type PartOptions, sha256OfFile, type ProvisionedFolder } from './cache-directory.js';
 import { freePorts } from './free-ports.js';
 import { EmbeddedKafka, type KafkaInstall } from './kafka-broker.js';
 import { findOnPath, runCommand } from './run-command.js';
@@ -21,11 +21,12 @@ const instead = 'or set KAFKA_BROKERS to a broker of your own';
 export async function provisionKafka(
   root: string,
   env: NodeJS.ProcessEnv = process.env,
+  options: PartOptions = {},
 ): Promise<KafkaInstall & { folder: ProvisionedFolder }> {
   const java = await findJava(root, env);
   const lock = await readFile(assetPath('kafka', 'jars.sha256'), 'utf8');
   const lockId = createHash('sha256').update(lock).digest('hex').slice(0, 8);
-  const folder = await provisionFolder(root, `kafka-4.4.0-${lockId}`, (temporary) => fetchJars(temporary, lock, env));
+  const folder = await provisionFolder(root, `kafka-4.4.0-${lockId}`, (temporary) => fetchJars(temporary, lock, env), options);
   const jars = [...parseLock(lock).keys()].sort();
   return { java: java.path, classPath: jars.map((jar) => join(folder.path, jar)).join(delimiter), cdsId: `${lockId}-${java.id}`, folder };
 }

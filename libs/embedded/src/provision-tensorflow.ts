@@ -15,7 +15,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { repositoryRoot } from './asset-path.js';
-import { provisionFolder, type ProvisionedFolder } from './cache-directory.js';
+import { provisionFolder, type PartOptions, type ProvisionedFolder } from './cache-directory.js';
 import { downloadWheel } from './pip-wheel.js';
 import { findOnPath, runCommand } from './run-command.js';
 import { insideFolder, unzip } from './unzip.js';
@@ -35,7 +35,11 @@ export interface TensorflowInstall {
  * Fetches, compiles, links into `node_modules` and, when fresh, checks by adding two tensors in a child process.
  * @throws PipelineError `PREREQUISITE_MISSING`, `SETUP_FAILED`, `DISK_FULL`; the caller may go on without.
  */
-export async function provisionTensorflow(root: string, env: NodeJS.ProcessEnv = process.env): Promise<TensorflowInstall> {
+export async function provisionTensorflow(
+  root: string,
+  env: NodeJS.ProcessEnv = process.env,
+  options: PartOptions = {},
+): Promise<TensorflowInstall> {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new PipelineError(
       'PREREQUISITE_MISSING',
@@ -46,13 +50,18 @@ export async function provisionTensorflow(root: string, env: NodeJS.ProcessEnv =
   if (hasOwnBinding(packageDir)) return { tensorflowVersion: 'of the package' };
   const { version } = JSON.parse(await readFile(join(packageDir, 'package.json'), 'utf8')) as { version: string };
   const name = `tensorflow-${tensorflowVersion}-tfjs-${version}-napi${napiVersion}-linux-x64`;
-  const folder = await provisionFolder(root, name, async (temporary) => {
-    await fetchLibraries(temporary, env);
-    const compiler = await compileBinding(temporary, packageDir, env);
-    await rm(join(temporary, 'include'), { recursive: true });
-    await checkBinding(temporary, packageDir);
-    return `wheel by sha256, compiled by ${compiler}, two tensors added`;
-  });
+  const folder = await provisionFolder(
+    root,
+    name,
+    async (temporary) => {
+      await fetchLibraries(temporary, env);
+      const compiler = await compileBinding(temporary, packageDir, env);
+      await rm(join(temporary, 'include'), { recursive: true });
+      await checkBinding(temporary, packageDir);
+      return `wheel by sha256, compiled by ${compiler}, two tensors added`;
+    },
+    options,
+  );
   await linkTensorflow(folder.path, packageDir);
   return { tensorflowVersion, folder };
 }

@@ -6,7 +6,7 @@
  * decodes fewer formats, and says so.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { cacheRoot, type ProvisionedFolder } from './cache-directory.js';
+import { cacheRoot, type PartOptions, type ProvisionedFolder } from './cache-directory.js';
 import type { KafkaInstall } from './kafka-broker.js';
 import { provisionFfmpeg, type FfmpegInstall } from './provision-ffmpeg.js';
 import { provisionClassData, provisionKafka } from './provision-kafka.js';
@@ -53,11 +53,19 @@ export async function provisionAll(options: ProvisionOptions): Promise<Provision
   };
   const [kafka, seaweedfs, tensorflow, ffmpeg] = await Promise.allSettled([
     needKafka ? setUpKafka(root, env, report) : undefined,
-    needS3 ? report.of('SeaweedFS', provisionSeaweedfs(root, env)) : undefined,
+    needS3 ? report.of('SeaweedFS', 'fetching 48 MB', (options) => provisionSeaweedfs(root, env, options)) : undefined,
     needTensorflow
-      ? optional('TensorFlow', 'going on with wasm or cpu, which are slower', report.of('TensorFlow', provisionTensorflow(root, env)))
+      ? optional(
+          'TensorFlow',
+          'going on with wasm or cpu, which are slower',
+          report.of('TensorFlow', 'fetching 207 MB and compiling its binding', (options) => provisionTensorflow(root, env, options)),
+        )
       : undefined,
-    optional('ffmpeg', 'going on with WAV and FLAC only', report.of('ffmpeg', provisionFfmpeg(root, env))),
+    optional(
+      'ffmpeg',
+      'going on with WAV and FLAC only',
+      report.of('ffmpeg', 'fetching about 30 MB', (options) => provisionFfmpeg(root, env, options)),
+    ),
   ]);
   throwFailures([kafka, seaweedfs, tensorflow, ffmpeg]);
   return {
@@ -70,21 +78,21 @@ export async function provisionAll(options: ProvisionOptions): Promise<Provision
 }
 
 async function setUpKafka(root: string, env: NodeJS.ProcessEnv, report: Report): Promise<KafkaInstall> {
-  const install = await report.of('Kafka', provisionKafka(root, env));
+  const install = await report.of('Kafka', 'fetching 43 MB of jars', (options) => provisionKafka(root, env, options));
   const classData = await provisionClassData(root, install, (reason) => {
     report.log(`Kafka's class-data archive: ${reason} (going on without: a start takes a second longer)`, 'warning');
   });
   return { java: install.java, classPath: install.classPath, cdsId: install.cdsId, classData };
 }
 
-/** Prints a line for each part that was made just now; parts that were there are not worth one. */
+/** Prints a line when a part has to be made, and one when it is; parts that were there are not worth one. */
 class Report {
   private readonly startedMs = Date.now();
 
   constructor(readonly log: ProvisionOptions['log']) {}
 
-  async of<T extends { folder?: ProvisionedFolder }>(name: string, part: Promise<T>): Promise<T> {
-    const result = await part;
+  async of<T extends { folder?: ProvisionedFolder }>(name: string, making: string, part: (options: PartOptions) => Promise<T>): Promise<T> {
+    const result = await part({ onMake: () => this.log(`${name}  ${making} …`, 'info') });
     const { folder } = result;
     if (folder?.fresh) {
       const size = `${Math.round(folder.stamp.sizeBytes / 1e6)} MB`;
