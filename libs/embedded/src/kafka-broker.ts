@@ -146,7 +146,7 @@ export class EmbeddedKafka {
 }
 
 /** Sends one ApiVersions request (version 0): the port may be open earlier, an answer means that requests are processed. */
-export async function probeKafka(port: number, timeoutMs = 1_000): Promise<void> {
+async function probeKafka(port: number, timeoutMs = 1_000): Promise<void> {
   // size 14, api key 18, version 0, correlation id 1, client id "ping"
   const request = Buffer.from([0, 0, 0, 14, 0, 18, 0, 0, 0, 0, 0, 1, 0, 4, 0x70, 0x69, 0x6e, 0x67]);
   await new Promise<void>((resolve, reject) => {

@@ -67,7 +67,7 @@ export async function provisionTensorflow(
 }
 
 /** Points `node_modules/@tensorflow/tfjs-node` at a built folder. Idempotent and fast; each link is replaced in one step. */
-export async function linkTensorflow(built: string, packageDir: string): Promise<void> {
+async function linkTensorflow(built: string, packageDir: string): Promise<void> {
   await pointLink(join(built, 'deps'), join(packageDir, 'deps'));
   await pointLink(join(built, bindingPath), join(packageDir, bindingPath));
 }

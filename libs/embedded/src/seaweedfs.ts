@@ -2,8 +2,10 @@
  * A real S3 server for `npm start` and the tests: SeaweedFS's `weed mini` (master, volume, filer and S3 in one process).
  *
  * Conditional put, multipart, ranges, copy and checksums work as in S3. It has no bucket notifications of the S3 API; its own
- * filer notification posts JSON to a webhook instead (`webhookUrl`), at least once from memory: five retries, and an event that
- * is queued when the process dies is lost. Events are hints; the listing is the truth.
+ * filer notification posts JSON to a webhook instead (`webhookUrl`).
+ *
+ * Delivery of those events: at most once. Seen with 4.48: when the receiver refuses the connection, the event is dropped at
+ * once, whatever `max_retries` says; a put never waits for the receiver. Events are hints; the listing is the truth.
  *
  * Configuration: `weed` looks for notification.toml in its working directory, then in ~/.seaweedfs and /etc/seaweedfs. It is
  * started in `dataDir` with a notification.toml of ours and HOME set there, so that no file of the user's can interfere. Read
@@ -39,7 +41,7 @@ export interface EmbeddedS3Options {
   portVariable?: string;
   accessKeyId: string;
   secretAccessKey: string;
-  /** POST target of filer events. The receiver may start later: events are retried for about half a minute. */
+  /** POST target of filer events, about 0.4 s after a put. Start the receiver first: what it cannot be sent is dropped. */
   webhookUrl?: string;
   /** Sent as `Authorization: Bearer …` with each event. */
   webhookBearerToken?: string;
@@ -155,9 +157,6 @@ function notificationToml({ webhookUrl, webhookBearerToken, webhookBuckets }: Em
     `bearer_token = ${JSON.stringify(webhookBearerToken ?? '')}`,
     'event_types = ["create", "update", "delete", "rename"]',
     'timeout_seconds = 10',
-    'max_retries = 5',
-    'backoff_seconds = 1',
-    'max_backoff_seconds = 30',
     'workers = 5',
     'buffer_size = 10000',
   ];

@@ -31,7 +31,7 @@ export interface ChildCommand {
   restart?: 'always' | 'on-failure';
 }
 
-export type ChildState = 'starting' | 'running' | 'backoff' | 'stopped';
+type ChildState = 'starting' | 'running' | 'backoff' | 'stopped';
 
 export interface ChildStatus {
   name: string;

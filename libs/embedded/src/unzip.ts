@@ -13,7 +13,7 @@ import { pipeline } from 'node:stream/promises';
 import { createInflateRaw, crc32 } from 'node:zlib';
 import { PipelineError } from '#contracts/pipeline-error.js';
 
-export interface ZipMember {
+interface ZipMember {
   name: string;
   /** 0 stored, 8 deflated. */
   method: number;
