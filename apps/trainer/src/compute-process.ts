@@ -14,7 +14,7 @@ function tell(message: FromCompute): void {
 }
 
 async function setUp({ run: settings, store: connection, shardCache, epoch, backend: wanted }: ComputeSetup): Promise<void> {
-  const backend = await chooseBackend(wanted);
+  const backend = await chooseBackend({ ...wanted, log: () => undefined });
   const store = new ObjectStore(connection);
   run = new TrainingRun(settings, store, new TileStore(store, shardCache), epoch, {
     roundStarted: ({ view, ...facts }) => tell({ type: 'roundStarted', ...facts, viewDigest: view.digest, tiles: trainedTiles(view) }),

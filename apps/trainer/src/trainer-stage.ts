@@ -211,6 +211,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       viewDigest: view.digest,
       viewUtterances: view.utterances,
       viewTiles: view.tiles,
+      predictedTasks: checkpoint.predictions.map(({ task }) => task),
+      backend: this.backend ?? '',
       configHash,
       codeVersion,
       savedAt,

@@ -1,5 +1,6 @@
 /** The newest saved state of a training run. */
 import { z } from 'zod';
+import { tasks } from './labels.js';
 import { compacted, type Topic } from './topic.js';
 
 export const checkpointSavedSchema = z.object({
@@ -11,6 +12,8 @@ export const checkpointSavedSchema = z.object({
   viewDigest: z.string().describe('Digest of the utterance versions that the round trained on'),
   viewUtterances: z.number().int().nonnegative(),
   viewTiles: z.object({ labelled: z.number().int(), unlabelled: z.number().int() }),
+  predictedTasks: z.array(z.enum(tasks)).describe('Tasks whose predictions are announced with it'),
+  backend: z.string(),
   configHash: z.string(),
   codeVersion: z.string(),
   savedAt: z.iso.datetime(),

@@ -140,15 +140,13 @@ export class PipelineOverview {
       deadLetters: {
         total: letters.length,
         byCode: countBy(letters, (letter) => letter.code),
-        latest: letters
-          .slice(0, latestDeadLetters)
-          .map((letter) => ({
-            key: subjectOf(letter),
-            stage: letter.stage,
-            code: letter.code,
-            message: letter.message,
-            at: letter.failedAt,
-          })),
+        latest: letters.slice(0, latestDeadLetters).map((letter) => ({
+          key: subjectOf(letter),
+          stage: letter.stage,
+          code: letter.code,
+          message: letter.message,
+          at: letter.failedAt,
+        })),
       },
       training: { started: this.started, finished: this.finished, steps: this.steps },
       checkpoint: this.checkpoint,
@@ -163,6 +161,10 @@ export class PipelineOverview {
         at: evaluatedAt,
       })),
     };
+  }
+
+  evaluationsOf(runId: string, step: number): ModelEvaluated[] {
+    return [...this.evaluations.values()].filter((each) => each.runId === runId && each.step === step);
   }
 
   get deadLetters(): readonly DeadLetter[] {

@@ -2,5 +2,6 @@
 export const ingestEventsGroup = (prefix: string): string => `${prefix}.ingest-events`;
 export const ingestGroup = (prefix: string): string => `${prefix}.ingest`;
 /** One group for each settings of the features: other settings read all utterances from the first. */
-export const featuresGroup = (prefix: string, settingsHash: string): string => `${prefix}.features-${settingsHash}`;
+export const featuresGroupPrefix = (prefix: string): string => `${prefix}.features-`;
+export const featuresGroup = (prefix: string, settingsHash: string): string => `${featuresGroupPrefix(prefix)}${settingsHash}`;
 export const evaluatorGroup = (prefix: string): string => `${prefix}.evaluator`;

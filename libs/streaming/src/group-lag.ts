@@ -18,3 +18,15 @@ export async function groupLag(kafka: Kafka, groupId: string, topic: string): Pr
     await admin.disconnect();
   }
 }
+
+/** @returns the consumer groups whose name begins so */
+export async function groupsNamed(kafka: Kafka, prefix: string): Promise<string[]> {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    const { groups } = await admin.listGroups();
+    return groups.map(({ groupId }) => groupId).filter((groupId) => groupId.startsWith(prefix));
+  } finally {
+    await admin.disconnect();
+  }
+}

@@ -1,0 +1,27 @@
+import { Module } from '@nestjs/common';
+import { DemoCommand } from './commands/demo.command.js';
+import { FeaturesCommand } from './commands/features.command.js';
+import { PredictCommand } from './commands/predict.command.js';
+import { PutCommand } from './commands/put.command.js';
+import { ReplayCommand } from './commands/replay.command.js';
+import { ResetCommand } from './commands/reset.command.js';
+import { SetupCommand } from './commands/setup.command.js';
+import { StatusCommand } from './commands/status.command.js';
+import { UpCommand } from './commands/up.command.js';
+import { VerifyCommand } from './commands/verify.command.js';
+
+@Module({
+  providers: [
+    DemoCommand,
+    UpCommand,
+    PutCommand,
+    FeaturesCommand,
+    StatusCommand,
+    VerifyCommand,
+    ReplayCommand,
+    PredictCommand,
+    ResetCommand,
+    SetupCommand,
+  ],
+})
+export class CliModule {}

@@ -1,0 +1,74 @@
+/** `undertone features`: the tiles of files, as numbers, as a table or as a picture. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { Command, Option } from 'nest-commander';
+import { extractFeatures } from '#audio/extract-features.js';
+import { defaultFeatureSettings, featureSettings } from '#audio/feature-settings.js';
+import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
+import { writeNpy } from '#audio/npy.js';
+import { writeShard } from '#audio/shard-file.js';
+import { tilesToPng } from '#audio/tile-picture.js';
+import { silenceProfiles, type SilenceProfile } from '#contracts/labels.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { print, UndertoneCommand } from '../undertone-command.js';
+
+interface FeaturesOptions {
+  out: string;
+  silence?: SilenceProfile;
+}
+
+@Command({ name: 'features', arguments: '<files...>', description: 'Turn audio files into spectrogram tiles: X.npy, X.arrow or X.png' })
+export class FeaturesCommand extends UndertoneCommand {
+  protected readonly example =
+    './undertone features speech.wav --out speech.png\n  ./undertone features *.flac --silence ends --out tiles.npy';
+
+  async run(files: string[], { out, silence = 'none' }: FeaturesOptions): Promise<void> {
+    const ffmpeg = chooseFfmpeg();
+    const settings = featureSettings({
+      decoders: { ...defaultFeatureSettings.decoders, other: ffmpeg ? `ffmpeg ${ffmpeg.version}` : null },
+    });
+    const extracted = [];
+    for (const file of files) {
+      const features = await extractFeatures(readFileSync(file), settings, { silence, ffmpeg });
+      extracted.push({ file, features });
+      print(
+        `${file}: ${features.count} tiles of ${features.audioSec.toFixed(2)} s, ${(features.audioSec - features.keptSec).toFixed(2)} s of silence cut, decoded by ${features.decoder}`,
+      );
+    }
+    const count = extracted.reduce((sum, { features }) => sum + features.count, 0);
+    const tiles = Buffer.concat(extracted.map(({ features }) => features.tiles));
+    if (out.endsWith('.npy')) writeFileSync(out, writeNpy(tiles, [count, settings.rows, settings.width]));
+    else if (out.endsWith('.png')) writeFileSync(out, tilesToPng(tiles, count));
+    else writeFileSync(out, writeShard(extracted.flatMap(rowsOf), settings));
+    print(`${count} tiles of ${settings.rows} × ${settings.width} in ${out}`);
+  }
+
+  @Option({ flags: '-o, --out <file>', description: 'what to write; its ending (.npy, .arrow, .png) says how', required: true })
+  parseOut(file: string): string {
+    if (!/\.(npy|arrow|png)$/.test(file)) throw new PipelineError('CONFIG_INVALID', `--out ${file}: it must end in .npy, .arrow or .png`);
+    return file;
+  }
+
+  @Option({ flags: '--silence <profile>', description: `what silence is cut: ${silenceProfiles.join(', ')}`, defaultValue: 'none' })
+  parseSilence(text: string): SilenceProfile {
+    const profile = silenceProfiles.find((known) => known === text);
+    if (!profile) throw new PipelineError('CONFIG_INVALID', `--silence ${text}: it must be one of ${silenceProfiles.join(', ')}`);
+    return profile;
+  }
+}
+
+function rowsOf({ file, features }: { file: string; features: Awaited<ReturnType<typeof extractFeatures>> }) {
+  const size = features.tiles.length / features.count;
+  return Array.from({ length: features.count }, (_, tileIndex) => ({
+    tile: features.tiles.subarray(tileIndex * size, (tileIndex + 1) * size),
+    utteranceId: basename(file),
+    version: '',
+    tileIndex,
+    corpus: '',
+    speaker: null,
+    gender: null,
+    category: null,
+    activation: null,
+    valence: null,
+  }));
+}

@@ -1,0 +1,78 @@
+/** `undertone predict`: what the newest model hears in files. */
+import { existsSync, readFileSync } from 'node:fs';
+import { Command, Option } from 'nest-commander';
+import { extractFeatures } from '#audio/extract-features.js';
+import { defaultFeatureSettings, featureSettings, settingsHash } from '#audio/feature-settings.js';
+import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
+import { emotionCategories, genders } from '#contracts/labels.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { chooseBackend } from '#model/backend.js';
+import { loadModel } from '#model/checkpoint.js';
+import { predict } from '#model/predict.js';
+import { mostProbable } from '#scoring/confusion.js';
+import { findNewestCheckpoint, readWeights } from '#training/checkpoint-store.js';
+import { connect } from '../connect.js';
+import { alignedTable } from '../results.js';
+import { print, printJson, UndertoneCommand } from '../undertone-command.js';
+
+@Command({
+  name: 'predict',
+  arguments: '<files...>',
+  description: 'Emotion probabilities and gender of audio files, from the newest model',
+})
+export class PredictCommand extends UndertoneCommand {
+  protected readonly example = './undertone predict hello.wav\n  ./undertone predict --json *.flac';
+
+  async run(files: string[], { json }: { json?: boolean }): Promise<void> {
+    const { store, environment } = connect();
+    const checkpoint = await findNewestCheckpoint(store, undefined, true);
+    if (!checkpoint)
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        'There is no model yet: a first round has to finish. `./undertone status` shows where it is.',
+      );
+    await chooseBackend({ requested: environment['TF_BACKEND'], hasGpu: existsSync('/dev/nvidia0'), log: () => undefined });
+    const model = loadModel(checkpoint.model, await readWeights(store, checkpoint));
+    const ffmpeg = chooseFfmpeg({ ...process.env, ...environment });
+    const settings = featureSettings({
+      decoders: { ...defaultFeatureSettings.decoders, other: ffmpeg ? `ffmpeg ${ffmpeg.version}` : null },
+    });
+    if (settingsHash(settings, null) !== checkpoint.settingsHash)
+      process.stderr.write('! the model was trained on tiles of other feature settings than these defaults; expect less of it\n');
+    const predictions = [];
+    for (const file of files) {
+      const { tiles, count } = await extractFeatures(readFileSync(file), settings, { silence: 'none', ffmpeg });
+      const { emotion, gender } = predict(model, tiles, count);
+      predictions.push({ file, emotion: byClass(emotion, count, emotionCategories), gender: gender && byClass(gender, count, genders) });
+    }
+    store.close();
+    if (json) return printJson({ model: { runId: checkpoint.runId, step: checkpoint.step }, predictions });
+    print(`model ${checkpoint.runId}, step ${checkpoint.step}`);
+    const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+    const rows = predictions.map(({ file, emotion, gender }) => [
+      file,
+      most(emotion),
+      ...emotionCategories.map((name) => percent(emotion[name] ?? 0)),
+      gender ? `${most(gender)} ${percent(Math.max(...Object.values(gender)))}` : '–',
+    ]);
+    print(alignedTable(['file', 'emotion', ...emotionCategories, 'gender'], rows));
+  }
+
+  @Option({ flags: '--json', description: 'for scripts' })
+  parseJson(): boolean {
+    return true;
+  }
+}
+
+/** Mean over tiles, by class. */
+function byClass(probabilities: Float32Array, count: number, classes: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    classes.map((name, index) => {
+      let sum = 0;
+      for (let tile = 0; tile < count; tile++) sum += probabilities[tile * classes.length + index] ?? 0;
+      return [name, sum / count];
+    }),
+  );
+}
+
+const most = (shares: Record<string, number>): string => Object.keys(shares)[mostProbable(Object.values(shares))] ?? '';

@@ -1,0 +1,35 @@
+/** `undertone replay`: another try for dead letters, by a hint at each object as it is now. */
+import { Command, Option } from 'nest-commander';
+import { objectHints } from '#contracts/object-hints.js';
+import { connect, readOverview, withPublisher } from '../connect.js';
+import { print, UndertoneCommand } from '../undertone-command.js';
+
+@Command({ name: 'replay', description: 'Give dead letters another try' })
+export class ReplayCommand extends UndertoneCommand {
+  protected readonly example = './undertone replay --code DECODER_MISSING';
+
+  async run(_arguments: string[], { code, dryRun }: { code?: string; dryRun?: boolean }): Promise<void> {
+    const connections = connect();
+    const letters = (await readOverview(connections)).deadLetters.filter((letter) => !code || letter.code === code);
+    const keys = [...new Set(letters.flatMap((letter) => letter.objectKey ?? []))].sort();
+    if (dryRun) for (const key of keys) print(key);
+    else {
+      const hintedAt = new Date().toISOString();
+      await withPublisher(connections, (publisher) =>
+        publisher.publish(objectHints, ...keys.map((key) => ({ key, reason: 'replay' as const, again: true, hintedAt }))),
+      );
+    }
+    print(`${keys.length} objects ${dryRun ? 'would be' : 'are'} looked at again (${letters.length} dead letters)`);
+    connections.store.close();
+  }
+
+  @Option({ flags: '--code <code>', description: 'only those with this error code' })
+  parseCode(code: string): string {
+    return code;
+  }
+
+  @Option({ flags: '--dry-run', description: 'only list them' })
+  parseDryRun(): boolean {
+    return true;
+  }
+}

@@ -1,0 +1,93 @@
+/** `undertone status`: where everything is, stage by stage. */
+import { Command, Option } from 'nest-commander';
+import { objectHints } from '#contracts/object-hints.js';
+import { predictions } from '#contracts/predictions.js';
+import { topicName } from '#contracts/topic.js';
+import { utterances } from '#contracts/utterances.js';
+import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
+import { groupLag, groupsNamed } from '#streaming/group-lag.js';
+import { connect, readOverview, type Connections } from '../connect.js';
+import { alignedTable } from '../results.js';
+import { print, printJson, UndertoneCommand } from '../undertone-command.js';
+
+interface TrainerStatus {
+  state: string;
+  because: string;
+  backend: string | null;
+}
+
+@Command({ name: 'status', description: 'Lag, counts and dead letters by stage, and what the trainer is doing' })
+export class StatusCommand extends UndertoneCommand {
+  protected readonly example = './undertone status --json';
+
+  async run(_arguments: string[], { json }: { json?: boolean }): Promise<void> {
+    const connections = connect();
+    const [overview, lag, trainer] = await Promise.all([readOverview(connections), lagByStage(connections), askTrainer(connections)]);
+    const snapshot = overview.snapshot();
+    if (json) return printJson({ ...snapshot, training: { ...snapshot.training, steps: snapshot.training.steps.slice(-1) }, lag, trainer });
+    const { reconciliation, streams, deadLetters, checkpoint, training, evaluations } = snapshot;
+    const lastStep = training.steps.at(-1);
+    print(
+      alignedTable(
+        ['stage', 'lag', 'state'],
+        [
+          ['ingest', String(lag.ingest), `${snapshot.utterances.live} utterances alive`],
+          [
+            'features',
+            String(lag.features),
+            `${reconciliation.inShards} in shards, ${reconciliation.deadLettered} dead-lettered, ${reconciliation.inFlight} in flight; ${streams.labelled.tiles} labelled and ${streams.unlabelled.tiles} unlabelled tiles`,
+          ],
+          [
+            'trainer',
+            '–',
+            trainer
+              ? `${trainer.state}: ${trainer.because} (${trainer.backend ?? 'no backend yet'}); step ${lastStep?.step ?? 0}`
+              : 'does not answer',
+          ],
+          [
+            'evaluator',
+            String(lag.evaluator),
+            checkpoint
+              ? `newest model ${checkpoint.runId} step ${checkpoint.step}: ${evaluations.map((each) => `${each.task} ${each.split} UA ${(each.ua * 100).toFixed(1)} %`).join(', ')}`
+              : 'no model yet',
+          ],
+        ],
+      ),
+    );
+    print(
+      deadLetters.total === 0
+        ? '  no dead letters'
+        : `  dead letters: ${Object.entries(deadLetters.byCode)
+            .map(([code, count]) => `${code} ${count}`)
+            .join(', ')}`,
+    );
+    connections.store.close();
+  }
+
+  @Option({ flags: '--json', description: 'for scripts' })
+  parseJson(): boolean {
+    return true;
+  }
+}
+
+/** Records not yet committed; over all settings that features groups exist for. */
+async function lagByStage({ kafka, topicPrefix }: Connections): Promise<{ ingest: number; features: number; evaluator: number }> {
+  const of = (topic: Parameters<typeof topicName>[0], group: string): Promise<number> =>
+    groupLag(kafka, group, topicName(topic, topicPrefix));
+  const featureGroups = await groupsNamed(kafka, featuresGroupPrefix(topicPrefix));
+  const [ingest, evaluator, ...features] = await Promise.all([
+    of(objectHints, ingestGroup(topicPrefix)),
+    of(predictions, evaluatorGroup(topicPrefix)),
+    ...featureGroups.map((group) => of(utterances, group)),
+  ]);
+  return { ingest, evaluator, features: features.length > 0 ? Math.min(...features) : 0 };
+}
+
+async function askTrainer({ environment }: Connections): Promise<TrainerStatus | null> {
+  try {
+    const response = await fetch(`${environment['TRAINER_URL'] ?? 'http://127.0.0.1:7403'}/status`, { signal: AbortSignal.timeout(2_000) });
+    return (await response.json()) as TrainerStatus;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,43 @@
+/** `undertone verify`: nothing is lost. Live utterances = in shards + dead-lettered + in flight. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command, Option } from 'nest-commander';
+import { connect, followedOverview } from '../connect.js';
+import { exitCodes, print, printJson, UndertoneCommand } from '../undertone-command.js';
+
+const mostNamed = 20;
+
+@Command({
+  name: 'verify',
+  description: 'Check that every live utterance is in a shard or dead-lettered; exit 1 if some are still in flight',
+})
+export class VerifyCommand extends UndertoneCommand {
+  protected readonly example = './undertone verify --wait 60';
+
+  async run(_arguments: string[], { wait = 0, json }: { wait?: number; json?: boolean }): Promise<void> {
+    const connections = connect();
+    const { overview, follower } = followedOverview(connections);
+    await follower.start();
+    const deadline = performance.now() + wait * 1000;
+    while (overview.reconcile().inFlight.length > 0 && performance.now() < deadline) await sleep(500);
+    await follower.stop();
+    connections.store.close();
+    const { utterances, inShards, deadLettered, inFlight } = overview.reconcile();
+    if (json) printJson({ utterances, inShards, deadLettered, inFlight });
+    else {
+      print(`${utterances} utterances = ${inShards} in shards + ${deadLettered} dead-lettered + ${inFlight.length} in flight`);
+      for (const utteranceId of inFlight.slice(0, mostNamed)) print(`  in flight: ${utteranceId}`);
+      if (inFlight.length > mostNamed) print(`  … and ${inFlight.length - mostNamed} more`);
+    }
+    if (inFlight.length > 0) process.exitCode = exitCodes.failed;
+  }
+
+  @Option({ flags: '--wait <seconds>', description: 'how long to wait for what is in flight' })
+  parseWait(seconds: string): number {
+    return Number(seconds);
+  }
+
+  @Option({ flags: '--json', description: 'for scripts' })
+  parseJson(): boolean {
+    return true;
+  }
+}

@@ -1,0 +1,62 @@
+/** A command's connections to the stack that runs. */
+import pino from 'pino';
+import { readKafkaConnection, readStoreConnection } from '#service/connection-config.js';
+import type { Logger } from '#service/logger.js';
+import type { Environment } from '#service/read-config.js';
+import { followInto } from '#overview/follow-pipeline.js';
+import { PipelineOverview } from '#overview/pipeline-overview.js';
+import { ObjectStore } from '#storage/object-store.js';
+import { kafkaClient } from '#streaming/kafka-client.js';
+import { Publisher } from '#streaming/publisher.js';
+import { TableFollower } from '#streaming/table-follower.js';
+import { adoptCredentials, environment } from './config.js';
+import { stackEnvironment } from './stack-file.js';
+
+/** Commands print their own lines; what the libraries log is of interest only when something is wrong. */
+export const quietLogger: Logger = pino({ level: 'silent' });
+
+export interface Connections {
+  environment: Environment;
+  topicPrefix: string;
+  store: ObjectStore;
+  kafka: ReturnType<typeof kafkaClient>;
+}
+
+/** @throws PipelineError CONFIG_INVALID when no stack runs and none is named */
+export function connect(from: Environment = stackEnvironment(environment)): Connections {
+  adoptCredentials(from);
+  const kafkaConnection = readKafkaConnection(from);
+  return {
+    environment: from,
+    topicPrefix: kafkaConnection.topicPrefix,
+    store: new ObjectStore(readStoreConnection(from)),
+    kafka: kafkaClient(kafkaConnection, 'undertone-cli', quietLogger),
+  };
+}
+
+/** Reads the whole pipeline's state, once. */
+export async function readOverview({ kafka, topicPrefix }: Connections): Promise<PipelineOverview> {
+  const { overview, follower } = followedOverview({ kafka, topicPrefix });
+  await follower.start();
+  await follower.stop();
+  return overview;
+}
+
+/** An overview that stays true once its follower is started. */
+export function followedOverview({ kafka, topicPrefix }: Pick<Connections, 'kafka' | 'topicPrefix'>): {
+  overview: PipelineOverview;
+  follower: TableFollower;
+} {
+  const overview = new PipelineOverview();
+  return { overview, follower: followInto(overview, new TableFollower(kafka, topicPrefix, 'cli', quietLogger)) };
+}
+
+export async function withPublisher(connections: Connections, work: (publisher: Publisher) => Promise<void>): Promise<void> {
+  const publisher = new Publisher(connections.kafka, connections.topicPrefix);
+  await publisher.connect();
+  try {
+    await work(publisher);
+  } finally {
+    await publisher.close();
+  }
+}

@@ -1,0 +1,28 @@
+/** The `undertone` command. Exit codes: 0 done, 1 failed, 2 misused. */
+import 'reflect-metadata';
+import { CommandFactory } from 'nest-commander';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { CliModule } from './cli.module.js';
+import { exitCodes } from './undertone-command.js';
+
+function end(error: unknown): never {
+  // Commander has printed what was wrong with the words, or the help that was asked for.
+  const { code, exitCode } = error as { code?: unknown; exitCode?: number };
+  if (typeof code === 'string' && code.startsWith('commander.')) process.exit(exitCode === 0 ? 0 : exitCodes.misused);
+  if (error instanceof PipelineError) {
+    process.stderr.write(`✗ ${error.code}: ${error.message}\n`);
+    process.exit(error.code === 'CONFIG_INVALID' ? exitCodes.misused : exitCodes.failed);
+  }
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exit(exitCodes.failed);
+}
+
+await CommandFactory.run(CliModule, {
+  logger: false,
+  cliName: 'undertone',
+  usePlugins: false,
+  errorHandler: end,
+  serviceErrorHandler: end,
+  enablePositionalOptions: true,
+});
+process.exit(process.exitCode ?? 0);

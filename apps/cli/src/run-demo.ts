@@ -1,0 +1,153 @@
+/** The main job: corpora into the bucket, all stages to their end, and the table of results. */
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CheckpointSaved } from '#contracts/checkpoints.js';
+import { corporaPrefix } from '#contracts/object-keys.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { isAudioPath } from '#corpora/audio-paths.js';
+import type { PipelineOverview } from '#overview/pipeline-overview.js';
+import { packageRoot } from '#service/package-root.js';
+import type { ObjectStore } from '#storage/object-store.js';
+import { followedOverview, type Connections } from './connect.js';
+import { LiveProgress, progressLines } from './live-progress.js';
+import { putFolder } from './put-folder.js';
+import { collectResults, reportedEvaluations, type Results } from './results.js';
+import type { Stack } from './run-stack.js';
+
+export const demoModelFile = join(packageRoot, 'samples', 'model.json');
+
+/** A narrow net and short waits: the samples are small, and somebody is watching. */
+export const demoDefaults: Record<string, string> = {
+  MODEL_SETTINGS_FILE: demoModelFile,
+  RUN_NAME: 'demo',
+  ROUND_STEPS: '240',
+  ROUND_QUIET: '6',
+  CHECKPOINT_STEPS: '120',
+  BATCH_LABELLED: '16',
+  BATCH_UNLABELLED: '16',
+  SHARD_TILES: '256',
+  SHARD_MAX_AGE: '2',
+  RECONCILE_INTERVAL: '15',
+};
+
+export interface DemoCorpora {
+  labelled?: string;
+  unlabelled?: string;
+}
+
+const sampleCorpora = [
+  { corpus: 'acted', folder: join(packageRoot, 'samples', 'acted') },
+  { corpus: 'librispeech-mini', folder: join(packageRoot, 'samples', 'librispeech-mini') },
+];
+const pollMs = 400;
+/** A service that crashed this often will not come right by itself. */
+const restartLimit = 5;
+
+export interface DemoOutcome {
+  results: Results;
+  evaluations: ReturnType<typeof reportedEvaluations>;
+}
+
+export async function runDemo(
+  stack: Stack,
+  connections: Connections,
+  options: { corpora: DemoCorpora; say: (line: string) => void; startedAtMs: number },
+): Promise<DemoOutcome> {
+  const { say, startedAtMs } = options;
+  const wallSec: Record<string, number> = { setup: secondsSince(startedAtMs) };
+  const uploadedAt = performance.now();
+  await connections.store.ensureBucket();
+  for (const { corpus, folder } of corporaOf(options.corpora)) {
+    const put = await putFolder(connections.store, folder, { corpus });
+    say(`✓ ${corpus}: ${put.files} files, ${(put.bytes / 1e6).toFixed(1)} MB in the bucket  ${secondsSince(uploadedAt)} s`);
+  }
+  wallSec['upload'] = secondsSince(uploadedAt);
+  const objects = await countObjects(connections.store);
+  if (objects.all === objects.notAudio) throw new PipelineError('CONFIG_INVALID', 'There is no audio in what was put into the bucket.');
+  const { overview, follower } = followedOverview(connections);
+  await waitForTopics(stack, () => follower.start());
+  const checkpoint = await watch(stack, overview, { utterances: objects.all - objects.notAudio, wallSec, processingAt: uploadedAt });
+  await follower.stop();
+  wallSec['total'] = secondsSince(startedAtMs);
+  const modelSettings: unknown = JSON.parse(readFileSync(stack.environment['MODEL_SETTINGS_FILE'] ?? demoModelFile, 'utf8'));
+  return {
+    results: collectResults({ overview, checkpoint, objects, wallSec, modelSettings }),
+    evaluations: reportedEvaluations(overview, checkpoint),
+  };
+}
+
+function corporaOf({ labelled, unlabelled }: DemoCorpora): { corpus: string; folder: string }[] {
+  if (!labelled && !unlabelled) return sampleCorpora;
+  return [labelled, unlabelled].flatMap((folder) => (folder ? [{ corpus: basename(folder).replaceAll(/[^\w.-]/g, '-'), folder }] : []));
+}
+
+async function countObjects(store: ObjectStore): Promise<{ all: number; notAudio: number }> {
+  const counts = { all: 0, notAudio: 0 };
+  for await (const { key } of store.list(corporaPrefix)) {
+    counts.all++;
+    if (!isAudioPath(key)) counts.notAudio++;
+  }
+  return counts;
+}
+
+/** The services make the topics; until then there is nothing to follow. */
+async function waitForTopics(stack: Stack, follow: () => Promise<void>): Promise<void> {
+  for (;;) {
+    refuseCrashLoops(stack);
+    try {
+      return await follow();
+    } catch (error) {
+      if ((error as { type?: string }).type !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
+      await sleep(pollMs);
+    }
+  }
+}
+
+/** Shows progress until a model that saw everything has been evaluated. */
+async function watch(
+  stack: Stack,
+  overview: PipelineOverview,
+  facts: { utterances: number; wallSec: Record<string, number>; processingAt: number },
+): Promise<CheckpointSaved> {
+  const { wallSec, processingAt } = facts;
+  const progress = new LiveProgress(process.stdout);
+  for (;;) {
+    refuseCrashLoops(stack);
+    const snapshot = overview.snapshot();
+    progress.show(progressLines(snapshot, { utterances: facts.utterances }, stack.states));
+    const { utterances, inFlight, inShards, deadLettered } = snapshot.reconciliation;
+    const isProcessed = utterances >= facts.utterances && inFlight === 0;
+    if (isProcessed && inShards === 0) {
+      progress.clear();
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `None of the ${deadLettered} files could be used: ${JSON.stringify(snapshot.deadLetters.byCode)}`,
+      );
+    }
+    if (isProcessed) wallSec['ingestAndFeatures'] ??= secondsSince(processingAt);
+    const { checkpoint, training } = snapshot;
+    if (isProcessed && checkpoint && checkpoint.viewUtterances === inShards) {
+      wallSec['training'] = Number((training.finished?.wallSec ?? 0).toFixed(1));
+      const evaluated = new Set(overview.evaluationsOf(checkpoint.runId, checkpoint.step).map((each) => each.task));
+      if (checkpoint.predictedTasks.every((task) => evaluated.has(task))) {
+        progress.clear();
+        return checkpoint;
+      }
+    }
+    await sleep(pollMs);
+  }
+}
+
+/** @throws PipelineError SETUP_FAILED with where to look */
+function refuseCrashLoops(stack: Stack): void {
+  const crashed = stack.states.find((child) => child.restarts >= restartLimit);
+  if (!crashed) return;
+  const lastLines = readFileSync(crashed.logFile, 'utf8').trimEnd().split('\n').slice(-5).join('\n');
+  throw new PipelineError(
+    'SETUP_FAILED',
+    `${crashed.name} ended ${crashed.restarts} times (${crashed.lastExit}). Its log, ${crashed.logFile}, ends:\n${lastLines}`,
+  );
+}
+
+const secondsSince = (startedAtMs: number): number => Number(((performance.now() - startedAtMs) / 1000).toFixed(1));

@@ -1,0 +1,65 @@
+/** Where a running stack is noted, so that `./undertone status` and the like find it without being told. */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { packageRoot } from '#service/package-root.js';
+import type { Environment } from '#service/read-config.js';
+
+export interface StackNote {
+  /** Of the process that supervises it. */
+  pid: number;
+  dashboardUrl: string;
+  /** What its services, and the commands that speak to it, read from the environment. */
+  environment: Record<string, string>;
+}
+
+/** Data of embedded stacks: `UNDERTONE_HOME`, or `.undertone` beside package.json. */
+export function undertoneHome(environment: Environment): string {
+  return environment['UNDERTONE_HOME'] || join(packageRoot, '.undertone');
+}
+
+const notePath = (environment: Environment): string => join(undertoneHome(environment), 'stack.json');
+
+export function writeStackNote(environment: Environment, note: StackNote): void {
+  const path = notePath(environment);
+  mkdirSync(dirname(path), { recursive: true });
+  // It holds the keys of the embedded object store.
+  writeFileSync(path, JSON.stringify(note, null, 2), { mode: 0o600 });
+}
+
+export function removeStackNote(environment: Environment): void {
+  rmSync(notePath(environment), { force: true });
+}
+
+/** @returns null if none is noted, or the one that is has ended */
+export function readStackNote(environment: Environment): StackNote | null {
+  const path = notePath(environment);
+  if (!existsSync(path)) return null;
+  const note = JSON.parse(readFileSync(path, 'utf8')) as StackNote;
+  return isAlive(note.pid) ? note : null;
+}
+
+/**
+ * The environment in which a command speaks to the stack: its own if it names a broker, else the running stack's.
+ * @throws PipelineError CONFIG_INVALID when there is neither
+ */
+export function stackEnvironment(environment: Environment): Environment {
+  if (environment['KAFKA_BROKERS']) return environment;
+  const note = readStackNote(environment);
+  if (!note) {
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      'No stack is running. Start one with `npm start` or `./undertone up`, or set KAFKA_BROKERS and S3_ENDPOINT.',
+    );
+  }
+  return { ...environment, ...note.environment };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

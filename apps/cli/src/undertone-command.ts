@@ -1,0 +1,18 @@
+/** What all commands share: an example in their help, and errors that end in the right exit code. */
+import { CommandRunner } from 'nest-commander';
+
+/** 0: done. */
+export const exitCodes = { failed: 1, misused: 2 } as const;
+
+export abstract class UndertoneCommand extends CommandRunner {
+  /** Shown below the help. */
+  protected abstract readonly example: string;
+
+  override setCommand(command: Parameters<CommandRunner['setCommand']>[0]): this {
+    command.addHelpText('after', () => `\nExample:\n  ${this.example}`);
+    return super.setCommand(command);
+  }
+}
+
+export const print = (text: string): void => void process.stdout.write(`${text}\n`);
+export const printJson = (value: unknown): void => print(JSON.stringify(value, null, 2));
