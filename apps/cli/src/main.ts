@@ -17,6 +17,9 @@ function end(error: unknown): never {
   process.exit(exitCodes.failed);
 }
 
+// Usage lines name the command, not the file behind it.
+process.argv[1] = 'undertone';
+
 await CommandFactory.run(CliModule, {
   logger: false,
   cliName: 'undertone',

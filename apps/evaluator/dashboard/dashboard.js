@@ -101,7 +101,7 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => char
  * @param {HTMLElement} figure
  * @param {{ title: string, hint: string, empty: string, format: (value: number | null | undefined) => string,
  *   formatTicks: (ticks: number[]) => string[], range: (min: number | null, max: number | null) => [number, number], height?: number, sync?: string,
- *   marks?: { value: number, text: string, colour: string, line?: string }[] }} options
+ *   marks?: { value: number, text: string, colour: string, side: 'left' | 'right', line?: string }[] }} options
  */
 function createChart(figure, { title, hint, empty, format, formatTicks, range, height = 200, sync, marks = [] }) {
   const under = el('output');
@@ -135,7 +135,7 @@ function createChart(figure, { title, hint, empty, format, formatTicks, range, h
   const drawMarks = (/** @type {uPlot} */ { ctx, bbox, valToPos, series }) => {
     ctx.save();
     ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
-    for (const { value, text, colour, line } of shownMarks) {
+    for (const { value, text, colour, side, line } of shownMarks) {
       if (line && !lines.some(({ key }, index) => key.startsWith(line) && series[index + 1]?.show)) continue;
       const y = valToPos(value, 'y', true);
       ctx.strokeStyle = colourOf(colour);
@@ -146,13 +146,16 @@ function createChart(figure, { title, hint, empty, format, formatTicks, range, h
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
       // A halo keeps the words readable where a line runs through them.
-      const [left, base] = [bbox.left + 6 * devicePixelRatio, y - 5 * devicePixelRatio];
+      const inset = 6 * devicePixelRatio;
+      const [beside, base] = [side === 'left' ? bbox.left + inset : bbox.left + bbox.width - inset, y - inset];
+      ctx.textAlign = side;
+      ctx.textBaseline = 'alphabetic';
       ctx.setLineDash([]);
       ctx.lineWidth = 4 * devicePixelRatio;
       ctx.strokeStyle = colourOf('surface');
-      ctx.strokeText(text, left, base);
+      ctx.strokeText(text, beside, base);
       ctx.fillStyle = colourOf('muted');
-      ctx.fillText(text, left, base);
+      ctx.fillText(text, beside, base);
     }
     ctx.restore();
   };
@@ -314,7 +317,7 @@ const accuracyChart = createChart(byId('chart-accuracy'), {
   formatTicks: evenTicks,
   range: () => [0, 1],
   sync: 'training',
-  marks: [{ value: 0.5, text: 'chance 0.5', colour: 'text' }],
+  marks: [{ value: 0.5, text: 'chance', colour: 'text', side: 'left' }],
 });
 const uaChart = createChart(byId('chart-ua'), {
   title: 'UA over checkpoints',
@@ -404,7 +407,7 @@ function showTraining({ training: { started, finished, steps }, checkpoint, shar
   const isOld = finished && current && finished.round !== current.round;
   const ofRound = () => (isOld ? [el('small', {}, `round ${finished.round}`)] : []);
   fill('tiles-per-sec', finished ? `${oneDecimal.format(finished.tilesPerSec)} tiles/s` : '–', ...ofRound());
-  fill('backend', finished?.backend ?? '–', ...ofRound());
+  fill('backend', finished?.backend || checkpoint?.backend || '–');
   fill('step-time', newest ? `${whole.format(Math.round(newest.stepMs))} ms` : '–');
   fill(
     'round-tiles',
@@ -437,8 +440,8 @@ function trainingHint({ started, finished, done, newest, shards }) {
       ' or run ',
       el('code', {}, './undertone put DIR --corpus NAME'),
     ];
-  if (!started && !finished) return ['Shards are there; the first round starts as soon as the trainer has enough tiles.'];
-  if (done) return [`Took ${duration(finished.wallSec)}, finished `, timeOf(finished.at), '. The next round starts when new shards come.'];
+  if (!started && !finished) return ['Shards are there. The first round starts once no more of them have come for a while.'];
+  if (done) return [`Took ${duration(finished.wallSec)}, finished `, timeOf(finished.at), '. The next starts after new shards have come.'];
   if (newest?.round !== started.round) return ['Started ', timeOf(started.at), '. The first losses come in a moment.'];
   return ['Started ', timeOf(started.at), ', newest step ', timeOf(newest.at)];
 }
@@ -606,7 +609,17 @@ function showHistory({ history, evaluations }) {
   });
   const marks = tasks.flatMap((task) => {
     const classes = evaluations.find((each) => each.task === task)?.classes.length;
-    return classes ? [{ value: 1 / classes, text: `chance ${task}`, colour: lookOfTask[task] ?? 'text', line: `${task}/` }] : [];
+    return classes
+      ? [
+          {
+            value: 1 / classes,
+            text: `chance ${task}`,
+            colour: lookOfTask[task] ?? 'text',
+            side: /** @type {const} */ ('right'),
+            line: `${task}/`,
+          },
+        ]
+      : [];
   });
   uaChart.show(lines, [steps, ...columns], marks);
 }
