@@ -9,8 +9,8 @@ import * as tf from '@tensorflow/tfjs';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { registerWasmFilterGradient } from './wasm-filter-gradient.js';
 
-export const backendNames = ['node-gpu', 'node', 'wasm', 'cpu'] as const;
-export type BackendName = (typeof backendNames)[number];
+const backendNames = ['node-gpu', 'node', 'wasm', 'cpu'] as const;
+type BackendName = (typeof backendNames)[number];
 
 export interface BackendChoice {
   name: BackendName;

@@ -28,7 +28,7 @@ const manifestSchema = z.object({
 });
 
 /** Plain JSON. */
-export type ModelManifest = Omit<z.output<typeof manifestSchema>, 'settings'> & { settings: ModelSettings };
+type ModelManifest = Omit<z.output<typeof manifestSchema>, 'settings'> & { settings: ModelSettings };
 
 export interface SavedModel {
   manifest: ModelManifest;

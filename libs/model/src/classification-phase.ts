@@ -15,7 +15,7 @@ export type Labels = Record<Task, Int32Array>;
 export type TaskLosses = Partial<Record<Task, tf.Scalar>>;
 
 /** Heads that have something to learn from this batch: they exist, weigh more than 0, and a tile carries their label. */
-export function taughtTasks({ heads, settings }: Model, labels: Labels): Task[] {
+function taughtTasks({ heads, settings }: Model, labels: Labels): Task[] {
   return tasks.filter((task) => heads[task] && taskWeight(task, settings) > 0 && labels[task].some((label) => label >= 0));
 }
 

@@ -1,4 +1,4 @@
-/** Every loss against central differences, so that neither a missing factor nor a cut path can hide behind a falling loss. */
+/** Every loss against finite differences, so that neither a missing factor nor a cut path can hide behind a falling loss. */
 import * as tf from '@tensorflow/tfjs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chooseBackend } from './backend.js';
@@ -13,7 +13,7 @@ import { pixelsOf } from './tiles.js';
 import { tinyBatch, tinySettings } from './tiny-model.js';
 
 /** Small against the weights, large against float32: a loss near 1 is known to 1e-7. */
-const STEP = 2e-3;
+const STEP = 1e-3;
 
 let model: Model;
 let losses: Record<string, { parameters: Parameter[]; loss: () => tf.Scalar }>;
@@ -45,7 +45,7 @@ beforeAll(async () => {
 afterAll(() => model.dispose());
 
 test.each(['reconstruction', 'discriminator', 'generator', 'classification'])(
-  'the gradient of the %s loss agrees with central differences',
+  'the gradient of the %s loss agrees with finite differences',
   (name) => {
     const { loss, parameters } = losses[name]!;
     const state = model.random.state;
@@ -64,9 +64,12 @@ test.each(['reconstruction', 'discriminator', 'generator', 'classification'])(
         tf.tidy(() => value.assign(tf.tensor(weights, value.shape)));
         return again();
       };
-      const slope = (moved(STEP) - moved(-STEP)) / (2 * STEP);
+      const here = again();
+      const slopes = [(moved(STEP) - here) / STEP, (here - moved(-STEP)) / STEP].toSorted((a, b) => a - b) as [number, number];
       tf.tidy(() => value.assign(tf.tensor(original, value.shape)));
-      expect(Math.abs(slope - norm), `${parameter}: slope ${slope}, gradient ${norm}`).toBeLessThan(0.03 * norm + 2e-4);
+      // At a kink of ReLU or max-pool the two sides differ, and the gradient is that of one of them.
+      const beyond = Math.max(slopes[0] - norm, norm - slopes[1]);
+      expect(beyond, `${parameter}: slopes ${slopes.join(' and ')}, gradient ${norm}`).toBeLessThan(0.03 * norm + 3e-4);
     });
     expect(gradients.some((gradient) => Math.hypot(...gradient!.dataSync()) > 1e-2)).toBe(true);
   },

@@ -61,12 +61,12 @@ export function taskWeight(task: Task, settings: ModelSettings): number {
 }
 
 /** Eq. (1) weighs classification by 1 - alpha; eq. (2), multi-task, by 1. A CNN has nothing unsupervised to trade against. */
-export function classificationWeight(settings: ModelSettings): number {
+function classificationWeight(settings: ModelSettings): number {
   return isMultiTask(settings) || settings.system === 'cnn' ? 1 : 1 - settings.alpha;
 }
 
 /** Phase 2 has its own optimiser in `phases`, where a factor on its loss would do nothing. */
-export function adversarialWeight(settings: ModelSettings): number {
+function adversarialWeight(settings: ModelSettings): number {
   return settings.update === 'joint' ? settings.joint.adversarialWeight : 1;
 }
 

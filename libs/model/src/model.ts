@@ -12,7 +12,7 @@ import { isMultiTask, type ModelSettings, speakerCapacity } from './settings.js'
 export type Heads = { emotion: Network<Head> } & Record<'gender' | 'speaker', Network<Head> | null>;
 
 /** Optimisers a system has; the others are null. */
-export interface Optimisers {
+interface Optimisers {
   /** Phase 1. */
   reconstructionEncoder: Adam | null;
   reconstructionDecoder: Adam | null;

@@ -34,7 +34,7 @@ export interface DecoderBlock {
   stride: [number, number];
 }
 
-export interface Dense {
+interface Dense {
   kernel: Parameter<tf.Rank.R2>;
   bias: Parameter<tf.Rank.R1>;
 }

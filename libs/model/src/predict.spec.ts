@@ -15,7 +15,16 @@ beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: fals
 afterEach(() => model.dispose());
 
 test('rows are rows and frames are frames', () => {
-  model = createModel(tinySettings({ tile: [32, 128] }));
+  model = createModel(
+    tinySettings({
+      tile: [32, 128],
+      pools: [
+        [2, 2],
+        [2, 4],
+        [2, 2],
+      ],
+    }),
+  );
   const tile = new Uint8Array(32 * 128);
   tile.fill(255, 2 * 128, 3 * 128); // row 2, every frame
   const pixels = pixelsOf(tile, 1, [32, 128]);
@@ -36,10 +45,10 @@ test('chunks change nothing, and tile order is kept', () => {
   model = createModel(tinySettings());
   const { tiles } = tinyBatch(model.settings, 35);
   const all = predict(model, tiles, 35);
-  const last = predict(model, tiles.subarray(34 * 512), 1);
+  const last = predict(model, tiles.subarray(34 * 128), 1);
   expect(all.emotion).toHaveLength(35 * 4);
   all.emotion.subarray(34 * 4).forEach((share, i) => expect(share).toBeCloseTo(last.emotion[i]!, 6));
-  expect(reconstruct(model, tiles, 35)).toHaveLength(35 * 512);
+  expect(reconstruct(model, tiles, 35)).toHaveLength(35 * 128);
   expect(encode(model, tiles, 35)).toHaveLength(35 * 2 * 2 * 4);
 });
 
@@ -52,7 +61,7 @@ test('no tiles give no predictions; heads that do not exist give null', () => {
 test('inference holds on to nothing and depends on each tile alone', () => {
   model = createModel(tinySettings());
   const { tiles } = tinyBatch(model.settings, 3);
-  const alone = predict(model, tiles.subarray(0, 512), 1).emotion;
+  const alone = predict(model, tiles.subarray(0, 128), 1).emotion;
   const { numTensors } = tf.memory();
   const together = predict(model, tiles, 3).emotion;
   expect(tf.memory().numTensors).toBe(numTensors);
@@ -62,7 +71,7 @@ test('inference holds on to nothing and depends on each tile alone', () => {
 test('re-estimated statistics are the average over the batches, weighted by tiles', () => {
   model = createModel(tinySettings());
   const batch = tinyBatch(model.settings, 6);
-  const part = (first: number, last: number) => ({ tiles: batch.tiles.subarray(first * 512, last * 512), count: last - first });
+  const part = (first: number, last: number) => ({ tiles: batch.tiles.subarray(first * 128, last * 128), count: last - first });
   const estimate = (...batches: ReturnType<typeof part>[]) => {
     const { numTensors } = tf.memory();
     reestimateBatchNorm(model, batches);
@@ -80,8 +89,6 @@ test('after re-estimation on one batch, inference on it equals the training pass
   model = createModel(tinySettings());
   const batch = tinyBatch(model.settings, 6);
   reestimateBatchNorm(model, [batch]);
-  const training = tf.tidy(() =>
-    encodePixels(model.encoder, pixelsOf(batch.tiles, 6, [16, 32]), byBatchStatistics()).dataSync<'float32'>(),
-  );
+  const training = tf.tidy(() => encodePixels(model.encoder, pixelsOf(batch.tiles, 6, [8, 16]), byBatchStatistics()).dataSync<'float32'>());
   encode(model, batch.tiles, 6).forEach((value, i) => expect(value).toBeCloseTo(training[i]!, 4));
 });

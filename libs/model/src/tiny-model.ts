@@ -3,16 +3,15 @@ import { SeededRandom } from './random.js';
 import { type ModelSettings, type ModelSettingsInput, parseModelSettings } from './settings.js';
 import type { TrainingBatch } from './train-step.js';
 
-/** Tiles of 16 x 32, z of 2 x 2 x 4. */
+/** Tiles of 8 x 16, z of 2 x 2 x 4. */
 export function tinySettings(changes: ModelSettingsInput = {}): ModelSettings {
-  return parseModelSettings({
-    tile: [16, 32],
-    filters: [2, 3, 4],
-    dense: 8,
-    headFilters: 3,
-    ...changes,
-    tasks: { speakers: 5, ...changes.tasks },
-  });
+  const pools: ModelSettingsInput['pools'] = [
+    [2, 2],
+    [2, 4],
+    [1, 1],
+  ];
+  const sizes = { tile: [8, 16] as [number, number], filters: [2, 3, 4], pools, dense: 8, headFilters: 3 };
+  return parseModelSettings({ ...sizes, ...changes, tasks: { speakers: 5, ...changes.tasks } });
 }
 
 /** Every tile carries all labels; class decides where the bright patch lies, so that there is something to learn. */

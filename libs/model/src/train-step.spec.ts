@@ -128,16 +128,7 @@ describe('the total', () => {
 });
 
 test.each(['phases', 'joint'] as const)('by %s it overfits 16 tiles', (update) => {
-  const blocks = {
-    tile: [8, 16] as [number, number],
-    kernel: 3,
-    filters: [4, 6],
-    pools: [
-      [2, 2],
-      [2, 2],
-    ] as [number, number][],
-  };
-  start({ ...blocks, update, dropout: 0, learningRate: 1e-2, dense: 16, headFilters: 6 });
+  start({ update, dropout: 0, learningRate: 1e-2, filters: [3, 4, 6], dense: 16, headFilters: 6 });
   const batch = tinyBatch(model.settings, 16);
   const first = trainStep(model, batch);
   let last = first;
