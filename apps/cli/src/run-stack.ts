@@ -60,10 +60,11 @@ export class Stack {
       needS3,
       log: (line, level) => say(level === 'warning' ? `! ${line}` : `✓ ${line}`),
     });
+    if (fresh) rmSync(join(dataDir, 'logs'), { recursive: true, force: true });
     const supervisor = new Supervisor({ logsDir: join(dataDir, 'logs'), recordFile: join(undertoneHome(environment), 'processes.json') });
     await supervisor.endLeftovers();
     if (fresh)
-      for (const part of ['kafka', 's3', 's3-credentials.json', 'shards', 'logs'])
+      for (const part of ['kafka', 's3', 's3-credentials.json', 'shards'])
         rmSync(join(dataDir, part), { recursive: true, force: true });
     const ports = await choosePorts(environment);
     const startedAt = performance.now();

@@ -34,7 +34,7 @@ const loss = (value) => (value == null ? '–' : Math.abs(value) >= 100 ? value.
 
 /** @param {number} sec */
 function duration(sec) {
-  if (sec < 60) return `${oneDecimal.format(sec)} s`;
+  if (sec < 60) return sec === 0 ? '0 s' : `${oneDecimal.format(sec)} s`;
   const seconds = Math.round(sec);
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min ${seconds % 60} s`;

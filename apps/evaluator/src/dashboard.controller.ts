@@ -3,10 +3,23 @@
  * served from here: it works without any network.
  */
 import { createReadStream } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { Controller, Get, Header, Inject, NotFoundException, Param, Sse, StreamableFile, type MessageEvent } from '@nestjs/common';
-import { concat, defer, map, of, type Observable } from 'rxjs';
+import {
+  Controller,
+  Get,
+  Header,
+  Inject,
+  NotFoundException,
+  Param,
+  Req,
+  Sse,
+  StreamableFile,
+  type BeforeApplicationShutdown,
+  type MessageEvent,
+} from '@nestjs/common';
+import { concat, defer, finalize, map, of, ReplaySubject as Signal, takeUntil, type Observable } from 'rxjs';
 import { packageRoot } from '#service/package-root.js';
 import { EvaluatorStage, type DashboardState } from './evaluator-stage.js';
 
@@ -22,7 +35,9 @@ const assets: Record<string, { file: string; type: string }> = {
 };
 
 @Controller()
-export class DashboardController {
+export class DashboardController implements BeforeApplicationShutdown {
+  private readonly stopping = new Signal<void>(1);
+
   constructor(@Inject(EvaluatorStage) private readonly stage: EvaluatorStage) {}
 
   @Get()
@@ -45,10 +60,20 @@ export class DashboardController {
 
   /** Server-sent events: the whole state now, then whenever it changed. */
   @Sse('api/events')
-  events(): Observable<MessageEvent> {
+  events(@Req() request: IncomingMessage): Observable<MessageEvent> {
     return concat(
       defer(() => of(this.stage.state())),
       this.stage.stateChanges,
-    ).pipe(map((data) => ({ data })));
+    ).pipe(
+      map((data) => ({ data })),
+      takeUntil(this.stopping),
+      // Left open, the connection would take the page's next request, and HTTP would never be done.
+      finalize(() => request.socket.destroySoon()),
+    );
+  }
+
+  /** HTTP closes only when every response has ended: an open page must not keep the service from stopping. */
+  beforeApplicationShutdown(): void {
+    this.stopping.next();
   }
 }

@@ -1,5 +1,4 @@
 /** What a worker thread of the pool does: one file to tiles. Errors with a code come back as data, others crash it. */
-import { move } from 'piscina';
 import { extractFeatures, type ExtractedFeatures, type ExtractOptions } from '#audio/extract-features.js';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { PipelineError, type ErrorCode, type PipelineErrorOptions } from '#contracts/pipeline-error.js';
@@ -16,9 +15,7 @@ export type ExtractOutcome =
 
 export default async function extract({ bytes, settings, options }: ExtractTask): Promise<ExtractOutcome> {
   try {
-    const features = await extractFeatures(bytes, settings, options);
-    // The tiles are handed over, not copied.
-    return { features: { ...features, tiles: move(features.tiles) as Uint8Array } };
+    return { features: await extractFeatures(bytes, settings, options) };
   } catch (error) {
     if (!(error instanceof PipelineError)) throw error;
     return { refusal: { code: error.code, message: error.message, context: error.context } };

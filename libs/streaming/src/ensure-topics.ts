@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import type { Kafka } from 'kafkajs';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { topicName, type TopicDeclaration, type TopicStorage } from '#contracts/topic.js';
+import { retrying } from './retry.js';
 
 const { ConfigResourceTypes } = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs');
 
@@ -19,6 +20,10 @@ function configOf(storage: TopicStorage): { name: string; value: string }[] {
 
 /** @throws PipelineError TOPIC_MISMATCH when an existing topic has other partitions or another clean-up policy */
 export async function ensureTopics(kafka: Kafka, topics: readonly TopicDeclaration[], prefix: string): Promise<void> {
+  await retrying(() => makeAndVerify(kafka, topics, prefix));
+}
+
+async function makeAndVerify(kafka: Kafka, topics: readonly TopicDeclaration[], prefix: string): Promise<void> {
   const admin = kafka.admin();
   await admin.connect();
   try {

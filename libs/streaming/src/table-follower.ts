@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto';
 import type { Consumer, Kafka } from 'kafkajs';
 import { topicName, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
+import { retrying } from './retry.js';
 
 export interface FollowedRecord {
   key: string | null;
@@ -65,7 +66,8 @@ export class TableFollower {
   /** Starts following; resolves when everything that was there at the start has been handled. */
   async start(): Promise<void> {
     await this.consumer.connect();
-    await this.setGoals();
+    // Topics that were made a moment ago may have no leader yet.
+    await retrying(() => this.setGoals());
     await this.consumer.subscribe({ topics: [...this.handlers.keys()], fromBeginning: true });
     await this.consumer.run({
       autoCommit: false,
@@ -100,12 +102,15 @@ export class TableFollower {
   private async setGoals(): Promise<void> {
     const admin = this.kafka.admin();
     await admin.connect();
-    for (const topic of this.handlers.keys()) {
-      for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
-        if (BigInt(high) > BigInt(low)) this.goal.set(`${topic}/${partition}`, BigInt(high));
+    try {
+      for (const topic of this.handlers.keys()) {
+        for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
+          if (BigInt(high) > BigInt(low)) this.goal.set(`${topic}/${partition}`, BigInt(high));
+        }
       }
+    } finally {
+      await admin.disconnect();
     }
-    await admin.disconnect();
   }
 
   private reached(topic: string, partition: number, nextOffset: bigint): void {
