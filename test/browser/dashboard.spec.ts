@@ -1,0 +1,240 @@
+/**
+ * The dashboard in a real browser: the real page, served by the real controller, over a real overview that is fed with
+ * facts. Kafka and S3 are not needed here; the whole pipeline behind the page is tested in test/integration.
+ */
+import 'reflect-metadata';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Module, type INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { Subject as Stream } from 'rxjs';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { PipelineOverview } from '#overview/pipeline-overview.js';
+import { DashboardController } from '../../apps/evaluator/src/dashboard.controller.js';
+import { EvaluatorStage, type DashboardState } from '../../apps/evaluator/src/evaluator-stage.js';
+import { browserIsSkipped, launchChromium } from './launch-chromium.js';
+import { applyBusyPipeline, deadLetter, roundFinished, shard, stepTrained, utterance } from './pipeline-facts.js';
+
+/** The two methods of the evaluator that the dashboard uses, over an overview that the test feeds. */
+class FedStage {
+  readonly overview = new PipelineOverview();
+  readonly stateChanges = new Stream<DashboardState>();
+  stages: DashboardState['stages'] = { ingest: 'ready', features: 'ready', trainer: 'starting', evaluator: 'ready' };
+
+  state(): DashboardState {
+    return { ...this.overview.snapshot(), stages: this.stages };
+  }
+
+  publish(): void {
+    this.stateChanges.next(this.state());
+  }
+
+  /** As the evaluator does: only after HTTP has closed. */
+  onApplicationShutdown(): void {
+    this.stateChanges.complete();
+  }
+}
+
+async function serve(stage: FedStage, port = 0): Promise<INestApplication> {
+  @Module({ controllers: [DashboardController], providers: [{ provide: EvaluatorStage, useValue: stage }] })
+  class PageModule {}
+  const app = await NestFactory.create(PageModule, { logger: false });
+  await app.listen(port, '127.0.0.1');
+  return app;
+}
+
+const portOf = (app: INestApplication): number => (app.getHttpServer() as { address(): AddressInfo }).address().port;
+
+describe.skipIf(browserIsSkipped)('dashboard', () => {
+  let browser: Browser;
+  let stage: FedStage;
+  let app: INestApplication;
+  let origin: string;
+  let complaints: string[];
+  let requests: string[];
+
+  beforeAll(async () => {
+    browser = await launchChromium();
+  });
+  afterAll(async () => browser?.close());
+
+  beforeEach(async () => {
+    stage = new FedStage();
+    app = await serve(stage);
+    origin = `http://127.0.0.1:${portOf(app)}`;
+    complaints = [];
+    requests = [];
+  });
+  afterEach(async () => {
+    await Promise.all(browser.contexts().map((context) => context.close()));
+    await app.close();
+  });
+
+  async function open(options: BrowserContextOptions = {}): Promise<Page> {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+    const page = await context.newPage();
+    page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    page.on('request', (request) => requests.push(request.url()));
+    await page.goto(origin);
+    await says(page, 'connection', 'live');
+    return page;
+  }
+
+  it('says what to do where nothing has come in yet', async () => {
+    const page = await open();
+    await says(page, 'reconciliation', 'Nothing has come in yet.');
+    await says(page, 'training-hint', 'No shard yet: drop audio into corpora/<name>/ or run ./undertone put DIR --corpus NAME');
+    await says(page, 'dead-letters-total', '0');
+    expect(complaints).toEqual([]);
+  });
+
+  it('shows the way of the data, training, models and dead letters', async () => {
+    applyBusyPipeline(stage.overview);
+    const page = await open();
+    await says(page, 'utterances-live', '240');
+    await says(page, 'in-shards', '235');
+    await says(page, 'dead-lettered', '5');
+    await says(page, 'in-flight', '0');
+    await says(page, 'reconciliation', 'It adds up: 240 = 235 in shards + 5 dead-lettered + 0 in flight');
+    await says(page, 'tiles-labelled', '180');
+    await says(page, 'tiles-unlabelled', '525');
+    await says(page, 'audio', '17 min 14 s');
+    await says(page, 'silence-cut', '2 min 21 s');
+    await says(page, 'round', 'Round 2');
+    await says(page, 'step', 'Step 540 of 800');
+    await says(page, 'stage-trainer', /starting/);
+    await says(page, 'ua-emotion-test', /^\d\d\.\d\s%$/);
+    await says(page, 'evaluation-emotion-dev', /fewer than five speakers/);
+    await says(page, 'evaluation-emotion-test', /25\.0\s%/);
+    await says(page, 'evaluation-speaker-withheld', /the speakers are the classes/);
+    await says(page, 'confusion', /prediction →.*angry.*happy.*neutral.*sad/s);
+    await says(page, 'dead-letters-by-code', /AUDIO_EMPTY\s*3\s*AUDIO_UNDECODABLE\s*2/);
+    expect(await page.locator('.plot canvas').count()).toBe(5);
+    expect(complaints).toEqual([]);
+  });
+
+  it('shows what changes without a reload', async () => {
+    applyBusyPipeline(stage.overview);
+    const page = await open();
+    await says(page, 'utterances-live', '240');
+    await page.evaluate('window.sameDocument = true');
+
+    stage.overview.applyUtterance('iemocap/late', utterance('iemocap/late', 'iemocap'));
+    stage.publish();
+    await says(page, 'utterances-live', '241');
+    await says(page, 'in-flight', '1');
+    await says(page, 'reconciliation', /one is still on the way/);
+
+    stage.overview.applyShard('c', shard('c', 'labelled', ['iemocap/late']));
+    stage.overview.applyTraining(stepTrained(2, 800));
+    stage.overview.applyTraining(roundFinished(2, 800));
+    stage.stages = { ...stage.stages, features: 'down' };
+    stage.publish();
+    await says(page, 'in-flight', '0');
+    await says(page, 'tiles-labelled', '183');
+    await says(page, 'round', 'Round 2, finished');
+    await says(page, 'tiles-per-sec', /155\.2 tiles\/s/);
+    await says(page, 'backend', 'tensorflow');
+    await says(page, 'stage-features', /down/);
+    expect(await page.evaluate('window.sameDocument')).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+
+  it('shows an object key that is markup as text, and does not run it', async () => {
+    const key = `corpora/${'long-'.repeat(60)}/<img src=x onerror="window.stolen = true">.wav`;
+    stage.overview.applyDeadLetter(deadLetter(key, 'AUDIO_NOT_RECOGNISED', 3, '<script>window.stolen = true</script>'));
+    stage.overview.applyUtterance('<b>/1', utterance('<b>/1', '<b onclick=steal()>bold</b>'));
+    const page = await open({ viewport: { width: 390, height: 900 } });
+    await says(page, 'dead-letters-total', '1');
+    expect(await page.getByTestId('dead-letters').textContent()).toContain(key);
+    expect(await page.locator('main img, main script, main b[onclick]').count()).toBe(0);
+    expect(await page.evaluate('window.stolen')).toBeUndefined();
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390);
+    expect(complaints).toEqual([]);
+  });
+
+  it('lets the service stop while a page is open', async () => {
+    await open();
+    const before = performance.now();
+    await app.close();
+    expect(performance.now() - before).toBeLessThan(3_000);
+  });
+
+  it('says that the connection is lost, and takes up again by itself', async () => {
+    const page = await open();
+    const port = portOf(app);
+    await app.close();
+    await says(page, 'connection', 'reconnecting');
+    await says(page, 'stage-ingest', /unknown/);
+    stage = new FedStage();
+    applyBusyPipeline(stage.overview);
+    app = await serve(stage, port);
+    await says(page, 'connection', 'live');
+    await says(page, 'utterances-live', '240');
+    await says(page, 'stage-ingest', /ready/);
+  });
+
+  it('takes up again after an answer that is not a stream', async () => {
+    let refusals = 0;
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.route('**/api/events', (route) => (refusals++ === 0 ? route.fulfill({ status: 502 }) : route.continue()));
+    await page.goto(origin);
+    await says(page, 'connection', 'live');
+    expect(refusals).toBe(2);
+  });
+
+  it('hides and shows a line of a chart by keyboard', async () => {
+    applyBusyPipeline(stage.overview);
+    const page = await open();
+    const generator = page.getByRole('button', { name: /generator/ });
+    await generator.focus();
+    await page.keyboard.press('Enter');
+    expect(await generator.getAttribute('aria-pressed')).toBe('false');
+    await page.keyboard.press('Enter');
+    expect(await generator.getAttribute('aria-pressed')).toBe('true');
+  });
+
+  it('loads nothing from elsewhere', async () => {
+    applyBusyPipeline(stage.overview);
+    await open();
+    expect(requests.filter((url) => !url.startsWith(`${origin}/`) && !url.startsWith('data:'))).toEqual([]);
+    expect(requests.length).toBeGreaterThanOrEqual(5);
+  });
+
+  describe('at every width, light and dark', () => {
+    let folder: string;
+    beforeAll(async () => {
+      folder = process.env['UNDERTONE_SCREENSHOTS'] ?? (await mkdtemp(join(tmpdir(), 'undertone-dashboard-')));
+    });
+    afterAll(async () => {
+      if (process.env['UNDERTONE_SCREENSHOTS'] === undefined) await rm(folder, { recursive: true, force: true });
+    });
+
+    const looks = [1280, 390].flatMap((width) =>
+      (['light', 'dark'] as const).flatMap((colorScheme) => (['busy', 'empty'] as const).map((state) => ({ width, colorScheme, state }))),
+    );
+    it.each(looks)('fits into $width pixels, $colorScheme, $state', async ({ width, colorScheme, state }) => {
+      if (state === 'busy') applyBusyPipeline(stage.overview);
+      const page = await open({ viewport: { width, height: 900 }, colorScheme });
+      await says(page, 'utterances-live', state === 'busy' ? '240' : '0');
+      const wide = await page.evaluate('document.documentElement.scrollWidth');
+      expect(wide).toBeLessThanOrEqual(width);
+      const path = join(folder, `dashboard-${width}-${colorScheme}-${state}.png`);
+      await page.screenshot({ path, fullPage: true });
+      expect((await stat(path)).size).toBeGreaterThan(10_000);
+      expect(complaints).toEqual([]);
+    });
+  });
+});
+
+/** Waits until the number or sentence of that test id is what it should be. */
+async function says(page: Page, testId: string, expected: string | RegExp): Promise<void> {
+  await expect
+    .poll(async () => ((await page.getByTestId(testId).textContent({ timeout: 5_000 })) ?? '').trim(), { timeout: 20_000 })
+    .toEqual(typeof expected === 'string' ? expected : expect.stringMatching(expected));
+}
