@@ -1,0 +1,47 @@
+/** A small corpus made of tones: speakers differ in pitch, emotions in how the pitch moves. Real WAV files, made here. */
+import { encodeWav } from '#audio/encode-wav.js';
+import { emotionCategories } from '#contracts/labels.js';
+import { corpusKey } from '#contracts/object-keys.js';
+import type { ObjectStore } from '#storage/object-store.js';
+
+const sampleRateHz = 16_000;
+
+/** @param pitchHz of the first harmonic; it glides by `glide` over the whole */
+export function toneWav({ pitchHz = 150, glide = 0, durationSec = 0.8 } = {}): Uint8Array {
+  const samples = new Float32Array(Math.round(sampleRateHz * durationSec));
+  let phase = 0;
+  for (let i = 0; i < samples.length; i++) {
+    phase += (2 * Math.PI * pitchHz * (1 + (glide * i) / samples.length)) / sampleRateHz;
+    samples[i] = 0.3 * Math.sin(phase) + 0.2 * Math.sin(3 * phase) + 0.1 * Math.sin(7 * phase) + 0.01 * Math.sin(i * i);
+  }
+  return encodeWav([samples], { sampleRateHz });
+}
+
+export interface MadeCorpus {
+  /** Paths inside the corpus, the manifest not among them. */
+  paths: string[];
+  manifest: string;
+}
+
+/** Speakers s0… of which s0 is test and s1 dev; each says `each` utterances of every emotion. */
+export async function putMadeCorpus(store: ObjectStore, corpus: string, { speakers = 6, each = 2 } = {}): Promise<MadeCorpus> {
+  const rows = ['path,speaker,gender,emotion,split'];
+  const paths: string[] = [];
+  const puts: (() => Promise<unknown>)[] = [];
+  for (let speaker = 0; speaker < speakers; speaker++) {
+    const split = ['test', 'dev'][speaker] ?? 'train';
+    for (const [place, emotion] of emotionCategories.entries()) {
+      for (let take = 0; take < each; take++) {
+        const path = `s${speaker}/${emotion}-${take}.wav`;
+        paths.push(path);
+        rows.push(`${path},s${speaker},${speaker % 2 === 0 ? 'female' : 'male'},${emotion},${split}`);
+        const wav = toneWav({ pitchHz: 110 + 30 * speaker + take, glide: place * 0.3 - 0.4 });
+        puts.push(() => store.put(corpusKey(corpus, path), wav));
+      }
+    }
+  }
+  const manifest = `${rows.join('\n')}\n`;
+  await store.put(corpusKey(corpus, 'manifest.csv'), manifest);
+  for (const put of puts) await put();
+  return { paths, manifest };
+}

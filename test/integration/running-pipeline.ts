@@ -1,0 +1,155 @@
+/** The services as real processes against the real broker and object store, for tests: start, kill -9, wait, look. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pino from 'pino';
+import { topics } from '#contracts/topics.js';
+import { freePorts } from '#embedded/free-ports.js';
+import { followInto } from '#overview/follow-pipeline.js';
+import { PipelineOverview } from '#overview/pipeline-overview.js';
+import { readKafkaConnection, readStoreConnection } from '#service/connection-config.js';
+import { packageRoot } from '#service/package-root.js';
+import { ObjectStore } from '#storage/object-store.js';
+import { ensureTopics } from '#streaming/ensure-topics.js';
+import { kafkaClient } from '#streaming/kafka-client.js';
+import { TableFollower } from '#streaming/table-follower.js';
+
+export type ServiceName = 'ingest' | 'features' | 'trainer' | 'evaluator';
+
+/** Small enough that a step on a loaded machine takes milliseconds. */
+const tinyModel = {
+  filters: [2, 2, 4],
+  pools: [
+    [2, 4],
+    [4, 4],
+    [2, 2],
+  ],
+  dense: 8,
+  headFilters: 4,
+  update: 'joint',
+};
+
+export class RunningPipeline {
+  readonly overview = new PipelineOverview();
+  readonly store: ObjectStore;
+  readonly prefix = `test-${randomBytes(5).toString('hex')}`;
+  readonly logsDir = mkdtempSync(join(tmpdir(), 'undertone-pipeline-'));
+  private readonly children = new Map<ServiceName, ChildProcess>();
+  private follower: TableFollower | undefined;
+  private ports: Record<ServiceName, number> = { ingest: 0, features: 0, trainer: 0, evaluator: 0 };
+
+  constructor(private readonly settings: Record<string, string> = {}) {
+    this.store = new ObjectStore(readStoreConnection(this.environment));
+  }
+
+  get environment(): Record<string, string | undefined> {
+    const urls = Object.fromEntries(
+      Object.entries(this.ports ?? {}).flatMap(([name, port]) => [
+        [`${name.toUpperCase()}_PORT`, String(port)],
+        [`${name.toUpperCase()}_URL`, `http://127.0.0.1:${port}`],
+      ]),
+    );
+    return {
+      ...process.env,
+      TOPIC_PREFIX: this.prefix,
+      S3_BUCKET: this.prefix,
+      SHARD_MAX_AGE: '1',
+      ROUND_STEPS: '20',
+      ROUND_QUIET: '3',
+      REPORT_STEPS: '5',
+      CHECKPOINT_STEPS: '10',
+      BATCH_LABELLED: '4',
+      BATCH_UNLABELLED: '4',
+      RECONCILE_INTERVAL: '2',
+      MODEL_SETTINGS_FILE: join(this.logsDir, 'model.json'),
+      SHARD_CACHE: join(this.logsDir, 'shards'),
+      TRAINER_ID: this.prefix,
+      ...urls,
+      ...this.settings,
+    };
+  }
+
+  /** Makes bucket and topics, and begins to watch. */
+  async prepare(): Promise<void> {
+    const [ingest = 0, features = 0, trainer = 0, evaluator = 0] = await freePorts(4);
+    this.ports = { ingest, features, trainer, evaluator };
+    writeFileSync(join(this.logsDir, 'model.json'), JSON.stringify(tinyModel));
+    await this.store.ensureBucket();
+    const logger = pino({ level: 'silent' });
+    const kafka = kafkaClient(readKafkaConnection(this.environment), 'undertone-test', logger);
+    await ensureTopics(kafka, topics, this.prefix);
+    this.follower = followInto(this.overview, new TableFollower(kafka, this.prefix, 'test', logger));
+    await this.follower.start();
+  }
+
+  start(...services: ServiceName[]): void {
+    for (const service of services) {
+      const log = createWriteStream(join(this.logsDir, `${service}.log`), { flags: 'a' });
+      const child = spawn(process.execPath, ['--enable-source-maps', join(packageRoot, 'dist/apps', service, 'src/main.js')], {
+        env: this.environment,
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      });
+      child.stdout?.pipe(log, { end: false });
+      child.stderr?.pipe(log, { end: false });
+      this.children.set(service, child);
+    }
+  }
+
+  /** kill -9: no chance to commit, announce or say goodbye. */
+  async kill(service: ServiceName): Promise<void> {
+    await this.end(service, 'SIGKILL');
+  }
+
+  /** SIGTERM. @returns the exit code */
+  async stopGently(service: ServiceName): Promise<number | null> {
+    return this.end(service, 'SIGTERM');
+  }
+
+  url(service: ServiceName): string {
+    return `http://127.0.0.1:${this.ports[service]}`;
+  }
+
+  logOf(service: ServiceName): string {
+    return readFileSync(join(this.logsDir, `${service}.log`), 'utf8');
+  }
+
+  hasExited(service: ServiceName): boolean {
+    const child = this.children.get(service);
+    return !child || child.exitCode !== null || child.signalCode !== null;
+  }
+
+  /** @throws with what was reached and the ends of the logs, when the time is over or a service has crashed */
+  async until(what: string, condition: () => boolean | Promise<boolean>, timeoutSec = 90): Promise<void> {
+    const deadline = Date.now() + timeoutSec * 1000;
+    while (!(await condition())) {
+      const crashed = [...this.children.keys()].filter((service) => this.hasExited(service));
+      if (Date.now() > deadline || crashed.length > 0) {
+        const ends = [...this.children.keys()].map(
+          (service) => `--- ${service}\n${this.logOf(service).split('\n').slice(-6).join('\n').slice(-2_000)}`,
+        );
+        const why = crashed.length > 0 ? `${crashed.join(', ')} ended before` : `${timeoutSec} s were not enough for`;
+        throw new Error(`${why}: ${what}\n${JSON.stringify(this.overview.reconcile())}\n${ends.join('\n')}`);
+      }
+      await sleep(100);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.children.keys()].map((service) => this.end(service, 'SIGKILL')));
+    await this.follower?.stop();
+    this.store.close();
+    rmSync(this.logsDir, { recursive: true, force: true });
+  }
+
+  private async end(service: ServiceName, signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.children.get(service);
+    this.children.delete(service);
+    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    return ended;
+  }
+}
