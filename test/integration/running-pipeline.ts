@@ -141,7 +141,7 @@ export class RunningPipeline {
     await Promise.all([...this.children.keys()].map((service) => this.end(service, 'SIGKILL')));
     await this.follower?.stop();
     this.store.close();
-    rmSync(this.logsDir, { recursive: true, force: true });
+    if (!process.env['KEEP_LOGS']) rmSync(this.logsDir, { recursive: true, force: true });
   }
 
   private async end(service: ServiceName, signal: NodeJS.Signals): Promise<number | null> {

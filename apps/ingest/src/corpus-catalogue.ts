@@ -32,7 +32,7 @@ interface Kept {
   checkedAtMs: number;
 }
 
-/** An annotation file that changes sends hints of its own; between them a corpus is trusted this long. */
+/** A change of annotations sends hints at all recordings, which name its time; other hints trust what was read this lately. */
 const trustMs = 2_000;
 /** How many objects of an unknown corpus are looked at before a reader is chosen. */
 const recognitionSample = 200;
@@ -45,7 +45,7 @@ export function isAnnotationPath(path: string): boolean {
 
 export class CorpusCatalogue {
   private readonly kept = new Map<string, Kept>();
-  private readonly loading = new Map<string, Promise<Corpus>>();
+  private readonly checks = new Map<string, { startedAtMs: number; corpus: Promise<Corpus> }>();
 
   constructor(
     private readonly store: ObjectStore,
@@ -53,18 +53,31 @@ export class CorpusCatalogue {
   ) {}
 
   /**
-   * @param notOlderThan what is kept from before this time is checked against the bucket again
+   * @param asOfMs what was read from the bucket before this time will not do: a hint says that annotations changed then
    * @throws PipelineError CORPUS_OPTIONS_INVALID, MANIFEST_INVALID, STORAGE_UNAVAILABLE
    */
-  async corpus(name: string, notOlderThan: Date): Promise<Corpus> {
+  async corpus(name: string, asOfMs = 0): Promise<Corpus> {
+    const needed = Math.max(asOfMs, Date.now() - trustMs);
     const kept = this.kept.get(name);
-    const now = Date.now();
-    if (kept && (kept.checkedAtMs > notOlderThan.getTime() || now - kept.checkedAtMs < trustMs)) return kept.corpus;
-    // One load at a time for a corpus, begun after the call: callers that share it see what was there when they asked.
-    const loading = this.loading.get(name) ?? this.load(name, kept?.corpus).finally(() => this.loading.delete(name));
-    this.loading.set(name, loading);
-    const corpus = await loading;
-    this.kept.set(name, { corpus, checkedAtMs: now });
+    if (kept && kept.checkedAtMs >= needed) return kept.corpus;
+    const underWay = this.checks.get(name);
+    if (underWay && underWay.startedAtMs >= needed) return underWay.corpus;
+    return this.check(name, kept?.corpus);
+  }
+
+  /** Callers that come while a check is under way share it, if it began late enough for them. */
+  private check(name: string, known: Corpus | undefined): Promise<Corpus> {
+    const startedAtMs = Date.now();
+    const corpus = this.load(name, known).then((loaded) => {
+      if ((this.kept.get(name)?.checkedAtMs ?? 0) < startedAtMs) this.kept.set(name, { corpus: loaded, checkedAtMs: startedAtMs });
+      return loaded;
+    });
+    const check = { startedAtMs, corpus };
+    this.checks.set(name, check);
+    const forget = (): void => {
+      if (this.checks.get(name) === check) this.checks.delete(name);
+    };
+    corpus.then(forget, forget);
     return corpus;
   }
 

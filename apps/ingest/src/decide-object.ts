@@ -59,7 +59,7 @@ export class ObjectDecider {
   }
 
   private async ingest(head: ObjectHead, place: { corpus: string; path: string }, hint: ObjectHint): Promise<Decision> {
-    const record = await this.describe(head, place, new Date(hint.hintedAt));
+    const record = await this.describe(head, place, hint.reason === 'annotations' ? Date.parse(hint.hintedAt) : 0);
     const current = this.parts.ledger.get(record.utteranceId);
     if (current?.version === record.version && !hint.again) return 'unchanged';
     await this.parts.publisher.publish(utterances, record);
@@ -68,8 +68,8 @@ export class ObjectDecider {
   }
 
   /** @throws PipelineError MANIFEST_INVALID when the utterance's own annotation cannot be used */
-  private async describe(head: ObjectHead, place: { corpus: string; path: string }, hintedAt: Date): Promise<UtteranceIngested> {
-    const corpus = await this.parts.catalogue.corpus(place.corpus, hintedAt);
+  private async describe(head: ObjectHead, place: { corpus: string; path: string }, annotationsAsOfMs: number): Promise<UtteranceIngested> {
+    const corpus = await this.parts.catalogue.corpus(place.corpus, annotationsAsOfMs);
     const annotation = corpus.annotations.annotationOf(place.path);
     const utteranceId = utteranceIdOf(place.corpus, place.path);
     const split = annotation.split ?? hashedSplit(place.corpus, annotation.labels.speakerId);
