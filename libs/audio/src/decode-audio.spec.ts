@@ -59,7 +59,10 @@ describe('the format', () => {
     ['\x30\x26\xb2\x75\x8e\x66\xcf\x11', { family: 'ffmpeg', demuxer: 'asf' }],
     ['\xff\xfb\x90\x00', { family: 'ffmpeg', demuxer: 'mp3' }],
     ['\xff\xf1\x50\x80', { family: 'ffmpeg', demuxer: 'aac' }],
-    ['ID3\x03\0\0\0\0\0\x02xxfLaC', { family: 'ffmpeg', demuxer: 'flac' }],
+    ['ID3\x03\0\0\0\0\0\x02xxfLaC', { family: 'flac' }],
+    ['ID3\x04\0\x10\0\0\0\x02xx3DI\x04\0\x10\0\0\0\x02fLaC', { family: 'flac' }],
+    ['ID3\x03\0\0\0\0\0\x02xx\xff\xf1\x50\x80', { family: 'ffmpeg', demuxer: 'aac' }],
+    ['ID3\x03\0\0\0\0\0\x02xxLAME', { family: 'ffmpeg', demuxer: 'mp3' }],
     ['RIFF\0\0\0\0CDXA', null],
   ])('of %j is told by content', (bytes, format) => {
     expect(sniffFormat(text(bytes))).toEqual(format);

@@ -1,18 +1,19 @@
 /**
- * FLAC in process, through @wasm-audio-decoders/flac (libFLAC in wasm). Source: RFC 9639; LibriSpeech, the unlabelled
- * corpus of the paper (Section IV-B), is FLAC.
+ * FLAC in process, with no library. Source: RFC 9639; LibriSpeech, the unlabelled corpus of the paper (Section IV-B), is
+ * FLAC. Here are the metadata, what STREAMINFO says of the whole stream (length, MD5) and the mixing down to mono;
+ * `flac-frames.ts` decodes the frames.
  *
- * The library is quiet about damage: a frame that is cut or fails its CRC ends the decoding, with no error and fewer
- * samples. STREAMINFO is therefore read here, and the number of samples and the MD5 of the audio must agree with it.
- * It also scales by 2^(bits-1) - 1; the integers are recovered by rounding and scaled by 2^(bits-1), as WAV's are.
+ * Takes every stream of the RFC: 4 to 32 bits, 1 to 8 channels, fixed and variable block sizes, an ID3v2 tag in front.
+ * All metadata but STREAMINFO is skipped, and so is what follows the last sample that STREAMINFO counts.
  *
- * Does not promise: exact samples above 24 bits (the library gives 32-bit floats), and no MD5 check there; damage in the
- * middle looks like a cut (AUDIO_TRUNCATED), since the decoder stops at it.
+ * Does not promise to save anything of a damaged file: one bad frame refuses it. Nor to tell a cut from the end, where the
+ * length is unknown (0), the MD5 too, and the cut lies between two frames.
  */
-import { createHash } from 'node:crypto';
-import { FLACDecoder } from '@wasm-audio-decoders/flac';
+import { createHash, type Hash } from 'node:crypto';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { type DecodedAudio, requireDuration } from './decoded-audio.js';
+import { FlacFrames } from './flac-frames.js';
+import { sizeOfId3 } from './sniff-format.js';
 
 export interface FlacStreamInfo {
   sampleRateHz: number;
@@ -24,36 +25,38 @@ export interface FlacStreamInfo {
   md5: string;
 }
 
-/** Compressed bytes given to the decoder at a time: bounds what a file of unknown length can make it hold. */
-const BLOCK_BYTES = 1 << 20;
+/** Room for samples at first, per byte of the file: speech at 16 bits needs about one. Silence needs more, and gets it. */
+const SAMPLES_PER_BYTE = 2;
 
 /** @throws AUDIO_NOT_RECOGNISED, AUDIO_UNDECODABLE, AUDIO_TRUNCATED, AUDIO_EMPTY, AUDIO_TOO_LONG */
 export async function decodeFlac(bytes: Uint8Array, options: { maxDurationSec: number; decoder: string }): Promise<DecodedAudio> {
   const info = parseStreamInfo(bytes);
-  requireDuration(info.totalSamples, info.sampleRateHz, options.maxDurationSec);
-  requireFrame(bytes);
-  const channels = await decodeChannels(bytes, info, options.maxDurationSec);
-  const decoded = channels[0]?.length ?? 0;
-  if (decoded < info.totalSamples) {
-    throw new PipelineError('AUDIO_TRUNCATED', `${decoded} of ${info.totalSamples} samples could be decoded: cut short or damaged`, {
-      context: { decodedSamples: decoded, totalSamples: info.totalSamples },
-    });
+  const { sampleRateHz, totalSamples } = info;
+  requireDuration(totalSamples, sampleRateHz, options.maxDurationSec);
+  const frames = new FlacFrames(bytes, firstFrameOffset(bytes), info);
+  const mono = new MonoMixer(info, bytes.length * SAMPLES_PER_BYTE);
+  const md5 = info.md5 === '' ? null : createHash('md5');
+  while (totalSamples > 0 ? mono.length < totalSamples && !frames.ended : !frames.ended) {
+    const blockSize = frames.decodeNext();
+    requireDuration(frames.sampleCount, sampleRateHz, options.maxDurationSec);
+    mono.add(frames.blocks, blockSize);
+    if (md5) addInterleaved(md5, frames.blocks, { blockSize, bits: info.bits });
   }
-  if (decoded === 0) throw new PipelineError('AUDIO_EMPTY', 'the FLAC file has no samples');
-  if (info.totalSamples > 0 && decoded > info.totalSamples) throw undecodable('more samples than its header says');
-  if (info.bits <= 24 && info.md5 !== '' && md5Of(channels, info.bits) !== info.md5) throw undecodable('its MD5 does not match its audio');
-  return { samples: mixDown(channels, info.bits), sampleRateHz: info.sampleRateHz, decoder: options.decoder };
+  requireAllSamples(frames, totalSamples);
+  if (md5 && md5.digest('hex') !== info.md5) throw undecodable(`the MD5 of its ${frames.frame} frames is not that of its header`);
+  return { samples: mono.finish(), sampleRateHz, decoder: options.decoder };
 }
 
 /** STREAMINFO, always the first metadata block. @throws AUDIO_NOT_RECOGNISED, AUDIO_TRUNCATED, AUDIO_UNDECODABLE */
 export function parseStreamInfo(bytes: Uint8Array): FlacStreamInfo {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 4 || view.getUint32(0) !== 0x664c6143)
+  const at = sizeOfId3(bytes);
+  if (bytes.length < at + 4 || viewOf(bytes).getUint32(at) !== 0x664c6143)
     throw new PipelineError('AUDIO_NOT_RECOGNISED', 'not a FLAC file: no fLaC marker');
-  if (bytes.length < 42) throw new PipelineError('AUDIO_TRUNCATED', 'the FLAC file ends inside its header');
+  if (bytes.length < at + 42) throw endsInHeader();
+  const view = viewOf(bytes.subarray(at, at + 42));
   if ((view.getUint8(4) & 0x7f) !== 0 || (view.getUint32(4) & 0xffffff) !== 34) throw undecodable('it does not start with STREAMINFO');
   const word = view.getUint32(18); // 20 bits rate, 3 bits channels - 1, 5 bits bits - 1, 4 bits of the total
-  const md5 = Buffer.from(bytes.subarray(26, 42)).toString('hex');
+  const md5 = Buffer.from(bytes.subarray(at + 26, at + 42)).toString('hex');
   const info = {
     sampleRateHz: word >>> 12,
     channels: ((word >>> 9) & 7) + 1,
@@ -65,84 +68,100 @@ export function parseStreamInfo(bytes: Uint8Array): FlacStreamInfo {
   return info;
 }
 
-/** What follows the metadata must start as a frame does. @throws AUDIO_UNDECODABLE */
-function requireFrame(bytes: Uint8Array): void {
-  let at = 4;
-  let last = false;
-  while (!last && at + 4 <= bytes.length) {
-    const [kind = 0, high = 0, middle = 0, low = 0] = bytes.subarray(at, at + 4);
-    last = kind >= 128;
-    at += 4 + ((high << 16) | (middle << 8) | low);
+/** Past all metadata blocks: a bit that says "the last", seven of kind, 24 of length. @throws AUDIO_TRUNCATED, AUDIO_UNDECODABLE */
+function firstFrameOffset(bytes: Uint8Array): number {
+  const view = viewOf(bytes);
+  let at = sizeOfId3(bytes) + 4;
+  for (let last = false; !last; ) {
+    if (at + 4 > bytes.length) throw endsInHeader();
+    const word = view.getUint32(at);
+    if (((word >>> 24) & 127) === 127) throw undecodable('a metadata block has a forbidden kind');
+    last = word >>> 31 === 1;
+    at += 4 + (word & 0xffffff);
   }
-  const cut = at + 2 > bytes.length;
-  if (!cut && (bytes[at] !== 0xff || ((bytes[at + 1] as number) & 0xfc) !== 0xf8)) throw undecodable('no frame follows its header');
+  if (at > bytes.length) throw endsInHeader();
+  return at;
 }
 
-async function decodeChannels(bytes: Uint8Array, info: FlacStreamInfo, maxDurationSec: number): Promise<Float32Array[]> {
-  const decoder = new FLACDecoder();
-  const parts: Float32Array[][] = [];
-  let length = 0;
-  try {
-    await decoder.ready;
-    for (let at = 0; at < bytes.length; at += BLOCK_BYTES) {
-      const last = at + BLOCK_BYTES >= bytes.length;
-      const blocks = [await decoder.decode(bytes.subarray(at, at + BLOCK_BYTES))];
-      if (last) blocks.push(await decoder.flush());
-      for (const block of blocks) {
-        if (block.errors.length > 0) throw undecodable(block.errors[0]?.message ?? 'the decoder found an error');
-        if (block.samplesDecoded === 0) continue;
-        if (block.channelData.length !== info.channels) throw undecodable('its number of channels changes');
-        parts.push(block.channelData);
-        length += block.samplesDecoded;
+function requireAllSamples(frames: FlacFrames, totalSamples: number): void {
+  const decoded = frames.sampleCount;
+  const tooMany = totalSamples > 0 && (decoded > totalSamples || frames.startsFrame);
+  if (tooMany) throw undecodable(`more than the ${totalSamples} samples of its header, by frame ${frames.frame}`);
+  if (decoded < totalSamples) {
+    throw new PipelineError('AUDIO_TRUNCATED', `the FLAC file ends after ${decoded} of ${totalSamples} samples`, {
+      context: { decodedSamples: decoded, totalSamples },
+    });
+  }
+  if (decoded === 0) throw new PipelineError('AUDIO_EMPTY', 'the FLAC file has no samples');
+}
+
+/** The mean of the channels, as floats. Takes memory for what was decoded, not for what a header promises. */
+class MonoMixer {
+  length = 0;
+  private samples: Float32Array;
+  private readonly full: number;
+
+  constructor(
+    private readonly info: FlacStreamInfo,
+    expected: number,
+  ) {
+    this.full = info.totalSamples || Number.MAX_SAFE_INTEGER;
+    this.samples = new Float32Array(Math.min(this.full, expected));
+  }
+
+  add(blocks: Int32Array[], blockSize: number): void {
+    this.reserve(this.length + blockSize);
+    const { samples, length } = this;
+    const divisor = 2 ** (this.info.bits - 1) * blocks.length;
+    const [first, second] = blocks as [Int32Array, Int32Array];
+    if (blocks.length === 1) {
+      const scale = 1 / divisor; // a power of two: exact
+      for (let i = 0; i < blockSize; i++) samples[length + i] = (first[i] as number) * scale;
+    } else if (blocks.length === 2) {
+      const scale = 1 / divisor;
+      for (let i = 0; i < blockSize; i++) samples[length + i] = ((first[i] as number) + (second[i] as number)) * scale;
+    } else {
+      for (let i = 0; i < blockSize; i++) {
+        let sum = 0;
+        for (const block of blocks) sum += block[i] as number;
+        samples[length + i] = sum / divisor;
       }
-      requireDuration(length, info.sampleRateHz, maxDurationSec);
     }
-  } catch (error) {
-    if (error instanceof PipelineError) throw error;
-    throw new PipelineError('AUDIO_UNDECODABLE', 'a FLAC file that cannot be decoded', { cause: error });
-  } finally {
-    decoder.free();
+    this.length += blockSize;
   }
-  return Array.from({ length: info.channels }, (_, channel) => join(parts, channel, length));
+
+  finish(): Float32Array {
+    return this.samples.length === this.length ? this.samples : this.samples.slice(0, this.length);
+  }
+
+  private reserve(length: number): void {
+    if (length <= this.samples.length) return;
+    const larger = new Float32Array(Math.max(length, Math.min(this.full, 2 * this.samples.length)));
+    larger.set(this.samples.subarray(0, this.length));
+    this.samples = larger;
+  }
 }
 
-function join(parts: Float32Array[][], channel: number, length: number): Float32Array {
-  if (parts.length === 1) return parts[0]?.[channel] as Float32Array;
-  const whole = new Float32Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part[channel] as Float32Array, at);
-    at += part[channel]?.length ?? 0;
-  }
-  return whole;
-}
-
-function mixDown(channels: Float32Array[], bits: number): Float32Array {
-  const length = channels[0]?.length ?? 0;
-  const toInteger = 2 ** (bits - 1) - 1;
-  const scale = 1 / (2 ** (bits - 1) * channels.length);
-  const samples = new Float32Array(length);
-  for (let i = 0; i < length; i++) {
-    let sum = 0;
-    for (const channel of channels) sum += Math.round((channel[i] as number) * toInteger);
-    samples[i] = sum * scale;
-  }
-  return samples;
-}
-
-function md5Of(channels: Float32Array[], bits: number): string {
-  const length = channels[0]?.length ?? 0;
-  const toInteger = 2 ** (bits - 1) - 1;
+/** Sample by sample, all channels, as whole bytes with the lowest first. */
+function addInterleaved(md5: Hash, blocks: Int32Array[], { blockSize, bits }: { blockSize: number; bits: number }): void {
   const width = Math.ceil(bits / 8);
-  const interleaved = new Uint8Array(length * channels.length * width);
-  let at = 0;
-  for (let i = 0; i < length; i++) {
-    for (const channel of channels) {
-      const value = Math.round((channel[i] as number) * toInteger);
-      for (let byte = 0; byte < width; byte++) interleaved[at++] = value >> (8 * byte);
+  const stride = width * blocks.length;
+  const bytes = new Uint8Array(blockSize * stride);
+  blocks.forEach((block, channel) => {
+    for (let byte = 0; byte < width; byte++) {
+      const shift = 8 * byte;
+      for (let i = 0, at = channel * width + byte; i < blockSize; i++, at += stride) bytes[at] = (block[i] as number) >> shift;
     }
-  }
-  return createHash('md5').update(interleaved).digest('hex');
+  });
+  md5.update(bytes);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function endsInHeader(): PipelineError {
+  return new PipelineError('AUDIO_TRUNCATED', 'the FLAC file ends inside its header');
 }
 
 function undecodable(what: string): PipelineError {

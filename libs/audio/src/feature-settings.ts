@@ -52,7 +52,7 @@ export const defaultFeatureSettings: Readonly<FeatureSettings> = Object.freeze({
   layout: 'tiles',
   bandLimitHz: 8_000,
   maxDurationSec: 600,
-  decoders: Object.freeze({ wav: 'undertone-wav 1', flac: '@wasm-audio-decoders/flac 0.2.11', other: null }),
+  decoders: Object.freeze({ wav: 'undertone-wav 1', flac: 'undertone-flac 1', other: null }),
 });
 
 /** The defaults with some replaced. @throws SETTINGS_INVALID */

@@ -14,13 +14,14 @@ export function sniffFormat(bytes: Uint8Array): SniffedFormat | null {
   const text = String.fromCharCode(...bytes.subarray(0, 16));
   const kind = text.slice(8, 12);
   if (WAV_FORMS.includes(text.slice(0, 4)) && kind === 'WAVE') return { family: 'wav' };
-  if (text.startsWith('fLaC')) return { family: 'flac' };
+  const afterId3 = sizeOfId3(bytes);
+  if (String.fromCharCode(...bytes.subarray(afterId3, afterId3 + 4)) === 'fLaC') return { family: 'flac' };
+  if (afterId3 > 0) return { family: 'ffmpeg', demuxer: mpegDemuxer(bytes, afterId3) ?? 'mp3' };
   const demuxer = demuxerOf(text, kind, bytes);
   return demuxer === null ? null : { family: 'ffmpeg', demuxer };
 }
 
 function demuxerOf(text: string, kind: string, bytes: Uint8Array): string | null {
-  if (text.startsWith('ID3')) return demuxerAfterId3(bytes);
   if (text.startsWith('OggS')) return 'ogg';
   if (text.slice(4, 8) === 'ftyp') return 'mov';
   if (text.startsWith('FORM') && (kind === 'AIFF' || kind === 'AIFC')) return 'aiff';
@@ -34,13 +35,12 @@ function demuxerOf(text: string, kind: string, bytes: Uint8Array): string | null
   return mpegDemuxer(bytes, 0);
 }
 
-/** ID3v2: ten bytes of header, its size in four bytes of seven bits; then MP3, or AAC, or FLAC with a tag in front. */
-function demuxerAfterId3(bytes: Uint8Array): string | null {
-  const [a, b, c, d] = bytes.subarray(6, 10);
-  if (a === undefined || b === undefined || c === undefined || d === undefined) return null;
-  const at = 10 + ((a & 127) << 21) + ((b & 127) << 14) + ((c & 127) << 7) + (d & 127);
-  if (String.fromCharCode(...bytes.subarray(at, at + 4)) === 'fLaC') return 'flac';
-  return mpegDemuxer(bytes, at) ?? 'mp3';
+/** Bytes of an ID3v2 tag in front (of MP3, AAC or FLAC), 0 without one: ten, its size in four of seven bits, ten more by a flag. */
+export function sizeOfId3(bytes: Uint8Array): number {
+  const [i, d, three, , , flags = 0, size1 = 0, size2 = 0, size3 = 0, size4] = bytes.subarray(0, 10);
+  if (i !== 0x49 || d !== 0x44 || three !== 0x33 || size4 === undefined) return 0;
+  const size = ((size1 & 127) << 21) + ((size2 & 127) << 14) + ((size3 & 127) << 7) + (size4 & 127);
+  return 10 + size + (flags & 0x10 ? 10 : 0);
 }
 
 /** Eleven or twelve set bits are little evidence, so the fields behind them must have values that exist. */
