@@ -18,5 +18,8 @@ export default tseslint.config(
       'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'Read the environment in a config.ts only.' }],
     },
   },
-  { files: ['**/config.ts', '**/*-config.ts', 'libs/embedded/**', 'test/**', 'bench/**', 'scripts/**', '**/*.spec.ts'], rules: { 'no-restricted-properties': 'off' } },
+  {
+    files: ['**/config.ts', '**/*-config.ts', 'libs/embedded/**', 'test/**', 'bench/**', 'scripts/**', '**/*.spec.ts'],
+    rules: { 'no-restricted-properties': 'off' },
+  },
 );

@@ -55,7 +55,7 @@ export class Stack {
     const needKafka = !environment['KAFKA_BROKERS'];
     const needS3 = !environment['S3_ENDPOINT'];
     const provisioned = await provisionAll({
-      env: environment as NodeJS.ProcessEnv,
+      env: environment,
       needKafka,
       needS3,
       log: (line, level) => say(level === 'warning' ? `! ${line}` : `✓ ${line}`),
@@ -64,8 +64,7 @@ export class Stack {
     const supervisor = new Supervisor({ logsDir: join(dataDir, 'logs'), recordFile: join(undertoneHome(environment), 'processes.json') });
     await supervisor.endLeftovers();
     if (fresh)
-      for (const part of ['kafka', 's3', 's3-credentials.json', 'shards'])
-        rmSync(join(dataDir, part), { recursive: true, force: true });
+      for (const part of ['kafka', 's3', 's3-credentials.json', 'shards']) rmSync(join(dataDir, part), { recursive: true, force: true });
     const ports = await choosePorts(environment);
     const startedAt = performance.now();
     const [kafka, s3] = await startServers({ dataDir, provisioned, environment, ingestPort: ports.ingest });

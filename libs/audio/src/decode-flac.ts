@@ -147,12 +147,13 @@ function addInterleaved(md5: Hash, blocks: Int32Array[], { blockSize, bits }: { 
   const width = Math.ceil(bits / 8);
   const stride = width * blocks.length;
   const bytes = new Uint8Array(blockSize * stride);
-  blocks.forEach((block, channel) => {
-    for (let byte = 0; byte < width; byte++) {
-      const shift = 8 * byte;
-      for (let i = 0, at = channel * width + byte; i < blockSize; i++, at += stride) bytes[at] = (block[i] as number) >> shift;
+  for (let channel = 0; channel < blocks.length; channel++) {
+    const block = blocks[channel] as Int32Array;
+    for (let i = 0, at = channel * width; i < blockSize; i++, at += stride) {
+      let rest = block[i] as number;
+      for (let byte = at; byte < at + width; byte++, rest >>= 8) bytes[byte] = rest;
     }
-  });
+  }
   md5.update(bytes);
 }
 

@@ -17,7 +17,7 @@ export interface FfmpegChoice {
 }
 
 /** null when there is none, or when `FFMPEG_BIN` names something that does not run (it is not passed over silently). */
-export function chooseFfmpeg(env: NodeJS.ProcessEnv = process.env): FfmpegChoice | null {
+export function chooseFfmpeg(env: Readonly<NodeJS.ProcessEnv> = process.env): FfmpegChoice | null {
   const named = env.FFMPEG_BIN;
   if (named) return asked(named, 'FFMPEG_BIN', env);
   const packaged = pathOfFfmpegStatic();

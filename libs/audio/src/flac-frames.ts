@@ -456,46 +456,112 @@ function integrate(buffer: Int32Array, from: number, to: number, order: number):
   }
 }
 
-/** Up to 8 coefficients, the rest 0. */
+/** Up to 8 coefficients, the rest 0. Two samples at a time, since both need almost the same ones before them. */
 function predictFrom8(buffer: Int32Array, from: number, to: number, coefficients: Int32Array, shift: number): void {
-  const [c1, c2, c3, c4, c5, c6, c7, c8] = coefficients as unknown as [number, number, number, number, number, number, number, number];
-  for (let i = from; i < to; i++) {
-    const far =
-      Math.imul(c8, buffer[i - 8] as number) +
-      Math.imul(c7, buffer[i - 7] as number) +
-      Math.imul(c6, buffer[i - 6] as number) +
-      Math.imul(c5, buffer[i - 5] as number);
-    const near =
-      Math.imul(c4, buffer[i - 4] as number) +
-      Math.imul(c3, buffer[i - 3] as number) +
-      Math.imul(c2, buffer[i - 2] as number) +
-      Math.imul(c1, buffer[i - 1] as number);
-    buffer[i] = (buffer[i] as number) + ((far + near) >> shift);
+  const c1 = coefficients[0] as number;
+  const c2 = coefficients[1] as number;
+  const c3 = coefficients[2] as number;
+  const c4 = coefficients[3] as number;
+  const c5 = coefficients[4] as number;
+  const c6 = coefficients[5] as number;
+  const c7 = coefficients[6] as number;
+  const c8 = coefficients[7] as number;
+  let i = from;
+  for (; i + 1 < to; i += 2) {
+    const x8 = buffer[i - 8] as number;
+    const x7 = buffer[i - 7] as number;
+    const x6 = buffer[i - 6] as number;
+    const x5 = buffer[i - 5] as number;
+    const x4 = buffer[i - 4] as number;
+    const x3 = buffer[i - 3] as number;
+    const x2 = buffer[i - 2] as number;
+    const x1 = buffer[i - 1] as number;
+    const sample =
+      ((buffer[i] as number) +
+        ((Math.imul(c8, x8) +
+          Math.imul(c7, x7) +
+          Math.imul(c6, x6) +
+          Math.imul(c5, x5) +
+          Math.imul(c4, x4) +
+          Math.imul(c3, x3) +
+          Math.imul(c2, x2) +
+          Math.imul(c1, x1)) >>
+          shift)) |
+      0;
+    const sum =
+      Math.imul(c8, x7) +
+      Math.imul(c7, x6) +
+      Math.imul(c6, x5) +
+      Math.imul(c5, x4) +
+      Math.imul(c4, x3) +
+      Math.imul(c3, x2) +
+      Math.imul(c2, x1);
+    buffer[i] = sample;
+    buffer[i + 1] = (buffer[i + 1] as number) + ((sum + Math.imul(c1, sample)) >> shift);
   }
+  if (i < to) predictFromMany(buffer, i, to, coefficients, 8, shift);
 }
 
-/** Up to 12 coefficients, the rest 0. */
+/** Up to 12 coefficients, the rest 0. As `predictFrom8`. */
 function predictFrom12(buffer: Int32Array, from: number, to: number, coefficients: Int32Array, shift: number): void {
-  const [c1, c2, c3, c4, c5, c6, c7, c8] = coefficients as unknown as [number, number, number, number, number, number, number, number];
-  const [c9, c10, c11, c12] = coefficients.subarray(8) as unknown as [number, number, number, number];
-  for (let i = from; i < to; i++) {
-    const farthest =
-      Math.imul(c12, buffer[i - 12] as number) +
-      Math.imul(c11, buffer[i - 11] as number) +
-      Math.imul(c10, buffer[i - 10] as number) +
-      Math.imul(c9, buffer[i - 9] as number);
-    const far =
-      Math.imul(c8, buffer[i - 8] as number) +
-      Math.imul(c7, buffer[i - 7] as number) +
-      Math.imul(c6, buffer[i - 6] as number) +
-      Math.imul(c5, buffer[i - 5] as number);
-    const near =
-      Math.imul(c4, buffer[i - 4] as number) +
-      Math.imul(c3, buffer[i - 3] as number) +
-      Math.imul(c2, buffer[i - 2] as number) +
-      Math.imul(c1, buffer[i - 1] as number);
-    buffer[i] = (buffer[i] as number) + ((farthest + far + near) >> shift);
+  const c1 = coefficients[0] as number;
+  const c2 = coefficients[1] as number;
+  const c3 = coefficients[2] as number;
+  const c4 = coefficients[3] as number;
+  const c5 = coefficients[4] as number;
+  const c6 = coefficients[5] as number;
+  const c7 = coefficients[6] as number;
+  const c8 = coefficients[7] as number;
+  const c9 = coefficients[8] as number;
+  const c10 = coefficients[9] as number;
+  const c11 = coefficients[10] as number;
+  const c12 = coefficients[11] as number;
+  let i = from;
+  for (; i + 1 < to; i += 2) {
+    const x12 = buffer[i - 12] as number;
+    const x11 = buffer[i - 11] as number;
+    const x10 = buffer[i - 10] as number;
+    const x9 = buffer[i - 9] as number;
+    const x8 = buffer[i - 8] as number;
+    const x7 = buffer[i - 7] as number;
+    const x6 = buffer[i - 6] as number;
+    const x5 = buffer[i - 5] as number;
+    const x4 = buffer[i - 4] as number;
+    const x3 = buffer[i - 3] as number;
+    const x2 = buffer[i - 2] as number;
+    const x1 = buffer[i - 1] as number;
+    const sample =
+      ((buffer[i] as number) +
+        ((Math.imul(c12, x12) +
+          Math.imul(c11, x11) +
+          Math.imul(c10, x10) +
+          Math.imul(c9, x9) +
+          Math.imul(c8, x8) +
+          Math.imul(c7, x7) +
+          Math.imul(c6, x6) +
+          Math.imul(c5, x5) +
+          Math.imul(c4, x4) +
+          Math.imul(c3, x3) +
+          Math.imul(c2, x2) +
+          Math.imul(c1, x1)) >>
+          shift)) |
+      0;
+    const sum =
+      Math.imul(c12, x11) +
+      Math.imul(c11, x10) +
+      Math.imul(c10, x9) +
+      Math.imul(c9, x8) +
+      Math.imul(c8, x7) +
+      Math.imul(c7, x6) +
+      Math.imul(c6, x5) +
+      Math.imul(c5, x4) +
+      Math.imul(c4, x3) +
+      Math.imul(c3, x2) +
+      Math.imul(c2, x1);
+    buffer[i] = sample;
+    buffer[i + 1] = (buffer[i + 1] as number) + ((sum + Math.imul(c1, sample)) >> shift);
   }
+  if (i < to) predictFromMany(buffer, i, to, coefficients, 12, shift);
 }
 
 function predictFromMany(buffer: Int32Array, from: number, to: number, coefficients: Int32Array, order: number, shift: number): void {

@@ -3,28 +3,33 @@ import { z } from 'zod';
 import { tasks } from './labels.js';
 import { compacted, type Topic } from './topic.js';
 
-export const checkpointSavedSchema = z.object({
-  runId: z.string().min(1),
-  round: z.number().int().positive(),
-  step: z.number().int().nonnegative(),
-  manifestKey: z.string().min(1),
-  sha256: z.string().length(64).describe('Of the weights file'),
-  viewDigest: z.string().describe('Digest of the utterance versions that the round trained on'),
-  viewUtterances: z.number().int().nonnegative(),
-  viewTiles: z.object({ labelled: z.number().int(), unlabelled: z.number().int() }),
-  predictedTasks: z.array(z.enum(tasks)).describe('Tasks whose predictions are announced with it'),
-  backend: z.string(),
-  configHash: z.string(),
-  codeVersion: z.string(),
-  savedAt: z.iso.datetime(),
-});
+export const checkpointSavedSchema = z
+  .object({
+    runId: z.string().min(1),
+    round: z.number().int().positive(),
+    step: z.number().int().nonnegative(),
+    manifestKey: z.string().min(1),
+    sha256: z.string().length(64).describe('Of the weights file'),
+    viewDigest: z.string().describe('Digest of the utterance versions that the round trained on'),
+    viewUtterances: z.number().int().nonnegative(),
+    viewTiles: z.object({ labelled: z.number().int(), unlabelled: z.number().int() }),
+    predictedTasks: z.array(z.enum(tasks)).describe('Tasks whose predictions are announced with it'),
+    backend: z.string(),
+    configHash: z.string(),
+    codeVersion: z.string(),
+    savedAt: z.iso.datetime(),
+  })
+  .meta({ title: 'CheckpointSaved', description: 'A checkpoint lies whole in the object store, and what it was trained on' });
 export type CheckpointSaved = z.infer<typeof checkpointSavedSchema>;
 
 export const checkpoints: Topic<CheckpointSaved> = {
   noun: 'checkpoints',
   version: 1,
   description: 'The newest checkpoint of each run, with what it was trained on.',
+  producers: ['trainer'],
+  consumers: ['evaluator', 'cli'],
   schema: checkpointSavedSchema,
+  keySchema: z.string().min(1).describe('Run id'),
   keyOf: (fact) => fact.runId,
   storage: compacted(1),
 };

@@ -6,23 +6,26 @@ import { retained, dayMs, type Topic } from './topic.js';
 export const stages = ['ingest', 'features', 'trainer', 'evaluator'] as const;
 export type Stage = (typeof stages)[number];
 
-export const deadLetterSchema = z.object({
-  stage: z.enum(stages),
-  code: z.enum(Object.keys(errorCodes) as [ErrorCode, ...ErrorCode[]]),
-  message: z.string(),
-  /** Where the record stood, and the record as it was, base64. */
-  origin: z.object({
-    topic: z.string(),
-    partition: z.number().int(),
-    offset: z.string(),
-    keyBase64: z.string().nullable(),
-    valueBase64: z.string().nullable(),
-  }),
-  objectKey: z.string().optional(),
-  utteranceId: z.string().optional(),
-  version: z.string().optional(),
-  failedAt: z.iso.datetime(),
-});
+export const deadLetterSchema = z
+  .object({
+    stage: z.enum(stages),
+    code: z.enum(Object.keys(errorCodes) as [ErrorCode, ...ErrorCode[]]),
+    message: z.string(),
+    origin: z
+      .object({
+        topic: z.string(),
+        partition: z.number().int(),
+        offset: z.string(),
+        keyBase64: z.string().nullable(),
+        valueBase64: z.string().nullable(),
+      })
+      .describe('Where the record stood, and the record as it was'),
+    objectKey: z.string().optional(),
+    utteranceId: z.string().optional(),
+    version: z.string().optional(),
+    failedAt: z.iso.datetime(),
+  })
+  .meta({ title: 'DeadLetter', description: 'A record that can never succeed, as it was, and why' });
 export type DeadLetter = z.infer<typeof deadLetterSchema>;
 
 /** Dead letters with the same identity count once, however often their record was delivered. */
@@ -38,7 +41,10 @@ export const deadLetters: Topic<DeadLetter> = {
   noun: 'dead-letters',
   version: 1,
   description: 'What could never succeed, and why. `undertone replay` gives each another try.',
+  producers: ['ingest', 'features', 'evaluator'],
+  consumers: ['evaluator', 'cli'],
   schema: deadLetterSchema,
+  keySchema: z.string().nullable().describe('Utterance id, else object key, where the stage knows it'),
   keyOf: (letter) => letter.utteranceId ?? letter.objectKey ?? null,
   storage: retained(1, 30 * dayMs),
 };

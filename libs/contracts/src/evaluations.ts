@@ -5,30 +5,37 @@ import { compacted, type Topic } from './topic.js';
 
 const share = z.number().min(0).max(1);
 
-export const modelEvaluatedSchema = z.object({
-  runId: z.string().min(1),
-  step: z.number().int().nonnegative(),
-  task: z.enum(tasks),
-  split: z.enum(scoredSplits),
-  n: z.number().int().positive().describe('Utterances scored'),
-  speakers: z.number().int().nonnegative(),
-  wa: share.describe('Weighted accuracy: the share of utterances that were right'),
-  ua: share.describe('Unweighted accuracy: the mean recall over the classes that occur'),
-  /** 95 % interval of UA by bootstrap over speakers; null below five speakers, where it would not cover. */
-  uaInterval: z.tuple([share, share]).nullable(),
-  recall: z.record(z.string(), share.nullable()).describe('By class; null where the class does not occur'),
-  classes: z.array(z.string()),
-  confusion: z.array(z.array(z.number().int().nonnegative())).describe('Rows: truth, columns: prediction'),
-  viewDigest: z.string(),
-  evaluatedAt: z.iso.datetime(),
-});
+export const modelEvaluatedSchema = z
+  .object({
+    runId: z.string().min(1),
+    step: z.number().int().nonnegative(),
+    task: z.enum(tasks),
+    split: z.enum(scoredSplits),
+    n: z.number().int().positive().describe('Utterances scored'),
+    speakers: z.number().int().nonnegative(),
+    wa: share.describe('Weighted accuracy: the share of utterances that were right'),
+    ua: share.describe('Unweighted accuracy: the mean recall over the classes that occur'),
+    uaInterval: z
+      .tuple([share, share])
+      .nullable()
+      .describe('95 % interval of UA by bootstrap over speakers; null below five speakers, where it would not cover'),
+    recall: z.record(z.string(), share.nullable()).describe('By class; null where the class does not occur'),
+    classes: z.array(z.string()),
+    confusion: z.array(z.array(z.number().int().nonnegative())).describe('Rows: truth, columns: prediction'),
+    viewDigest: z.string(),
+    evaluatedAt: z.iso.datetime(),
+  })
+  .meta({ title: 'ModelEvaluated', description: 'A checkpoint was scored on one task and split' });
 export type ModelEvaluated = z.infer<typeof modelEvaluatedSchema>;
 
 export const evaluations: Topic<ModelEvaluated> = {
   noun: 'evaluations',
   version: 1,
   description: 'WA, UA, recall by class and confusion of every checkpoint.',
+  producers: ['evaluator'],
+  consumers: ['evaluator', 'cli'],
   schema: modelEvaluatedSchema,
+  keySchema: z.string().describe('<run id>/<step>/<task>/<split>'),
   keyOf: (fact) => `${fact.runId}/${fact.step}/${fact.task}/${fact.split}`,
   storage: compacted(1),
 };

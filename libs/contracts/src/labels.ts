@@ -24,10 +24,8 @@ export const labelsSchema = z.object({
   speakerId: z.string().min(1).optional(),
   gender: z.enum(genders).optional(),
   category: z.enum(emotionCategories).optional(),
-  /** 1 (calm) to 5 (excited). */
-  activation: dimension.optional(),
-  /** 1 (negative) to 5 (positive). */
-  valence: dimension.optional(),
+  activation: dimension.optional().describe('1 (calm) to 5 (excited)'),
+  valence: dimension.optional().describe('1 (negative) to 5 (positive)'),
   session: z.string().optional(),
 });
 export type Labels = z.infer<typeof labelsSchema>;

@@ -4,13 +4,17 @@ import { retained, dayMs, type Topic } from './topic.js';
 
 export const hintReasons = ['event', 'listing', 'webhook', 'annotations', 'replay', 'changed-underfoot'] as const;
 
-export const objectHintSchema = z.object({
-  key: z.string().min(1).describe('Object key, decoded, as the store knows it'),
-  reason: z.enum(hintReasons),
-  /** Publish the utterance again though its version is unchanged: the stages after ingest get another try. */
-  again: z.boolean().default(false),
-  hintedAt: z.iso.datetime(),
-});
+export const objectHintSchema = z
+  .object({
+    key: z.string().min(1).describe('Object key, decoded, as the store knows it'),
+    reason: z.enum(hintReasons),
+    again: z
+      .boolean()
+      .default(false)
+      .describe('Publish the utterance again though its version is unchanged: the stages after ingest get another try'),
+    hintedAt: z.iso.datetime(),
+  })
+  .meta({ title: 'ObjectHint', description: 'Look at this object: it may have come, changed or gone' });
 export type ObjectHint = z.infer<typeof objectHintSchema>;
 
 export const objectHints: Topic<ObjectHint> = {
@@ -18,7 +22,10 @@ export const objectHints: Topic<ObjectHint> = {
   version: 1,
   description:
     'Objects that ingest should look at, from events, listings, the webhook and replays. Keyed by object, so that one partition owner decides about one object.',
+  producers: ['ingest', 'features', 'trainer', 'cli'],
+  consumers: ['ingest'],
   schema: objectHintSchema,
+  keySchema: z.string().min(1).describe('Object key'),
   keyOf: (hint) => hint.key,
   storage: retained(4, 7 * dayMs),
 };

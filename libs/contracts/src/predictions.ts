@@ -3,24 +3,29 @@ import { z } from 'zod';
 import { tasks } from './labels.js';
 import { retained, dayMs, type Topic } from './topic.js';
 
-export const predictionsWrittenSchema = z.object({
-  runId: z.string().min(1),
-  step: z.number().int().nonnegative(),
-  task: z.enum(tasks),
-  objectKey: z.string().min(1),
-  sha256: z.string().length(64),
-  rows: z.number().int().nonnegative(),
-  classes: z.array(z.string()).min(1),
-  viewDigest: z.string(),
-  writtenAt: z.iso.datetime(),
-});
+export const predictionsWrittenSchema = z
+  .object({
+    runId: z.string().min(1),
+    step: z.number().int().nonnegative(),
+    task: z.enum(tasks),
+    objectKey: z.string().min(1),
+    sha256: z.string().length(64).describe('Of the Arrow file'),
+    rows: z.number().int().nonnegative(),
+    classes: z.array(z.string()).min(1),
+    viewDigest: z.string(),
+    writtenAt: z.iso.datetime(),
+  })
+  .meta({ title: 'PredictionsWritten', description: 'The predictions of a checkpoint for a task lie in the object store' });
 export type PredictionsWritten = z.infer<typeof predictionsWrittenSchema>;
 
 export const predictions: Topic<PredictionsWritten> = {
   noun: 'predictions',
   version: 1,
   description: 'Truth and class probabilities of held-out utterances, as an Arrow file in the object store.',
+  producers: ['trainer'],
+  consumers: ['evaluator'],
   schema: predictionsWrittenSchema,
+  keySchema: z.string().describe('<run id>/<step>/<task>'),
   keyOf: (fact) => `${fact.runId}/${fact.step}/${fact.task}`,
   storage: retained(1, 90 * dayMs),
 };

@@ -3,34 +3,39 @@ import { z } from 'zod';
 import { streams, type Stream } from './labels.js';
 import { compacted, type Topic } from './topic.js';
 
-export const shardSealedSchema = z.object({
-  shardId: z.string().length(64).describe('sha256 of the Arrow file'),
-  stream: z.enum(streams),
-  objectKey: z.string().min(1),
-  sizeBytes: z.number().int().positive(),
-  settingsHash: z.string().length(16).describe('Digest of the feature settings; tiles of different settings never mix'),
-  tileCount: z.number().int().positive(),
-  utterances: z
-    .array(
-      z.object({
-        utteranceId: z.string(),
-        version: z.string(),
-        firstRow: z.number().int().nonnegative(),
-        tileCount: z.number().int().positive(),
-        audioSec: z.number().nonnegative(),
-        cutSec: z.number().nonnegative().describe('Silence cut away'),
-      }),
-    )
-    .min(1),
-  sealedAt: z.iso.datetime(),
-});
+export const shardSealedSchema = z
+  .object({
+    shardId: z.string().length(64).describe('sha256 of the Arrow file'),
+    stream: z.enum(streams),
+    objectKey: z.string().min(1),
+    sizeBytes: z.number().int().positive(),
+    settingsHash: z.string().length(16).describe('Digest of the feature settings; tiles of different settings never mix'),
+    tileCount: z.number().int().positive(),
+    utterances: z
+      .array(
+        z.object({
+          utteranceId: z.string(),
+          version: z.string(),
+          firstRow: z.number().int().nonnegative(),
+          tileCount: z.number().int().positive(),
+          audioSec: z.number().nonnegative(),
+          cutSec: z.number().nonnegative().describe('Silence cut away'),
+        }),
+      )
+      .min(1),
+    sealedAt: z.iso.datetime(),
+  })
+  .meta({ title: 'ShardSealed', description: 'A shard lies in the object store, and which rows of it are whose' });
 export type ShardSealed = z.infer<typeof shardSealedSchema>;
 
 const shardTopic = (stream: Stream, description: string): Topic<ShardSealed> => ({
   noun: `shards-${stream}`,
   version: 1,
   description,
+  producers: ['features'],
+  consumers: ['trainer', 'evaluator', 'cli'],
   schema: shardSealedSchema,
+  keySchema: z.string().length(64).describe('Shard id'),
   keyOf: (shard) => shard.shardId,
   storage: compacted(4),
 });

@@ -1,4 +1,4 @@
-/** What a topic is: its name, its one schema, its key, and how the broker keeps it. */
+/** What a topic is: its name, its one schema, its key, who writes and reads it, and how the broker keeps it. */
 import type { z } from 'zod';
 
 export interface TopicStorage {
@@ -18,8 +18,18 @@ export interface TopicIdentity {
   version: number;
 }
 
+/** Who sends or receives records: the four stages, the `undertone` command, and the object store that notifies. */
+export const parties = ['object-store', 'ingest', 'features', 'trainer', 'evaluator', 'cli'] as const;
+export type Party = (typeof parties)[number];
+
 export interface TopicDeclaration extends TopicIdentity {
   description: string;
+  producers: readonly Party[];
+  consumers: readonly Party[];
+  /** What a record may be. Its `title`, or that of each of its variants, is the name of the fact. */
+  schema: z.ZodType;
+  keySchema: z.ZodType<string | null>;
+  keyOf: (fact: never) => string | null;
   storage: TopicStorage;
 }
 

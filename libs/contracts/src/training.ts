@@ -2,37 +2,44 @@
 import { z } from 'zod';
 import { retained, dayMs, type Topic } from './topic.js';
 
-/** Loss of each phase, each a mean over the batch; null where the phase or the label was absent. */
-export const stepLossesSchema = z.object({
-  reconstruction: z.number().nullable(),
-  discriminator: z.number().nullable(),
-  generator: z.number().nullable(),
-  discriminatorAccuracy: z.number().nullable(),
-  emotion: z.number().nullable(),
-  gender: z.number().nullable(),
-  speaker: z.number().nullable(),
-});
+export const stepLossesSchema = z
+  .object({
+    reconstruction: z.number().nullable(),
+    discriminator: z.number().nullable(),
+    generator: z.number().nullable(),
+    discriminatorAccuracy: z.number().nullable(),
+    emotion: z.number().nullable(),
+    gender: z.number().nullable(),
+    speaker: z.number().nullable(),
+  })
+  .describe('Loss of each phase, each a mean over the batch; null where the phase or the label was absent');
 const base = { runId: z.string().min(1), round: z.number().int().positive(), step: z.number().int().nonnegative(), at: z.iso.datetime() };
 
-export const stepTrainedSchema = z.object({ type: z.literal('StepTrained'), ...base, losses: stepLossesSchema, stepMs: z.number() });
+export const stepTrainedSchema = z
+  .object({ type: z.literal('StepTrained'), ...base, losses: stepLossesSchema, stepMs: z.number() })
+  .meta({ title: 'StepTrained', description: 'A step was trained; sampled, not every step is told' });
 
-export const roundStartedSchema = z.object({
-  type: z.literal('RoundStarted'),
-  ...base,
-  viewDigest: z.string(),
-  steps: z.number().int().positive(),
-  tiles: z.object({ labelled: z.number().int(), unlabelled: z.number().int() }),
-  speakers: z.number().int(),
-});
+export const roundStartedSchema = z
+  .object({
+    type: z.literal('RoundStarted'),
+    ...base,
+    viewDigest: z.string(),
+    steps: z.number().int().positive(),
+    tiles: z.object({ labelled: z.number().int(), unlabelled: z.number().int() }),
+    speakers: z.number().int(),
+  })
+  .meta({ title: 'RoundStarted', description: 'A round began on a view of the shards that stays as it is' });
 
-export const roundFinishedSchema = z.object({
-  type: z.literal('RoundFinished'),
-  ...base,
-  losses: stepLossesSchema,
-  tilesPerSec: z.number(),
-  wallSec: z.number(),
-  backend: z.string(),
-});
+export const roundFinishedSchema = z
+  .object({
+    type: z.literal('RoundFinished'),
+    ...base,
+    losses: stepLossesSchema,
+    tilesPerSec: z.number(),
+    wallSec: z.number(),
+    backend: z.string(),
+  })
+  .meta({ title: 'RoundFinished', description: 'A round came to its end, at this speed' });
 
 export const trainingSchema = z.discriminatedUnion('type', [stepTrainedSchema, roundStartedSchema, roundFinishedSchema]);
 export type TrainingFact = z.infer<typeof trainingSchema>;
@@ -44,7 +51,10 @@ export const training: Topic<TrainingFact> = {
   noun: 'training',
   version: 1,
   description: 'Losses by phase and throughput, as training goes on.',
+  producers: ['trainer'],
+  consumers: ['evaluator', 'cli'],
   schema: trainingSchema,
+  keySchema: z.string().min(1).describe('Run id'),
   keyOf: (fact) => fact.runId,
   storage: retained(1, 30 * dayMs),
 };

@@ -4,20 +4,21 @@ import { z } from 'zod';
 import { labelsSchema, silenceProfiles, splits, type Labels } from './labels.js';
 import { compacted, type Topic } from './topic.js';
 
-export const utteranceIngestedSchema = z.object({
-  utteranceId: z.string().min(3).describe('<corpus>/<path inside the corpus>'),
-  version: z.string().length(16).describe('Digest of ETag, size, labels, split and silence profile; compared for equality only'),
-  corpus: z.string().min(1),
-  objectKey: z.string().min(1),
-  etag: z.string().min(1),
-  sizeBytes: z.number().int().nonnegative(),
-  labels: labelsSchema,
-  split: z.enum(splits),
-  /** Training speakers only: kept out of training so that speaker identification can be scored. */
-  withheld: z.boolean(),
-  silence: z.enum(silenceProfiles),
-  ingestedAt: z.iso.datetime(),
-});
+export const utteranceIngestedSchema = z
+  .object({
+    utteranceId: z.string().min(3).describe('<corpus>/<path inside the corpus>'),
+    version: z.string().length(16).describe('Digest of ETag, size, labels, split and silence profile; compared for equality only'),
+    corpus: z.string().min(1),
+    objectKey: z.string().min(1),
+    etag: z.string().min(1),
+    sizeBytes: z.number().int().nonnegative(),
+    labels: labelsSchema,
+    split: z.enum(splits),
+    withheld: z.boolean().describe('Of a training speaker, and kept out of training so that speaker identification can be scored'),
+    silence: z.enum(silenceProfiles),
+    ingestedAt: z.iso.datetime(),
+  })
+  .meta({ title: 'UtteranceIngested', description: 'An utterance is alive in this version, and where its audio lies' });
 export type UtteranceIngested = z.infer<typeof utteranceIngestedSchema>;
 
 /** @returns 16 hex digits that change when the bytes, the labels or what is done with them change */
@@ -48,7 +49,10 @@ export const utterances: Topic<UtteranceIngested> = {
   noun: 'utterances',
   version: 1,
   description: 'What is alive. The latest record of an utterance is its current version; no record, or a tombstone, means dead.',
+  producers: ['ingest'],
+  consumers: ['ingest', 'features', 'trainer', 'evaluator', 'cli'],
   schema: utteranceIngestedSchema,
+  keySchema: z.string().min(3).describe('Utterance id'),
   keyOf: (utterance) => utterance.utteranceId,
   storage: compacted(4),
 };

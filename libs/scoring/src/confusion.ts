@@ -35,7 +35,7 @@ export function scoresOf(confusion: number[][]): Scores {
   const n = rowSums.reduce((sum, count) => sum + count, 0);
   if (n === 0) throw new RangeError('nothing to score');
   const hits = confusion.map((row, index) => row[index] ?? 0);
-  const recall = hits.map((hit, index) => (rowSums[index] ? hit / (rowSums[index] as number) : null));
+  const recall = hits.map((hit, index) => (rowSums[index] ? hit / rowSums[index] : null));
   const occurring = recall.filter((value) => value !== null);
   return {
     n,

@@ -70,7 +70,7 @@ export function readPredictions(bytes: Uint8Array): PredictionRow[] {
       split: row.split,
       speakerId: row.speaker,
       truth: row.truth,
-      probabilities: Float32Array.from(row.probabilities.toArray() as Float32Array),
+      probabilities: Float32Array.from(row.probabilities.toArray()),
     };
   });
 }

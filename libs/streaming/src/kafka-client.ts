@@ -1,14 +1,12 @@
 /** The Kafka client, set up so that an outage of minutes is waited for rather than given up on. */
 import { createRequire } from 'node:module';
-import type { Admin, Consumer, Kafka, KafkaConfig, Producer } from 'kafkajs';
+import type { Kafka, KafkaConfig } from 'kafkajs';
 import type { KafkaConnection } from '#service/connection-config.js';
 import type { Logger } from '#service/logger.js';
 
 // kafkajs is CommonJS whose named exports Node cannot see.
 const kafkajs = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs');
 const { logLevel } = kafkajs;
-
-export type { Admin, Consumer, Producer };
 
 /** With at most 5 s between tries, about 15 minutes: the time after which a retryable error becomes permanent. */
 const retry = { initialRetryTime: 100, maxRetryTime: 5_000, retries: 180 };

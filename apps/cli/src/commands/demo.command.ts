@@ -25,7 +25,9 @@ export class DemoCommand extends UndertoneCommand {
     const startedAtMs = performance.now();
     const external = environment['KAFKA_BROKERS'] || environment['S3_ENDPOINT'];
     // On a broker and a store that outlive it, a demo has topics and a bucket of its own.
-    const fresh: Record<string, string> = external ? { TOPIC_PREFIX: `undertone-demo-${Date.now()}`, S3_BUCKET: `undertone-demo-${Date.now()}` } : {};
+    const fresh: Record<string, string> = external
+      ? { TOPIC_PREFIX: `undertone-demo-${Date.now()}`, S3_BUCKET: `undertone-demo-${Date.now()}` }
+      : {};
     const stack = await Stack.start({ name: 'demo', fresh: true, environment, defaults: { ...demoDefaults, ...fresh }, say: print });
     const stopped = untilStopped();
     try {

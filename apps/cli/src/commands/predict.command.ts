@@ -33,7 +33,7 @@ export class PredictCommand extends UndertoneCommand {
       );
     await chooseBackend({ requested: environment['TF_BACKEND'], hasGpu: existsSync('/dev/nvidia0'), log: () => undefined });
     const model = loadModel(checkpoint.model, await readWeights(store, checkpoint));
-    const ffmpeg = chooseFfmpeg({ ...process.env, ...environment });
+    const ffmpeg = chooseFfmpeg(environment);
     const settings = featureSettings({
       decoders: { ...defaultFeatureSettings.decoders, other: ffmpeg ? `ffmpeg ${ffmpeg.version}` : null },
     });

@@ -13,7 +13,7 @@ export class SetupCommand extends UndertoneCommand {
 
   async run(): Promise<void> {
     const { tensorflow, ffmpeg } = await provisionAll({
-      env: environment as NodeJS.ProcessEnv,
+      env: environment,
       needKafka: !environment['KAFKA_BROKERS'],
       needS3: !environment['S3_ENDPOINT'],
       log: (line, level) => print(level === 'warning' ? `! ${line}` : `✓ ${line}`),
