@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { checkpointPrefix, corpusKey, parseCorpusKey, predictionsKey, runPrefix } from './object-keys.js';
+
+describe('the key of a recording', () => {
+  it.each([
+    ['acted', 'audio/f01/f01-angry-01.flac'],
+    ['found sounds', 'Interview ü #1/part%2F1+2.ogg'],
+    ['a', 'b'],
+    ['a', 'corpora/a/b'],
+    ['a', '/begins and ends with a slash/'],
+    ['a', 'two\nlines'],
+  ])('in corpus %j and path %j comes apart as it was put together', (corpus, path) => {
+    expect(parseCorpusKey(corpusKey(corpus, path))).toEqual({ corpus, path });
+  });
+
+  it.each(['', 'corpora', 'corpora/', 'corpora/a', 'corpora/a/', 'corpora//b', 'shards/a/b', 'x/corpora/a/b', 'Corpora/a/b'])(
+    'is not %j',
+    (key) => {
+      expect(parseCorpusKey(key)).toBeNull();
+    },
+  );
+});
+
+describe('the keys of a run', () => {
+  it('sort as its steps do, so that the last listed checkpoint is the newest', () => {
+    const steps = [1_000_000, 9, 100, 20];
+    const inOrder = steps.toSorted((a, b) => a - b);
+    expect(steps.map((step) => checkpointPrefix('main', step)).sort()).toEqual(inOrder.map((step) => checkpointPrefix('main', step)));
+    expect(steps.map((step) => predictionsKey('main', step, 'emotion')).sort()).toEqual(
+      inOrder.map((step) => predictionsKey('main', step, 'emotion')),
+    );
+  });
+
+  it('do not run into those of a run whose name begins alike', () => {
+    expect(checkpointPrefix('main-2', 1).startsWith(runPrefix('main'))).toBe(false);
+  });
+});
