@@ -12,6 +12,11 @@ export function adoptCredentials(from: Environment): void {
   }
 }
 
+/** TensorFlow greets on stderr unless told not to, before it is loaded. */
+export function quietTensorflow(): void {
+  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
+}
+
 /** Keys of an embedded object store: made for each stack, of no use elsewhere. */
 export const freshCredentials = (): { AWS_ACCESS_KEY_ID: string; AWS_SECRET_ACCESS_KEY: string } => ({
   AWS_ACCESS_KEY_ID: `undertone${randomBytes(6).toString('hex')}`,

@@ -10,6 +10,8 @@ export abstract class UndertoneCommand extends CommandRunner {
 
   override setCommand(command: Parameters<CommandRunner['setCommand']>[0]): this {
     command.addHelpText('after', () => `\nExample:\n  ${this.example}`);
+    // Misuse is told by an error that main.ts turns into the exit code; commander itself would end with 1.
+    command.exitOverride();
     return super.setCommand(command);
   }
 }

@@ -10,6 +10,8 @@ import { field, readConfig } from '#service/read-config.js';
 import { configHashOf, type RunSettings } from '#training/training-run.js';
 
 export function readTrainerConfig() {
+  // TensorFlow greets on stderr unless told not to; the compute process inherits this.
+  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
   const read = readConfig({
     /** Runs are named `<RUN_NAME>-<digest of the settings>`: other settings, another run. */
     RUN_NAME: field.text('main'),

@@ -79,12 +79,12 @@ async function loadRequested(requested: string, log: (message: string) => void):
 async function load(name: BackendName): Promise<BackendName> {
   switch (name) {
     case 'node-gpu':
-      restoreUtilFunctions();
+      replaceUtilFunctions();
       await import('@tensorflow/tfjs-node-gpu');
       await activate('tensorflow');
       return (tf.backend() as { isUsingGpuDevice?: boolean }).isUsingGpuDevice ? 'node-gpu' : 'node';
     case 'node':
-      restoreUtilFunctions();
+      replaceUtilFunctions();
       await import('@tensorflow/tfjs-node');
       await activate('tensorflow');
       return name;
@@ -105,12 +105,11 @@ async function activate(backend: string): Promise<void> {
   await tf.ready();
 }
 
-/** tfjs-node 4.22 calls two util functions that Node 23 dropped (tensorflow/tfjs#8609). */
-function restoreUtilFunctions(): void {
+/** tfjs-node 4.22 calls two util functions that Node 22 warns about and Node 23 dropped (tensorflow/tfjs#8609). */
+function replaceUtilFunctions(): void {
   const legacy = util as unknown as Record<string, unknown>;
-  if (Number(process.versions.node.split('.')[0]) < 23 && legacy['isNullOrUndefined']) return;
-  legacy['isNullOrUndefined'] ??= (value: unknown) => value === null || value === undefined;
-  legacy['isArray'] ??= Array.isArray;
+  legacy['isNullOrUndefined'] = (value: unknown) => value === null || value === undefined;
+  legacy['isArray'] = Array.isArray;
 }
 
 function firstLine(error: unknown): string {

@@ -1,5 +1,5 @@
 /** `undertone features`: the tiles of files, as numbers, as a table or as a picture. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Command, Option } from 'nest-commander';
 import { extractFeatures } from '#audio/extract-features.js';
@@ -10,6 +10,7 @@ import { writeShard } from '#audio/shard-file.js';
 import { tilesToPng } from '#audio/tile-picture.js';
 import { silenceProfiles, type SilenceProfile } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { readAudioFile } from '../read-audio-file.js';
 import { print, UndertoneCommand } from '../undertone-command.js';
 
 interface FeaturesOptions {
@@ -29,7 +30,7 @@ export class FeaturesCommand extends UndertoneCommand {
     });
     const extracted = [];
     for (const file of files) {
-      const features = await extractFeatures(readFileSync(file), settings, { silence, ffmpeg });
+      const features = await extractFeatures(readAudioFile(file), settings, { silence, ffmpeg });
       extracted.push({ file, features });
       print(
         `${file}: ${features.count} tiles of ${features.audioSec.toFixed(2)} s, ${(features.audioSec - features.keptSec).toFixed(2)} s of silence cut, decoded by ${features.decoder}`,

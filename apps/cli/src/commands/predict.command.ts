@@ -1,5 +1,5 @@
 /** `undertone predict`: what the newest model hears in files. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { Command, Option } from 'nest-commander';
 import { extractFeatures } from '#audio/extract-features.js';
 import { defaultFeatureSettings, featureSettings, settingsHash } from '#audio/feature-settings.js';
@@ -11,7 +11,9 @@ import { loadModel } from '#model/checkpoint.js';
 import { predict } from '#model/predict.js';
 import { mostProbable } from '#scoring/confusion.js';
 import { findNewestCheckpoint, readWeights } from '#training/checkpoint-store.js';
+import { quietTensorflow } from '../config.js';
 import { connect } from '../connect.js';
+import { readAudioFile } from '../read-audio-file.js';
 import { alignedTable } from '../results.js';
 import { print, printJson, UndertoneCommand } from '../undertone-command.js';
 
@@ -31,6 +33,7 @@ export class PredictCommand extends UndertoneCommand {
         'CONFIG_INVALID',
         'There is no model yet: a first round has to finish. `./undertone status` shows where it is.',
       );
+    quietTensorflow();
     await chooseBackend({ requested: environment['TF_BACKEND'], hasGpu: existsSync('/dev/nvidia0'), log: () => undefined });
     const model = loadModel(checkpoint.model, await readWeights(store, checkpoint));
     const ffmpeg = chooseFfmpeg(environment);
@@ -41,7 +44,7 @@ export class PredictCommand extends UndertoneCommand {
       process.stderr.write('! the model was trained on tiles of other feature settings than these defaults; expect less of it\n');
     const predictions = [];
     for (const file of files) {
-      const { tiles, count } = await extractFeatures(readFileSync(file), settings, { silence: 'none', ffmpeg });
+      const { tiles, count } = await extractFeatures(readAudioFile(file), settings, { silence: 'none', ffmpeg });
       const { emotion, gender } = predict(model, tiles, count);
       predictions.push({ file, emotion: byClass(emotion, count, emotionCategories), gender: gender && byClass(gender, count, genders) });
     }
