@@ -88,6 +88,7 @@ export class FlacFrames {
 
   /** Whether a frame begins here, by its sync code and the CRC of its header. */
   get startsFrame(): boolean {
+    if (this.ended) return false;
     try {
       this.header();
       return true;
