@@ -60,7 +60,7 @@ export async function runDemo(
   await connections.store.ensureBucket();
   for (const { corpus, folder } of corporaOf(options.corpora)) {
     const put = await putFolder(connections.store, folder, { corpus });
-    say(`✓ ${corpus}: ${put.files} files, ${(put.bytes / 1e6).toFixed(1)} MB in the bucket  ${secondsSince(uploadedAt)} s`);
+    say(`${corpus}: ${put.files} files, ${(put.bytes / 1e6).toFixed(1)} MB in the bucket  ${secondsSince(uploadedAt)} s`);
   }
   wallSec['upload'] = secondsSince(uploadedAt);
   const objects = await countObjects(connections.store);

@@ -23,7 +23,7 @@ export interface StackOptions {
   environment: Environment;
   /** Added to the services' environment where the caller's does not say otherwise. */
   defaults: Record<string, string>;
-  say: (line: string) => void;
+  say: (line: string, level?: 'info' | 'warning') => void;
 }
 
 export const services = ['ingest', 'features', 'trainer', 'evaluator'] as const;
@@ -58,7 +58,7 @@ export class Stack {
       env: environment,
       needKafka,
       needS3,
-      log: (line, level) => say(level === 'warning' ? `! ${line}` : `✓ ${line}`),
+      log: say,
     });
     if (fresh) rmSync(join(dataDir, 'logs'), { recursive: true, force: true });
     const supervisor = new Supervisor({ logsDir: join(dataDir, 'logs'), recordFile: join(undertoneHome(environment), 'processes.json') });
@@ -70,7 +70,7 @@ export class Stack {
     const [kafka, s3] = await startServers({ dataDir, provisioned, environment, ingestPort: ports.ingest });
     if (kafka ?? s3)
       say(
-        `✓ ${[kafka && `Kafka at ${kafka.broker.brokers}`, s3 && `S3 at ${s3.server.endpoint}`].filter(Boolean).join(', ')}  ${((performance.now() - startedAt) / 1000).toFixed(1)} s`,
+        `${[kafka && `Kafka at ${kafka.broker.brokers}`, s3 && `S3 at ${s3.server.endpoint}`].filter(Boolean).join(', ')}  ${((performance.now() - startedAt) / 1000).toFixed(1)} s`,
       );
     const serviceEnvironment: Record<string, string> = {
       ...options.defaults,

@@ -18,3 +18,9 @@ export abstract class UndertoneCommand extends CommandRunner {
 
 export const print = (text: string): void => void process.stdout.write(`${text}\n`);
 export const printJson = (value: unknown): void => print(JSON.stringify(value, null, 2));
+
+/** Progress of the set-up: what has begun, what is done, what is missed but not needed. */
+export function printSetup(line: string, level: 'info' | 'warning' = 'info'): void {
+  const mark = level === 'warning' ? '!' : line.endsWith('…') ? '·' : '✓';
+  print(`${mark} ${line}`);
+}

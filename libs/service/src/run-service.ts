@@ -85,7 +85,8 @@ function crashLoudly(logger: Logger): void {
   process.on('unhandledRejection', crash);
 }
 
-function reportFatal(error: unknown, logger: Logger | undefined): void {
+function reportFatal(reason: unknown, logger: Logger | undefined): void {
+  const error = isDiskFull(reason) ? new PipelineError('DISK_FULL', `The disk is full: ${reason.message}`, { cause: reason }) : reason;
   if (error instanceof PipelineError) {
     logger?.fatal({ code: error.code, ...error.context }, error.message);
     process.stderr.write(`${error.code}: ${error.message}\n`);
@@ -94,3 +95,6 @@ function reportFatal(error: unknown, logger: Logger | undefined): void {
   logger?.fatal({ err: error }, 'crashed');
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
 }
+
+const isDiskFull = (error: unknown): error is NodeJS.ErrnoException =>
+  error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOSPC';

@@ -6,7 +6,7 @@ import { environment } from '../config.js';
 import { resultsTable } from '../results.js';
 import { demoDefaults, runDemo } from '../run-demo.js';
 import { Stack } from '../run-stack.js';
-import { print, UndertoneCommand } from '../undertone-command.js';
+import { print, printSetup, UndertoneCommand } from '../undertone-command.js';
 import { untilStopped } from '../until-stopped.js';
 
 interface DemoOptions {
@@ -28,10 +28,10 @@ export class DemoCommand extends UndertoneCommand {
     const fresh: Record<string, string> = external
       ? { TOPIC_PREFIX: `undertone-demo-${Date.now()}`, S3_BUCKET: `undertone-demo-${Date.now()}` }
       : {};
-    const stack = await Stack.start({ name: 'demo', fresh: true, environment, defaults: { ...demoDefaults, ...fresh }, say: print });
+    const stack = await Stack.start({ name: 'demo', fresh: true, environment, defaults: { ...demoDefaults, ...fresh }, say: printSetup });
     const stopped = untilStopped();
     try {
-      const demo = runDemo(stack, connect({ ...environment, ...stack.environment }), { corpora: options, say: print, startedAtMs });
+      const demo = runDemo(stack, connect({ ...environment, ...stack.environment }), { corpora: options, say: printSetup, startedAtMs });
       const outcome = await Promise.race([demo, stopped]);
       if (!outcome) return;
       const { results, evaluations } = outcome;

@@ -2,7 +2,7 @@
 import { Command } from 'nest-commander';
 import { provisionAll } from '#embedded/provision.js';
 import { environment } from '../config.js';
-import { print, UndertoneCommand } from '../undertone-command.js';
+import { print, printSetup, UndertoneCommand } from '../undertone-command.js';
 
 @Command({
   name: 'setup',
@@ -16,7 +16,7 @@ export class SetupCommand extends UndertoneCommand {
       env: environment,
       needKafka: !environment['KAFKA_BROKERS'],
       needS3: !environment['S3_ENDPOINT'],
-      log: (line, level) => print(level === 'warning' ? `! ${line}` : `✓ ${line}`),
+      log: printSetup,
     });
     print(`✓ set up; TensorFlow: ${tensorflow ? 'native' : 'wasm or cpu'}, ffmpeg: ${ffmpeg?.path ?? 'none'}`);
   }

@@ -2,7 +2,7 @@
 import { Command } from 'nest-commander';
 import { environment } from '../config.js';
 import { Stack } from '../run-stack.js';
-import { print, UndertoneCommand } from '../undertone-command.js';
+import { print, printSetup, UndertoneCommand } from '../undertone-command.js';
 import { untilStopped } from '../until-stopped.js';
 
 @Command({ name: 'up', description: 'Start the stack on this machine, with what was in it before, and serve until Ctrl-C' })
@@ -10,7 +10,7 @@ export class UpCommand extends UndertoneCommand {
   protected readonly example = './undertone up';
 
   async run(): Promise<void> {
-    const stack = await Stack.start({ name: 'up', fresh: false, environment, defaults: {}, say: print });
+    const stack = await Stack.start({ name: 'up', fresh: false, environment, defaults: {}, say: printSetup });
     print(
       `\n  Dashboard: ${stack.dashboardUrl}\n  Logs: ${stack.logsDir}\n  Add recordings: ./undertone put DIR --corpus NAME\n  Ctrl-C stops everything.\n`,
     );
