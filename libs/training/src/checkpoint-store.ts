@@ -47,6 +47,14 @@ const checkpointSchema = z.object({
 export type Checkpoint = z.infer<typeof checkpointSchema>;
 export type CheckpointDraft = Omit<Checkpoint, 'format' | 'weights' | 'savedAt'>;
 
+/** What a checkpoint's round was given, and what its run has trained on since its beginning. */
+interface SavedView {
+  digest: string;
+  utterances: { utteranceId: string; version: string; shardId: string }[];
+  /** Utterance ids. */
+  heard: string[];
+}
+
 export const manifestKey = (runId: string, step: number): string => `${checkpointPrefix(runId, step)}manifest.json`;
 export const viewKey = (runId: string, step: number): string => `${checkpointPrefix(runId, step)}view.json`;
 
@@ -54,7 +62,7 @@ export const viewKey = (runId: string, step: number): string => `${checkpointPre
 export async function saveCheckpoint(
   store: ObjectStore,
   draft: CheckpointDraft,
-  content: { weights: Uint8Array; view: TrainingView; beforeManifest: () => Promise<void> },
+  content: { weights: Uint8Array; view: TrainingView; heard: ReadonlySet<string>; beforeManifest: () => Promise<void> },
 ): Promise<Checkpoint> {
   const key = `${checkpointPrefix(draft.runId, draft.step)}weights.bin`;
   const checkpoint: Checkpoint = {
@@ -65,7 +73,11 @@ export async function saveCheckpoint(
   };
   await store.put(key, content.weights);
   const seen = content.view.utterances.map(({ utteranceId, version, shardId }) => ({ utteranceId, version, shardId }));
-  await store.put(draft.view.key, JSON.stringify({ digest: content.view.digest, utterances: seen }), { contentType: 'application/json' });
+  await store.put(
+    draft.view.key,
+    JSON.stringify({ digest: content.view.digest, utterances: seen, heard: [...content.heard] } satisfies SavedView),
+    { contentType: 'application/json' },
+  );
   await content.beforeManifest();
   await store.put(manifestKey(draft.runId, draft.step), JSON.stringify(checkpoint), { contentType: 'application/json' });
   return checkpoint;
@@ -94,6 +106,13 @@ export async function readWeights(store: ObjectStore, checkpoint: Checkpoint): P
   if (sha256Hex(bytes) !== checkpoint.weights.sha256)
     throw new PipelineError('CHECKPOINT_INVALID', `${checkpoint.weights.key} is not what its manifest says`);
   return bytes;
+}
+
+/** @returns ids of all utterances that the run had trained on */
+export async function readHeard(store: ObjectStore, checkpoint: Checkpoint): Promise<Set<string>> {
+  const view = (await store.findJson(checkpoint.view.key)) as SavedView | null;
+  if (!view) throw new PipelineError('CHECKPOINT_INVALID', `${checkpoint.view.key} is missing`);
+  return new Set(view.heard);
 }
 
 function parseCheckpoint(key: string, json: unknown): Checkpoint {

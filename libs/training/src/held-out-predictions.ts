@@ -7,7 +7,7 @@ import type { Model } from '#model/model.js';
 import { predict } from '#model/predict.js';
 import type { PredictionRow } from '#scoring/predictions-file.js';
 import type { TileStore } from './tile-store.js';
-import type { TrainingView, ViewUtterance } from './training-index.js';
+import type { ViewUtterance } from './training-index.js';
 
 export interface TaskPredictions {
   task: Task;
@@ -18,10 +18,15 @@ export interface TaskPredictions {
 /** Tiles that are predicted at once. */
 const chunkTiles = 64;
 
-export function predictHeldOut(model: Model, view: TrainingView, tileStore: TileStore, speakers: readonly string[]): TaskPredictions[] {
-  const heldOut = view.utterances.filter((utterance) => utterance.split !== 'train' || utterance.withheld);
+/** @param utterances held-out ones, see `heldOut` @param speakers class names of the speaker head */
+export function predictHeldOut(
+  model: Model,
+  utterances: readonly ViewUtterance[],
+  tileStore: TileStore,
+  speakers: readonly string[],
+): TaskPredictions[] {
   const results = tasks.map((task): TaskPredictions => ({ task, classes: [...classesOf(task, speakers)], rows: [] }));
-  for (const chunk of chunksOf(heldOut)) {
+  for (const chunk of chunksOf(utterances)) {
     const refs = chunk.flatMap((utterance) =>
       Array.from({ length: utterance.tileCount }, (_, tile) => ({ utterance, row: utterance.firstRow + tile })),
     );

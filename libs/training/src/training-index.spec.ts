@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
-import { isTrained, refuseLeaks, trainedTiles, TrainingIndex } from './training-index.js';
+import { heldOut, isTrained, refuseLeaks, trainedTiles, TrainingIndex } from './training-index.js';
 
 const utterance = (utteranceId: string, changes: Partial<UtteranceIngested> = {}): UtteranceIngested => ({
   utteranceId,
@@ -128,6 +128,26 @@ describe('what is learnt from', () => {
     const view = index.view();
     expect(view.utterances.filter(isTrained).map((each) => each.utteranceId)).toEqual(['c/train']);
     expect(trainedTiles(view)).toEqual({ labelled: 2, unlabelled: 0 });
+  });
+
+  it('is never scored, though late labels move it out of training', () => {
+    const index = new TrainingIndex();
+    const known = (speakerId: string): Partial<UtteranceIngested> => ({ labels: { speakerId } });
+    index.applyUtterance('c/withheld-late', utterance('c/withheld-late', { ...known('c/s1'), withheld: true }));
+    index.applyUtterance('c/withheld', utterance('c/withheld', { ...known('c/s1'), withheld: true }));
+    index.applyUtterance('c/test-late', utterance('c/test-late', { ...known('c/s2'), split: 'test' }));
+    index.applyUtterance('c/test-of-heard-speaker', utterance('c/test-of-heard-speaker', { ...known('c/s1'), split: 'test' }));
+    index.applyUtterance('c/test', utterance('c/test', { ...known('c/s3'), split: 'test' }));
+    const ids = ['c/withheld-late', 'c/withheld', 'c/test-late', 'c/test-of-heard-speaker', 'c/test'];
+    index.applyShard(
+      '1',
+      shard(
+        '1',
+        ids.map((id): [string, string] => [id, 'v1']),
+      ),
+    );
+    const heard = { utteranceIds: new Set(['c/withheld-late', 'c/test-late']), speakerIds: new Set(['c/s1']) };
+    expect(heldOut(index.view(), heard).map((each) => each.utteranceId)).toEqual(['c/test', 'c/withheld']);
   });
 
   it('stops when a speaker is in two splits', () => {

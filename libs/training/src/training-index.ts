@@ -133,6 +133,21 @@ function digestOf(utterances: readonly ViewUtterance[]): string {
 /** What may be learnt from: training speakers, without the utterances withheld for speaker identification. */
 export const isTrained = (utterance: ViewUtterance): boolean => utterance.split === 'train' && !utterance.withheld;
 
+/** What a run has ever trained on: late labels may move it out of training, but a model cannot unhear it. */
+export interface Heard {
+  utteranceIds: ReadonlySet<string>;
+  speakerIds: ReadonlySet<string>;
+}
+
+/** What may be scored: dev and test speakers that were never trained on, and withheld utterances that never were. */
+export function heldOut(view: TrainingView, heard: Heard): ViewUtterance[] {
+  return view.utterances.filter((utterance) => {
+    if (heard.utteranceIds.has(utterance.utteranceId)) return false;
+    const { split, withheld, labels } = utterance;
+    return split === 'train' ? withheld : !heard.speakerIds.has(labels.speakerId ?? '');
+  });
+}
+
 /** Tiles that may be learnt from, by stream. */
 export function trainedTiles(view: TrainingView): ViewCounts {
   const counts: ViewCounts = { labelled: 0, unlabelled: 0 };

@@ -18,12 +18,12 @@ import { parseModelSettings } from '#model/settings.js';
 import { trainStep, type StepLosses, type TrainingBatch } from '#model/train-step.js';
 import { writePredictions } from '#scoring/predictions-file.js';
 import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
-import { findNewestCheckpoint, readWeights, saveCheckpoint, viewKey, type Checkpoint } from './checkpoint-store.js';
+import { findNewestCheckpoint, readHeard, readWeights, saveCheckpoint, viewKey, type Checkpoint } from './checkpoint-store.js';
 import { predictHeldOut } from './held-out-predictions.js';
 import { verifyEpoch } from './run-lease.js';
 import { Sampler, freshSamplerState, type SamplerState, type TileRef } from './sampler.js';
 import type { TileStore } from './tile-store.js';
-import { isTrained, refuseLeaks, trainedTiles, viewOf, type TrainingView } from './training-index.js';
+import { heldOut, isTrained, refuseLeaks, trainedTiles, viewOf, type TrainingView } from './training-index.js';
 
 export interface RunSettings {
   runId: string;
@@ -62,6 +62,7 @@ export class TrainingRun {
   private model: Model | null = null;
   private checkpoint: Checkpoint | null = null;
   private speakers: string[] = [];
+  private heard = new Set<string>();
   private step = 0;
 
   constructor(
@@ -78,6 +79,7 @@ export class TrainingRun {
     if (!this.checkpoint) return null;
     this.model = loadModel(this.checkpoint.model, await readWeights(this.store, this.checkpoint));
     this.speakers = [...this.checkpoint.speakers];
+    this.heard = await readHeard(this.store, this.checkpoint);
     this.step = this.checkpoint.step;
     return this.checkpoint;
   }
@@ -94,6 +96,7 @@ export class TrainingRun {
     const sampler = new Sampler(view, this.settings.seed, place.sampler);
     if (sampler.sizeOf('labelled') + sampler.sizeOf('unlabelled') === 0) return false;
     const model = this.modelFor(view);
+    for (const { utteranceId } of view.utterances.filter(isTrained)) this.heard.add(utteranceId);
     const endStep = place.startStep + this.settings.roundSteps;
     this.events.roundStarted({ round: place.round, step: this.step, steps: endStep - this.step, view, speakers: this.speakers.length });
     const { losses, tilesPerSec, wallSec } = await this.train(model, sampler, { view, place, endStep });
@@ -196,8 +199,9 @@ export class TrainingRun {
 
   private async writePredictions(model: Model, view: TrainingView): Promise<PredictionsWritten[]> {
     const { runId } = this.settings;
+    const unheard = heldOut(view, { utteranceIds: this.heard, speakerIds: new Set(this.speakers) });
     const facts: PredictionsWritten[] = [];
-    for (const { task, classes, rows } of predictHeldOut(model, view, this.tileStore, this.speakers)) {
+    for (const { task, classes, rows } of predictHeldOut(model, unheard, this.tileStore, this.speakers)) {
       const bytes = writePredictions(rows, classes.length);
       const objectKey = predictionsKey(runId, this.step, task);
       await this.store.put(objectKey, bytes);
@@ -254,7 +258,7 @@ export class TrainingRun {
         losses: now.losses,
         predictions: now.predictions,
       },
-      { weights: bytes, view: now.view, beforeManifest: () => verifyEpoch(this.store, runId, this.epoch) },
+      { weights: bytes, view: now.view, heard: this.heard, beforeManifest: () => verifyEpoch(this.store, runId, this.epoch) },
     );
     this.events.saved(this.checkpoint);
   }
