@@ -40,20 +40,25 @@ export function readStackNote(environment: Environment): StackNote | null {
 }
 
 /**
- * The environment in which a command speaks to the stack: its own if it names a broker, else the running stack's.
+ * The environment in which a command speaks to the stack: its own if it names another broker, else the running stack's.
  * @throws PipelineError CONFIG_INVALID when there is neither
  */
 export function stackEnvironment(environment: Environment): Environment {
-  if (environment['KAFKA_BROKERS']) return environment;
   const note = readStackNote(environment);
+  const named = environment['KAFKA_BROKERS'];
+  if (named && named !== note?.environment['KAFKA_BROKERS']) return environment;
   if (!note) {
     throw new PipelineError(
       'CONFIG_INVALID',
       'No stack is running. Start one with `npm start` or `./undertone up`, or set KAFKA_BROKERS and S3_ENDPOINT.',
     );
   }
-  return { ...environment, ...note.environment };
+  // What the caller says itself stands: TOPIC_PREFIX and S3_BUCKET, if it wants others.
+  return { ...environment, ...note.environment, ...pickSaid(environment) };
 }
+
+const pickSaid = (environment: Environment): Environment =>
+  Object.fromEntries(['TOPIC_PREFIX', 'S3_BUCKET'].flatMap((name) => (environment[name] ? [[name, environment[name]]] : [])));
 
 function isAlive(pid: number): boolean {
   try {

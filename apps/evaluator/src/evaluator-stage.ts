@@ -10,7 +10,7 @@ import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
-import { crashProcess } from '#service/run-service.js';
+import { crashProcess } from '#service/crash-process.js';
 import { countCrash } from '#storage/crash-counter.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { evaluatorGroup } from '#streaming/consumer-groups.js';
@@ -88,7 +88,21 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     this.exposeMetrics();
   }
 
-  async onApplicationBootstrap(): Promise<void> {
+  onApplicationBootstrap(): void {
+    this.readiness.startInBackground(() => this.start());
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.readiness.stopping();
+    for (const timer of this.timers) clearInterval(timer);
+    this.changes.complete();
+    await this.consumer.stop();
+    await this.follower.stop();
+    await this.publisher.close();
+    this.store.close();
+  }
+
+  private async start(): Promise<void> {
     await retrying(() => this.store.ensureBucket());
     await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
     await this.publisher.connect();
@@ -98,16 +112,6 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     this.timers.push(setInterval(() => void this.askStages(), healthIntervalMs));
     await this.askStages();
     this.lights.evaluator = 'ready';
-    this.readiness.ready();
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    for (const timer of this.timers) clearInterval(timer);
-    this.changes.complete();
-    await this.consumer.stop();
-    await this.follower.stop();
-    await this.publisher.close();
-    this.store.close();
   }
 
   state(): DashboardState {

@@ -8,20 +8,23 @@ import type { ExtractOutcome, ExtractTask } from './extract-worker.js';
 
 export class ExtractorPool {
   private readonly pool: Piscina<ExtractTask, ExtractOutcome>;
+  private readonly waiting: (() => void)[] = [];
 
   constructor(
-    workers: number,
+    private idleWorkers: number,
     private readonly fileTimeoutMs: number,
   ) {
     this.pool = new Piscina({
       filename: fileURLToPath(new URL('./extract-worker.js', import.meta.url)),
-      minThreads: workers,
-      maxThreads: workers,
+      minThreads: idleWorkers,
+      maxThreads: idleWorkers,
     });
   }
 
   /** @throws PipelineError AUDIO_*, DECODER_MISSING */
   async extract(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
+    await this.untilWorkerIsIdle();
+    // The time begins when a worker does: a file must not pay for those before it.
     const timeLimit = AbortSignal.timeout(this.fileTimeoutMs);
     try {
       const outcome = await this.pool.run({ bytes, settings, options }, { signal: timeLimit });
@@ -30,7 +33,15 @@ export class ExtractorPool {
     } catch (error) {
       if (!timeLimit.aborted) throw error;
       throw new PipelineError('AUDIO_DECODE_TIMEOUT', `Not decoded within ${this.fileTimeoutMs / 1000} s`, { cause: error });
+    } finally {
+      this.idleWorkers++;
+      this.waiting.shift()?.();
     }
+  }
+
+  private async untilWorkerIsIdle(): Promise<void> {
+    while (this.idleWorkers === 0) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    this.idleWorkers--;
   }
 
   async close(): Promise<void> {

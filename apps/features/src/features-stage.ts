@@ -7,7 +7,7 @@ import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
-import { crashProcess } from '#service/run-service.js';
+import { crashProcess } from '#service/crash-process.js';
 import { countCrash } from '#storage/crash-counter.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { DeadLetterOffice } from '#streaming/dead-letter-office.js';
@@ -65,7 +65,19 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     });
   }
 
-  async onApplicationBootstrap(): Promise<void> {
+  onApplicationBootstrap(): void {
+    this.readiness.startInBackground(() => this.start());
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.readiness.stopping();
+    await this.consumer.stop();
+    await this.pool.close();
+    await this.publisher.close();
+    this.store.close();
+  }
+
+  private async start(): Promise<void> {
     const { ffmpeg, kafka } = this.config;
     if (ffmpeg)
       this.logger.info({ ffmpeg: ffmpeg.path, why: ffmpeg.why, version: ffmpeg.version }, 'ffmpeg decodes what is neither WAV nor FLAC');
@@ -74,14 +86,6 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     await ensureTopics(this.kafka, topics, kafka.topicPrefix);
     await this.publisher.connect();
     await this.consumer.start();
-    this.readiness.ready();
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    await this.consumer.stop();
-    await this.pool.close();
-    await this.publisher.close();
-    this.store.close();
   }
 
   private workshop(): ShardWorkshop {

@@ -11,7 +11,7 @@ import { topics } from '#contracts/topics.js';
 import { utterances } from '#contracts/utterances.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
-import { crashProcess } from '#service/run-service.js';
+import { crashProcess } from '#service/crash-process.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
 import { countCrash } from '#storage/crash-counter.js';
@@ -111,7 +111,20 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     ];
   }
 
-  async onApplicationBootstrap(): Promise<void> {
+  onApplicationBootstrap(): void {
+    this.readiness.startInBackground(() => this.start());
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.readiness.stopping();
+    clearInterval(this.reconcileTimer);
+    await Promise.all(this.consumers.map((consumer) => consumer.stop()));
+    await this.follower.stop();
+    await this.publisher.close();
+    this.store.close();
+  }
+
+  private async start(): Promise<void> {
     await retrying(() => this.store.ensureBucket());
     await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
     await this.publisher.connect();
@@ -119,15 +132,6 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     await Promise.all(this.consumers.map((consumer) => consumer.start()));
     await this.reconcile();
     this.reconcileTimer = setInterval(() => void this.reconcile(), this.config.reconcileIntervalMs);
-    this.readiness.ready();
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    clearInterval(this.reconcileTimer);
-    await Promise.all(this.consumers.map((consumer) => consumer.stop()));
-    await this.follower.stop();
-    await this.publisher.close();
-    this.store.close();
   }
 
   /** Keeps a notification that came over HTTP; it is parsed like those that come by Kafka. */

@@ -3,7 +3,7 @@
  * whose object is no longer there: this heals events that never came. A corpus whose annotations changed while nobody
  * watched is looked at whole.
  */
-import { corporaPrefix, corpusKey, parseCorpusKey } from '#contracts/object-keys.js';
+import { corporaPrefix, corpusKey, parseCorpusKey, utteranceIdOf } from '#contracts/object-keys.js';
 import { objectHints, type hintReasons, type ObjectHint } from '#contracts/object-hints.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
 import type { ObjectStore } from '#storage/object-store.js';
@@ -38,6 +38,7 @@ export class BucketReconciler {
       if (isAnnotationPath(path) ? this.isNews(key, etag) : isAudioPath(path) && this.isUnknown(key, etag))
         hints.push(hintAt(key, 'listing'));
     }
+    for (const key of this.hinted.keys()) if (!present.has(key)) this.hinted.delete(key);
     for (const { objectKey } of this.ledger.all()) if (!present.has(objectKey)) hints.push(hintAt(objectKey, 'listing'));
     await this.publisher.publish(objectHints, ...hints);
     return { seen, hinted: hints.length };
@@ -52,13 +53,15 @@ export class BucketReconciler {
 
   private isUnknown(key: string, etag: string): boolean {
     const place = parseCorpusKey(key);
-    const current = place && this.ledger.get(`${place.corpus}/${place.path}`);
-    return current?.etag !== etag && this.isNews(key, etag);
+    const current = place && this.ledger.get(utteranceIdOf(place.corpus, place.path));
+    return current?.etag !== etag && this.isNews(key, etag, current?.etag);
   }
 
-  private isNews(key: string, etag: string): boolean {
-    const isNews = this.hinted.get(key) !== etag;
-    this.hinted.set(key, etag);
+  /** @param known what the ledger says of it: once that has changed, the object is looked at again */
+  private isNews(key: string, etag: string, known = ''): boolean {
+    const state = `${etag} ${known}`;
+    const isNews = this.hinted.get(key) !== state;
+    this.hinted.set(key, state);
     return isNews;
   }
 }

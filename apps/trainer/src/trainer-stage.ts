@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkpoints } from '#contracts/checkpoints.js';
 import { objectHints } from '#contracts/object-hints.js';
 import { predictions } from '#contracts/predictions.js';
-import { shardsLabelled, shardsUnlabelled } from '#contracts/shards.js';
+import { shardsLabelled, shardsUnlabelled, shardTopicOf } from '#contracts/shards.js';
 import { topics } from '#contracts/topics.js';
 import { training } from '#contracts/training.js';
 import { utterances } from '#contracts/utterances.js';
@@ -18,7 +18,7 @@ import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
-import { crashProcess } from '#service/run-service.js';
+import { crashProcess } from '#service/crash-process.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
@@ -85,18 +85,12 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     };
   }
 
-  async onApplicationBootstrap(): Promise<void> {
-    await retrying(() => this.store.ensureBucket());
-    await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
-    await this.publisher.connect();
-    await this.follower.start();
-    this.readiness.ready();
-    this.run().catch((error: unknown) => {
-      if (!this.stopping) crashProcess(error);
-    });
+  onApplicationBootstrap(): void {
+    this.readiness.startInBackground(() => this.start());
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.readiness.stopping();
     this.stopping = true;
     clearInterval(this.renewal);
     this.compute?.stop();
@@ -104,6 +98,16 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     await this.follower.stop();
     await this.publisher.close();
     this.store.close();
+  }
+
+  private async start(): Promise<void> {
+    await retrying(() => this.store.ensureBucket());
+    await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
+    await this.publisher.connect();
+    await this.follower.start();
+    this.run().catch((error: unknown) => {
+      if (!this.stopping) crashProcess(error);
+    });
   }
 
   status(): TrainerStatus {
@@ -142,7 +146,6 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     if (!decision.start) return this.enter('waiting', decision.because);
     this.enter('training', describe(tiles));
     await this.train(compute, view);
-    this.schedule.trained(view.digest);
     await this.announcing;
   }
 
@@ -178,17 +181,21 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
           this.publisher.publish(training, { ...event, type: 'RoundFinished', runId, backend: this.backend ?? '', at }),
         );
       case 'saved':
-        if (event.checkpoint.complete) this.later(() => this.announce(event.checkpoint));
-        return;
+        if (!event.checkpoint.complete) return;
+        // Its view may lack what the store had lost; then there is something to train on once that is made again.
+        this.schedule.trained(event.checkpoint.view.digest);
+        return this.later(() => this.announce(event.checkpoint));
       case 'shardsGone':
         return this.later(() => this.askForShards(new Set(event.shardIds)));
     }
   }
 
-  /** The store no longer has these shards: their recordings are looked at, and made into tiles, again. */
+  /** The store no longer has these shards: they are withdrawn, and their recordings looked at and made into tiles again. */
   private async askForShards(shardIds: ReadonlySet<string>): Promise<void> {
     this.logger.warn({ shardIds: [...shardIds] }, 'shards are gone from the store; they are made again');
     const lost = this.index.view().utterances.filter(({ shardId }) => shardIds.has(shardId));
+    const streamOfShard = new Map(lost.map(({ shardId, stream }) => [shardId, stream]));
+    for (const [shardId, stream] of streamOfShard) await this.publisher.tombstone(shardTopicOf(stream), shardId);
     await this.publisher.publish(
       objectHints,
       ...lost.map(({ objectKey }) => ({

@@ -25,7 +25,6 @@ export const errorCodes = {
   RETRIES_EXHAUSTED: 'permanent',
   // the outside world
   STORAGE_UNAVAILABLE: 'retryable',
-  BROKER_UNAVAILABLE: 'retryable',
   // set-up and use; these stop a process with one clear line
   CONFIG_INVALID: 'permanent',
   PREREQUISITE_MISSING: 'permanent',

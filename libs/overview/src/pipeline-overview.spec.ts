@@ -59,6 +59,15 @@ describe('reconciliation', () => {
     expect(overview.reconcile().inFlight).toEqual(['c/a']);
   });
 
+  it('takes back what a withdrawn shard held, unless another shard holds it too', () => {
+    const overview = new PipelineOverview();
+    for (const id of ['c/a', 'c/b']) overview.applyUtterance(id, utterance(id));
+    overview.applyShard('1', shard('1', ['c/a', 'v1'], ['c/b', 'v1']));
+    overview.applyShard('2', shard('2', ['c/b', 'v1']));
+    overview.applyShard('1', null);
+    expect(overview.reconcile()).toMatchObject({ inShards: 1, inFlight: ['c/a'] });
+  });
+
   it('forgets what was deleted, and counts what ingest itself put aside', () => {
     const overview = new PipelineOverview();
     overview.applyUtterance('c/a', utterance('c/a'));

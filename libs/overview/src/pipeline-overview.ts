@@ -60,7 +60,7 @@ const latestDeadLetters = 20;
 export class PipelineOverview {
   private readonly utterances = new Map<string, UtteranceIngested>();
   private readonly shards = new Map<string, ShardSealed>();
-  /** utterance id, then version */
+  /** `<utterance>@<version>`, then shard id: a duplicate shard adds nothing, a withdrawn one takes nothing of another's. */
   private readonly tiles = new Map<string, Map<string, TilesOfVersion>>();
   private readonly letters = new Map<string, DeadLetter>();
   private steps: StepTrained[] = [];
@@ -75,16 +75,17 @@ export class PipelineOverview {
   }
 
   applyShard(shardId: string, fact: ShardSealed | null): void {
-    if (!fact) {
-      this.shards.delete(shardId);
-      return;
+    const shard = fact ?? this.shards.get(shardId);
+    if (!shard) return;
+    for (const { utteranceId, version, tileCount, audioSec, cutSec } of shard.utterances) {
+      const name = `${utteranceId}@${version}`;
+      const places = this.tiles.get(name) ?? new Map<string, TilesOfVersion>();
+      if (fact) places.set(shardId, { stream: shard.stream, tileCount, audioSec, cutSec });
+      else places.delete(shardId);
+      this.tiles.set(name, places);
     }
-    this.shards.set(shardId, fact);
-    for (const { utteranceId, version, tileCount, audioSec, cutSec } of fact.utterances) {
-      const versions = this.tiles.get(utteranceId) ?? new Map<string, TilesOfVersion>();
-      versions.set(version, { stream: fact.stream, tileCount, audioSec, cutSec });
-      this.tiles.set(utteranceId, versions);
-    }
+    if (fact) this.shards.set(shardId, fact);
+    else this.shards.delete(shardId);
   }
 
   applyDeadLetter(letter: DeadLetter): void {
@@ -167,13 +168,19 @@ export class PipelineOverview {
     return [...this.evaluations.values()].filter((each) => each.runId === runId && each.step === step);
   }
 
+  /** Those whose utterance has not come right since. */
+  get unresolvedDeadLetters(): readonly DeadLetter[] {
+    return this.deadLetters.filter(({ utteranceId }) => !utteranceId || !this.tilesOf(utteranceId));
+  }
+
   get deadLetters(): readonly DeadLetter[] {
     return [...this.letters.values()];
   }
 
   private tilesOf(utteranceId: string): TilesOfVersion | undefined {
     const version = this.utterances.get(utteranceId)?.version;
-    return version === undefined ? undefined : this.tiles.get(utteranceId)?.get(version);
+    const [first] = this.tiles.get(`${utteranceId}@${version}`)?.values() ?? [];
+    return first;
   }
 
   private putAside(): { atIngest: Set<string>; versions: Set<string> } {

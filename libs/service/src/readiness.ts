@@ -1,13 +1,28 @@
-/** What a service says of its health: alive always (a stuck process is restarted from outside), ready once started. */
+/**
+ * What a service says of its health: alive always (a stuck process is restarted from outside), ready once it has started.
+ * Starting goes on in the background, so that a service answers, and can be stopped, while it waits for its broker.
+ */
+import { crashProcess } from './crash-process.js';
+
 export class Readiness {
   private reason: string | null = 'starting';
+  private isStopping = false;
 
-  ready(): void {
-    this.reason = null;
+  /** Ready when `start` resolves; an error ends the process, unless it was being stopped anyway. */
+  startInBackground(start: () => Promise<void>): void {
+    start().then(
+      () => {
+        if (!this.isStopping) this.reason = null;
+      },
+      (error: unknown) => {
+        if (!this.isStopping) crashProcess(error);
+      },
+    );
   }
 
-  notReady(reason: string): void {
-    this.reason = reason;
+  stopping(): void {
+    this.isStopping = true;
+    this.reason = 'stopping';
   }
 
   /** @returns null when ready, else why not */

@@ -4,6 +4,7 @@
  */
 import 'reflect-metadata';
 import type { DynamicModule, INestApplication } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
 import { NestFactory } from '@nestjs/core';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ServiceSettings } from './connection-config.js';
@@ -24,7 +25,14 @@ export async function runService(define: () => ServiceDefinition): Promise<void>
     const definition = define();
     logger = definition.logger;
     crashLoudly(logger);
-    const app = await NestFactory.create(definition.module, { logger: nestLogger(logger), abortOnError: false });
+    const app = await NestFactory.create<NestExpressApplication>(definition.module, {
+      logger: nestLogger(logger),
+      abortOnError: false,
+      bodyParser: false,
+      forceCloseConnections: true,
+    });
+    // Senders of notifications are not particular about the content type: SNS says text/plain.
+    app.useBodyParser('json', { limit: '4mb', type: () => true, strict: false });
     stopWhenTold(app, logger);
     await listen(app, definition.settings);
     logger.info({ url: await app.getUrl() }, 'service started');
@@ -66,13 +74,6 @@ function stopWhenTold(app: INestApplication, logger: Logger): void {
   process.once('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));
   process.once('disconnect', () => stop('the supervisor is gone'));
-}
-
-/** Ends the process with an error that has no other place to go: from timers, consumer loops and the like. */
-export function crashProcess(error: unknown): void {
-  setImmediate(() => {
-    throw error;
-  });
 }
 
 /** An error that nobody expected ends the process; its supervisor starts it again. */

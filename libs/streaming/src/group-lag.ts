@@ -19,13 +19,15 @@ export async function groupLag(kafka: Kafka, groupId: string, topic: string): Pr
   }
 }
 
-/** @returns the consumer groups whose name begins so */
-export async function groupsNamed(kafka: Kafka, prefix: string): Promise<string[]> {
+/** @returns the consumer groups whose name begins so, and that somebody is in */
+export async function activeGroups(kafka: Kafka, prefix: string): Promise<string[]> {
   const admin = kafka.admin();
   await admin.connect();
   try {
     const { groups } = await admin.listGroups();
-    return groups.map(({ groupId }) => groupId).filter((groupId) => groupId.startsWith(prefix));
+    const named = groups.map(({ groupId }) => groupId).filter((groupId) => groupId.startsWith(prefix));
+    const described = named.length > 0 ? (await admin.describeGroups(named)).groups : [];
+    return described.filter(({ members }) => members.length > 0).map(({ groupId }) => groupId);
   } finally {
     await admin.disconnect();
   }

@@ -49,6 +49,14 @@ export interface RunEvents {
   roundFinished: (facts: { round: number; step: number; losses: StepLosses; tilesPerSec: number; wallSec: number }) => void;
 }
 
+interface PlaceInRound {
+  round: number;
+  /** Of the round, also where it was begun before this process. */
+  startStep: number;
+  endStep: number;
+  sampler: SamplerState;
+}
+
 /** Digest of what makes two runs different; a run with other settings has another name. */
 export function configHashOf(settings: Pick<RunSettings, 'model' | 'batch' | 'seed'>): string {
   const { model, batch, seed } = settings;
@@ -97,9 +105,14 @@ export class TrainingRun {
     if (sampler.sizeOf('labelled') + sampler.sizeOf('unlabelled') === 0) return false;
     const model = this.modelFor(view);
     for (const { utteranceId } of view.utterances.filter(isTrained)) this.heard.add(utteranceId);
-    const endStep = place.startStep + this.settings.roundSteps;
-    this.events.roundStarted({ round: place.round, step: this.step, steps: endStep - this.step, view, speakers: this.speakers.length });
-    const { losses, tilesPerSec, wallSec } = await this.train(model, sampler, { view, place, endStep });
+    this.events.roundStarted({
+      round: place.round,
+      step: this.step,
+      steps: place.endStep - this.step,
+      view,
+      speakers: this.speakers.length,
+    });
+    const { losses, tilesPerSec, wallSec } = await this.train(model, sampler, { view, place });
     this.reestimateStatistics(model, sampler);
     const predictions = await this.writePredictions(model, view);
     await this.save(model, { view, place, sampler: sampler.state, losses, predictions, complete: true });
@@ -118,11 +131,13 @@ export class TrainingRun {
   }
 
   /** Where this round begins: at the unfinished end of the last one if its view is the same, else anew. */
-  private placeInRound(view: TrainingView): { round: number; startStep: number; sampler: SamplerState } {
+  private placeInRound(view: TrainingView): PlaceInRound {
+    const { roundSteps } = this.settings;
     const last = this.checkpoint;
-    if (!last) return { round: 1, startStep: 0, sampler: freshSamplerState() };
+    if (!last) return { round: 1, startStep: 0, endStep: roundSteps, sampler: freshSamplerState() };
     const isSameView = last.view.digest === view.digest;
-    if (!last.complete && isSameView) return { round: last.round, startStep: last.roundStartStep, sampler: last.sampler };
+    if (!last.complete && isSameView)
+      return { round: last.round, startStep: last.roundStartStep, endStep: last.roundStartStep + last.roundSteps, sampler: last.sampler };
     // Of another view the order is another: begin a new pass over it.
     const sampler = isSameView
       ? last.sampler
@@ -130,7 +145,7 @@ export class TrainingRun {
           labelled: { pass: last.sampler.labelled.pass + 1, position: 0 },
           unlabelled: { pass: last.sampler.unlabelled.pass + 1, position: 0 },
         };
-    return { round: last.round + 1, startStep: this.step, sampler };
+    return { round: last.round + 1, startStep: this.step, endStep: this.step + roundSteps, sampler };
   }
 
   private modelFor(view: TrainingView): Model {
@@ -145,9 +160,10 @@ export class TrainingRun {
   private async train(
     model: Model,
     sampler: Sampler,
-    { view, place, endStep }: { view: TrainingView; place: { round: number; startStep: number }; endStep: number },
+    { view, place }: { view: TrainingView; place: PlaceInRound },
   ): Promise<{ losses: StepLosses; tilesPerSec: number; wallSec: number }> {
     const startedAt = performance.now();
+    const { endStep } = place;
     let tiles = 0;
     let losses: StepLosses | null = null;
     let reportedAt = startedAt;
@@ -224,14 +240,14 @@ export class TrainingRun {
     model: Model,
     now: {
       view: TrainingView;
-      place: { round: number; startStep: number };
+      place: PlaceInRound;
       sampler: SamplerState;
       losses: StepLosses | null;
       predictions: PredictionsWritten[];
       complete: boolean;
     },
   ): Promise<void> {
-    const { runId, roundSteps, codeVersion } = this.settings;
+    const { runId, codeVersion } = this.settings;
     const { manifest, bytes } = saveModel(model);
     this.checkpoint = await saveCheckpoint(
       this.store,
@@ -240,7 +256,7 @@ export class TrainingRun {
         round: now.place.round,
         step: this.step,
         roundStartStep: now.place.startStep,
-        roundSteps,
+        roundSteps: now.place.endStep - now.place.startStep,
         complete: now.complete,
         epoch: this.epoch,
         model: { ...manifest },

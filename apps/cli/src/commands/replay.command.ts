@@ -10,7 +10,7 @@ export class ReplayCommand extends UndertoneCommand {
 
   async run(_arguments: string[], { code, dryRun }: { code?: string; dryRun?: boolean }): Promise<void> {
     const connections = connect();
-    const letters = (await readOverview(connections)).deadLetters.filter((letter) => !code || letter.code === code);
+    const letters = (await readOverview(connections)).unresolvedDeadLetters.filter((letter) => !code || letter.code === code);
     const keys = [...new Set(letters.flatMap((letter) => letter.objectKey ?? []))].sort();
     if (dryRun) for (const key of keys) print(key);
     else {

@@ -1,11 +1,15 @@
 /** `undertone reset`: a clean embedded stack, after asking. */
 import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Command, Option } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { environment } from '../config.js';
 import { readStackNote, undertoneHome } from '../stack-file.js';
 import { print, UndertoneCommand } from '../undertone-command.js';
+
+/** What stacks keep in their home; whatever else is there stays. */
+const stackParts = ['demo', 'up', 'stack.json', 'processes.json'];
 
 @Command({ name: 'reset', description: 'Delete the data of the embedded stack: bucket, topics, models. What was downloaded stays' })
 export class ResetCommand extends UndertoneCommand {
@@ -17,8 +21,8 @@ export class ResetCommand extends UndertoneCommand {
     if (running) throw new PipelineError('CONFIG_INVALID', `A stack is running (process ${running.pid}). Stop it with Ctrl-C first.`);
     if (!existsSync(home)) return print('There is nothing to delete.');
     if (!yes && !(await confirmed(home))) return print('Nothing was deleted.');
-    rmSync(home, { recursive: true, force: true });
-    print(`${home} is deleted.`);
+    for (const part of stackParts) rmSync(join(home, part), { recursive: true, force: true });
+    print(`The embedded stack's data in ${home} is deleted.`);
   }
 
   @Option({ flags: '-y, --yes', description: 'do not ask' })
@@ -30,7 +34,7 @@ export class ResetCommand extends UndertoneCommand {
 async function confirmed(home: string): Promise<boolean> {
   if (!process.stdin.isTTY) throw new PipelineError('CONFIG_INVALID', 'Nobody can be asked here: say --yes to delete.');
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await terminal.question(`Delete ${home}, with its bucket, topics and models? [y/N] `);
+  const answer = await terminal.question(`Delete the embedded stack's data in ${home}, with its bucket, topics and models? [y/N] `);
   terminal.close();
   return /^y(es)?$/i.test(answer.trim());
 }

@@ -5,7 +5,7 @@ import { predictions } from '#contracts/predictions.js';
 import { topicName } from '#contracts/topic.js';
 import { utterances } from '#contracts/utterances.js';
 import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
-import { groupLag, groupsNamed } from '#streaming/group-lag.js';
+import { activeGroups, groupLag } from '#streaming/group-lag.js';
 import { connect, readOverview, type Connections } from '../connect.js';
 import { alignedTable } from '../results.js';
 import { print, printJson, UndertoneCommand } from '../undertone-command.js';
@@ -70,17 +70,17 @@ export class StatusCommand extends UndertoneCommand {
   }
 }
 
-/** Records not yet committed; over all settings that features groups exist for. */
+/** Records not yet committed. Groups of features that nobody is in belong to older settings. */
 async function lagByStage({ kafka, topicPrefix }: Connections): Promise<{ ingest: number; features: number; evaluator: number }> {
   const of = (topic: Parameters<typeof topicName>[0], group: string): Promise<number> =>
     groupLag(kafka, group, topicName(topic, topicPrefix));
-  const featureGroups = await groupsNamed(kafka, featuresGroupPrefix(topicPrefix));
+  const featureGroups = await activeGroups(kafka, featuresGroupPrefix(topicPrefix));
   const [ingest, evaluator, ...features] = await Promise.all([
     of(objectHints, ingestGroup(topicPrefix)),
     of(predictions, evaluatorGroup(topicPrefix)),
     ...featureGroups.map((group) => of(utterances, group)),
   ]);
-  return { ingest, evaluator, features: features.length > 0 ? Math.min(...features) : 0 };
+  return { ingest, evaluator, features: Math.max(0, ...features) };
 }
 
 async function askTrainer({ environment }: Connections): Promise<TrainerStatus | null> {

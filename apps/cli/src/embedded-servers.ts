@@ -1,0 +1,116 @@
+/**
+ * The broker and the object store of a stack on this machine, where none is named: started together, started again when
+ * one ends by itself (the services wait for it meanwhile), stopped together.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts } from '#embedded/free-ports.js';
+import { EmbeddedKafka } from '#embedded/kafka-broker.js';
+import type { Provisioned } from '#embedded/provision.js';
+import { EmbeddedS3, seaweedfsPorts } from '#embedded/seaweedfs.js';
+import type { Environment } from '#service/read-config.js';
+import { freshCredentials } from './config.js';
+
+export interface EmbeddedServersOptions {
+  dataDir: string;
+  provisioned: Provisioned;
+  environment: Environment;
+  /** Whose events are posted to ingest. */
+  bucket: string;
+  ingestPort: number;
+  say: (line: string, level?: 'info' | 'warning') => void;
+}
+
+const kafkaPort = 19092;
+const s3Port = 18333;
+const restartPauseMs = 1_000;
+
+export class EmbeddedServers {
+  private readonly kafka: EmbeddedKafka | undefined;
+  private readonly s3: EmbeddedS3 | undefined;
+  private readonly credentials: ReturnType<typeof freshCredentials> | undefined;
+  private stopping = false;
+
+  private constructor(
+    private readonly options: EmbeddedServersOptions,
+    ports: number[],
+  ) {
+    const { provisioned, dataDir, environment } = options;
+    const [controllerPort = 0, ...weedPorts] = ports;
+    if (provisioned.kafka) {
+      this.kafka = new EmbeddedKafka({
+        install: provisioned.kafka,
+        dataDir: join(dataDir, 'kafka'),
+        port: Number(environment['KAFKA_PORT'] || kafkaPort),
+        controllerPort,
+        portVariable: 'KAFKA_PORT',
+        onUnexpectedExit: (reason) => void this.startAgain('Kafka', this.kafka, reason),
+      });
+    }
+    if (provisioned.seaweedfs) {
+      this.credentials = keptCredentials(join(dataDir, 's3-credentials.json'));
+      this.s3 = new EmbeddedS3({
+        weed: provisioned.seaweedfs.weed,
+        dataDir: join(dataDir, 's3'),
+        ports: { ...seaweedfsPorts(weedPorts), s3: Number(environment['S3_PORT'] || s3Port) },
+        portVariable: 'S3_PORT',
+        accessKeyId: this.credentials.AWS_ACCESS_KEY_ID,
+        secretAccessKey: this.credentials.AWS_SECRET_ACCESS_KEY,
+        webhookUrl: `http://127.0.0.1:${options.ingestPort}/bucket-events`,
+        webhookBuckets: [options.bucket],
+        onUnexpectedExit: (reason) => void this.startAgain('SeaweedFS', this.s3, reason),
+      });
+    }
+  }
+
+  /** Both at once: together they take as long as the slower. @throws PipelineError PORT_IN_USE, SETUP_FAILED, DISK_FULL */
+  static async start(options: EmbeddedServersOptions): Promise<EmbeddedServers> {
+    const servers = new EmbeddedServers(options, await freePorts(11));
+    const startedAt = performance.now();
+    const started = await Promise.allSettled([servers.kafka?.start(), servers.s3?.start()]);
+    const failed = started.find((each) => each.status === 'rejected');
+    if (failed) {
+      await servers.stop();
+      throw failed.reason;
+    }
+    const named = [servers.kafka && `Kafka at ${servers.kafka.brokers}`, servers.s3 && `S3 at ${servers.s3.endpoint}`].filter(Boolean);
+    if (named.length > 0) options.say(`${named.join(', ')}  ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+    return servers;
+  }
+
+  /** What services and commands need to reach them. */
+  get environment(): Record<string, string> {
+    return {
+      ...(this.kafka && { KAFKA_BROKERS: this.kafka.brokers }),
+      ...(this.s3 && { S3_ENDPOINT: this.s3.endpoint }),
+      ...this.credentials,
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await Promise.all([this.kafka?.stop(), this.s3?.stop()]);
+  }
+
+  private async startAgain(name: string, server: EmbeddedKafka | EmbeddedS3 | undefined, reason: string): Promise<void> {
+    if (this.stopping) return;
+    this.options.say(`${name} ended (${reason}); it is started again`, 'warning');
+    await sleep(restartPauseMs);
+    if (this.stopping) return;
+    try {
+      await server?.start();
+    } catch (error) {
+      this.options.say(`${name} does not start: ${(error as Error).message}`, 'warning');
+    }
+  }
+}
+
+/** A stack that is kept keeps its keys: the object store remembers them. */
+function keptCredentials(file: string): ReturnType<typeof freshCredentials> {
+  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as ReturnType<typeof freshCredentials>;
+  const credentials = freshCredentials();
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, JSON.stringify(credentials), { mode: 0o600 });
+  return credentials;
+}
