@@ -1,7 +1,11 @@
 /** From a bucket to a measured model, on real components: what must never go wrong on the whole way. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
-import { findNewestCheckpoint } from '#training/checkpoint-store.js';
+import { packageRoot } from '#service/package-root.js';
+import type { ObjectStore } from '#storage/object-store.js';
+import { findNewestModel, newestCheckpoints, type Checkpoint } from '#training/checkpoint-store.js';
 import { putMadeCorpus, toneWav } from './made-corpus.js';
 import { RunningPipeline } from './running-pipeline.js';
 
@@ -30,13 +34,8 @@ describe('the whole way', () => {
   it('measures a model, puts bad files aside each with its own code, and takes files that come while it runs', async () => {
     const { store, overview } = await freshPipeline();
     const { paths } = await putMadeCorpus(store, 'made');
-    const flacHead = Buffer.concat([
-      Buffer.from('fLaC'),
-      Buffer.from([0x80, 0, 0, 34]),
-      Buffer.from('10001000000000000000000003e800f000003e80', 'hex'),
-      Buffer.alloc(16, 1),
-    ]);
-    await store.put(corpusKey('made', 'bad/truncated.flac'), flacHead);
+    const flac = readFileSync(join(packageRoot, 'samples/acted/audio/f01/f01-sad-01.flac'));
+    await store.put(corpusKey('made', 'bad/truncated.flac'), flac.subarray(0, flac.length / 2));
     await store.put(corpusKey('made', 'bad/empty.wav'), new Uint8Array());
     await store.put(corpusKey('made', 'bad/text.wav'), 'This is no sound at all, only a text.');
     await store.put(corpusKey('made', 'bad/silence.wav'), silentWav());
@@ -125,7 +124,7 @@ describe('kill -9', () => {
     const stepped = (step: number) => () => (overview.snapshot().training.steps.at(-1)?.step ?? 0) >= step;
     await pipeline.until('the middle of a round', stepped(45));
     await pipeline.kill('trainer');
-    const saved = await findNewestCheckpoint(store);
+    const saved = await newestOf(store, overview.snapshot().training.started?.runId ?? '');
     expect(saved).toMatchObject({ complete: false });
     expect(saved?.step).toBeGreaterThanOrEqual(40);
     pipeline.start('trainer');
@@ -133,7 +132,7 @@ describe('kill -9', () => {
     await pipeline.until('an evaluated model', evaluatedAll);
     const { checkpoint, evaluations } = overview.snapshot();
     expect(checkpoint).toMatchObject({ round: 1, step: 400, viewUtterances: paths.length });
-    const whole = await findNewestCheckpoint(store, checkpoint?.runId, true);
+    const whole = await findNewestModel(store);
     const view = (await store.findJson(whole?.view.key ?? '')) as { utterances: { utteranceId: string }[] };
     expect(view.utterances.map((each) => each.utteranceId)).toEqual(paths.map((path) => `made/${path}`).sort());
     expect(evaluations.map((each) => `${each.task}/${each.split}`)).toEqual(
@@ -146,4 +145,9 @@ function silentWav(): Uint8Array {
   const wav = Buffer.from(toneWav());
   wav.fill(0, 44);
   return wav;
+}
+
+async function newestOf(store: ObjectStore, runId: string): Promise<Checkpoint | null> {
+  const { value } = await newestCheckpoints(store, runId, () => undefined).next();
+  return value ?? null;
 }

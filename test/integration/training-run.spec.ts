@@ -94,6 +94,7 @@ const silent: RunEvents = {
   stepTrained: () => undefined,
   shardsGone: () => undefined,
   saved: () => undefined,
+  checkpointRefused: () => undefined,
   roundFinished: () => undefined,
 };
 

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { corpusKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { corpusReaders } from '#corpora/corpus-readers.js';
+import { isAnnotationPath, optionsPath } from '#corpora/corpus-readers.js';
 import type { ObjectStore } from '#storage/object-store.js';
 
 export interface PutProgress {
@@ -30,12 +30,15 @@ const uploadsAtOnce = 8;
 /** @throws PipelineError CONFIG_INVALID for a folder that is not there or empty, or a name that cannot be a corpus's */
 export async function putFolder(store: ObjectStore, folder: string, options: PutOptions): Promise<PutProgress> {
   const { corpus, reader, onProgress } = options;
-  if (!/^[\w.-]+$/.test(corpus))
-    throw new PipelineError('CONFIG_INVALID', `"${corpus}" cannot be a corpus's name: letters, digits, - _ and . only`);
+  if (!/^[A-Za-z0-9_][\w.-]*$/.test(corpus))
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `"${corpus}" cannot be a corpus's name: letters, digits, - _ and . only, and a letter, digit or _ first`,
+    );
   const paths = filesUnder(folder);
   const progress: PutProgress = { files: paths.length, done: 0, skipped: 0, bytes: 0, bytesDone: 0 };
   for (const path of paths) progress.bytes += statSync(join(folder, path)).size;
-  if (reader && !paths.includes('corpus.json')) await store.put(corpusKey(corpus, 'corpus.json'), JSON.stringify({ reader }));
+  if (reader && !paths.includes(optionsPath)) await store.put(corpusKey(corpus, optionsPath), JSON.stringify({ reader }));
   const there = new Map<string, string>();
   for await (const { key, etag } of store.list(corpusKey(corpus, ''))) there.set(key, etag);
   const put = async (path: string): Promise<void> => {
@@ -48,10 +51,8 @@ export async function putFolder(store: ObjectStore, folder: string, options: Put
     progress.bytesDone += bytes.byteLength;
     onProgress?.(progress);
   };
-  const isAnnotation = (path: string): boolean =>
-    path === 'corpus.json' || corpusReaders.some((each) => each.annotationPaths.includes(path));
-  for (const path of paths.filter(isAnnotation)) await put(path);
-  const rest = paths.filter((path) => !isAnnotation(path));
+  for (const path of paths.filter(isAnnotationPath)) await put(path);
+  const rest = paths.filter((path) => !isAnnotationPath(path));
   const uploaders = Array.from({ length: uploadsAtOnce }, async () => {
     for (let path = rest.shift(); path !== undefined; path = rest.shift()) await put(path);
   });

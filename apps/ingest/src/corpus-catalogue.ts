@@ -8,7 +8,7 @@ import { silenceProfiles, type SilenceProfile } from '#contracts/labels.js';
 import { corpusKey, parseCorpusKey, readerChoiceKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { CorpusAnnotations, CorpusReader } from '#corpora/corpus-reader.js';
-import { corpusReaders, readerNamed, readerNames, recogniseReader } from '#corpora/corpus-readers.js';
+import { annotationPaths, optionsPath, readerNamed, readerNames, recogniseReader } from '#corpora/corpus-readers.js';
 import type { Logger } from '#service/logger.js';
 import type { ObjectStore } from '#storage/object-store.js';
 
@@ -33,15 +33,9 @@ interface Kept {
 }
 
 /** A change of annotations sends hints at all recordings, which name its time; other hints trust what was read this lately. */
-const trustMs = 2_000;
+export const trustMs = 1_000;
 /** How many objects of an unknown corpus are looked at before a reader is chosen. */
 const recognitionSample = 200;
-const optionsFile = 'corpus.json';
-
-/** Whether a path holds annotations for any reader, or a corpus's options. */
-export function isAnnotationPath(path: string): boolean {
-  return path === optionsFile || corpusReaders.some((reader) => reader.annotationPaths.includes(path));
-}
 
 export class CorpusCatalogue {
   private readonly kept = new Map<string, Kept>();
@@ -83,17 +77,13 @@ export class CorpusCatalogue {
 
   private async load(name: string, known: Corpus | undefined): Promise<Corpus> {
     const heads = new Map<string, string>();
-    const reader = known?.reader;
-    for (const path of [
-      optionsFile,
-      ...(reader ?? { annotationPaths: corpusReaders.flatMap((each) => each.annotationPaths) }).annotationPaths,
-    ]) {
+    for (const path of [optionsPath, ...annotationPaths]) {
       const head = await this.store.head(corpusKey(name, path));
       if (head) heads.set(path, head.etag);
     }
     const annotationDigest = JSON.stringify([...heads]);
     if (known && known.annotationDigest === annotationDigest) return known;
-    const options = await this.readOptions(name, heads.has(optionsFile));
+    const options = await this.readOptions(name, heads.has(optionsPath));
     const chosen = readerNamed(options.reader ?? '') ?? (await this.chooseReader(name));
     const files = new Map<string, string>();
     for (const path of chosen.annotationPaths.filter((candidate) => heads.has(candidate))) {
@@ -109,7 +99,7 @@ export class CorpusCatalogue {
 
   private async readOptions(name: string, exists: boolean): Promise<z.infer<typeof optionsSchema>> {
     if (!exists) return {};
-    const key = corpusKey(name, optionsFile);
+    const key = corpusKey(name, optionsPath);
     const { bytes } = await this.store.get(key);
     try {
       return optionsSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));

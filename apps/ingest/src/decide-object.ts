@@ -6,15 +6,17 @@
  * published only when its version differs from the current record, so repeats publish nothing. All hints of an object
  * reach one partition, so one instance decides about it. Publishing is acknowledged before the hint is settled.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ObjectHint } from '#contracts/object-hints.js';
 import { parseCorpusKey, sweptAnnotationsKey, utteranceIdOf } from '#contracts/object-keys.js';
 import type { Labels } from '#contracts/labels.js';
 import { utterances, utteranceVersion, type UtteranceIngested } from '#contracts/utterances.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
+import { isAnnotationPath } from '#corpora/corpus-readers.js';
 import { hashedSplit, isWithheld } from '#corpora/splits.js';
 import type { ObjectHead, ObjectStore } from '#storage/object-store.js';
 import type { Publisher } from '#streaming/publisher.js';
-import { isAnnotationPath, type CorpusCatalogue } from './corpus-catalogue.js';
+import { trustMs, type CorpusCatalogue } from './corpus-catalogue.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
 export type Decision = 'not-ours' | 'annotations' | 'unchanged' | 'ingested' | 'tombstoned';
@@ -46,6 +48,8 @@ export class ObjectDecider {
     const etag = (await store.head(hint.key))?.etag ?? null;
     const before = (await store.findJson(sweptAnnotationsKey(hint.key))) as { etag: string | null } | null;
     if (before?.etag === etag && !hint.again) return 'unchanged';
+    // A recording may just now be decided about by annotations as they were: it is listed once that can no longer be.
+    await sleep(trustMs);
     await sweepCorpus(corpus);
     await store.put(sweptAnnotationsKey(hint.key), JSON.stringify({ etag }));
     return 'annotations';

@@ -5,8 +5,9 @@
  */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { bucketEvents } from '#contracts/bucket-events.js';
-import { objectHints, type ObjectHint } from '#contracts/object-hints.js';
-import { parseCorpusKey, utteranceIdOf } from '#contracts/object-keys.js';
+import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
+import { bucketMarkerKey, parseCorpusKey, utteranceIdOf } from '#contracts/object-keys.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
 import { topics } from '#contracts/topics.js';
 import { utterances } from '#contracts/utterances.js';
 import type { Logger } from '#service/logger.js';
@@ -29,7 +30,7 @@ import type { IngestConfig } from './config.js';
 import { CorpusCatalogue } from './corpus-catalogue.js';
 import { ObjectDecider } from './decide-object.js';
 import { parseBucketEvent } from './parse-bucket-event.js';
-import { BucketReconciler, hintAt } from './reconcile-bucket.js';
+import { BucketReconciler } from './reconcile-bucket.js';
 import { UtteranceLedger } from './utterance-ledger.js';
 
 export const INGEST_CONFIG = Symbol('ingest config');
@@ -71,8 +72,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     this.decisions = metrics.counter('decisions_total', 'Objects decided about, by outcome', ['outcome']);
     const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
     const retries = metrics.counter('retries_total', 'Tries again after an error that may pass');
-    const live = metrics.gauge('live_utterances', 'Utterances alive, as this instance knows them');
-    setInterval(() => live.set(this.ledger.size), 1_000).unref();
+    metrics.gaugeOf('live_utterances', 'Utterances alive, as this instance knows them', () => this.ledger.size);
     const office = new DeadLetterOffice(this.publisher, 'ingest', (letter) => buried.inc({ code: letter.code }));
     const shared = {
       kafka: this.kafka,
@@ -129,6 +129,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
     await this.publisher.connect();
     await this.follower.start();
+    await this.refuseForeignBucket();
     await Promise.all(this.consumers.map((consumer) => consumer.start()));
     await this.reconcile();
     this.reconcileTimer = setInterval(() => void this.reconcile(), this.config.reconcileIntervalMs);
@@ -137,6 +138,23 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   /** Keeps a notification that came over HTTP; it is parsed like those that come by Kafka. */
   async acceptEvent(event: unknown): Promise<void> {
     await this.publisher.publish(bucketEvents, event);
+  }
+
+  /**
+   * A bucket that was misspelt, or emptied, would look as if all recordings had been deleted.
+   * @throws PipelineError CONFIG_INVALID if the topics know utterances and the bucket has never been used with them
+   */
+  private async refuseForeignBucket(): Promise<void> {
+    const { topicPrefix } = this.config.kafka;
+    const key = bucketMarkerKey(topicPrefix);
+    if (await retrying(() => this.store.head(key))) return;
+    if (this.ledger.size > 0) {
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `Bucket ${this.store.bucket} has never been used with topics ${topicPrefix}.*, which know ${this.ledger.size} utterances: all would count as deleted. Set S3_BUCKET or TOPIC_PREFIX right; if the bucket was replaced on purpose, put an object ${key} into it.`,
+      );
+    }
+    await retrying(() => this.store.put(key, JSON.stringify({ topicPrefix, since: new Date().toISOString() })));
   }
 
   private async reconcile(): Promise<void> {

@@ -17,10 +17,6 @@ export class UtteranceLedger {
     return this.byId.size;
   }
 
-  *ofCorpus(corpus: string): Generator<UtteranceIngested> {
-    for (const record of this.byId.values()) if (record.corpus === corpus) yield record;
-  }
-
   all(): Iterable<UtteranceIngested> {
     return this.byId.values();
   }

@@ -30,6 +30,7 @@ export type FromCompute =
   | { type: 'stepTrained'; round: number; step: number; losses: StepLosses; stepMs: number }
   | { type: 'shardsGone'; shardIds: string[] }
   | { type: 'saved'; checkpoint: Checkpoint }
+  | { type: 'checkpointRefused'; why: string }
   | { type: 'roundFinished'; round: number; step: number; losses: StepLosses; tilesPerSec: number; wallSec: number }
   | { type: 'roundDone'; trained: boolean }
   | { type: 'failed'; code: ErrorCode | null; message: string; stack: string | undefined };

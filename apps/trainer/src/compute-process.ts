@@ -21,6 +21,7 @@ async function setUp({ run: settings, store: connection, shardCache, epoch, back
     stepTrained: (facts) => tell({ type: 'stepTrained', ...facts }),
     shardsGone: (shardIds) => tell({ type: 'shardsGone', shardIds }),
     saved: (checkpoint) => tell({ type: 'saved', checkpoint }),
+    checkpointRefused: (why) => tell({ type: 'checkpointRefused', why }),
     roundFinished: (facts) => tell({ type: 'roundFinished', ...facts }),
   });
   tell({ type: 'ready', backend: backend.name, why: backend.why, restored: await run.restore() });

@@ -23,12 +23,14 @@ export class RoundSchedule {
   private lastNewsMs = 0;
   private firstNewsMs: number | null = null;
   private trainedDigest: string | null = null;
+  private afterwards = '';
 
   constructor(private readonly options: RoundScheduleOptions) {}
 
-  /** What the last round was trained on. */
-  trained(digest: string): void {
+  /** What the last round was trained on, or tried on. @param because why nothing happens until there is another view */
+  trained(digest: string, because = 'nothing new since the last round'): void {
     this.trainedDigest = digest;
+    this.afterwards = because;
     this.firstNewsMs = null;
   }
 
@@ -39,7 +41,7 @@ export class RoundSchedule {
       this.firstNewsMs ??= nowMs;
     }
     if (index.trainable === 0) return { start: false, because: 'no tiles of training speakers yet' };
-    if (index.digest === this.trainedDigest) return { start: false, because: 'nothing new since the last round' };
+    if (index.digest === this.trainedDigest) return { start: false, because: this.afterwards };
     const quietForMs = nowMs - this.lastNewsMs;
     const waitedMs = nowMs - (this.firstNewsMs ?? nowMs);
     if (quietForMs >= this.options.quietMs || waitedMs >= this.options.maxWaitMs) return { start: true };

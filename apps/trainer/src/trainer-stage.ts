@@ -9,6 +9,7 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShut
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkpoints } from '#contracts/checkpoints.js';
 import { objectHints } from '#contracts/object-hints.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
 import { predictions } from '#contracts/predictions.js';
 import { shardsLabelled, shardsUnlabelled, shardTopicOf } from '#contracts/shards.js';
 import { topics } from '#contracts/topics.js';
@@ -56,7 +57,6 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private readonly metrics;
   private compute: ComputeClient | undefined;
   private backend: string | null = null;
-  private renewal: NodeJS.Timeout | undefined;
   private stopping = false;
   private announcing: Promise<void> = Promise.resolve();
   private state: Pick<TrainerStatus, 'state' | 'because'> = { state: 'starting', because: 'reading the topics' };
@@ -80,6 +80,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       tiles: metrics.gauge('tiles', 'Tiles that may be learnt from, by stream', ['stream']),
       steps: metrics.counter('steps_total', 'Steps trained'),
       rounds: metrics.counter('rounds_total', 'Rounds finished'),
+      refused: metrics.counter('rounds_refused_total', 'Rounds that could not be, by code', ['code']),
       stepSeconds: metrics.gauge('step_duration_seconds', 'Mean duration of the last reported steps'),
       loss: metrics.gauge('loss', 'Loss of the last reported step, by phase or head', ['part']),
     };
@@ -92,7 +93,6 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   async onApplicationShutdown(): Promise<void> {
     this.readiness.stopping();
     this.stopping = true;
-    clearInterval(this.renewal);
     this.compute?.stop();
     await this.announcing;
     await this.follower.stop();
@@ -119,7 +119,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     const lease = await retrying(() =>
       RunLease.acquire(this.store, run.runId, trainerId, (by) => this.enter('waiting', `${by} holds run ${run.runId}`)),
     );
-    this.renewal = setInterval(() => void retrying(() => lease.renew()).catch(crashProcess), leaseRenewalMs);
+    this.keepLease(lease).catch(crashProcess);
     this.compute = new ComputeClient((event) => this.onRoundEvent(event), crashProcess);
     const ready = await this.compute.setUp({ run, store, shardCache, epoch: lease.epoch, backend });
     this.backend = ready.backend;
@@ -149,11 +149,24 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     await this.announcing;
   }
 
+  /** What cannot succeed on this view is said, and waited out: another view, or other settings, will come. */
   private async train(compute: ComputeClient, view: TrainingView): Promise<void> {
-    // A view is trained on as it was; the store being away for a while is waited for, and the round begun again.
-    await retrying(() => compute.runRound(view), {
-      onRetry: (error) => this.logger.warn({ err: error }, 'the round is begun again'),
-    });
+    try {
+      await compute.runRound(view);
+    } catch (error) {
+      if (!(error instanceof PipelineError) || error.fate === 'retryable' || error.code === 'LEASE_LOST') throw error;
+      this.logger.error({ code: error.code }, error.message);
+      this.schedule.trained(view.digest, `${error.code}: ${error.message}`);
+      this.metrics.refused.inc({ code: error.code });
+    }
+  }
+
+  /** One renewal after another, for as long as this trainer lives. */
+  private async keepLease(lease: RunLease): Promise<void> {
+    while (!this.stopping) {
+      await sleep(leaseRenewalMs);
+      await retrying(() => lease.renew());
+    }
   }
 
   private onRoundEvent(event: RoundEvent): void {
@@ -185,6 +198,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
         // Its view may lack what the store had lost; then there is something to train on once that is made again.
         this.schedule.trained(event.checkpoint.view.digest);
         return this.later(() => this.announce(event.checkpoint));
+      case 'checkpointRefused':
+        return this.logger.error({ code: 'CHECKPOINT_INVALID' }, event.why);
       case 'shardsGone':
         return this.later(() => this.askForShards(new Set(event.shardIds)));
     }

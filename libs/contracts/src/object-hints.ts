@@ -29,3 +29,8 @@ export const objectHints: Topic<ObjectHint> = {
   keyOf: (hint) => hint.key,
   storage: retained(4, 7 * dayMs),
 };
+
+/** A hint, now. @param again publish the utterance once more though its version is unchanged */
+export function hintAt(key: string, reason: (typeof hintReasons)[number], again = false): ObjectHint {
+  return { key, reason, again, hintedAt: new Date().toISOString() };
+}

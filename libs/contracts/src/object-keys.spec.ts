@@ -26,9 +26,8 @@ describe('the keys of a run', () => {
     const steps = [1_000_000, 9, 100, 20];
     const inOrder = steps.toSorted((a, b) => a - b);
     expect(steps.map((step) => checkpointPrefix('main', step)).sort()).toEqual(inOrder.map((step) => checkpointPrefix('main', step)));
-    expect(steps.map((step) => predictionsKey('main', step, 'emotion')).sort()).toEqual(
-      inOrder.map((step) => predictionsKey('main', step, 'emotion')),
-    );
+    const predictionsOf = (step: number): string => predictionsKey({ runId: 'main', step, task: 'emotion', sha256: 'f'.repeat(64) });
+    expect(steps.map(predictionsOf).sort()).toEqual(inOrder.map(predictionsOf));
   });
 
   it('do not run into those of a run whose name begins alike', () => {

@@ -11,11 +11,14 @@ export const utteranceIdOf = (corpus: string, path: string): string => `${corpus
 export const shardKey = (settingsHash: string, shardId: string): string => `shards/${settingsHash}/${shardId}.arrow`;
 export const runPrefix = (runId: string): string => `models/${runId}/`;
 export const checkpointPrefix = (runId: string, step: number): string => `${runPrefix(runId)}${String(step).padStart(9, '0')}/`;
-export const predictionsKey = (runId: string, step: number, task: string): string =>
-  `predictions/${runId}/${String(step).padStart(9, '0')}/${task}.arrow`;
+/** Named by content as well: what was announced is never overwritten. */
+export const predictionsKey = (place: { runId: string; step: number; task: string; sha256: string }): string =>
+  `predictions/${place.runId}/${String(place.step).padStart(9, '0')}/${place.task}-${place.sha256.slice(0, 16)}.arrow`;
 /** Which reader a corpus was recognised by: written once, by whoever came first. */
 export const readerChoiceKey = (corpus: string): string => `state/readers/${corpus}.json`;
 /** Which state of an annotation file all recordings of its corpus were last looked at under. */
 export const sweptAnnotationsKey = (annotationKey: string): string => `state/annotations/${annotationKey}.json`;
+/** Says that a bucket belongs to these topics. */
+export const bucketMarkerKey = (topicPrefix: string): string => `state/bucket-of-${topicPrefix}.json`;
 export const crashCountKey = (group: string, topic: string, partition: number, offset: string): string =>
   `state/crashes/${group}/${topic}/${partition}/${offset}.json`;

@@ -34,6 +34,7 @@ export const errorCodes = {
   TOPIC_MISMATCH: 'permanent',
   LEASE_LOST: 'permanent',
   CHECKPOINT_INVALID: 'permanent',
+  MODEL_DIVERGED: 'permanent',
   SETTINGS_INVALID: 'permanent',
   SPEAKER_LEAK: 'permanent',
 } as const satisfies Record<string, 'permanent' | 'retryable'>;

@@ -16,3 +16,10 @@ export function recogniseReader(paths: Iterable<string>): CorpusReader {
   }
   return manifestReader;
 }
+
+/** A corpus's options: which reader, how silence is cut. */
+export const optionsPath = 'corpus.json';
+/** Where any reader looks for annotations. */
+export const annotationPaths: readonly string[] = corpusReaders.flatMap((reader) => reader.annotationPaths);
+/** Whether a path inside a corpus says something of its recordings. */
+export const isAnnotationPath = (path: string): boolean => path === optionsPath || annotationPaths.includes(path);

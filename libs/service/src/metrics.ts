@@ -18,6 +18,18 @@ export class Metrics {
     return new Gauge({ name: this.fullName(name), help, labelNames: [...labelNames], registers: [this.registry] });
   }
 
+  /** A gauge that is read when it is scraped. */
+  gaugeOf(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name: this.fullName(name),
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
   /** @param buckets upper bounds in the metric's unit */
   histogram<Label extends string = never>(
     name: string,

@@ -10,7 +10,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { predictionsWrittenSchema } from '#contracts/predictions.js';
 import { stepLossesSchema } from '#contracts/training.js';
 import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
-import type { TrainingView } from './training-index.js';
+import type { Heard, TrainingView } from './training-index.js';
 
 const place = z.object({ pass: z.number().int(), position: z.number().int() });
 
@@ -51,8 +51,7 @@ export type CheckpointDraft = Omit<Checkpoint, 'format' | 'weights' | 'savedAt'>
 interface SavedView {
   digest: string;
   utterances: { utteranceId: string; version: string; shardId: string }[];
-  /** Utterance ids. */
-  heard: string[];
+  heard: { utteranceIds: string[]; speakerIds: string[] };
 }
 
 export const manifestKey = (runId: string, step: number): string => `${checkpointPrefix(runId, step)}manifest.json`;
@@ -62,20 +61,26 @@ export const viewKey = (runId: string, step: number): string => `${checkpointPre
 export async function saveCheckpoint(
   store: ObjectStore,
   draft: CheckpointDraft,
-  content: { weights: Uint8Array; view: TrainingView; heard: ReadonlySet<string>; beforeManifest: () => Promise<void> },
+  content: { weights: Uint8Array; view: TrainingView; heard: Heard; beforeManifest: () => Promise<void> },
 ): Promise<Checkpoint> {
-  const key = `${checkpointPrefix(draft.runId, draft.step)}weights.bin`;
+  const sha256 = sha256Hex(content.weights);
+  // By content: a trainer that was superseded and wakes up late cannot change what a newer one has announced.
+  const key = `${checkpointPrefix(draft.runId, draft.step)}weights-${sha256.slice(0, 16)}.bin`;
   const checkpoint: Checkpoint = {
     format: 1,
     ...draft,
-    weights: { key, sha256: sha256Hex(content.weights), sizeBytes: content.weights.byteLength },
+    weights: { key, sha256, sizeBytes: content.weights.byteLength },
     savedAt: new Date().toISOString(),
   };
   await store.put(key, content.weights);
   const seen = content.view.utterances.map(({ utteranceId, version, shardId }) => ({ utteranceId, version, shardId }));
   await store.put(
     draft.view.key,
-    JSON.stringify({ digest: content.view.digest, utterances: seen, heard: [...content.heard] } satisfies SavedView),
+    JSON.stringify({
+      digest: content.view.digest,
+      utterances: seen,
+      heard: { utteranceIds: [...content.heard.utteranceIds], speakerIds: [...content.heard.speakerIds] },
+    } satisfies SavedView),
     { contentType: 'application/json' },
   );
   await content.beforeManifest();
@@ -83,21 +88,40 @@ export async function saveCheckpoint(
   return checkpoint;
 }
 
-/** @returns the newest checkpoint of a run, or of any run if none is named; null if there is none */
-export async function findNewestCheckpoint(store: ObjectStore, runId?: string, onlyComplete = false): Promise<Checkpoint | null> {
-  const keys: string[] = [];
-  for await (const { key } of store.list(runId === undefined ? 'models/' : runPrefix(runId)))
-    if (key.endsWith('/manifest.json')) keys.push(key);
-  const found: Checkpoint[] = [];
+/**
+ * The checkpoints of a run, the newest first.
+ * @param onRefused called for a manifest that cannot be read
+ */
+export async function* newestCheckpoints(store: ObjectStore, runId: string, onRefused: (why: string) => void): AsyncGenerator<Checkpoint> {
   // Steps are padded, so that the last key of a run is its newest checkpoint.
-  for (const key of keys.sort().reverse()) {
-    const checkpoint = parseCheckpoint(key, await store.findJson(key));
-    if (!onlyComplete || checkpoint.complete) {
-      found.push(checkpoint);
-      if (runId !== undefined) break;
+  for (const key of (await manifestKeys(store, runPrefix(runId))).sort().reverse()) {
+    try {
+      yield parseCheckpoint(key, await store.findJson(key));
+    } catch (error) {
+      if (!(error instanceof PipelineError) || error.fate === 'retryable') throw error;
+      onRefused(error.message);
     }
   }
-  return found.sort((a, b) => (a.savedAt < b.savedAt ? 1 : -1))[0] ?? null;
+}
+
+/** @returns the checkpoint that was saved last among all finished rounds of all runs; null if there is none */
+export async function findNewestModel(store: ObjectStore): Promise<Checkpoint | null> {
+  let newest: Checkpoint | null = null;
+  const runs = new Set((await manifestKeys(store, 'models/')).map((key) => key.split('/')[1] as string));
+  for (const runId of runs) {
+    for await (const checkpoint of newestCheckpoints(store, runId, () => undefined)) {
+      if (!checkpoint.complete) continue;
+      if (!newest || checkpoint.savedAt > newest.savedAt) newest = checkpoint;
+      break;
+    }
+  }
+  return newest;
+}
+
+async function manifestKeys(store: ObjectStore, prefix: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.list(prefix)) if (key.endsWith('/manifest.json')) keys.push(key);
+  return keys;
 }
 
 /** @throws PipelineError CHECKPOINT_INVALID if the bytes are not those that were saved */
@@ -108,11 +132,11 @@ export async function readWeights(store: ObjectStore, checkpoint: Checkpoint): P
   return bytes;
 }
 
-/** @returns ids of all utterances that the run had trained on */
-export async function readHeard(store: ObjectStore, checkpoint: Checkpoint): Promise<Set<string>> {
+/** @returns what the run had trained on */
+export async function readHeard(store: ObjectStore, checkpoint: Checkpoint): Promise<Heard> {
   const view = (await store.findJson(checkpoint.view.key)) as SavedView | null;
   if (!view) throw new PipelineError('CHECKPOINT_INVALID', `${checkpoint.view.key} is missing`);
-  return new Set(view.heard);
+  return { utteranceIds: new Set(view.heard.utteranceIds), speakerIds: new Set(view.heard.speakerIds) };
 }
 
 function parseCheckpoint(key: string, json: unknown): Checkpoint {

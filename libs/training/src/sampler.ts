@@ -23,12 +23,14 @@ export const freshSamplerState = (): SamplerState => ({ labelled: { pass: 0, pos
 export class Sampler {
   private readonly tiles: Record<Stream, TileRef[]> = { labelled: [], unlabelled: [] };
   private readonly order: Record<Stream, Uint32Array>;
+  private readonly place: SamplerState;
 
   constructor(
     view: TrainingView,
     private readonly seed: number,
-    private readonly place: SamplerState = freshSamplerState(),
+    state: SamplerState = freshSamplerState(),
   ) {
+    this.place = structuredClone(state);
     for (const utterance of view.utterances.filter(isTrained)) {
       for (let tile = 0; tile < utterance.tileCount; tile++)
         this.tiles[utterance.stream].push({ utterance, row: utterance.firstRow + tile });

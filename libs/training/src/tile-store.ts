@@ -2,10 +2,20 @@
  * Tiles by shard and row, from shard files on the local disk, fetched from the object store when first needed. Tiles lie
  * one after another in a shard's file, so a tile is one positioned read: memory does not grow with the corpus.
  */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { readShard } from '#audio/shard-file.js';
-import { PipelineError } from '#contracts/pipeline-error.js';
 import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
 import type { TileRef } from './sampler.js';
 import type { ViewUtterance } from './training-index.js';
@@ -29,10 +39,11 @@ export class TileStore {
     mkdirSync(folder, { recursive: true });
   }
 
-  /** Fetches the shards of these utterances that are not here yet. @returns the ids of shards that are gone */
+  /** Fetches the shards of these utterances that are not here yet. @returns the ids of shards that are gone, or not what their name says */
   async prepare(utterances: readonly ViewUtterance[]): Promise<Set<string>> {
     const gone = new Set<string>();
     const wanted = new Map(utterances.map(({ shardId, shardObjectKey }) => [shardId, shardObjectKey]));
+    this.forgetAllBut(wanted);
     for (const [shardId, objectKey] of wanted) {
       if (!this.open.has(shardId) && !(await this.fetch(shardId, objectKey))) gone.add(shardId);
     }
@@ -63,6 +74,16 @@ export class TileStore {
     this.open.clear();
   }
 
+  /** Files of shards that no view names any more go: among them are those of erased utterances. */
+  private forgetAllBut(wanted: ReadonlyMap<string, string>): void {
+    for (const [shardId, { file }] of this.open) {
+      if (wanted.has(shardId)) continue;
+      closeSync(file);
+      this.open.delete(shardId);
+    }
+    for (const name of readdirSync(this.folder)) if (!wanted.has(name.replace(/\.arrow$/, ''))) rmSync(join(this.folder, name));
+  }
+
   private async fetch(shardId: string, objectKey: string): Promise<boolean> {
     const path = join(this.folder, `${shardId}.arrow`);
     if (!existsSync(path)) {
@@ -75,7 +96,9 @@ export class TileStore {
     const bytes = readFileSync(path);
     if (sha256Hex(bytes) !== shardId) {
       rmSync(path);
-      throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${objectKey} is not the shard of that name`, { context: { key: objectKey } });
+      // Not the shard of that name. Deleted, it can be made again: features never overwrites an object that is there.
+      await this.store.delete(objectKey);
+      return false;
     }
     const shard = readShard(bytes);
     const shape: [number, number] = [shard.settings.rows, shard.settings.width];

@@ -51,6 +51,7 @@ export class TrainingIndex {
   /** `<utterance>@<version>`, then shard id. */
   private readonly places = new Map<string, Map<string, Place>>();
   private readonly shards = new Map<string, ShardSealed>();
+  private kept: { revision: number; view: TrainingView } | undefined;
   /** Rises with every change that may change the view. */
   revision = 0;
 
@@ -79,6 +80,11 @@ export class TrainingIndex {
 
   /** @returns a copy that later facts do not change; its tiles all have the settings of the newest shard */
   view(): TrainingView {
+    if (this.kept?.revision !== this.revision) this.kept = { revision: this.revision, view: this.makeView() };
+    return this.kept.view;
+  }
+
+  private makeView(): TrainingView {
     const settingsHash = this.newestSettingsHash();
     const utterances: ViewUtterance[] = [];
     for (const utterance of this.current.values()) {

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { emotionCategories, genders } from '#contracts/labels.js';
 import { predictionsKey } from '#contracts/object-keys.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
 import { loadModel, saveModel } from '#model/checkpoint.js';
 import { reestimateBatchNorm } from '#model/batch-norm-statistics.js';
@@ -18,7 +19,16 @@ import { parseModelSettings } from '#model/settings.js';
 import { trainStep, type StepLosses, type TrainingBatch } from '#model/train-step.js';
 import { writePredictions } from '#scoring/predictions-file.js';
 import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
-import { findNewestCheckpoint, readHeard, readWeights, saveCheckpoint, viewKey, type Checkpoint } from './checkpoint-store.js';
+import { retrying } from '#streaming/retry.js';
+import {
+  newestCheckpoints,
+  readHeard,
+  readWeights,
+  saveCheckpoint,
+  viewKey,
+  type Checkpoint,
+  type CheckpointDraft,
+} from './checkpoint-store.js';
 import { predictHeldOut } from './held-out-predictions.js';
 import { verifyEpoch } from './run-lease.js';
 import { Sampler, freshSamplerState, type SamplerState, type TileRef } from './sampler.js';
@@ -46,6 +56,8 @@ export interface RunEvents {
   /** Shards that the view names but the store no longer has. */
   shardsGone: (shardIds: string[]) => void;
   saved: (checkpoint: Checkpoint) => void;
+  /** A checkpoint that cannot be used; the one before it is tried. */
+  checkpointRefused: (why: string) => void;
   roundFinished: (facts: { round: number; step: number; losses: StepLosses; tilesPerSec: number; wallSec: number }) => void;
 }
 
@@ -70,7 +82,7 @@ export class TrainingRun {
   private model: Model | null = null;
   private checkpoint: Checkpoint | null = null;
   private speakers: string[] = [];
-  private heard = new Set<string>();
+  private readonly heard = { utteranceIds: new Set<string>(), speakerIds: new Set<string>() };
   private step = 0;
 
   constructor(
@@ -81,15 +93,25 @@ export class TrainingRun {
     private readonly events: RunEvents,
   ) {}
 
-  /** Goes on from the newest checkpoint, if there is one. @returns that checkpoint */
+  /** Goes on from the newest whole checkpoint, if there is one. @returns that checkpoint */
   async restore(): Promise<Checkpoint | null> {
-    this.checkpoint = await findNewestCheckpoint(this.store, this.settings.runId);
-    if (!this.checkpoint) return null;
-    this.model = loadModel(this.checkpoint.model, await readWeights(this.store, this.checkpoint));
-    this.speakers = [...this.checkpoint.speakers];
-    this.heard = await readHeard(this.store, this.checkpoint);
-    this.step = this.checkpoint.step;
-    return this.checkpoint;
+    for await (const checkpoint of newestCheckpoints(this.store, this.settings.runId, this.events.checkpointRefused)) {
+      try {
+        const [weights, heard] = await Promise.all([readWeights(this.store, checkpoint), readHeard(this.store, checkpoint)]);
+        this.model = loadModel(checkpoint.model, weights);
+        for (const id of heard.utteranceIds) this.heard.utteranceIds.add(id);
+        for (const id of heard.speakerIds) this.heard.speakerIds.add(id);
+      } catch (error) {
+        if (!(error instanceof PipelineError) || error.fate === 'retryable') throw error;
+        this.events.checkpointRefused(error.message);
+        continue;
+      }
+      this.checkpoint = checkpoint;
+      this.speakers = [...checkpoint.speakers];
+      this.step = checkpoint.step;
+      return checkpoint;
+    }
+    return null;
   }
 
   /**
@@ -104,7 +126,7 @@ export class TrainingRun {
     const sampler = new Sampler(view, this.settings.seed, place.sampler);
     if (sampler.sizeOf('labelled') + sampler.sizeOf('unlabelled') === 0) return false;
     const model = this.modelFor(view);
-    for (const { utteranceId } of view.utterances.filter(isTrained)) this.heard.add(utteranceId);
+    this.hear(view);
     this.events.roundStarted({
       round: place.round,
       step: this.step,
@@ -121,7 +143,7 @@ export class TrainingRun {
   }
 
   private async withoutGoneShards(view: TrainingView): Promise<TrainingView> {
-    const gone = await this.tileStore.prepare(view.utterances);
+    const gone = await retrying(() => this.tileStore.prepare(view.utterances));
     if (gone.size === 0) return view;
     this.events.shardsGone([...gone]);
     return viewOf(
@@ -148,6 +170,15 @@ export class TrainingRun {
     return { round: last.round + 1, startStep: this.step, endStep: this.step + roundSteps, sampler };
   }
 
+  /** Also the speakers of what was heard before its speaker was known: neither may be scored as unheard. */
+  private hear(view: TrainingView): void {
+    const { utteranceIds, speakerIds } = this.heard;
+    for (const { utteranceId } of view.utterances.filter(isTrained)) utteranceIds.add(utteranceId);
+    for (const { utteranceId, labels } of view.utterances) {
+      if (labels.speakerId !== undefined && utteranceIds.has(utteranceId)) speakerIds.add(labels.speakerId);
+    }
+  }
+
   private modelFor(view: TrainingView): Model {
     const known = new Set(this.speakers);
     const trained = new Set(view.utterances.filter(isTrained).flatMap(({ labels }) => labels.speakerId ?? []));
@@ -170,6 +201,7 @@ export class TrainingRun {
     while (this.step < endStep) {
       const batch = this.batchOf(sampler.nextBatch(this.settings.batch));
       losses = trainStep(model, batch);
+      refuseDivergence(losses, this.step);
       this.step++;
       tiles += batch.count;
       if (this.step % this.settings.reportEvery === 0 || this.step === endStep) {
@@ -215,18 +247,19 @@ export class TrainingRun {
 
   private async writePredictions(model: Model, view: TrainingView): Promise<PredictionsWritten[]> {
     const { runId } = this.settings;
-    const unheard = heldOut(view, { utteranceIds: this.heard, speakerIds: new Set(this.speakers) });
+    const unheard = heldOut(view, this.heard);
     const facts: PredictionsWritten[] = [];
     for (const { task, classes, rows } of predictHeldOut(model, unheard, this.tileStore, this.speakers)) {
       const bytes = writePredictions(rows, classes.length);
-      const objectKey = predictionsKey(runId, this.step, task);
-      await this.store.put(objectKey, bytes);
+      const sha256 = sha256Hex(bytes);
+      const objectKey = predictionsKey({ runId, step: this.step, task, sha256 });
+      await retrying(() => this.store.put(objectKey, bytes));
       facts.push({
         runId,
         step: this.step,
         task,
         objectKey,
-        sha256: sha256Hex(bytes),
+        sha256,
         rows: rows.length,
         classes,
         viewDigest: view.digest,
@@ -249,35 +282,44 @@ export class TrainingRun {
   ): Promise<void> {
     const { runId, codeVersion } = this.settings;
     const { manifest, bytes } = saveModel(model);
-    this.checkpoint = await saveCheckpoint(
-      this.store,
-      {
-        runId,
-        round: now.place.round,
-        step: this.step,
-        roundStartStep: now.place.startStep,
-        roundSteps: now.place.endStep - now.place.startStep,
-        complete: now.complete,
-        epoch: this.epoch,
-        model: { ...manifest },
-        sampler: now.sampler,
-        speakers: [...this.speakers],
-        view: {
-          digest: now.view.digest,
-          key: viewKey(runId, this.step),
-          utterances: now.view.utterances.length,
-          tiles: trainedTiles(now.view),
-        },
-        settingsHash: now.view.settingsHash ?? '',
-        configHash: configHashOf(this.settings),
-        codeVersion,
-        losses: now.losses,
-        predictions: now.predictions,
+    const draft: CheckpointDraft = {
+      runId,
+      round: now.place.round,
+      step: this.step,
+      roundStartStep: now.place.startStep,
+      roundSteps: now.place.endStep - now.place.startStep,
+      complete: now.complete,
+      epoch: this.epoch,
+      model: { ...manifest },
+      sampler: now.sampler,
+      speakers: [...this.speakers],
+      view: {
+        digest: now.view.digest,
+        key: viewKey(runId, this.step),
+        utterances: now.view.utterances.length,
+        tiles: trainedTiles(now.view),
       },
-      { weights: bytes, view: now.view, heard: this.heard, beforeManifest: () => verifyEpoch(this.store, runId, this.epoch) },
-    );
+      settingsHash: now.view.settingsHash ?? '',
+      configHash: configHashOf(this.settings),
+      codeVersion,
+      losses: now.losses,
+      predictions: now.predictions,
+    };
+    const content = { weights: bytes, view: now.view, heard: this.heard, beforeManifest: () => verifyEpoch(this.store, runId, this.epoch) };
+    // The round stands still while the store is away; begun again, it would learn batches twice.
+    this.checkpoint = await retrying(() => saveCheckpoint(this.store, draft, content));
     this.events.saved(this.checkpoint);
   }
+}
+
+/** @throws PipelineError MODEL_DIVERGED: no later step would mend it */
+function refuseDivergence(losses: StepLosses, step: number): void {
+  const [part] = Object.entries(losses).find(([, loss]) => loss !== null && !Number.isFinite(loss)) ?? [];
+  if (!part) return;
+  throw new PipelineError(
+    'MODEL_DIVERGED',
+    `The ${part} loss is no longer a number after step ${step}. Lower learningRate in the model's settings; that begins another run.`,
+  );
 }
 
 const emptyLosses = {

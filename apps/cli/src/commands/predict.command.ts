@@ -10,7 +10,7 @@ import { chooseBackend } from '#model/backend.js';
 import { loadModel } from '#model/checkpoint.js';
 import { predict } from '#model/predict.js';
 import { mostProbable } from '#scoring/confusion.js';
-import { findNewestCheckpoint, readWeights } from '#training/checkpoint-store.js';
+import { findNewestModel, readWeights } from '#training/checkpoint-store.js';
 import { quietTensorflow } from '../config.js';
 import { connect } from '../connect.js';
 import { readAudioFile } from '../read-audio-file.js';
@@ -27,7 +27,7 @@ export class PredictCommand extends UndertoneCommand {
 
   async run(files: string[], { json }: { json?: boolean }): Promise<void> {
     const { store, environment } = connect();
-    const checkpoint = await findNewestCheckpoint(store, undefined, true);
+    const checkpoint = await findNewestModel(store);
     if (!checkpoint)
       throw new PipelineError(
         'CONFIG_INVALID',
