@@ -1,11 +1,14 @@
 /** A command's connections to the stack that runs. */
 import pino from 'pino';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { topics } from '#contracts/topics.js';
 import { readKafkaConnection, readStoreConnection } from '#service/connection-config.js';
 import type { Logger } from '#service/logger.js';
 import type { Environment } from '#service/read-config.js';
 import { followInto } from '#overview/follow-pipeline.js';
 import { PipelineOverview } from '#overview/pipeline-overview.js';
 import { ObjectStore } from '#storage/object-store.js';
+import { topicsExist } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { TableFollower } from '#streaming/table-follower.js';
@@ -34,9 +37,19 @@ export function connect(from: Environment = stackEnvironment(environment)): Conn
   };
 }
 
+/** @throws PipelineError CONFIG_INVALID when no service has made the topics: there would be nothing to read, for ever */
+export async function refuseMissingTopics({ kafka, topicPrefix }: Connections): Promise<void> {
+  if (await topicsExist(kafka, topics, topicPrefix)) return;
+  throw new PipelineError(
+    'CONFIG_INVALID',
+    `There are no topics ${topicPrefix}.* yet. The services make them when they start; TOPIC_PREFIX names others.`,
+  );
+}
+
 /** Reads the whole pipeline's state, once. */
-export async function readOverview({ kafka, topicPrefix }: Connections): Promise<PipelineOverview> {
-  const { overview, follower } = followedOverview({ kafka, topicPrefix });
+export async function readOverview(connections: Connections): Promise<PipelineOverview> {
+  await refuseMissingTopics(connections);
+  const { overview, follower } = followedOverview(connections);
   await follower.start();
   await follower.stop();
   return overview;

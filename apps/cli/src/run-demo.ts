@@ -1,14 +1,16 @@
 /** The main job: corpora into the bucket, all stages to their end, and the table of results. */
 import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CheckpointSaved } from '#contracts/checkpoints.js';
 import { corporaPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { topics } from '#contracts/topics.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
 import type { PipelineOverview } from '#overview/pipeline-overview.js';
 import { packageRoot } from '#service/package-root.js';
 import type { ObjectStore } from '#storage/object-store.js';
+import { topicsExist } from '#streaming/ensure-topics.js';
 import { followedOverview, type Connections } from './connect.js';
 import { LiveProgress, progressLines } from './live-progress.js';
 import { putFolder } from './put-folder.js';
@@ -66,7 +68,8 @@ export async function runDemo(
   const objects = await countObjects(connections.store);
   if (objects.all === objects.notAudio) throw new PipelineError('CONFIG_INVALID', 'There is no audio in what was put into the bucket.');
   const { overview, follower } = followedOverview(connections);
-  await waitForTopics(stack, () => follower.start());
+  await waitForTopics(stack, connections);
+  await follower.start();
   const checkpoint = await watch(stack, overview, { utterances: objects.all - objects.notAudio, wallSec, processingAt: uploadedAt });
   await follower.stop();
   wallSec['total'] = secondsSince(startedAtMs);
@@ -79,8 +82,18 @@ export async function runDemo(
 
 function corporaOf({ labelled, unlabelled }: DemoCorpora): { corpus: string; folder: string }[] {
   if (!labelled && !unlabelled) return sampleCorpora;
-  return [labelled, unlabelled].flatMap((folder) => (folder ? [{ corpus: basename(folder).replaceAll(/[^\w.-]/g, '-'), folder }] : []));
+  const named = Object.entries({ labelled, unlabelled }).flatMap(([kind, folder]) =>
+    folder ? [{ kind, folder, name: corpusName(folder) }] : [],
+  );
+  const isShared = named.length === 2 && named[0]?.name === named[1]?.name;
+  return named.map(({ kind, folder, name }) => ({ corpus: isShared ? `${name}-${kind}` : name, folder }));
 }
+
+/** The folder's own name, as far as it can be a corpus's. */
+const corpusName = (folder: string): string =>
+  basename(resolve(folder))
+    .replaceAll(/[^\w.-]/g, '-')
+    .replace(/^[.-]+/, '') || 'corpus';
 
 async function countObjects(store: ObjectStore): Promise<{ all: number; notAudio: number }> {
   const counts = { all: 0, notAudio: 0 };
@@ -92,15 +105,10 @@ async function countObjects(store: ObjectStore): Promise<{ all: number; notAudio
 }
 
 /** The services make the topics; until then there is nothing to follow. */
-async function waitForTopics(stack: Stack, follow: () => Promise<void>): Promise<void> {
-  for (;;) {
+async function waitForTopics(stack: Stack, connections: Connections): Promise<void> {
+  while (!(await topicsExist(connections.kafka, topics, connections.topicPrefix))) {
     refuseCrashLoops(stack);
-    try {
-      return await follow();
-    } catch (error) {
-      if ((error as { type?: string }).type !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
-      await sleep(pollMs);
-    }
+    await sleep(pollMs);
   }
 }
 
@@ -123,6 +131,13 @@ async function watch(
       throw new PipelineError(
         'CONFIG_INVALID',
         `None of the ${deadLettered} files could be used: ${JSON.stringify(snapshot.deadLetters.byCode)}`,
+      );
+    }
+    if (isProcessed && overview.trainable === 0) {
+      progress.clear();
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `All ${inShards} utterances are held out (${JSON.stringify(snapshot.utterances.bySplit)}): there is nothing to learn from. Give some speakers the split "train" in manifest.csv, or bring more speakers.`,
       );
     }
     if (isProcessed) wallSec['ingestAndFeatures'] ??= secondsSince(processingAt);

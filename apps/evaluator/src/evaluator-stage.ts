@@ -1,6 +1,6 @@
 /** The Kafka edge of the evaluator: predictions in, evaluations out, and the overview that the dashboard shows. */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { Subject as Stream, type Observable } from 'rxjs';
+import { Subject, type Observable } from 'rxjs';
 import { evaluations } from '#contracts/evaluations.js';
 import { predictions, type PredictionsWritten } from '#contracts/predictions.js';
 import { topics } from '#contracts/topics.js';
@@ -42,7 +42,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
   private readonly consumer: PartitionConsumer<PredictionsWritten>;
   private readonly follower: TableFollower;
   private readonly overview = new PipelineOverview();
-  private readonly changes = new Stream<DashboardState>();
+  private readonly changes = new Subject<DashboardState>();
   private readonly lights: Record<StageName, StageLight> = { ingest: 'down', features: 'down', trainer: 'down', evaluator: 'starting' };
   private readonly timers: NodeJS.Timeout[] = [];
   private changed = true;

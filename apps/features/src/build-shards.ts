@@ -8,7 +8,7 @@
 import type { ExtractedFeatures } from '#audio/extract-features.js';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { streamOf, streams, type Stream } from '#contracts/labels.js';
-import { objectHints } from '#contracts/object-hints.js';
+import { hintAt, objectHints } from '#contracts/object-hints.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { shardTopicOf } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
@@ -25,6 +25,8 @@ export interface ShardWorkshop {
   pool: ExtractorPool;
   settings: FeatureSettings;
   sealing: { tiles: number; maxAgeMs: number };
+  /** Larger objects are refused unread. */
+  maxObjectBytes: number;
   extractOptions: Parameters<ExtractorPool['extract']>[2];
   onExtracted: (utterance: UtteranceIngested, features: ExtractedFeatures, seconds: number) => void;
   onSealed: (stream: Stream, tileCount: number, sizeBytes: number) => void;
@@ -73,22 +75,28 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
 
   /** @returns null when the object is no longer the one that the record speaks of: ingest is asked to look again */
   private async extract(utterance: UtteranceIngested): Promise<ExtractedFeatures | null> {
-    const { store, pool, settings, extractOptions, publisher, onExtracted } = this.workshop;
-    const found = await store.find(utterance.objectKey);
-    if (found?.etag !== utterance.etag) {
-      await publisher.publish(objectHints, {
-        key: utterance.objectKey,
-        reason: 'changed-underfoot',
-        again: true,
-        hintedAt: new Date().toISOString(),
-      });
-      return null;
+    const { store, pool, settings, extractOptions, maxObjectBytes, onExtracted } = this.workshop;
+    if (utterance.sizeBytes > maxObjectBytes) {
+      throw new PipelineError('AUDIO_TOO_LONG', `${utterance.sizeBytes} bytes are more than MAX_OBJECT_MB allows; it was not read`);
     }
-    if (found.bytes.byteLength === 0) throw new PipelineError('AUDIO_EMPTY', 'The object has no bytes');
+    const found = await store.find(utterance.objectKey);
+    if (found?.etag !== utterance.etag && (await this.hasChanged(utterance))) return null;
+    if (!found || found.bytes.byteLength === 0) throw new PipelineError('AUDIO_EMPTY', 'The object has no bytes');
     const startedAt = performance.now();
     const features = await pool.extract(found.bytes, settings, { ...extractOptions, silence: utterance.silence });
     onExtracted(utterance, features, (performance.now() - startedAt) / 1000);
     return features;
+  }
+
+  /** @throws PipelineError STORAGE_UNAVAILABLE if the store cannot read what it says is there */
+  private async hasChanged(utterance: UtteranceIngested): Promise<boolean> {
+    const { store, publisher } = this.workshop;
+    const head = await store.head(utterance.objectKey);
+    if (head?.etag === utterance.etag) {
+      throw new PipelineError('STORAGE_UNAVAILABLE', `The store lists ${utterance.objectKey} as it was, but does not give it`);
+    }
+    await publisher.publish(objectHints, hintAt(utterance.objectKey, 'changed-underfoot'));
+    return true;
   }
 
   private forgetOlder(utteranceId: string): void {

@@ -1,6 +1,6 @@
 /** Settings of features, from the environment. */
 import { z } from 'zod';
-import { defaultFeatureSettings, featureSettings } from '#audio/feature-settings.js';
+import { decodersWith, featureSettings } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
 import { field, readConfig } from '#service/read-config.js';
@@ -15,6 +15,8 @@ export function readFeaturesConfig() {
     /** Seconds one file may take before its worker is replaced. */
     FILE_TIMEOUT: field.seconds(60),
     MAX_DURATION_SEC: field.seconds(600),
+    /** Larger objects are refused by what the listing says of them. */
+    MAX_OBJECT_MB: field.whole(1024, 1),
     TILE_LAYOUT: z.enum(['tiles', 'centre']).default('tiles'),
     LOUDNESS_REFERENCE: z.enum(['utterance', 'full-scale']).default('utterance'),
     /** `none`, or the frequency from which rows are emptied. */
@@ -27,10 +29,11 @@ export function readFeaturesConfig() {
     service: readServiceSettings(7402, 'FEATURES_PORT'),
     sealing: { tiles: read.SHARD_TILES, maxAgeMs: read.SHARD_MAX_AGE * 1000 },
     workers: read.FEATURE_WORKERS,
+    maxObjectBytes: read.MAX_OBJECT_MB * 1e6,
     fileTimeoutMs: read.FILE_TIMEOUT * 1000,
     ffmpeg,
     settings: featureSettings({
-      decoders: { ...defaultFeatureSettings.decoders, other: ffmpeg ? `ffmpeg ${ffmpeg.version}` : null },
+      decoders: decodersWith(ffmpeg),
       maxDurationSec: read.MAX_DURATION_SEC,
       layout: read.TILE_LAYOUT,
       reference: read.LOUDNESS_REFERENCE,

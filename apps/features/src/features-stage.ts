@@ -106,6 +106,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       pool,
       settings: config.settings,
       sealing: config.sealing,
+      maxObjectBytes: config.maxObjectBytes,
       extractOptions: { silence: 'none', timeoutMs: config.fileTimeoutMs, ffmpeg: config.ffmpeg },
       onExtracted: (utterance, features, seconds) => {
         done.inc();

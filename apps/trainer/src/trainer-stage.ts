@@ -8,7 +8,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkpoints } from '#contracts/checkpoints.js';
-import { objectHints } from '#contracts/object-hints.js';
+import { hintAt, objectHints } from '#contracts/object-hints.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { predictions } from '#contracts/predictions.js';
 import { shardsLabelled, shardsUnlabelled, shardTopicOf } from '#contracts/shards.js';
@@ -28,6 +28,7 @@ import { retrying } from '#streaming/retry.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { manifestKey, type Checkpoint } from '#training/checkpoint-store.js';
 import { leaseRenewalMs, RunLease } from '#training/run-lease.js';
+import type { TrainerStatus } from '#training/trainer-status.js';
 import { trainedTiles, TrainingIndex, type TrainingView } from '#training/training-index.js';
 import { ComputeClient, type RoundEvent } from './compute-client.js';
 import type { TrainerConfig } from './config.js';
@@ -36,15 +37,6 @@ import { RoundSchedule } from './round-schedule.js';
 export const TRAINER_CONFIG = Symbol('trainer config');
 
 const scheduleIntervalMs = 500;
-
-export interface TrainerStatus {
-  runId: string;
-  state: 'starting' | 'waiting' | 'training';
-  /** What is waited for, or what is being done. */
-  because: string;
-  backend: string | null;
-  tiles: { labelled: number; unlabelled: number };
-}
 
 @Injectable()
 export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -211,15 +203,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     const lost = this.index.view().utterances.filter(({ shardId }) => shardIds.has(shardId));
     const streamOfShard = new Map(lost.map(({ shardId, stream }) => [shardId, stream]));
     for (const [shardId, stream] of streamOfShard) await this.publisher.tombstone(shardTopicOf(stream), shardId);
-    await this.publisher.publish(
-      objectHints,
-      ...lost.map(({ objectKey }) => ({
-        key: objectKey,
-        reason: 'changed-underfoot' as const,
-        again: true,
-        hintedAt: new Date().toISOString(),
-      })),
-    );
+    await this.publisher.publish(objectHints, ...lost.map(({ objectKey }) => hintAt(objectKey, 'changed-underfoot', true)));
   }
 
   private async announce(checkpoint: Checkpoint): Promise<void> {

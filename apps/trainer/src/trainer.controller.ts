@@ -1,6 +1,7 @@
 /** `GET /status`: what the trainer is doing, or waiting for. */
 import { Controller, Get, Inject } from '@nestjs/common';
-import { TrainerStage, type TrainerStatus } from './trainer-stage.js';
+import type { TrainerStatus } from '#training/trainer-status.js';
+import { TrainerStage } from './trainer-stage.js';
 
 @Controller('status')
 export class TrainerController {

@@ -55,6 +55,12 @@ export const defaultFeatureSettings: Readonly<FeatureSettings> = Object.freeze({
   decoders: Object.freeze({ wav: 'undertone-wav 1', flac: 'undertone-flac 1', other: null }),
 });
 
+/** The decoders of this process, as its feature settings name them. @param ffmpeg null: there is none */
+export const decodersWith = (ffmpeg: { version: string } | null): FeatureSettings['decoders'] => ({
+  ...defaultFeatureSettings.decoders,
+  other: ffmpeg ? `ffmpeg ${ffmpeg.version}` : null,
+});
+
 /** The defaults with some replaced. @throws SETTINGS_INVALID */
 export function featureSettings(changes: Partial<FeatureSettings> = {}): FeatureSettings {
   const settings = { ...defaultFeatureSettings, ...changes };

@@ -28,6 +28,16 @@ export interface Reconciliation {
   inFlight: string[];
 }
 
+export interface HistoryPoint {
+  runId: string;
+  step: number;
+  task: string;
+  split: string;
+  ua: number;
+  wa: number;
+  at: string;
+}
+
 export interface OverviewSnapshot {
   at: string;
   utterances: { live: number; byCorpus: Record<string, number>; bySplit: Record<string, number> };
@@ -44,7 +54,7 @@ export interface OverviewSnapshot {
   /** The newest of each task and split. */
   evaluations: ModelEvaluated[];
   /** UA and WA of every checkpoint, in order of time. */
-  history: { runId: string; step: number; task: string; split: string; ua: number; wa: number; at: string }[];
+  history: HistoryPoint[];
 }
 
 interface TilesOfVersion {
@@ -55,6 +65,7 @@ interface TilesOfVersion {
 }
 
 const keptSteps = 600;
+const keptPoints = 2_000;
 const latestDeadLetters = 20;
 
 export class PipelineOverview {
@@ -67,7 +78,9 @@ export class PipelineOverview {
   private started: RoundStarted | null = null;
   private finished: RoundFinished | null = null;
   private checkpoint: CheckpointSaved | null = null;
+  /** The newest of each task and split, whole; of the others only the points of a line. */
   private readonly evaluations = new Map<string, ModelEvaluated>();
+  private readonly points = new Map<string, HistoryPoint>();
 
   applyUtterance(utteranceId: string, fact: UtteranceIngested | null): void {
     if (fact) this.utterances.set(utteranceId, fact);
@@ -108,7 +121,13 @@ export class PipelineOverview {
   }
 
   applyEvaluation(fact: ModelEvaluated | null): void {
-    if (fact) this.evaluations.set(`${fact.runId}/${fact.step}/${fact.task}/${fact.split}`, fact);
+    if (!fact) return;
+    const { runId, step, task, split, ua, wa, evaluatedAt: at } = fact;
+    this.points.set(`${runId}/${step}/${task}/${split}`, { runId, step, task, split, ua, wa, at });
+    const [oldest] = this.points.keys();
+    if (this.points.size > keptPoints && oldest !== undefined) this.points.delete(oldest);
+    const newest = this.evaluations.get(`${task}/${split}`);
+    if (!newest || at >= newest.evaluatedAt) this.evaluations.set(`${task}/${split}`, fact);
   }
 
   /** Utterances = in shards + dead-lettered + in flight, by id. What ingest itself put aside counts as an utterance. */
@@ -131,7 +150,6 @@ export class PipelineOverview {
     const { inFlight, ...counts } = this.reconcile();
     const live = [...this.utterances.values()];
     const letters = [...this.letters.values()].sort((a, b) => (a.failedAt < b.failedAt ? 1 : -1));
-    const evaluated = [...this.evaluations.values()].sort((a, b) => (a.evaluatedAt < b.evaluatedAt ? -1 : 1));
     return {
       at: new Date().toISOString(),
       utterances: { live: live.length, byCorpus: countBy(live, (each) => each.corpus), bySplit: countBy(live, (each) => each.split) },
@@ -151,19 +169,21 @@ export class PipelineOverview {
       },
       training: { started: this.started, finished: this.finished, steps: this.steps },
       checkpoint: this.checkpoint,
-      evaluations: [...new Map(evaluated.map((each) => [`${each.task}/${each.split}`, each])).values()],
-      history: evaluated.map(({ runId, step, task, split, ua, wa, evaluatedAt }) => ({
-        runId,
-        step,
-        task,
-        split,
-        ua,
-        wa,
-        at: evaluatedAt,
-      })),
+      evaluations: [...this.evaluations.values()],
+      history: [...this.points.values()].sort((a, b) => (a.at < b.at ? -1 : 1)),
     };
   }
 
+  /** Utterances in shards that a model may learn from. */
+  get trainable(): number {
+    let count = 0;
+    for (const { utteranceId, split, withheld } of this.utterances.values()) {
+      if (split === 'train' && !withheld && this.tilesOf(utteranceId)) count++;
+    }
+    return count;
+  }
+
+  /** Of the newest checkpoint only: of older ones nothing but the history is kept. */
   evaluationsOf(runId: string, step: number): ModelEvaluated[] {
     return [...this.evaluations.values()].filter((each) => each.runId === runId && each.step === step);
   }

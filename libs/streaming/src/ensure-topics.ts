@@ -44,6 +44,18 @@ async function makeAndVerify(kafka: Kafka, topics: readonly TopicDeclaration[], 
   }
 }
 
+/** Whether all topics are there; asks once, and makes nothing. */
+export async function topicsExist(kafka: Kafka, topics: readonly TopicDeclaration[], prefix: string): Promise<boolean> {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    const there = new Set(await admin.listTopics());
+    return topics.every((topic) => there.has(topicName(topic, prefix)));
+  } finally {
+    await admin.disconnect();
+  }
+}
+
 type KafkaAdmin = ReturnType<Kafka['admin']>;
 
 async function verifyPartitions(admin: KafkaAdmin, wanted: Map<string, TopicStorage>): Promise<void> {

@@ -1,12 +1,14 @@
 /** `undertone demo`: what `npm start` runs. */
-import { writeFileSync } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
+import { PipelineError } from '#contracts/pipeline-error.js';
 import { connect } from '../connect.js';
 import { environment } from '../config.js';
 import { resultsTable } from '../results.js';
 import { demoDefaults, runDemo } from '../run-demo.js';
 import { Stack } from '../run-stack.js';
-import { print, printSetup, UndertoneCommand } from '../undertone-command.js';
+import { exitCodes, print, printSetup, UndertoneCommand } from '../undertone-command.js';
 import { untilStopped } from '../until-stopped.js';
 
 interface DemoOptions {
@@ -23,6 +25,7 @@ export class DemoCommand extends UndertoneCommand {
 
   async run(_arguments: string[], options: DemoOptions): Promise<void> {
     const startedAtMs = performance.now();
+    if (options.json) refuseUnwritable(options.json);
     const external = environment['KAFKA_BROKERS'] || environment['S3_ENDPOINT'];
     // On a broker and a store that outlive it, a demo has topics and a bucket of its own.
     const fresh: Record<string, string> = external
@@ -33,7 +36,10 @@ export class DemoCommand extends UndertoneCommand {
     try {
       const demo = runDemo(stack, connect({ ...environment, ...stack.environment }), { corpora: options, say: printSetup, startedAtMs });
       const outcome = await Promise.race([demo, stopped]);
-      if (!outcome) return;
+      if (!outcome) {
+        process.exitCode = exitCodes.failed;
+        return;
+      }
       const { results, evaluations } = outcome;
       print(`\n${resultsTable(evaluations)}\n`);
       if (!options.labelled && !options.unlabelled)
@@ -70,5 +76,14 @@ export class DemoCommand extends UndertoneCommand {
   @Option({ flags: '--unlabelled <dir>', description: 'a folder of unlabelled recordings, instead of the samples' })
   parseUnlabelled(folder: string): string {
     return folder;
+  }
+}
+
+/** Better now than after minutes of work. */
+function refuseUnwritable(file: string): void {
+  try {
+    accessSync(dirname(resolve(file)), constants.W_OK);
+  } catch (error) {
+    throw new PipelineError('CONFIG_INVALID', `--json ${file}: its folder cannot be written to`, { cause: error });
   }
 }

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Command, Option } from 'nest-commander';
 import { extractFeatures } from '#audio/extract-features.js';
-import { defaultFeatureSettings, featureSettings } from '#audio/feature-settings.js';
+import { decodersWith, featureSettings } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
 import { writeNpy } from '#audio/npy.js';
 import { writeShard } from '#audio/shard-file.js';
@@ -26,7 +26,7 @@ export class FeaturesCommand extends UndertoneCommand {
   async run(files: string[], { out, silence = 'none' }: FeaturesOptions): Promise<void> {
     const ffmpeg = chooseFfmpeg();
     const settings = featureSettings({
-      decoders: { ...defaultFeatureSettings.decoders, other: ffmpeg ? `ffmpeg ${ffmpeg.version}` : null },
+      decoders: decodersWith(ffmpeg),
     });
     const extracted = [];
     for (const file of files) {

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { Command, Option } from 'nest-commander';
 import { extractFeatures } from '#audio/extract-features.js';
-import { defaultFeatureSettings, featureSettings, settingsHash } from '#audio/feature-settings.js';
+import { decodersWith, featureSettings, settingsHash } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -38,7 +38,7 @@ export class PredictCommand extends UndertoneCommand {
     const model = loadModel(checkpoint.model, await readWeights(store, checkpoint));
     const ffmpeg = chooseFfmpeg(environment);
     const settings = featureSettings({
-      decoders: { ...defaultFeatureSettings.decoders, other: ffmpeg ? `ffmpeg ${ffmpeg.version}` : null },
+      decoders: decodersWith(ffmpeg),
     });
     if (settingsHash(settings, null) !== checkpoint.settingsHash)
       process.stderr.write('! the model was trained on tiles of other feature settings than these defaults; expect less of it\n');

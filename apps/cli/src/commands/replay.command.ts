@@ -1,6 +1,6 @@
 /** `undertone replay`: another try for dead letters, by a hint at each object as it is now. */
 import { Command, Option } from 'nest-commander';
-import { objectHints } from '#contracts/object-hints.js';
+import { hintAt, objectHints } from '#contracts/object-hints.js';
 import { connect, readOverview, withPublisher } from '../connect.js';
 import { print, UndertoneCommand } from '../undertone-command.js';
 
@@ -14,10 +14,7 @@ export class ReplayCommand extends UndertoneCommand {
     const keys = [...new Set(letters.flatMap((letter) => letter.objectKey ?? []))].sort();
     if (dryRun) for (const key of keys) print(key);
     else {
-      const hintedAt = new Date().toISOString();
-      await withPublisher(connections, (publisher) =>
-        publisher.publish(objectHints, ...keys.map((key) => ({ key, reason: 'replay' as const, again: true, hintedAt }))),
-      );
+      await withPublisher(connections, (publisher) => publisher.publish(objectHints, ...keys.map((key) => hintAt(key, 'replay', true))));
     }
     print(`${keys.length} objects ${dryRun ? 'would be' : 'are'} looked at again (${letters.length} dead letters)`);
     connections.store.close();

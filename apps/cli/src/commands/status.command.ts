@@ -6,15 +6,10 @@ import { topicName } from '#contracts/topic.js';
 import { utterances } from '#contracts/utterances.js';
 import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
 import { activeGroups, groupLag } from '#streaming/group-lag.js';
+import type { TrainerStatus } from '#training/trainer-status.js';
 import { connect, readOverview, type Connections } from '../connect.js';
 import { alignedTable } from '../results.js';
 import { print, printJson, UndertoneCommand } from '../undertone-command.js';
-
-interface TrainerStatus {
-  state: string;
-  because: string;
-  backend: string | null;
-}
 
 @Command({ name: 'status', description: 'Lag, counts and dead letters by stage, and what the trainer is doing' })
 export class StatusCommand extends UndertoneCommand {

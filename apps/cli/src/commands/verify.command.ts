@@ -1,7 +1,8 @@
 /** `undertone verify`: nothing is lost. Live utterances = in shards + dead-lettered + in flight. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'nest-commander';
-import { connect, followedOverview } from '../connect.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { connect, followedOverview, refuseMissingTopics } from '../connect.js';
 import { exitCodes, print, printJson, UndertoneCommand } from '../undertone-command.js';
 
 const mostNamed = 20;
@@ -15,6 +16,7 @@ export class VerifyCommand extends UndertoneCommand {
 
   async run(_arguments: string[], { wait = 0, json }: { wait?: number; json?: boolean }): Promise<void> {
     const connections = connect();
+    await refuseMissingTopics(connections);
     const { overview, follower } = followedOverview(connections);
     await follower.start();
     const deadline = performance.now() + wait * 1000;
@@ -33,7 +35,9 @@ export class VerifyCommand extends UndertoneCommand {
 
   @Option({ flags: '--wait <seconds>', description: 'how long to wait for what is in flight' })
   parseWait(seconds: string): number {
-    return Number(seconds);
+    const wait = Number(seconds);
+    if (!(wait >= 0)) throw new PipelineError('CONFIG_INVALID', `--wait ${seconds}: it must be a number of seconds`);
+    return wait;
   }
 
   @Option({ flags: '--json', description: 'for scripts' })

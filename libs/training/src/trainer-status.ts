@@ -1,0 +1,12 @@
+/** What a trainer says that it is doing, at `GET /status`. */
+import type { ViewCounts } from './training-index.js';
+
+export interface TrainerStatus {
+  runId: string;
+  state: 'starting' | 'waiting' | 'training';
+  /** What is waited for, or what is being done. */
+  because: string;
+  backend: string | null;
+  /** That may be learnt from. */
+  tiles: ViewCounts;
+}
