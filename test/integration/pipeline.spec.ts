@@ -118,7 +118,7 @@ describe('kill -9', () => {
   });
 
   it('of the trainer in a round ends in a model of exactly the same utterances', async () => {
-    const { store, overview } = await freshPipeline({ ROUND_STEPS: '400', CHECKPOINT_STEPS: '20' });
+    const { store, overview } = await freshPipeline({ ROUND_STEPS: '200', CHECKPOINT_STEPS: '20' });
     const { paths } = await putMadeCorpus(store, 'made', { speakers: 6, each: 2 });
     pipeline.start('ingest', 'features', 'trainer', 'evaluator');
     const stepped = (step: number) => () => (overview.snapshot().training.steps.at(-1)?.step ?? 0) >= step;
@@ -131,7 +131,7 @@ describe('kill -9', () => {
     await pipeline.until('the round to go on where it was', () => pipeline.logOf('trainer').includes(`"step":${saved?.step},`));
     await pipeline.until('an evaluated model', evaluatedAll);
     const { checkpoint, evaluations } = overview.snapshot();
-    expect(checkpoint).toMatchObject({ round: 1, step: 400, viewUtterances: paths.length });
+    expect(checkpoint).toMatchObject({ round: 1, step: 200, viewUtterances: paths.length });
     const whole = await findNewestModel(store);
     const view = (await store.findJson(whole?.view.key ?? '')) as { utterances: { utteranceId: string }[] };
     expect(view.utterances.map((each) => each.utteranceId)).toEqual(paths.map((path) => `made/${path}`).sort());
