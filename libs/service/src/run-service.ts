@@ -31,8 +31,8 @@ export async function runService(define: () => ServiceDefinition): Promise<void>
       bodyParser: false,
       forceCloseConnections: true,
     });
-    // Senders of notifications are not particular about the content type: SNS says text/plain.
-    app.useBodyParser('json', { limit: '4mb', type: () => true, strict: false });
+    // Senders of notifications are not particular about the content type: SNS says text/plain. What Kafka would not take is a 413.
+    app.useBodyParser('json', { limit: '900kb', type: () => true, strict: false });
     stopWhenTold(app, logger);
     await listen(app, definition.settings);
     logger.info({ url: await app.getUrl() }, 'service started');
