@@ -155,8 +155,9 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
 
   /** One renewal after another, for as long as this trainer lives. */
   private async keepLease(lease: RunLease): Promise<void> {
-    while (!this.stopping) {
+    for (;;) {
       await sleep(leaseRenewalMs);
+      if (this.stopping) return;
       await retrying(() => lease.renew());
     }
   }

@@ -1,0 +1,147 @@
+/** The lease of a run in a real object store: one trainer at a time, and epochs that only rise. */
+import { createServer, request, type Server } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runPrefix } from '#contracts/object-keys.js';
+import { readStoreConnection } from '#service/connection-config.js';
+import { ObjectStore } from '#storage/object-store.js';
+import { RunLease, verifyEpoch } from '#training/run-lease.js';
+import { randomName, until } from '../chaos/stream-under-test.js';
+
+const bucket = randomName();
+let store: ObjectStore;
+
+beforeAll(async () => {
+  store = new ObjectStore({ ...readStoreConnection(), bucket });
+  await store.ensureBucket();
+});
+
+afterAll(() => store.close());
+
+const leaseKey = (runId: string): string => `${runPrefix(runId)}lease.json`;
+const noWait = (by: string): void => {
+  throw new Error(`waited for ${by}`);
+};
+const lost = { code: 'LEASE_LOST' };
+
+/** As if its holder had not renewed it for a minute. */
+async function age(runId: string): Promise<void> {
+  const lease = (await store.findJson(leaseKey(runId))) as object;
+  await store.put(leaseKey(runId), JSON.stringify({ ...lease, renewedAt: new Date(Date.now() - 60_000).toISOString() }));
+}
+
+describe('a second holder', () => {
+  it('waits while the lease is renewed, takes it when it is not, and the first finds out', async () => {
+    const runId = randomName();
+    const first = await RunLease.acquire(store, runId, 'a', noWait);
+    const waitedFor: string[] = [];
+    const acquiring = RunLease.acquire(store, runId, 'b', (by) => waitedFor.push(by));
+    await until(
+      () => 'two waits',
+      async () => {
+        await first.renew();
+        return waitedFor.length >= 2;
+      },
+    );
+    await verifyEpoch(store, runId, first.epoch);
+    await age(runId);
+    const second = await acquiring;
+    expect(second.epoch).toBe(first.epoch + 1);
+    expect(new Set(waitedFor)).toEqual(new Set(['a']));
+    await expect(first.renew()).rejects.toMatchObject(lost);
+    await expect(verifyEpoch(store, runId, first.epoch)).rejects.toMatchObject(lost);
+    await verifyEpoch(store, runId, second.epoch);
+    await second.renew();
+  });
+});
+
+describe('the same holder', () => {
+  it('takes its lease again at once, with a higher epoch; its past loses it', async () => {
+    const runId = randomName();
+    const before = await RunLease.acquire(store, runId, 'a', noWait);
+    const after = await RunLease.acquire(store, runId, 'a', noWait);
+    expect([before.epoch, after.epoch]).toEqual([1, 2]);
+    await expect(before.renew()).rejects.toMatchObject(lost);
+    await expect(verifyEpoch(store, runId, before.epoch)).rejects.toMatchObject(lost);
+    await after.renew();
+  });
+
+  it('started ten times at once gets ten epochs, of which the highest holds', async () => {
+    const runId = randomName();
+    const leases = await Promise.all(Array.from({ length: 10 }, () => RunLease.acquire(store, runId, 'a', noWait)));
+    const epochs = leases.map(({ epoch }) => epoch).sort((a, b) => a - b);
+    expect(epochs).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    for (const lease of leases) {
+      if (lease.epoch === 10) await lease.renew();
+      else await expect(lease.renew()).rejects.toMatchObject(lost);
+    }
+  });
+});
+
+describe('two holders at once', () => {
+  it('end with different epochs, one after the other', async () => {
+    const runId = randomName();
+    const waits: string[] = [];
+    const acquiring = ['a', 'b'].map((holder) => RunLease.acquire(store, runId, holder, () => waits.push(holder)));
+    const first = await Promise.race(acquiring);
+    await until(
+      () => 'the other to wait',
+      () => waits.length > 0,
+    );
+    await age(runId);
+    const leases = await Promise.all(acquiring);
+    expect(leases.map(({ epoch }) => epoch).sort()).toEqual([1, 2]);
+    expect(first.epoch).toBe(1);
+    expect(new Set(waits).size).toBe(1);
+  });
+});
+
+describe('a lease of a run that was deleted', () => {
+  it('is lost', async () => {
+    const runId = randomName();
+    const lease = await RunLease.acquire(store, runId, 'a', noWait);
+    await store.delete(leaseKey(runId));
+    await expect(lease.renew()).rejects.toMatchObject(lost);
+    await expect(verifyEpoch(store, runId, lease.epoch)).rejects.toMatchObject(lost);
+  });
+});
+
+describe('an answer of the store that gets lost', () => {
+  it('loses neither a renewal nor an acquisition that was done', async () => {
+    const runId = randomName();
+    const { server, endpoint, loseNextPut } = await forgetfulProxy(readStoreConnection().endpoint ?? '');
+    const behindProxy = new ObjectStore({ ...readStoreConnection(), bucket, endpoint });
+    loseNextPut();
+    const lease = await RunLease.acquire(behindProxy, runId, 'a', noWait);
+    loseNextPut();
+    await lease.renew();
+    await verifyEpoch(store, runId, lease.epoch);
+    await lease.renew();
+    behindProxy.close();
+    server.close();
+  });
+});
+
+/** Passes everything on to the store, and on demand cuts the connection when a put is done and before it is answered. */
+async function forgetfulProxy(target: string): Promise<{ server: Server; endpoint: string; loseNextPut: () => void }> {
+  let toLose = 0;
+  const server = createServer((incoming, outgoing) => {
+    const outgoingRequest = request(
+      new URL(incoming.url ?? '/', target),
+      { method: incoming.method, headers: incoming.headers },
+      (answer) => {
+        if (incoming.method === 'PUT' && toLose > 0 && answer.statusCode === 200) {
+          toLose--;
+          answer.resume();
+          return answer.once('end', () => incoming.socket.destroy());
+        }
+        outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
+        return answer.pipe(outgoing);
+      },
+    );
+    incoming.pipe(outgoingRequest);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' ? address?.port : 0;
+  return { server, endpoint: `http://127.0.0.1:${port}`, loseNextPut: () => (toLose = 1) };
+}

@@ -1,0 +1,372 @@
+/** The consumer loop against a real broker: what is committed, what is tried again, what is put aside, who owns what. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { hourMs, retained } from '#contracts/topic.js';
+import { readStoreConnection } from '#service/connection-config.js';
+import { countCrash } from '#storage/crash-counter.js';
+import { ObjectStore } from '#storage/object-store.js';
+import { groupLag } from '#streaming/group-lag.js';
+import { notes, noteTopic, randomName, StreamUnderTest, until, type NoteRecord } from '../chaos/stream-under-test.js';
+
+let stream: StreamUnderTest;
+
+async function freshStream(partitions = 1): Promise<StreamUnderTest> {
+  stream = new StreamUnderTest(noteTopic(retained(partitions, hourMs)));
+  return stream.prepare();
+}
+
+afterEach(async () => stream.close());
+
+const unavailable = (): PipelineError => new PipelineError('STORAGE_UNAVAILABLE', 'the store is away');
+const offsetOf = (record: NoteRecord): number => Number(record.origin.offset);
+
+/** Many promises to open one by one: a record's effect becomes durable when the test says so. */
+function gate(): { opened: Promise<void>; open: () => void } {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open };
+}
+
+describe('commits', () => {
+  it('end before the first record that is not settled, however the others settle', async () => {
+    await freshStream();
+    await stream.sendTo(0, ...notes(10));
+    let settle: (offset: string) => void = () => undefined;
+    const first = stream.consumer({ take: (_record, context) => void (settle = context.settle) });
+    await first.start();
+    await first.took(10);
+    for (const offset of [7, 3, 4, 1, 9, 0, 2]) settle(String(offset));
+    await first.stop();
+    expect(await stream.committed()).toEqual([5]);
+    const second = await stream.consumer().start();
+    await second.took(5);
+    await second.stop();
+    expect(second.takenOffsets).toEqual([5, 6, 7, 8, 9]);
+    expect(await stream.committed()).toEqual([10]);
+  });
+
+  it('follow what settles later, while no record comes', async () => {
+    await freshStream();
+    await stream.sendTo(0, ...notes(3));
+    let settle: (offset: string) => void = () => undefined;
+    const consumer = await stream.consumer({ take: (_record, context) => void (settle = context.settle) }).start();
+    await consumer.took(3);
+    for (const offset of [2, 1, 0]) settle(String(offset));
+    await until(
+      () => 'the commit',
+      async () => (await stream.committed())[0] === 3,
+    );
+  });
+
+  it('hold what was drained at stop, and nothing that was only taken', async () => {
+    await freshStream();
+    await stream.sendTo(0, ...notes(6));
+    const held: string[] = [];
+    const consumer = stream.consumer({
+      take: ({ origin }) => void held.push(origin.offset),
+      drain: async ({ settle }) => {
+        await new Promise((resolve) => setImmediate(resolve));
+        for (const offset of held.slice(0, 4)) settle(offset);
+      },
+    });
+    await consumer.start();
+    await consumer.took(6);
+    await consumer.stop();
+    expect(await stream.committed()).toEqual([4]);
+  });
+
+  it('are made at stop though a record is still being taken, which comes again', async () => {
+    await freshStream();
+    await stream.sendTo(0, ...notes(3));
+    const { opened, open } = gate();
+    const consumer = stream.consumer({
+      take: async (record, { settle }) => {
+        if (offsetOf(record) === 2) await opened;
+        settle(record.origin.offset);
+      },
+    });
+    await consumer.start();
+    await consumer.took(3);
+    const stopped = consumer.stop();
+    await until(
+      () => 'the commit',
+      async () => (await stream.committed())[0] === 2,
+    );
+    open();
+    await stopped;
+    const second = await stream.consumer().start();
+    await second.took(1);
+    expect(second.takenOffsets).toEqual([2]);
+  });
+});
+
+describe('a record', () => {
+  it('with a permanent error is one dead letter, as it was, and the next goes on', async () => {
+    await freshStream();
+    await stream.sendTo(0, ...notes(3));
+    const consumer = stream.consumer({
+      take: (record, { settle }) => {
+        if (offsetOf(record) === 1) throw new PipelineError('AUDIO_EMPTY', 'no samples');
+        settle(record.origin.offset);
+      },
+    });
+    await consumer.start();
+    await consumer.took(3);
+    await consumer.stop();
+    expect(await stream.committed()).toEqual([3]);
+    expect(consumer.takenOffsets).toEqual([0, 1, 2]);
+    expect(await stream.readDeadLetters()).toEqual([
+      {
+        stage: 'features',
+        code: 'AUDIO_EMPTY',
+        message: 'no samples',
+        utteranceId: 'k1',
+        failedAt: expect.any(String) as string,
+        origin: {
+          topic: stream.topicName,
+          partition: 0,
+          offset: '1',
+          keyBase64: Buffer.from('k1').toString('base64'),
+          valueBase64: Buffer.from('{"id":"k1","n":1}').toString('base64'),
+        },
+      },
+    ]);
+  });
+
+  it('that is no JSON or does not fit its schema is a dead letter RECORD_INVALID with its very bytes', async () => {
+    await freshStream();
+    const bytes = Buffer.from([0xff, 0x00, 0x7b, 0xc3, 0x28]);
+    await stream.sendRaw({ key: null, value: bytes }, { key: 'b', value: '{"id":"b","n":"one"}' }, { key: 'c', value: '' });
+    await stream.sendTo(0, { id: 'good', n: 1 });
+    const consumer = await stream.consumer().start();
+    await consumer.took(1);
+    await consumer.stop();
+    expect(consumer.taken.map(({ fact }) => fact?.id)).toEqual(['good']);
+    const letters = await stream.readDeadLetters();
+    expect(letters.map(({ code, origin }) => [code, origin.offset, origin.keyBase64, origin.valueBase64])).toEqual([
+      ['RECORD_INVALID', '0', null, bytes.toString('base64')],
+      ['RECORD_INVALID', '1', 'Yg==', Buffer.from('{"id":"b","n":"one"}').toString('base64')],
+      ['RECORD_INVALID', '2', 'Yw==', ''],
+    ]);
+    expect(await stream.committed()).toEqual([4]);
+  });
+
+  it('whose copy no dead letter can hold is named by one, and the next goes on', async () => {
+    await freshStream();
+    await stream.sendRaw({ key: 'large', value: 'x'.repeat(4_500_000) });
+    await stream.sendTo(0, { id: 'good', n: 1 });
+    const consumer = await stream.consumer().start();
+    await consumer.took(1);
+    await consumer.stop();
+    const [letter, ...others] = await stream.readDeadLetters();
+    expect(others).toEqual([]);
+    expect(letter).toMatchObject({ code: 'RECORD_INVALID', utteranceId: 'large', origin: { offset: '0', valueBase64: null } });
+    expect(letter?.message).toBe('The record is not JSON (its 4500000 bytes are too many for a dead letter)');
+  });
+
+  it('without a value reaches the worker as a tombstone', async () => {
+    await freshStream();
+    await stream.sendTo(0, { id: 'a', n: 1 });
+    await stream.publisher.tombstone(stream.topic, 'a');
+    const consumer = await stream.consumer().start();
+    await consumer.took(2);
+    expect(consumer.taken.map(({ key, fact }) => [key, fact])).toEqual([
+      ['a', { id: 'a', n: 1 }],
+      ['a', null],
+    ]);
+  });
+});
+
+describe('an error that may pass', () => {
+  it('is tried again in place, in order and with heartbeats beyond the session time-out, while other partitions go on', async () => {
+    await freshStream(2);
+    await stream.sendTo(0, ...notes(4));
+    const sessionTimeoutMs = 10_000;
+    let isAway = true;
+    const consumer = stream.consumer({
+      take: (record, { settle }) => {
+        if (isAway && record.origin.partition === 0 && offsetOf(record) === 1) throw unavailable();
+        settle(record.origin.offset);
+      },
+    });
+    await consumer.start();
+    await until(
+      () => 'the first retry',
+      () => consumer.retries > 0,
+    );
+    const awaySince = Date.now();
+    let sent = 0;
+    while (Date.now() - awaySince < sessionTimeoutMs + 1_000) {
+      await stream.sendTo(1, ...notes(5, sent));
+      sent += 5;
+      await until(
+        () => `partition 1 to go on; settled ${[...consumer.settled].join(' ')}`,
+        () => consumer.settled.has(`1/${sent - 1}`),
+        20,
+      );
+    }
+    expect(consumer.settled).not.toContain('0/1');
+    isAway = false;
+    await until(
+      () => 'the other records',
+      () => consumer.settled.has('0/3'),
+    );
+    const ofFirst = consumer.taken.filter(({ origin }) => origin.partition === 0).map(offsetOf);
+    expect(ofFirst.filter((offset, at) => offset !== ofFirst[at - 1])).toEqual([0, 1, 2, 3]);
+    expect(ofFirst.length).toBeGreaterThan(5);
+    expect(consumer.heartbeats).toBeGreaterThan(5);
+    expect(consumer.joins).toBe(1);
+    await consumer.stop();
+    expect(await stream.committed()).toEqual([4, sent]);
+    expect(await stream.readDeadLetters()).toEqual([]);
+  });
+
+  it('does not keep the group from rebalancing', async () => {
+    await freshStream(2);
+    await stream.sendTo(0, ...notes(1));
+    await stream.sendTo(1, ...notes(1));
+    let isAway = true;
+    const take = (record: NoteRecord, { settle }: { settle: (offset: string) => void }): void => {
+      if (isAway) throw unavailable();
+      settle(record.origin.offset);
+    };
+    const first = await stream.consumer({ take }).start();
+    await until(
+      () => 'long waits',
+      () => first.retries >= 10,
+    );
+    const second = await stream.consumer({ take }).start();
+    await second.took(1);
+    isAway = false;
+    await until(
+      () => 'both records',
+      () => first.settled.size === 1 && second.settled.size === 1,
+    );
+    expect([first.joins, second.joins]).toEqual([2, 1]);
+  });
+
+  it('does not keep a consumer from stopping', async () => {
+    await freshStream();
+    await stream.sendTo(0, ...notes(2));
+    const consumer = stream.consumer({
+      take: () => {
+        throw unavailable();
+      },
+    });
+    await consumer.start();
+    await until(
+      () => 'a retry',
+      () => consumer.retries >= 3,
+    );
+    await consumer.stop();
+    expect(await stream.committed()).toEqual([-1]);
+    expect(await stream.readDeadLetters()).toEqual([]);
+  });
+});
+
+describe('an unknown error', () => {
+  it('crashes without a commit; the third crash on a record is a dead letter, and the next goes on', async () => {
+    await freshStream();
+    const store = new ObjectStore({ ...readStoreConnection(), bucket: randomName() });
+    await store.ensureBucket();
+    await stream.sendTo(0, ...notes(4));
+    const process = (): ReturnType<StreamUnderTest['consumer']> =>
+      stream.consumer({
+        countCrash: (origin) => countCrash(store, stream.group, origin),
+        take: (record, { settle }) => {
+          if (offsetOf(record) === 1) throw new TypeError('x is not a function');
+          settle(record.origin.offset);
+        },
+      });
+    for (const life of [1, 2]) {
+      const crashing = await process().start();
+      await until(
+        () => `crash ${life}`,
+        () => crashing.crashes.length > 0,
+      );
+      await crashing.stop();
+      expect(crashing.crashes).toEqual([new TypeError('x is not a function')]);
+      expect(crashing.takenOffsets).toEqual(life === 1 ? [0, 1] : [1]);
+      expect(await stream.committed()).toEqual([1]);
+    }
+    const third = await process().start();
+    await third.took(3);
+    await third.stop();
+    expect(third.crashes).toEqual([]);
+    expect(await stream.committed()).toEqual([4]);
+    const letters = await stream.readDeadLetters();
+    expect(letters.map(({ code, origin, message }) => [code, origin.offset, message])).toEqual([
+      ['UNKNOWN_REPEATED', '1', 'Crashed 3 times on this record: x is not a function'],
+    ]);
+    store.close();
+  });
+
+  it('of a dead letter that cannot be written crashes, and is not tried for ever', async () => {
+    await freshStream();
+    await stream.sendTo(0, ...notes(2));
+    const consumer = stream.consumer({
+      take: () => {
+        throw new PipelineError('AUDIO_EMPTY', 'no samples');
+      },
+      subjectOf: () => {
+        throw new Error('a bug of the stage');
+      },
+    });
+    await consumer.start();
+    await until(
+      () => 'the crash',
+      () => consumer.crashes.length > 0,
+    );
+    await consumer.stop();
+    expect(consumer.crashes).toEqual([new Error('a bug of the stage')]);
+    expect(consumer.takenOffsets).toEqual([0]);
+    expect(await stream.committed()).toEqual([-1]);
+  });
+});
+
+describe('a member that joins', () => {
+  it('takes partitions over; what workers settle after they were abandoned has no effect', async () => {
+    await freshStream(4);
+    for (const partition of [0, 1, 2, 3]) await stream.sendTo(partition, ...notes(5));
+    const late: (() => void)[] = [];
+    const first = stream.consumer({ take: ({ origin }, { settle }) => void late.push(() => settle(origin.offset)) });
+    await first.start();
+    await first.took(20);
+    const second = await stream.consumer({ take: () => undefined }).start();
+    await until(
+      () => `both to hold two partitions: ${first.partitions.join()} and ${second.partitions.join()}`,
+      () => first.partitions.length === 2 && second.partitions.length === 2,
+    );
+    expect(first.workers.slice(0, 4).every(({ abandoned }) => abandoned)).toBe(true);
+    // Those of the workers that were abandoned, also for partitions that came back to the same member.
+    for (const settle of late.splice(0, 20)) settle();
+    await first.stop();
+    await second.stop();
+    expect(await stream.committed()).toEqual([-1, -1, -1, -1]);
+  });
+
+  it('and members that leave lose no record', async () => {
+    await freshStream(4);
+    const total = 2_000;
+    const take = async ({ origin }: NoteRecord, { settle }: { settle: (offset: string) => void }): Promise<void> => {
+      await new Promise((resolve) => setImmediate(resolve));
+      settle(origin.offset);
+    };
+    const members = [await stream.consumer({ take }).start()];
+    const publishing = (async () => {
+      for (let sent = 0; sent < total; sent += 100) await stream.publisher.publish(stream.topic, ...notes(100, sent));
+    })();
+    members.push(await stream.consumer({ take }).start());
+    members.push(await stream.consumer({ take }).start());
+    await members[0]?.stop();
+    await publishing;
+    await until(
+      () => 'no lag',
+      async () => (await groupLag(stream.kafka, stream.group, stream.topicName)) === 0,
+    );
+    const written = (await stream.readAll(stream.topic)).map(({ record }) => `${record.partition}/${record.offset}`);
+    expect(written).toHaveLength(total);
+    const settled = new Set(members.flatMap((member) => [...member.settled]));
+    expect(written.filter((each) => !settled.has(each))).toEqual([]);
+  });
+});
