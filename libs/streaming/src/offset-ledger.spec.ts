@@ -40,6 +40,22 @@ describe('OffsetLedger', () => {
     expect(ledger.takeCommittable()).toBe('2');
   });
 
+  it('counts a record that is tried again once', () => {
+    const ledger = ledgerOf(1, 2, 2, 3);
+    for (const offset of ['1', '2', '3']) ledger.settle(offset);
+    expect(ledger.takeCommittable()).toBe('4');
+  });
+
+  it('offers again what could not be committed, unless more has settled', () => {
+    const ledger = ledgerOf(1, 2);
+    ledger.settle('1');
+    ledger.giveBack(ledger.takeCommittable() ?? '');
+    expect(ledger.takeCommittable()).toBe('2');
+    ledger.settle('2');
+    ledger.giveBack('2');
+    expect(ledger.takeCommittable()).toBe('3');
+  });
+
   it('keeps offsets beyond 2^53 exact', () => {
     const ledger = new OffsetLedger();
     ledger.take('9007199254740993');

@@ -7,10 +7,13 @@ export class OffsetLedger {
   private readonly settledAhead = new Set<bigint>();
   private readonly order: bigint[] = [];
   private committable: bigint | null = null;
+  private lastTaken = -1n;
 
-  /** A record was taken. Offsets come in rising order, with gaps where the topic was compacted. */
+  /** A record was taken. Offsets come in rising order, with gaps where the topic was compacted; one tried again comes again. */
   take(offset: string): void {
     const value = BigInt(offset);
+    if (value <= this.lastTaken) return;
+    this.lastTaken = value;
     this.open.add(value);
     this.order.push(value);
   }
@@ -32,6 +35,11 @@ export class OffsetLedger {
     const offset = this.committable;
     this.committable = null;
     return offset === null ? null : offset.toString();
+  }
+
+  /** The commit of what was taken failed: it is due again, unless more has settled meanwhile. */
+  giveBack(offset: string): void {
+    this.committable ??= BigInt(offset);
   }
 
   get openCount(): number {

@@ -1,18 +1,22 @@
 /**
  * The consumer loop: one worker per partition, three fates, and commits that never run ahead of effects.
  *
+ * A record that is to be tried again pauses its partition and gives the batch back, because the client fetches nothing
+ * for any partition of a broker, and joins no rebalance, before all batches of the last fetch are done.
+ *
  * Delivery: at least once. A record comes again after a crash or a rebalance unless everything before it was settled
  * and committed. The position moves when a worker takes a record; the committed offset follows the {@link OffsetLedger}.
  * At every (re)join all workers are thrown away, because the client then reads on from the committed offsets: what a
  * worker held and had not settled comes again. What is idempotent about an effect is the worker's to say.
  */
+import { once } from 'node:events';
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { topicName, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
 import type { DeadLetterOffice, RecordOrigin, Subject } from './dead-letter-office.js';
 import { OffsetLedger } from './offset-ledger.js';
-import { fateOf, retrying } from './retry.js';
+import { Attempts, fateOf, retrying } from './retry.js';
 
 export interface StreamRecord<Fact> {
   key: string | null;
@@ -62,18 +66,25 @@ interface Assignment<Fact> {
   worker: PartitionWorker<Fact>;
   ledger: OffsetLedger;
   revoked: AbortController;
+  /** The record that is tried again, while there is one. */
+  trying: { offset: string; attempts: Attempts } | undefined;
+  /** Commits in the generation that the assignment is of, without tries of its own. */
+  commit: EachBatchPayload['commitOffsetsIfNecessary'] | undefined;
 }
 
 const commitIntervalMs = 500;
 const heartbeatIntervalMs = 1_000;
 /** The third crash on one offset is a dead letter. */
 const crashLimit = 3;
+/** More than any of our topics has: a batch must not wait in the client's queue while the group rejoins, or it would be stale. */
+const partitionsAtOnce = 64;
 
 export class PartitionConsumer<Fact> {
   private readonly consumer: Consumer;
   private readonly topic: string;
   private readonly assignments = new Map<number, Assignment<Fact>>();
   private commitTimer: NodeJS.Timeout | undefined;
+  private committing: Promise<void> | undefined;
   private stopping = false;
 
   constructor(private readonly options: PartitionConsumerOptions<Fact>) {
@@ -85,7 +96,7 @@ export class PartitionConsumer<Fact> {
       heartbeatInterval: heartbeatIntervalMs,
       maxWaitTimeInMs: 200,
       allowAutoTopicCreation: false,
-      retry: { initialRetryTime: 100, maxRetryTime: 5_000, retries: 180, restartOnFailure: () => Promise.resolve(true) },
+      retry: { initialRetryTime: 100, maxRetryTime: 5_000, retries: 180, restartOnFailure: () => Promise.resolve(!this.stopping) },
     });
   }
 
@@ -98,14 +109,14 @@ export class PartitionConsumer<Fact> {
       });
     });
     this.consumer.on(this.consumer.events.CRASH, ({ payload }) => {
-      if (!payload.restart) this.options.crash(payload.error);
+      if (!payload.restart && !this.stopping) this.options.crash(payload.error);
     });
     await this.consumer.connect();
     await this.consumer.subscribe({ topic: this.topic, fromBeginning: true });
     await this.consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: this.options.partitionsConsumedConcurrently ?? 4,
+      partitionsConsumedConcurrently: this.options.partitionsConsumedConcurrently ?? partitionsAtOnce,
       eachBatch: (payload) => this.takeBatch(payload),
     });
     await joined;
@@ -117,6 +128,7 @@ export class PartitionConsumer<Fact> {
     this.stopping = true;
     clearInterval(this.commitTimer);
     await Promise.allSettled([...this.assignments.values()].map(({ worker }) => worker.drain()));
+    await this.committing;
     await this.commit();
     this.abandonAll();
     await this.consumer.disconnect();
@@ -125,13 +137,16 @@ export class PartitionConsumer<Fact> {
   private async takeBatch(payload: EachBatchPayload): Promise<void> {
     const { batch, heartbeat, resolveOffset, isRunning } = payload;
     const assignment = this.assignmentOf(batch.partition);
+    assignment.commit = payload.commitOffsetsIfNecessary;
+    const { signal } = assignment.revoked;
     const beat = setInterval(() => void heartbeat().catch(() => undefined), heartbeatIntervalMs);
     try {
       for (const message of batch.messages) {
-        if (assignment.revoked.signal.aborted || this.stopping || !isRunning()) return;
+        if (signal.aborted || this.stopping || !isRunning()) return;
         assignment.ledger.take(message.offset);
-        await this.takeRecord(assignment, batch.partition, message);
-        if (assignment.revoked.signal.aborted) return;
+        const waitMs = await this.takeRecord(assignment, batch.partition, message);
+        if (signal.aborted) return;
+        if (waitMs !== null) return resumeLater(payload.pause(), waitMs, signal);
         resolveOffset(message.offset);
         // Throws when the group rebalances, which ends this batch; the records come again.
         await heartbeat();
@@ -141,21 +156,34 @@ export class PartitionConsumer<Fact> {
     }
   }
 
-  private async takeRecord(assignment: Assignment<Fact>, partition: number, message: KafkaMessage): Promise<void> {
+  /** @returns null when the record is done with; else how long to wait before it is tried again */
+  private async takeRecord(assignment: Assignment<Fact>, partition: number, message: KafkaMessage): Promise<number | null> {
     const origin: RecordOrigin = { topic: this.topic, partition, offset: message.offset, key: message.key, value: message.value };
     const record: StreamRecord<Fact> = { key: message.key?.toString() ?? null, fact: null, origin };
     try {
       if (message.value) record.fact = this.parse(message.value);
-      await retrying(() => assignment.worker.take(record), {
-        signal: assignment.revoked.signal,
-        onRetry: (error, waitMs, attempt) => {
-          this.options.onRetry?.();
-          this.options.logger.warn({ err: error, waitMs, attempt, key: record.key }, 'will try again');
-        },
-      });
+      await assignment.worker.take(record);
     } catch (error) {
-      if (assignment.revoked.signal.aborted) return;
-      await this.decideFate(assignment, record, error);
+      if (assignment.revoked.signal.aborted) return null;
+      const waitMs = this.waitAfter(assignment, record, error);
+      if (typeof waitMs === 'number') return waitMs;
+      await this.decideFate(assignment, record, waitMs.error);
+    }
+    assignment.trying = undefined;
+    return null;
+  }
+
+  private waitAfter(assignment: Assignment<Fact>, record: StreamRecord<Fact>, error: unknown): number | { error: unknown } {
+    const { offset } = record.origin;
+    if (assignment.trying?.offset !== offset) assignment.trying = { offset, attempts: new Attempts() };
+    const { attempts } = assignment.trying;
+    try {
+      const waitMs = attempts.waitAfter(error);
+      this.options.onRetry?.();
+      this.options.logger.warn({ err: error, waitMs, attempt: attempts.failed, key: record.key }, 'will try again');
+      return waitMs;
+    } catch (final) {
+      return { error: final };
     }
   }
 
@@ -175,18 +203,22 @@ export class PartitionConsumer<Fact> {
     );
   }
 
-  private async decideFate(assignment: Assignment<Fact>, record: StreamRecord<Fact>, error: unknown): Promise<void> {
+  /** Resolves when the record is settled as a dead letter, or, after a crash, when the assignment has ended. */
+  private async decideFate({ ledger, revoked: { signal } }: Assignment<Fact>, record: StreamRecord<Fact>, error: unknown): Promise<void> {
     const { logger, deadLetterOffice, subjectOf } = this.options;
     const { origin } = record;
-    const permanent = fateOf(error) === 'permanent' ? (error as PipelineError) : await this.repeatedCrash(origin, error);
-    if (!permanent) {
-      this.options.crash(error);
+    try {
+      const permanent = fateOf(error) === 'permanent' ? (error as PipelineError) : await this.repeatedCrash(origin, error);
+      if (!permanent) throw error;
+      logger.warn({ code: permanent.code, key: record.key, offset: origin.offset }, permanent.message);
+      await retrying(() => deadLetterOffice.bury(origin, subjectOf(record), permanent), { signal });
+      ledger.settle(origin.offset);
+    } catch (fatal) {
+      if (signal.aborted) return;
+      this.options.crash(fatal);
       // The process is going down; the batch must not go on past this record.
-      return new Promise(() => undefined);
+      await once(signal, 'abort');
     }
-    logger.warn({ code: permanent.code, key: record.key, offset: origin.offset }, permanent.message);
-    await retrying(() => deadLetterOffice.bury(origin, subjectOf(record), permanent));
-    assignment.ledger.settle(origin.offset);
   }
 
   /** @returns the dead letter's error if this offset has crashed the stage too often, else null */
@@ -209,7 +241,7 @@ export class PartitionConsumer<Fact> {
         if (!revoked.signal.aborted) ledger.settle(offset);
       },
     });
-    const assignment = { worker, ledger, revoked };
+    const assignment: Assignment<Fact> = { worker, ledger, revoked, trying: undefined, commit: undefined };
     this.assignments.set(partition, assignment);
     return assignment;
   }
@@ -222,13 +254,36 @@ export class PartitionConsumer<Fact> {
     this.assignments.clear();
   }
 
-  private async commit(): Promise<void> {
-    const offsets = [...this.assignments].flatMap(([partition, { ledger }]) => {
-      const offset = ledger.takeCommittable();
-      return offset === null ? [] : [{ topic: this.topic, partition, offset }];
+  /** One at a time, so that an older offset is never committed after a newer one. */
+  private commit(): Promise<void> {
+    this.committing ??= this.commitSettled().finally(() => {
+      this.committing = undefined;
     });
-    if (offsets.length === 0) return;
-    // A commit refused in a rebalance is no loss: the records come again and have no further effect.
-    await this.consumer.commitOffsets(offsets).catch((error: unknown) => this.options.logger.debug({ err: error }, 'commit refused'));
+    return this.committing;
   }
+
+  private async commitSettled(): Promise<void> {
+    const due = [...this.assignments].flatMap(([partition, { ledger, commit }]) => {
+      const offset = ledger.takeCommittable();
+      return offset === null || !commit ? [] : [{ partition, offset, ledger, commit }];
+    });
+    const partitions = due.map(({ partition, offset }) => ({ partition, offset }));
+    await due[0]?.commit({ topics: [{ topic: this.topic, partitions }] }).catch((error: unknown) => {
+      // Tried again at the next tick. In a rebalance it is no loss: the records come again and have no further effect.
+      for (const { ledger, offset } of due) ledger.giveBack(offset);
+      this.options.logger.debug({ err: error, partitions }, 'commit refused');
+    });
+  }
+}
+
+function resumeLater(resume: () => void, waitMs: number, signal: AbortSignal): void {
+  const timer = setTimeout(() => {
+    signal.removeEventListener('abort', now);
+    resume();
+  }, waitMs);
+  const now = (): void => {
+    clearTimeout(timer);
+    resume();
+  };
+  signal.addEventListener('abort', now, { once: true });
 }

@@ -20,23 +20,37 @@ const firstWaitMs = 200;
 const longestWaitMs = 15_000;
 export const retryLimitMs = 15 * 60_000;
 
-/** Exponential backoff with full jitter. @throws RETRIES_EXHAUSTED after the limit; any other error at once */
+/** The tries of one piece of work: exponential backoff with full jitter, and a limit. */
+export class Attempts {
+  private readonly startedAt = performance.now();
+  failed = 0;
+
+  constructor(private readonly limitMs = retryLimitMs) {}
+
+  /** @returns how long to wait before the next try. @throws RETRIES_EXHAUSTED after the limit; an error that cannot pass as it is */
+  waitAfter(error: unknown): number {
+    if (fateOf(error) !== 'retryable') throw error;
+    const elapsedMs = performance.now() - this.startedAt;
+    if (elapsedMs >= this.limitMs) {
+      throw new PipelineError('RETRIES_EXHAUSTED', `Gave up after ${Math.round(elapsedMs / 1000)} s: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+    return Math.round(Math.random() * Math.min(longestWaitMs, firstWaitMs * 2 ** this.failed++)) + 20;
+  }
+}
+
+/** Tries until it succeeds. @throws RETRIES_EXHAUSTED after the limit; any other error at once */
 export async function retrying<Result>(work: () => Promise<Result>, options: RetryOptions = {}): Promise<Result> {
-  const { limitMs = retryLimitMs, onRetry, signal } = options;
-  const startedAt = performance.now();
-  for (let attempt = 1; ; attempt++) {
+  const { limitMs, onRetry, signal } = options;
+  const attempts = new Attempts(limitMs);
+  for (;;) {
     try {
       return await work();
     } catch (error) {
-      if (fateOf(error) !== 'retryable' || signal?.aborted) throw error;
-      const elapsedMs = performance.now() - startedAt;
-      if (elapsedMs >= limitMs) {
-        throw new PipelineError('RETRIES_EXHAUSTED', `Gave up after ${Math.round(elapsedMs / 1000)} s: ${(error as Error).message}`, {
-          cause: error,
-        });
-      }
-      const waitMs = Math.round(Math.random() * Math.min(longestWaitMs, firstWaitMs * 2 ** (attempt - 1))) + 20;
-      onRetry?.(error as Error, waitMs, attempt);
+      if (signal?.aborted) throw error;
+      const waitMs = attempts.waitAfter(error);
+      onRetry?.(error as Error, waitMs, attempts.failed);
       await sleep(waitMs, undefined, { signal }).catch(() => undefined);
     }
   }
