@@ -1,12 +1,14 @@
 /**
  * Reads topics from their start and follows them: the way to rebuild state from compacted topics, and to watch.
  *
- * Delivery: every record that is there, in partition order, then all that come; records may repeat after a rebalance
- * of the reader's own group. It never commits, so each start begins at the beginning. Records that do not fit their
- * schema are counted and skipped: they are not this reader's to dead-letter.
+ * Delivery: every record that is there, in partition order, then all that come, each once: after an outage the reader
+ * goes on where it was, so that no key goes back to an older fact. It never commits, so each start begins at the
+ * beginning. Records that do not fit their schema are counted and skipped: they are not this reader's to dead-letter.
+ * An error of a handler is a bug: `start` rejects with it, and later it ends the process.
  */
 import { randomUUID } from 'node:crypto';
-import type { Consumer, Kafka } from 'kafkajs';
+import { once } from 'node:events';
+import type { Batch, Consumer, Kafka } from 'kafkajs';
 import { topicName, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
 import { retrying } from './retry.js';
@@ -28,9 +30,14 @@ export class TableFollower {
   private readonly handlers = new Map<string, Handler>();
   /** Per topic and partition, the offset at which the reader has seen all that was there at its start. */
   private readonly goal = new Map<string, bigint>();
+  /** Per topic and partition, the offset to read next. */
+  private readonly next = new Map<string, bigint>();
+  private readonly stopped = new AbortController();
   private caughtUp!: () => void;
-  private readonly untilCaughtUp = new Promise<void>((resolve) => {
+  private fail!: (error: unknown) => void;
+  private readonly untilCaughtUp = new Promise<void>((resolve, reject) => {
     this.caughtUp = resolve;
+    this.fail = reject;
   });
   skipped = 0;
 
@@ -47,7 +54,7 @@ export class TableFollower {
       sessionTimeout: 10_000,
       heartbeatInterval: 1_000,
       allowAutoTopicCreation: false,
-      retry: { retries: 180, maxRetryTime: 5_000, restartOnFailure: () => Promise.resolve(true) },
+      retry: { retries: 180, maxRetryTime: 5_000, restartOnFailure: () => Promise.resolve(!this.stopped.signal.aborted) },
     });
   }
 
@@ -69,34 +76,67 @@ export class TableFollower {
     // Topics that were made a moment ago may have no leader yet.
     await retrying(() => this.setGoals());
     await this.consumer.subscribe({ topics: [...this.handlers.keys()], fromBeginning: true });
+    this.watchProgress();
     await this.consumer.run({
       autoCommit: false,
-      eachBatch: ({ batch }) => {
-        const handler = this.handlers.get(batch.topic);
-        for (const message of batch.messages) {
-          handler?.({
-            key: message.key?.toString() ?? null,
-            value: message.value,
-            partition: batch.partition,
-            offset: message.offset,
-            timestampMs: Number(message.timestamp),
-          });
+      eachBatch: async ({ batch }) => {
+        try {
+          this.handle(batch);
+        } catch (error) {
+          this.fail(error);
+          // Read again, the record would fail again; nothing after it may be handled before it.
+          await once(this.stopped.signal, 'abort');
         }
-        // The last offset of a batch may belong to a record that compaction or a control record hides.
-        this.reached(batch.topic, batch.partition, BigInt(batch.lastOffset()) + 1n);
-        return Promise.resolve();
       },
     });
     if (this.goal.size === 0) this.caughtUp();
     await this.untilCaughtUp;
+    this.fail = (error) =>
+      setImmediate(() => {
+        throw error;
+      });
   }
 
   async stop(): Promise<void> {
+    this.stopped.abort();
     await this.consumer.disconnect();
     const admin = this.kafka.admin();
     await admin.connect();
     await admin.deleteGroups([this.groupId]).catch(() => undefined);
     await admin.disconnect();
+  }
+
+  private handle({ topic, partition, messages }: Batch): void {
+    const handler = this.handlers.get(topic);
+    for (const message of messages) {
+      handler?.({
+        key: message.key?.toString() ?? null,
+        value: message.value,
+        partition,
+        offset: message.offset,
+        timestampMs: Number(message.timestamp),
+      });
+    }
+  }
+
+  private watchProgress(): void {
+    const { events } = this.consumer;
+    // Not in eachBatch, which is not called where compaction or a transaction left no record to show.
+    this.consumer.on(events.END_BATCH_PROCESS, ({ payload: { topic, partition, lastOffset } }) =>
+      this.reached(topic, partition, BigInt(lastOffset) + 1n),
+    );
+    // Nothing is committed, so that a member that joins again would begin at the beginning.
+    this.consumer.on(events.GROUP_JOIN, ({ payload: { memberAssignment } }) => {
+      for (const [topic, partitions] of Object.entries(memberAssignment)) {
+        for (const partition of partitions) {
+          const offset = this.next.get(`${topic}/${partition}`);
+          if (offset !== undefined) this.consumer.seek({ topic, partition, offset: offset.toString() });
+        }
+      }
+    });
+    this.consumer.on(events.CRASH, ({ payload }) => {
+      if (!payload.restart && !this.stopped.signal.aborted) this.fail(payload.error);
+    });
   }
 
   private async setGoals(): Promise<void> {
@@ -115,6 +155,7 @@ export class TableFollower {
 
   private reached(topic: string, partition: number, nextOffset: bigint): void {
     const name = `${topic}/${partition}`;
+    this.next.set(name, nextOffset);
     const goal = this.goal.get(name);
     if (goal === undefined || nextOffset < goal) return;
     this.goal.delete(name);
