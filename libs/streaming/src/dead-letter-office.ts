@@ -1,4 +1,7 @@
-/** Writes records that can never succeed to the dead-letters topic, as they were, with the reason. */
+/**
+ * Writes records that can never succeed to the dead-letters topic, as they were, with the reason. In base64 a record is a
+ * third longer: one that no longer fits the broker's limit is left where it stood, and its letter says so.
+ */
 import { deadLetters, type DeadLetter, type Stage } from '#contracts/dead-letters.js';
 import type { PipelineError } from '#contracts/pipeline-error.js';
 import type { Publisher } from './publisher.js';
@@ -37,7 +40,19 @@ export class DeadLetterOffice {
       ...subject,
       failedAt: new Date().toISOString(),
     };
-    await this.publisher.publish(deadLetters, letter);
+    await this.publisher.publish(deadLetters, letter).catch((reason: unknown) => {
+      if (!isTooLarge(reason)) throw reason;
+      const message = `${letter.message} (its ${origin.value?.byteLength ?? 0} bytes are too many for a dead letter)`;
+      return this.publisher.publish(deadLetters, { ...letter, message, origin: { ...letter.origin, valueBase64: null } });
+    });
     this.onBuried(letter);
   }
+}
+
+/** The client wraps what the broker said, sometimes twice. */
+function isTooLarge(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ((cause as { type?: unknown }).type === 'MESSAGE_TOO_LARGE') return true;
+  }
+  return false;
 }

@@ -11,6 +11,8 @@ import { topicName, type Topic, type TopicIdentity } from '#contracts/topic.js';
 
 const { Partitioners } = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs');
 const maxMessagesPerRequest = 1_000;
+/** What one request holds of a topic's partition is one batch to the broker, which takes 1 MiB unless told otherwise. */
+const maxRequestBytes = 512 * 1024;
 
 interface Waiting {
   topic: string;
@@ -61,9 +63,19 @@ export class Publisher {
     await Promise.all(acknowledged);
   }
 
+  /** As many as fit a request; one that is too large for any goes alone, so that no other is refused with it. */
+  private countForRequest(): number {
+    let sizeBytes = 0;
+    const tooMany = this.waiting.findIndex(({ message }, at) => {
+      sizeBytes += Buffer.byteLength(message.value ?? '') + Buffer.byteLength(message.key ?? '');
+      return at === maxMessagesPerRequest || sizeBytes > maxRequestBytes;
+    });
+    return tooMany === -1 ? this.waiting.length : Math.max(1, tooMany);
+  }
+
   private async sendAll(): Promise<void> {
     while (this.waiting.length > 0) {
-      const batch = this.waiting.splice(0, maxMessagesPerRequest);
+      const batch = this.waiting.splice(0, this.countForRequest());
       const byTopic = Map.groupBy(batch, (entry) => entry.topic);
       try {
         await this.producer.sendBatch({
