@@ -47,14 +47,14 @@ export class RunLease {
 
   /** @throws PipelineError LEASE_LOST */
   async renew(): Promise<void> {
-    const found = await this.store.find(this.key);
-    this.refuseLoss(found ? parseLease(found.bytes) : null);
-    const written = found && (await this.store.put(this.key, this.record(), { onlyIf: { etag: found.etag } }));
-    if (written === null) throw lost(this.key);
-  }
-
-  private refuseLoss(current: LeaseRecord | null): void {
-    if (current?.epoch !== this.epoch || current.holder !== this.holder) throw lost(this.key);
+    for (;;) {
+      const found = await this.store.find(this.key);
+      const current = found && parseLease(found.bytes);
+      if (!found || current?.epoch !== this.epoch || current.holder !== this.holder) throw lost(this.key);
+      const written = await this.store.put(this.key, this.record(), { onlyIf: { etag: found.etag } });
+      // Refused: taken over, or written by a first try whose answer got lost. Only reading it again tells.
+      if (written !== null) return;
+    }
   }
 
   private record(): string {
