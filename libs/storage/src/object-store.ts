@@ -38,7 +38,9 @@ export interface PutOptions {
 const bareEtag = (etag: string | undefined): string => (etag ?? '').replaceAll('"', '');
 const httpStatus = (error: unknown): number | undefined =>
   error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
-const isMissing = (error: unknown): boolean => error instanceof NotFound || error instanceof NoSuchKey || httpStatus(error) === 404;
+/** Not NoSuchBucket: a bucket that is gone says nothing about its objects. (The answer to a HEAD does not tell which it is.) */
+const isMissing = (error: unknown): boolean =>
+  error instanceof NotFound || error instanceof NoSuchKey || (httpStatus(error) === 404 && (error as Error).name !== 'NoSuchBucket');
 const isRefusedCondition = (error: unknown): boolean => httpStatus(error) === 412 || httpStatus(error) === 409;
 
 export const sha256Hex = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
@@ -47,13 +49,15 @@ export class ObjectStore {
   private readonly client: S3Client;
   readonly bucket: string;
 
-  constructor(connection: StoreConnection) {
+  /** @param idleLimitMs a connection on which nothing moves for this long is given up; a store that restarts may never answer */
+  constructor(connection: StoreConnection, { idleLimitMs = 30_000 }: { idleLimitMs?: number } = {}) {
     this.bucket = connection.bucket;
     this.client = new S3Client({
       region: connection.region,
       endpoint: connection.endpoint,
       forcePathStyle: connection.forcePathStyle,
       maxAttempts: 4,
+      requestHandler: { connectionTimeout: 5_000, socketTimeout: idleLimitMs },
     });
   }
 
