@@ -9,7 +9,7 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShut
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkpoints } from '#contracts/checkpoints.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
-import { PipelineError } from '#contracts/pipeline-error.js';
+import { PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
 import { predictions } from '#contracts/predictions.js';
 import { shardsLabelled, shardsUnlabelled, shardTopicOf } from '#contracts/shards.js';
 import { topics } from '#contracts/topics.js';
@@ -37,6 +37,8 @@ import { RoundSchedule } from './round-schedule.js';
 export const TRAINER_CONFIG = Symbol('trainer config');
 
 const scheduleIntervalMs = 500;
+/** Errors that another try on the same view would only repeat. All others end the process, and its supervisor tries again. */
+const ofTheView = new Set<ErrorCode>(['SPEAKER_LEAK', 'MODEL_DIVERGED', 'CHECKPOINT_INVALID', 'SETTINGS_INVALID', 'RECORD_INVALID']);
 
 @Injectable()
 export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -146,7 +148,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     try {
       await compute.runRound(view);
     } catch (error) {
-      if (!(error instanceof PipelineError) || error.fate === 'retryable' || error.code === 'LEASE_LOST') throw error;
+      if (!(error instanceof PipelineError) || !ofTheView.has(error.code)) throw error;
       this.logger.error({ code: error.code }, error.message);
       this.schedule.trained(view.digest, `${error.code}: ${error.message}`);
       this.metrics.refused.inc({ code: error.code });

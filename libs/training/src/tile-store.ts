@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { readShard } from '#audio/shard-file.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
 import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
 import type { TileRef } from './sampler.js';
 import type { ViewUtterance } from './training-index.js';
@@ -81,7 +82,11 @@ export class TileStore {
       closeSync(file);
       this.open.delete(shardId);
     }
-    for (const name of readdirSync(this.folder)) if (!wanted.has(name.replace(/\.arrow$/, ''))) rmSync(join(this.folder, name));
+    // Nothing but shard files is ever touched, wherever somebody has put the cache.
+    for (const name of readdirSync(this.folder)) {
+      const [, shardId = ''] = /^([0-9a-f]{64})\.arrow(?:\.part)?$/.exec(name) ?? [];
+      if (shardId && !wanted.has(shardId)) rmSync(join(this.folder, name));
+    }
   }
 
   private async fetch(shardId: string, objectKey: string): Promise<boolean> {
@@ -89,9 +94,7 @@ export class TileStore {
     if (!existsSync(path)) {
       const found = await this.store.find(objectKey);
       if (!found) return false;
-      // Whole or not at all: a file that was cut short by a crash must not be taken for a shard.
-      writeFileSync(`${path}.part`, found.bytes);
-      renameSync(`${path}.part`, path);
+      writeWhole(path, found.bytes);
     }
     const bytes = readFileSync(path);
     if (sha256Hex(bytes) !== shardId) {
@@ -109,5 +112,20 @@ export class TileStore {
       shape,
     });
     return true;
+  }
+}
+
+/** Whole or not at all: a file that was cut short by a crash must not be taken for a shard. @throws PipelineError DISK_FULL */
+function writeWhole(path: string, bytes: Uint8Array): void {
+  try {
+    writeFileSync(`${path}.part`, bytes);
+    renameSync(`${path}.part`, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    throw new PipelineError(
+      'DISK_FULL',
+      `There is no room for the shard cache (${path}). Free some, or set SHARD_CACHE to another folder.`,
+      { cause: error },
+    );
   }
 }
