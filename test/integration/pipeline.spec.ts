@@ -117,7 +117,7 @@ describe('kill -9', () => {
     expect(deadLetters.total).toBe(0);
   });
 
-  it('of the trainer in a round ends in a model of exactly the same utterances', async () => {
+  it('of the trainer in a round, and of the evaluator, ends in a model of exactly the same utterances', async () => {
     const { store, overview } = await freshPipeline({ ROUND_STEPS: '200', CHECKPOINT_STEPS: '20' });
     const { paths } = await putMadeCorpus(store, 'made', { speakers: 6, each: 2 });
     pipeline.start('ingest', 'features', 'trainer', 'evaluator');
@@ -128,6 +128,8 @@ describe('kill -9', () => {
     expect(saved).toMatchObject({ complete: false });
     expect(saved?.step).toBeGreaterThanOrEqual(40);
     pipeline.start('trainer');
+    await pipeline.kill('evaluator');
+    pipeline.start('evaluator');
     await pipeline.until('the round to go on where it was', () => pipeline.logOf('trainer').includes(`"step":${saved?.step},`));
     await pipeline.until('an evaluated model', evaluatedAll);
     const { checkpoint, evaluations } = overview.snapshot();

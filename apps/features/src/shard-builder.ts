@@ -18,6 +18,11 @@ interface Held {
   offset: string;
 }
 
+/** The announcement lists every utterance, and a broker takes 1 MiB: long names seal a shard early. */
+const largestFactBytes = 400_000;
+/** What an entry of the list takes beside the utterance's id. */
+const entryBytes = 160;
+
 export interface SealedShard {
   bytes: Uint8Array;
   fact: ShardSealed;
@@ -28,6 +33,7 @@ export interface SealedShard {
 export class ShardBuilder {
   private readonly held = new Map<string, Held>();
   private firstTileAtMs: number | null = null;
+  private factBytes = 0;
   tileCount = 0;
 
   constructor(
@@ -38,6 +44,7 @@ export class ShardBuilder {
   add(held: Held): void {
     this.held.set(held.utterance.utteranceId, held);
     this.tileCount += held.features.count;
+    this.factBytes += Buffer.byteLength(held.utterance.utteranceId) + entryBytes;
     this.firstTileAtMs ??= performance.now();
   }
 
@@ -52,7 +59,9 @@ export class ShardBuilder {
 
   isDue(sealing: { tiles: number; maxAgeMs: number }): boolean {
     if (this.held.size === 0 || this.firstTileAtMs === null) return false;
-    return this.tileCount >= sealing.tiles || performance.now() - this.firstTileAtMs >= sealing.maxAgeMs;
+    return (
+      this.tileCount >= sealing.tiles || this.factBytes >= largestFactBytes || performance.now() - this.firstTileAtMs >= sealing.maxAgeMs
+    );
   }
 
   get isEmpty(): boolean {

@@ -8,8 +8,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ObjectHint } from '#contracts/object-hints.js';
-import { parseCorpusKey, sweptAnnotationsKey, utteranceIdOf } from '#contracts/object-keys.js';
+import { bucketMarkerKey, parseCorpusKey, sweptAnnotationsKey, utteranceIdOf } from '#contracts/object-keys.js';
 import type { Labels } from '#contracts/labels.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
 import { utterances, utteranceVersion, type UtteranceIngested } from '#contracts/utterances.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
 import { isAnnotationPath } from '#corpora/corpus-readers.js';
@@ -26,6 +27,7 @@ export interface ObjectDeciderParts {
   publisher: Publisher;
   catalogue: CorpusCatalogue;
   ledger: UtteranceLedger;
+  topicPrefix: string;
   /** Hints at every recording of a corpus whose annotations changed. */
   sweepCorpus: (corpus: string) => Promise<void>;
 }
@@ -56,7 +58,15 @@ export class ObjectDecider {
   }
 
   private async bury(utteranceId: string): Promise<Decision> {
-    if (!this.parts.ledger.get(utteranceId)) return 'unchanged';
+    const { store, ledger, topicPrefix } = this.parts;
+    if (!ledger.get(utteranceId)) return 'unchanged';
+    // A store answers in the same way for an object and for a whole bucket that is not there.
+    if (!(await store.head(bucketMarkerKey(topicPrefix)))) {
+      throw new PipelineError(
+        'STORAGE_UNAVAILABLE',
+        `Bucket ${store.bucket} does not hold what says that it is ours; nothing counts as deleted`,
+      );
+    }
     await this.parts.publisher.tombstone(utterances, utteranceId);
     this.parts.ledger.apply(utteranceId, null);
     return 'tombstoned';

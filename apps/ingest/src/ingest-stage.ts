@@ -64,6 +64,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       publisher: this.publisher,
       catalogue: new CorpusCatalogue(this.store, logger),
       ledger: this.ledger,
+      topicPrefix: prefix,
       sweepCorpus: (corpus) => this.reconciler.sweepCorpus(corpus),
     });
     this.follower = new TableFollower(this.kafka, prefix, 'ingest-table', logger).on(utterances, (id, record) =>
