@@ -6,7 +6,7 @@ import { chmod, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { repositoryRoot } from './asset-path.js';
+import { packageRoot } from '#service/package-root.js';
 import { provisionFolder, type PartOptions, type ProvisionedFolder } from './cache-directory.js';
 import { downloadWheel } from './pip-wheel.js';
 import { findOnPath, runCommand } from './run-command.js';
@@ -64,7 +64,7 @@ function findFfmpeg(env: NodeJS.ProcessEnv): FfmpegInstall | undefined {
 /** Where `ffmpeg-static` would have put its binary. */
 function bundledFfmpeg(): string | undefined {
   try {
-    return createRequire(join(repositoryRoot, 'package.json'))('ffmpeg-static') as string | undefined;
+    return createRequire(join(packageRoot, 'package.json'))('ffmpeg-static') as string | undefined;
   } catch {
     return undefined;
   }

@@ -14,7 +14,7 @@ import { chmod, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { repositoryRoot } from './asset-path.js';
+import { packageRoot } from '#service/package-root.js';
 import { provisionFolder, type PartOptions, type ProvisionedFolder } from './cache-directory.js';
 import { downloadWheel } from './pip-wheel.js';
 import { findOnPath, runCommand } from './run-command.js';
@@ -119,7 +119,7 @@ async function fetchLibraries(folder: string, env: NodeJS.ProcessEnv): Promise<v
 /** @returns the compiler's name. */
 async function compileBinding(folder: string, packageDir: string, env: NodeJS.ProcessEnv): Promise<string> {
   const compiler = findCompiler(env) ?? (await fetchZig(folder, env));
-  const { include_dir: nodeApi } = createRequire(join(repositoryRoot, 'package.json'))('node-api-headers') as { include_dir: string };
+  const { include_dir: nodeApi } = createRequire(join(packageRoot, 'package.json'))('node-api-headers') as { include_dir: string };
   const include = join(folder, 'include');
   const target = join(folder, bindingPath);
   await mkdir(dirname(target), { recursive: true });
@@ -183,7 +183,7 @@ async function checkBinding(folder: string, packageDir: string): Promise<void> {
   try {
     const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: '2' };
     await runCommand(process.execPath, ['-e', script], {
-      cwd: repositoryRoot,
+      cwd: packageRoot,
       env,
       label: 'adding two tensors with native TensorFlow',
       timeoutMs: 120_000,
@@ -196,7 +196,7 @@ async function checkBinding(folder: string, packageDir: string): Promise<void> {
 
 function findPackage(name: string): string {
   try {
-    return dirname(createRequire(join(repositoryRoot, 'package.json')).resolve(`${name}/package.json`));
+    return dirname(createRequire(join(packageRoot, 'package.json')).resolve(`${name}/package.json`));
   } catch (cause) {
     throw new PipelineError('PREREQUISITE_MISSING', `${name} is not installed: npm ci --ignore-scripts brings it`, { cause });
   }
