@@ -67,14 +67,19 @@ const percent = (share: number | null): string => (share === null ? '–' : `${(
 /** Recalls of more classes than this make a line that nobody reads. */
 const mostRecalls = 6;
 
+const plural = (speakers: number): string => (speakers === 1 ? 'speaker' : 'speakers');
+
 export function resultsTable(evaluations: Partial<Record<Task, ModelEvaluated>>): string {
   const rows = Object.values(evaluations).map(({ task, split, n, speakers, wa, ua, classes, recall }) => {
     const occurring = classes.filter((name) => recall[name] !== null && recall[name] !== undefined);
     const recalls =
       occurring.length <= mostRecalls
         ? occurring.map((name) => `${name} ${percent(recall[name] ?? null)}`).join('  ')
-        : `of ${occurring.length} classes, from ${percent(Math.min(...occurring.map((name) => recall[name] ?? 0)))} to ${percent(Math.max(...occurring.map((name) => recall[name] ?? 0)))}`;
-    const on = split === 'withheld' ? `withheld utterances, ${speakers} known speakers` : `${split}, ${speakers} unheard speakers`;
+        : `of ${occurring.length} of ${classes.length} classes, from ${percent(Math.min(...occurring.map((name) => recall[name] ?? 0)))} to ${percent(Math.max(...occurring.map((name) => recall[name] ?? 0)))}`;
+    const on =
+      split === 'withheld'
+        ? `withheld utterances, ${speakers} known ${plural(speakers)}`
+        : `${split}, ${speakers} unheard ${plural(speakers)}`;
     return [task, on, String(n), percent(wa), percent(ua), percent(1 / classes.length), recalls];
   });
   return alignedTable(['task', 'scored on', 'n', 'WA', 'UA', 'chance', 'recall by class'], rows);

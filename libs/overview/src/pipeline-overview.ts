@@ -188,6 +188,11 @@ export class PipelineOverview {
     return [...this.evaluations.values()].filter((each) => each.runId === runId && each.step === step);
   }
 
+  /** Whether ingest has decided about a recording: it is alive, or was put aside. */
+  knows(utteranceId: string): boolean {
+    return this.utterances.has(utteranceId) || this.putAside().atIngest.has(utteranceId);
+  }
+
   /** Those whose utterance has not come right since. */
   get unresolvedDeadLetters(): readonly DeadLetter[] {
     return this.deadLetters.filter(({ utteranceId }) => !utteranceId || !this.tilesOf(utteranceId));

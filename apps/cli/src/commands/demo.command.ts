@@ -2,6 +2,7 @@
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
+import { tasks, type Task } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { connect } from '../connect.js';
 import { environment } from '../config.js';
@@ -42,6 +43,7 @@ export class DemoCommand extends UndertoneCommand {
       }
       const { results, evaluations } = outcome;
       print(`\n${resultsTable(evaluations)}\n`);
+      for (const task of tasks.filter((each) => !evaluations[each])) print(`  ${task} is not scored: ${whyNotScored[task]}`);
       if (!options.labelled && !options.unlabelled)
         print(
           '  The samples are synthetic voices (samples/README.md): these numbers say that the pipeline works, nothing of real emotion.',
@@ -51,7 +53,9 @@ export class DemoCommand extends UndertoneCommand {
       );
       if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
       if (options.once) return;
-      print(`\n  Dashboard: ${stack.dashboardUrl}\n  Add recordings: ./undertone put DIR --corpus NAME\n  Ctrl-C stops everything.\n`);
+      print(
+        `\n  Dashboard: ${stack.dashboardUrl}\n  Logs: ${stack.logsDir}\n  Add recordings: ./undertone put DIR --corpus NAME (gone at the next start; \`./undertone up\` keeps them)\n  Ctrl-C stops everything.\n`,
+      );
       await stopped;
     } finally {
       await stack.stop();
@@ -78,6 +82,12 @@ export class DemoCommand extends UndertoneCommand {
     return folder;
   }
 }
+
+const whyNotScored: Record<Task, string> = {
+  emotion: 'no utterance of a dev or test speaker carries an emotion. Give some speakers the split "test" in manifest.csv.',
+  gender: 'no utterance of a dev or test speaker carries a gender.',
+  speaker: 'no utterance of a known training speaker was withheld; about a tenth are, by a hash.',
+};
 
 /** Better now than after minutes of work. */
 function refuseUnwritable(file: string): void {

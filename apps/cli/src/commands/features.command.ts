@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Command, Option } from 'nest-commander';
-import { extractFeatures } from '#audio/extract-features.js';
+import type { ExtractedFeatures } from '#audio/extract-features.js';
 import { decodersWith, featureSettings } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
 import { writeNpy } from '#audio/npy.js';
@@ -10,7 +10,7 @@ import { writeShard } from '#audio/shard-file.js';
 import { tilesToPng } from '#audio/tile-picture.js';
 import { silenceProfiles, type SilenceProfile } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { readAudioFile } from '../read-audio-file.js';
+import { extractFile } from '../extract-file.js';
 import { print, UndertoneCommand } from '../undertone-command.js';
 
 interface FeaturesOptions {
@@ -30,10 +30,10 @@ export class FeaturesCommand extends UndertoneCommand {
     });
     const extracted = [];
     for (const file of files) {
-      const features = await extractFeatures(readAudioFile(file), settings, { silence, ffmpeg });
+      const features = await extractFile(file, settings, { silence, ffmpeg });
       extracted.push({ file, features });
       print(
-        `${file}: ${features.count} tiles of ${features.audioSec.toFixed(2)} s, ${(features.audioSec - features.keptSec).toFixed(2)} s of silence cut, decoded by ${features.decoder}`,
+        `${file}: ${features.count} ${features.count === 1 ? 'tile' : 'tiles'} of ${features.audioSec.toFixed(2)} s, ${(features.audioSec - features.keptSec).toFixed(2)} s of silence cut, decoded by ${features.decoder}`,
       );
     }
     const count = extracted.reduce((sum, { features }) => sum + features.count, 0);
@@ -58,7 +58,7 @@ export class FeaturesCommand extends UndertoneCommand {
   }
 }
 
-function rowsOf({ file, features }: { file: string; features: Awaited<ReturnType<typeof extractFeatures>> }) {
+function rowsOf({ file, features }: { file: string; features: ExtractedFeatures }) {
   const size = features.tiles.length / features.count;
   return Array.from({ length: features.count }, (_, tileIndex) => ({
     tile: features.tiles.subarray(tileIndex * size, (tileIndex + 1) * size),

@@ -1,7 +1,6 @@
 /** `undertone predict`: what the newest model hears in files. */
 import { existsSync } from 'node:fs';
 import { Command, Option } from 'nest-commander';
-import { extractFeatures } from '#audio/extract-features.js';
 import { decodersWith, featureSettings, settingsHash } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
@@ -13,9 +12,9 @@ import { mostProbable } from '#scoring/confusion.js';
 import { findNewestModel, readWeights } from '#training/checkpoint-store.js';
 import { quietTensorflow } from '../config.js';
 import { connect } from '../connect.js';
-import { readAudioFile } from '../read-audio-file.js';
+import { extractFile } from '../extract-file.js';
 import { alignedTable } from '../results.js';
-import { print, printJson, UndertoneCommand } from '../undertone-command.js';
+import { exitCodes, print, printJson, UndertoneCommand } from '../undertone-command.js';
 
 @Command({
   name: 'predict',
@@ -43,13 +42,22 @@ export class PredictCommand extends UndertoneCommand {
     if (settingsHash(settings, null) !== checkpoint.settingsHash)
       process.stderr.write('! the model was trained on tiles of other feature settings than these defaults; expect less of it\n');
     const predictions = [];
+    const failures: { file: string; code: string; message: string }[] = [];
     for (const file of files) {
-      const { tiles, count } = await extractFeatures(readAudioFile(file), settings, { silence: 'none', ffmpeg });
-      const { emotion, gender } = predict(model, tiles, count);
-      predictions.push({ file, emotion: byClass(emotion, count, emotionCategories), gender: gender && byClass(gender, count, genders) });
+      try {
+        const { tiles, count } = await extractFile(file, settings, { silence: 'none', ffmpeg });
+        const { emotion, gender } = predict(model, tiles, count);
+        predictions.push({ file, emotion: byClass(emotion, count, emotionCategories), gender: gender && byClass(gender, count, genders) });
+      } catch (error) {
+        // One bad file does not take the answers for the others with it.
+        if (!(error instanceof PipelineError)) throw error;
+        failures.push({ file, code: error.code, message: error.message });
+      }
     }
     store.close();
-    if (json) return printJson({ model: { runId: checkpoint.runId, step: checkpoint.step }, predictions });
+    for (const { code, message } of failures) process.stderr.write(`✗ ${code}: ${message}\n`);
+    if (failures.length > 0) process.exitCode = exitCodes.failed;
+    if (json) return printJson({ model: { runId: checkpoint.runId, step: checkpoint.step }, predictions, failures });
     print(`model ${checkpoint.runId}, step ${checkpoint.step}`);
     const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
     const rows = predictions.map(({ file, emotion, gender }) => [

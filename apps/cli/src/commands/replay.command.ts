@@ -1,6 +1,8 @@
 /** `undertone replay`: another try for dead letters, by a hint at each object as it is now. */
 import { Command, Option } from 'nest-commander';
+import { errorCodes, PipelineError } from '#contracts/pipeline-error.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
+import { subjectOf } from '#overview/pipeline-overview.js';
 import { connect, readOverview, withPublisher } from '../connect.js';
 import { print, UndertoneCommand } from '../undertone-command.js';
 
@@ -12,7 +14,7 @@ export class ReplayCommand extends UndertoneCommand {
     const connections = connect();
     const letters = (await readOverview(connections)).unresolvedDeadLetters.filter((letter) => !code || letter.code === code);
     const keys = [...new Set(letters.flatMap((letter) => letter.objectKey ?? []))].sort();
-    if (dryRun) for (const key of keys) print(key);
+    if (dryRun) for (const letter of letters) print(`${letter.code}  ${subjectOf(letter)}: ${letter.message}`);
     else {
       await withPublisher(connections, (publisher) => publisher.publish(objectHints, ...keys.map((key) => hintAt(key, 'replay', true))));
     }
@@ -22,6 +24,7 @@ export class ReplayCommand extends UndertoneCommand {
 
   @Option({ flags: '--code <code>', description: 'only those with this error code' })
   parseCode(code: string): string {
+    if (!Object.hasOwn(errorCodes, code)) throw new PipelineError('CONFIG_INVALID', `--code ${code}: there is no such error code`);
     return code;
   }
 

@@ -6,10 +6,13 @@ import { topicName } from '#contracts/topic.js';
 import { utterances } from '#contracts/utterances.js';
 import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
 import { activeGroups, groupLag } from '#streaming/group-lag.js';
+import { subjectOf } from '#overview/pipeline-overview.js';
 import type { TrainerStatus } from '#training/trainer-status.js';
 import { connect, readOverview, type Connections } from '../connect.js';
 import { alignedTable } from '../results.js';
 import { print, printJson, UndertoneCommand } from '../undertone-command.js';
+
+const mostLetters = 5;
 
 @Command({ name: 'status', description: 'Lag, counts and dead letters by stage, and what the trainer is doing' })
 export class StatusCommand extends UndertoneCommand {
@@ -20,7 +23,7 @@ export class StatusCommand extends UndertoneCommand {
     const [overview, lag, trainer] = await Promise.all([readOverview(connections), lagByStage(connections), askTrainer(connections)]);
     const snapshot = overview.snapshot();
     if (json) return printJson({ ...snapshot, training: { ...snapshot.training, steps: snapshot.training.steps.slice(-1) }, lag, trainer });
-    const { reconciliation, streams, deadLetters, checkpoint, training, evaluations } = snapshot;
+    const { reconciliation, streams, checkpoint, training, evaluations } = snapshot;
     const lastStep = training.steps.at(-1);
     print(
       alignedTable(
@@ -49,13 +52,12 @@ export class StatusCommand extends UndertoneCommand {
         ],
       ),
     );
+    const open = overview.unresolvedDeadLetters;
     print(
-      deadLetters.total === 0
-        ? '  no dead letters'
-        : `  dead letters: ${Object.entries(deadLetters.byCode)
-            .map(([code, count]) => `${code} ${count}`)
-            .join(', ')}`,
+      open.length === 0 ? '  no dead letters are open' : `  dead letters that are open: ${open.length}; \`replay\` gives them another try`,
     );
+    for (const letter of open.slice(-mostLetters)) print(`    ${letter.code}  ${subjectOf(letter)}: ${letter.message}`);
+    if (open.length > mostLetters) print(`    … and ${open.length - mostLetters} more; \`replay --dry-run\` lists them`);
     connections.store.close();
   }
 

@@ -1,7 +1,11 @@
 /** `undertone verify`: nothing is lost. Live utterances = in shards + dead-lettered + in flight. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'nest-commander';
+import { corporaPrefix, parseCorpusKey, utteranceIdOf } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { isAudioPath } from '#corpora/audio-paths.js';
+import type { PipelineOverview } from '#overview/pipeline-overview.js';
+import type { ObjectStore } from '#storage/object-store.js';
 import { connect, followedOverview, refuseMissingTopics } from '../connect.js';
 import { exitCodes, print, printJson, UndertoneCommand } from '../undertone-command.js';
 
@@ -9,7 +13,7 @@ const mostNamed = 20;
 
 @Command({
   name: 'verify',
-  description: 'Check that every live utterance is in a shard or dead-lettered; exit 1 if some are still in flight',
+  description: 'Check that every recording in the bucket is in a shard or dead-lettered; exit 1 if some are still in flight',
 })
 export class VerifyCommand extends UndertoneCommand {
   protected readonly example = './undertone verify --wait 60';
@@ -20,10 +24,15 @@ export class VerifyCommand extends UndertoneCommand {
     const { overview, follower } = followedOverview(connections);
     await follower.start();
     const deadline = performance.now() + wait * 1000;
-    while (overview.reconcile().inFlight.length > 0 && performance.now() < deadline) await sleep(500);
+    let inFlight = await stillInFlight(overview, connections.store);
+    while (inFlight.length > 0 && performance.now() < deadline) {
+      await sleep(500);
+      inFlight = await stillInFlight(overview, connections.store);
+    }
     await follower.stop();
     connections.store.close();
-    const { utterances, inShards, deadLettered, inFlight } = overview.reconcile();
+    const { inShards, deadLettered } = overview.reconcile();
+    const utterances = inShards + deadLettered + inFlight.length;
     if (json) printJson({ utterances, inShards, deadLettered, inFlight });
     else {
       print(`${utterances} utterances = ${inShards} in shards + ${deadLettered} dead-lettered + ${inFlight.length} in flight`);
@@ -44,4 +53,16 @@ export class VerifyCommand extends UndertoneCommand {
   parseJson(): boolean {
     return true;
   }
+}
+
+/** What is known and not yet in a shard or put aside, and what lies in the bucket and ingest has not decided about. */
+async function stillInFlight(overview: PipelineOverview, store: ObjectStore): Promise<string[]> {
+  const undecided: string[] = [];
+  for await (const { key } of store.list(corporaPrefix)) {
+    const place = parseCorpusKey(key);
+    if (!place || !isAudioPath(place.path)) continue;
+    const utteranceId = utteranceIdOf(place.corpus, place.path);
+    if (!overview.knows(utteranceId)) undecided.push(utteranceId);
+  }
+  return [...overview.reconcile().inFlight, ...undecided];
 }
