@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist', 'node_modules', '.undertone', 'samples'] },
+  { ignores: ['dist', 'node_modules', '.undertone', 'samples', 'libs/audio/kernel'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.base],

@@ -4,15 +4,19 @@
  * down. The cut-off is the lower of the two Nyquist frequencies, where the response is -6 dB; it is flat up to 0.9 of it.
  * Every phase is scaled to sum 1. Beyond its ends the signal is zero. Output length: ceil(n * target / rate).
  *
- * Does not promise linear phase alignment for a stream cut into pieces: it takes a whole utterance. Sums in doubles.
+ * Works through the samples in blocks of the kernel's memory. Does not promise alignment for a stream cut into pieces: it
+ * takes a whole utterance. Sums in floats, in one fixed order.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { KernelMemory, withKernel } from './kernel.js';
 
 const TAPS = 64;
 const KAISER_BETA = 9.6;
-/** 32 MB of doubles; reached only by rates that share no factor with the target. */
+/** 16 MB of floats; reached only by rates that share no factor with the target. */
 const MAX_TABLE_VALUES = 1 << 22;
 const MAX_CACHED_TABLES = 12;
+/** Small enough that a block's input and output stay in the second-level cache. */
+const BLOCK_OUTPUTS = 16_384;
 
 interface Polyphase {
   /** Output sample m lies at input position m * down / up. */
@@ -20,7 +24,7 @@ interface Polyphase {
   down: number;
   taps: number;
   /** [up, taps] */
-  table: Float64Array;
+  table: Float32Array;
 }
 
 const cache = new Map<string, Polyphase>();
@@ -30,30 +34,33 @@ export function resample(samples: Float32Array, rateHz: number, targetHz = 22_00
   if (rateHz === targetHz) return samples;
   const { up, down, taps, table } = polyphase(rateHz, targetHz);
   const before = taps / 2 - 1;
-  const padded = new Float64Array(samples.length + 2 * taps);
-  padded.set(samples, before);
   const output = new Float32Array(Math.ceil((samples.length * up) / down));
-  let phase = 0;
-  let first = 0; // of the taps' input, in `padded`
-  for (let m = 0; m < output.length; m++) {
-    let sum0 = 0;
-    let sum1 = 0;
-    let sum2 = 0;
-    let sum3 = 0;
-    for (let k = 0, t = phase * taps, i = first; k < taps; k += 4, t += 4, i += 4) {
-      sum0 += (padded[i] as number) * (table[t] as number);
-      sum1 += (padded[i + 1] as number) * (table[t + 1] as number);
-      sum2 += (padded[i + 2] as number) * (table[t + 2] as number);
-      sum3 += (padded[i + 3] as number) * (table[t + 3] as number);
+  const turns = Math.ceil(BLOCK_OUTPUTS / up); // every block begins at phase 0
+  const memory = new KernelMemory();
+  const tableAt = memory.take(4 * table.length);
+  const inputAt = memory.take(4 * (turns * down + taps));
+  const outputAt = memory.take(4 * turns * up);
+  withKernel(memory.sizeBytes, (kernel, floats) => {
+    floats.set(table, tableAt / 4);
+    const input = floats.subarray(inputAt / 4, inputAt / 4 + turns * down + taps);
+    for (let at = 0, first = -before; at < output.length; at += turns * up, first += turns * down) {
+      const count = Math.min(turns * up, output.length - at);
+      copyPadded(samples, first, input);
+      kernel.resample(inputAt, tableAt, up, down, taps, outputAt, count);
+      output.set(floats.subarray(outputAt / 4, outputAt / 4 + count), at);
     }
-    output[m] = sum0 + sum1 + (sum2 + sum3);
-    phase += down;
-    while (phase >= up) {
-      phase -= up;
-      first++;
-    }
-  }
+  });
   return output;
+}
+
+/** `target` becomes the samples from `first` on, zeros where there are none. */
+function copyPadded(samples: Float32Array, first: number, target: Float32Array): void {
+  const lead = Math.min(target.length, Math.max(0, -first));
+  target.fill(0, 0, lead);
+  const from = first + lead;
+  const taken = Math.max(0, Math.min(samples.length - from, target.length - lead));
+  target.set(samples.subarray(from, from + taken), lead);
+  target.fill(0, lead + taken);
 }
 
 function polyphase(rateHz: number, targetHz: number): Polyphase {
@@ -70,21 +77,22 @@ function makePolyphase(rateHz: number, targetHz: number): Polyphase {
   const divisor = greatestCommonDivisor(rateHz, targetHz);
   const up = targetHz / divisor;
   const down = rateHz / divisor;
-  const taps = 4 * Math.ceil((TAPS * Math.max(1, rateHz / targetHz)) / 4);
+  const taps = 8 * Math.ceil((TAPS * Math.max(1, rateHz / targetHz)) / 8);
   if (up * taps > MAX_TABLE_VALUES || rateHz > 192_000) {
     throw new PipelineError('AUDIO_UNDECODABLE', `a sample rate of ${rateHz} Hz is not supported`, { context: { sampleRateHz: rateHz } });
   }
   const cutoff = Math.min(1, targetHz / rateHz); // in units of the input's Nyquist frequency
-  const table = new Float64Array(up * taps);
+  const table = new Float32Array(up * taps);
+  const row = new Float64Array(taps);
   for (let phase = 0; phase < up; phase++) {
     let sum = 0;
     for (let k = 0; k < taps; k++) {
       const distance = k - taps / 2 + 1 - phase / up; // from the output sample, in input samples
       const value = sinc(cutoff * distance) * kaiser(distance / (taps / 2));
-      table[phase * taps + k] = value;
+      row[k] = value;
       sum += value;
     }
-    for (let k = 0; k < taps; k++) table[phase * taps + k] = (table[phase * taps + k] as number) / sum;
+    for (let k = 0; k < taps; k++) table[phase * taps + k] = (row[k] as number) / sum;
   }
   return { up, down, taps, table };
 }

@@ -9,10 +9,15 @@
  * - Row r is the mean power of bins r*g + 1 .. r*g + g, g = fft/2/rows = 4; bin 0 is left out. Row 0 is the lowest.
  * - Pixel = 255 * (dB below the reference - floor) / -floor, rounded half up, between 0 and 255.
  *
- * Does not promise blocks: all frames' power is held at once (512 bytes a frame); `maxDurationSec` bounds it.
+ * The transform and the logarithm are the kernel's, in floats. Samples go through it in blocks; the power of all frames is
+ * held at once (512 bytes a frame) until the maximum is known; `maxDurationSec` bounds it.
+ *
+ * Does not promise the pixels of a transform in doubles: one in some ten thousand differs, by 1.
  */
 import type { FeatureSettings } from './feature-settings.js';
-import { RealFft } from './fft.js';
+import { hamming } from './hamming.js';
+import { KernelMemory, withKernel } from './kernel.js';
+import { fourierTables, type FourierTables } from './fourier-tables.js';
 
 export interface Spectrogram {
   /** [rows, frames], row 0 lowest; 0 = the floor, 255 = the reference */
@@ -25,18 +30,66 @@ type SpectrogramSettings = Pick<
   'sampleRateHz' | 'winLength' | 'hopLength' | 'fftSize' | 'rows' | 'reference' | 'floorDb' | 'bandLimitHz'
 >;
 
+/** Small enough that a block's samples stay in the second-level cache. */
+const BLOCK_FRAMES = 64;
+/** A vector of pixels is written at once. */
+const VECTOR_PIXELS = 16;
+
 /** @param samples mono at `settings.sampleRateHz`, mean already subtracted */
 export function spectrogram(samples: Float32Array, settings: SpectrogramSettings): Spectrogram {
-  const frames = 1 + Math.floor(samples.length / settings.hopLength);
+  const { winLength, hopLength, fftSize, floorDb } = settings;
+  const frames = 1 + Math.floor(samples.length / hopLength);
   const rows = rowsBelow(settings);
-  const power = rowPower(samples, frames, rows, settings); // [frames, rows below the band limit]
-  const reference = settings.reference === 'utterance' ? maximum(power) : fullScalePower(settings.winLength);
-  return { pixels: quantise(power, { frames, rows, allRows: settings.rows, reference, floorDb: settings.floorDb }), frames };
+  const group = fftSize / 2 / settings.rows;
+  const tables = fourierTables(fftSize, winLength);
+  const stride = VECTOR_PIXELS * Math.ceil(frames / VECTOR_PIXELS);
+  const memory = new KernelMemory();
+  const place = placeTables(memory, tables);
+  const work = memory.take(16 * (fftSize + fftSize / 2 + 1));
+  const blockLength = (BLOCK_FRAMES - 1) * hopLength + tables.window.length;
+  const blockAt = memory.take(4 * blockLength);
+  const power = memory.take(4 * stride * rows); // [rows, stride]
+  const pixelsAt = memory.take(rows * frames + VECTOR_PIXELS);
+  return withKernel(memory.sizeBytes, (kernel, floats) => {
+    writeTables(floats, place, tables);
+    const block = floats.subarray(blockAt / 4, blockAt / 4 + blockLength);
+    for (let frame = 0; frame < frames; frame += BLOCK_FRAMES) {
+      copyMirrored(samples, frame * hopLength - leadOf(settings), block);
+      const { window, twiddles, split } = place;
+      const count = 4 * Math.ceil(Math.min(BLOCK_FRAMES, frames - frame) / 4);
+      const to = power + 4 * frame;
+      kernel.rowPower(blockAt, count, hopLength, window, winLength, fftSize / 2, twiddles, split, work, group, rows, to, stride);
+    }
+    const pixels = new Uint8Array(settings.rows * frames);
+    const reference = settings.reference === 'full-scale' ? 4 * group * fullScalePower(winLength) : highest();
+    if (reference > 0) {
+      const slope = ((255 / -floorDb) * 10) / Math.log2(10);
+      for (let row = 0; row < rows; row++) kernel.quantise(power + 4 * row * stride, frames, 1 / reference, slope, pixelsAt + row * frames);
+      pixels.set(new Uint8Array(kernel.memory.buffer, pixelsAt, rows * frames));
+    }
+    return { pixels, frames };
+
+    function highest(): number {
+      let max = 0;
+      for (let row = 0; row < rows; row++) max = Math.max(max, kernel.maximum(power + 4 * row * stride, frames));
+      return max;
+    }
+  });
 }
 
-/** Periodic Hamming window. */
-export function hamming(length: number): Float64Array {
-  return Float64Array.from({ length }, (_, i) => 0.54 - 0.46 * Math.cos((2 * Math.PI * i) / length));
+/** From the window's first sample to the frame's centre. */
+function leadOf({ fftSize, winLength }: SpectrogramSettings): number {
+  return fftSize / 2 - Math.floor((fftSize - winLength) / 2);
+}
+
+/** `target` becomes the samples from `first` on, mirrored at both ends; zeros where the signal is too short for that. */
+function copyMirrored(samples: Float32Array, first: number, target: Float32Array): void {
+  const last = samples.length - 1;
+  const start = Math.max(0, first);
+  const end = Math.min(samples.length, first + target.length);
+  if (start < end) target.set(samples.subarray(start, end), start - first);
+  for (let i = first; i < Math.min(0, first + target.length); i++) target[i - first] = samples[-i] ?? 0;
+  for (let i = Math.max(samples.length, first); i < first + target.length; i++) target[i - first] = samples[2 * last - i] ?? 0;
 }
 
 /** Rows whose highest bin lies below the band limit; those above are left at 0. */
@@ -48,95 +101,19 @@ function rowsBelow({ bandLimitHz, rows, fftSize, sampleRateHz }: SpectrogramSett
   return below;
 }
 
-function rowPower(samples: Float32Array, frames: number, rows: number, settings: SpectrogramSettings): Float32Array {
-  const { winLength, hopLength, fftSize } = settings;
-  const window = hamming(winLength);
-  const fft = new RealFft(fftSize);
-  const bins = new Float64Array(fftSize / 2 + 1);
-  const group = fftSize / 2 / settings.rows;
-  const lead = fftSize / 2 - Math.floor((fftSize - winLength) / 2); // from the window's first sample to the frame's centre
-  const padded = mirrorEnds(samples, lead, winLength);
-  const power = new Float32Array(frames * rows);
-  for (let frame = 0, at = 0; frame < frames; frame++) {
-    fft.powerOf(padded, frame * hopLength, window, bins);
-    for (let row = 0, bin = 1; row < rows; row++) {
-      let sum = 0;
-      for (let k = 0; k < group; k++) sum += bins[bin++] as number;
-      power[at++] = sum / group;
-    }
-  }
-  return power;
-}
-
-/** `before` mirrored samples in front, `after` behind. */
-function mirrorEnds(samples: Float32Array, before: number, after: number): Float32Array {
-  const last = samples.length - 1;
-  const padded = new Float32Array(before + samples.length + after);
-  padded.set(samples, before);
-  for (let i = 1; i <= Math.min(before, last); i++) padded[before - i] = samples[i] as number;
-  for (let i = 1; i <= Math.min(after, last); i++) padded[before + last + i] = samples[last - i] as number;
-  return padded;
-}
-
 /** A sine of amplitude 1 on a bin: (sum of the window / 2)^2. A row's mean stays below it. */
 function fullScalePower(winLength: number): number {
   return (hamming(winLength).reduce((sum, value) => sum + value, 0) / 2) ** 2;
 }
 
-function maximum(values: Float32Array): number {
-  let max = 0;
-  for (let i = 0; i < values.length; i++) if ((values[i] as number) > max) max = values[i] as number;
-  return max;
+type TablePlaces = Record<keyof FourierTables, number>;
+
+function placeTables(memory: KernelMemory, { window, twiddles, split }: FourierTables): TablePlaces {
+  return { window: memory.take(window.byteLength), twiddles: memory.take(twiddles.byteLength), split: memory.take(split.byteLength) };
 }
 
-interface QuantiseOptions {
-  frames: number;
-  /** Rows that `power` has. */
-  rows: number;
-  /** Rows of the picture. */
-  allRows: number;
-  reference: number;
-  floorDb: number;
-}
-
-/**
- * The pixel is the number of its 255 thresholds that the power reaches: the same as rounding the logarithm, without one
- * per pixel. A table over exponent and five bits of mantissa (3 % steps, a threshold every 7 %) finds the threshold.
- */
-function quantise(power: Float32Array, { frames, rows, allRows, reference, floorDb }: QuantiseOptions): Uint8Array {
-  const pixels = new Uint8Array(allRows * frames);
-  if (!(reference > 0)) return pixels;
-  const thresholds = Float64Array.from({ length: 257 }, (_, pixel) =>
-    pixel === 256 ? Infinity : pixel === 0 ? 0 : 10 ** ((floorDb - (floorDb * (pixel - 0.5)) / 255) / 10),
-  );
-  const { lowest, levels } = levelTable(thresholds);
-  const asFloat = new Float32Array(1);
-  const asBits = new Uint32Array(asFloat.buffer);
-  for (let row = 0; row < rows; row++) {
-    for (let frame = 0, at = row, out = row * frames; frame < frames; frame++, at += rows, out++) {
-      const ratio = (power[at] as number) / reference;
-      asFloat[0] = ratio;
-      const cell = ((asBits[0] as number) >>> 18) - lowest;
-      let pixel = cell < 0 ? 0 : (levels[Math.min(cell, levels.length - 1)] as number);
-      while (ratio >= (thresholds[pixel + 1] as number)) pixel++;
-      while (ratio < (thresholds[pixel] as number)) pixel--;
-      pixels[out] = pixel;
-    }
-  }
-  return pixels;
-}
-
-/** For each cell (the top 14 bits of a positive float): the pixel of its smallest value. */
-function levelTable(thresholds: Float64Array): { lowest: number; levels: Uint8Array } {
-  const asFloat = new Float32Array([thresholds[1] as number, 1]);
-  const asBits = new Uint32Array(asFloat.buffer);
-  const lowest = (asBits[0] as number) >>> 18;
-  const levels = new Uint8Array(((asBits[1] as number) >>> 18) - lowest + 1);
-  let pixel = 0;
-  for (let cell = 0; cell < levels.length; cell++) {
-    asBits[0] = (cell + lowest) << 18;
-    while ((asFloat[0] as number) >= (thresholds[pixel + 1] as number)) pixel++;
-    levels[cell] = pixel;
-  }
-  return { lowest, levels };
+function writeTables(floats: Float32Array, place: TablePlaces, { window, twiddles, split }: FourierTables): void {
+  floats.set(window, place.window / 4);
+  floats.set(twiddles, place.twiddles / 4);
+  new Uint32Array(floats.buffer).set(split, place.split / 4);
 }
