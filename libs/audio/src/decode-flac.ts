@@ -142,8 +142,19 @@ class MonoMixer {
   }
 }
 
+const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
 /** Sample by sample, all channels, as whole bytes with the lowest first. */
 function addInterleaved(md5: Hash, blocks: Int32Array[], { blockSize, bits }: { blockSize: number; bits: number }): void {
+  if (bits === 16 && littleEndian) {
+    const words = new Int16Array(blockSize * blocks.length);
+    if (blocks.length === 1) words.set((blocks[0] as Int32Array).subarray(0, blockSize));
+    else
+      for (const [channel, block] of blocks.entries())
+        for (let i = 0, at = channel; i < blockSize; i++, at += blocks.length) words[at] = block[i] as number;
+    md5.update(words);
+    return;
+  }
   const width = Math.ceil(bits / 8);
   const stride = width * blocks.length;
   const bytes = new Uint8Array(blockSize * stride);

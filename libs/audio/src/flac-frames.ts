@@ -1,6 +1,7 @@
 /**
- * The frames of a FLAC stream, one after another: RFC 9639, Sections 9.1 to 9.3. Bit reader, frame header, subframes,
- * Rice codes, prediction and both CRCs are all here, so that one file can be exchanged for a faster one.
+ * The frames of a FLAC stream, one after another: RFC 9639, Sections 9.1 to 9.3. Bit reader, frame header, subframes and
+ * both CRCs are here; Rice codes and prediction in 32 bits, which take most of the time, are the kernel's, and so bytes and
+ * blocks lie in its memory.
  *
  * Integers of 32 bits throughout, but for two places that need more: the sums of a linear prediction that could pass
  * 2^31 are doubles (at most 33 + 14 + 5 bits, so they are exact), and so is the side channel of 32-bit stereo.
@@ -9,6 +10,7 @@
  * whole stream (its length, its MD5) is for the caller to check.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { type Kernel, kernelWith, KernelMemory } from './kernel.js';
 
 export interface FlacFormat {
   sampleRateHz: number;
@@ -20,6 +22,7 @@ export interface FlacFormat {
 const HISTORY = 32;
 /** Zeros behind the last byte: a code that runs on into them is met by `unary`, which looks where the end is. */
 const PADDING = 16;
+const MAX_BLOCK_SIZE = 65_535;
 /** Of the 32 bits loaded at a byte, those that are left at every position in it. */
 const WINDOW_BITS = 25;
 /** The most that STREAMINFO has room for; also keeps positions in a frame, in bits, below 2^31. */
@@ -46,20 +49,23 @@ const CRC16_3 = CRC16_2.map(crc16AfterZero);
 
 export class FlacFrames {
   /** Of the last frame, a block of integers per channel; longer than the frame, and overwritten by the next. */
-  readonly blocks: Int32Array[] = [];
+  readonly blocks: Int32Array[];
   /** Frames that were decoded: the index of the next one. */
   frame = 0;
   /** Per channel, that were decoded. */
   sampleCount = 0;
 
+  private readonly kernel: Kernel;
   private readonly bytes: Uint8Array;
   private readonly view: DataView;
   private readonly byteLength: number;
   /** Each with HISTORY zeros before its block. */
-  private readonly buffers: Int32Array[] = [];
-  private readonly coefficients = new Int32Array(HISTORY);
+  private readonly buffers: Int32Array[];
+  private readonly coefficients: Int32Array;
+  /** Where the kernel's Rice decoder stopped: bit position, samples. */
+  private readonly stopped: Uint32Array;
   /** The side channel, when it has 33 bits. */
-  private side = new Float64Array(0);
+  private readonly side: Float64Array;
   /** First byte of the frame; positions count bits from there. */
   private start: number;
   private bit = 0;
@@ -68,16 +74,29 @@ export class FlacFrames {
   /** The number in the header of the first frame: 0, but for a stream that was joined late. */
   private firstNumber = 0;
 
-  /** @param offset of the first frame. */
+  /** @param offset of the first frame. Until all is decoded the kernel's memory is this stream's. */
   constructor(
     bytes: Uint8Array,
     offset: number,
     private readonly format: FlacFormat,
   ) {
     this.byteLength = bytes.length - offset;
-    this.bytes = new Uint8Array(this.byteLength + PADDING);
+    const memory = new KernelMemory();
+    const bytesAt = memory.take(this.byteLength + PADDING);
+    const coefficientsAt = memory.take(4 * HISTORY);
+    const stoppedAt = memory.take(8);
+    const buffersAt = Array.from({ length: format.channels }, () => memory.take(4 * (HISTORY + MAX_BLOCK_SIZE)));
+    this.kernel = kernelWith(memory.sizeBytes);
+    const { buffer } = this.kernel.memory;
+    this.bytes = new Uint8Array(buffer, bytesAt, this.byteLength + PADDING);
     this.bytes.set(bytes.subarray(offset));
-    this.view = new DataView(this.bytes.buffer);
+    this.bytes.fill(0, this.byteLength);
+    this.view = new DataView(buffer, bytesAt, this.bytes.length);
+    this.coefficients = new Int32Array(buffer, coefficientsAt, HISTORY);
+    this.stopped = new Uint32Array(buffer, stoppedAt, 2);
+    this.buffers = buffersAt.map((at) => new Int32Array(buffer, at, HISTORY + MAX_BLOCK_SIZE));
+    this.blocks = this.buffers.map((padded) => padded.subarray(HISTORY));
+    this.side = new Float64Array(format.bits === 32 && format.channels === 2 ? HISTORY + MAX_BLOCK_SIZE : 0);
     this.start = 0;
   }
 
@@ -102,7 +121,6 @@ export class FlacFrames {
   decodeNext(): number {
     const { blockSize, assignment, variable, number } = this.header();
     this.requireOrder(variable, number);
-    this.reserve(blockSize);
     const { bits } = this.format;
     for (let channel = 0; channel < this.format.channels; channel++) {
       const isSide = channel === 0 ? assignment === SIDE_RIGHT : assignment === LEFT_SIDE || assignment === MID_SIDE;
@@ -139,7 +157,7 @@ export class FlacFrames {
 
     const bits = BITS[bitsCode] as number;
     if (reserved !== 0 || bits < 0 || assignment > MID_SIDE) throw this.damaged('its header uses a reserved code');
-    if (blockSize > 65_535) throw this.damaged('its block of 65536 samples is too large');
+    if (blockSize > MAX_BLOCK_SIZE) throw this.damaged('its block of 65536 samples is too large');
     const channels = assignment <= INDEPENDENT_UP_TO ? assignment + 1 : 2;
     this.requireSame('channels', channels, this.format.channels);
     this.requireSame('bits per sample', bits === 0 ? this.format.bits : bits, this.format.bits);
@@ -197,16 +215,6 @@ export class FlacFrames {
     if (step !== this.sampleCount && (variable || step !== this.frame)) {
       throw this.damaged(`it has number ${number}: it does not follow the frame before it`);
     }
-  }
-
-  private reserve(blockSize: number): void {
-    if ((this.blocks[0]?.length ?? 0) >= blockSize) return;
-    for (let channel = 0; channel < this.format.channels; channel++) {
-      const buffer = new Int32Array(HISTORY + blockSize);
-      this.buffers[channel] = buffer;
-      this.blocks[channel] = buffer.subarray(HISTORY);
-    }
-    if (this.format.bits === 32 && this.format.channels === 2) this.side = new Float64Array(HISTORY + blockSize);
   }
 
   private checkCrc16(): void {
@@ -278,9 +286,7 @@ export class FlacFrames {
     const end = HISTORY + blockSize;
     const fits = magnitude * 2 ** (width - 1) < 2 ** 31;
     if (!fits || target !== buffer) predictInDoubles(buffer, target, end, { coefficients, order, shift });
-    else if (order <= 8) predictFrom8(buffer, HISTORY + order, end, coefficients, shift);
-    else if (order <= 12) predictFrom12(buffer, HISTORY + order, end, coefficients, shift);
-    else predictFromMany(buffer, HISTORY + order, end, coefficients, order, shift);
+    else this.kernel.predict(placeOf(buffer, HISTORY + order), blockSize - order, coefficients.byteOffset, order, shift);
   }
 
   private warmUp(target: Int32Array | Float64Array, blockSize: number, shape: { width: number; order: number }): void {
@@ -314,31 +320,19 @@ export class FlacFrames {
     else this.verbatim(buffer, from, to, width);
   }
 
-  /** The hottest loop: a quotient in unary, `parameter` lower bits, the sign in the lowest. */
   private rice(buffer: Int32Array, from: number, to: number, parameter: number): void {
-    const { view, start } = this;
-    const fixedBits = parameter + 1;
-    const shift = 31 - parameter;
-    let bit = this.bit;
-    for (let i = from; i < to; i++) {
-      const window = view.getInt32(start + (bit >>> 3)) << (bit & 7);
-      const quotient = Math.clz32(window);
-      const length = quotient + fixedBits;
-      if (length <= WINDOW_BITS) {
-        const folded = (quotient << parameter) | (((window << quotient) & 0x7fffffff) >>> shift);
-        buffer[i] = (folded >>> 1) ^ -(folded & 1);
-        bit += length;
-      } else {
-        this.bit = bit;
-        buffer[i] = this.longRice(parameter);
-        bit = this.bit;
-      }
+    const { kernel, stopped } = this;
+    const frameAt = this.bytes.byteOffset + this.start;
+    for (let i = from; i < to; ) {
+      kernel.rice(frameAt, this.bit, placeOf(buffer, i), to - i, parameter, stopped.byteOffset);
+      this.bit = stopped[0] as number;
+      i += stopped[1] as number;
+      if (i < to) buffer[i++] = this.longRice(parameter);
     }
-    this.bit = bit;
-    if (bit > this.endBit) throw this.cut();
+    if (this.bit > this.endBit) throw this.cut();
   }
 
-  /** One Rice code that may not fit in a window. */
+  /** One Rice code that is too long for the kernel. */
   private longRice(parameter: number): number {
     const folded = this.unary() * 2 ** parameter + this.read(parameter);
     if (folded > 0xfffffffe) throw this.damaged('a residual has more than 32 bits');
@@ -457,120 +451,9 @@ function integrate(buffer: Int32Array, from: number, to: number, order: number):
   }
 }
 
-/** Up to 8 coefficients, the rest 0. Two samples at a time, since both need almost the same ones before them. */
-function predictFrom8(buffer: Int32Array, from: number, to: number, coefficients: Int32Array, shift: number): void {
-  const c1 = coefficients[0] as number;
-  const c2 = coefficients[1] as number;
-  const c3 = coefficients[2] as number;
-  const c4 = coefficients[3] as number;
-  const c5 = coefficients[4] as number;
-  const c6 = coefficients[5] as number;
-  const c7 = coefficients[6] as number;
-  const c8 = coefficients[7] as number;
-  let i = from;
-  for (; i + 1 < to; i += 2) {
-    const x8 = buffer[i - 8] as number;
-    const x7 = buffer[i - 7] as number;
-    const x6 = buffer[i - 6] as number;
-    const x5 = buffer[i - 5] as number;
-    const x4 = buffer[i - 4] as number;
-    const x3 = buffer[i - 3] as number;
-    const x2 = buffer[i - 2] as number;
-    const x1 = buffer[i - 1] as number;
-    const sample =
-      ((buffer[i] as number) +
-        ((Math.imul(c8, x8) +
-          Math.imul(c7, x7) +
-          Math.imul(c6, x6) +
-          Math.imul(c5, x5) +
-          Math.imul(c4, x4) +
-          Math.imul(c3, x3) +
-          Math.imul(c2, x2) +
-          Math.imul(c1, x1)) >>
-          shift)) |
-      0;
-    const sum =
-      Math.imul(c8, x7) +
-      Math.imul(c7, x6) +
-      Math.imul(c6, x5) +
-      Math.imul(c5, x4) +
-      Math.imul(c4, x3) +
-      Math.imul(c3, x2) +
-      Math.imul(c2, x1);
-    buffer[i] = sample;
-    buffer[i + 1] = (buffer[i + 1] as number) + ((sum + Math.imul(c1, sample)) >> shift);
-  }
-  if (i < to) predictFromMany(buffer, i, to, coefficients, 8, shift);
-}
-
-/** Up to 12 coefficients, the rest 0. As `predictFrom8`. */
-function predictFrom12(buffer: Int32Array, from: number, to: number, coefficients: Int32Array, shift: number): void {
-  const c1 = coefficients[0] as number;
-  const c2 = coefficients[1] as number;
-  const c3 = coefficients[2] as number;
-  const c4 = coefficients[3] as number;
-  const c5 = coefficients[4] as number;
-  const c6 = coefficients[5] as number;
-  const c7 = coefficients[6] as number;
-  const c8 = coefficients[7] as number;
-  const c9 = coefficients[8] as number;
-  const c10 = coefficients[9] as number;
-  const c11 = coefficients[10] as number;
-  const c12 = coefficients[11] as number;
-  let i = from;
-  for (; i + 1 < to; i += 2) {
-    const x12 = buffer[i - 12] as number;
-    const x11 = buffer[i - 11] as number;
-    const x10 = buffer[i - 10] as number;
-    const x9 = buffer[i - 9] as number;
-    const x8 = buffer[i - 8] as number;
-    const x7 = buffer[i - 7] as number;
-    const x6 = buffer[i - 6] as number;
-    const x5 = buffer[i - 5] as number;
-    const x4 = buffer[i - 4] as number;
-    const x3 = buffer[i - 3] as number;
-    const x2 = buffer[i - 2] as number;
-    const x1 = buffer[i - 1] as number;
-    const sample =
-      ((buffer[i] as number) +
-        ((Math.imul(c12, x12) +
-          Math.imul(c11, x11) +
-          Math.imul(c10, x10) +
-          Math.imul(c9, x9) +
-          Math.imul(c8, x8) +
-          Math.imul(c7, x7) +
-          Math.imul(c6, x6) +
-          Math.imul(c5, x5) +
-          Math.imul(c4, x4) +
-          Math.imul(c3, x3) +
-          Math.imul(c2, x2) +
-          Math.imul(c1, x1)) >>
-          shift)) |
-      0;
-    const sum =
-      Math.imul(c12, x11) +
-      Math.imul(c11, x10) +
-      Math.imul(c10, x9) +
-      Math.imul(c9, x8) +
-      Math.imul(c8, x7) +
-      Math.imul(c7, x6) +
-      Math.imul(c6, x5) +
-      Math.imul(c5, x4) +
-      Math.imul(c4, x3) +
-      Math.imul(c3, x2) +
-      Math.imul(c2, x1);
-    buffer[i] = sample;
-    buffer[i + 1] = (buffer[i + 1] as number) + ((sum + Math.imul(c1, sample)) >> shift);
-  }
-  if (i < to) predictFromMany(buffer, i, to, coefficients, 12, shift);
-}
-
-function predictFromMany(buffer: Int32Array, from: number, to: number, coefficients: Int32Array, order: number, shift: number): void {
-  for (let i = from; i < to; i++) {
-    let sum = 0;
-    for (let j = 0; j < order; j++) sum = (sum + Math.imul(coefficients[j] as number, buffer[i - 1 - j] as number)) | 0;
-    buffer[i] = (buffer[i] as number) + (sum >> shift);
-  }
+/** In the kernel's memory. */
+function placeOf(buffer: Int32Array, index: number): number {
+  return buffer.byteOffset + 4 * index;
 }
 
 /** Sums of more than 32 bits; the residual is in `buffer`, the samples go to `target` (which may be the same). */

@@ -4,7 +4,7 @@ import { compileKernel } from '../../../scripts/build-kernel.js';
 import { fourierTables } from './fourier-tables.js';
 import { hamming } from './hamming.js';
 import { kernelBase64 } from './kernel-binary.js';
-import { KernelMemory, withKernel } from './kernel.js';
+import { kernelWith, KernelMemory } from './kernel.js';
 import { powerOfBins } from './power-of-bins.fixture.js';
 
 it('is what its source compiles to', () => {
@@ -40,13 +40,13 @@ function allBins(signal: Float32Array, { fftSize, winLength, hop, frames }: Reco
     signal: memory.take(signal.byteLength),
     power: memory.take(4 * frames * (fftSize / 2)),
   };
-  return withKernel(memory.sizeBytes, (kernel, floats) => {
-    floats.set(window, at.window / 4);
-    floats.set(twiddles, at.twiddles / 4);
-    new Uint32Array(floats.buffer).set(split, at.split / 4);
-    floats.set(signal, at.signal / 4);
-    const half = fftSize / 2;
-    kernel.rowPower(at.signal, frames, hop, at.window, winLength, half, at.twiddles, at.split, at.work, 1, half, at.power, frames);
-    return floats.slice(at.power / 4, at.power / 4 + frames * half);
-  });
+  const kernel = kernelWith(memory.sizeBytes);
+  const floats = new Float32Array(kernel.memory.buffer);
+  floats.set(window, at.window / 4);
+  floats.set(twiddles, at.twiddles / 4);
+  new Uint32Array(floats.buffer).set(split, at.split / 4);
+  floats.set(signal, at.signal / 4);
+  const half = fftSize / 2;
+  kernel.rowPower(at.signal, frames, hop, at.window, winLength, half, at.twiddles, at.split, at.work, 1, half, at.power, frames);
+  return floats.slice(at.power / 4, at.power / 4 + frames * half);
 }

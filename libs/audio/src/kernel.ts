@@ -12,7 +12,7 @@ declare const WebAssembly: {
   Instance: new (module: object, imports: object) => { exports: unknown };
 };
 
-interface KernelExports {
+export interface Kernel {
   memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   resample(x: number, table: number, up: number, down: number, taps: number, y: number, count: number): void;
   rowPower(
@@ -30,6 +30,9 @@ interface KernelExports {
     power: number,
     stride: number,
   ): void;
+  /** @param state receives the bit position and the number of samples, as u32, at which it stopped */
+  rice(bytes: number, bit: number, samples: number, count: number, parameter: number, state: number): void;
+  predict(samples: number, count: number, coefficients: number, order: number, shift: number): void;
   maximum(values: number, count: number): number;
   quantise(power: number, count: number, scale: number, slope: number, pixels: number): void;
 }
@@ -39,7 +42,7 @@ const PAGE_BYTES = 65_536;
 const KEPT_BYTES = 48 * 1024 * 1024;
 
 let compiled: object | undefined;
-let kept: KernelExports | undefined;
+let kept: Kernel | undefined;
 
 /** Pointers to parts of the kernel's memory, each aligned to 16 bytes. */
 export class KernelMemory {
@@ -57,17 +60,16 @@ export class KernelMemory {
   }
 }
 
-/** @param use gets the kernel with at least `sizeBytes` of memory, and a view of all of it as floats; nothing is cleared */
-export function withKernel<Result>(sizeBytes: number, use: (kernel: KernelExports, floats: Float32Array) => Result): Result {
-  kept ??= instantiate();
-  const kernel = kept;
+/** The thread's kernel with at least `sizeBytes` of memory, not cleared, until somebody else asks for it. */
+export function kernelWith(sizeBytes: number): Kernel {
+  const kernel = (kept ??= instantiate());
   const missing = sizeBytes - kernel.memory.buffer.byteLength;
   if (missing > 0) kernel.memory.grow(Math.ceil(missing / PAGE_BYTES));
   if (kernel.memory.buffer.byteLength > KEPT_BYTES) kept = undefined;
-  return use(kernel, new Float32Array(kernel.memory.buffer));
+  return kernel;
 }
 
-function instantiate(): KernelExports {
+function instantiate(): Kernel {
   compiled ??= new WebAssembly.Module(Buffer.from(kernelBase64, 'base64'));
-  return new WebAssembly.Instance(compiled, {}).exports as KernelExports;
+  return new WebAssembly.Instance(compiled, {}).exports as Kernel;
 }

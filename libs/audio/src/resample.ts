@@ -8,7 +8,7 @@
  * takes a whole utterance. Sums in floats, in one fixed order.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { KernelMemory, withKernel } from './kernel.js';
+import { kernelWith, KernelMemory } from './kernel.js';
 
 const TAPS = 64;
 const KAISER_BETA = 9.6;
@@ -40,16 +40,16 @@ export function resample(samples: Float32Array, rateHz: number, targetHz = 22_00
   const tableAt = memory.take(4 * table.length);
   const inputAt = memory.take(4 * (turns * down + taps));
   const outputAt = memory.take(4 * turns * up);
-  withKernel(memory.sizeBytes, (kernel, floats) => {
-    floats.set(table, tableAt / 4);
-    const input = floats.subarray(inputAt / 4, inputAt / 4 + turns * down + taps);
-    for (let at = 0, first = -before; at < output.length; at += turns * up, first += turns * down) {
-      const count = Math.min(turns * up, output.length - at);
-      copyPadded(samples, first, input);
-      kernel.resample(inputAt, tableAt, up, down, taps, outputAt, count);
-      output.set(floats.subarray(outputAt / 4, outputAt / 4 + count), at);
-    }
-  });
+  const kernel = kernelWith(memory.sizeBytes);
+  const floats = new Float32Array(kernel.memory.buffer);
+  floats.set(table, tableAt / 4);
+  const input = floats.subarray(inputAt / 4, inputAt / 4 + turns * down + taps);
+  for (let at = 0, first = -before; at < output.length; at += turns * up, first += turns * down) {
+    const count = Math.min(turns * up, output.length - at);
+    copyPadded(samples, first, input);
+    kernel.resample(inputAt, tableAt, up, down, taps, outputAt, count);
+    output.set(floats.subarray(outputAt / 4, outputAt / 4 + count), at);
+  }
   return output;
 }
 

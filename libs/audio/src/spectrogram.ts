@@ -16,7 +16,7 @@
  */
 import type { FeatureSettings } from './feature-settings.js';
 import { hamming } from './hamming.js';
-import { KernelMemory, withKernel } from './kernel.js';
+import { kernelWith, KernelMemory } from './kernel.js';
 import { fourierTables, type FourierTables } from './fourier-tables.js';
 
 export interface Spectrogram {
@@ -50,31 +50,28 @@ export function spectrogram(samples: Float32Array, settings: SpectrogramSettings
   const blockAt = memory.take(4 * blockLength);
   const power = memory.take(4 * stride * rows); // [rows, stride]
   const pixelsAt = memory.take(rows * frames + VECTOR_PIXELS);
-  return withKernel(memory.sizeBytes, (kernel, floats) => {
-    writeTables(floats, place, tables);
-    const block = floats.subarray(blockAt / 4, blockAt / 4 + blockLength);
-    for (let frame = 0; frame < frames; frame += BLOCK_FRAMES) {
-      copyMirrored(samples, frame * hopLength - leadOf(settings), block);
-      const { window, twiddles, split } = place;
-      const count = 4 * Math.ceil(Math.min(BLOCK_FRAMES, frames - frame) / 4);
-      const to = power + 4 * frame;
-      kernel.rowPower(blockAt, count, hopLength, window, winLength, fftSize / 2, twiddles, split, work, group, rows, to, stride);
-    }
-    const pixels = new Uint8Array(settings.rows * frames);
-    const reference = settings.reference === 'full-scale' ? 4 * group * fullScalePower(winLength) : highest();
-    if (reference > 0) {
-      const slope = ((255 / -floorDb) * 10) / Math.log2(10);
-      for (let row = 0; row < rows; row++) kernel.quantise(power + 4 * row * stride, frames, 1 / reference, slope, pixelsAt + row * frames);
-      pixels.set(new Uint8Array(kernel.memory.buffer, pixelsAt, rows * frames));
-    }
-    return { pixels, frames };
-
-    function highest(): number {
-      let max = 0;
-      for (let row = 0; row < rows; row++) max = Math.max(max, kernel.maximum(power + 4 * row * stride, frames));
-      return max;
-    }
-  });
+  const kernel = kernelWith(memory.sizeBytes);
+  const floats = new Float32Array(kernel.memory.buffer);
+  writeTables(floats, place, tables);
+  const { window, twiddles, split } = place;
+  const block = floats.subarray(blockAt / 4, blockAt / 4 + blockLength);
+  for (let frame = 0; frame < frames; frame += BLOCK_FRAMES) {
+    copyMirrored(samples, frame * hopLength - leadOf(settings), block);
+    const count = 4 * Math.ceil(Math.min(BLOCK_FRAMES, frames - frame) / 4);
+    const to = power + 4 * frame;
+    kernel.rowPower(blockAt, count, hopLength, window, winLength, fftSize / 2, twiddles, split, work, group, rows, to, stride);
+  }
+  const rowPointers = Array.from({ length: rows }, (_, row) => power + 4 * row * stride);
+  const reference =
+    settings.reference === 'utterance'
+      ? Math.max(0, ...rowPointers.map((row) => kernel.maximum(row, frames)))
+      : 4 * group * fullScalePower(winLength);
+  const pixels = new Uint8Array(settings.rows * frames);
+  if (!(reference > 0)) return { pixels, frames };
+  const slope = ((255 / -floorDb) * 10) / Math.log2(10);
+  for (const [row, pointer] of rowPointers.entries()) kernel.quantise(pointer, frames, 1 / reference, slope, pixelsAt + row * frames);
+  pixels.set(new Uint8Array(kernel.memory.buffer, pixelsAt, rows * frames));
+  return { pixels, frames };
 }
 
 /** From the window's first sample to the frame's centre. */
