@@ -123,3 +123,36 @@ function predictFromMany(at: usize, end: usize, c: usize, order: i32, shift: i32
     store<i32>(at, load<i32>(at) + (sum >> shift));
   }
 }
+
+/** The bits that any sample needs, beside its sign: the union of x where x >= 0 and of its complement elsewhere. */
+export function usedBits(samples: usize, count: i32): u32 {
+  let seen = i32x4.splat(0);
+  const end = samples + ((<usize>count) << 2);
+  let at = samples;
+  for (; at + 16 <= end; at += 16) {
+    const x = v128.load(at);
+    seen = v128.or(seen, v128.xor(x, i32x4.shr_s(x, 31)));
+  }
+  let all = i32x4.extract_lane(seen, 0) | i32x4.extract_lane(seen, 1) | i32x4.extract_lane(seen, 2) | i32x4.extract_lane(seen, 3);
+  for (; at < end; at += 4) {
+    const x = load<i32>(at);
+    all |= x ^ (x >> 31);
+  }
+  return <u32>all;
+}
+
+/** mono[i] = (left[i] + right[i]) * scale; up to three values more are written. The sums must fit into 32 bits. */
+export function mixTwo(left: usize, right: usize, count: i32, scale: f32, mono: usize): void {
+  const end = mono + ((<usize>count) << 2);
+  for (let out = mono; out < end; out += 16, left += 16, right += 16) {
+    v128.store(out, f32x4.mul(f32x4.convert_i32x4_s(i32x4.add(v128.load(left), v128.load(right))), f32x4.splat(scale)));
+  }
+}
+
+/** mono[i] = samples[i] * scale; up to three values more are written. */
+export function mixOne(samples: usize, count: i32, scale: f32, mono: usize): void {
+  const end = mono + ((<usize>count) << 2);
+  for (let out = mono; out < end; out += 16, samples += 16) {
+    v128.store(out, f32x4.mul(f32x4.convert_i32x4_s(v128.load(samples)), f32x4.splat(scale)));
+  }
+}

@@ -9,7 +9,7 @@
  *
  * Does not promise any check of its arguments: the callers in src do that.
  */
-export { predict, rice } from './flac';
+export { mixOne, mixTwo, predict, rice, usedBits } from './flac';
 export { maximum, quantise } from './quantise';
 export { resample } from './resample';
 export { rowPower } from './row-power';

@@ -39,7 +39,7 @@ export async function decodeFlac(bytes: Uint8Array, options: { maxDurationSec: n
   while (totalSamples > 0 ? mono.length < totalSamples && !frames.ended : !frames.ended) {
     const blockSize = frames.decodeNext();
     requireDuration(frames.sampleCount, sampleRateHz, options.maxDurationSec);
-    mono.add(frames.blocks, blockSize);
+    mono.add(frames, blockSize);
     if (md5) addInterleaved(md5, frames.blocks, { blockSize, bits: info.bits });
   }
   requireAllSamples(frames, totalSamples);
@@ -101,32 +101,14 @@ class MonoMixer {
   private samples: Float32Array;
   private readonly full: number;
 
-  constructor(
-    private readonly info: FlacStreamInfo,
-    expected: number,
-  ) {
+  constructor(info: FlacStreamInfo, expected: number) {
     this.full = info.totalSamples || Number.MAX_SAFE_INTEGER;
     this.samples = new Float32Array(Math.min(this.full, expected));
   }
 
-  add(blocks: Int32Array[], blockSize: number): void {
+  add(frames: FlacFrames, blockSize: number): void {
     this.reserve(this.length + blockSize);
-    const { samples, length } = this;
-    const divisor = 2 ** (this.info.bits - 1) * blocks.length;
-    const [first, second] = blocks as [Int32Array, Int32Array];
-    if (blocks.length === 1) {
-      const scale = 1 / divisor; // a power of two: exact
-      for (let i = 0; i < blockSize; i++) samples[length + i] = (first[i] as number) * scale;
-    } else if (blocks.length === 2) {
-      const scale = 1 / divisor;
-      for (let i = 0; i < blockSize; i++) samples[length + i] = ((first[i] as number) + (second[i] as number)) * scale;
-    } else {
-      for (let i = 0; i < blockSize; i++) {
-        let sum = 0;
-        for (const block of blocks) sum += block[i] as number;
-        samples[length + i] = sum / divisor;
-      }
-    }
+    frames.mixDown(blockSize, this.samples, this.length);
     this.length += blockSize;
   }
 

@@ -9,6 +9,7 @@
 import type { SilenceProfile } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { decodeAudio } from './decode-audio.js';
+import { sumOf } from './decoded-audio.js';
 import type { FeatureSettings } from './feature-settings.js';
 import type { FfmpegChoice } from './ffmpeg-config.js';
 import { resample } from './resample.js';
@@ -68,9 +69,7 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
 
 /** In place. */
 export function subtractMean(samples: Float32Array): void {
-  let sum = 0;
-  for (let i = 0; i < samples.length; i++) sum += samples[i] as number;
-  const mean = sum / samples.length;
+  const mean = sumOf(samples) / samples.length;
   for (let i = 0; i < samples.length; i++) samples[i] = (samples[i] as number) - mean;
 }
 
@@ -84,10 +83,9 @@ function requireLongEnough(sampleCount: number, rateHz: number, { sampleRateHz, 
 }
 
 function requireLoudEnough(samples: Float32Array): void {
-  let peak = 0;
-  for (let i = 0; i < samples.length; i++) peak = Math.max(peak, Math.abs(samples[i] as number));
-  if (peak < SILENT_PEAK) {
-    const peakDb = 20 * Math.log10(peak);
-    throw new PipelineError('AUDIO_SILENT', `silent throughout: its peak is ${peakDb.toFixed(0)} dBFS`, { context: { peakDb } });
-  }
+  // In nearly every file one of the first samples settles it.
+  if (samples.some((sample) => sample >= SILENT_PEAK || sample <= -SILENT_PEAK)) return;
+  const peak = samples.reduce((highest, sample) => Math.max(highest, Math.abs(sample)), 0);
+  const level = peak === 0 ? 'digital silence' : `its peak is ${(20 * Math.log10(peak)).toFixed(0)} dBFS`;
+  throw new PipelineError('AUDIO_SILENT', `silent throughout: ${level}`, { context: { peak } });
 }

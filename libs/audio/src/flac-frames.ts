@@ -62,6 +62,7 @@ export class FlacFrames {
   /** Each with HISTORY zeros before its block. */
   private readonly buffers: Int32Array[];
   private readonly coefficients: Int32Array;
+  private readonly mono: Float32Array;
   /** Where the kernel's Rice decoder stopped: bit position, samples. */
   private readonly stopped: Uint32Array;
   /** The side channel, when it has 33 bits. */
@@ -86,6 +87,7 @@ export class FlacFrames {
     const coefficientsAt = memory.take(4 * HISTORY);
     const stoppedAt = memory.take(8);
     const buffersAt = Array.from({ length: format.channels }, () => memory.take(4 * (HISTORY + MAX_BLOCK_SIZE)));
+    const monoAt = memory.take(4 * (MAX_BLOCK_SIZE + 1)); // a vector is written at once
     this.kernel = kernelWith(memory.sizeBytes);
     const { buffer } = this.kernel.memory;
     this.bytes = new Uint8Array(buffer, bytesAt, this.byteLength + PADDING);
@@ -93,6 +95,7 @@ export class FlacFrames {
     this.bytes.fill(0, this.byteLength);
     this.view = new DataView(buffer, bytesAt, this.bytes.length);
     this.coefficients = new Int32Array(buffer, coefficientsAt, HISTORY);
+    this.mono = new Float32Array(buffer, monoAt, MAX_BLOCK_SIZE);
     this.stopped = new Uint32Array(buffer, stoppedAt, 2);
     this.buffers = buffersAt.map((at) => new Int32Array(buffer, at, HISTORY + MAX_BLOCK_SIZE));
     this.blocks = this.buffers.map((padded) => padded.subarray(HISTORY));
@@ -129,12 +132,31 @@ export class FlacFrames {
     this.checkCrc16();
     if (assignment > INDEPENDENT_UP_TO) this.joinStereo(assignment, blockSize);
     for (const block of this.blocks) {
-      if (!isWithin(block, blockSize, bits)) throw this.damaged(`it has a sample of more than ${bits} bits`);
+      if (this.kernel.usedBits(block.byteOffset, blockSize) >>> (bits - 1) !== 0)
+        throw this.damaged(`it has a sample of more than ${bits} bits`);
     }
     this.frame++;
     this.sampleCount += blockSize;
     this.start += this.bit >>> 3;
     return blockSize;
+  }
+
+  /** The mean of the channels of the last frame, as floats into `target` from `at` on. */
+  mixDown(blockSize: number, target: Float32Array, at: number): void {
+    const { blocks, kernel, mono } = this;
+    const divisor = 2 ** (this.format.bits - 1) * blocks.length;
+    const [first, second] = blocks as [Int32Array, Int32Array];
+    if (blocks.length === 1) kernel.mixOne(first.byteOffset, blockSize, 1 / divisor, mono.byteOffset);
+    else if (blocks.length === 2 && this.format.bits < 32) {
+      kernel.mixTwo(first.byteOffset, second.byteOffset, blockSize, 1 / divisor, mono.byteOffset);
+    } else {
+      for (let i = 0; i < blockSize; i++) {
+        let sum = 0;
+        for (const block of blocks) sum += block[i] as number;
+        mono[i] = sum / divisor;
+      }
+    }
+    target.set(mono.subarray(0, blockSize), at);
   }
 
   // ---- frame header and footer (Sections 9.1 and 9.3)
@@ -483,15 +505,6 @@ function joinMidSide(mid: Int32Array, side: Int32Array, from: number, to: number
     mid[i] = right + difference;
     side[i] = right;
   }
-}
-
-function isWithin(block: Int32Array, blockSize: number, bits: number): boolean {
-  let seen = 0;
-  for (let i = 0; i < blockSize; i++) {
-    const sample = block[i] as number;
-    seen |= sample ^ (sample >> 31);
-  }
-  return seen >>> (bits - 1) === 0;
 }
 
 function crcTable(width: 8 | 16, polynomial: number): Uint16Array {

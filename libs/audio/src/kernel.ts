@@ -33,6 +33,9 @@ export interface Kernel {
   /** @param state receives the bit position and the number of samples, as u32, at which it stopped */
   rice(bytes: number, bit: number, samples: number, count: number, parameter: number, state: number): void;
   predict(samples: number, count: number, coefficients: number, order: number, shift: number): void;
+  usedBits(samples: number, count: number): number;
+  mixOne(samples: number, count: number, scale: number, mono: number): void;
+  mixTwo(left: number, right: number, count: number, scale: number, mono: number): void;
   maximum(values: number, count: number): number;
   quantise(power: number, count: number, scale: number, slope: number, pixels: number): void;
 }
