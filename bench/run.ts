@@ -1,0 +1,12 @@
+/** `npm run bench -- NAME [options]`: measures ours and its peers in one run and prints the ratios. Never a test. */
+import { benchFeatures } from './features.js';
+
+const benches: Record<string, (args: string[]) => Promise<void>> = { features: benchFeatures };
+
+const [name = '', ...args] = process.argv.slice(2);
+const bench = benches[name];
+if (!bench) {
+  console.error(`npm run bench -- NAME, where NAME is one of: ${Object.keys(benches).join(', ')}`);
+  process.exit(2);
+}
+await bench(args);
