@@ -8,7 +8,7 @@ import { silenceProfiles, type SilenceProfile } from '#contracts/labels.js';
 import { corpusKey, parseCorpusKey, readerChoiceKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { CorpusAnnotations, CorpusReader } from '#corpora/corpus-reader.js';
-import { annotationPaths, optionsPath, readerNamed, readerNames, recogniseReader } from '#corpora/corpus-readers.js';
+import { optionsPath, readerNamed, readerNames, recogniseReaders } from '#corpora/corpus-readers.js';
 import type { Logger } from '#service/logger.js';
 import type { ObjectStore } from '#storage/object-store.js';
 
@@ -21,14 +21,21 @@ const optionsSchema = z.object({
 export interface Corpus {
   name: string;
   reader: CorpusReader;
+  options: z.infer<typeof optionsSchema>;
   silence: SilenceProfile;
   annotations: CorpusAnnotations;
-  /** Changes when any annotation file, or the options, change. */
+}
+
+/** A corpus and the state of the bucket that it was read from. */
+interface Loaded {
+  corpus: Corpus;
+  optionsEtag: string | null;
+  /** Changes when any annotation file of its reader changes. */
   annotationDigest: string;
 }
 
 interface Kept {
-  corpus: Corpus;
+  loaded: Loaded;
   checkedAtMs: number;
 }
 
@@ -53,18 +60,18 @@ export class CorpusCatalogue {
   async corpus(name: string, asOfMs = 0): Promise<Corpus> {
     const needed = Math.max(asOfMs, Date.now() - trustMs);
     const kept = this.kept.get(name);
-    if (kept && kept.checkedAtMs >= needed) return kept.corpus;
+    if (kept && kept.checkedAtMs >= needed) return kept.loaded.corpus;
     const underWay = this.checks.get(name);
     if (underWay && underWay.startedAtMs >= needed) return underWay.corpus;
-    return this.check(name, kept?.corpus);
+    return this.check(name, kept?.loaded);
   }
 
   /** Callers that come while a check is under way share it, if it began late enough for them. */
-  private check(name: string, known: Corpus | undefined): Promise<Corpus> {
+  private check(name: string, known: Loaded | undefined): Promise<Corpus> {
     const startedAtMs = Date.now();
     const corpus = this.load(name, known).then((loaded) => {
-      if ((this.kept.get(name)?.checkedAtMs ?? 0) < startedAtMs) this.kept.set(name, { corpus: loaded, checkedAtMs: startedAtMs });
-      return loaded;
+      if ((this.kept.get(name)?.checkedAtMs ?? 0) < startedAtMs) this.kept.set(name, { loaded, checkedAtMs: startedAtMs });
+      return loaded.corpus;
     });
     const check = { startedAtMs, corpus };
     this.checks.set(name, check);
@@ -75,26 +82,38 @@ export class CorpusCatalogue {
     return corpus;
   }
 
-  private async load(name: string, known: Corpus | undefined): Promise<Corpus> {
-    const heads = new Map<string, string>();
-    for (const path of [optionsPath, ...annotationPaths]) {
-      const head = await this.store.head(corpusKey(name, path));
-      if (head) heads.set(path, head.etag);
-    }
-    const annotationDigest = JSON.stringify([...heads]);
-    if (known && known.annotationDigest === annotationDigest) return known;
-    const options = await this.readOptions(name, heads.has(optionsPath));
-    const chosen = readerNamed(options.reader ?? '') ?? (await this.chooseReader(name));
+  private async load(name: string, known: Loaded | undefined): Promise<Loaded> {
+    const optionsEtag = (await this.store.head(corpusKey(name, optionsPath)))?.etag ?? null;
+    const sameOptions = known?.optionsEtag === optionsEtag ? known.corpus : undefined;
+    const options = sameOptions?.options ?? (await this.readOptions(name, optionsEtag !== null));
+    const reader = sameOptions?.reader ?? readerNamed(options.reader ?? '') ?? (await this.chooseReader(name));
+    const etags = await this.annotationEtags(name, reader);
+    const annotationDigest = JSON.stringify([...etags]);
+    if (known && sameOptions && known.annotationDigest === annotationDigest) return known;
     const files = new Map<string, string>();
-    for (const path of chosen.annotationPaths.filter((candidate) => heads.has(candidate))) {
-      files.set(path, new TextDecoder().decode((await this.store.get(corpusKey(name, path))).bytes));
+    for (const path of etags.keys()) files.set(path, new TextDecoder().decode((await this.store.get(corpusKey(name, path))).bytes));
+    const annotations = reader.read(files);
+    this.logger.info({ corpus: name, reader: reader.name, annotationFiles: files.size, remarks: annotations.remarks }, 'read a corpus');
+    const corpus = { name, reader, options, silence: options.silence ?? reader.silence, annotations };
+    return { corpus, optionsEtag, annotationDigest };
+  }
+
+  /** Of the annotation files that are there, in a stable order. Never lists a whole corpus. */
+  private async annotationEtags(name: string, { annotationPaths, annotationFolders }: CorpusReader): Promise<Map<string, string>> {
+    const etags = new Map<string, string>();
+    for (const path of annotationPaths) {
+      const head = await this.store.head(corpusKey(name, path));
+      if (head) etags.set(path, head.etag);
     }
-    const annotations = chosen.read(files);
-    this.logger.info(
-      { corpus: name, reader: chosen.name, annotationFiles: [...files.keys()], remarks: annotations.remarks },
-      'read a corpus',
-    );
-    return { name, reader: chosen, silence: options.silence ?? chosen.silence, annotations, annotationDigest };
+    for (const folder of annotationFolders?.folders ?? []) {
+      const found: [string, string][] = [];
+      for await (const { key, etag } of this.store.list(corpusKey(name, folder))) {
+        const path = parseCorpusKey(key)?.path ?? '';
+        if (annotationFolders?.files.test(path.slice(folder.length))) found.push([path, etag]);
+      }
+      for (const [path, etag] of found.sort(([a], [b]) => (a < b ? -1 : 1))) etags.set(path, etag);
+    }
+    return etags;
   }
 
   private async readOptions(name: string, exists: boolean): Promise<z.infer<typeof optionsSchema>> {
@@ -123,7 +142,14 @@ export class CorpusCatalogue {
       if (path) paths.push(path);
       if (paths.length >= recognitionSample) break;
     }
-    const reader = recogniseReader(paths.sort((a, b) => a.split('/').length - b.split('/').length));
+    const recognised = recogniseReaders(paths);
+    const [reader, another] = recognised as [CorpusReader, CorpusReader?];
+    if (another) {
+      throw new PipelineError(
+        'CORPUS_OPTIONS_INVALID',
+        `Corpus ${name} looks like ${recognised.map((each) => each.name).join(' and like ')}: say which it is in ${corpusKey(name, optionsPath)}, as {"reader": "${reader.name}"}, or put them into two corpora`,
+      );
+    }
     const wasFirst = await this.store.put(key, JSON.stringify({ reader: reader.name, chosenAt: new Date().toISOString() }), {
       onlyIf: 'absent',
     });

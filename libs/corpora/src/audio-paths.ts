@@ -25,3 +25,8 @@ export function isAudioPath(path: string): boolean {
   const dot = name.lastIndexOf('.');
   return dot > 0 && !name.startsWith('._') && audioEndings.has(name.slice(dot + 1).toLowerCase());
 }
+
+/** Which objects of a corpus are unpacked into it. */
+export function isArchivePath(path: string): boolean {
+  return /[^/]\.(?:tar|tar\.gz|tgz|zip)$/i.test(path) && !/(?:^|\/)\._[^/]*$/.test(path);
+}

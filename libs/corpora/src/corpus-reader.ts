@@ -6,6 +6,8 @@ export interface Annotation {
   labels: Labels;
   /** An explicit split wins over the hash. */
   split?: Split;
+  /** Why a recording whose emotion the corpus names has no category: one of few phrases, since ingest counts by it. */
+  noCategoryBecause?: string;
 }
 
 export interface CorpusAnnotations {
@@ -21,6 +23,8 @@ export interface CorpusReader {
   silence: SilenceProfile;
   /** Paths inside the corpus that may hold annotations, in order of preference. */
   annotationPaths: readonly string[];
+  /** Folders, each with a slash at its end, of which all files whose path inside matches are annotations too. */
+  annotationFolders?: { folders: readonly string[]; files: RegExp };
   /** Whether a path looks like one of this corpus's recordings or annotations. */
   recognises(path: string): boolean;
   /** @param files annotation files that exist: path to text */

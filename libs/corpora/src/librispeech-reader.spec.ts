@@ -1,5 +1,4 @@
 import { expect, it } from 'vitest';
-import { recogniseReader } from './corpus-readers.js';
 import { librispeechReader } from './librispeech-reader.js';
 
 const speakers =
@@ -10,10 +9,4 @@ it('takes the speaker from the path and the gender from SPEAKERS.TXT', () => {
   expect(corpus.annotationOf('train-clean-360/14/208/14-208-0000.flac').labels).toEqual({ speakerId: '14', gender: 'female' });
   expect(corpus.annotationOf('LibriSpeech/train-clean-360/16/1/16-1-0001.flac').labels.gender).toBe('male');
   expect(corpus.annotationOf('train-clean-360/99/1/99-1-0001.flac').labels).toEqual({ speakerId: '99', gender: undefined });
-});
-
-it('recognises a corpus by its paths, and anything else as a manifest', () => {
-  expect(recogniseReader(['README.TXT', 'dev-clean/84/121123/84-121123-0000.flac']).name).toBe('librispeech');
-  expect(recogniseReader(['x/1.wav']).name).toBe('manifest');
-  expect(recogniseReader(['manifest.csv', 'dev-clean/84/121123/84-121123-0000.flac']).name).toBe('manifest');
 });

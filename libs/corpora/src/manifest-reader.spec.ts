@@ -35,6 +35,12 @@ describe('manifest reader', () => {
     expect(() => read('path\na.wav\na.wav\n')).toThrow(/twice/);
   });
 
+  it('gives a row with one value too many to its own recording alone', () => {
+    const corpus = read('path,emotion\na.wav,sad,surplus\nb.wav,angry\n');
+    expect(() => corpus.annotationOf('a.wav')).toThrow(/row 1.*more values than columns/);
+    expect(corpus.annotationOf('b.wav').labels.category).toBe('angry');
+  });
+
   it('accepts a byte order mark, quotes and JSON lines', () => {
     expect(read('\uFEFFPath,Emotion\n"a, b.wav",angry\n').annotationOf('a, b.wav').labels.category).toBe('angry');
     const lines = manifestReader.read(new Map([['manifest.jsonl', '{"path":"a.wav","speaker":7}\n']]));

@@ -9,6 +9,8 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import type { Annotation, CorpusAnnotations, CorpusReader } from './corpus-reader.js';
 
 type Row = Record<string, unknown>;
+/** Where a row keeps values that no column is for; no column has an empty name. */
+const surplus = '';
 
 const columns = ['path', 'speaker', 'gender', 'emotion', 'activation', 'valence', 'session', 'split'];
 const emotionSynonyms: Record<string, EmotionCategory> = {
@@ -61,13 +63,12 @@ function rowsOf(file: string, text: string): Row[] {
         .filter((line) => line.trim() !== '')
         .map((line) => JSON.parse(line) as Row);
     }
-    const rows = parse(text, {
-      columns: (names: string[]) => names.map((name) => name.trim().toLowerCase()),
-      bom: true,
-      skip_empty_lines: true,
-      trim: true,
-    });
-    return rows as Row[];
+    const [header = [], ...records] = parse(text, { bom: true, skip_empty_lines: true, trim: true, relax_column_count: true });
+    const names = header.map((name) => name.trim().toLowerCase());
+    return records.map((values) => ({
+      ...Object.fromEntries(names.map((name, column) => [name, values[column]])),
+      ...(values.length > names.length && { [surplus]: values.slice(names.length).join(', ') }),
+    }));
   } catch (error) {
     throw new PipelineError('MANIFEST_INVALID', `${file} cannot be read: ${(error as Error).message}`, { cause: error });
   }
@@ -80,6 +81,7 @@ function field(row: Row, name: string): string | undefined {
 
 function annotationOf(row: Row, where: string, remarks: Record<string, number>): Annotation | PipelineError {
   try {
+    if (row[surplus]) throw new PipelineError('MANIFEST_INVALID', `${where}: more values than columns, from "${String(row[surplus])}" on`);
     for (const name of Object.keys(row)) if (!columns.includes(name)) count(remarks, `unknown column ${name}`);
     const labels: Labels = {
       speakerId: field(row, 'speaker'),
@@ -89,7 +91,8 @@ function annotationOf(row: Row, where: string, remarks: Record<string, number>):
       valence: dimensionOf(row, 'valence', where),
       session: field(row, 'session'),
     };
-    return { labels, split: splitOf(field(row, 'split'), where) };
+    const noCategoryBecause = field(row, 'emotion') && !labels.category ? 'none of the four' : undefined;
+    return { labels, split: splitOf(field(row, 'split'), where), ...(noCategoryBecause && { noCategoryBecause }) };
   } catch (error) {
     if (error instanceof PipelineError) return error;
     throw error;

@@ -1,0 +1,56 @@
+/**
+ * CREMA-D: `AudioWAV/<actor>_<sentence>_<emotion>_<level>.wav` (level LO, MD, HI or XX: unspecified), the sex of the 91 actors
+ * in `VideoDemographics.csv` (`ActorID,Age,Sex,Race,Ethnicity`). The emotion is the one that was acted, not the one that
+ * raters heard.
+ */
+import { parse } from 'csv-parse/sync';
+import type { Gender } from '#contracts/labels.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import type { CorpusAnnotations, CorpusReader } from './corpus-reader.js';
+import { categoryLabels, type EmotionWord } from './emotion-labels.js';
+
+const recording = /(?:^|\/)(1\d{3})_[A-Z]{3}_([A-Z]{3})_(?:LO|MD|HI|XX|X)\.(?:wav|mp3|flac)$/;
+
+const emotions: Record<string, EmotionWord> = {
+  ANG: 'angry',
+  HAP: 'happy',
+  NEU: 'neutral',
+  SAD: 'sad',
+  DIS: 'not disgust',
+  FEA: 'not fear',
+};
+
+export const cremaDReader: CorpusReader = {
+  name: 'crema-d',
+  silence: 'none',
+  annotationPaths: ['VideoDemographics.csv', 'CREMA-D/VideoDemographics.csv'],
+  recognises: (path) => recording.test(path),
+  read: readDemographics,
+};
+
+function readDemographics(files: ReadonlyMap<string, string>): CorpusAnnotations {
+  const genderOf = new Map<string, Gender>();
+  const remarks: Record<string, number> = {};
+  for (const row of [...files].flatMap(([file, text]) => rowsOf(file, text))) {
+    const sex = row['Sex']?.trim().toLowerCase();
+    if (row['ActorID'] && (sex === 'female' || sex === 'male')) genderOf.set(row['ActorID'].trim(), sex);
+    else remarks['an actor without id and sex'] = (remarks['an actor without id and sex'] ?? 0) + 1;
+  }
+  return {
+    remarks,
+    annotationOf: (path) => {
+      const [, actor, code = ''] = recording.exec(path) ?? [];
+      if (!actor) return { labels: {} };
+      const { category, noCategoryBecause } = categoryLabels(emotions[code]);
+      return { labels: { speakerId: actor, gender: genderOf.get(actor), category }, noCategoryBecause };
+    },
+  };
+}
+
+function rowsOf(file: string, text: string): Record<string, string | undefined>[] {
+  try {
+    return parse(text, { columns: true, bom: true, skip_empty_lines: true, trim: true, relax_column_count: true });
+  } catch (error) {
+    throw new PipelineError('MANIFEST_INVALID', `${file} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * MSP-IMPROV (paper, Section IV-A.2): `Audio/session<n>/S01A/P/MSP-IMPROV-S01A-F01-P-FM01.wav`, labels in `Evalution.txt` (so
+ * spelt in the release). An utterance's line is
+ *
+ *     UTD-IMPROV-S01A-F01-P-FM01.avi; A; A:2.400000; V:2.600000; D:3.200000; N:3.400000;
+ *
+ * with the majority's class (A, H, S, N; O another, X no agreement), then the means of activation, valence, dominance and
+ * naturalness; lines of single workers follow it. Six sessions of one woman (F01-F06) and one man (M01-M06): the speaker
+ * is the fourth part of the name.
+ *
+ * The class counts in the paper do not add up to its total: the corpus is followed.
+ */
+import type { Annotation, CorpusAnnotations, CorpusReader } from './corpus-reader.js';
+import { categoryLabels, type EmotionWord } from './emotion-labels.js';
+
+const recording = /(?:^|\/)MSP-IMPROV-(S\d+[A-Z]-([FM])0?(\d+)-[A-Z]-[FM]{2}\d+)\.wav$/;
+const utteranceLine = /^UTD-IMPROV-(\S+)\.avi\s*;\s*(\w)\s*;(.*)$/;
+
+const emotions: Record<string, EmotionWord> = {
+  A: 'angry',
+  H: 'happy',
+  S: 'sad',
+  N: 'neutral',
+  O: 'not another emotion',
+  X: 'not no agreement',
+};
+
+export const mspImprovReader: CorpusReader = {
+  name: 'msp-improv',
+  silence: 'none',
+  annotationPaths: ['Evalution.txt', 'Evaluation.txt', 'MSP-IMPROV/Evalution.txt', 'MSP-IMPROV/Evaluation.txt'],
+  recognises: (path) => recording.test(path),
+  read: readEvaluation,
+};
+
+function readEvaluation(files: ReadonlyMap<string, string>): CorpusAnnotations {
+  const utterances = new Map<string, Annotation>();
+  const remarks: Record<string, number> = {};
+  for (const line of [...files.values()].flatMap((text) => text.split(/\r?\n/))) {
+    const [, utterance, code = '', means = ''] = utteranceLine.exec(line.trim()) ?? [];
+    if (!utterance) continue; // a single worker's, or empty
+    const { category, noCategoryBecause } = categoryLabels(emotions[code]);
+    if (noCategoryBecause) remarks[noCategoryBecause] = (remarks[noCategoryBecause] ?? 0) + 1;
+    utterances.set(utterance, { labels: { category, activation: meanOf(means, 'A'), valence: meanOf(means, 'V') }, noCategoryBecause });
+  }
+  return {
+    remarks,
+    annotationOf: (path) => {
+      const [, utterance = '', letter, number] = recording.exec(path) ?? [];
+      if (!letter || !number) return { labels: {} };
+      const { labels = {}, noCategoryBecause = 'not annotated' } = utterances.get(utterance) ?? {};
+      const gender = letter === 'F' ? 'female' : 'male';
+      const speaker = { speakerId: `${letter}${number.padStart(2, '0')}`, gender, session: number } as const;
+      return { labels: { ...labels, ...speaker }, noCategoryBecause: labels.category ? undefined : noCategoryBecause };
+    },
+  };
+}
+
+function meanOf(means: string, dimension: 'A' | 'V'): number | undefined {
+  const value = Number(new RegExp(`(?:^|;)\\s*${dimension}:\\s*([\\d.]+)`).exec(means)?.[1]);
+  return value >= 1 && value <= 5 ? value : undefined;
+}
