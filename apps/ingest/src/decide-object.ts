@@ -12,7 +12,7 @@ import { bucketMarkerKey, parseCorpusKey, sweptAnnotationsKey, utteranceIdOf } f
 import type { Labels } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { utterances, utteranceVersion, type UtteranceIngested } from '#contracts/utterances.js';
-import { isAudioPath } from '#corpora/audio-paths.js';
+import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
 import { isAnnotationPath } from '#corpora/corpus-readers.js';
 import { hashedSplit, isWithheld } from '#corpora/splits.js';
 import type { ObjectHead, ObjectStore } from '#storage/object-store.js';
@@ -20,7 +20,7 @@ import type { Publisher } from '#streaming/publisher.js';
 import { trustMs, type CorpusCatalogue } from './corpus-catalogue.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
-export type Decision = 'not-ours' | 'annotations' | 'unchanged' | 'ingested' | 'tombstoned';
+export type Decision = 'not-ours' | 'annotations' | 'unpacked' | 'unchanged' | 'ingested' | 'tombstoned';
 
 export interface ObjectDeciderParts {
   store: ObjectStore;
@@ -28,6 +28,10 @@ export interface ObjectDeciderParts {
   catalogue: CorpusCatalogue;
   ledger: UtteranceLedger;
   topicPrefix: string;
+  /** Puts what an archive holds into its corpus, once for each state of the archive; false if that was done before. */
+  unpack: (head: ObjectHead, corpus: string) => Promise<boolean>;
+  /** An utterance was published without a category although its corpus names an emotion. */
+  onNoCategory: (reason: string) => void;
   /** Hints at every recording of a corpus whose annotations changed. */
   sweepCorpus: (corpus: string) => Promise<void>;
 }
@@ -39,6 +43,7 @@ export class ObjectDecider {
     const place = parseCorpusKey(hint.key);
     if (!place) return 'not-ours';
     if (isAnnotationPath(place.path)) return this.applyAnnotations(hint, place.corpus);
+    if (isArchivePath(place.path)) return this.unpack(hint, place.corpus);
     if (!isAudioPath(place.path)) return 'not-ours';
     const head = await this.parts.store.head(hint.key);
     return head ? this.ingest(head, place, hint) : this.bury(utteranceIdOf(place.corpus, place.path));
@@ -57,6 +62,12 @@ export class ObjectDecider {
     return 'annotations';
   }
 
+  /** What an archive brought stays when the archive goes. */
+  private async unpack(hint: ObjectHint, corpus: string): Promise<Decision> {
+    const head = await this.parts.store.head(hint.key);
+    return head && (await this.parts.unpack(head, corpus)) ? 'unpacked' : 'unchanged';
+  }
+
   private async bury(utteranceId: string): Promise<Decision> {
     const { store, ledger, topicPrefix } = this.parts;
     if (!ledger.get(utteranceId)) return 'unchanged';
@@ -73,16 +84,17 @@ export class ObjectDecider {
   }
 
   private async ingest(head: ObjectHead, place: { corpus: string; path: string }, hint: ObjectHint): Promise<Decision> {
-    const record = await this.describe(head, place, hint.reason === 'annotations' ? Date.parse(hint.hintedAt) : 0);
+    const { record, noCategoryBecause } = await this.describe(head, place, hint.reason === 'annotations' ? Date.parse(hint.hintedAt) : 0);
     const current = this.parts.ledger.get(record.utteranceId);
     if (current?.version === record.version && !hint.again) return 'unchanged';
     await this.parts.publisher.publish(utterances, record);
     this.parts.ledger.apply(record.utteranceId, record);
+    if (noCategoryBecause) this.parts.onNoCategory(noCategoryBecause);
     return 'ingested';
   }
 
   /** @throws PipelineError MANIFEST_INVALID when the utterance's own annotation cannot be used */
-  private async describe(head: ObjectHead, place: { corpus: string; path: string }, annotationsAsOfMs: number): Promise<UtteranceIngested> {
+  private async describe(head: ObjectHead, place: { corpus: string; path: string }, annotationsAsOfMs: number) {
     const corpus = await this.parts.catalogue.corpus(place.corpus, annotationsAsOfMs);
     const annotation = corpus.annotations.annotationOf(place.path);
     const utteranceId = utteranceIdOf(place.corpus, place.path);
@@ -98,7 +110,7 @@ export class ObjectDecider {
       withheld: isWithheld(split, speakerId, utteranceId),
       silence: corpus.silence,
     };
-    return {
+    const record: UtteranceIngested = {
       utteranceId,
       version: utteranceVersion(facts),
       corpus: place.corpus,
@@ -106,5 +118,6 @@ export class ObjectDecider {
       ...facts,
       ingestedAt: new Date().toISOString(),
     };
+    return { record, noCategoryBecause: annotation.noCategoryBecause };
   }
 }

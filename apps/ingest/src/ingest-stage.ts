@@ -16,7 +16,7 @@ import { crashProcess } from '#service/crash-process.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
 import { countCrash } from '#storage/crash-counter.js';
-import { ObjectStore } from '#storage/object-store.js';
+import { type ObjectHead, ObjectStore } from '#storage/object-store.js';
 import { ingestEventsGroup, ingestGroup } from '#streaming/consumer-groups.js';
 import { DeadLetterOffice, type Subject } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
@@ -30,7 +30,8 @@ import type { IngestConfig } from './config.js';
 import { CorpusCatalogue } from './corpus-catalogue.js';
 import { ObjectDecider } from './decide-object.js';
 import { parseBucketEvent } from './parse-bucket-event.js';
-import { BucketReconciler } from './reconcile-bucket.js';
+import { BucketReconciler, hintsAtOnce } from './reconcile-bucket.js';
+import { unpackArchive } from './unpack-archive.js';
 import { UtteranceLedger } from './utterance-ledger.js';
 
 export const INGEST_CONFIG = Symbol('ingest config');
@@ -59,12 +60,15 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     this.store = new ObjectStore(config.store);
     this.publisher = new Publisher(this.kafka, prefix);
     this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger);
+    const noCategory = metrics.counter('no_category_total', 'Utterances whose emotion is none of the four, by what it is', ['reason']);
     this.decider = new ObjectDecider({
       store: this.store,
       publisher: this.publisher,
       catalogue: new CorpusCatalogue(this.store, logger),
       ledger: this.ledger,
       topicPrefix: prefix,
+      unpack: (head, corpus) => this.unpack(head, corpus),
+      onNoCategory: (reason) => noCategory.inc({ reason }),
       sweepCorpus: (corpus) => this.reconciler.sweepCorpus(corpus),
     });
     this.follower = new TableFollower(this.kafka, prefix, 'ingest-table', logger).on(utterances, (id, record) =>
@@ -164,8 +168,18 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   }
 
   private async hintFromEvent(record: StreamRecord<unknown>): Promise<void> {
-    const ours = parseBucketEvent(record.fact).filter(({ bucket, key }) => bucket === this.config.store.bucket && parseCorpusKey(key));
+    const ours = parseBucketEvent(record.fact, record.key).filter(
+      ({ bucket, key }) => bucket === this.config.store.bucket && parseCorpusKey(key),
+    );
     if (ours.length > 0) await this.publisher.publish(objectHints, ...ours.map(({ key }) => hintAt(key, 'event')));
+  }
+
+  private async unpack(head: ObjectHead, corpus: string): Promise<boolean> {
+    const keys = await unpackArchive(this.store, head, { corpus, limits: this.config.archiveLimits, logger: this.logger });
+    for (let at = 0; at < (keys?.length ?? 0); at += hintsAtOnce) {
+      await this.publisher.publish(objectHints, ...(keys ?? []).slice(at, at + hintsAtOnce).map((key) => hintAt(key, 'archive')));
+    }
+    return keys !== null;
   }
 
   private async decide(record: StreamRecord<ObjectHint>): Promise<void> {

@@ -1,16 +1,12 @@
 /**
  * One parser for the notifications of object stores: AWS S3 (plain, in SQS, in SNS, EventBridge), MinIO, Ceph RGW,
- * versitygw and SeaweedFS's webhook. They differ in how the key is encoded: AWS and MinIO form-encode it, Ceph,
- * versitygw and EventBridge send it raw, SeaweedFS sends its own path.
+ * versitygw and SeaweedFS (webhook, and protobuf in Kafka). They differ in how the key is encoded: AWS and MinIO
+ * form-encode it, Ceph, versitygw and EventBridge send it raw, SeaweedFS sends its own path.
  *
  * What it does not promise: that the object is there, or its size or ETag. An event is a hint; ingest asks the store.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
-
-export interface ObjectEvent {
-  bucket: string;
-  key: string;
-}
+import { type ObjectEvent, seaweedfsProtobufObjects, seaweedfsWebhookObjects } from './parse-seaweedfs-event.js';
 
 interface S3Record {
   eventSource?: string;
@@ -22,11 +18,15 @@ interface S3Record {
   s3?: { bucket?: { name?: string }; object?: { key?: string } };
 }
 
-/** @returns the objects that an event is about; none for test events, directories and the store's own files
- *  @throws PipelineError BUCKET_EVENT_UNRECOGNISED */
-export function parseBucketEvent(event: unknown): ObjectEvent[] {
+/**
+ * @param recordKey the Kafka record's: the path, where SeaweedFS sends protobuf
+ * @returns the objects that an event is about; none for test events, directories and the store's own files
+ * @throws PipelineError BUCKET_EVENT_UNRECOGNISED
+ */
+export function parseBucketEvent(event: unknown, recordKey: string | null = null): ObjectEvent[] {
+  if (event instanceof Uint8Array) return seaweedfsProtobufObjects(event, recordKey);
   if (typeof event === 'string') return parseBucketEvent(jsonOf(event));
-  if (Array.isArray(event)) return event.flatMap(parseBucketEvent);
+  if (Array.isArray(event)) return event.flatMap((each) => parseBucketEvent(each));
   if (typeof event !== 'object' || event === null) throw unrecognised('not an object');
   const envelope = event as Record<string, unknown>;
   if (envelope['Event'] === 's3:TestEvent') return [];
@@ -35,7 +35,7 @@ export function parseBucketEvent(event: unknown): ObjectEvent[] {
     return envelope['Messages'].flatMap((message) => parseBucketEvent((message as { Body: unknown }).Body)); // SQS
   if (typeof envelope['Body'] === 'string') return parseBucketEvent(envelope['Body']); // one SQS message
   if (envelope['source'] === 'aws.s3') return [eventBridgeObject(envelope)];
-  if (typeof envelope['event_type'] === 'string' && typeof envelope['key'] === 'string') return seaweedfsObject(envelope);
+  if (typeof envelope['event_type'] === 'string' && typeof envelope['key'] === 'string') return seaweedfsWebhookObjects(envelope);
   if (Array.isArray(envelope['Records'])) return (envelope['Records'] as S3Record[]).flatMap(parseRecord);
   throw unrecognised(`fields ${Object.keys(envelope).slice(0, 6).join(', ')}`);
 }
@@ -67,15 +67,6 @@ function eventBridgeObject(envelope: Record<string, unknown>): ObjectEvent {
   const detail = envelope['detail'] as { bucket?: { name?: string }; object?: { key?: string } } | undefined;
   if (!detail?.bucket?.name || !detail.object?.key) throw unrecognised('an EventBridge event without bucket or key');
   return { bucket: detail.bucket.name, key: detail.object.key };
-}
-
-function seaweedfsObject(envelope: Record<string, unknown>): ObjectEvent[] {
-  const path = /^\/buckets\/([^/]+)\/(.+)$/s.exec(envelope['key'] as string);
-  const [, bucket, key] = path ?? [];
-  if (!bucket || !key || bucket.startsWith('.') || key.startsWith('.uploads/') || key.includes('.versions/')) return [];
-  const message = envelope['message'] as Record<'old_entry' | 'new_entry', { is_directory?: boolean } | undefined> | undefined;
-  const entry = message?.new_entry ?? message?.old_entry;
-  return entry && !entry.is_directory ? [{ bucket, key }] : [];
 }
 
 function jsonOf(text: string): unknown {

@@ -7,13 +7,14 @@
  */
 import { corporaPrefix, corpusKey, parseCorpusKey, utteranceIdOf } from '#contracts/object-keys.js';
 import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
-import { isAudioPath } from '#corpora/audio-paths.js';
+import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
 import { isAnnotationPath } from '#corpora/corpus-readers.js';
 import type { ObjectHead, ObjectStore } from '#storage/object-store.js';
 import type { Publisher } from '#streaming/publisher.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
-const hintsAtOnce = 1_000;
+/** Facts in one call of the publisher. */
+export const hintsAtOnce = 1_000;
 
 export class BucketReconciler {
   /** By key, the state of object and ledger that was hinted at: one that cannot be ingested is not hinted at for ever. */
@@ -68,7 +69,7 @@ export class BucketReconciler {
   private stateOf({ key, etag }: ObjectHead): string | null {
     const place = parseCorpusKey(key);
     if (!place) return null;
-    if (isAnnotationPath(place.path)) return etag;
+    if (isAnnotationPath(place.path) || isArchivePath(place.path)) return etag;
     if (!isAudioPath(place.path)) return null;
     const known = this.ledger.get(utteranceIdOf(place.corpus, place.path))?.etag;
     // Once what the ledger says has changed, the object is looked at again.

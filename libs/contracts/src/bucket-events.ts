@@ -4,7 +4,8 @@ import { retained, dayMs, type Topic } from './topic.js';
 
 export const bucketEventSchema = z.unknown().meta({
   title: 'BucketEvent',
-  description: 'A notification of AWS S3 (plain, SQS, SNS, EventBridge), MinIO, Ceph RGW, versitygw or SeaweedFS, as JSON',
+  description:
+    'A notification of AWS S3 (plain, SQS, SNS, EventBridge), MinIO, Ceph RGW, versitygw or SeaweedFS, as JSON; SeaweedFS writes protobuf to Kafka',
 });
 
 export const bucketEvents: Topic<unknown> = {
@@ -14,7 +15,8 @@ export const bucketEvents: Topic<unknown> = {
   producers: ['object-store', 'ingest'],
   consumers: ['ingest'],
   schema: bucketEventSchema,
-  keySchema: z.string().nullable().describe('As the store sent it, if it did; nothing depends on it'),
+  keySchema: z.string().nullable().describe('As the store sent it, if it did: the path, where SeaweedFS writes protobuf'),
+  acceptsBytes: true,
   keyOf: () => null,
   storage: retained(4, 7 * dayMs),
 };

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { retained, dayMs, type Topic } from './topic.js';
 
-export const hintReasons = ['event', 'listing', 'annotations', 'replay', 'changed-underfoot'] as const;
+export const hintReasons = ['event', 'listing', 'annotations', 'replay', 'changed-underfoot', 'archive'] as const;
 
 export const objectHintSchema = z
   .object({

@@ -18,6 +18,8 @@ export const predictionsKey = (place: { runId: string; step: number; task: strin
 export const readerChoiceKey = (corpus: string): string => `state/readers/${corpus}.json`;
 /** Which state of an annotation file all recordings of its corpus were last looked at under. */
 export const sweptAnnotationsKey = (annotationKey: string): string => `state/annotations/${annotationKey}.json`;
+/** Which state of an archive was unpacked. */
+export const unpackedArchiveKey = (archiveKey: string): string => `state/unpacked/${archiveKey}.json`;
 /** Says that a bucket belongs to these topics. */
 export const bucketMarkerKey = (topicPrefix: string): string => `state/bucket-of-${topicPrefix}.json`;
 export const crashCountKey = (group: string, topic: string, partition: number, offset: string): string =>

@@ -19,6 +19,8 @@ export const errorCodes = {
   OBJECT_CHECKSUM_MISMATCH: 'permanent',
   MANIFEST_INVALID: 'permanent',
   CORPUS_OPTIONS_INVALID: 'permanent',
+  ARCHIVE_INVALID: 'permanent',
+  ARCHIVE_LIMIT_EXCEEDED: 'permanent',
   BUCKET_EVENT_UNRECOGNISED: 'permanent',
   RECORD_INVALID: 'permanent',
   UNKNOWN_REPEATED: 'permanent',

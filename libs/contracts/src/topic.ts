@@ -30,6 +30,8 @@ export interface TopicDeclaration extends TopicIdentity {
   schema: z.ZodType;
   keySchema: z.ZodType<string | null>;
   keyOf: (fact: never) => string | null;
+  /** Its writers may send other things than JSON: those reach the consumer as bytes. */
+  acceptsBytes?: true;
   storage: TopicStorage;
 }
 

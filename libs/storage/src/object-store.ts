@@ -6,6 +6,9 @@
  * asking is the point.
  */
 import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import {
   CreateBucketCommand,
   DeleteObjectCommand,
@@ -104,6 +107,19 @@ export class ObjectStore {
       } catch (error) {
         if (isMissing(error)) return null;
         throw error;
+      }
+    }, key);
+  }
+
+  /** Writes an object to a file as it comes. @throws PipelineError OBJECT_GONE */
+  async download(key: string, path: string): Promise<void> {
+    await this.translated(async () => {
+      try {
+        const found = await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key }));
+        await pipeline(found.Body as Readable, createWriteStream(path));
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+        throw new PipelineError('OBJECT_GONE', `There is no object ${key} in bucket ${this.bucket}`, { context: { key } });
       }
     }, key);
   }

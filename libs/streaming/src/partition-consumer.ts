@@ -192,7 +192,8 @@ export class PartitionConsumer<Fact> {
     try {
       json = JSON.parse(value.toString());
     } catch (error) {
-      throw new PipelineError('RECORD_INVALID', 'The record is not JSON', { cause: error });
+      if (!this.options.topic.acceptsBytes) throw new PipelineError('RECORD_INVALID', 'The record is not JSON', { cause: error });
+      json = value;
     }
     const parsed = this.options.topic.schema.safeParse(json);
     if (parsed.success) return parsed.data;
