@@ -1,0 +1,93 @@
+/** Corpora as people have them: archives, a licensed corpus's own layout, labels that come late, two corpora in one folder. */
+import { gzipSync } from 'node:zlib';
+import { buffer } from 'node:stream/consumers';
+import { pack } from 'tar-stream';
+import { afterEach, expect, it } from 'vitest';
+import { corpusKey } from '#contracts/object-keys.js';
+import { toneWav } from './made-corpus.js';
+import { RunningPipeline } from './running-pipeline.js';
+
+let pipeline: RunningPipeline;
+afterEach(async () => pipeline.close());
+
+async function started(settings?: Record<string, string>): Promise<RunningPipeline> {
+  pipeline = new RunningPipeline(settings);
+  await pipeline.prepare();
+  pipeline.start('ingest', 'features');
+  return pipeline;
+}
+
+const settled =
+  (inShards: number, deadLettered = 0) =>
+  () => {
+    const counts = pipeline.overview.reconcile();
+    return counts.inShards === inShards && counts.deadLettered === deadLettered && counts.inFlight.length === 0;
+  };
+const streams = () => {
+  const { labelled, unlabelled } = pipeline.overview.snapshot().streams;
+  return { labelled: labelled.utterances, unlabelled: unlabelled.utterances };
+};
+
+async function tarGz(files: Record<string, Uint8Array | string>): Promise<Buffer> {
+  const tar = pack();
+  for (const [name, content] of Object.entries(files)) tar.entry({ name }, Buffer.from(content));
+  tar.finalize();
+  return gzipSync(await buffer(tar));
+}
+
+it('an archive becomes its recordings, with their labels, once; a bad one is a dead letter', async () => {
+  const { store } = await started();
+  const files = {
+    './README.txt': 'not taken',
+    './a/1.wav': toneWav({ pitchHz: 150 }),
+    './a/2 ü+%.wav': toneWav({ pitchHz: 170 }),
+    './b.wav': toneWav({ pitchHz: 190 }),
+    './manifest.csv': 'path,speaker,emotion\na/1.wav,s1,sad\na/2 ü+%.wav,s2,angry\n',
+  };
+  await store.put(corpusKey('drop', 'all.tar.gz'), await tarGz(files));
+  await pipeline.until('what was in it', settled(3));
+  expect(streams()).toEqual({ labelled: 2, unlabelled: 1 });
+  expect(await store.head(corpusKey('drop', 'README.txt'))).toBeNull();
+
+  await store.delete(corpusKey('drop', 'b.wav'));
+  await pipeline.until('one deleted by hand', settled(2));
+  await pipeline.kill('ingest');
+  pipeline.start('ingest');
+  await store.put(corpusKey('drop', 'bad.zip'), 'PK, but no archive');
+  await pipeline.until('a letter about the bad one', () => pipeline.overview.deadLetters.some(({ code }) => code === 'ARCHIVE_INVALID'));
+  // The good one was not unpacked again: what was deleted stays deleted.
+  expect(await store.head(corpusKey('drop', 'b.wav'))).toBeNull();
+  expect(settled(2)()).toBe(true);
+});
+
+it("IEMOCAP's tree is read by its own reader, and labels that come after their audio are taken", async () => {
+  const { store } = await started();
+  const wav = (turn: string) => corpusKey('iemocap', `Session1/sentences/wav/Ses01F_impro01/${turn}.wav`);
+  await store.put(wav('Ses01F_impro01_F000'), toneWav({ pitchHz: 200 }));
+  await store.put(wav('Ses01F_impro01_F001'), toneWav({ pitchHz: 210 }));
+  await store.put(wav('Ses01F_impro01_M000'), toneWav({ pitchHz: 110 }));
+  await pipeline.until('audio alone', settled(3));
+  expect(streams()).toEqual({ labelled: 0, unlabelled: 3 });
+
+  const lines = [
+    '% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]',
+    '[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]',
+    '[9.0000 - 9.9000]\tSes01F_impro01_F001\txxx\t[2.0000, 3.5000, 2.5000]',
+  ];
+  await store.put(corpusKey('iemocap', 'Session1/dialog/EmoEvaluation/Ses01F_impro01.txt'), lines.join('\n'));
+  // Without agreement on a category, activation and valence are labels still.
+  await pipeline.until('labels', () => settled(3)() && streams().labelled === 2 && streams().unlabelled === 1);
+  const metrics = await (await fetch(`${pipeline.url('ingest')}/metrics`)).text();
+  expect(metrics).toMatch(/undertone_ingest_no_category_total\{reason="no agreement"\} 1/);
+});
+
+it('two corpora in one folder wait for a corpus.json that says which it is', async () => {
+  const { store } = await started();
+  await store.put(corpusKey('mixed', 'wav/03a01Wa.wav'), toneWav({ pitchHz: 120 }));
+  await store.put(corpusKey('mixed', 'Actor_12/03-01-05-01-02-01-12.wav'), toneWav({ pitchHz: 220 }));
+  const complaints = () => pipeline.overview.deadLetters.filter(({ code }) => code === 'CORPUS_OPTIONS_INVALID');
+  await pipeline.until('a complaint', () => complaints().length > 0);
+  expect(complaints()[0]?.message).toMatch(/mixed looks like .*emodb.*corpus\.json/);
+  await store.put(corpusKey('mixed', 'corpus.json'), '{"reader": "emodb"}');
+  await pipeline.until('both recordings', () => settled(2)() && streams().labelled === 1);
+});
