@@ -1,5 +1,8 @@
 /** Ours through the service's pool of workers: how throughput grows with them, and how much memory they take. */
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { encodeWav } from '#audio/encode-wav.js';
 import { featureSettings } from '#audio/feature-settings.js';
 import { ExtractorPool } from '../apps/features/src/extractor-pool.js';
@@ -10,7 +13,7 @@ const settings = featureSettings();
 const options = { silence: 'ends', ffmpeg: null } as const;
 
 /** Call it before this process is pinned to a core. */
-export async function measurePool(files: string[]): Promise<BenchRow[]> {
+export async function measurePool(files: string[], folder: string): Promise<BenchRow[]> {
   const contents = files.map((file) => readFileSync(file));
   const audioSec = files.length * PIECE_SEC;
   const [one, two] = [await throughput(contents, 1), await throughput(contents, 2)] as const;
@@ -19,12 +22,9 @@ export async function measurePool(files: string[]): Promise<BenchRow[]> {
     row('two workers, silence cut', 's of audio per s', audioSec / two),
     row('two workers of one', 'times', one / two),
   ];
-  const hertz = 48_000;
-  const long = encodeWav([Float32Array.from({ length: settings.maxDurationSec * hertz }, (_, i) => 0.3 * Math.sin(i * 0.05))], { sampleRateHz: hertz });
-  const pool = new ExtractorPool(2, 120_000);
-  await Promise.all([long, long, long, long].map((bytes) => pool.extract(bytes, settings, options)));
-  await pool.close();
-  rows.push(row('resident, two workers at files of ten minutes, 48 kHz', 'MiB', peakMiB()));
+  for (const rateHz of [16_000, 48_000]) {
+    rows.push(row(`resident, two workers, files of ten minutes at ${rateHz / 1000} kHz`, 'MiB', peakMiB(folder, rateHz)));
+  }
   return rows;
 }
 
@@ -34,13 +34,18 @@ async function throughput(contents: Buffer[], workers: number): Promise<number> 
   const seconds: number[] = [];
   for (let round = -1; round < 5; round++) {
     const begun = performance.now();
-    await Promise.all(contents.map((bytes) => pool.extract(bytes, settings, options)));
+    await Promise.all(contents.map((bytes) => pool.extract(Uint8Array.from(bytes), settings, options)));
     if (round >= 0) seconds.push((performance.now() - begun) / 1000);
   }
   await pool.close();
   return median(seconds);
 }
 
-function peakMiB(): number {
-  return process.resourceUsage().maxRSS / 1024;
+/** Files of the longest duration that is taken. */
+function peakMiB(folder: string, sampleRateHz: number): number {
+  const samples = Float32Array.from({ length: settings.maxDurationSec * sampleRateHz }, (_, i) => 0.3 * Math.sin(i * 0.05));
+  const path = join(folder, `long-${sampleRateHz}.wav`);
+  writeFileSync(path, encodeWav([samples], { sampleRateHz }));
+  const child = fileURLToPath(new URL('./features-memory.js', import.meta.url));
+  return Number(execFileSync(process.execPath, [child, path, path, path, path], { encoding: 'utf8' }));
 }

@@ -53,7 +53,7 @@ export async function benchFeatures(args: string[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'undertone-bench-'));
   try {
     const files = await makeSpeechFiles(folder, Number(values.files));
-    const pool = await measurePool(files);
+    const pool = await measurePool(files, folder);
     const pinned = pinToOneCore();
     const contenders = [ours(files), ...(await peers(files, folder))];
     const seconds = await inTurns(contenders, Number(values.repeats));

@@ -19,7 +19,9 @@ export async function makeSpeechFiles(folder: string, count: number): Promise<st
     const start = (piece * length) % (speech.length - length);
     const path = join(folder, `${String(piece).padStart(3, '0')}.flac`);
     const wav = encodeWav([speech.subarray(start, start + length)], { sampleRateHz: RATE_HZ });
-    const made = spawnSync(ffmpeg.path, [...'-v error -i - -c:a flac -compression_level 5 -sample_fmt s16'.split(' '), path], { input: wav });
+    const made = spawnSync(ffmpeg.path, [...'-v error -i - -c:a flac -compression_level 5 -sample_fmt s16'.split(' '), path], {
+      input: wav,
+    });
     if (made.status !== 0) throw new Error(`ffmpeg: ${made.stderr.toString()}`);
     return path;
   });

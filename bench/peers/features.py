@@ -44,10 +44,11 @@ class Librosa:
         return self.soxr.resample(samples, rate, RATE, quality="HQ")
 
     def tiles(self, samples):
-        spectrum = self.librosa.stft(samples, n_fft=FFT, hop_length=HOP, win_length=WIN, window="hamming", center=True, pad_mode="reflect")[1:]
-        parts = spectrum.view(np.float32)
-        parts *= parts  # in place: a third of the time of real**2 + imag**2
-        return to_tiles((parts[:, 0::2] + parts[:, 1::2]).reshape(ROWS, FFT // 2 // ROWS, -1).sum(axis=1))
+        spectrum = self.librosa.stft(samples, n_fft=FFT, hop_length=HOP, win_length=WIN, window="hamming", center=True, pad_mode="reflect")
+        parts = spectrum.T.view(np.float32)  # librosa's arrays lie in memory as [frames, bins]; [frames, 2 * bins]
+        parts *= parts  # in place and as they lie: half the time of real**2 + imag**2
+        groups = parts[:, 2:].reshape(len(parts), ROWS, -1)
+        return to_tiles(groups.sum(axis=2).T)
 
 
 class Torchaudio:

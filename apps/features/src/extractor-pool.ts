@@ -21,13 +21,17 @@ export class ExtractorPool {
     });
   }
 
-  /** @throws PipelineError AUDIO_*, DECODER_MISSING */
+  /**
+   * @param bytes are the worker's from now on, where they are all of their buffer: a large file is not held twice
+   * @throws PipelineError AUDIO_*, DECODER_MISSING
+   */
   async extract(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
     await this.untilWorkerIsIdle();
     // The time begins when a worker does: a file must not pay for those before it.
     const timeLimit = AbortSignal.timeout(this.fileTimeoutMs);
     try {
-      const outcome = await this.pool.run({ bytes, settings, options }, { signal: timeLimit });
+      const transferList = bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer as ArrayBuffer] : [];
+      const outcome = await this.pool.run({ bytes, settings, options }, { signal: timeLimit, transferList });
       if ('features' in outcome) return outcome.features;
       throw new PipelineError(outcome.refusal.code, outcome.refusal.message, { context: outcome.refusal.context });
     } catch (error) {

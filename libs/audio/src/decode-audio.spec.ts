@@ -145,3 +145,13 @@ function isRunning(pid: number): boolean {
     return false;
   }
 }
+
+it('refuses a FLAC whose rate cannot be converted before a frame of it is decoded', async () => {
+  const bytes = new Uint8Array(42);
+  bytes.set(new TextEncoder().encode('fLaC'));
+  bytes.set([0x80, 0, 0, 34], 4);
+  new DataView(bytes.buffer).setUint32(18, ((655_350 << 12) | (7 << 9) | (15 << 4)) >>> 0);
+  await expect(decodeAudio(bytes, { ...defaultFeatureSettings, timeoutMs: 1_000, ffmpeg: null })).rejects.toThrow(
+    /a sample rate of 655350 Hz is not supported/,
+  );
+});

@@ -6,11 +6,12 @@
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { decodeWithFfmpeg } from './decode-ffmpeg.js';
-import { decodeFlac } from './decode-flac.js';
+import { decodeFlac, parseStreamInfo } from './decode-flac.js';
 import { decodeWav, parseWav } from './decode-wav.js';
 import { type DecodedAudio, requireFinite } from './decoded-audio.js';
 import type { FeatureSettings } from './feature-settings.js';
 import { chooseFfmpeg, type FfmpegChoice } from './ffmpeg-config.js';
+import { requireRate } from './resample.js';
 import { sniffFormat } from './sniff-format.js';
 
 export interface DecodeOptions extends Pick<FeatureSettings, 'maxDurationSec' | 'decoders'> {
@@ -42,6 +43,7 @@ async function decodeByContent(bytes: Uint8Array, options: DecodeOptions): Promi
         context: { sizeBytes: bytes.length },
       });
     case 'flac':
+      requireRate(parseStreamInfo(bytes).sampleRateHz); // eight channels at 655 kHz would be decoded for 40 s to be refused then
       return decodeFlac(bytes, { maxDurationSec, decoder: decoders.flac });
     case 'wav':
       if (parseWav(bytes).encoding !== 'other') return decodeWav(bytes, { maxDurationSec, decoder: decoders.wav });

@@ -4,6 +4,9 @@
  *
  * 22 000 Hz makes every one of those exact: 25 ms = 550 samples, 10 ms = 220, Nyquist = 11 kHz, 16 kHz * 11/8.
  *
+ * The number behind `undertone-wav` and `undertone-flac` counts changes of anything on the way from bytes to pixels, the kernel
+ * among them: 2 is the first with it.
+ *
  * Does not promise: a mel scale (the paper's figure is linear), or equal pixels for audio that ffmpeg decodes when its
  * version changes; `decoders.other` is part of the digest for that reason.
  */
@@ -52,7 +55,7 @@ export const defaultFeatureSettings: Readonly<FeatureSettings> = Object.freeze({
   layout: 'tiles',
   bandLimitHz: 8_000,
   maxDurationSec: 600,
-  decoders: Object.freeze({ wav: 'undertone-wav 1', flac: 'undertone-flac 1', other: null }),
+  decoders: Object.freeze({ wav: 'undertone-wav 2', flac: 'undertone-flac 2', other: null }),
 });
 
 /** The decoders of this process, as its feature settings name them. @param ffmpeg null: there is none */

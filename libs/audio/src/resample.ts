@@ -14,6 +14,7 @@ const TAPS = 64;
 const KAISER_BETA = 9.6;
 /** 16 MB of floats; reached only by rates that share no factor with the target. */
 const MAX_TABLE_VALUES = 1 << 22;
+const MAX_RATE_HZ = 192_000;
 const MAX_CACHED_TABLES = 12;
 /** Small enough that a block's input and output stay in the second-level cache. */
 const BLOCK_OUTPUTS = 16_384;
@@ -32,6 +33,7 @@ const cache = new Map<string, Polyphase>();
 /** @throws AUDIO_UNDECODABLE for a rate whose filter would be too large (above 192 kHz or far from any usual ratio) */
 export function resample(samples: Float32Array, rateHz: number, targetHz = 22_000): Float32Array {
   if (rateHz === targetHz) return samples;
+  requireRate(rateHz);
   const { up, down, taps, table } = polyphase(rateHz, targetHz);
   const before = taps / 2 - 1;
   const output = new Float32Array(Math.ceil((samples.length * up) / down));
@@ -63,6 +65,15 @@ function copyPadded(samples: Float32Array, first: number, target: Float32Array):
   target.fill(0, lead + taken);
 }
 
+/** @throws AUDIO_UNDECODABLE. Call it on what a header says, before anything is decoded for nothing. */
+export function requireRate(rateHz: number): void {
+  if (rateHz > MAX_RATE_HZ) throw unsupportedRate(rateHz);
+}
+
+function unsupportedRate(rateHz: number): PipelineError {
+  return new PipelineError('AUDIO_UNDECODABLE', `a sample rate of ${rateHz} Hz is not supported`, { context: { sampleRateHz: rateHz } });
+}
+
 function polyphase(rateHz: number, targetHz: number): Polyphase {
   const key = `${rateHz}:${targetHz}`;
   const known = cache.get(key);
@@ -78,9 +89,7 @@ function makePolyphase(rateHz: number, targetHz: number): Polyphase {
   const up = targetHz / divisor;
   const down = rateHz / divisor;
   const taps = 8 * Math.ceil((TAPS * Math.max(1, rateHz / targetHz)) / 8);
-  if (up * taps > MAX_TABLE_VALUES || rateHz > 192_000) {
-    throw new PipelineError('AUDIO_UNDECODABLE', `a sample rate of ${rateHz} Hz is not supported`, { context: { sampleRateHz: rateHz } });
-  }
+  if (up * taps > MAX_TABLE_VALUES) throw unsupportedRate(rateHz);
   const cutoff = Math.min(1, targetHz / rateHz); // in units of the input's Nyquist frequency
   const table = new Float32Array(up * taps);
   const row = new Float64Array(taps);

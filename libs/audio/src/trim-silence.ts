@@ -59,10 +59,12 @@ export function trimSilence(samples: Float32Array, sampleRateHz: number, profile
   return describe(kept, samples.length, sampleRateHz);
 }
 
-/** The kept samples, one range after another; the input itself when nothing is cut. */
+/** The kept samples, one range after another; a view of the input where they are one range, the input itself when nothing is cut. */
 export function keepRanges(samples: Float32Array, kept: KeptRange[]): Float32Array {
   const length = kept.reduce((sum, { start, end }) => sum + end - start, 0);
   if (length === samples.length) return samples;
+  const [only, another] = kept;
+  if (only && !another) return samples.subarray(only.start, only.end);
   const joined = new Float32Array(length);
   let at = 0;
   for (const { start, end } of kept) {
