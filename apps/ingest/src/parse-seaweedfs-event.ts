@@ -36,7 +36,7 @@ const { EventNotification: message } = protobuf.Root.fromJSON({
 export function seaweedfsProtobufObjects(bytes: Uint8Array, path: string | null): ObjectEvent[] {
   if (!path?.startsWith('/')) throw unrecognised('bytes without a path as their key');
   try {
-    return objectsOf(path, message.toObject(message.decode(bytes)) as EventNotification);
+    return objectsOf(path, message.toObject(message.decode(bytes)));
   } catch (error) {
     throw unrecognised('bytes that are no notification of SeaweedFS', error);
   }

@@ -99,7 +99,7 @@ const isLink = (entry: yauzl.Entry): boolean => ((entry.externalFileAttributes >
 /** @returns the path inside the archive, without a leading `./` @throws PipelineError ARCHIVE_INVALID */
 function safePath(name: string): string {
   const path = name.replace(/^(?:\.\/)+/, '');
-  // eslint-disable-next-line no-control-regex
+
   const unsafe =
     path.startsWith('/') ||
     /[\\\u0000-\u001f\u007f]/.test(path) ||
