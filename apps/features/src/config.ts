@@ -19,6 +19,9 @@ export function readFeaturesConfig() {
     MAX_OBJECT_MB: field.whole(1024, 1),
     TILE_LAYOUT: z.enum(['tiles', 'centre']).default('tiles'),
     LOUDNESS_REFERENCE: z.enum(['utterance', 'full-scale']).default('utterance'),
+    SILENCE_METHOD: z.enum(['energy', 'top-db', 'webrtc']).default('energy'),
+    /** Decibels below the loudest frame, for `top-db`. */
+    SILENCE_TOP_DB: z.coerce.number().positive().default(40),
     /** `none`, or the frequency from which rows are emptied. */
     BAND_LIMIT_HZ: z.union([z.literal('none'), z.coerce.number().positive()]).default(8_000),
   });
@@ -35,6 +38,8 @@ export function readFeaturesConfig() {
     settings: featureSettings({
       decoders: decodersWith(ffmpeg),
       maxDurationSec: read.MAX_DURATION_SEC,
+      silenceMethod: read.SILENCE_METHOD,
+      silenceTopDb: read.SILENCE_TOP_DB,
       layout: read.TILE_LAYOUT,
       reference: read.LOUDNESS_REFERENCE,
       bandLimitHz: read.BAND_LIMIT_HZ === 'none' ? null : read.BAND_LIMIT_HZ,

@@ -13,6 +13,7 @@ import { sumOf } from './decoded-audio.js';
 import type { FeatureSettings } from './feature-settings.js';
 import type { FfmpegChoice } from './ffmpeg-config.js';
 import { resample } from './resample.js';
+import { speechDetector } from './silence-methods.js';
 import { spectrogram } from './spectrogram.js';
 import { cutTiles, type Tiles } from './tiles.js';
 import { keepRanges, type SilenceCut, trimSilence } from './trim-silence.js';
@@ -49,7 +50,7 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
   subtractMean(samples);
   requireLongEnough(samples.length, sampleRateHz, settings);
   requireLoudEnough(samples);
-  const { kept, cut } = trimSilence(samples, sampleRateHz, options.silence);
+  const { kept, cut } = trimSilence(samples, sampleRateHz, options.silence, await speechDetector(settings));
   if (kept.length === 0) throw new PipelineError('AUDIO_SILENT', 'no part of the audio is loud enough to be speech');
   const speech = keepRanges(samples, kept);
   requireLongEnough(speech.length, sampleRateHz, settings);

@@ -36,6 +36,10 @@ export interface FeatureSettings {
   layout: 'tiles' | 'centre';
   /** Rows that reach this frequency are 0, so that their emptiness cannot tell a corpus; null: all rows are kept. */
   bandLimitHz: number | null;
+  /** How speech is told from silence where a corpus's profile cuts any. */
+  silenceMethod: 'energy' | 'top-db' | 'webrtc';
+  /** For `top-db`: what is further below the loudest frame is silence. */
+  silenceTopDb: number;
   /** Longer audio is refused with AUDIO_TOO_LONG. */
   maxDurationSec: number;
   /** Name and version of what decodes WAV, FLAC and everything else (null: only WAV and FLAC). */
@@ -54,6 +58,8 @@ export const defaultFeatureSettings: Readonly<FeatureSettings> = Object.freeze({
   width: 256,
   layout: 'tiles',
   bandLimitHz: 8_000,
+  silenceMethod: 'energy',
+  silenceTopDb: 40,
   maxDurationSec: 600,
   decoders: Object.freeze({ wav: 'undertone-wav 2', flac: 'undertone-flac 2', other: null }),
 });
@@ -86,6 +92,8 @@ export function validateSettings(settings: FeatureSettings): void {
   if (!(maxDurationSec > 0)) refuse('maxDurationSec', `must be above 0, not ${maxDurationSec}`);
   requireOneOf('scale', settings.scale, ['linear']);
   requireOneOf('reference', settings.reference, ['utterance', 'full-scale']);
+  if (!(settings.silenceTopDb > 0)) refuse('silenceTopDb', `must be above 0, not ${settings.silenceTopDb}`);
+  requireOneOf('silenceMethod', settings.silenceMethod, ['energy', 'top-db', 'webrtc']);
   requireOneOf('layout', settings.layout, ['tiles', 'centre']);
 }
 

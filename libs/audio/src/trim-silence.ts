@@ -8,6 +8,8 @@
  * either side of speech, so that an onset too weak for the threshold survives. Where level hardly varies (under 6 dB)
  * there is nothing to tell speech from silence by, and all is kept.
  *
+ * Other detectors: silence-top-db.ts, silence-webrtc.ts; `silenceMethod` of the feature settings chooses.
+ *
  * Does not promise to tell speech from music or other loud sound.
  */
 import type { SilenceProfile } from '#contracts/labels.js';
@@ -30,8 +32,8 @@ export interface TrimmedSilence {
   cut: SilenceCut;
 }
 
-const FRAMES_PER_SEC = 100;
-const MARGIN_FRAMES = 5;
+export const FRAMES_PER_SEC = 100;
+export const MARGIN_FRAMES = 5;
 /** Pauses shorter than this (margins included) belong to the speech. */
 const MIN_PAUSE_FRAMES = 20;
 /** What is shorter, after smoothing, is a click. */
@@ -41,22 +43,32 @@ const MAX_BELOW_SPEECH_DB = 40;
 /** RMS under which a frame is silence whatever surrounds it. */
 const ABSOLUTE_SILENCE_DBFS = -70;
 
-export function trimSilence(samples: Float32Array, sampleRateHz: number, profile: SilenceProfile): TrimmedSilence {
-  const everything = [{ start: 0, end: samples.length }];
-  if (profile === 'none') return describe(everything, samples.length, sampleRateHz);
+/** Runs of speech in samples, in order and not touching; none where there is no speech. */
+export type SpeechDetector = (samples: Float32Array, sampleRateHz: number) => KeptRange[];
 
+export function trimSilence(
+  samples: Float32Array,
+  sampleRateHz: number,
+  profile: SilenceProfile,
+  detect: SpeechDetector = speechByEnergy,
+): TrimmedSilence {
+  if (profile === 'none') return describe([{ start: 0, end: samples.length }], samples.length, sampleRateHz);
+  const speech = detect(samples, sampleRateHz);
+  const [first, last] = [speech[0], speech.at(-1)];
+  const kept = profile === 'ends' && first && last ? [{ start: first.start, end: last.end }] : speech;
+  return describe(kept, samples.length, sampleRateHz);
+}
+
+/** The default detector. */
+export function speechByEnergy(samples: Float32Array, sampleRateHz: number): KeptRange[] {
   const hop = Math.max(1, Math.round(sampleRateHz / FRAMES_PER_SEC));
   const level = frameLevels(samples, hop);
-  const speech = runsAbove(level, speechThreshold(level));
-  if (speech.length === 0) return describe([], samples.length, sampleRateHz);
-
-  const runs = profile === 'all' ? speech : [{ start: speech[0]?.start ?? 0, end: speech.at(-1)?.end ?? 0 }];
-  const kept = runs.map(({ start, end }) => ({
+  const thresholdDb = speechThreshold(level);
+  return speechRuns(level.length, (frame) => (level[frame] as number) > thresholdDb).map(({ start, end }) => ({
     start: Math.max(0, (start - MARGIN_FRAMES) * hop),
     // The last frame may be shorter than a hop.
     end: Math.min(samples.length, (end + MARGIN_FRAMES) * hop),
   }));
-  return describe(kept, samples.length, sampleRateHz);
 }
 
 /** The kept samples, one range after another; a view of the input where they are one range, the input itself when nothing is cut. */
@@ -100,11 +112,11 @@ function speechThreshold(level: Float64Array): number {
   return Math.max(floorDb + Math.max(4, 0.3 * rangeDb), speechDb - MAX_BELOW_SPEECH_DB, ABSOLUTE_SILENCE_DBFS);
 }
 
-/** Runs of frames above the threshold: short pauses filled first, then clicks dropped. */
-function runsAbove(level: Float64Array, thresholdDb: number): KeptRange[] {
+/** Runs of 10 ms frames that are speech: short pauses filled first, then clicks dropped. */
+export function speechRuns(frames: number, isSpeech: (frame: number) => boolean): KeptRange[] {
   const runs: KeptRange[] = [];
-  for (let frame = 0; frame < level.length; frame++) {
-    if ((level[frame] as number) <= thresholdDb) continue;
+  for (let frame = 0; frame < frames; frame++) {
+    if (!isSpeech(frame)) continue;
     const last = runs.at(-1);
     if (last && frame - last.end < MIN_PAUSE_FRAMES) last.end = frame + 1;
     else runs.push({ start: frame, end: frame + 1 });

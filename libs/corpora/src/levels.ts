@@ -3,14 +3,11 @@
  *
  * Does not promise anything of corpora that the paper does not name: they are cut like IEMOCAP, whose scale theirs must be.
  */
-export const activationLevels = ['low', 'medium', 'high'] as const;
-export const valenceLevels = ['negative', 'neutral', 'positive'] as const;
-
 /** Upper edges of the lowest and the middle level, of a scale from 1 to 5. */
 const iemocapEdges = [2, 3.5] as const;
 const mspImprovEdges = [2.5, 3.5] as const;
 
-/** @param value activation or valence, 1 to 5 @returns 0, 1 or 2 */
+/** @param value activation or valence, 1 to 5 @returns 0 (low, negative), 1 (medium, neutral) or 2 (high, positive) */
 export function levelOf(value: number, readerName: string): 0 | 1 | 2 {
   const [low, medium] = readerName === 'msp-improv' ? mspImprovEdges : iemocapEdges;
   if (value <= low) return 0;
