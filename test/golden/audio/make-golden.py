@@ -5,7 +5,7 @@ Makes the reference arrays of this folder with librosa and soxr: what `extractFe
     venv/bin/python make-golden.py [speech.wav]
 
 speech.wav is 16 kHz mono; by default a clip of Debian's package pocketsphinx-testdata (LibriVox, public domain).
-For each case and rate: NAME-RATE.wav (16-bit input) and NAME-RATE.npy, uint8 [128, frames]: mean subtracted, soxr HQ to
+For each case and rate (speech, noise and clipping at all six, the others at 16 and 44.1 kHz): NAME-RATE.wav (16-bit input) and NAME-RATE.npy, uint8 [128, frames]: mean subtracted, soxr HQ to
 22 kHz, librosa.stft, power of bins 1..512 averaged in fours, dB below the loudest row, floor -80, rounded half up.
 Also the FLAC cases, written by libFLAC through soundfile, each beside a WAV with the same samples.
 """
@@ -74,6 +74,16 @@ def main() -> None:
     for name, samples, subtype in (("mono-16", short, "PCM_16"), ("stereo-24", stereo, "PCM_24"), ("mono-8", short, "PCM_S8")):
         soundfile.write(HERE / f"{name}.flac", samples, 16_000, subtype=subtype)
         soundfile.write(HERE / f"{name}.wav", soundfile.read(HERE / f"{name}.flac", dtype="int32")[0], 16_000, subtype="PCM_24")
+
+    for rate in (8_000, 22_050, 24_000, 48_000):
+        at_rate = soxr.resample(speech, 16_000, rate, quality="VHQ")[rate // 2 : rate // 2 + rate]
+        write_case("speech", faded(at_rate, rate), rate)
+        write_case("noise", 0.2 * rng.standard_normal(rate), rate)
+        write_case("clipping", np.clip(faded(at_rate, rate) * 8, -0.9, 0.9), rate)
+    for rate in (16_000, 44_100):
+        clicks = np.zeros(rate)
+        clicks[rate // 8 :: rate // 8][:6] = (0.9, -0.5, 0.9, 0.3, -0.9, 0.7)
+        write_case("clicks", clicks, rate)
 
 
 if __name__ == "__main__":

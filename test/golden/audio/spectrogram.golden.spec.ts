@@ -50,10 +50,20 @@ function shareWithin(tolerance: number, ours: Uint8Array, theirs: Uint8Array, { 
   return close / (rows * (frames - 2 * edge));
 }
 
-describe.each([16_000, 44_100])('at %i Hz', (rateHz) => {
+const sixRates = ['speech', 'noise', 'clipping'];
+const twoRates = [...sixRates, 'offset', 'sweep', 'clicks'];
+
+describe.each([
+  [8_000, sixRates],
+  [16_000, twoRates],
+  [22_050, sixRates],
+  [24_000, sixRates],
+  [44_100, twoRates],
+  [48_000, sixRates],
+] as const)('at %i Hz', (rateHz, cases) => {
   const rows = Math.floor(Math.min(6_900, 0.86 * (rateHz / 2)) / ((4 * 22_000) / 1024));
 
-  it.each(['speech', 'noise', 'clipping', 'offset', 'sweep'])('%s has the pixels of librosa and soxr', async (name) => {
+  it.each(cases)('%s has the pixels of librosa and soxr', async (name) => {
     const ours = await pixelsOf(`${name}-${rateHz}`);
     const { pixels, frames } = golden(`${name}-${rateHz}`);
     expect(ours.frames).toBe(frames);
@@ -67,7 +77,7 @@ describe.each([16_000, 44_100])('at %i Hz', (rateHz) => {
         `${name} ${rateHz}: inner ${shares[0]} %, all frames ${shares[1]} %, inner equal ${shares[2]} %, all rows ${shares[3]} %`,
       );
     }
-    expect(share(1, { edge: 2 })).toBeGreaterThanOrEqual(0.999);
-    expect(share(1)).toBeGreaterThanOrEqual(0.995);
+    expect(share(1, { edge: 2 })).toBeGreaterThanOrEqual(name === 'clicks' ? 0.96 : 0.999);
+    expect(share(1)).toBeGreaterThanOrEqual(name === 'clicks' ? 0.96 : 0.995);
   });
 });
