@@ -1,26 +1,39 @@
 import { PNG } from 'pngjs';
 import { describe, expect, it } from 'vitest';
+import { defaultFeatureSettings } from './feature-settings.js';
 import { writeNpy } from './npy.js';
 import { tilesToPng } from './tile-picture.js';
 
+const settings = defaultFeatureSettings;
+
 describe('tilesToPng', () => {
   it('refuses tiles that are not as many as said', () => {
-    expect(() => tilesToPng(new Uint8Array(32_768), 2)).toThrow(RangeError);
-    expect(() => tilesToPng(new Uint8Array(0), 0)).toThrow(RangeError);
+    expect(() => tilesToPng(new Uint8Array(32_768), 2, 300, settings)).toThrow(RangeError);
+    expect(() => tilesToPng(new Uint8Array(0), 0, 0, settings)).toThrow(RangeError);
   });
 
-  it('puts low frequencies at the bottom, tiles side by side, loud bright', () => {
+  it('puts low frequencies at the bottom, tiles side by side, loud bright, padding grey', () => {
     const tiles = new Uint8Array(2 * 32_768);
     tiles.fill(255, 0, 256); // row 0 of tile 0
-    tiles[32_768 + 127 * 256] = 128; // row 127, column 0 of tile 1
-    const png = PNG.sync.read(Buffer.from(tilesToPng(tiles, 2)));
-    const brightness = (x: number, y: number) =>
-      [0, 1, 2].reduce((sum, channel) => sum + (png.data[4 * (y * png.width + x) + channel] as number), 0);
-    expect([png.width, png.height]).toEqual([514, 128]);
-    expect(brightness(10, 127)).toBeGreaterThan(600);
-    expect(brightness(10, 126)).toBeLessThan(20);
-    expect(brightness(258, 0)).toBeGreaterThan(200);
-    expect(brightness(259, 0)).toBeLessThan(20);
+    tiles[32_768 + 127 * 256 + 1] = 128; // row 127, column 1 of tile 1
+    const png = PNG.sync.read(Buffer.from(tilesToPng(tiles, 2, 256 + 100, settings)));
+    const colourAt = (column: number, row: number) => {
+      const at = 4 * ((16 + 2 * (127 - row)) * png.width + 64 + 2 * column);
+      return [...png.data.subarray(at, at + 3)];
+    };
+    const brightness = (column: number, row: number) => colourAt(column, row).reduce((sum, part) => sum + part, 0);
+    expect(brightness(10, 0)).toBeGreaterThan(600);
+    expect(brightness(10, 1)).toBeLessThan(20);
+    expect(brightness(257, 127)).toBeGreaterThan(200);
+    expect(brightness(258, 127)).toBeLessThan(20);
+    expect(colourAt(256 + 99, 5)).not.toEqual(colourAt(256 + 100, 5));
+    expect(colourAt(256 + 100, 5)).toEqual([176, 176, 176]);
+  });
+
+  it('begins a new line after four tiles', () => {
+    const four = PNG.sync.read(Buffer.from(tilesToPng(new Uint8Array(4 * 32_768), 4, 1_024, settings)));
+    const five = PNG.sync.read(Buffer.from(tilesToPng(new Uint8Array(5 * 32_768), 5, 1_280, settings)));
+    expect([five.width, five.height]).toEqual([four.width, 2 * four.height]);
   });
 });
 

@@ -1,39 +1,150 @@
 /**
- * Tiles as a PNG to look at: side by side, low frequencies at the bottom, dark to bright (the order of the paper's Fig. 1,
- * Section IV-B). The colours interpolate nine anchors of matplotlib's magma, whose brightness grows evenly.
+ * Tiles as a PNG to look at: what is trained on, as a person would see it (the paper's Fig. 1, Section IV-B). Low
+ * frequencies at the bottom, time from left to right in seconds, four tiles a line, white lines between tiles, grey where a
+ * tile is padded; beside it the colours in dB below the loudest. They interpolate nine anchors of matplotlib's magma, whose
+ * brightness grows evenly.
  *
  * Does not promise the pixel values back: it is for eyes. Use npy for numbers.
  */
 import { PNG } from 'pngjs';
+import { drawText, glyphHeight, glyphWidth } from './bitmap-font.js';
 import type { FeatureSettings } from './feature-settings.js';
 
 const MAGMA = [0x000004, 0x1d1147, 0x51127c, 0x832681, 0xb73779, 0xe75263, 0xfc8961, 0xfec488, 0xfcfdbf];
-/** Columns of background between two tiles. */
-const GAP = 2;
+const TILES_A_LINE = 4;
+/** Pixels of the picture for a pixel of a tile. */
+const SCALE = 2;
+const MARGIN = { left: 64, right: 112, top: 16, bottom: 40 };
+const TICK = 6;
+const BAR = { gap: 20, width: 16 };
+const [WHITE, INK, PADDING] = [255, 40, 176];
 
-/** @param tiles [count, rows, width] */
-export function tilesToPng(
-  tiles: Uint8Array,
-  count: number,
-  size: Pick<FeatureSettings, 'rows' | 'width'> = { rows: 128, width: 256 },
-): Uint8Array {
-  const { rows, width } = size;
+type PictureSettings = Pick<FeatureSettings, 'rows' | 'width' | 'sampleRateHz' | 'hopLength' | 'floorDb'>;
+
+/** @param tiles [count, rows, width]: tiles of one utterance @param frames of the utterance; what is beyond is padding */
+export function tilesToPng(tiles: Uint8Array, count: number, frames: number, settings: PictureSettings): Uint8Array {
+  const { rows, width } = settings;
   if (count < 1 || tiles.length !== count * rows * width)
     throw new RangeError(`${tiles.length} bytes are not ${count} tiles of ${rows} x ${width}`);
-  const colours = colourTable();
-  const png = new PNG({ width: count * width + (count - 1) * GAP, height: rows });
-  png.data.fill(255);
-  for (let tile = 0; tile < count; tile++) {
-    for (let row = 0; row < rows; row++) {
-      const from = (tile * rows + row) * width;
-      const to = (rows - 1 - row) * png.width + tile * (width + GAP);
-      for (let column = 0; column < width; column++) {
-        const colour = 3 * (tiles[from + column] as number);
-        png.data.set(colours.subarray(colour, colour + 3), 4 * (to + column));
+  const lines = Math.ceil(count / TILES_A_LINE);
+  const lineHeight = MARGIN.top + rows * SCALE + MARGIN.bottom;
+  const canvas = new Canvas(MARGIN.left + Math.min(count, TILES_A_LINE) * width * SCALE + MARGIN.right, lines * lineHeight);
+  for (let line = 0; line < lines; line++) {
+    const first = line * TILES_A_LINE;
+    const inLine = Math.min(TILES_A_LINE, count - first);
+    const top = line * lineHeight + MARGIN.top;
+    for (let tile = first; tile < first + inLine; tile++) drawTile(canvas, tiles, tile, { first, top, frames, settings });
+    drawTimeAxis(canvas, { first, tiles: inLine, top, settings });
+    drawFrequencyAxis(canvas, top, settings);
+    drawColourBar(canvas, MARGIN.left + inLine * width * SCALE + BAR.gap, top, settings);
+  }
+  return canvas.png();
+}
+
+interface TilePlace {
+  /** The first tile of the line. */
+  first: number;
+  /** Of the line. */
+  top: number;
+  frames: number;
+  settings: PictureSettings;
+}
+
+function drawTile(canvas: Canvas, tiles: Uint8Array, tile: number, { first, top, frames, settings }: TilePlace): void {
+  const { rows, width } = settings;
+  const left = MARGIN.left + (tile - first) * width * SCALE;
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < width; column++) {
+      const isPadding = tile * width + column >= frames;
+      const level = tiles[(tile * rows + row) * width + column] as number;
+      const colour = isPadding ? GREY(PADDING) : colourOf(level);
+      canvas.fill(left + column * SCALE, top + (rows - 1 - row) * SCALE, SCALE, SCALE, colour);
+    }
+  }
+  if (tile > first) canvas.fill(left, top, 1, rows * SCALE, GREY(WHITE));
+}
+
+/** A tick every half second, a number every second. */
+function drawTimeAxis(
+  canvas: Canvas,
+  { first, tiles, top, settings }: { first: number; tiles: number; top: number; settings: PictureSettings },
+): void {
+  const { rows, width, sampleRateHz, hopLength } = settings;
+  const framesPerSec = sampleRateHz / hopLength;
+  const bottom = top + rows * SCALE;
+  const [fromSec, toSec] = [(first * width) / framesPerSec, ((first + tiles) * width) / framesPerSec];
+  for (let half = Math.ceil(2 * fromSec); half <= 2 * toSec; half++) {
+    const x = MARGIN.left + Math.round(((half / 2) * framesPerSec - first * width) * SCALE);
+    const whole = half % 2 === 0;
+    canvas.fill(x, bottom, 1, whole ? TICK : TICK / 2, GREY(INK));
+    if (whole) canvas.centred(String(half / 2), x, bottom + TICK + 4);
+  }
+  canvas.text('s', MARGIN.left + tiles * width * SCALE + 8, bottom + TICK + 4);
+}
+
+function drawFrequencyAxis(canvas: Canvas, top: number, { rows, sampleRateHz }: PictureSettings): void {
+  const highestKhz = sampleRateHz / 2_000;
+  for (let khz = 0; khz <= highestKhz; khz += highestKhz > 6 ? 2 : 1) {
+    const y = top + Math.round(rows * SCALE * (1 - khz / highestKhz));
+    canvas.fill(MARGIN.left - TICK, y, TICK, 1, GREY(INK));
+    canvas.rightAligned(String(khz), MARGIN.left - TICK - 4, y - glyphHeight);
+  }
+  canvas.text('kHz', 2, top);
+}
+
+function drawColourBar(canvas: Canvas, left: number, top: number, { rows, floorDb }: PictureSettings): void {
+  const height = rows * SCALE;
+  for (let y = 0; y < height; y++) canvas.fill(left, top + y, BAR.width, 1, colourOf(Math.round((255 * (height - 1 - y)) / (height - 1))));
+  for (let quarter = 0; quarter <= 4; quarter++) {
+    const y = top + Math.round(((height - 1) * quarter) / 4);
+    canvas.fill(left + BAR.width, y, TICK / 2, 1, GREY(INK));
+    canvas.text(`${Math.round((floorDb * quarter) / 4)}${quarter === 0 ? ' dB' : ''}`, left + BAR.width + TICK, y - glyphHeight);
+  }
+}
+
+type Colour = readonly [number, number, number];
+
+const GREY = (level: number): Colour => [level, level, level];
+const colours = colourTable();
+const colourOf = (level: number): Colour => [
+  colours[3 * level] as number,
+  colours[3 * level + 1] as number,
+  colours[3 * level + 2] as number,
+];
+
+/** White, and drawn on with y down from the top; what lies outside is left out. */
+class Canvas {
+  private readonly image: PNG;
+
+  constructor(width: number, height: number) {
+    this.image = new PNG({ width, height });
+    this.image.data.fill(WHITE);
+  }
+
+  fill(left: number, top: number, width: number, height: number, [red, green, blue]: Colour): void {
+    for (let y = Math.max(0, top); y < Math.min(this.image.height, top + height); y++) {
+      for (let x = Math.max(0, left); x < Math.min(this.image.width, left + width); x++) {
+        this.image.data.set([red, green, blue], 4 * (y * this.image.width + x));
       }
     }
   }
-  return PNG.sync.write(png);
+
+  /** Twice the font's size. */
+  text(text: string, left: number, top: number): void {
+    drawText(text, (x, y) => this.fill(left + 2 * x, top + 2 * y, 2, 2, GREY(INK)));
+  }
+
+  centred(text: string, x: number, top: number): void {
+    this.text(text, Math.round(x - text.length * glyphWidth + 1), top);
+  }
+
+  rightAligned(text: string, right: number, top: number): void {
+    this.text(text, right - 2 * text.length * glyphWidth + 2, top);
+  }
+
+  png(): Uint8Array {
+    return PNG.sync.write(this.image);
+  }
 }
 
 /** [256, 3] */

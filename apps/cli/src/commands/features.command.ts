@@ -39,9 +39,11 @@ export class FeaturesCommand extends UndertoneCommand {
     const count = extracted.reduce((sum, { features }) => sum + features.count, 0);
     const tiles = Buffer.concat(extracted.map(({ features }) => features.tiles));
     if (out.endsWith('.npy')) writeFileSync(out, writeNpy(tiles, [count, settings.rows, settings.width]));
-    else if (out.endsWith('.png')) writeFileSync(out, tilesToPng(tiles, count));
+    else if (out.endsWith('.png'))
+      for (const { file, features } of extracted)
+        writeFileSync(pictureOf(file, out, files.length), tilesToPng(features.tiles, features.count, features.frames, settings));
     else writeFileSync(out, writeShard(extracted.flatMap(rowsOf), settings));
-    print(`${count} tiles of ${settings.rows} × ${settings.width} in ${out}`);
+    print(`${count} tiles of ${settings.rows} × ${settings.width} in ${out.endsWith('.png') ? pictureOf('*', out, files.length) : out}`);
   }
 
   @Option({ flags: '-o, --out <file>', description: 'what to write; its ending (.npy, .arrow, .png) says how', required: true })
@@ -56,6 +58,11 @@ export class FeaturesCommand extends UndertoneCommand {
     if (!profile) throw new PipelineError('CONFIG_INVALID', `--silence ${text}: it must be one of ${silenceProfiles.join(', ')}`);
     return profile;
   }
+}
+
+/** Several files make a picture each: `x.png` becomes `x-<file>.png`. */
+function pictureOf(file: string, out: string, files: number): string {
+  return files === 1 ? out : out.replace(/\.png$/, `-${basename(file)}.png`);
 }
 
 function rowsOf({ file, features }: { file: string; features: ExtractedFeatures }) {

@@ -1,0 +1,36 @@
+/** The few signs that an axis needs, five dots wide and seven high; a `#` is ink. */
+const glyphs: Record<string, string[]> = {
+  '0': [' ### ', '#   #', '#  ##', '# # #', '##  #', '#   #', ' ### '],
+  '1': ['  #  ', ' ##  ', '  #  ', '  #  ', '  #  ', '  #  ', ' ### '],
+  '2': [' ### ', '#   #', '    #', '   # ', '  #  ', ' #   ', '#####'],
+  '3': ['#####', '   # ', '  #  ', '   # ', '    #', '#   #', ' ### '],
+  '4': ['   # ', '  ## ', ' # # ', '#  # ', '#####', '   # ', '   # '],
+  '5': ['#####', '#    ', '#### ', '    #', '    #', '#   #', ' ### '],
+  '6': ['  ## ', ' #   ', '#    ', '#### ', '#   #', '#   #', ' ### '],
+  '7': ['#####', '    #', '   # ', '  #  ', ' #   ', ' #   ', ' #   '],
+  '8': [' ### ', '#   #', '#   #', ' ### ', '#   #', '#   #', ' ### '],
+  '9': [' ### ', '#   #', '#   #', ' ####', '    #', '   # ', ' ##  '],
+  '.': ['     ', '     ', '     ', '     ', '     ', ' ##  ', ' ##  '],
+  '-': ['     ', '     ', '     ', '#####', '     ', '     ', '     '],
+  k: ['#    ', '#    ', '#  # ', '# #  ', '##   ', '# #  ', '#  # '],
+  H: ['#   #', '#   #', '#   #', '#####', '#   #', '#   #', '#   #'],
+  z: ['     ', '     ', '#####', '   # ', '  #  ', ' #   ', '#####'],
+  s: ['     ', '     ', ' ####', '#    ', ' ### ', '    #', '#### '],
+  d: ['    #', '    #', ' ## #', '#  ##', '#   #', '#  ##', ' ## #'],
+  B: ['#### ', '#   #', '#   #', '#### ', '#   #', '#   #', '#### '],
+  ' ': [],
+};
+
+export const glyphWidth = 6;
+export const glyphHeight = 7;
+
+/** Calls `ink` for every dot of a text whose upper left corner is the origin. @throws RangeError for a sign that is not there */
+export function drawText(text: string, ink: (x: number, y: number) => void): void {
+  [...text].forEach((sign, place) => {
+    const glyph = glyphs[sign];
+    if (!glyph) throw new RangeError(`no glyph for ${JSON.stringify(sign)}`);
+    glyph.forEach((row, y) => {
+      for (let x = 0; x < row.length; x++) if (row[x] === '#') ink(place * glyphWidth + x, y);
+    });
+  });
+}
