@@ -1,0 +1,42 @@
+/** Two thousand files of mixed format, fifty of them broken in fifteen ways: each ends where it belongs, none twice, none lost. */
+import { afterEach, expect, it } from 'vitest';
+import { corpusKey } from '#contracts/object-keys.js';
+import { brokenFiles, goodFiles } from './made-drop.js';
+import { RunningPipeline } from './running-pipeline.js';
+
+let pipeline: RunningPipeline;
+afterEach(async () => pipeline.close());
+
+it('1 950 end in shards, 50 in dead letters with the code of what is wrong with them', async () => {
+  const [good, bad] = [goodFiles(), brokenFiles()];
+  expect([good.length, bad.length]).toEqual([1_950, 50]);
+  pipeline = new RunningPipeline({ SHARD_TILES: '256' });
+  await pipeline.prepare();
+  const { store, overview } = pipeline;
+  const files = [...good, ...bad];
+  const put = async (queue: typeof files): Promise<void> => {
+    const putters = Array.from({ length: 8 }, async () => {
+      for (let file = queue.shift(); file; file = queue.shift()) await store.put(corpusKey('drop', file.path), file.bytes);
+    });
+    await Promise.all(putters);
+  };
+  // Half is there before anything runs, so that the listing must find it; half comes while it runs.
+  await put(files.filter((_, i) => i % 2 === 0));
+  pipeline.start('ingest', 'features');
+  await put(files.filter((_, i) => i % 2 === 1));
+  const begun = Date.now();
+  await pipeline.until(
+    'everything settled',
+    () => {
+      const { utterances, inFlight } = overview.reconcile();
+      return utterances === 2_000 && inFlight.length === 0;
+    },
+    200,
+  );
+  console.log(`settled ${((Date.now() - begun) / 1000).toFixed(1)} s after the last file was put`);
+
+  const { inShards, deadLettered } = overview.reconcile();
+  expect({ inShards, deadLettered }).toEqual({ inShards: 1_950, deadLettered: 50 });
+  const codes = overview.deadLetters.map(({ utteranceId, code }) => `${utteranceId} ${code}`).sort();
+  expect(codes).toEqual(bad.map(({ path, code }) => `drop/${path} ${code}`).sort());
+});
