@@ -1,10 +1,16 @@
 /** Child of the bench: long files through two workers, each read as the service reads an object; prints its peak in MiB. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { featureSettings } from '#audio/feature-settings.js';
+import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
 import { ExtractorPool } from '../apps/features/src/extractor-pool.js';
+import { MemoryBudget } from '../apps/features/src/memory-budget.js';
 
-const pool = new ExtractorPool(2, 120_000);
-const extract = async (file: string) => pool.extract(await readFile(file), featureSettings(), { silence: 'ends', ffmpeg: null });
+const pool = new ExtractorPool({ workers: 2, fileTimeoutMs: 120_000, memoryBytes: 192e6 });
+const reading = new MemoryBudget(64e6);
+const extract = async (file: string) =>
+  reading.use((await stat(file)).size, async () =>
+    pool.extract(await readFile(file), featureSettings(), { silence: 'ends', ffmpeg: chooseFfmpeg() }),
+  );
 const files = process.argv.slice(2);
 // Two at a time, as two partitions take them.
 for (let at = 0; at < files.length; at += 2) await Promise.all(files.slice(at, at + 2).map(extract));

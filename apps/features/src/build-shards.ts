@@ -17,12 +17,15 @@ import type { PartitionWorker, StreamRecord, WorkerContext } from '#streaming/pa
 import type { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
 import type { ExtractorPool } from './extractor-pool.js';
+import type { MemoryBudget } from './memory-budget.js';
 import { ShardBuilder } from './shard-builder.js';
 
 export interface ShardWorkshop {
   store: ObjectStore;
   publisher: Publisher;
   pool: ExtractorPool;
+  /** For objects, from before they are read until they are tiles. */
+  reading: MemoryBudget;
   settings: FeatureSettings;
   sealing: { tiles: number; maxAgeMs: number };
   /** Larger objects are refused unread. */
@@ -75,10 +78,15 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
 
   /** @returns null when the object is no longer the one that the record speaks of: ingest is asked to look again */
   private async extract(utterance: UtteranceIngested): Promise<ExtractedFeatures | null> {
-    const { store, pool, settings, extractOptions, maxObjectBytes, onExtracted } = this.workshop;
+    const { reading, maxObjectBytes } = this.workshop;
     if (utterance.sizeBytes > maxObjectBytes) {
       throw new PipelineError('AUDIO_TOO_LONG', `${utterance.sizeBytes} bytes are more than MAX_OBJECT_MB allows; it was not read`);
     }
+    return reading.use(utterance.sizeBytes, () => this.readAndExtract(utterance));
+  }
+
+  private async readAndExtract(utterance: UtteranceIngested): Promise<ExtractedFeatures | null> {
+    const { store, pool, settings, extractOptions, onExtracted } = this.workshop;
     const found = await store.find(utterance.objectKey);
     if (found?.etag !== utterance.etag && (await this.hasChanged(utterance))) return null;
     if (!found || found.bytes.byteLength === 0) throw new PipelineError('AUDIO_EMPTY', 'The object has no bytes');

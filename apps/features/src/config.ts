@@ -14,6 +14,8 @@ export function readFeaturesConfig() {
     FEATURE_WORKERS: field.whole(2, 1),
     /** Seconds one file may take before its worker is replaced. */
     FILE_TIMEOUT: field.seconds(60),
+    /** For objects being read and decoded, 10⁶ bytes; what needs more is taken alone. */
+    AUDIO_MEMORY_MB: field.whole(256, 1),
     MAX_DURATION_SEC: field.seconds(600),
     /** Larger objects are refused by what the listing says of them. */
     MAX_OBJECT_MB: field.whole(1024, 1),
@@ -32,6 +34,7 @@ export function readFeaturesConfig() {
     service: readServiceSettings(7402, 'FEATURES_PORT'),
     sealing: { tiles: read.SHARD_TILES, maxAgeMs: read.SHARD_MAX_AGE * 1000 },
     workers: read.FEATURE_WORKERS,
+    audioMemoryBytes: read.AUDIO_MEMORY_MB * 1e6,
     maxObjectBytes: read.MAX_OBJECT_MB * 1e6,
     fileTimeoutMs: read.FILE_TIMEOUT * 1000,
     ffmpeg,

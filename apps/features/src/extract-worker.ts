@@ -15,7 +15,7 @@ export type ExtractOutcome =
 
 export default async function extract({ bytes, settings, options }: ExtractTask): Promise<ExtractOutcome> {
   try {
-    return { features: await extractFeatures(bytes, settings, options) };
+    return { features: await extractFeatures(bytes, settings, { ...options, ownsBytes: true }) };
   } catch (error) {
     if (!(error instanceof PipelineError)) throw error;
     return { refusal: { code: error.code, message: error.message, context: error.context } };

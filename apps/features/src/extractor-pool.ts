@@ -1,23 +1,39 @@
-/** A pool of worker threads that turn files into tiles; a file that takes too long costs its worker, nothing else. */
+/**
+ * A pool of worker threads that turn files into tiles; a file that takes too long costs its worker, nothing else. Files
+ * are decoded side by side as long as there is memory for it: of ten-minute files, one after another.
+ */
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
+import { estimateMemory } from '#audio/estimate-memory.js';
 import type { ExtractedFeatures, ExtractOptions } from '#audio/extract-features.js';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ExtractOutcome, ExtractTask } from './extract-worker.js';
+import { MemoryBudget } from './memory-budget.js';
+
+export interface PoolLimits {
+  workers: number;
+  /** For one file, from when a worker takes it. */
+  fileTimeoutMs: number;
+  /** For all files that are being decoded; a file that needs more is decoded alone. */
+  memoryBytes: number;
+}
 
 export class ExtractorPool {
   private readonly pool: Piscina<ExtractTask, ExtractOutcome>;
   private readonly waiting: (() => void)[] = [];
+  private readonly memory: MemoryBudget;
+  private readonly fileTimeoutMs: number;
+  private idleWorkers: number;
 
-  constructor(
-    private idleWorkers: number,
-    private readonly fileTimeoutMs: number,
-  ) {
+  constructor({ workers, fileTimeoutMs, memoryBytes }: PoolLimits) {
+    this.memory = new MemoryBudget(memoryBytes);
+    this.fileTimeoutMs = fileTimeoutMs;
+    this.idleWorkers = workers;
     this.pool = new Piscina({
       filename: fileURLToPath(new URL('./extract-worker.js', import.meta.url)),
-      minThreads: idleWorkers,
-      maxThreads: idleWorkers,
+      minThreads: workers,
+      maxThreads: workers,
     });
   }
 
@@ -26,6 +42,10 @@ export class ExtractorPool {
    * @throws PipelineError AUDIO_*, DECODER_MISSING
    */
   async extract(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
+    return this.memory.use(estimateMemory(bytes, settings), () => this.extractNow(bytes, settings, options));
+  }
+
+  private async extractNow(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
     await this.untilWorkerIsIdle();
     // The time begins when a worker does: a file must not pay for those before it.
     const timeLimit = AbortSignal.timeout(this.fileTimeoutMs);

@@ -20,6 +20,10 @@ import { featuresGroup } from '#streaming/consumer-groups.js';
 import { ShardPartitionWorker, type ShardWorkshop } from './build-shards.js';
 import type { FeaturesConfig } from './config.js';
 import { ExtractorPool } from './extractor-pool.js';
+import { MemoryBudget } from './memory-budget.js';
+
+/** Of the memory for audio, the part for objects that are read and wait for a worker. */
+const READING_SHARE = 0.25;
 
 export const FEATURES_CONFIG = Symbol('features config');
 
@@ -42,7 +46,11 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     this.kafka = kafkaClient(config.kafka, 'undertone-features', logger);
     this.store = new ObjectStore(config.store);
     this.publisher = new Publisher(this.kafka, prefix);
-    this.pool = new ExtractorPool(config.workers, config.fileTimeoutMs);
+    this.pool = new ExtractorPool({
+      workers: config.workers,
+      fileTimeoutMs: config.fileTimeoutMs,
+      memoryBytes: config.audioMemoryBytes * (1 - READING_SHARE),
+    });
     const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
     const retries = metrics.counter('retries_total', 'Tries again after an error that may pass');
     const workshop = this.workshop();
@@ -104,6 +112,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       store,
       publisher,
       pool,
+      reading: new MemoryBudget(config.audioMemoryBytes * READING_SHARE),
       settings: config.settings,
       sealing: config.sealing,
       maxObjectBytes: config.maxObjectBytes,
@@ -113,10 +122,8 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
         audio.inc(features.audioSec);
         cut.inc(features.audioSec - features.keptSec);
         durations.observe(seconds);
-        logger.debug(
-          { utteranceId: utterance.utteranceId, tiles: features.count, audioSec: features.audioSec, cut: features.cut },
-          'made tiles',
-        );
+        const { count, audioSec, keptSec, cut: silence } = features;
+        logger.info({ utteranceId: utterance.utteranceId, tiles: count, audioSec, keptSec, silence }, 'made tiles');
       },
       onSealed: (stream, tileCount, sizeBytes) => {
         shards.inc({ stream });

@@ -4,7 +4,7 @@
  * and a plain spawn could replace it here. Source: the paper, Section IV-B, has audio files of six corpora.
  *
  * The bytes go into a temporary file (m4a and some mp3 need seeking); ffmpeg writes a float WAV at the source's rate and
- * channels to a pipe, and `decodeWav` reads that. The demuxer is forced and only the `file` protocol allowed, so that no
+ * channels to a pipe, and `WavStream` reads that as it comes. The demuxer is forced and only the `file` protocol allowed, so that no
  * file can make ffmpeg open another. Past its time limit the process is killed.
  *
  * Does not promise the same samples from another ffmpeg (its version is in `decoder`), nor to notice that a format without
@@ -16,9 +16,9 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import createCommand from 'fluent-ffmpeg';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { decodeWav } from './decode-wav.js';
-import { type DecodedAudio } from './decoded-audio.js';
+import { type DecodedAudio, requireDuration } from './decoded-audio.js';
 import type { FfmpegChoice } from './ffmpeg-config.js';
+import { WavStream } from './wav-stream.js';
 
 export interface FfmpegOptions {
   maxDurationSec: number;
@@ -26,6 +26,9 @@ export interface FfmpegOptions {
   /** null: none is installed. */
   ffmpeg: FfmpegChoice | null;
 }
+
+/** More than is taken: enough to see that a file is too long, without decoding all of it. */
+const SPARE_SEC = 1;
 
 /**
  * @param demuxer ffmpeg's name for the format of `bytes`
@@ -39,10 +42,10 @@ export async function decodeWithFfmpeg(bytes: Uint8Array, demuxer: string, optio
     const path = join(folder, 'audio');
     await writeFile(path, bytes);
     const { wav, log } = await runFfmpeg(path, demuxer, { ...options, ffmpeg });
-    if (wav.length === 0) throw new PipelineError('AUDIO_EMPTY', `ffmpeg found no audio in the ${demuxer} file`);
-    const decoded = decodeWav(wav, { maxDurationSec, decoder: `ffmpeg ${ffmpeg.version}` });
-    requireStatedDuration(log, decoded.samples.length / decoded.sampleRateHz);
-    return decoded;
+    const { samples, sampleRateHz } = wav.finish();
+    requireDuration(samples.length, sampleRateHz, maxDurationSec);
+    requireStatedDuration(log, samples.length / sampleRateHz);
+    return { samples, sampleRateHz, decoder: `ffmpeg ${ffmpeg.version}` };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -54,17 +57,16 @@ function runFfmpeg(
   path: string,
   demuxer: string,
   { ffmpeg, maxDurationSec, timeoutMs }: RunOptions,
-): Promise<{ wav: Uint8Array; log: string }> {
+): Promise<{ wav: WavStream; log: string }> {
   return new Promise((resolve, reject) => {
     const output = new PassThrough();
-    const chunks: Buffer[] = [];
+    const wav = new WavStream(maxDurationSec + SPARE_SEC);
     let timedOut = false;
     const command = createCommand({ source: path, stdoutLines: 200 })
       .setFfmpegPath(ffmpeg.path)
       .inputOptions(['-hide_banner', '-nostdin', '-protocol_whitelist', 'file', '-f', demuxer])
       .outputOptions(['-map', '0:a:0', '-map_metadata', '-1', '-fflags', '+bitexact', '-flags', '+bitexact'])
-      // One second more than is taken: enough to see that it is too long, without decoding all of it.
-      .outputOptions(['-t', String(maxDurationSec + 1), '-f', 'wav', '-c:a', 'pcm_f32le']);
+      .outputOptions(['-t', String(maxDurationSec + SPARE_SEC), '-f', 'wav', '-c:a', 'pcm_f32le']);
     const timer = setTimeout(() => {
       timedOut = true;
       command.kill('SIGKILL');
@@ -80,9 +82,9 @@ function runFfmpeg(
     command.on('error', (error: Error, _stdout: string | null, log: string | null) => fail(error, log ?? ''));
     command.on('end', (_stdout: string | null, log: string | null) => {
       clearTimeout(timer);
-      resolve({ wav: Buffer.concat(chunks), log: log ?? '' });
+      resolve({ wav, log: log ?? '' });
     });
-    output.on('data', (chunk: Buffer) => chunks.push(chunk));
+    output.on('data', (piece: Buffer) => wav.push(piece));
     // `end: false`: fluent-ffmpeg takes the closing of the stream for a failure if the process has not ended yet.
     command.pipe(output, { end: false });
   });

@@ -13,6 +13,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { type DecodedAudio, requireDuration } from './decoded-audio.js';
 import { FlacFrames } from './flac-frames.js';
+import { GrowingSamples } from './growing-samples.js';
 import { sizeOfId3 } from './sniff-format.js';
 
 export interface FlacStreamInfo {
@@ -34,12 +35,15 @@ export async function decodeFlac(bytes: Uint8Array, options: { maxDurationSec: n
   const { sampleRateHz, totalSamples } = info;
   requireDuration(totalSamples, sampleRateHz, options.maxDurationSec);
   const frames = new FlacFrames(bytes, firstFrameOffset(bytes), info);
-  const mono = new MonoMixer(info, bytes.length * SAMPLES_PER_BYTE);
+  // Room for what is decoded, not for what a header promises.
+  const mono = new GrowingSamples(bytes.length * SAMPLES_PER_BYTE, totalSamples || Number.MAX_SAFE_INTEGER);
   const md5 = info.md5 === '' ? null : createHash('md5');
   while (totalSamples > 0 ? mono.length < totalSamples && !frames.ended : !frames.ended) {
     const blockSize = frames.decodeNext();
     requireDuration(frames.sampleCount, sampleRateHz, options.maxDurationSec);
-    mono.add(frames, blockSize);
+    mono.reserve(blockSize);
+    frames.mixDown(blockSize, mono.samples, mono.length);
+    mono.length += blockSize;
     if (md5) addInterleaved(md5, frames.blocks, { blockSize, bits: info.bits });
   }
   requireAllSamples(frames, totalSamples);
@@ -93,35 +97,6 @@ function requireAllSamples(frames: FlacFrames, totalSamples: number): void {
     });
   }
   if (decoded === 0) throw new PipelineError('AUDIO_EMPTY', 'the FLAC file has no samples');
-}
-
-/** The mean of the channels, as floats. Takes memory for what was decoded, not for what a header promises. */
-class MonoMixer {
-  length = 0;
-  private samples: Float32Array;
-  private readonly full: number;
-
-  constructor(info: FlacStreamInfo, expected: number) {
-    this.full = info.totalSamples || Number.MAX_SAFE_INTEGER;
-    this.samples = new Float32Array(Math.min(this.full, expected));
-  }
-
-  add(frames: FlacFrames, blockSize: number): void {
-    this.reserve(this.length + blockSize);
-    frames.mixDown(blockSize, this.samples, this.length);
-    this.length += blockSize;
-  }
-
-  finish(): Float32Array {
-    return this.samples.length === this.length ? this.samples : this.samples.slice(0, this.length);
-  }
-
-  private reserve(length: number): void {
-    if (length <= this.samples.length) return;
-    const larger = new Float32Array(Math.max(length, Math.min(this.full, 2 * this.samples.length)));
-    larger.set(this.samples.subarray(0, this.length));
-    this.samples = larger;
-  }
 }
 
 const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;

@@ -33,7 +33,9 @@ export function decodeWav(bytes: Uint8Array, options: { maxDurationSec: number; 
   const header = parseWav(bytes);
   if (header.encoding === 'other') throw undecodable('neither PCM nor float');
   requireDuration(header.sampleCount, header.sampleRateHz, options.maxDurationSec);
-  return { samples: readMono(bytes, header), sampleRateHz: header.sampleRateHz, decoder: options.decoder };
+  const samples = new Float32Array(header.sampleCount);
+  readMono(bytes, header, samples);
+  return { samples, sampleRateHz: header.sampleRateHz, decoder: options.decoder };
 }
 
 /** The header, checked against the bytes that are there. @throws as `decodeWav`, but for AUDIO_TOO_LONG */
@@ -63,9 +65,10 @@ export function parseWav(bytes: Uint8Array): WavHeader {
   return { ...rest, dataOffset: data.offset, sampleCount };
 }
 
-type WavFormat = Pick<WavHeader, 'encoding' | 'channels' | 'sampleRateHz' | 'bytesPerSample'> & { blockAlign: number };
+export type WavFormat = Pick<WavHeader, 'encoding' | 'channels' | 'sampleRateHz' | 'bytesPerSample'> & { blockAlign: number };
 
-function findChunks(view: DataView): { format?: WavFormat; data?: { offset: number; size: number }; longDataSize?: number } {
+/** Of a whole file or of its beginning. @throws AUDIO_UNDECODABLE, AUDIO_TRUNCATED */
+export function findChunks(view: DataView): { format?: WavFormat; data?: { offset: number; size: number }; longDataSize?: number } {
   let format: WavFormat | undefined;
   let data: { offset: number; size: number } | undefined;
   let longDataSize: number | undefined;
@@ -104,21 +107,20 @@ function readFormat(view: DataView, at: number, size: number): WavFormat {
   return { encoding, channels, sampleRateHz, bytesPerSample, blockAlign: bytesPerSample * channels };
 }
 
-function readMono(bytes: Uint8Array, header: WavHeader): Float32Array {
+/** @param samples receives `sampleCount` means of the channels */
+export function readMono(bytes: Uint8Array, header: WavHeader, samples: Float32Array): void {
   const { channels, bytesPerSample, dataOffset, sampleCount, encoding } = header;
   const view = new DataView(bytes.buffer, bytes.byteOffset + dataOffset, sampleCount * channels * bytesPerSample);
   const read = reader(view, encoding === 'float', bytesPerSample);
-  const samples = new Float32Array(sampleCount);
   if (channels === 1) {
     for (let i = 0, at = 0; i < sampleCount; i++, at += bytesPerSample) samples[i] = read(at);
-    return samples;
+    return;
   }
   for (let i = 0, at = 0; i < sampleCount; i++) {
     let sum = 0;
     for (let channel = 0; channel < channels; channel++, at += bytesPerSample) sum += read(at);
     samples[i] = sum / channels;
   }
-  return samples;
 }
 
 /** The value at a byte offset, in [-1, 1) for integers; bytes of 8 bits are unsigned, the others signed. */

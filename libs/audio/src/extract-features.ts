@@ -2,6 +2,9 @@
  * One audio file to tiles. Source: the paper, Section IV-B. In this order: decode, subtract the mean (an offset of 0.02
  * alone changes a fifth of the pixels), cut silence at the source's rate, resample, spectrogram, tiles.
  *
+ * Each array is given back as soon as the next is made: the most that is held is the samples and what they were decoded
+ * from, or the samples and themselves resampled. `estimateMemory` says how much.
+ *
  * Delivery: pure; the same bytes and settings give the same tile bytes, so doing it twice does no harm.
  *
  * Does not promise that for formats that ffmpeg decodes, between versions of ffmpeg.
@@ -12,6 +15,7 @@ import { decodeAudio } from './decode-audio.js';
 import { sumOf } from './decoded-audio.js';
 import type { FeatureSettings } from './feature-settings.js';
 import type { FfmpegChoice } from './ffmpeg-config.js';
+import { release } from './growing-samples.js';
 import { resample } from './resample.js';
 import { speechDetector } from './silence-methods.js';
 import { spectrogram } from './spectrogram.js';
@@ -27,6 +31,8 @@ export interface ExtractOptions {
   timeoutMs?: number;
   /** null: there is none; undefined: looked for when first needed. */
   ffmpeg?: FfmpegChoice | null;
+  /** The bytes, and the whole buffer that they lie in, are not needed by anybody else: they are given back once decoded. */
+  ownsBytes?: boolean;
 }
 
 export interface ExtractedFeatures extends Tiles {
@@ -45,23 +51,29 @@ export interface ExtractedFeatures extends Tiles {
 /** @throws AUDIO_SILENT, AUDIO_TOO_SHORT, and all of `decodeAudio` */
 export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
   const { maxDurationSec, decoders } = settings;
-  const { ffmpeg, timeoutMs = 30_000 } = options;
+  const { ffmpeg, timeoutMs = 30_000, ownsBytes = false } = options;
   const { samples, sampleRateHz, decoder } = await decodeAudio(bytes, { maxDurationSec, decoders, timeoutMs, ffmpeg });
+  if (ownsBytes) release(bytes);
+  const { length } = samples;
   subtractMean(samples);
-  requireLongEnough(samples.length, sampleRateHz, settings);
+  requireLongEnough(length, sampleRateHz, settings);
   requireLoudEnough(samples);
   const { kept, cut } = trimSilence(samples, sampleRateHz, options.silence, await speechDetector(settings));
   if (kept.length === 0) throw new PipelineError('AUDIO_SILENT', 'no part of the audio is loud enough to be speech');
   const speech = keepRanges(samples, kept);
+  const keptSec = speech.length / sampleRateHz;
   requireLongEnough(speech.length, sampleRateHz, settings);
-  const picture = spectrogram(resample(speech, sampleRateHz, settings.sampleRateHz), settings);
+  const resampled = resample(speech, sampleRateHz, settings.sampleRateHz);
+  if (resampled !== speech) release(samples);
+  const picture = spectrogram(resampled, settings);
+  release(resampled);
   const { tiles, count } = cutTiles(picture, settings);
   return {
     tiles,
     count,
     frames: picture.frames,
-    audioSec: samples.length / sampleRateHz,
-    keptSec: speech.length / sampleRateHz,
+    audioSec: length / sampleRateHz,
+    keptSec,
     cut,
     sampleRateHz,
     decoder,

@@ -49,7 +49,6 @@ export function spectrogram(samples: Float32Array, settings: SpectrogramSettings
   const blockLength = (BLOCK_FRAMES - 1) * hopLength + tables.window.length;
   const blockAt = memory.take(4 * blockLength);
   const power = memory.take(4 * stride * rows); // [rows, stride]
-  const pixelsAt = memory.take(rows * frames + VECTOR_PIXELS);
   const kernel = kernelWith(memory.sizeBytes);
   const floats = new Float32Array(kernel.memory.buffer);
   writeTables(floats, place, tables);
@@ -69,8 +68,10 @@ export function spectrogram(samples: Float32Array, settings: SpectrogramSettings
   const pixels = new Uint8Array(settings.rows * frames);
   if (!(reference > 0)) return { pixels, frames };
   const slope = ((255 / -floorDb) * 10) / Math.log2(10);
-  for (const [row, pointer] of rowPointers.entries()) kernel.quantise(pointer, frames, 1 / reference, slope, pixelsAt + row * frames);
-  pixels.set(new Uint8Array(kernel.memory.buffer, pixelsAt, rows * frames));
+  for (const [row, pointer] of rowPointers.entries()) {
+    kernel.quantise(pointer, frames, 1 / reference, slope, pointer); // a pixel is smaller than the power that it replaces
+    pixels.set(new Uint8Array(kernel.memory.buffer, pointer, frames), row * frames);
+  }
   return { pixels, frames };
 }
 

@@ -71,19 +71,18 @@ export function speechByEnergy(samples: Float32Array, sampleRateHz: number): Kep
   }));
 }
 
-/** The kept samples, one range after another; a view of the input where they are one range, the input itself when nothing is cut. */
+/** The kept samples, one range after another, moved to the input's start: a view of it, the input itself when nothing is cut. */
 export function keepRanges(samples: Float32Array, kept: KeptRange[]): Float32Array {
   const length = kept.reduce((sum, { start, end }) => sum + end - start, 0);
   if (length === samples.length) return samples;
   const [only, another] = kept;
   if (only && !another) return samples.subarray(only.start, only.end);
-  const joined = new Float32Array(length);
   let at = 0;
   for (const { start, end } of kept) {
-    joined.set(samples.subarray(start, end), at);
+    samples.copyWithin(at, start, end);
     at += end - start;
   }
-  return joined;
+  return samples.subarray(0, at);
 }
 
 /** Mean square of each frame in dB below full scale, smoothed over three frames. */

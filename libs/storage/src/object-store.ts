@@ -13,6 +13,7 @@ import {
   CreateBucketCommand,
   DeleteObjectCommand,
   GetObjectCommand,
+  type GetObjectCommandOutput,
   HeadBucketCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
@@ -39,6 +40,18 @@ export interface PutOptions {
 }
 
 const bareEtag = (etag: string | undefined): string => (etag ?? '').replaceAll('"', '');
+/** Into one array from the start: pieces to be joined would be held twice. */
+async function readAll({ Body, ContentLength }: GetObjectCommandOutput): Promise<Uint8Array> {
+  if (!Body || ContentLength === undefined) return (await Body?.transformToByteArray()) ?? new Uint8Array();
+  const bytes = new Uint8Array(ContentLength);
+  let at = 0;
+  for await (const piece of Body as Readable) {
+    bytes.set(piece as Uint8Array, at);
+    at += (piece as Uint8Array).length;
+  }
+  if (at < ContentLength) throw new PipelineError('STORAGE_UNAVAILABLE', `The object store sent ${at} of ${ContentLength} bytes`);
+  return bytes;
+}
 const httpStatus = (error: unknown): number | undefined =>
   error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
 /** Not NoSuchBucket: a bucket that is gone says nothing about its objects. (The answer to a HEAD does not tell which it is.) */
@@ -103,7 +116,7 @@ export class ObjectStore {
     return this.translated(async () => {
       try {
         const found = await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key }));
-        return { bytes: (await found.Body?.transformToByteArray()) ?? new Uint8Array(), etag: bareEtag(found.ETag) };
+        return { bytes: await readAll(found), etag: bareEtag(found.ETag) };
       } catch (error) {
         if (isMissing(error)) return null;
         throw error;

@@ -1,0 +1,43 @@
+/** A file that takes for ever: its worker is replaced, it becomes a dead letter, and no other file waits for it. */
+import { afterEach, expect, it } from 'vitest';
+import { corpusKey } from '#contracts/object-keys.js';
+import { toneWav } from './made-corpus.js';
+import { RunningPipeline } from './running-pipeline.js';
+
+let pipeline: RunningPipeline;
+afterEach(async () => pipeline.close());
+
+/** Ten hours of 8 bits at 4 kHz take a worker some ten seconds in which nothing can interrupt it: it never looks up. */
+function endless(): Uint8Array {
+  const samples = 36_000 * 4_000;
+  const wav = Buffer.alloc(44 + samples, 0x80);
+  wav.write('RIFF');
+  wav.writeUInt32LE(36 + samples, 4);
+  wav.write('WAVEfmt ', 8);
+  wav.set([16, 0, 0, 0, 1, 0, 1, 0, 0xa0, 0x0f, 0, 0, 0xa0, 0x0f, 0, 0, 1, 0, 8, 0], 16);
+  wav.write('data', 36);
+  wav.writeUInt32LE(samples, 40);
+  return wav.fill('undertone', 44, 8_000);
+}
+
+it('costs its worker and nothing else', async () => {
+  pipeline = new RunningPipeline({ FEATURE_WORKERS: '2', FILE_TIMEOUT: '2', MAX_DURATION_SEC: '40000' });
+  await pipeline.prepare();
+  const { store, overview } = pipeline;
+  const names = Array.from({ length: 2 }, (_, i) => `endless-${i}.wav`);
+  for (const name of names) await store.put(corpusKey('drop', name), endless());
+  for (let i = 0; i < 60; i++) await store.put(corpusKey('drop', `short-${i}.wav`), toneWav({ pitchHz: 120 + i }));
+  pipeline.start('ingest', 'features');
+  await pipeline.until('all settled', () => {
+    const { utterances, inFlight } = overview.reconcile();
+    return utterances === 62 && inFlight.length === 0;
+  });
+  expect(overview.reconcile()).toMatchObject({ inShards: 60, deadLettered: 2 });
+  expect(overview.deadLetters.map(({ code }) => code)).toEqual(names.map(() => 'AUDIO_DECODE_TIMEOUT'));
+  expect(overview.deadLetters.map(({ utteranceId }) => utteranceId).sort()).toEqual(names.map((name) => `drop/${name}`));
+  expect(pipeline.hasExited('features')).toBe(false);
+
+  // The pool is whole again: both workers take files, side by side.
+  for (let i = 0; i < 10; i++) await store.put(corpusKey('drop', `later-${i}.wav`), toneWav({ pitchHz: 220 + i }));
+  await pipeline.until('those after it', () => overview.reconcile().inShards === 70);
+});
