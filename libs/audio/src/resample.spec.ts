@@ -19,6 +19,29 @@ function amplitude(samples: Float32Array, hz: number, rateHz = 22_000): number {
   return (2 * Math.hypot(re, im)) / length;
 }
 
+const decibels = (amplitude: number) => 20 * Math.log10(amplitude);
+
+/** Away from the ends, where a tone begins and stops at once. */
+const loudest = (samples: Float32Array) => samples.subarray(2_000, -2_000).reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+
+/** The largest value that is left without the tone itself, which is fitted in amplitude and phase. */
+function besideTone(samples: Float32Array, hz: number, rateHz = 22_000): number {
+  const wave = Array.from(samples, (_, i) => (2 * Math.PI * hz * i) / rateHz);
+  const middle = { from: 2_000, to: samples.length - 2_000 };
+  let [cc, cs, ss, c, s] = [0, 0, 0, 0, 0];
+  for (let i = middle.from; i < middle.to; i++) {
+    const [cos, sin] = [Math.cos(wave[i] as number), Math.sin(wave[i] as number)];
+    cc += cos * cos;
+    cs += cos * sin;
+    ss += sin * sin;
+    c += cos * (samples[i] as number);
+    s += sin * (samples[i] as number);
+  }
+  const determinant = cc * ss - cs * cs;
+  const [a, b] = [(c * ss - s * cs) / determinant, (s * cc - c * cs) / determinant];
+  return loudest(samples.map((sample, i) => sample - a * Math.cos(wave[i] as number) - b * Math.sin(wave[i] as number)));
+}
+
 describe('resample', () => {
   it('refuses a rate whose filter would not fit', () => {
     expect(() => resample(new Float32Array(10), 191_999)).toThrow(expect.objectContaining({ code: 'AUDIO_UNDECODABLE' }));
@@ -56,5 +79,16 @@ describe('resample', () => {
     expect(20 * Math.log10(amplitude(aliased, 9_000))).toBeLessThan(-90);
     const imaged = resample(tone(6_500, 16_000, 16_000), 16_000); // its image would be at 9.5 kHz
     expect(20 * Math.log10(amplitude(imaged, 9_500))).toBeLessThan(-90);
+  });
+
+  // The transition band is 0.9 to 1.1 of the lower Nyquist frequency.
+  it.each([8_000, 16_000, 22_050, 24_000, 44_100, 48_000])('of %i Hz makes no tone that was not there, at 90 dB', (rateHz) => {
+    const nyquistHz = Math.min(rateHz, 22_000) / 2;
+    for (const part of [0.03, 0.21, 0.4, 0.55, 0.68, 0.79, 0.9]) {
+      expect(decibels(besideTone(resample(tone(part * nyquistHz, rateHz, rateHz), rateHz), part * nyquistHz))).toBeLessThan(-90);
+    }
+    for (let hz = 1.1 * nyquistHz; hz < rateHz / 2; hz += 0.07 * nyquistHz) {
+      expect(decibels(loudest(resample(tone(hz, rateHz, rateHz), rateHz)))).toBeLessThan(-90);
+    }
   });
 });

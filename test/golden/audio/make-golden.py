@@ -5,8 +5,8 @@ Makes the reference arrays of this folder with librosa and soxr: what `extractFe
     venv/bin/python make-golden.py [speech.wav]
 
 speech.wav is 16 kHz mono; by default a clip of Debian's package pocketsphinx-testdata (LibriVox, public domain).
-For each case and rate (speech, noise and clipping at all six, the others at 16 and 44.1 kHz): NAME-RATE.wav (16-bit input) and NAME-RATE.npy, uint8 [128, frames]: mean subtracted, soxr HQ to
-22 kHz, librosa.stft, power of bins 1..512 averaged in fours, dB below the loudest row, floor -80, rounded half up.
+For each case and rate (speech, noise and clipping at all six, the others at 16 and 44.1 kHz, "whole" ones of six seconds
+at 16 kHz): NAME-RATE.wav (16-bit input) and NAME-RATE.npy, uint8 [128, frames]: mean subtracted, soxr HQ to 22 kHz, librosa.stft, power of bins 1..512 averaged in fours, dB below the loudest row, floor -80, rounded half up.
 Also the FLAC cases, written by libFLAC through soundfile, each beside a WAV with the same samples.
 """
 import pathlib
@@ -56,6 +56,9 @@ def write_case(name: str, samples: np.ndarray, rate: int) -> None:
 def main() -> None:
     speech, rate = soundfile.read(sys.argv[1] if len(sys.argv) > 1 else SPEECH, dtype="float64")
     assert rate == 16_000
+    utterance = speech[: 6 * rate]
+    write_case("speech-whole", utterance, rate)
+    write_case("clipping-whole", np.clip(utterance * 8, -0.9, 0.9), rate)
     speech = speech[8_000 : 8_000 + 48_000]
     rng = np.random.default_rng(7)
     for rate in (16_000, 44_100):

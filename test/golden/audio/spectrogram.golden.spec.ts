@@ -2,9 +2,10 @@
  * The whole path from WAV bytes to pixels against librosa 0.11 and soxr 1.1 HQ (make-golden.py makes the arrays).
  *
  * Tolerance: within 1 of 255 below min(6.9 kHz, 0.86 of the source's Nyquist frequency), where both resamplers are flat, for
- * 99.9 % of the pixels of inner frames, and 99.5 % of all. The two frames at either end see the signal mirrored; the
- * mirror breaks what is left near the Nyquist frequency, where two resamplers differ, and spreads it over the rows near
- * the floor.
+ * 99.9 % of the pixels of inner frames, and of all frames of the six seconds that are whole. The two frames at either end
+ * see the signal mirrored; the mirror breaks what is left near the Nyquist frequency, where two resamplers differ, and
+ * spreads it over the rows near the floor (soxr's own HQ and VHQ differ there in 0.2 % of the pixels of a clip of one
+ * second). Of such a clip those four frames are 4 %, so it is 99.5 % of all its frames.
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -52,10 +53,11 @@ function shareWithin(tolerance: number, ours: Uint8Array, theirs: Uint8Array, { 
 
 const sixRates = ['speech', 'noise', 'clipping'];
 const twoRates = [...sixRates, 'offset', 'sweep', 'clicks'];
+const whole = ['speech-whole', 'clipping-whole'];
 
 describe.each([
   [8_000, sixRates],
-  [16_000, twoRates],
+  [16_000, [...twoRates, ...whole]],
   [22_050, sixRates],
   [24_000, sixRates],
   [44_100, twoRates],
@@ -78,6 +80,6 @@ describe.each([
       );
     }
     expect(share(1, { edge: 2 })).toBeGreaterThanOrEqual(name === 'clicks' ? 0.96 : 0.999);
-    expect(share(1)).toBeGreaterThanOrEqual(name === 'clicks' ? 0.96 : 0.995);
+    expect(share(1)).toBeGreaterThanOrEqual(name === 'clicks' ? 0.96 : whole.includes(name) ? 0.999 : 0.995);
   });
 });
