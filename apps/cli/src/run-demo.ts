@@ -13,6 +13,7 @@ import type { ObjectStore } from '#storage/object-store.js';
 import { topicsExist } from '#streaming/ensure-topics.js';
 import { followedOverview, type Connections } from './connect.js';
 import { LiveProgress, progressLines } from './live-progress.js';
+import { asBytes } from './human-units.js';
 import { putFolder } from './put-folder.js';
 import { collectResults, reportedEvaluations, type Results } from './results.js';
 import type { Stack } from './run-stack.js';
@@ -62,7 +63,7 @@ export async function runDemo(
   await connections.store.ensureBucket();
   for (const { corpus, folder } of corporaOf(options.corpora)) {
     const put = await putFolder(connections.store, folder, { corpus });
-    say(`${corpus}: ${put.files} files, ${(put.bytes / 1e6).toFixed(1)} MB in the bucket  ${secondsSince(uploadedAt)} s`);
+    say(`${corpus}: ${put.files} files, ${asBytes(put.bytes)} in the bucket  ${secondsSince(uploadedAt)} s`);
   }
   wallSec['upload'] = secondsSince(uploadedAt);
   const objects = await countObjects(connections.store);

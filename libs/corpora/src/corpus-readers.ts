@@ -38,7 +38,8 @@ export const optionsPath = 'corpus.json';
 /** Whether a path inside a corpus says something of its recordings, whichever reader it has. */
 export const isAnnotationPath = (path: string): boolean => path === optionsPath || corpusReaders.some((reader) => annotates(reader, path));
 
-function annotates({ annotationPaths, annotationFolders }: CorpusReader, path: string): boolean {
+/** Whether a path inside a corpus may hold annotations for this reader. */
+export function annotates({ annotationPaths, annotationFolders }: CorpusReader, path: string): boolean {
   if (annotationPaths.includes(path)) return true;
   const folder = annotationFolders?.folders.find((each) => path.startsWith(each));
   return folder !== undefined && annotationFolders !== undefined && annotationFolders.files.test(path.slice(folder.length));

@@ -10,18 +10,23 @@ import { createWriteStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
+  CompleteMultipartUploadCommand,
   CreateBucketCommand,
+  CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  ListPartsCommand,
   NoSuchKey,
   NotFound,
   PutObjectCommand,
   S3Client,
   S3ServiceException,
+  UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { StoreConnection } from '#service/connection-config.js';
@@ -31,6 +36,14 @@ export interface ObjectHead {
   /** Without quotes. */
   etag: string;
   sizeBytes: number;
+}
+
+/** An object that is sent in parts, and what the store has of it. */
+export interface PartialUpload {
+  key: string;
+  uploadId: string;
+  /** Number, from 1, to ETag. */
+  parts: ReadonlyMap<number, string>;
 }
 
 export interface PutOptions {
@@ -111,8 +124,19 @@ export class ObjectStore {
     return found;
   }
 
-  /** @returns null if there is no such object */
+  /**
+   * @returns null if there is no such object
+   * @throws PipelineError OBJECT_CHECKSUM_MISMATCH when it came with other bytes than were put, twice
+   */
   async find(key: string): Promise<{ bytes: Uint8Array; etag: string } | null> {
+    return this.findOnce(key).catch((error: unknown) => {
+      const spoilt = error instanceof PipelineError && error.code === 'OBJECT_CHECKSUM_MISMATCH';
+      if (!spoilt) throw error;
+      return this.findOnce(key); // it may have been the way
+    });
+  }
+
+  private async findOnce(key: string): Promise<{ bytes: Uint8Array; etag: string } | null> {
     return this.translated(async () => {
       try {
         const found = await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key }));
@@ -165,6 +189,53 @@ export class ObjectStore {
     }, key);
   }
 
+  /** Goes on with the newest upload of the key that was not completed, or begins one. */
+  async resumeUpload(key: string): Promise<PartialUpload> {
+    return this.translated(async () => {
+      const open = await this.client.send(new ListMultipartUploadsCommand({ Bucket: this.bucket, Prefix: key }));
+      const newest = (open.Uploads ?? [])
+        .filter((upload) => upload.Key === key)
+        .sort((a, b) => (b.Initiated?.getTime() ?? 0) - (a.Initiated?.getTime() ?? 0))[0];
+      if (newest?.UploadId) return { key, uploadId: newest.UploadId, parts: await this.partsOf(key, newest.UploadId) };
+      const begun = await this.client.send(new CreateMultipartUploadCommand({ Bucket: this.bucket, Key: key }));
+      return { key, uploadId: begun.UploadId as string, parts: new Map() };
+    }, key);
+  }
+
+  /** @returns the part's ETag */
+  async uploadPart({ key, uploadId }: PartialUpload, number: number, bytes: Uint8Array): Promise<string> {
+    return this.translated(async () => {
+      const sent = await this.client.send(
+        new UploadPartCommand({ Bucket: this.bucket, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes }),
+      );
+      return bareEtag(sent.ETag);
+    }, key);
+  }
+
+  /** @returns the object's ETag */
+  async completeUpload({ key, uploadId }: PartialUpload, etags: ReadonlyMap<number, string>): Promise<string> {
+    const Parts = [...etags].sort(([a], [b]) => a - b).map(([PartNumber, ETag]) => ({ PartNumber, ETag }));
+    return this.translated(async () => {
+      const done = await this.client.send(
+        new CompleteMultipartUploadCommand({ Bucket: this.bucket, Key: key, UploadId: uploadId, MultipartUpload: { Parts } }),
+      );
+      return bareEtag(done.ETag);
+    }, key);
+  }
+
+  private async partsOf(key: string, uploadId: string): Promise<Map<number, string>> {
+    const parts = new Map<number, string>();
+    let marker: string | undefined;
+    do {
+      const page = await this.client.send(
+        new ListPartsCommand({ Bucket: this.bucket, Key: key, UploadId: uploadId, PartNumberMarker: marker }),
+      );
+      for (const { PartNumber, ETag } of page.Parts ?? []) if (PartNumber) parts.set(PartNumber, bareEtag(ETag));
+      marker = page.IsTruncated ? page.NextPartNumberMarker : undefined;
+    } while (marker);
+    return parts;
+  }
+
   async delete(key: string): Promise<void> {
     await this.translated(() => this.client.send(new DeleteObjectCommand({ Bucket: this.bucket, Key: key })), key);
   }
@@ -194,6 +265,13 @@ export class ObjectStore {
     try {
       return await call();
     } catch (error) {
+      // The SDK compares what it reads with the checksum that the store keeps.
+      if (error instanceof Error && error.message.startsWith('Checksum mismatch')) {
+        throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${key} came with other bytes than were put`, {
+          cause: error,
+          context: { key },
+        });
+      }
       if (!mayPass(error)) throw error;
       const reason = error instanceof Error ? error.message || error.name : String(error);
       throw new PipelineError('STORAGE_UNAVAILABLE', `The object store did not answer: ${reason}`, { cause: error, context: { key } });

@@ -3,13 +3,19 @@ import { Command, Option } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { readerNames } from '#corpora/corpus-readers.js';
 import { connect } from '../connect.js';
-import { putFolder } from '../put-folder.js';
-import { print, UndertoneCommand } from '../undertone-command.js';
+import { asBytes, asDuration, counted } from '../human-units.js';
+import type { PutPlan } from '../plan-put.js';
+import { PutDisplay } from '../put-display.js';
+import { putFolder, type PutProgress } from '../put-folder.js';
+import { exitCodes, print, UndertoneCommand } from '../undertone-command.js';
 
 interface PutCommandOptions {
   corpus: string;
   reader?: string;
+  dryRun?: boolean;
 }
+
+const mostFailures = 20;
 
 @Command({
   name: 'put',
@@ -18,29 +24,34 @@ interface PutCommandOptions {
 })
 export class PutCommand extends UndertoneCommand {
   protected readonly example =
-    './undertone put ~/recordings --corpus calls\n  ./undertone put ~/LibriSpeech --corpus librispeech --reader librispeech';
+    './undertone put ~/recordings --corpus calls --dry-run\n  ./undertone put ~/LibriSpeech --corpus librispeech --reader librispeech';
 
-  async run([folder = '']: string[], { corpus, reader }: PutCommandOptions): Promise<void> {
-    const connections = connect();
+  async run([folder = '']: string[], { corpus, reader, dryRun = false }: PutCommandOptions): Promise<void> {
+    const { store } = connect();
+    const display = new PutDisplay(process.stderr);
+    const stopping = new AbortController();
+    process.once('SIGINT', () => {
+      stopping.abort();
+      process.once('SIGINT', () => process.exit(130));
+    });
     const startedAt = performance.now();
-    let shownAt = 0;
-    const put = await putFolder(connections.store, folder, {
+    const put = await putFolder(store, folder, {
       corpus,
       reader,
-      onProgress: ({ files, done, bytes, bytesDone }) => {
-        const now = performance.now();
-        if (!process.stderr.isTTY || now - shownAt < 100) return;
-        shownAt = now;
-        const rate = bytesDone / Math.max(1, now - startedAt) / 1000;
-        const left = rate > 0 ? (bytes - bytesDone) / 1e6 / rate : 0;
-        process.stderr.write(`\r${done} of ${files} files, ${rate.toFixed(1)} MB/s, ${Math.ceil(left)} s left\u001b[K`);
-      },
+      dryRun,
+      signal: stopping.signal,
+      onPlan: printPlan,
+      onProgress: (progress) => display.show(progress),
+    }).catch((error: unknown) => {
+      display.clear();
+      if (stopping.signal.aborted) return null;
+      throw error;
     });
-    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
-    print(
-      `${put.done - put.skipped} files put, ${put.skipped} were there already, ${(put.bytes / 1e6).toFixed(1)} MB in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`,
-    );
-    connections.store.close();
+    store.close();
+    display.clear();
+    if (put) printOutcome(put, { dryRun, seconds: (performance.now() - startedAt) / 1000 });
+    if (stopping.signal.aborted) print('Stopped. The same command goes on from here.');
+    if (stopping.signal.aborted || put?.failed.length) process.exitCode = exitCodes.failed;
   }
 
   @Option({ flags: '-c, --corpus <name>', description: 'the corpus that the folder becomes part of', required: true })
@@ -54,4 +65,26 @@ export class PutCommand extends UndertoneCommand {
       throw new PipelineError('CONFIG_INVALID', `There is no reader "${name}"; there are ${readerNames.join(', ')}`);
     return name;
   }
+
+  @Option({ flags: '-n, --dry-run', description: 'compare with the bucket and say what would be sent, but send nothing' })
+  parseDryRun(): boolean {
+    return true;
+  }
+}
+
+function printPlan({ annotations, recordings, archives, warnings }: PutPlan): void {
+  const parts = [counted(recordings.length, 'recording'), counted(annotations.length, 'annotation file')];
+  if (archives.length > 0) parts.push(counted(archives.length, 'archive'));
+  print(parts.join(', '));
+  for (const warning of warnings) print(`! ${warning}`);
+}
+
+function printOutcome(put: PutProgress, { dryRun, seconds }: { dryRun: boolean; seconds: number }): void {
+  for (const { path, why } of put.failed.slice(0, mostFailures)) print(`✗ ${path}: ${why}`);
+  if (put.failed.length > mostFailures) print(`✗ and ${put.failed.length - mostFailures} more`);
+  const failed = put.failed.length > 0 ? `, ${put.failed.length} could not be put` : '';
+  const there = `${put.skipped} ${put.skipped === 1 ? 'was' : 'were'} there already${failed}`;
+  const files = counted(put.done - put.skipped - put.failed.length, 'file');
+  if (dryRun) print(`${files} would be put (${asBytes(put.bytes - put.bytesSkipped)}), ${there}. Nothing was sent.`);
+  else print(`${files} put, ${there}; ${asBytes(put.bytesSent)} in ${asDuration(seconds)}, checksums verified`);
 }
