@@ -62,7 +62,7 @@ it('sends what ingest takes, says what it leaves out, and the next time only wha
 
   const first = put();
   expect(first.text).toContain('3 recordings, 1 annotation file\n');
-  expect(first.text).toContain('! 1 files are neither recordings nor annotations and are left out: 1 × .txt');
+  expect(first.text).toContain('! 1 file left out, neither recording nor annotation: 1 × .txt');
   expect(first.text).toContain('4 files put, 0 were there already');
   expect(await keys()).toEqual(['a.wav', 'link.wav', 'manifest.csv', 'ü/b c.flac']);
   expect(new TextDecoder().decode((await store.get(corpusKey('calls', 'ü/b c.flac'))).bytes)).toBe('two');

@@ -9,7 +9,7 @@ describe('the plan of a put', () => {
       recordings: ['a.wav', 'b/c.FLAC'],
       archives: ['more.tar.gz'],
       others: ['notes.txt', 'x.pdf', 'README'],
-      warnings: ['3 files are neither recordings nor annotations and are left out: 1 × .txt, 1 × .pdf, 1 × no ending'],
+      warnings: ['3 files left out, neither recording nor annotation: 1 × .txt, 1 × .pdf, 1 × no ending'],
     });
   });
 

@@ -1,5 +1,6 @@
 /** What `put` would do with the files of a folder, and what is odd about them: pure, so that `--dry-run` tells the truth. */
 import { extname } from 'node:path';
+import { counted } from './human-units.js';
 import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
 import { annotates, isAnnotationPath, optionsPath, readerNamed, recogniseReaders } from '#corpora/corpus-readers.js';
 
@@ -57,7 +58,7 @@ function otherWarnings(others: string[]): string[] {
   const endings = Map.groupBy(others, (path) => extname(path).toLowerCase() || 'no ending');
   const counts = [...endings].sort(([, a], [, b]) => b.length - a.length).map(([ending, { length }]) => `${length} × ${ending}`);
   const most = counts.length > 4 ? [...counts.slice(0, 4), '…'] : counts;
-  return [`${others.length} files are neither recordings nor annotations and are left out: ${most.join(', ')}`];
+  return [`${counted(others.length, 'file')} left out, neither recording nor annotation: ${most.join(', ')}`];
 }
 
 function listed(paths: string[]): string {

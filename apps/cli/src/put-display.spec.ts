@@ -37,7 +37,7 @@ describe('the progress of a put', () => {
       wait(1000);
       display.show(progress({ done: 20 + 2 * second, bytesSent: 22e6 + second * 4e6 }));
     }
-    expect(written.at(-1)).toContain('94.0 MB of 100.0 MB, 4.0 MB/s, 3 s left');
+    expect(written.at(-1)).toContain('94.0 MB of 100.0 MB, 4.0 MB/s, 2 s left');
   });
 
   it('does not count as sent what was there already', () => {
