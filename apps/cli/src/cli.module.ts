@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { DemoCommand } from './commands/demo.command.js';
+import { ExportCommand } from './commands/export.command.js';
 import { FeaturesCommand } from './commands/features.command.js';
 import { PredictCommand } from './commands/predict.command.js';
 import { PutCommand } from './commands/put.command.js';
@@ -16,6 +17,7 @@ import { VerifyCommand } from './commands/verify.command.js';
     UpCommand,
     PutCommand,
     FeaturesCommand,
+    ExportCommand,
     StatusCommand,
     VerifyCommand,
     ReplayCommand,

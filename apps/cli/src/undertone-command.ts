@@ -1,5 +1,6 @@
 /** What all commands share: an example in their help, and errors that end in the right exit code. */
 import { CommandRunner } from 'nest-commander';
+import { PipelineError } from '#contracts/pipeline-error.js';
 
 /** 0: done. */
 export const exitCodes = { failed: 1, misused: 2 } as const;
@@ -18,6 +19,13 @@ export abstract class UndertoneCommand extends CommandRunner {
 
 export const print = (text: string): void => void process.stdout.write(`${text}\n`);
 export const printJson = (value: unknown): void => print(JSON.stringify(value, null, 2));
+
+/** @throws PipelineError CONFIG_INVALID for a word that is none of the option's values */
+export function oneOf<Value extends string>(values: readonly Value[], text: string, flag: string): Value {
+  const value = values.find((each) => each === text);
+  if (!value) throw new PipelineError('CONFIG_INVALID', `${flag} ${text}: it must be one of ${values.join(', ')}`);
+  return value;
+}
 
 /** Progress of the set-up: what has begun, what is done, what is missed but not needed. */
 export function printSetup(line: string, level: 'info' | 'warning' = 'info'): void {

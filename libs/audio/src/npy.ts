@@ -6,12 +6,18 @@
 export function writeNpy(bytes: Uint8Array, shape: readonly number[]): Uint8Array {
   const size = shape.reduce((product, length) => product * length, 1);
   if (size !== bytes.length) throw new RangeError(`shape [${shape.join(', ')}] has ${size} values, there are ${bytes.length}`);
+  const header = npyHeader(shape);
+  const file = new Uint8Array(header.length + bytes.length);
+  file.set(header);
+  file.set(bytes, header.length);
+  return file;
+}
+
+/** What goes before the bytes of an array of this shape. */
+export function npyHeader(shape: readonly number[]): Uint8Array {
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
   const text = `{'descr': '|u1', 'fortran_order': False, 'shape': ${tuple}, }`;
   const headerLength = 64 * Math.ceil((10 + text.length + 1) / 64); // what follows is aligned to 64 bytes
-  const file = new Uint8Array(headerLength + bytes.length);
   const header = `\x93NUMPY\x01\x00${String.fromCharCode((headerLength - 10) & 255, (headerLength - 10) >> 8)}${text.padEnd(headerLength - 11)}\n`;
-  for (let i = 0; i < headerLength; i++) file[i] = header.charCodeAt(i);
-  file.set(bytes, headerLength);
-  return file;
+  return Uint8Array.from(header, (character) => character.charCodeAt(0));
 }

@@ -11,7 +11,7 @@ import { tilesToPng } from '#audio/tile-picture.js';
 import { silenceProfiles, type SilenceProfile } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { extractFile } from '../extract-file.js';
-import { print, UndertoneCommand } from '../undertone-command.js';
+import { oneOf, print, UndertoneCommand } from '../undertone-command.js';
 
 interface FeaturesOptions {
   out: string;
@@ -54,9 +54,7 @@ export class FeaturesCommand extends UndertoneCommand {
 
   @Option({ flags: '--silence <profile>', description: `what silence is cut: ${silenceProfiles.join(', ')}`, defaultValue: 'none' })
   parseSilence(text: string): SilenceProfile {
-    const profile = silenceProfiles.find((known) => known === text);
-    if (!profile) throw new PipelineError('CONFIG_INVALID', `--silence ${text}: it must be one of ${silenceProfiles.join(', ')}`);
-    return profile;
+    return oneOf(silenceProfiles, text, '--silence');
   }
 }
 

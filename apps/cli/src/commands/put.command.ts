@@ -1,13 +1,12 @@
 /** `undertone put`: a folder into a corpus of the bucket. */
 import { Command, Option } from 'nest-commander';
-import { PipelineError } from '#contracts/pipeline-error.js';
 import { readerNames } from '#corpora/corpus-readers.js';
 import { connect } from '../connect.js';
 import { asBytes, asDuration, counted } from '../human-units.js';
 import type { PutPlan } from '../plan-put.js';
 import { PutDisplay } from '../put-display.js';
 import { putFolder, type PutProgress } from '../put-folder.js';
-import { exitCodes, print, UndertoneCommand } from '../undertone-command.js';
+import { exitCodes, oneOf, print, UndertoneCommand } from '../undertone-command.js';
 
 interface PutCommandOptions {
   corpus: string;
@@ -61,9 +60,7 @@ export class PutCommand extends UndertoneCommand {
 
   @Option({ flags: '-r, --reader <reader>', description: `how it is read: ${readerNames.join(', ')}; recognised if not given` })
   parseReader(name: string): string {
-    if (!readerNames.includes(name))
-      throw new PipelineError('CONFIG_INVALID', `There is no reader "${name}"; there are ${readerNames.join(', ')}`);
-    return name;
+    return oneOf(readerNames, name, '--reader');
   }
 
   @Option({ flags: '-n, --dry-run', description: 'compare with the bucket and say what would be sent, but send nothing' })

@@ -1,0 +1,94 @@
+/** `undertone export`: the tiles that are live, for other tools. */
+import { Command, Option } from 'nest-commander';
+import { splits, streams, type Split, type Stream } from '#contracts/labels.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { shardsLabelled, shardsUnlabelled } from '#contracts/shards.js';
+import { utterances } from '#contracts/utterances.js';
+import { TableFollower } from '#streaming/table-follower.js';
+import { TrainingIndex, viewOf, type TrainingView } from '#training/training-index.js';
+import { connect, quietLogger, refuseMissingTopics, type Connections } from '../connect.js';
+import { exportFormats, exportTiles, type ExportFormat } from '../export-tiles.js';
+import { asBytes, counted } from '../human-units.js';
+import { oneOf, print, UndertoneCommand } from '../undertone-command.js';
+
+interface ExportCommandOptions {
+  out: string;
+  format: ExportFormat;
+  corpus?: string;
+  stream?: Stream;
+  split?: Split;
+  tilesPerFile: number;
+}
+
+@Command({ name: 'export', description: 'Write live tiles and their labels as a NumPy array or as WebDataset tar files' })
+export class ExportCommand extends UndertoneCommand {
+  protected readonly example =
+    './undertone export --format npy --out tiles\n  ./undertone export --format webdataset --stream labelled --split train --out train';
+
+  async run(_arguments: string[], options: ExportCommandOptions): Promise<void> {
+    const connections = connect();
+    const { corpus, stream, split, out, format, tilesPerFile } = options;
+    const all = await readView(connections);
+    const chosen = all.utterances.filter(
+      (utterance) =>
+        (!corpus || utterance.utteranceId.startsWith(`${corpus}/`)) &&
+        (!stream || utterance.stream === stream) &&
+        (!split || utterance.split === split),
+    );
+    const onProgress = (done: number, of: number): void => {
+      if (process.stderr.isTTY && (done % 100 === 0 || done === of)) process.stderr.write(`\r${done} of ${of} tiles\u001b[K`);
+    };
+    const view = viewOf(all.settingsHash, chosen);
+    const done = await exportTiles(connections.store, view, { folder: out, format, tilesPerFile, onProgress });
+    connections.store.close();
+    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+    print(`${counted(done.tiles, 'tile')} of ${counted(done.utterances, 'utterance')} in ${out}, ${asBytes(done.sizeBytes)}`);
+    if (format === 'npy') print(`numpy.load("${out}/tiles.npy", mmap_mode="r"), rows as in ${out}/tiles.csv`);
+    else print(`webdataset.WebDataset(sorted(glob.glob("${out}/tiles-*.tar"))).decode().to_tuple("npy", "json")`);
+  }
+
+  @Option({ flags: '-o, --out <dir>', description: 'a folder that is made', required: true })
+  parseOut(folder: string): string {
+    return folder;
+  }
+
+  @Option({ flags: '-f, --format <format>', description: exportFormats.join(' or '), defaultValue: 'webdataset' })
+  parseFormat(text: string): ExportFormat {
+    return oneOf(exportFormats, text, '--format');
+  }
+
+  @Option({ flags: '-c, --corpus <name>', description: 'only this corpus' })
+  parseCorpus(name: string): string {
+    return name;
+  }
+
+  @Option({ flags: '--stream <stream>', description: `only ${streams.join(' or ')}` })
+  parseStream(text: string): Stream {
+    return oneOf(streams, text, '--stream');
+  }
+
+  @Option({ flags: '--split <split>', description: `only ${splits.join(', ')}` })
+  parseSplit(text: string): Split {
+    return oneOf(splits, text, '--split');
+  }
+
+  @Option({ flags: '--tiles-per-file <count>', description: 'of a tar file', defaultValue: 4096 })
+  parseTilesPerFile(text: string): number {
+    const count = Number(text);
+    if (!Number.isInteger(count) || count < 1)
+      throw new PipelineError('CONFIG_INVALID', `--tiles-per-file ${text}: it must be a whole number`);
+    return count;
+  }
+}
+
+async function readView(connections: Connections): Promise<TrainingView> {
+  await refuseMissingTopics(connections);
+  const index = new TrainingIndex();
+  const follower = new TableFollower(connections.kafka, connections.topicPrefix, 'export', quietLogger)
+    .on(utterances, (id, fact) => index.applyUtterance(id, fact))
+    .on(shardsLabelled, (id, fact) => index.applyShard(id, fact))
+    .on(shardsUnlabelled, (id, fact) => index.applyShard(id, fact));
+  await follower.start();
+  await follower.stop();
+  return index.view();
+}

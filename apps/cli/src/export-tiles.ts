@@ -1,0 +1,232 @@
+/**
+ * Live tiles as files that Python reads: one NumPy array with a table beside it, or WebDataset's tar files. Live is what
+ * the trainer would take: of each utterance its current version, under the newest feature settings.
+ *
+ * Delivery: the folder gets its name when all is written; the same tiles give the same bytes.
+ */
+import { createWriteStream, existsSync, mkdirSync, renameSync, rmSync, type WriteStream, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
+import { pack, type Pack } from 'tar-stream';
+import type { FeatureSettings } from '#audio/feature-settings.js';
+import { npyHeader, writeNpy } from '#audio/npy.js';
+import { readShard } from '#audio/shard-file.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
+import { retrying } from '#streaming/retry.js';
+import type { TrainingView, ViewUtterance } from '#training/training-index.js';
+
+export const exportFormats = ['webdataset', 'npy'] as const;
+export type ExportFormat = (typeof exportFormats)[number];
+
+export interface ExportOptions {
+  format: ExportFormat;
+  /** Made; must not be there. */
+  folder: string;
+  /** Of one tar file. */
+  tilesPerFile: number;
+  onProgress?: (done: number, of: number) => void;
+}
+
+export interface ExportOutcome {
+  tiles: number;
+  utterances: number;
+  sizeBytes: number;
+}
+
+/** A row of the table, and the JSON beside a tile. Source of the values: as in shards (speaker with its corpus before it). */
+interface TileRecord {
+  utterance_id: string;
+  version: string;
+  tile_index: number;
+  corpus: string;
+  stream: string;
+  split: string;
+  withheld: boolean;
+  speaker: string | null;
+  gender: string | null;
+  category: string | null;
+  activation: number | null;
+  valence: number | null;
+}
+
+interface LiveTile {
+  record: TileRecord;
+  /** [rows, width] */
+  pixels: Uint8Array;
+  settings: FeatureSettings;
+}
+
+interface TileWriter {
+  write(tile: LiveTile): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @throws PipelineError CONFIG_INVALID when the folder exists or nothing is live, OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH */
+export async function exportTiles(store: ObjectStore, view: TrainingView, options: ExportOptions): Promise<ExportOutcome> {
+  const { folder, format, onProgress } = options;
+  const count = view.utterances.reduce((sum, { tileCount }) => sum + tileCount, 0);
+  if (count === 0)
+    throw new PipelineError('CONFIG_INVALID', 'There are no such tiles: nothing to export. `undertone status` says what there is.');
+  if (existsSync(folder)) throw new PipelineError('CONFIG_INVALID', `${folder} is there already; name another folder, or remove it`);
+  const draft = `${folder}.part`;
+  rmSync(draft, { recursive: true, force: true });
+  mkdirSync(draft, { recursive: true });
+  const written: CountedFile[] = [];
+  const open = (name: string): CountedFile => {
+    const file = new CountedFile(join(draft, name));
+    written.push(file);
+    return file;
+  };
+  const writer = format === 'npy' ? new NpyWriter(open, count) : new WebDatasetWriter(open, options.tilesPerFile);
+  let done = 0;
+  let settings: FeatureSettings | undefined;
+  for await (const tile of liveTiles(store, view.utterances)) {
+    settings = tile.settings;
+    await writer.write(tile);
+    onProgress?.(++done, count);
+  }
+  await writer.close();
+  const about = {
+    format,
+    tiles: count,
+    utterances: view.utterances.length,
+    viewDigest: view.digest,
+    settingsHash: view.settingsHash,
+    settings,
+  };
+  writeFileSync(join(draft, 'export.json'), `${JSON.stringify(about, null, 2)}\n`);
+  renameSync(draft, folder);
+  return { tiles: count, utterances: view.utterances.length, sizeBytes: written.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
+}
+
+/** Shard by shard, so that only one is held. */
+async function* liveTiles(store: ObjectStore, utterances: readonly ViewUtterance[]): AsyncGenerator<LiveTile> {
+  const byShard = Map.groupBy(utterances, ({ shardId }) => shardId);
+  for (const [shardId, ofShard] of [...byShard].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const objectKey = ofShard[0]?.shardObjectKey ?? '';
+    const { bytes } = await retrying(() => store.get(objectKey));
+    if (sha256Hex(bytes) !== shardId) throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${objectKey} is not the shard of its name`);
+    const shard = readShard(bytes);
+    for (const utterance of ofShard.sort((a, b) => a.firstRow - b.firstRow)) {
+      for (let row = utterance.firstRow; row < utterance.firstRow + utterance.tileCount; row++) {
+        const { labels, stream, split, withheld, utteranceId, version } = utterance;
+        const record = {
+          utterance_id: utteranceId,
+          version,
+          tile_index: shard.tileIndexAt(row),
+          corpus: shard.corpusAt(row),
+          stream,
+          split,
+          withheld,
+          speaker: labels.speakerId ?? null,
+          gender: labels.gender ?? null,
+          category: labels.category ?? null,
+          activation: labels.activation ?? null,
+          valence: labels.valence ?? null,
+        };
+        yield { record, pixels: shard.tileAt(row), settings: shard.settings };
+      }
+    }
+  }
+}
+
+/** A file that is written piece by piece, no faster than the disk takes it. */
+class CountedFile {
+  sizeBytes = 0;
+  private readonly stream: WriteStream;
+
+  constructor(path: string) {
+    this.stream = createWriteStream(path);
+  }
+
+  async write(bytes: Uint8Array | string): Promise<void> {
+    const piece = Buffer.from(bytes as Uint8Array);
+    this.sizeBytes += piece.length;
+    if (!this.stream.write(piece)) await once(this.stream, 'drain');
+  }
+
+  async close(): Promise<void> {
+    this.stream.end();
+    await finished(this.stream);
+  }
+}
+
+type OpenFile = (name: string) => CountedFile;
+
+/** tiles.npy, uint8 [tiles, rows, width], and tiles.csv, whose rows are the array's. */
+class NpyWriter implements TileWriter {
+  private readonly array: CountedFile;
+  private readonly table: CountedFile;
+  private begun = false;
+
+  constructor(
+    open: OpenFile,
+    private readonly count: number,
+  ) {
+    this.array = open('tiles.npy');
+    this.table = open('tiles.csv');
+  }
+
+  async write({ record, pixels, settings }: LiveTile): Promise<void> {
+    if (!this.begun) {
+      await this.array.write(npyHeader([this.count, settings.rows, settings.width]));
+      await this.table.write(`${Object.keys(record).join(',')}\n`);
+    }
+    this.begun = true;
+    await this.array.write(pixels);
+    await this.table.write(`${Object.values(record).map(csvField).join(',')}\n`);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.array.close(), this.table.close()]);
+  }
+}
+
+/** tiles-000000.tar and so on; of each tile NUMBER.npy, uint8 [rows, width], and NUMBER.json. */
+class WebDatasetWriter implements TileWriter {
+  private tar: { pack: Pack; written: Promise<void> } | null = null;
+  private count = 0;
+
+  constructor(
+    private readonly open: OpenFile,
+    private readonly tilesPerFile: number,
+  ) {}
+
+  async write({ record, pixels, settings }: LiveTile): Promise<void> {
+    if (this.count % this.tilesPerFile === 0) {
+      await this.close();
+      this.tar = this.begin(this.open(`tiles-${String(this.count / this.tilesPerFile).padStart(6, '0')}.tar`));
+    }
+    const key = String(this.count++).padStart(9, '0');
+    await this.add(`${key}.npy`, writeNpy(pixels, [settings.rows, settings.width]));
+    await this.add(`${key}.json`, Buffer.from(JSON.stringify(record)));
+  }
+
+  async close(): Promise<void> {
+    this.tar?.pack.finalize();
+    await this.tar?.written;
+    this.tar = null;
+  }
+
+  private begin(file: CountedFile): NonNullable<typeof this.tar> {
+    const tar = pack();
+    const written = (async () => {
+      for await (const piece of tar) await file.write(piece as Uint8Array);
+      await file.close();
+    })();
+    return { pack: tar, written };
+  }
+
+  private async add(name: string, bytes: Uint8Array): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.tar?.pack.entry({ name, mtime: new Date(0) }, Buffer.from(bytes), (error) => (error ? reject(error) : resolve()));
+    });
+  }
+}
+
+function csvField(value: string | number | boolean | null): string {
+  const text = String(value ?? '');
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
