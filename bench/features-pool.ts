@@ -12,33 +12,47 @@ import { type BenchRow, median, row } from './table.js';
 const settings = featureSettings();
 const options = { silence: 'ends', ffmpeg: null } as const;
 
+export interface PoolMeasurement {
+  rows: BenchRow[];
+  /** Seconds of audio in a second of two workers. */
+  audioPerSec: number;
+  /** Seconds of audio in a second of processor time. */
+  audioPerCpuSec: number;
+}
+
 /** Call it before this process is pinned to a core. */
-export async function measurePool(files: string[], folder: string): Promise<BenchRow[]> {
+export async function measurePool(files: string[], folder: string): Promise<PoolMeasurement> {
   const contents = files.map((file) => readFileSync(file));
   const audioSec = files.length * PIECE_SEC;
-  const [one, two] = [await throughput(contents, 1), await throughput(contents, 2)] as const;
+  const one = await throughput(contents, 1);
+  const two = await throughput(contents, 2);
   const rows = [
-    row('one worker, silence cut', 's of audio per s', audioSec / one),
-    row('two workers, silence cut', 's of audio per s', audioSec / two),
-    row('two workers of one', 'times', one / two),
+    row('one worker, silence cut', 's of audio per s', audioSec / one.sec),
+    row('two workers, silence cut', 's of audio per s', audioSec / two.sec),
+    row('two workers of one', 'times', one.sec / two.sec),
   ];
   for (const rateHz of [16_000, 48_000]) {
     rows.push(row(`resident, two workers, files of ten minutes at ${rateHz / 1000} kHz`, 'MiB', peakMiB(folder, rateHz)));
   }
-  return rows;
+  return { rows, audioPerSec: audioSec / two.sec, audioPerCpuSec: audioSec / two.cpuSec };
 }
 
-/** @returns seconds for all files, the median of five times */
-async function throughput(contents: Buffer[], workers: number): Promise<number> {
+/** @returns for all files, the medians of five times */
+async function throughput(contents: Buffer[], workers: number): Promise<{ sec: number; cpuSec: number }> {
   const pool = new ExtractorPool({ workers, fileTimeoutMs: 60_000, memoryBytes: 192e6 });
   const seconds: number[] = [];
+  const cpuSeconds: number[] = [];
   for (let round = -1; round < 5; round++) {
     const begun = performance.now();
+    const cpuBegun = process.cpuUsage();
     await Promise.all(contents.map((bytes) => pool.extract(Uint8Array.from(bytes), settings, options)));
-    if (round >= 0) seconds.push((performance.now() - begun) / 1000);
+    if (round < 0) continue;
+    const { user, system } = process.cpuUsage(cpuBegun);
+    seconds.push((performance.now() - begun) / 1000);
+    cpuSeconds.push((user + system) / 1e6);
   }
   await pool.close();
-  return median(seconds);
+  return { sec: median(seconds), cpuSec: median(cpuSeconds) };
 }
 
 /** Files of the longest duration that is taken. */

@@ -1,18 +1,19 @@
 /**
  * FLAC files to tiles: ours, librosa, torchaudio and ffmpeg per file, one core each, in turns in one run. Then ours on one
- * and on two workers, and its memory.
+ * and on two workers, and its memory; then the way through the services, bucket to Kafka to shards, on this machine.
  *
- *   npm run bench -- features [--files 40] [--repeats 9] [--json FILE] [--results docs/results.md]
+ *   npm run bench -- features [--files 40] [--repeats 9] [--objects 3000] [--json FILE] [--results docs/results.md]
  *
  * Peers run in the Python of BENCH_PYTHON (`python3 -m venv venv && venv/bin/pip install -r bench/peers/requirements.txt`);
  * one that is missing is named and left out. Wall-clock seconds, everything pinned to one core where `taskset` is there.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { decodeAudio } from '#audio/decode-audio.js';
 import { extractFeatures, subtractMean } from '#audio/extract-features.js';
@@ -21,7 +22,8 @@ import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
 import { resample } from '#audio/resample.js';
 import { spectrogram } from '#audio/spectrogram.js';
 import { cutTiles } from '#audio/tiles.js';
-import { measurePool } from './features-pool.js';
+import { measurePool, type PoolMeasurement } from './features-pool.js';
+import type { ServiceThroughput } from './features-service.js';
 import { makeSpeechFiles, PIECE_SEC } from './speech-files.js';
 import { type BenchRow, markdownTable, median, row } from './table.js';
 
@@ -46,6 +48,7 @@ export async function benchFeatures(args: string[]): Promise<void> {
     options: {
       files: { type: 'string', default: '40' },
       repeats: { type: 'string', default: '9' },
+      objects: { type: 'string', default: '3000' },
       json: { type: 'string' },
       results: { type: 'string' },
     },
@@ -54,6 +57,7 @@ export async function benchFeatures(args: string[]): Promise<void> {
   try {
     const files = await makeSpeechFiles(folder, Number(values.files));
     const pool = await measurePool(files, folder);
+    const service = measureService(files, values.objects);
     const pinned = pinToOneCore();
     const contenders = [ours(files), ...(await peers(files, folder))];
     const seconds = await inTurns(contenders, Number(values.repeats));
@@ -72,7 +76,8 @@ export async function benchFeatures(args: string[]): Promise<void> {
       stageRow('decode FLAC', 'decode'),
       stageRow('mean, resample 16 to 22 kHz', 'resample'),
       stageRow('transform, rows, decibels, tiles', 'tiles'),
-      ...pool,
+      ...pool.rows,
+      ...serviceRows(service, pool),
     ];
     const table = markdownTable(rows);
     console.log(`${table}\n`);
@@ -82,6 +87,26 @@ export async function benchFeatures(args: string[]): Promise<void> {
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+function measureService(files: string[], objects: string): ServiceThroughput {
+  const child = fileURLToPath(new URL('./features-service.js', import.meta.url));
+  const printed = execFileSync(process.execPath, [child, objects, ...files], { encoding: 'utf8' });
+  return JSON.parse(printed.trimEnd().split('\n').at(-1) ?? '') as ServiceThroughput;
+}
+
+/** Beside the same work in one process, from bytes in memory to tiles in memory. */
+function serviceRows(service: ServiceThroughput, { audioPerSec, audioPerCpuSec }: PoolMeasurement): BenchRow[] {
+  const ms = (audioPerSec: number): number => (1000 * PIECE_SEC) / audioPerSec;
+  const wall = { 'in process': ms(audioPerSec) };
+  return [
+    row('bucket to Kafka to shards, servers and ingest on the same cores', `ms per ${PIECE_SEC} s`, ms(service.bothAudioPerSec), wall),
+    row('the same, all announced before', `ms per ${PIECE_SEC} s`, ms(service.featuresAudioPerSec), wall),
+    row('the same, of the features process alone', `CPU ms per ${PIECE_SEC} s`, ms(service.featuresAudioPerCpuSec), {
+      'in process': ms(audioPerCpuSec),
+    }),
+    row('resident meanwhile', 'MiB', service.featuresPeakMiB),
+  ];
 }
 
 function ours(files: string[]): Contender {
@@ -236,7 +261,8 @@ function resultsPage(what: { table: string; agreement: string[]; contenders: Con
     '# Results',
     '',
     'Written by `npm run bench -- features --results docs/results.md`. In brackets: the peer divided by ours; above 1, ours is',
-    'faster. Medians; what a busy machine or another one gives differs, the ratios less.',
+    'faster. Medians; what a busy machine or another one gives differs, the ratios less. "In process": ours on two workers, from',
+    'bytes in memory to tiles in memory.',
     '',
     `${new Date().toISOString().slice(0, 10)}, ${cpu[0]?.model ?? 'unknown processor'}, ${cpu.length} cores${what.pinned ? ', each contender on one' : ', not pinned to one core'};`,
     `${what.files} FLAC files of ${PIECE_SEC} s at 16 kHz.`,
@@ -246,6 +272,10 @@ function resultsPage(what: { table: string; agreement: string[]; contenders: Con
     ...what.contenders.map(({ name, versions }) => `- ${name}: ${versions}`),
     '',
     ...what.agreement.map((line) => `- ${line}`),
+    '',
+    'Through the services: FLAC of 250 kB each is listed, announced, read, cut to tiles, and stored as shards of 1024 tiles, two',
+    'workers, and the object store, the broker and ingest take their share of the same cores; where those are other machines, the',
+    'row of the features process alone tells.',
     '',
     'torchaudio resamples by its default, a filter of 11 dB; ours has 96 dB, soxr HQ more. Ours checks every frame by its CRC',
     'and the whole by its MD5; libsndfile does not check the MD5.',

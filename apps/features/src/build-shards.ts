@@ -7,6 +7,7 @@
  */
 import type { ExtractedFeatures } from '#audio/extract-features.js';
 import type { FeatureSettings } from '#audio/feature-settings.js';
+import { release } from '#audio/growing-samples.js';
 import { streamOf, streams, type Stream } from '#contracts/labels.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -18,12 +19,14 @@ import type { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
 import type { ExtractorPool } from './extractor-pool.js';
 import type { MemoryBudget } from './memory-budget.js';
-import { ShardBuilder } from './shard-builder.js';
+import { ShardBuilder, type SealedShard } from './shard-builder.js';
 
 export interface ShardWorkshop {
   store: ObjectStore;
   publisher: Publisher;
   pool: ExtractorPool;
+  /** For shards, from when their bytes are made until they are stored. */
+  storing: MemoryBudget;
   /** For objects, from before they are read until they are tiles. */
   reading: MemoryBudget;
   settings: FeatureSettings;
@@ -128,13 +131,21 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   }
 
   private async announce(builder: ShardBuilder, stream: Stream): Promise<void> {
-    const { store, publisher, onSealed } = this.workshop;
-    const { bytes, fact, offsets } = builder.seal();
-    // An object of that name holds those bytes already: then the condition fails, and that is as good.
-    await retrying(() => store.put(fact.objectKey, bytes, { onlyIf: 'absent', contentType: 'application/vnd.apache.arrow.file' }));
+    const { publisher, storing, onSealed } = this.workshop;
+    const { fact, offsets } = await storing.use(builder.sizeBytes, () => this.store(builder));
     await retrying(() => publisher.publish(shardTopicOf(stream), fact));
     onSealed(stream, fact.tileCount, fact.sizeBytes);
     for (const offset of offsets) this.context.settle(offset);
+  }
+
+  private async store(builder: ShardBuilder): Promise<SealedShard> {
+    const sealed = builder.seal();
+    const { bytes, fact } = sealed;
+    // An object of that name holds those bytes already: then the condition fails, and that is as good.
+    const options = { onlyIf: 'absent', contentType: 'application/vnd.apache.arrow.file' } as const;
+    await retrying(() => this.workshop.store.put(fact.objectKey, bytes, options));
+    release(bytes);
+    return sealed;
   }
 
   private newBuilder(stream: Stream): ShardBuilder {

@@ -1,4 +1,5 @@
 /** What a worker thread of the pool does: one file to tiles. Errors with a code come back as data, others crash it. */
+import { Piscina } from 'piscina';
 import { extractFeatures, type ExtractedFeatures, type ExtractOptions } from '#audio/extract-features.js';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { PipelineError, type ErrorCode, type PipelineErrorOptions } from '#contracts/pipeline-error.js';
@@ -15,9 +16,15 @@ export type ExtractOutcome =
 
 export default async function extract({ bytes, settings, options }: ExtractTask): Promise<ExtractOutcome> {
   try {
-    return { features: await extractFeatures(bytes, settings, { ...options, ownsBytes: true }) };
+    return moved({ features: await extractFeatures(bytes, settings, { ...options, ownsBytes: true }) });
   } catch (error) {
     if (!(error instanceof PipelineError)) throw error;
     return { refusal: { code: error.code, message: error.message, context: error.context } };
   }
+}
+
+/** The tiles change threads without being copied. */
+function moved(outcome: { features: ExtractedFeatures }): ExtractOutcome {
+  const movable = { [Piscina.transferableSymbol]: [outcome.features.tiles.buffer], [Piscina.valueSymbol]: outcome };
+  return Piscina.move(movable as never) as unknown as ExtractOutcome;
 }

@@ -24,6 +24,8 @@ import { MemoryBudget } from './memory-budget.js';
 
 /** Of the memory for audio, the part for objects that are read and wait for a worker. */
 const READING_SHARE = 0.25;
+/** The part for shards on their way to the store. */
+const STORING_SHARE = 0.25;
 
 export const FEATURES_CONFIG = Symbol('features config');
 
@@ -49,7 +51,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     this.pool = new ExtractorPool({
       workers: config.workers,
       fileTimeoutMs: config.fileTimeoutMs,
-      memoryBytes: config.audioMemoryBytes * (1 - READING_SHARE),
+      memoryBytes: config.audioMemoryBytes * (1 - READING_SHARE - STORING_SHARE),
     });
     const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
     const retries = metrics.counter('retries_total', 'Tries again after an error that may pass');
@@ -112,6 +114,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       store,
       publisher,
       pool,
+      storing: new MemoryBudget(config.audioMemoryBytes * STORING_SHARE),
       reading: new MemoryBudget(config.audioMemoryBytes * READING_SHARE),
       settings: config.settings,
       sealing: config.sealing,

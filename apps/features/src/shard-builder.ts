@@ -5,6 +5,7 @@
  */
 import { settingsHash, tileSizeBytes, type FeatureSettings } from '#audio/feature-settings.js';
 import type { ExtractedFeatures } from '#audio/extract-features.js';
+import { release } from '#audio/growing-samples.js';
 import { writeShard, type ShardRow } from '#audio/shard-file.js';
 import type { Stream } from '#contracts/labels.js';
 import { shardKey } from '#contracts/object-keys.js';
@@ -68,12 +69,19 @@ export class ShardBuilder {
     return this.held.size === 0;
   }
 
+  /** Of the shard's tiles. */
+  get sizeBytes(): number {
+    return this.tileCount * tileSizeBytes(this.settings);
+  }
+
+  /** The tiles are given back: a builder is sealed once. */
   seal(): SealedShard {
     const held = [...this.held.values()];
     const bytes = writeShard(
       held.flatMap((each) => this.rowsOf(each)),
       this.settings,
     );
+    for (const { features } of held) release(features.tiles);
     const shardId = sha256Hex(bytes);
     const hash = settingsHash(this.settings, null);
     let firstRow = 0;
