@@ -1,6 +1,6 @@
 /** Settings of features, from the environment. */
 import { z } from 'zod';
-import { decodersWith, featureSettings } from '#audio/feature-settings.js';
+import { decodersWith, featureSettings, silenceMethods } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
 import { field, readConfig } from '#service/read-config.js';
@@ -21,7 +21,9 @@ export function readFeaturesConfig() {
     MAX_OBJECT_MB: field.whole(1024, 1),
     TILE_LAYOUT: z.enum(['tiles', 'centre']).default('tiles'),
     LOUDNESS_REFERENCE: z.enum(['utterance', 'full-scale']).default('utterance'),
-    SILENCE_METHOD: z.enum(['energy', 'top-db', 'webrtc']).default('energy'),
+    SILENCE_METHOD: z.enum(silenceMethods).default('energy'),
+    /** Where the packages of `silero` are installed. */
+    SILERO_DIR: z.string().min(1).optional(),
     /** Decibels below the loudest frame, for `top-db`. */
     SILENCE_TOP_DB: z.coerce.number().positive().default(40),
     /** `none`, or the frequency from which rows are emptied. */
@@ -38,6 +40,7 @@ export function readFeaturesConfig() {
     maxObjectBytes: read.MAX_OBJECT_MB * 1e6,
     fileTimeoutMs: read.FILE_TIMEOUT * 1000,
     ffmpeg,
+    sileroDir: read.SILERO_DIR,
     settings: featureSettings({
       decoders: decodersWith(ffmpeg),
       maxDurationSec: read.MAX_DURATION_SEC,

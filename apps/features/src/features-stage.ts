@@ -1,6 +1,7 @@
 /** The Kafka edge of features: utterance records in, shards out. Delivery: see build-shards.ts. */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { settingsHash } from '#audio/feature-settings.js';
+import { speechDetector } from '#audio/silence-methods.js';
 import { topics } from '#contracts/topics.js';
 import { utterances, type UtteranceIngested } from '#contracts/utterances.js';
 import type { Logger } from '#service/logger.js';
@@ -92,6 +93,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     if (ffmpeg)
       this.logger.info({ ffmpeg: ffmpeg.path, why: ffmpeg.why, version: ffmpeg.version }, 'ffmpeg decodes what is neither WAV nor FLAC');
     else this.logger.warn('there is no ffmpeg: only WAV and FLAC are decoded. Install ffmpeg or set FFMPEG_BIN');
+    await speechDetector(this.config.settings, this.config.sileroDir); // what it needs must be here before it is needed
     await retrying(() => this.store.ensureBucket());
     await ensureTopics(this.kafka, topics, kafka.topicPrefix);
     await this.publisher.connect();
@@ -119,7 +121,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       settings: config.settings,
       sealing: config.sealing,
       maxObjectBytes: config.maxObjectBytes,
-      extractOptions: { silence: 'none', timeoutMs: config.fileTimeoutMs, ffmpeg: config.ffmpeg },
+      extractOptions: { silence: 'none', timeoutMs: config.fileTimeoutMs, ffmpeg: config.ffmpeg, sileroDir: config.sileroDir },
       onExtracted: (utterance, features, seconds) => {
         done.inc();
         audio.inc(features.audioSec);

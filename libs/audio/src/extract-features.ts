@@ -31,6 +31,8 @@ export interface ExtractOptions {
   timeoutMs?: number;
   /** null: there is none; undefined: looked for when first needed. */
   ffmpeg?: FfmpegChoice | null;
+  /** Where the packages of the silence method `silero` are; undefined: among our own. */
+  sileroDir?: string;
   /** The bytes, and the whole buffer that they lie in, are not needed by anybody else: they are given back once decoded. */
   ownsBytes?: boolean;
 }
@@ -48,7 +50,7 @@ export interface ExtractedFeatures extends Tiles {
   decoder: string;
 }
 
-/** @throws AUDIO_SILENT, AUDIO_TOO_SHORT, and all of `decodeAudio` */
+/** @throws AUDIO_SILENT, AUDIO_TOO_SHORT, PREREQUISITE_MISSING, and all of `decodeAudio` */
 export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
   const { maxDurationSec, decoders } = settings;
   const { ffmpeg, timeoutMs = 30_000, ownsBytes = false } = options;
@@ -58,7 +60,8 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
   subtractMean(samples);
   requireLongEnough(length, sampleRateHz, settings);
   requireLoudEnough(samples);
-  const { kept, cut } = trimSilence(samples, sampleRateHz, options.silence, await speechDetector(settings));
+  const detect = options.silence === 'none' ? undefined : await speechDetector(settings, options.sileroDir);
+  const { kept, cut } = await trimSilence(samples, sampleRateHz, options.silence, detect);
   if (kept.length === 0) throw new PipelineError('AUDIO_SILENT', 'no part of the audio is loud enough to be speech');
   const speech = keepRanges(samples, kept);
   const keptSec = speech.length / sampleRateHz;

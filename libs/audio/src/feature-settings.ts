@@ -14,6 +14,8 @@ import { createHash } from 'node:crypto';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { SilenceProfile } from '#contracts/labels.js';
 
+export const silenceMethods = ['energy', 'top-db', 'webrtc', 'silero'] as const;
+
 export interface FeatureSettings {
   /** Rate that all audio is converted to before the spectrogram. */
   sampleRateHz: number;
@@ -37,7 +39,7 @@ export interface FeatureSettings {
   /** Rows that reach this frequency are 0, so that their emptiness cannot tell a corpus; null: all rows are kept. */
   bandLimitHz: number | null;
   /** How speech is told from silence where a corpus's profile cuts any. */
-  silenceMethod: 'energy' | 'top-db' | 'webrtc';
+  silenceMethod: (typeof silenceMethods)[number];
   /** For `top-db`: what is further below the loudest frame is silence. */
   silenceTopDb: number;
   /** Longer audio is refused with AUDIO_TOO_LONG. */
@@ -93,7 +95,7 @@ export function validateSettings(settings: FeatureSettings): void {
   requireOneOf('scale', settings.scale, ['linear']);
   requireOneOf('reference', settings.reference, ['utterance', 'full-scale']);
   if (!(settings.silenceTopDb > 0)) refuse('silenceTopDb', `must be above 0, not ${settings.silenceTopDb}`);
-  requireOneOf('silenceMethod', settings.silenceMethod, ['energy', 'top-db', 'webrtc']);
+  requireOneOf('silenceMethod', settings.silenceMethod, silenceMethods);
   requireOneOf('layout', settings.layout, ['tiles', 'centre']);
 }
 
@@ -122,7 +124,7 @@ export function canonicalJson(value: unknown): string {
   );
 }
 
-function requireOneOf(name: string, value: string, allowed: string[]): void {
+function requireOneOf(name: string, value: string, allowed: readonly string[]): void {
   if (!allowed.includes(value)) refuse(name, `must be one of ${allowed.join(', ')}, not ${value}`);
 }
 

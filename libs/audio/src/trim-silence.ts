@@ -8,7 +8,7 @@
  * either side of speech, so that an onset too weak for the threshold survives. Where level hardly varies (under 6 dB)
  * there is nothing to tell speech from silence by, and all is kept.
  *
- * Other detectors: silence-top-db.ts, silence-webrtc.ts; `silenceMethod` of the feature settings chooses.
+ * Other detectors: silence-top-db.ts, silence-webrtc.ts, silence-silero.ts; `silenceMethod` of the feature settings chooses.
  *
  * Does not promise to tell speech from music or other loud sound.
  */
@@ -44,16 +44,16 @@ const MAX_BELOW_SPEECH_DB = 40;
 const ABSOLUTE_SILENCE_DBFS = -70;
 
 /** Runs of speech in samples, in order and not touching; none where there is no speech. */
-export type SpeechDetector = (samples: Float32Array, sampleRateHz: number) => KeptRange[];
+export type SpeechDetector = (samples: Float32Array, sampleRateHz: number) => KeptRange[] | Promise<KeptRange[]>;
 
-export function trimSilence(
+export async function trimSilence(
   samples: Float32Array,
   sampleRateHz: number,
   profile: SilenceProfile,
   detect: SpeechDetector = speechByEnergy,
-): TrimmedSilence {
+): Promise<TrimmedSilence> {
   if (profile === 'none') return describe([{ start: 0, end: samples.length }], samples.length, sampleRateHz);
-  const speech = detect(samples, sampleRateHz);
+  const speech = await detect(samples, sampleRateHz);
   const [first, last] = [speech[0], speech.at(-1)];
   const kept = profile === 'ends' && first && last ? [{ start: first.start, end: last.end }] : speech;
   return describe(kept, samples.length, sampleRateHz);
