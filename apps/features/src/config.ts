@@ -20,6 +20,7 @@ export function readFeaturesConfig() {
     /** Larger objects are refused by what the listing says of them. */
     MAX_OBJECT_MB: field.whole(1024, 1),
     TILE_LAYOUT: z.enum(['tiles', 'centre']).default('tiles'),
+    FREQUENCY_SCALE: z.enum(['linear', 'mel']).default('linear'),
     LOUDNESS_REFERENCE: z.enum(['utterance', 'full-scale']).default('utterance'),
     SILENCE_METHOD: z.enum(silenceMethods).default('energy'),
     /** Where the packages of `silero` are installed. */
@@ -47,6 +48,7 @@ export function readFeaturesConfig() {
       silenceMethod: read.SILENCE_METHOD,
       silenceTopDb: read.SILENCE_TOP_DB,
       layout: read.TILE_LAYOUT,
+      scale: read.FREQUENCY_SCALE,
       reference: read.LOUDNESS_REFERENCE,
       bandLimitHz: read.BAND_LIMIT_HZ === 'none' ? null : read.BAND_LIMIT_HZ,
     }),

@@ -5,13 +5,15 @@
 
 /**
  * Power of frames, four at a time: windowed samples packed into `half` complex numbers per frame, radix-4 decimation in
- * frequency, then the split into real bins. Writes 4 * group times the mean power of each row's bins.
+ * frequency, then the split into real bins. Writes 4 times the sum of each row's bins, weighted where there is a bank.
  * @param y the first frame's first sample; the frames (a multiple of four) lie `hop` samples apart
  * @param window winLength values, zeros up to a multiple of four
  * @param half fftSize / 2
  * @param twiddles per stage and butterfly: cos, sin of w, w^2, w^3; a last stage of 8 or 4 has none
  * @param split [half / 2 + 1, 4]: byte offsets of frequencies k and half - k in `work`, cos, sin of k (i32, i32, f32, f32)
  * @param work [half] complex vectors, then [half + 1] vectors for bins
+ * @param group bins of a row, from bin 1 on, without a bank
+ * @param bank 0, or of each row: its first bin and their number (i32, i32), then their weights
  * @param power [rows, stride]: receives `frames` values of each row below `rows`
  */
 export function rowPower(
@@ -26,6 +28,7 @@ export function rowPower(
   work: usize,
   group: i32,
   rows: i32,
+  bank: usize,
   power: usize,
   stride: i32,
 ): void {
@@ -35,14 +38,31 @@ export function rowPower(
     loadFrames(y, hopBytes, window, winLength, half, work);
     transform(work, half, twiddles);
     splitBins(work, half, split, bins);
-    let bin = bins + 16; // bin 0 is left out
-    let out = power;
-    for (let row = 0; row < rows; row++, out += (<usize>stride) << 2) {
-      let sum = v128.load(bin);
-      bin += 16;
-      for (let k = 1; k < group; k++, bin += 16) sum = f32x4.add(sum, v128.load(bin));
-      v128.store(out, sum);
-    }
+    if (bank) sumByBank(bins, bank, rows, power, stride);
+    else sumByGroup(bins, group, rows, power, stride);
+  }
+}
+
+function sumByGroup(bins: usize, group: i32, rows: i32, power: usize, stride: i32): void {
+  let bin = bins + 16; // bin 0 is left out
+  let out = power;
+  for (let row = 0; row < rows; row++, out += (<usize>stride) << 2) {
+    let sum = v128.load(bin);
+    bin += 16;
+    for (let k = 1; k < group; k++, bin += 16) sum = f32x4.add(sum, v128.load(bin));
+    v128.store(out, sum);
+  }
+}
+
+function sumByBank(bins: usize, bank: usize, rows: i32, power: usize, stride: i32): void {
+  let out = power;
+  for (let row = 0; row < rows; row++, out += (<usize>stride) << 2) {
+    let bin = bins + ((<usize>load<i32>(bank)) << 4);
+    const end = bin + ((<usize>load<i32>(bank, 4)) << 4);
+    bank += 8;
+    let sum = f32x4.splat(0);
+    for (; bin < end; bin += 16, bank += 4) sum = f32x4.add(sum, f32x4.mul(v128.load(bin), v128.load32_splat(bank)));
+    v128.store(out, sum);
   }
 }
 

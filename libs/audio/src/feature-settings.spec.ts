@@ -3,7 +3,8 @@ import { canonicalJson, defaultFeatureSettings, featureSettings, settingsHash, t
 
 describe('feature settings', () => {
   it.each([
-    { scale: 'mel' },
+    { scale: 'bark' },
+    { rows: 512, scale: 'mel' },
     { reference: 'loudest' },
     { layout: 'mosaic' },
     { fftSize: 1000 },

@@ -7,11 +7,12 @@
  * The number behind `undertone-wav` and `undertone-flac` counts changes of anything on the way from bytes to pixels, the kernel
  * among them: 2 is the first with it.
  *
- * Does not promise: a mel scale (the paper's figure is linear), or equal pixels for audio that ffmpeg decodes when its
+ * Does not promise equal pixels for audio that ffmpeg decodes when its
  * version changes; `decoders.other` is part of the digest for that reason.
  */
 import { createHash } from 'node:crypto';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { melBank } from './mel-bank.js';
 import type { SilenceProfile } from '#contracts/labels.js';
 
 export const silenceMethods = ['energy', 'top-db', 'webrtc', 'silero'] as const;
@@ -27,7 +28,8 @@ export interface FeatureSettings {
   fftSize: number;
   /** Rows of a tile; bins 1..fftSize/2 are averaged in groups of fftSize/2/rows. */
   rows: number;
-  scale: 'linear';
+  /** `linear`: equal bands, the paper's; `mel`: the filters of mel-bank.ts. */
+  scale: 'linear' | 'mel';
   /** What 255 stands for: the loudest row of the utterance, or a full-scale sine in one bin (keeps loudness). */
   reference: 'utterance' | 'full-scale';
   /** What 0 stands for, in dB below the reference. */
@@ -88,11 +90,13 @@ export function validateSettings(settings: FeatureSettings): void {
   }
   if (fftSize < 16 || (fftSize & (fftSize - 1)) !== 0) refuse('fftSize', `must be a power of two from 16 on, not ${fftSize}`);
   if (winLength > fftSize) refuse('winLength', `${winLength} does not fit in fftSize ${fftSize}`);
-  if ((fftSize / 2) % rows !== 0) refuse('rows', `${rows} does not divide the ${fftSize / 2} bins evenly`);
+  requireOneOf('scale', settings.scale, ['linear', 'mel']);
+  if (settings.scale === 'linear' && (fftSize / 2) % rows !== 0) refuse('rows', `${rows} does not divide the ${fftSize / 2} bins evenly`);
+  if (settings.scale === 'mel' && melBank(settings).some(({ weights }) => !weights.some((weight) => weight > 0)))
+    refuse('rows', `${rows} are so many that a mel filter lies between two bins; take fewer, or a larger fftSize`);
   if (!(floorDb < 0 && floorDb >= -200)) refuse('floorDb', `must lie from -200 to below 0, not ${floorDb}`);
   if (bandLimitHz !== null && !(bandLimitHz > 0)) refuse('bandLimitHz', `must be above 0 or null, not ${bandLimitHz}`);
   if (!(maxDurationSec > 0)) refuse('maxDurationSec', `must be above 0, not ${maxDurationSec}`);
-  requireOneOf('scale', settings.scale, ['linear']);
   requireOneOf('reference', settings.reference, ['utterance', 'full-scale']);
   if (!(settings.silenceTopDb > 0)) refuse('silenceTopDb', `must be above 0, not ${settings.silenceTopDb}`);
   requireOneOf('silenceMethod', settings.silenceMethod, silenceMethods);

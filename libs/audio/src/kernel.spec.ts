@@ -47,6 +47,6 @@ function allBins(signal: Float32Array, { fftSize, winLength, hop, frames }: Reco
   new Uint32Array(floats.buffer).set(split, at.split / 4);
   floats.set(signal, at.signal / 4);
   const half = fftSize / 2;
-  kernel.rowPower(at.signal, frames, hop, at.window, winLength, half, at.twiddles, at.split, at.work, 1, half, at.power, frames);
+  kernel.rowPower(at.signal, frames, hop, at.window, winLength, half, at.twiddles, at.split, at.work, 1, half, 0, at.power, frames);
   return floats.slice(at.power / 4, at.power / 4 + frames * half);
 }

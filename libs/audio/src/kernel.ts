@@ -27,6 +27,7 @@ export interface Kernel {
     work: number,
     group: number,
     rows: number,
+    bank: number,
     power: number,
     stride: number,
   ): void;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { featureSettings } from './feature-settings.js';
 
+import { melRowOf } from './mel-bank.js';
 import { hamming } from './hamming.js';
 import { powerOfBins } from './power-of-bins.fixture.js';
 import { spectrogram } from './spectrogram.js';
@@ -77,5 +78,19 @@ describe('spectrogram', () => {
       const ideal = Math.max(0, Math.min(255, (255 * (10 * Math.log10(value) + 80)) / 80 + offset));
       expect(Math.abs(pixel - ideal)).toBeLessThanOrEqual(1.01);
     }
+  });
+
+  it('on the mel scale lights the row whose filter a tone lies in', () => {
+    const mel = { ...settings, scale: 'mel' as const };
+    for (const hz of [200, 500, 1_000, 3_000, 8_000]) {
+      const picture = spectrogram(tone(hz), mel);
+      const levels = column(picture, 50);
+      expect(Math.abs(levels.indexOf(Math.max(...levels)) - melRowOf(hz, mel))).toBeLessThanOrEqual(1);
+    }
+    const limited = spectrogram(tone(8_500), { ...mel, bandLimitHz: 8_000 });
+    expect(column(limited, 50).at(-1)).toBe(0);
+    const fullScale = spectrogram(tone(1_000, 22_000, 1), { ...mel, reference: 'full-scale' });
+    expect(Math.max(...fullScale.pixels)).toBeLessThanOrEqual(255);
+    expect(Math.max(...fullScale.pixels)).toBeGreaterThan(215);
   });
 });

@@ -9,6 +9,7 @@
 import { PNG } from 'pngjs';
 import { drawText, glyphHeight, glyphWidth } from './bitmap-font.js';
 import type { FeatureSettings } from './feature-settings.js';
+import { melRowOf } from './mel-bank.js';
 
 const MAGMA = [0x000004, 0x1d1147, 0x51127c, 0x832681, 0xb73779, 0xe75263, 0xfc8961, 0xfec488, 0xfcfdbf];
 const TILES_A_LINE = 4;
@@ -19,7 +20,7 @@ const TICK = 6;
 const BAR = { gap: 20, width: 16 };
 const [WHITE, INK, PADDING] = [255, 40, 176];
 
-type PictureSettings = Pick<FeatureSettings, 'rows' | 'width' | 'sampleRateHz' | 'hopLength' | 'floorDb'>;
+type PictureSettings = Pick<FeatureSettings, 'rows' | 'width' | 'sampleRateHz' | 'hopLength' | 'floorDb' | 'scale'>;
 
 /** @param tiles [count, rows, width]: tiles of one utterance @param frames of the utterance; what is beyond is padding */
 export function tilesToPng(tiles: Uint8Array, count: number, frames: number, settings: PictureSettings): Uint8Array {
@@ -82,10 +83,15 @@ function drawTimeAxis(
   canvas.text('s', MARGIN.left + tiles * width * SCALE + 8, bottom + TICK + 4);
 }
 
-function drawFrequencyAxis(canvas: Canvas, top: number, { rows, sampleRateHz }: PictureSettings): void {
+/** Linear rows in equal steps; mel rows, which crowd towards the top, in doubling ones. */
+function drawFrequencyAxis(canvas: Canvas, top: number, settings: PictureSettings): void {
+  const { rows, sampleRateHz, scale } = settings;
   const highestKhz = sampleRateHz / 2_000;
-  for (let khz = 0; khz <= highestKhz; khz += highestKhz > 6 ? 2 : 1) {
-    const y = top + Math.round(rows * SCALE * (1 - khz / highestKhz));
+  const step = highestKhz > 6 ? 2 : 1;
+  const linear = Array.from({ length: Math.floor(highestKhz / step) + 1 }, (_, tick) => tick * step);
+  for (const khz of scale === 'linear' ? linear : [0, 0.5, 1, 2, 4, 8].filter((each) => each <= highestKhz)) {
+    const row = scale === 'linear' ? (rows * khz) / highestKhz : Math.max(0, melRowOf(1000 * khz, settings));
+    const y = top + Math.round(SCALE * (rows - row));
     canvas.fill(MARGIN.left - TICK, y, TICK, 1, GREY(INK));
     canvas.rightAligned(String(khz), MARGIN.left - TICK - 4, y - glyphHeight);
   }

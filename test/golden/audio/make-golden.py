@@ -5,8 +5,9 @@ Makes the reference arrays of this folder with librosa and soxr: what `extractFe
     venv/bin/python make-golden.py [speech.wav]
 
 speech.wav is 16 kHz mono; by default a clip of Debian's package pocketsphinx-testdata (LibriVox, public domain).
-For each case and rate (speech, noise and clipping at all six, the others at 16 and 44.1 kHz, "whole" ones of six seconds
-at 16 kHz): NAME-RATE.wav (16-bit input) and NAME-RATE.npy, uint8 [128, frames]: mean subtracted, soxr HQ to 22 kHz, librosa.stft, power of bins 1..512 averaged in fours, dB below the loudest row, floor -80, rounded half up.
+For each case and rate (speech, noise and clipping at all six, the others at 16 and 44.1 kHz, "whole" ones of three seconds
+at 16 kHz): NAME-RATE.wav (16-bit input) and NAME-RATE.npy, uint8 [128, frames]; of speech NAME-RATE-mel.npy too, its rows
+librosa.filters.mel's: mean subtracted, soxr HQ to 22 kHz, librosa.stft, power of bins 1..512 averaged in fours, dB below the loudest row, floor -80, rounded half up.
 Also the FLAC cases, written by libFLAC through soundfile, each beside a WAV with the same samples.
 """
 import pathlib
@@ -23,13 +24,16 @@ SPEECH = "/usr/share/pocketsphinx/test/data/librivox/sense_and_sensibility_01_au
 RATE, WIN, HOP, FFT, ROWS = 22_000, 550, 220, 1024, 128
 
 
-def pixels(samples: np.ndarray, rate: int) -> np.ndarray:
+def pixels(samples: np.ndarray, rate: int, mel: bool = False) -> np.ndarray:
     samples = samples - samples.mean()
     at_rate = soxr.resample(samples, rate, RATE, quality="HQ")
     length = -(-len(samples) * RATE // rate)
     at_rate = np.pad(at_rate, (0, max(0, length - len(at_rate))))[:length]
     spectrum = librosa.stft(at_rate, n_fft=FFT, hop_length=HOP, win_length=WIN, window="hamming", center=True, pad_mode="reflect", dtype=np.complex128)
-    power = (np.abs(spectrum[1:]) ** 2).reshape(ROWS, FFT // 2 // ROWS, -1).mean(axis=1)
+    if mel:
+        power = librosa.filters.mel(sr=RATE, n_fft=FFT, n_mels=ROWS, dtype=np.float64) @ np.abs(spectrum) ** 2
+    else:
+        power = (np.abs(spectrum[1:]) ** 2).reshape(ROWS, FFT // 2 // ROWS, -1).mean(axis=1)
     decibels = 10 * np.log10(np.maximum(power / power.max(), 1e-30))
     return np.ascontiguousarray(np.clip(np.floor(255 * (decibels + 80) / 80 + 0.5), 0, 255).astype(np.uint8))
 
@@ -51,12 +55,14 @@ def write_case(name: str, samples: np.ndarray, rate: int) -> None:
         file.setframerate(rate)
         file.writeframes(integers.tobytes())
     np.save(HERE / f"{name}-{rate}.npy", pixels(integers / 32768.0, rate))
+    if name == "speech":
+        np.save(HERE / f"{name}-{rate}-mel.npy", pixels(integers / 32768.0, rate, mel=True))
 
 
 def main() -> None:
     speech, rate = soundfile.read(sys.argv[1] if len(sys.argv) > 1 else SPEECH, dtype="float64")
     assert rate == 16_000
-    utterance = speech[: 6 * rate]
+    utterance = speech.copy()
     write_case("speech-whole", utterance, rate)
     write_case("clipping-whole", np.clip(utterance * 8, -0.9, 0.9), rate)
     speech = speech[8_000 : 8_000 + 48_000]

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Command, Option } from 'nest-commander';
 import type { ExtractedFeatures } from '#audio/extract-features.js';
-import { decodersWith, featureSettings } from '#audio/feature-settings.js';
+import { decodersWith, featureSettings, type FeatureSettings } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
 import { writeNpy } from '#audio/npy.js';
 import { writeShard } from '#audio/shard-file.js';
@@ -16,6 +16,7 @@ import { oneOf, print, UndertoneCommand } from '../undertone-command.js';
 interface FeaturesOptions {
   out: string;
   silence?: SilenceProfile;
+  scale?: FeatureSettings['scale'];
 }
 
 @Command({ name: 'features', arguments: '<files...>', description: 'Turn audio files into spectrogram tiles: X.npy, X.arrow or X.png' })
@@ -23,11 +24,9 @@ export class FeaturesCommand extends UndertoneCommand {
   protected readonly example =
     './undertone features speech.wav --out speech.png\n  ./undertone features *.flac --silence ends --out tiles.npy';
 
-  async run(files: string[], { out, silence = 'none' }: FeaturesOptions): Promise<void> {
+  async run(files: string[], { out, silence = 'none', scale = 'linear' }: FeaturesOptions): Promise<void> {
     const ffmpeg = chooseFfmpeg();
-    const settings = featureSettings({
-      decoders: decodersWith(ffmpeg),
-    });
+    const settings = featureSettings({ scale, decoders: decodersWith(ffmpeg) });
     const extracted = [];
     for (const file of files) {
       const features = await extractFile(file, settings, { silence, ffmpeg });
@@ -50,6 +49,11 @@ export class FeaturesCommand extends UndertoneCommand {
   parseOut(file: string): string {
     if (!/\.(npy|arrow|png)$/.test(file)) throw new PipelineError('CONFIG_INVALID', `--out ${file}: it must end in .npy, .arrow or .png`);
     return file;
+  }
+
+  @Option({ flags: '--scale <scale>', description: 'of the rows: linear (what models are trained on) or mel', defaultValue: 'linear' })
+  parseScale(text: string): FeatureSettings['scale'] {
+    return oneOf(['linear', 'mel'], text, '--scale');
   }
 
   @Option({ flags: '--silence <profile>', description: `what silence is cut: ${silenceProfiles.join(', ')}`, defaultValue: 'none' })
