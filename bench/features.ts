@@ -7,12 +7,10 @@
  * Peers run in the Python of BENCH_PYTHON (`python3 -m venv venv && venv/bin/pip install -r bench/peers/requirements.txt`);
  * one that is missing is named and left out. Wall-clock seconds, everything pinned to one core where `taskset` is there.
  */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { decodeAudio } from '#audio/decode-audio.js';
@@ -24,6 +22,7 @@ import { spectrogram } from '#audio/spectrogram.js';
 import { cutTiles } from '#audio/tiles.js';
 import { measurePool, type PoolMeasurement } from './features-pool.js';
 import type { ServiceThroughput } from './features-service.js';
+import { startPeer } from './peer.js';
 import { makeSpeechFiles, PIECE_SEC } from './speech-files.js';
 import { type BenchRow, markdownTable, median, row } from './table.js';
 
@@ -159,11 +158,7 @@ async function peers(files: string[], folder: string): Promise<Contender[]> {
 async function pythonPeer(name: string, files: string[], folder: string): Promise<Contender | null> {
   const threads = Object.fromEntries(['OMP', 'MKL', 'OPENBLAS', 'NUMBA'].map((library) => [`${library}_NUM_THREADS`, '1']));
   const python = process.env['BENCH_PYTHON'] ?? 'python3';
-  const child = spawn(python, ['bench/peers/features.py', name, ...files], {
-    env: { ...process.env, ...threads },
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  const ask = asker(child);
+  const { ask, close } = startPeer(python, ['bench/peers/features.py', name, ...files], threads);
   const versions = await ask('versions').catch(() => null);
   if (typeof versions !== 'string') return null;
   return {
@@ -176,20 +171,7 @@ async function pythonPeer(name: string, files: string[], folder: string): Promis
       const file = readFileSync(path);
       return file.subarray(10 + file.readUInt16LE(8));
     },
-    close: () => child.stdin?.end(),
-  };
-}
-
-/** One line to the child, one line of JSON back. */
-function asker(child: ChildProcess): (line: string) => Promise<unknown> {
-  const lines = createInterface({ input: child.stdout as NonNullable<ChildProcess['stdout']> });
-  child.stdin?.on('error', () => undefined);
-  const ended = Promise.race([once(child, 'exit'), once(child, 'error')]).then(() => Promise.reject(new Error('the peer ended')));
-  ended.catch(() => undefined);
-  return async (line) => {
-    const answer = once(lines, 'line');
-    child.stdin?.write(`${line}\n`);
-    return JSON.parse(String(((await Promise.race([answer, ended])) as unknown[])[0])) as unknown;
+    close,
   };
 }
 

@@ -89,7 +89,7 @@ class Model:
             logits = self.logits(task, z)
             if task == "speaker":
                 logits = logits[:, : self.case["speakerCount"]]
-            losses[task] = F.cross_entropy(logits[known], labels[known])
+            losses[task] = F.cross_entropy(logits[known], labels[known], label_smoothing=self.settings["labelSmoothing"])
             if task == "speaker" and self.settings["speakerLoss"] == "perLogK":
                 losses[task] = losses[task] / math.log(self.case["speakerCount"])
         return losses
@@ -140,6 +140,8 @@ def discriminator_step(model, z, prior, optimiser, seen):
 
 def generator_loss(model, z):
     logits = model.logits("discriminator", z)
+    if model.settings["regularisation"]["generatorLoss"] == "literal":
+        return torch.log(1 - torch.sigmoid(logits)).mean()
     return F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
 
 

@@ -49,7 +49,7 @@ async function gradientsOn(requested: string) {
     const { loss, gradients } = lossAndGradients(() => {
       const z = encode(model.encoder, pixels, byBatchStatistics());
       const reconstruction = meanSquaredError(pixels, decode(model.decoder!, z, byBatchStatistics()));
-      const generator = generatorLoss(headLogits(model.discriminator!, z, seededDropout(model.random, 0.5)));
+      const generator = generatorLoss(headLogits(model.discriminator!, z, seededDropout(model.random, 0.5)), 'non-saturating');
       return tf.addN<tf.Scalar>([reconstruction, generator, classificationLoss(taskLosses(model, z, batch), model)]);
     }, parameters);
     return {

@@ -25,8 +25,10 @@ export function taskLosses(model: Model, z: tf.Tensor4D, labels: Labels): TaskLo
   const dropout = seededDropout(random, settings.dropout);
   const losses = taughtTasks(model, labels).map((task) => {
     const logits = headLogits(heads[task]!, z, dropout); // [B,16,16,32] -> [B,classes]
-    if (task !== 'speaker') return [task, maskedCrossEntropy(logits, labels[task])];
-    const loss = maskedCrossEntropy(maskSpeakers(logits, model.speakerCount), labels[task]);
+    const targets = { labels: labels[task], smoothing: settings.labelSmoothing };
+    if (task !== 'speaker') return [task, maskedCrossEntropy(logits, targets)];
+    const known = maskSpeakers(logits, model.speakerCount);
+    const loss = maskedCrossEntropy(known, { ...targets, known: model.speakerCount });
     return [task, settings.speakerLoss === 'raw' ? loss : tf.div(loss, Math.log(Math.max(2, model.speakerCount)))];
   });
   return Object.fromEntries(losses) as TaskLosses;

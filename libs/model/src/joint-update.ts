@@ -33,7 +33,10 @@ export function jointUpdate(model: Model, pixels: tf.Tensor4D, labels: Labels): 
     const { loss, gradients } = lossAndGradients(() => {
       z = tf.keep(encode(encoder, pixels, normalise));
       parts = { reconstruction: meanSquaredError(pixels, decode(decoder, z, normalise)), ...taskLosses(model, z, labels) };
-      if (discriminator) parts.generator = generatorLoss(headLogits(discriminator, z, seededDropout(random, settings.dropout)));
+      if (discriminator) {
+        const logits = headLogits(discriminator, z, seededDropout(random, settings.dropout));
+        parts.generator = generatorLoss(logits, settings.regularisation.generatorLoss);
+      }
       for (const part of Object.values(parts)) tf.keep(part);
       const weighted = Object.entries(parts).map(([name, part]) => tf.mul(part, weights[name as 'reconstruction' | 'generator' | Task]));
       return tf.addN(weighted) as tf.Scalar; // Eq. (5)

@@ -16,13 +16,28 @@ test('masked cross-entropy is the mean over labelled tiles, and 0 without any', 
     [50, -50],
     [0, 0],
   ]);
-  expect(number(() => maskedCrossEntropy(logits, Int32Array.from([1, -1, 0])))).toBeCloseTo((Math.log(4 / 3) + Math.log(2)) / 2, 6);
-  expect(number(() => maskedCrossEntropy(logits, Int32Array.from([-1, -1, -1])))).toBeCloseTo(0, 9);
+  expect(number(() => maskedCrossEntropy(logits, { labels: Int32Array.from([1, -1, 0]) }))).toBeCloseTo(
+    (Math.log(4 / 3) + Math.log(2)) / 2,
+    6,
+  );
+  expect(number(() => maskedCrossEntropy(logits, { labels: Int32Array.from([-1, -1, -1]) }))).toBeCloseTo(0, 9);
+});
+
+test('smoothed targets give each known class its share, and a masked unit none', () => {
+  const logits = tf.tensor2d([[1, 2, 0.5]]);
+  const logSoftmax = tf.logSoftmax(logits).dataSync();
+  const expected = -(0.1 * logSoftmax[0]! + 0.8 * logSoftmax[1]! + 0.1 * logSoftmax[2]!);
+  const smoothed = (of: tf.Tensor2D) => number(() => maskedCrossEntropy(of, { labels: Int32Array.of(1), smoothing: 0.3, known: 3 }));
+  expect(smoothed(logits)).toBeCloseTo(expected, 6);
+  expect(smoothed(maskSpeakers(tf.tensor2d([[1, 2, 0.5, 9]]), 3))).toBeCloseTo(expected, 6);
 });
 
 test('masked units change no cross-entropy', () => {
-  const known = number(() => maskedCrossEntropy(tf.tensor2d([[1, 2]]), Int32Array.from([1])));
-  expect(number(() => maskedCrossEntropy(maskSpeakers(tf.tensor2d([[1, 2, 9, 9]]), 2), Int32Array.from([1])))).toBeCloseTo(known, 6);
+  const known = number(() => maskedCrossEntropy(tf.tensor2d([[1, 2]]), { labels: Int32Array.from([1]) }));
+  expect(number(() => maskedCrossEntropy(maskSpeakers(tf.tensor2d([[1, 2, 9, 9]]), 2), { labels: Int32Array.from([1]) }))).toBeCloseTo(
+    known,
+    6,
+  );
 });
 
 test('binary cross-entropy stays finite at any logit', () => {

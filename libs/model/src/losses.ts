@@ -19,15 +19,25 @@ export function binaryCrossEntropy(logits: tf.Tensor, target: number): tf.Scalar
   return tf.mean(tf.add(tf.sub(tf.relu(logits), tf.mul(logits, target)), tail)); // [B,1] -> []
 }
 
+export interface Targets {
+  /** Class numbers, -1 where a tile carries none. */
+  labels: Int32Array;
+  /** Share of a target that is spread evenly over the known classes. Default 0. */
+  smoothing?: number;
+  /** Classes that stand for somebody, the first ones; default all. */
+  known?: number;
+}
+
 /** Cross-entropy, mean over the tiles that carry a label (>= 0); 0 when none does. */
-export function maskedCrossEntropy(logits: tf.Tensor2D, labels: Int32Array): tf.Scalar {
+export function maskedCrossEntropy(logits: tf.Tensor2D, { labels, smoothing = 0, known = logits.shape[1] }: Targets): tf.Scalar {
   const [count, classes] = logits.shape;
   // By hand: tf.oneHot on the wasm backend writes integers into a float tensor, and the loss silently becomes 0.
   const truth = new Float32Array(count * classes);
   let labelled = 0;
   labels.forEach((label, tile) => {
     if (label < 0) return;
-    truth[tile * classes + label] = 1;
+    if (smoothing > 0) truth.fill(smoothing / known, tile * classes, tile * classes + known);
+    truth[tile * classes + label]! += 1 - smoothing;
     labelled += 1;
   });
   const logLikelihood = tf.sum(tf.mul(tf.tensor2d(truth, [count, classes]), tf.logSoftmax(logits))); // [B,classes] -> []
@@ -42,9 +52,9 @@ export function discriminatorLoss(realLogits: tf.Tensor, fakeLogits: tf.Tensor, 
   return tf.mul(0.5, tf.add(binaryCrossEntropy(realLogits, realLabel), binaryCrossEntropy(fakeLogits, 0)));
 }
 
-/** Eq. (5), first term, in its non-saturating form: -log D(E(x)), mean over the batch. */
-export function generatorLoss(fakeLogits: tf.Tensor): tf.Scalar {
-  return binaryCrossEntropy(fakeLogits, 1);
+/** Eq. (5), first term, mean over the batch: -log D(E(x)), which has a gradient at any logit, or log(1 - D(E(x))) as printed. */
+export function generatorLoss(fakeLogits: tf.Tensor, form: ModelSettings['regularisation']['generatorLoss']): tf.Scalar {
+  return form === 'literal' ? tf.neg(binaryCrossEntropy(fakeLogits, 0)) : binaryCrossEntropy(fakeLogits, 1);
 }
 
 /** Share of prior samples above and latents below the discriminator's even chance: 0.5 is a guess. */

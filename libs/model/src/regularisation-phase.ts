@@ -42,7 +42,8 @@ export function generatorStep(model: Model, pixels: tf.Tensor4D): tf.Scalar {
   return tf.tidy(() => {
     const { loss, gradients } = lossAndGradients(() => {
       const z = encode(encoder, pixels, byBatchStatistics());
-      return generatorLoss(headLogits(discriminator, z, seededDropout(random, settings.dropout)));
+      const logits = headLogits(discriminator, z, seededDropout(random, settings.dropout));
+      return generatorLoss(logits, settings.regularisation.generatorLoss);
     }, encoder.parameters);
     optimisers.generator!.apply(gradients);
     return loss;

@@ -68,6 +68,8 @@ const schema = z.strictObject({
       encoderRate: positive.default(0.3),
       /** One-sided label smoothing: what the discriminator is asked to answer for prior samples. */
       realLabel: z.number().gt(0.5).max(1).default(0.9),
+      /** The generator's: -log D(E(x)), or eq. 5 as printed, log(1 - D(E(x))), which hardly has a gradient once the discriminator wins. */
+      generatorLoss: z.enum(['non-saturating', 'literal']).default('non-saturating'),
     })
     .prefault({}),
   /** The adversarial part of `update: joint`. */
@@ -77,6 +79,8 @@ const schema = z.strictObject({
   dense: z.int().min(1).default(128),
   /** Filters of the 3x3 convolution of heads and discriminator. */
   headFilters: z.int().min(1).default(32),
+  /** Of the heads' targets: this much goes evenly to all classes, so that no head grows certain of a rater's choice. */
+  labelSmoothing: z.number().min(0).lt(1).default(0),
   /** `perLogK` divides the speaker loss by ln(speakers), so that 2 494 speakers do not drown four emotions. */
   speakerLoss: z.enum(['raw', 'perLogK']).default('raw'),
   /** Seeds weights, prior samples and dropout. */

@@ -16,6 +16,7 @@ export const cases: Record<string, ModelSettingsInput> = {
   'aae, single-task': { auxiliary: { gender: false, speaker: false } },
   'aae, rectified latents': { latent: 'relu', speakerLoss: 'perLogK' },
   'aae, joint': { update: 'joint' },
+  'aae, eq. 5 as printed, smoothed labels': { regularisation: { generatorLoss: 'literal' }, labelSmoothing: 0.1 },
   'ae, multi-task': { system: 'ae' },
   'cnn, gender': { system: 'cnn', auxiliary: { gender: true, speaker: false } },
 };

@@ -1,0 +1,148 @@
+/**
+ * One training step at the paper's sizes: ours, PyTorch eager and channels_last, TensorFlow's graph mode; two threads
+ * each, a process each, in turns in one run.
+ *
+ *   npm run bench -- train [--rounds 3] [--steps 4] [--json FILE] [--results docs/results-training.md]
+ *
+ * PyTorch runs in the Python of BENCH_PYTHON, TensorFlow in that of BENCH_TF_PYTHON (tensorflow-cpu 2.15.1 wants Python
+ * 3.11 and a numpy before 2); one that is missing is named and left out.
+ */
+import { writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type Peer, startPeer } from './peer.js';
+import { type BenchRow, markdownTable, median, row } from './table.js';
+
+const THREADS = '2';
+
+interface Workload {
+  name: string;
+  update: 'phases' | 'joint';
+  labelled: number;
+  unlabelled: number;
+}
+
+const workloads: Workload[] = [
+  { name: 'three phases, 16 labelled and 16 unlabelled tiles', update: 'phases', labelled: 16, unlabelled: 16 },
+  { name: 'three phases, 32 and 32', update: 'phases', labelled: 32, unlabelled: 32 },
+  { name: 'joint, 16 and 16', update: 'joint', labelled: 16, unlabelled: 16 },
+];
+
+interface Contender {
+  name: string;
+  start(): Peer;
+}
+
+interface Measured {
+  seconds: number[];
+  peakMiB: number;
+}
+
+export async function benchTrain(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      rounds: { type: 'string', default: '3' },
+      steps: { type: 'string', default: '4' },
+      json: { type: 'string' },
+      results: { type: 'string' },
+    },
+  });
+  const versions = await versionsOf(contenders());
+  const present = contenders().filter(({ name }) => versions.has(name));
+  const rows: BenchRow[] = [];
+  for (const workload of workloads) {
+    const measured = await inTurns(present, workload, { rounds: Number(values.rounds), steps: Number(values.steps) });
+    const [ours, ...peers] = [...measured];
+    if (!ours) throw new Error('ours did not run');
+    const of = (value: (each: Measured) => number) => Object.fromEntries(peers.map(([name, each]) => [name, value(each)]));
+    rows.push(
+      row(
+        workload.name,
+        'ms a step',
+        1000 * median(ours[1].seconds),
+        of(({ seconds }) => 1000 * median(seconds)),
+      ),
+    );
+    rows.push(
+      row(
+        'peak resident',
+        'MiB',
+        ours[1].peakMiB,
+        of(({ peakMiB }) => peakMiB),
+      ),
+    );
+  }
+  const table = markdownTable(rows);
+  console.log(table);
+  if (values.json) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
+  if (values.results) writeFileSync(values.results, resultsPage(table, versions));
+}
+
+function contenders(): Contender[] {
+  const python = process.env['BENCH_PYTHON'] ?? 'python3';
+  const tensorflowPython = process.env['BENCH_TF_PYTHON'] ?? python;
+  const threads = { BENCH_THREADS: THREADS, OMP_NUM_THREADS: THREADS, TF_CPP_MIN_LOG_LEVEL: '3' };
+  const ours = fileURLToPath(new URL('./train-ours.js', import.meta.url));
+  const peer = (name: string, command: string, word: string): Contender => ({
+    name,
+    start: () => startPeer(command, ['bench/peers/train.py', word], threads),
+  });
+  return [
+    { name: 'ours', start: () => startPeer(process.execPath, [ours], { ...threads, TF_NUM_INTRAOP_THREADS: THREADS }) },
+    peer('PyTorch eager', python, 'torch'),
+    peer('PyTorch channels_last', python, 'torch-channels-last'),
+    peer('TensorFlow graph', tensorflowPython, 'tensorflow'),
+  ];
+}
+
+async function versionsOf(all: Contender[]): Promise<Map<string, string>> {
+  const versions = new Map<string, string>();
+  for (const { name, start } of all) {
+    const { ask, close } = start();
+    const answer = await ask('versions').catch(() => null);
+    close();
+    if (typeof answer === 'string') versions.set(name, answer);
+    else console.log(`${name} is left out: its Python does not have it`);
+  }
+  return versions;
+}
+
+/** A fresh process for each workload, so that its peak of memory is the workload's. */
+async function inTurns(
+  all: Contender[],
+  workload: Workload,
+  { rounds, steps }: { rounds: number; steps: number },
+): Promise<Map<string, Measured>> {
+  const running = all.map(({ name, start }) => ({ name, peer: start() }));
+  const measured = new Map<string, Measured>();
+  for (let round = 0; round < rounds; round++) {
+    for (const { name, peer } of running) {
+      const answer = (await peer.ask(JSON.stringify({ ...workload, steps }))) as Measured;
+      measured.set(name, { seconds: [...(measured.get(name)?.seconds ?? []), ...answer.seconds], peakMiB: answer.peakMiB });
+      process.stderr.write(`\r${workload.name}, round ${round + 1} of ${rounds}: ${name} ${answer.seconds.at(-1)?.toFixed(2)} s\u001b[K`);
+    }
+  }
+  process.stderr.write('\r\u001b[K');
+  for (const { peer } of running) peer.close();
+  return measured;
+}
+
+function resultsPage(table: string, versions: Map<string, string>): string {
+  const cpu = cpus();
+  return [
+    '# Results of the training bench',
+    '',
+    'Written by `npm run bench -- train --results docs/results-training.md`. In brackets: the peer divided by ours; above 1, ours',
+    "is faster or smaller. Medians of single steps with their losses read back; the paper's network (128 × 256 tiles, filters 16,",
+    '32, 32), Adam, heads for emotion, gender and speaker.',
+    '',
+    `${new Date().toISOString().slice(0, 10)}, ${cpu[0]?.model ?? 'unknown processor'}, ${cpu.length} cores, ${THREADS} threads each.`,
+    '',
+    table,
+    '',
+    ...[...versions].map(([name, version]) => `- ${name}: ${version}`),
+    '',
+  ].join('\n');
+}
