@@ -8,6 +8,7 @@ import { ReplayCommand } from './commands/replay.command.js';
 import { ResetCommand } from './commands/reset.command.js';
 import { SetupCommand } from './commands/setup.command.js';
 import { StatusCommand } from './commands/status.command.js';
+import { TrainCommand } from './commands/train.command.js';
 import { UpCommand } from './commands/up.command.js';
 import { VerifyCommand } from './commands/verify.command.js';
 
@@ -16,6 +17,7 @@ import { VerifyCommand } from './commands/verify.command.js';
     DemoCommand,
     UpCommand,
     PutCommand,
+    TrainCommand,
     FeaturesCommand,
     ExportCommand,
     StatusCommand,

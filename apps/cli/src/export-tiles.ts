@@ -1,5 +1,5 @@
 /**
- * Live tiles as files that Python reads: one NumPy array with a table beside it, or WebDataset's tar files. Live is what
+ * Live tiles as files: one NumPy array with a table beside it, WebDataset's tar files, or shards (Arrow) for `train`. Live is what
  * the trainer would take: of each utterance its current version, under the newest feature settings.
  *
  * Delivery: the folder gets its name when all is written; the same tiles give the same bytes.
@@ -11,20 +11,21 @@ import { finished } from 'node:stream/promises';
 import { pack, type Pack } from 'tar-stream';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { npyHeader, writeNpy } from '#audio/npy.js';
-import { readShard } from '#audio/shard-file.js';
+import { readShard, type ShardRow, writeShard } from '#audio/shard-file.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import type { TrainingView, ViewUtterance } from '#training/training-index.js';
+import { splitsFile } from '#training/view-of-shards.js';
 
-export const exportFormats = ['webdataset', 'npy'] as const;
+export const exportFormats = ['webdataset', 'npy', 'shards'] as const;
 export type ExportFormat = (typeof exportFormats)[number];
 
 export interface ExportOptions {
   format: ExportFormat;
   /** Made; must not be there. */
   folder: string;
-  /** Of one tar file. */
+  /** Of one tar file or shard. */
   tilesPerFile: number;
   onProgress?: (done: number, of: number) => void;
 }
@@ -79,7 +80,7 @@ export async function exportTiles(store: ObjectStore, view: TrainingView, option
     written.push(file);
     return file;
   };
-  const writer = format === 'npy' ? new NpyWriter(open, count) : new WebDatasetWriter(open, options.tilesPerFile);
+  const writer = writerFor(options, { open, count });
   let done = 0;
   let settings: FeatureSettings | undefined;
   for await (const tile of liveTiles(store, view.utterances)) {
@@ -99,6 +100,17 @@ export async function exportTiles(store: ObjectStore, view: TrainingView, option
   writeFileSync(join(draft, 'export.json'), `${JSON.stringify(about, null, 2)}\n`);
   renameSync(draft, folder);
   return { tiles: count, utterances: view.utterances.length, sizeBytes: written.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
+}
+
+function writerFor({ format, tilesPerFile }: ExportOptions, { open, count }: { open: OpenFile; count: number }): TileWriter {
+  switch (format) {
+    case 'npy':
+      return new NpyWriter(open, count);
+    case 'webdataset':
+      return new WebDatasetWriter(open, tilesPerFile);
+    case 'shards':
+      return new ShardWriter(open, tilesPerFile);
+  }
 }
 
 /** Shard by shard, so that only one is held. */
@@ -223,6 +235,42 @@ class WebDatasetWriter implements TileWriter {
     await new Promise<void>((resolve, reject) => {
       this.tar?.pack.entry({ name, mtime: new Date(0) }, Buffer.from(bytes), (error) => (error ? reject(error) : resolve()));
     });
+  }
+}
+
+/** tiles-000000.arrow and so on, whole utterances in each, with their labels as they are now; and splits.json for speakers. */
+class ShardWriter implements TileWriter {
+  private rows: ShardRow[] = [];
+  private settings: FeatureSettings | null = null;
+  private files = 0;
+  private readonly splits = new Map<string, string>();
+
+  constructor(
+    private readonly open: OpenFile,
+    private readonly tilesPerFile: number,
+  ) {}
+
+  async write({ record, pixels, settings }: LiveTile): Promise<void> {
+    if (this.rows.length >= this.tilesPerFile && record.tile_index === 0) await this.flush();
+    this.settings = settings;
+    const { utterance_id: utteranceId, tile_index: tileIndex, version, corpus, speaker, gender, category, activation, valence } = record;
+    this.rows.push({ tile: pixels, utteranceId, version, tileIndex, corpus, speaker, gender, category, activation, valence });
+    if (speaker !== null) this.splits.set(speaker, record.split);
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    const file = this.open(splitsFile);
+    await file.write(`${JSON.stringify(Object.fromEntries([...this.splits].sort()), null, 2)}\n`);
+    await file.close();
+  }
+
+  private async flush(): Promise<void> {
+    if (!this.settings || this.rows.length === 0) return;
+    const file = this.open(`tiles-${String(this.files++).padStart(6, '0')}.arrow`);
+    await file.write(writeShard(this.rows, this.settings));
+    await file.close();
+    this.rows = [];
   }
 }
 

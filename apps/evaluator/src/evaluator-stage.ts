@@ -22,7 +22,7 @@ import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import type { EvaluatorConfig } from './config.js';
-import { evaluatePredictions } from './evaluate-predictions.js';
+import { evaluatePredictions } from '#training/evaluate-predictions.js';
 
 export const EVALUATOR_CONFIG = Symbol('evaluator config');
 

@@ -74,6 +74,9 @@ const isRefusedCondition = (error: unknown): boolean => httpStatus(error) === 41
 
 export const sha256Hex = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
 
+/** What those need who read and write objects, wherever these are: a bucket, or a folder (folder-store.ts). */
+export type Objects = Pick<ObjectStore, 'head' | 'get' | 'find' | 'findJson' | 'put' | 'delete' | 'list'>;
+
 export class ObjectStore {
   private readonly client: S3Client;
   readonly bucket: string;

@@ -9,7 +9,7 @@ import { checkpointPrefix, runPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { predictionsWrittenSchema } from '#contracts/predictions.js';
 import { stepLossesSchema } from '#contracts/training.js';
-import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
+import { sha256Hex, type Objects } from '#storage/object-store.js';
 import type { Heard, TrainingView } from './training-index.js';
 
 const place = z.object({ pass: z.number().int(), position: z.number().int() });
@@ -59,7 +59,7 @@ export const viewKey = (runId: string, step: number): string => `${checkpointPre
 
 /** @param beforeManifest called when all but the manifest is written; if it throws, there is no checkpoint */
 export async function saveCheckpoint(
-  store: ObjectStore,
+  store: Objects,
   draft: CheckpointDraft,
   content: { weights: Uint8Array; view: TrainingView; heard: Heard; beforeManifest: () => Promise<void> },
 ): Promise<Checkpoint> {
@@ -92,7 +92,7 @@ export async function saveCheckpoint(
  * The checkpoints of a run, the newest first.
  * @param onRefused called for a manifest that cannot be read
  */
-export async function* newestCheckpoints(store: ObjectStore, runId: string, onRefused: (why: string) => void): AsyncGenerator<Checkpoint> {
+export async function* newestCheckpoints(store: Objects, runId: string, onRefused: (why: string) => void): AsyncGenerator<Checkpoint> {
   // Steps are padded, so that the last key of a run is its newest checkpoint.
   for (const key of (await manifestKeys(store, runPrefix(runId))).sort().reverse()) {
     try {
@@ -105,7 +105,7 @@ export async function* newestCheckpoints(store: ObjectStore, runId: string, onRe
 }
 
 /** @returns the checkpoint that was saved last among all finished rounds of all runs; null if there is none */
-export async function findNewestModel(store: ObjectStore): Promise<Checkpoint | null> {
+export async function findNewestModel(store: Objects): Promise<Checkpoint | null> {
   let newest: Checkpoint | null = null;
   const runs = new Set((await manifestKeys(store, 'models/')).map((key) => key.split('/')[1] as string));
   for (const runId of runs) {
@@ -118,14 +118,14 @@ export async function findNewestModel(store: ObjectStore): Promise<Checkpoint | 
   return newest;
 }
 
-async function manifestKeys(store: ObjectStore, prefix: string): Promise<string[]> {
+async function manifestKeys(store: Objects, prefix: string): Promise<string[]> {
   const keys: string[] = [];
   for await (const { key } of store.list(prefix)) if (key.endsWith('/manifest.json')) keys.push(key);
   return keys;
 }
 
 /** @throws PipelineError CHECKPOINT_INVALID if the bytes are not those that were saved */
-export async function readWeights(store: ObjectStore, checkpoint: Checkpoint): Promise<Uint8Array> {
+export async function readWeights(store: Objects, checkpoint: Checkpoint): Promise<Uint8Array> {
   const { bytes } = await store.get(checkpoint.weights.key);
   if (sha256Hex(bytes) !== checkpoint.weights.sha256)
     throw new PipelineError('CHECKPOINT_INVALID', `${checkpoint.weights.key} is not what its manifest says`);
@@ -133,7 +133,7 @@ export async function readWeights(store: ObjectStore, checkpoint: Checkpoint): P
 }
 
 /** @returns what the run had trained on */
-export async function readHeard(store: ObjectStore, checkpoint: Checkpoint): Promise<Heard> {
+export async function readHeard(store: Objects, checkpoint: Checkpoint): Promise<Heard> {
   const view = (await store.findJson(checkpoint.view.key)) as SavedView | null;
   if (!view) throw new PipelineError('CHECKPOINT_INVALID', `${checkpoint.view.key} is missing`);
   return { utteranceIds: new Set(view.heard.utteranceIds), speakerIds: new Set(view.heard.speakerIds) };

@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import type { ObjectStore } from '#storage/object-store.js';
+import type { Objects } from '#storage/object-store.js';
 
 interface LeaseRecord {
   epoch: number;
@@ -20,21 +20,26 @@ const leaseTtlMs = 20_000;
 export const leaseRenewalMs = 5_000;
 const pollMs = 2_000;
 
+/** Told who is waited for; and asked, where one can know, whether that one has ended. */
+type Waiting = ((by: string) => void) | { onWait: (by: string) => void; isGone?: (holder: string) => boolean };
+
 export class RunLease {
   private constructor(
-    private readonly store: ObjectStore,
+    private readonly store: Objects,
     private readonly key: string,
     private readonly holder: string,
     readonly epoch: number,
   ) {}
 
   /** Waits while another holds it. A holder of the same name, which can only be this one's past, is not waited for. */
-  static async acquire(store: ObjectStore, runId: string, holder: string, onWait: (by: string) => void): Promise<RunLease> {
+  static async acquire(store: Objects, runId: string, holder: string, waiting: Waiting): Promise<RunLease> {
+    const { onWait, isGone = () => false } = typeof waiting === 'function' ? { onWait: waiting } : waiting;
     const key = leaseKey(runId);
     for (;;) {
       const found = await store.find(key);
       const current = found ? parseLease(found.bytes) : null;
-      if (current && current.holder !== holder && Date.now() - Date.parse(current.renewedAt) < leaseTtlMs) {
+      const isOurs = !current || current.holder === holder || isGone(current.holder);
+      if (!isOurs && Date.now() - Date.parse(current.renewedAt) < leaseTtlMs) {
         onWait(current.holder);
         await sleep(pollMs);
         continue;
@@ -57,13 +62,20 @@ export class RunLease {
     }
   }
 
-  private record(): string {
-    return JSON.stringify({ epoch: this.epoch, holder: this.holder, renewedAt: new Date().toISOString() } satisfies LeaseRecord);
+  /** Lets the next one in at once. What this one writes after it is refused when that one has come. */
+  async release(): Promise<void> {
+    const found = await this.store.find(this.key);
+    if (!found || parseLease(found.bytes).epoch !== this.epoch) return;
+    await this.store.put(this.key, this.record(new Date(0)), { onlyIf: { etag: found.etag } });
+  }
+
+  private record(renewedAt = new Date()): string {
+    return JSON.stringify({ epoch: this.epoch, holder: this.holder, renewedAt: renewedAt.toISOString() } satisfies LeaseRecord);
   }
 }
 
 /** Whether an epoch is still the run's. @throws PipelineError LEASE_LOST */
-export async function verifyEpoch(store: ObjectStore, runId: string, epoch: number): Promise<void> {
+export async function verifyEpoch(store: Objects, runId: string, epoch: number): Promise<void> {
   const found = await store.find(leaseKey(runId));
   if (!found || parseLease(found.bytes).epoch !== epoch) throw lost(leaseKey(runId));
 }

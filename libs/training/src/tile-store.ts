@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path';
 import { readShard } from '#audio/shard-file.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
+import { sha256Hex, type Objects } from '#storage/object-store.js';
 import type { TileRef } from './sampler.js';
 import type { ViewUtterance } from './training-index.js';
 
@@ -33,11 +33,12 @@ interface OpenShard {
 export class TileStore {
   private readonly open = new Map<string, OpenShard>();
 
+  /** @param cache where shard files are kept; null: the objects are files already, at the paths that are their keys */
   constructor(
-    private readonly store: ObjectStore,
-    private readonly folder: string,
+    private readonly store: Objects,
+    private readonly cache: string | null,
   ) {
-    mkdirSync(folder, { recursive: true });
+    if (cache) mkdirSync(cache, { recursive: true });
   }
 
   /** Fetches the shards of these utterances that are not here yet. @returns the ids of shards that are gone, or not what their name says */
@@ -82,22 +83,25 @@ export class TileStore {
       closeSync(file);
       this.open.delete(shardId);
     }
+    if (!this.cache) return;
     // Nothing but shard files is ever touched, wherever somebody has put the cache.
-    for (const name of readdirSync(this.folder)) {
+    for (const name of readdirSync(this.cache)) {
       const [, shardId = ''] = /^([0-9a-f]{64})\.arrow(?:\.part)?$/.exec(name) ?? [];
-      if (shardId && !wanted.has(shardId)) rmSync(join(this.folder, name));
+      if (shardId && !wanted.has(shardId)) rmSync(join(this.cache, name));
     }
   }
 
   private async fetch(shardId: string, objectKey: string): Promise<boolean> {
-    const path = join(this.folder, `${shardId}.arrow`);
+    const path = this.cache ? join(this.cache, `${shardId}.arrow`) : objectKey;
     if (!existsSync(path)) {
+      if (!this.cache) return false;
       const found = await this.store.find(objectKey);
       if (!found) return false;
       writeWhole(path, found.bytes);
     }
     const bytes = readFileSync(path);
     if (sha256Hex(bytes) !== shardId) {
+      if (!this.cache) return false;
       rmSync(path);
       // Not the shard of that name. Deleted, it can be made again: features never overwrites an object that is there.
       await this.store.delete(objectKey);

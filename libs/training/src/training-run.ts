@@ -18,7 +18,7 @@ import { createModel, type Model } from '#model/model.js';
 import { parseModelSettings } from '#model/settings.js';
 import { trainStep, type StepLosses, type TrainingBatch } from '#model/train-step.js';
 import { writePredictions } from '#scoring/predictions-file.js';
-import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
+import { sha256Hex, type Objects } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import {
   newestCheckpoints,
@@ -87,7 +87,7 @@ export class TrainingRun {
 
   constructor(
     private readonly settings: RunSettings,
-    private readonly store: ObjectStore,
+    private readonly store: Objects,
     private readonly tileStore: TileStore,
     private readonly epoch: number,
     private readonly events: RunEvents,
@@ -116,10 +116,11 @@ export class TrainingRun {
 
   /**
    * One round on a view.
-   * @returns false if there is nothing in the view to learn from
+   * @param stop ends the round after the step that is being trained, with a checkpoint from which it goes on
+   * @returns false if there is nothing in the view to learn from, or if it was stopped
    * @throws PipelineError SPEAKER_LEAK, LEASE_LOST, STORAGE_UNAVAILABLE
    */
-  async runRound(given: TrainingView): Promise<boolean> {
+  async runRound(given: TrainingView, stop?: AbortSignal): Promise<boolean> {
     refuseLeaks(given);
     const view = await this.withoutGoneShards(given);
     const place = this.placeInRound(view);
@@ -134,7 +135,8 @@ export class TrainingRun {
       view,
       speakers: this.speakers.length,
     });
-    const { losses, tilesPerSec, wallSec } = await this.train(model, sampler, { view, place });
+    const { losses, tilesPerSec, wallSec } = await this.train(model, sampler, { view, place, stop });
+    if (this.step < place.endStep) return false;
     this.reestimateStatistics(model, sampler);
     const predictions = await this.writePredictions(model, view);
     await this.save(model, { view, place, sampler: sampler.state, losses, predictions, complete: true });
@@ -191,7 +193,7 @@ export class TrainingRun {
   private async train(
     model: Model,
     sampler: Sampler,
-    { view, place }: { view: TrainingView; place: PlaceInRound },
+    { view, place, stop }: { view: TrainingView; place: PlaceInRound; stop: AbortSignal | undefined },
   ): Promise<{ losses: StepLosses; tilesPerSec: number; wallSec: number }> {
     const startedAt = performance.now();
     const { endStep } = place;
@@ -209,9 +211,11 @@ export class TrainingRun {
         this.events.stepTrained({ round: place.round, step: this.step, losses, stepMs: (now - reportedAt) / this.settings.reportEvery });
         reportedAt = now;
       }
-      if (this.step % this.settings.checkpointEvery === 0 && this.step < endStep) {
+      const isDue = this.step % this.settings.checkpointEvery === 0 || stop?.aborted;
+      if (isDue && this.step < endStep) {
         await this.save(model, { view, place, sampler: sampler.state, losses, predictions: [], complete: false });
       }
+      if (stop?.aborted) break;
       await nextTurn();
     }
     const wallSec = (performance.now() - startedAt) / 1000;

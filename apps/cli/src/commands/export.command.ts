@@ -20,7 +20,7 @@ interface ExportCommandOptions {
   tilesPerFile: number;
 }
 
-@Command({ name: 'export', description: 'Write live tiles and their labels as a NumPy array or as WebDataset tar files' })
+@Command({ name: 'export', description: 'Write live tiles and their labels as a NumPy array, as WebDataset tar files or as shards' })
 export class ExportCommand extends UndertoneCommand {
   protected readonly example =
     './undertone export --format npy --out tiles\n  ./undertone export --format webdataset --stream labelled --split train --out train';
@@ -43,7 +43,8 @@ export class ExportCommand extends UndertoneCommand {
     connections.store.close();
     if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
     print(`${counted(done.tiles, 'tile')} of ${counted(done.utterances, 'utterance')} in ${out}, ${asBytes(done.sizeBytes)}`);
-    if (format === 'npy') print(`numpy.load("${out}/tiles.npy", mmap_mode="r"), rows as in ${out}/tiles.csv`);
+    if (format === 'shards') print(`./undertone train --config examples/paper-aae.yaml --shards ${out}`);
+    else if (format === 'npy') print(`numpy.load("${out}/tiles.npy", mmap_mode="r"), rows as in ${out}/tiles.csv`);
     else print(`webdataset.WebDataset(sorted(glob.glob("${out}/tiles-*.tar"))).decode().to_tuple("npy", "json")`);
   }
 
@@ -52,7 +53,7 @@ export class ExportCommand extends UndertoneCommand {
     return folder;
   }
 
-  @Option({ flags: '-f, --format <format>', description: exportFormats.join(' or '), defaultValue: 'webdataset' })
+  @Option({ flags: '-f, --format <format>', description: exportFormats.join(', '), defaultValue: 'webdataset' })
   parseFormat(text: string): ExportFormat {
     return oneOf(exportFormats, text, '--format');
   }
@@ -72,7 +73,7 @@ export class ExportCommand extends UndertoneCommand {
     return oneOf(splits, text, '--split');
   }
 
-  @Option({ flags: '--tiles-per-file <count>', description: 'of a tar file', defaultValue: 4096 })
+  @Option({ flags: '--tiles-per-file <count>', description: 'of a tar file or shard', defaultValue: 4096 })
   parseTilesPerFile(text: string): number {
     const count = Number(text);
     if (!Number.isInteger(count) || count < 1)

@@ -10,13 +10,13 @@ import type { PredictionsWritten } from '#contracts/predictions.js';
 import { uaInterval } from '#scoring/bootstrap.js';
 import { confusionMatrix, mostProbable, scoresOf } from '#scoring/confusion.js';
 import { readPredictions, type PredictionRow } from '#scoring/predictions-file.js';
-import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
+import { sha256Hex, type Objects } from '#storage/object-store.js';
 
 /** A confusion matrix of more classes than this is left out: nobody could read it, and it would not fit a record. */
 const largestConfusion = 64;
 
 /** @throws PipelineError OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH, STORAGE_UNAVAILABLE */
-export async function evaluatePredictions(fact: PredictionsWritten, store: ObjectStore): Promise<ModelEvaluated[]> {
+export async function evaluatePredictions(fact: PredictionsWritten, store: Objects): Promise<ModelEvaluated[]> {
   const { bytes } = await store.get(fact.objectKey);
   if (sha256Hex(bytes) !== fact.sha256) {
     throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${fact.objectKey} is not the file that was announced`, {

@@ -1,0 +1,199 @@
+/** `undertone train`: one run on a folder of shards, without Kafka and without a bucket. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Command, Option } from 'nest-commander';
+import type { ModelEvaluated } from '#contracts/evaluations.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { chooseBackend } from '#model/backend.js';
+import { parseModelSettings } from '#model/settings.js';
+import { codeVersion } from '#service/package-root.js';
+import { FolderStore } from '#storage/folder-store.js';
+import type { Checkpoint } from '#training/checkpoint-store.js';
+import { evaluatePredictions } from '#training/evaluate-predictions.js';
+import { leaseRenewalMs, RunLease } from '#training/run-lease.js';
+import { TileStore } from '#training/tile-store.js';
+import { refuseLeaks, trainedTiles, type TrainingView } from '#training/training-index.js';
+import { TrainingRun, type RunSettings } from '#training/training-run.js';
+import { viewOfShards } from '#training/view-of-shards.js';
+import { environment, quietTensorflow } from '../config.js';
+import { asDuration, counted } from '../human-units.js';
+import { alignedTable } from '../results.js';
+import { readTrainConfig, splitsOf, type TrainConfig } from '../train-config.js';
+import { TrainDisplay } from '../train-display.js';
+import { exitCodes, print, UndertoneCommand } from '../undertone-command.js';
+
+interface TrainCommandOptions {
+  config: string;
+  shards: string;
+  out?: string;
+  resume?: boolean;
+  dryRun?: boolean;
+}
+
+@Command({ name: 'train', description: 'Train on a folder of shards, without Kafka: checkpoints, predictions and scores in a folder' })
+export class TrainCommand extends UndertoneCommand {
+  protected readonly example =
+    './undertone train --config examples/paper-aae.yaml --shards shards/\n  ./undertone train --config examples/paper-aae.yaml --shards shards/ --resume';
+
+  async run(_arguments: string[], options: TrainCommandOptions): Promise<void> {
+    const config = readTrainConfig(options.config);
+    const view = viewOfShards(resolve(options.shards), splitsOf(config));
+    refuseLeaks(view);
+    describe(view);
+    if (options.dryRun) return;
+    const out = options.out ?? join('runs', config.name);
+    prepareFolder(out, { config, view, resume: options.resume ?? false });
+    quietTensorflow();
+    const backend = await chooseBackend({
+      requested: environment['TF_BACKEND'],
+      hasGpu: existsSync('/dev/nvidia0'),
+      log: () => undefined,
+    });
+    const stopping = new AbortController();
+    process.once('SIGINT', () => {
+      process.stderr.write('\nstopping after this step …\n');
+      stopping.abort();
+      process.once('SIGINT', () => process.exit(130));
+    });
+    const checkpoint = await train(config, view, { out, stop: stopping.signal, backend: backend.name });
+    if (!checkpoint?.complete) {
+      print(`Stopped at step ${checkpoint?.step ?? 0}. --resume goes on from here.`);
+      process.exitCode = exitCodes.failed;
+      return;
+    }
+    await printScores(checkpoint, out);
+  }
+
+  @Option({ flags: '-c, --config <file>', description: 'YAML: the model, the batch, how long; see examples/', required: true })
+  parseConfig(file: string): string {
+    return file;
+  }
+
+  @Option({
+    flags: '-s, --shards <dir>',
+    description: "a folder of shards (*.arrow): a copy of the bucket's, or made by `features`",
+    required: true,
+  })
+  parseShards(folder: string): string {
+    return folder;
+  }
+
+  @Option({ flags: '-o, --out <dir>', description: 'where checkpoints and scores go; runs/<name> if not given' })
+  parseOut(folder: string): string {
+    return folder;
+  }
+
+  @Option({ flags: '--resume', description: 'go on from the newest checkpoint there' })
+  parseResume(): boolean {
+    return true;
+  }
+
+  @Option({ flags: '-n, --dry-run', description: 'say what would be trained on, and train nothing' })
+  parseDryRun(): boolean {
+    return true;
+  }
+}
+
+function describe(view: TrainingView): void {
+  const tiles = trainedTiles(view);
+  const speakersOf = (split: string) =>
+    new Set(view.utterances.filter((each) => each.split === split).flatMap(({ labels }) => labels.speakerId ?? [])).size;
+  print(
+    `${counted(view.utterances.length, 'utterance')}: ${tiles.labelled} labelled and ${tiles.unlabelled} unlabelled tiles to learn from; ` +
+      `speakers: ${speakersOf('train')} train, ${speakersOf('dev')} dev, ${speakersOf('test')} test`,
+  );
+}
+
+/** All that the run depends on, filled in: the same file and shards give the same run. */
+function prepareFolder(out: string, { config, view, resume }: { config: TrainConfig; view: TrainingView; resume: boolean }): void {
+  const path = join(out, 'config.json');
+  const content = `${JSON.stringify({ ...config, model: parseModelSettings(config.model), viewDigest: view.digest, codeVersion }, null, 2)}\n`;
+  if (!existsSync(path)) {
+    mkdirSync(out, { recursive: true });
+    writeFileSync(path, content);
+    return;
+  }
+  if (!resume)
+    throw new PipelineError('CONFIG_INVALID', `${out} holds a run already: --resume goes on with it, --out names another folder`);
+  const before = JSON.parse(readFileSync(path, 'utf8')) as { viewDigest: string; model: unknown };
+  if (before.viewDigest !== view.digest) throw new PipelineError('CONFIG_INVALID', `${out} was begun on other shards: name another --out`);
+  if (JSON.stringify(before.model) !== JSON.stringify(parseModelSettings(config.model)))
+    throw new PipelineError('CONFIG_INVALID', `${out} was begun with another model: name another --out`);
+}
+
+async function train(
+  config: TrainConfig,
+  view: TrainingView,
+  { out, stop, backend }: { out: string; stop: AbortSignal; backend: string },
+): Promise<Checkpoint | null> {
+  const store = new FolderStore(out);
+  const lease = await RunLease.acquire(store, config.name, `${hostname()}:${process.pid}`, {
+    onWait: (by) => print(`waiting for ${by}, which trains in ${out}`),
+    isGone: hasEnded,
+  });
+  const settings: RunSettings = {
+    runId: config.name,
+    model: config.model,
+    batch: config.batch,
+    roundSteps: config.steps,
+    reportEvery: 1,
+    checkpointEvery: config.checkpointEvery,
+    statisticsTiles: config.statisticsTiles,
+    seed: config.seed,
+    codeVersion,
+  };
+  const display = new TrainDisplay(process.stderr);
+  let newest: Checkpoint | null = null;
+  const tiles = new TileStore(store, null);
+  const run = new TrainingRun(settings, store, tiles, lease.epoch, {
+    roundStarted: ({ step, steps, speakers }) =>
+      print(`step ${step} to ${step + steps} on ${backend}, ${counted(speakers, 'speaker')} to tell apart`),
+    stepTrained: ({ step, losses, stepMs }) => display.show({ step, end: config.steps, losses, stepMs }),
+    shardsGone: (ids) => print(`! ${counted(ids.length, 'shard')} changed since they were read, and are left out`),
+    saved: (checkpoint) => (newest = checkpoint),
+    checkpointRefused: (why) => print(`! ${why}; going back to the one before`),
+    roundFinished: ({ wallSec, tilesPerSec }) => {
+      display.clear();
+      print(`done in ${asDuration(wallSec)}, ${tilesPerSec.toFixed(0)} tiles a second`);
+    },
+  });
+  // That it was lost, the next checkpoint finds out.
+  const renewal = setInterval(() => void lease.renew().catch(() => undefined), leaseRenewalMs);
+  try {
+    newest = await run.restore();
+    if (!newest?.complete) await run.runRound(view, stop);
+    return newest;
+  } finally {
+    clearInterval(renewal);
+    display.clear();
+    tiles.close();
+    await lease.release();
+  }
+}
+
+/** Of a run on this machine that was killed, nobody needs to wait for the lease. @param holder host and process id */
+function hasEnded(holder: string): boolean {
+  const [host, id] = holder.split(':');
+  if (host !== hostname()) return false;
+  try {
+    return !process.kill(Number(id), 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+}
+
+async function printScores(checkpoint: Checkpoint, out: string): Promise<void> {
+  const store = new FolderStore(out);
+  const evaluations = (await Promise.all(checkpoint.predictions.map((fact) => evaluatePredictions(fact, store)))).flat();
+  if (evaluations.length === 0) print('There are no held-out speakers with labels: nothing to score.');
+  else print(alignedTable(['task', 'split', 'utterances', 'WA', 'UA', '95 % interval of UA'], evaluations.map(scoreRow)));
+  writeFileSync(join(out, 'evaluations.json'), `${JSON.stringify(evaluations, null, 2)}\n`);
+  print(`checkpoints, predictions, config.json and evaluations.json are in ${out}`);
+}
+
+function scoreRow({ task, split, n, wa, ua, uaInterval }: ModelEvaluated): string[] {
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+  const interval = uaInterval ? `${percent(uaInterval[0])} to ${percent(uaInterval[1])}` : '';
+  return [task, split, String(n), percent(wa), percent(ua), interval];
+}

@@ -1,0 +1,85 @@
+/**
+ * Objects as files of a folder: what a training run writes where there is no bucket. Keys are paths with slashes.
+ *
+ * Delivery: an object is there whole or not at all (written beside, then renamed). `absent` holds for one of many
+ * processes; a condition on an ETag is looked at, then written, so that two at the very same time may both win.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, sep } from 'node:path';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import type { ObjectHead, Objects, PutOptions } from './object-store.js';
+
+export class FolderStore implements Objects {
+  constructor(private readonly folder: string) {}
+
+  async head(key: string): Promise<ObjectHead | null> {
+    const found = await this.find(key);
+    return found && { key, etag: found.etag, sizeBytes: found.bytes.byteLength };
+  }
+
+  async get(key: string): Promise<{ bytes: Uint8Array; etag: string }> {
+    const found = await this.find(key);
+    if (!found) throw new PipelineError('OBJECT_GONE', `There is no file ${this.pathOf(key)}`, { context: { key } });
+    return found;
+  }
+
+  async find(key: string): Promise<{ bytes: Uint8Array; etag: string } | null> {
+    const bytes = await orNull(readFile(this.pathOf(key)), 'ENOENT');
+    return bytes && { bytes, etag: etagOf(bytes) };
+  }
+
+  async findJson(key: string): Promise<unknown> {
+    const found = await this.find(key);
+    return found ? JSON.parse(new TextDecoder().decode(found.bytes)) : null;
+  }
+
+  async put(key: string, body: Uint8Array | string, { onlyIf }: PutOptions = {}): Promise<string | null> {
+    const path = this.pathOf(key);
+    if (typeof onlyIf === 'object' && (await this.head(key))?.etag !== onlyIf.etag) return null;
+    await mkdir(dirname(path), { recursive: true });
+    const draft = `${path}.${randomUUID()}${DRAFT_ENDING}`;
+    await writeFile(draft, body);
+    try {
+      if (onlyIf !== 'absent') await rename(draft, path);
+      else if ((await orNull(link(draft, path), 'EEXIST')) === null) return null;
+    } finally {
+      await rm(draft, { force: true });
+    }
+    return etagOf(body);
+  }
+
+  async delete(key: string): Promise<void> {
+    await rm(this.pathOf(key), { force: true });
+  }
+
+  async *list(prefix: string): AsyncGenerator<ObjectHead> {
+    const entries = (await orNull(readdir(this.folder, { recursive: true, withFileTypes: true }), 'ENOENT')) ?? [];
+    const keys = entries
+      .filter((entry) => entry.isFile() && !entry.name.endsWith(DRAFT_ENDING))
+      .map((entry) => relative(this.folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
+      .filter((key) => key.startsWith(prefix))
+      .sort();
+    for (const key of keys) {
+      const { size, mtimeMs } = await stat(this.pathOf(key));
+      yield { key, etag: `${size}-${mtimeMs}`, sizeBytes: size };
+    }
+  }
+
+  private pathOf(key: string): string {
+    return join(this.folder, ...key.split('/'));
+  }
+}
+
+const DRAFT_ENDING = '.part';
+const etagOf = (body: Uint8Array | string): string => createHash('md5').update(body).digest('hex');
+
+/** @returns `true` in place of nothing; null for the one error that is an answer */
+async function orNull<Result>(work: Promise<Result>, code: string): Promise<(Result extends void ? true : Result) | null> {
+  try {
+    return ((await work) ?? true) as Result extends void ? true : Result;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === code) return null;
+    throw error;
+  }
+}

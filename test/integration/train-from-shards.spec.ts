@@ -1,0 +1,150 @@
+/** `undertone train` as people run it: a folder of shards in, checkpoints and scores out, killed and taken up again. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { featureSettings } from '#audio/feature-settings.js';
+import { type ShardRow, writeShard } from '#audio/shard-file.js';
+import { emotionCategories, genders } from '#contracts/labels.js';
+import { packageRoot } from '#service/package-root.js';
+import { FolderStore } from '#storage/folder-store.js';
+import { newestCheckpoints } from '#training/checkpoint-store.js';
+import { viewOfShards } from '#training/view-of-shards.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'undertone-train-'));
+const shards = join(folder, 'shards');
+const config = join(folder, 'run.yaml');
+const settings = featureSettings({ rows: 16, width: 32 });
+
+/** Two tiles an utterance; the emotion is where the tile is bright. The last third of each speaker's has no label. */
+function rowsOf(speaker: number): ShardRow[] {
+  return Array.from({ length: 24 }, (_, i): ShardRow => {
+    const [utterance, tileIndex] = [Math.floor(i / 2), i % 2];
+    const category = emotionCategories[utterance % 4] as string;
+    const brightFrom = emotionCategories.indexOf(category as never) * 4;
+    const tile = Uint8Array.from({ length: 16 * 32 }, (_pixel, at) => {
+      const row = Math.floor(at / 32);
+      return (row >= brightFrom && row < brightFrom + 4 ? 160 : 10) + ((at * (i + 3) * (speaker + 1)) % 61);
+    });
+    const labelled = utterance < 8;
+    return {
+      tile,
+      utteranceId: `made/s${speaker}-${utterance}`,
+      version: 'v1',
+      tileIndex,
+      corpus: 'made',
+      speaker: `made/s${speaker}`,
+      gender: genders[speaker % 2] ?? null,
+      category: labelled ? category : null,
+      activation: null,
+      valence: null,
+    };
+  });
+}
+
+beforeAll(() => {
+  mkdirSync(shards);
+  for (let speaker = 0; speaker < 6; speaker++) writeFileSync(join(shards, `${speaker}.arrow`), writeShard(rowsOf(speaker), settings));
+  writeFileSync(join(shards, 'splits.json'), JSON.stringify({ 'made/s0': 'dev', 'made/s1': 'test' }));
+  writeFileSync(
+    config,
+    [
+      'name: tiny',
+      'model: { filters: [2, 4], pools: [[2, 4], [2, 2]], dense: 8, headFilters: 2 }',
+      'batch: { labelled: 6, unlabelled: 2 }',
+      'steps: 60',
+      'checkpointEvery: 20',
+      'splits: { dev: [made/s2], test: [] }',
+    ].join('\n'),
+  );
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const words = (out: string, more: string[]) => [
+  join(packageRoot, 'dist/apps/cli/src/main.js'),
+  'train',
+  ...['--config', config, '--shards', shards, '--out', join(folder, out), ...more],
+];
+const env = { ...process.env, TF_BACKEND: 'cpu' };
+function train(out: string, ...more: string[]): { code: number | null; text: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, words(out, more), { env, encoding: 'utf8' });
+  return { code: status, text: stdout + stderr };
+}
+async function newest(out: string) {
+  for await (const checkpoint of newestCheckpoints(new FolderStore(join(folder, out)), 'tiny', () => undefined)) return checkpoint;
+  return null;
+}
+
+it('says what it would train on, and trains nothing, with --dry-run', async () => {
+  const { code, text } = train('dry', '--dry-run');
+  expect(code).toBe(0);
+  expect(text).toMatch(/72 utterances: \d+ labelled and \d+ unlabelled tiles to learn from; speakers: 3 train, 2 dev, 1 test/);
+  expect(await newest('dry')).toBeNull();
+});
+
+it('trains, scores held-out speakers, and is the run that was killed on its way', async () => {
+  const whole = train('whole');
+  expect(whole).toMatchObject({ code: 0, text: expect.stringContaining('step 60 of 60') });
+  expect(whole.text).toMatch(/emotion +dev +16 /);
+  const evaluations = JSON.parse(readFileSync(join(folder, 'whole/evaluations.json'), 'utf8')) as {
+    task: string;
+    split: string;
+    n: number;
+  }[];
+  expect(evaluations.find(({ task, split }) => task === 'emotion' && split === 'test')?.n).toBe(8);
+  expect(JSON.parse(readFileSync(join(folder, 'whole/config.json'), 'utf8'))).toMatchObject({
+    name: 'tiny',
+    model: { alpha: 0.4 },
+    seed: 1,
+  });
+
+  const running = spawn(process.execPath, words('killed', []), { env, stdio: 'ignore' });
+  await expect.poll(async () => (await newest('killed'))?.step ?? 0, { timeout: 60_000, interval: 20 }).toBeGreaterThanOrEqual(20);
+  running.kill('SIGKILL');
+  await once(running, 'exit');
+  const before = await newest('killed');
+  expect(before).toMatchObject({ complete: false });
+  expect(train('killed')).toMatchObject({ code: 2, text: expect.stringContaining('--resume goes on with it') });
+  expect(train('killed', '--resume')).toMatchObject({ code: 0, text: expect.stringContaining(`step ${before?.step} to 60`) });
+  // On the plain backend, bit for bit.
+  expect((await newest('killed'))?.weights.sha256).toBe((await newest('whole'))?.weights.sha256);
+}, 180_000);
+
+it('stopped by Ctrl-C saves, says so, and goes on with --resume', async () => {
+  const running = spawn(process.execPath, words('stopped', []), { env });
+  let text = '';
+  running.stdout.on('data', (piece: Buffer) => (text += piece.toString()));
+  await expect.poll(() => text, { timeout: 60_000, interval: 20 }).toContain('step 0 to 60');
+  running.kill('SIGINT');
+  expect((await once(running, 'exit'))[0]).toBe(1);
+  const [, step = ''] = /Stopped at step (\d+)\. --resume goes on from here\./.exec(text) ?? [];
+  expect((await newest('stopped'))?.step).toBe(Number(step));
+  expect(train('stopped', '--resume').code).toBe(0);
+  expect((await newest('stopped'))?.weights.sha256).toBe((await newest('whole'))?.weights.sha256);
+}, 180_000);
+
+it('refuses what cannot be right, and says what to do', () => {
+  writeFileSync(join(folder, 'bad.yaml'), 'name: x\nsteps: many\n');
+  const bad = spawnSync(process.execPath, [...words('bad', []).slice(0, 2), '--config', join(folder, 'bad.yaml'), '--shards', shards], {
+    encoding: 'utf8',
+  });
+  expect([bad.status, bad.stderr]).toEqual([2, expect.stringContaining('steps: ')]);
+  const empty = spawnSync(process.execPath, [...words('bad', []).slice(0, 4), '--shards', folder.replace(/$/, '/none')], {
+    encoding: 'utf8',
+  });
+  expect([empty.status, empty.stderr]).toEqual([2, expect.stringContaining('is not a folder')]);
+});
+
+it('a later file has the word about an utterance, and mixed settings are refused', () => {
+  const other = mkdtempSync(join(tmpdir(), 'undertone-shards-'));
+  const [first, second] = rowsOf(0) as [ShardRow, ShardRow];
+  writeFileSync(join(other, 'a.arrow'), writeShard([first, second], settings));
+  writeFileSync(join(other, 'b.arrow'), writeShard([{ ...first, version: 'v2', category: 'sad' }], settings));
+  const view = viewOfShards(other);
+  expect(view.utterances).toMatchObject([{ version: 'v2', tileCount: 1, labels: { category: 'sad' } }]);
+  writeFileSync(join(other, 'c.arrow'), writeShard([first], featureSettings({ rows: 16, width: 32, floorDb: -60 })));
+  expect(() => viewOfShards(other)).toThrow(/other feature settings/);
+  rmSync(other, { recursive: true });
+});
