@@ -7,6 +7,8 @@
  */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { emotionCategories, genders } from '#contracts/labels.js';
+import { type ModelSettings, parseModelSettings } from '#model/settings.js';
 import { checkpoints } from '#contracts/checkpoints.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
 import { PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
@@ -29,6 +31,7 @@ import { TableFollower } from '#streaming/table-follower.js';
 import { manifestKey, type Checkpoint } from '#training/checkpoint-store.js';
 import { leaseRenewalMs, RunLease } from '#training/run-lease.js';
 import type { TrainerStatus } from '#training/trainer-status.js';
+import { labelFindings, LossWatch } from '#training/diagnose-training.js';
 import { trainedTiles, TrainingIndex, type TrainingView } from '#training/training-index.js';
 import { ComputeClient, type RoundEvent } from './compute-client.js';
 import type { TrainerConfig } from './config.js';
@@ -47,6 +50,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private readonly publisher: Publisher;
   private readonly follower: TableFollower;
   private readonly index = new TrainingIndex();
+  private readonly modelSettings: ModelSettings;
+  private watch: LossWatch | undefined;
   private readonly schedule: RoundSchedule;
   private readonly metrics;
   private compute: ComputeClient | undefined;
@@ -66,6 +71,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.store = new ObjectStore(store);
     this.publisher = new Publisher(this.kafka, kafka.topicPrefix);
     this.schedule = new RoundSchedule(config);
+    this.modelSettings = parseModelSettings(config.run.model);
     this.follower = new TableFollower(this.kafka, kafka.topicPrefix, 'trainer-index', logger)
       .on(utterances, (id, fact) => this.index.applyUtterance(id, fact))
       .on(shardsLabelled, (id, fact) => this.index.applyShard(id, fact))
@@ -139,6 +145,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     );
     if (!decision.start) return this.enter('waiting', decision.because);
     this.enter('training', describe(tiles));
+    for (const finding of labelFindings(view, this.modelSettings)) this.logger.warn(finding);
     await this.train(compute, view);
     await this.announcing;
   }
@@ -173,10 +180,12 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
           { round: event.round, step: event.step, steps: event.steps, tiles: event.tiles, speakers: event.speakers },
           'round started',
         );
+        this.watch = new LossWatch({ emotion: emotionCategories.length, gender: genders.length, speaker: event.speakers });
         return this.later(() => this.publisher.publish(training, { ...event, type: 'RoundStarted', runId, at }));
       case 'stepTrained':
         this.metrics.steps.inc(this.config.run.reportEvery);
         this.metrics.stepSeconds.set(event.stepMs / 1000);
+        for (const finding of this.watch?.observe(event.losses) ?? []) this.logger.warn({ step: event.step }, finding);
         for (const [part, loss] of Object.entries(event.losses)) if (loss !== null) this.metrics.loss.set({ part }, loss as number);
         return this.later(() => this.publisher.publish(training, { ...event, type: 'StepTrained', runId, at }));
       case 'roundFinished':

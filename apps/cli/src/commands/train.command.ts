@@ -4,12 +4,14 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
+import { emotionCategories, genders } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { chooseBackend } from '#model/backend.js';
 import { parseModelSettings } from '#model/settings.js';
 import { codeVersion } from '#service/package-root.js';
 import { FolderStore } from '#storage/folder-store.js';
 import type { Checkpoint } from '#training/checkpoint-store.js';
+import { labelFindings, LossWatch } from '#training/diagnose-training.js';
 import { evaluatePredictions } from '#training/evaluate-predictions.js';
 import { leaseRenewalMs, RunLease } from '#training/run-lease.js';
 import { TileStore } from '#training/tile-store.js';
@@ -41,6 +43,7 @@ export class TrainCommand extends UndertoneCommand {
     const view = viewOfShards(resolve(options.shards), splitsOf(config));
     refuseLeaks(view);
     describe(view);
+    for (const finding of labelFindings(view, parseModelSettings(config.model))) print(`! ${finding}`);
     if (options.dryRun) return;
     const out = options.out ?? join('runs', config.name);
     prepareFolder(out, { config, view, resume: options.resume ?? false });
@@ -145,11 +148,20 @@ async function train(
   };
   const display = new TrainDisplay(process.stderr);
   let newest: Checkpoint | null = null;
+  let watch: LossWatch | undefined;
   const tiles = new TileStore(store, null);
   const run = new TrainingRun(settings, store, tiles, lease.epoch, {
-    roundStarted: ({ step, steps, speakers }) =>
-      print(`step ${step} to ${step + steps} on ${backend}, ${counted(speakers, 'speaker')} to tell apart`),
-    stepTrained: ({ step, losses, stepMs }) => display.show({ step, end: config.steps, losses, stepMs }),
+    roundStarted: ({ step, steps, speakers }) => {
+      watch = new LossWatch({ emotion: emotionCategories.length, gender: genders.length, speaker: speakers });
+      print(`step ${step} to ${step + steps} on ${backend}, ${counted(speakers, 'speaker')} to tell apart`);
+    },
+    stepTrained: ({ step, losses, stepMs }) => {
+      display.show({ step, end: config.steps, losses, stepMs });
+      for (const finding of watch?.observe(losses) ?? []) {
+        display.clear();
+        print(`! step ${step}: ${finding}`);
+      }
+    },
     shardsGone: (ids) => print(`! ${counted(ids.length, 'shard')} changed since they were read, and are left out`),
     saved: (checkpoint) => (newest = checkpoint),
     checkpointRefused: (why) => print(`! ${why}; going back to the one before`),

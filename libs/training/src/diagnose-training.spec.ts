@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { parseModelSettings } from '#model/settings.js';
+import type { StepLosses } from '#model/train-step.js';
+import { labelFindings, LossWatch } from './diagnose-training.js';
+import { viewOf, type ViewUtterance } from './training-index.js';
+
+const settings = parseModelSettings({});
+const utterance = (labels: ViewUtterance['labels'], split: ViewUtterance['split'] = 'train'): ViewUtterance => ({
+  utteranceId: `c/${Math.random()}`,
+  version: 'v',
+  objectKey: 'c/a',
+  stream: 'labelled',
+  labels,
+  split,
+  withheld: false,
+  shardId: 's',
+  shardObjectKey: 's',
+  firstRow: 0,
+  tileCount: 1,
+});
+const all = (['angry', 'happy', 'neutral', 'sad'] as const).flatMap((category) =>
+  (['female', 'male'] as const).map((gender) => utterance({ category, gender, speakerId: `c/${gender}` })),
+);
+
+describe('the labels of a view', () => {
+  it('that miss nothing are no complaint', () => expect(labelFindings(viewOf('h', all), settings)).toEqual([]));
+
+  it('that lack a class are, whatever the held-out speakers have', () => {
+    const without = all.filter(({ labels }) => labels.category !== 'happy');
+    const heldOut = utterance({ category: 'happy', gender: 'male', speakerId: 'c/x' }, 'test');
+    expect(labelFindings(viewOf('h', [...without, heldOut]), settings)).toEqual([
+      expect.stringContaining('No training utterance is happy'),
+    ]);
+  });
+
+  it('that lack all, or heads that have nothing, are; a head that is left out is not', () => {
+    const view = viewOf('h', [utterance({})]);
+    expect(labelFindings(view, settings)).toEqual([
+      expect.stringContaining('has an emotion'),
+      expect.stringContaining('auxiliary.gender: false'),
+      expect.stringContaining('auxiliary.speaker: false'),
+    ]);
+    expect(labelFindings(view, parseModelSettings({ auxiliary: { gender: false, speaker: false } }))).toHaveLength(1);
+  });
+});
+
+describe('the losses', () => {
+  const fine: StepLosses = {
+    reconstruction: 0.01,
+    discriminator: 0.5,
+    generator: 1,
+    discriminatorAccuracy: 0.8,
+    emotion: 0.9,
+    gender: 0.3,
+    speaker: 2,
+    total: 1,
+  };
+  const watch = () => new LossWatch({ emotion: 4, gender: 2, speaker: 24 });
+  const observeAll = (of: LossWatch, losses: StepLosses, times: number) => Array.from({ length: times }, () => of.observe(losses)).flat();
+
+  it('that fall are no complaint', () => expect(observeAll(watch(), fine, 100)).toEqual([]));
+
+  it('of a discriminator that has won are, once, and again after it had passed', () => {
+    const watched = watch();
+    const won = { ...fine, discriminator: 0.17, generator: 9 };
+    expect(observeAll(watched, won, 60)).toEqual([expect.stringContaining('The discriminator has won')]);
+    expect(observeAll(watched, fine, 40)).toEqual([]);
+    expect(observeAll(watched, won, 60)).toHaveLength(1);
+  });
+
+  it('of a head at chance are, not of one that no tile speaks to', () => {
+    expect(observeAll(watch(), { ...fine, emotion: 1.386 }, 30)).toEqual([expect.stringContaining('emotion head is at chance')]);
+    expect(observeAll(watch(), { ...fine, emotion: null, speaker: null }, 30)).toEqual([]);
+  });
+});

@@ -1,0 +1,90 @@
+/**
+ * What is wrong with a training run, in words and with what to do. Two sources: the labels of a view, before a round, and
+ * the losses as they come. Each complaint is made once, until what it is about has passed.
+ *
+ * Does not promise to find anything else: a model may learn nonsense with the best of losses.
+ */
+import { emotionCategories, genders, tasks, type Task } from '#contracts/labels.js';
+import type { ModelSettings } from '#model/settings.js';
+import type { StepLosses } from '#model/train-step.js';
+import { isTrained, type TrainingView } from './training-index.js';
+
+/** Reports over which losses are averaged: single ones jump about. */
+const WINDOW = 20;
+/** Eq. 4 with smoothed labels ends near 0.16 when the discriminator is always right; less is certainty. */
+const WON_BELOW = 0.2;
+/** And the encoder's side of it, -log D, which is 0.69 at even chances. */
+const LOST_ABOVE = 6;
+/** Of ln K, the loss of a head that always says the same. */
+const CHANCE_SHARE = 0.98;
+
+/** Classes and heads that no training utterance speaks of. */
+export function labelFindings(view: TrainingView, settings: Pick<ModelSettings, 'auxiliary'>): string[] {
+  const trained = view.utterances.filter(isTrained).map(({ labels }) => labels);
+  const findings: string[] = [];
+  const missing = (known: readonly string[], present: (string | undefined)[]) => known.filter((name) => !present.includes(name));
+  const noEmotion = missing(
+    emotionCategories,
+    trained.map(({ category }) => category),
+  );
+  if (noEmotion.length === emotionCategories.length)
+    findings.push('No training utterance has an emotion: that head learns nothing. Add labels, for example in manifest.csv.');
+  else if (noEmotion.length > 0) findings.push(`No training utterance is ${noEmotion.join(' or ')}: the model will never answer that.`);
+  const noGender = missing(
+    genders,
+    trained.map(({ gender }) => gender),
+  );
+  if (settings.auxiliary.gender && noGender.length > 0)
+    findings.push(
+      `No training utterance is ${noGender.join(' or ')}: the gender head learns nothing of use. Leave it out by auxiliary.gender: false.`,
+    );
+  const speakers = new Set(trained.flatMap(({ speakerId }) => speakerId ?? []));
+  if (settings.auxiliary.speaker && speakers.size < 2)
+    findings.push(
+      `${speakers.size} training speakers are known: the speaker head learns nothing. Leave it out by auxiliary.speaker: false.`,
+    );
+  return findings;
+}
+
+export class LossWatch {
+  private readonly recent: StepLosses[] = [];
+  private complaints = new Set<string>();
+
+  /** @param classes of each head */
+  constructor(private readonly classes: Record<Task, number>) {}
+
+  /** @returns what is wrong now and was not at the last report */
+  observe(losses: StepLosses): string[] {
+    this.recent.push(losses);
+    if (this.recent.length < WINDOW) return [];
+    if (this.recent.length > WINDOW) this.recent.shift();
+    const now = new Set([...this.ofDiscriminator(), ...this.ofHeads()]);
+    const fresh = [...now].filter((complaint) => !this.complaints.has(complaint));
+    this.complaints = now;
+    return fresh;
+  }
+
+  private ofDiscriminator(): string[] {
+    const [discriminator, generator] = [this.mean('discriminator'), this.mean('generator')];
+    if (discriminator === null || generator === null || discriminator > WON_BELOW || generator < LOST_ABOVE) return [];
+    return [
+      'The discriminator has won: the encoder learns nothing from it any more. Lower its rate (regularisation.discriminatorRate, joint.discriminatorRate).',
+    ];
+  }
+
+  private ofHeads(): string[] {
+    return tasks.flatMap((task) => {
+      const loss = this.mean(task);
+      const classes = this.classes[task];
+      if (loss === null || classes < 2 || loss < CHANCE_SHARE * Math.log(classes)) return [];
+      return [
+        `The ${task} head is at chance: nothing is learnt of it. Early on that passes; if it stays, look at its labels, then at learningRate.`,
+      ];
+    });
+  }
+
+  private mean(name: keyof StepLosses): number | null {
+    const values = this.recent.flatMap((losses) => losses[name] ?? []);
+    return values.length < WINDOW / 2 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+  }
+}
