@@ -1,7 +1,7 @@
 /**
  * Memory for samples whose number is not known beforehand, and its return.
  *
- * Does not promise that views outlive `release`, nor that what `finish` returns owns all of its buffer.
+ * Does not promise that views outlive `release`.
  */
 
 /** Large blocks are untouched, and so not resident, until they are written: growing fast costs little. */
@@ -29,8 +29,12 @@ export class GrowingSamples {
     release(smaller);
   }
 
+  /** @returns an array that is all of its buffer */
   finish(): Float32Array {
-    return this.samples.subarray(0, this.length);
+    if (this.length === this.samples.length) return this.samples;
+    const exact = this.samples.slice(0, this.length);
+    release(this.samples);
+    return exact;
   }
 }
 
