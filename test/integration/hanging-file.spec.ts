@@ -41,3 +41,18 @@ it('costs its worker and nothing else', async () => {
   for (let i = 0; i < 10; i++) await store.put(corpusKey('drop', `later-${i}.wav`), toneWav({ pitchHz: 220 + i }));
   await pipeline.until('those after it', () => overview.reconcile().inShards === 70);
 });
+
+it('that its header says is too long is refused without being read: it never comes into memory', async () => {
+  pipeline = new RunningPipeline();
+  await pipeline.prepare();
+  const { store, overview } = pipeline;
+  for (const name of ['a', 'b', 'c']) await store.put(corpusKey('drop', `${name}.wav`), endless());
+  await store.put(corpusKey('drop', 'short.wav'), toneWav({}));
+  pipeline.start('ingest', 'features');
+  await pipeline.until('all settled', () => overview.reconcile().deadLettered === 3 && overview.reconcile().inShards === 1);
+  expect(overview.deadLetters.map(({ code }) => code)).toEqual(['AUDIO_TOO_LONG', 'AUDIO_TOO_LONG', 'AUDIO_TOO_LONG']);
+  const metrics = await (await fetch(`${pipeline.url('features')}/metrics`)).text();
+  const residentMB = Number(/^process_resident_memory_bytes(?:\{[^}]*\})? (\S+)/m.exec(metrics)?.[1]) / 1e6;
+  expect(residentMB).toBeGreaterThan(10);
+  expect(residentMB).toBeLessThan(240); // the file alone is 144 MB
+});

@@ -8,6 +8,7 @@
 import type { ExtractedFeatures } from '#audio/extract-features.js';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { release } from '#audio/growing-samples.js';
+import { BEGINNING_BYTES, requireStatedDuration } from '#audio/require-stated-duration.js';
 import { streamOf, streams, type Stream } from '#contracts/labels.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -38,6 +39,8 @@ export interface ShardWorkshop {
   onSealed: (stream: Stream, tileCount: number, sizeBytes: number) => void;
 }
 
+/** Smaller objects are cheaper to read once, whole. */
+const beginningFirstBytes = 16e6;
 const ageCheckMs = 250;
 /** Shards on their way to the store at once; more, and the partition waits. */
 const uploadsAtOnce = 2;
@@ -85,7 +88,16 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
     if (utterance.sizeBytes > maxObjectBytes) {
       throw new PipelineError('AUDIO_TOO_LONG', `${utterance.sizeBytes} bytes are more than MAX_OBJECT_MB allows; it was not read`);
     }
+    await this.refuseByBeginning(utterance);
     return reading.use(utterance.sizeBytes, () => this.readAndExtract(utterance));
+  }
+
+  /** Of a large object the beginning is read first: a long recording must not come into memory to be refused. */
+  private async refuseByBeginning({ objectKey, sizeBytes }: UtteranceIngested): Promise<void> {
+    const { store, settings } = this.workshop;
+    if (sizeBytes < beginningFirstBytes) return;
+    const beginning = await store.findStart(objectKey, BEGINNING_BYTES);
+    if (beginning) requireStatedDuration(beginning, sizeBytes, settings.maxDurationSec);
   }
 
   private async readAndExtract(utterance: UtteranceIngested): Promise<ExtractedFeatures | null> {

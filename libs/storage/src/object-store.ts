@@ -139,6 +139,19 @@ export class ObjectStore {
     });
   }
 
+  /** @returns the first `count` bytes, fewer of a smaller object; null if there is no such object */
+  async findStart(key: string, count: number): Promise<Uint8Array | null> {
+    return this.translated(async () => {
+      try {
+        const range = `bytes=0-${count - 1}`;
+        return await readAll(await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key, Range: range })));
+      } catch (error) {
+        if (isMissing(error)) return null;
+        throw error;
+      }
+    }, key);
+  }
+
   private async findOnce(key: string): Promise<{ bytes: Uint8Array; etag: string } | null> {
     return this.translated(async () => {
       try {
