@@ -123,6 +123,18 @@ it('stopped by Ctrl-C saves, says so, and goes on with --resume', async () => {
   expect((await newest('stopped'))?.step).toBe(Number(step));
   expect(train('stopped', '--resume').code).toBe(0);
   expect((await newest('stopped'))?.weights.sha256).toBe((await newest('whole'))?.weights.sha256);
+
+  // Another seed is another run, which must not slip into this one.
+  const content = readFileSync(config, 'utf8');
+  writeFileSync(
+    config,
+    `${content}\nseed: 9\nbatch: { labelled: 5, unlabelled: 2 }`.replace('batch: { labelled: 6, unlabelled: 2 }\n', ''),
+  );
+  expect(train('stopped', '--resume')).toMatchObject({
+    code: 2,
+    text: expect.stringContaining('begun with another batch and another seed'),
+  });
+  writeFileSync(config, content);
 }, 180_000);
 
 it('refuses what cannot be right, and says what to do', () => {

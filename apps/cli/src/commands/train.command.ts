@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
+import { canonicalJson } from '#audio/feature-settings.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -108,21 +109,22 @@ function describe(view: TrainingView): void {
   );
 }
 
-/** All that the run depends on, filled in: the same file and shards give the same run. */
+/** All that the run depends on, filled in: the same file and shards give the same run, and only that one is gone on with. */
 function prepareFolder(out: string, { config, view, resume }: { config: TrainConfig; view: TrainingView; resume: boolean }): void {
   const path = join(out, 'config.json');
-  const content = `${JSON.stringify({ ...config, model: parseModelSettings(config.model), viewDigest: view.digest, codeVersion }, null, 2)}\n`;
+  const run: Record<string, unknown> = { ...config, model: parseModelSettings(config.model), viewDigest: view.digest };
   if (!existsSync(path)) {
     mkdirSync(out, { recursive: true });
-    writeFileSync(path, content);
+    writeFileSync(path, `${JSON.stringify({ ...run, codeVersion }, null, 2)}\n`);
     return;
   }
   if (!resume)
     throw new PipelineError('CONFIG_INVALID', `${out} holds a run already: --resume goes on with it, --out names another folder`);
-  const before = JSON.parse(readFileSync(path, 'utf8')) as { viewDigest: string; model: unknown };
-  if (before.viewDigest !== view.digest) throw new PipelineError('CONFIG_INVALID', `${out} was begun on other shards: name another --out`);
-  if (JSON.stringify(before.model) !== JSON.stringify(parseModelSettings(config.model)))
-    throw new PipelineError('CONFIG_INVALID', `${out} was begun with another model: name another --out`);
+  const before = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+  const changed = Object.keys(run).filter((name) => canonicalJson(run[name]) !== canonicalJson(before[name]));
+  if (changed.length === 0) return;
+  const what = changed.map((name) => (name === 'viewDigest' ? 'other shards' : `another ${name}`)).join(' and ');
+  throw new PipelineError('CONFIG_INVALID', `${out} was begun with ${what}: name another --out`);
 }
 
 async function train(
