@@ -18,6 +18,8 @@ const shards = join(folder, 'shards');
 const config = join(folder, 'run.yaml');
 const settings = featureSettings({ rows: 16, width: 32 });
 
+const activationOf = { angry: 4.5, happy: 4, neutral: 2.5, sad: 1.5 };
+
 /** Two tiles an utterance; the emotion is where the tile is bright. The last third of each speaker's has no label. */
 function rowsOf(speaker: number): ShardRow[] {
   return Array.from({ length: 24 }, (_, i): ShardRow => {
@@ -38,8 +40,8 @@ function rowsOf(speaker: number): ShardRow[] {
       speaker: `made/s${speaker}`,
       gender: genders[speaker % 2] ?? null,
       category: labelled ? category : null,
-      activation: null,
-      valence: null,
+      activation: labelled ? activationOf[category as keyof typeof activationOf] : null,
+      valence: labelled ? (category === 'happy' ? 4.5 : 2.5) : null,
     };
   });
 }
@@ -111,6 +113,21 @@ it('trains, scores held-out speakers, and is the run that was killed on its way'
   // On the plain backend, bit for bit.
   expect((await newest('killed'))?.weights.sha256).toBe((await newest('whole'))?.weights.sha256);
 }, 180_000);
+
+it('trains on clusters of activation and valence, keeps their midpoints, and scores them', async () => {
+  const paper = readFileSync(config, 'utf8');
+  writeFileSync(config, paper.replace('model: {', 'model: { system: cnn, target: clusters-3, classBalance: sampling,'));
+  const { code, text } = train('clusters');
+  writeFileSync(config, paper);
+  expect(code).toBe(0);
+  expect(text).toMatch(/clusters-3 +dev +16 /);
+  // Sad and neutral lie nearest to each other.
+  expect((await newest('clusters'))?.midpoints).toEqual([
+    { activation: 2, valence: 2.5 },
+    { activation: 4.5, valence: 2.5 },
+    { activation: 4, valence: 4.5 },
+  ]);
+}, 60_000);
 
 it('stopped by Ctrl-C saves, says so, and goes on with --resume', async () => {
   const running = spawn(process.execPath, words('stopped', []), { env });

@@ -1,4 +1,5 @@
 /** Progress of the pipeline in the terminal: one block that is written over, or a line now and then where it cannot be. */
+import { emotionTargets } from '#contracts/labels.js';
 import type { ChildStatus } from '#embedded/supervisor.js';
 import type { OverviewSnapshot } from '#overview/pipeline-overview.js';
 
@@ -22,12 +23,12 @@ export function progressLines(snapshot: OverviewSnapshot, expected: { utterances
         loss === null || part === 'discriminatorAccuracy' ? [] : [`${part} ${loss.toFixed(3)}`],
       )
     : [];
-  const emotion = evaluations.find((each) => each.task === 'emotion' && each.split === 'dev');
+  const emotion = evaluations.find((each) => emotionTargets.some((target) => target === each.task) && each.split === 'dev');
   const lines = [
     `  ingest     ${bar(reconciliation.utterances, expected.utterances)}  ${reconciliation.utterances} of ${expected.utterances} utterances`,
     `  features   ${bar(settled, reconciliation.utterances)}  ${reconciliation.inShards} in ${streams.labelled.shards + streams.unlabelled.shards} shards, ${streams.labelled.tiles} labelled and ${streams.unlabelled.tiles} unlabelled tiles${reconciliation.deadLettered > 0 ? `, ${reconciliation.deadLettered} dead-lettered` : ''}`,
     `  trainer    ${bar(stepInRound, roundSteps)}  ${started ? `round ${started.round}, step ${stepInRound} of ${roundSteps}` : 'waiting for shards'}${losses.length > 0 ? `  ${losses.slice(0, 5).join('  ')}` : ''}`,
-    `  evaluator  ${emotion ? `emotion on dev speakers: UA ${(emotion.ua * 100).toFixed(1)} %` : 'waiting for a model'}`,
+    `  evaluator  ${emotion ? `${emotion.task} on dev speakers: UA ${(emotion.ua * 100).toFixed(1)} %` : 'waiting for a model'}`,
   ];
   const troubled = children.filter((child) => child.restarts > 0);
   return [

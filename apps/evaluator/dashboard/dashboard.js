@@ -12,7 +12,8 @@ import uPlot from './uplot.js';
 /** @typedef {{ key: string, name: string, colour: string, dash?: number[] }} Line */
 
 const stageNames = /** @type {const} */ (['ingest', 'features', 'trainer', 'evaluator']);
-const tasks = ['emotion', 'gender', 'speaker'];
+const emotionTargets = ['emotion', 'activation', 'valence', 'clusters-3', 'clusters-5'];
+const tasks = [...emotionTargets, 'gender', 'speaker'];
 const splits = ['test', 'dev', 'withheld'];
 const mostRecallBars = 8;
 const mostMatrixClasses = 10;
@@ -455,7 +456,8 @@ function showEvaluations(evaluations) {
   byId('evaluations').hidden = ordered.length === 0;
   byId('evaluations-empty').hidden = ordered.length > 0;
   showConfusion(
-    ordered.find(({ task, split }) => task === 'emotion' && split === 'test') ?? ordered.find(({ task }) => task === 'emotion'),
+    ordered.find(({ task, split }) => emotionTargets.includes(task) && split === 'test') ??
+      ordered.find(({ task }) => emotionTargets.includes(task)),
   );
 }
 
@@ -586,7 +588,11 @@ function confusionRow(name, row, counts) {
   );
 }
 
-const lookOfTask = /** @type {Record<string, string>} */ ({ emotion: 'green', gender: 'purple', speaker: 'sky' });
+const lookOfTask = /** @type {Record<string, string>} */ ({
+  ...Object.fromEntries(emotionTargets.map((target) => [target, 'green'])),
+  gender: 'purple',
+  speaker: 'sky',
+});
 const dashOfSplit = /** @type {Record<string, number[] | undefined>} */ ({ test: undefined, dev: [8, 4], withheld: [3, 3] });
 
 /** Only the newest run: steps of different runs do not compare. @param {Pick<DashboardState, 'history' | 'evaluations'>} state */

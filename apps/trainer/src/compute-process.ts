@@ -3,7 +3,6 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { chooseBackend } from '#model/backend.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { TileStore } from '#training/tile-store.js';
-import { trainedTiles } from '#training/training-index.js';
 import { TrainingRun } from '#training/training-run.js';
 import type { ComputeSetup, FromCompute, ToCompute } from './compute-messages.js';
 
@@ -17,7 +16,7 @@ async function setUp({ run: settings, store: connection, shardCache, epoch, back
   const backend = await chooseBackend({ ...wanted, log: () => undefined });
   const store = new ObjectStore(connection);
   run = new TrainingRun(settings, store, new TileStore(store, shardCache), epoch, {
-    roundStarted: ({ view, ...facts }) => tell({ type: 'roundStarted', ...facts, viewDigest: view.digest, tiles: trainedTiles(view) }),
+    roundStarted: ({ view, tiles, ...facts }) => tell({ type: 'roundStarted', ...facts, viewDigest: view.digest, tiles }),
     stepTrained: (facts) => tell({ type: 'stepTrained', ...facts }),
     shardsGone: (shardIds) => tell({ type: 'shardsGone', shardIds }),
     saved: (checkpoint) => tell({ type: 'saved', checkpoint }),

@@ -7,7 +7,6 @@
  */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { emotionCategories, genders } from '#contracts/labels.js';
 import { type ModelSettings, parseModelSettings } from '#model/settings.js';
 import { checkpoints } from '#contracts/checkpoints.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
@@ -111,7 +110,12 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   status(): TrainerStatus {
-    return { runId: this.config.run.runId, ...this.state, backend: this.backend, tiles: trainedTiles(this.index.view()) };
+    return {
+      runId: this.config.run.runId,
+      ...this.state,
+      backend: this.backend,
+      tiles: trainedTiles(this.index.view(), this.modelSettings.target),
+    };
   }
 
   private async run(): Promise<void> {
@@ -136,7 +140,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
 
   private async roundWhenDue(compute: ComputeClient): Promise<void> {
     const view = this.index.view();
-    const tiles = trainedTiles(view);
+    const tiles = trainedTiles(view, this.modelSettings.target);
     this.metrics.tiles.set({ stream: 'labelled' }, tiles.labelled);
     this.metrics.tiles.set({ stream: 'unlabelled' }, tiles.unlabelled);
     const decision = this.schedule.decide(
@@ -180,7 +184,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
           { round: event.round, step: event.step, steps: event.steps, tiles: event.tiles, speakers: event.speakers },
           'round started',
         );
-        this.watch = new LossWatch({ emotion: emotionCategories.length, gender: genders.length, speaker: event.speakers });
+        this.watch = LossWatch.of(this.modelSettings, event.speakers);
         return this.later(() => this.publisher.publish(training, { ...event, type: 'RoundStarted', runId, at }));
       case 'stepTrained':
         this.metrics.steps.inc(this.config.run.reportEvery);

@@ -6,17 +6,33 @@ export const genders = ['female', 'male'] as const;
 export const splits = ['train', 'dev', 'test'] as const;
 export const streams = ['labelled', 'unlabelled'] as const;
 export const silenceProfiles = ['none', 'ends', 'all'] as const;
-export const tasks = ['emotion', 'gender', 'speaker'] as const;
+/** What the primary head may tell apart, one of these in a run (paper, Sections IV-A and V). `emotion`: the four categories. */
+export const emotionTargets = ['emotion', 'activation', 'valence', 'clusters-3', 'clusters-5'] as const;
+export const tasks = [...emotionTargets, 'gender', 'speaker'] as const;
 /** `withheld`: utterances of training speakers kept out of training, on which speaker identification is scored. */
 export const scoredSplits = ['dev', 'test', 'withheld'] as const;
 
 export type EmotionCategory = (typeof emotionCategories)[number];
+export type EmotionTarget = (typeof emotionTargets)[number];
 export type Gender = (typeof genders)[number];
 export type Split = (typeof splits)[number];
 export type Stream = (typeof streams)[number];
 export type SilenceProfile = (typeof silenceProfiles)[number];
 export type Task = (typeof tasks)[number];
 export type ScoredSplit = (typeof scoredSplits)[number];
+
+/** In the order of the network's outputs: Table I's levels, and clusters by valence, then activation, of their midpoints. */
+export const targetClasses: Record<EmotionTarget, readonly string[]> = {
+  emotion: emotionCategories,
+  activation: ['low', 'medium', 'high'],
+  valence: ['negative', 'neutral', 'positive'],
+  'clusters-3': clusterNames(3),
+  'clusters-5': clusterNames(5),
+};
+
+function clusterNames(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `cluster ${index + 1}`);
+}
 
 const dimension = z.number().min(1).max(5);
 
@@ -29,6 +45,14 @@ export const labelsSchema = z.object({
   session: z.string().optional(),
 });
 export type Labels = z.infer<typeof labelsSchema>;
+
+/** Whether labels say what an emotion head with this target learns. */
+export function carriesTarget({ category, activation, valence }: Labels, target: EmotionTarget): boolean {
+  if (target === 'emotion') return category !== undefined;
+  if (target === 'activation') return activation !== undefined;
+  if (target === 'valence') return valence !== undefined;
+  return activation !== undefined && valence !== undefined;
+}
 
 /** An utterance is labelled for emotion when its category, or both of its dimensions, are known. */
 export function streamOf(labels: Labels): Stream {

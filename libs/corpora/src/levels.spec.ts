@@ -19,4 +19,10 @@ it.each([
   [5, 2],
 ])('MSP-IMPROV: %f is level %i', (value, level) => expect(levelOf(value, 'msp-improv')).toBe(level));
 
-it('cuts a corpus that the paper does not name like IEMOCAP', () => expect(levelOf(2.2, 'manifest')).toBe(1));
+it('knows MSP-IMPROV however its prefix is spelt', () =>
+  expect(['MSP_IMPROV', 'mspimprov', 'my-msp-improv-2'].map((corpus) => levelOf(2.2, corpus))).toEqual([0, 0, 0]));
+
+it('cuts a corpus that the paper does not name like IEMOCAP, or where it is told to', () => {
+  expect(levelOf(2.2, 'recordings')).toBe(1);
+  expect(levelOf(2.2, 'recordings', { recordings: [2.4, 4], other: [1, 2] })).toBe(0);
+});

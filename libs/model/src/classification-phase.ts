@@ -4,19 +4,19 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { byBatchStatistics, type ObservedStatistics, updateRunningStatistics } from './batch-norm.js';
-import { maskedCrossEntropy, type Task, tasks, taskWeight } from './losses.js';
+import { maskedCrossEntropy, type HeadName, headNames, taskWeight } from './losses.js';
 import { headParameters, type Model } from './model.js';
 import { encode, headLogits, maskSpeakers, seededDropout } from './networks.js';
 import { lossAndGradients } from './parameter.js';
 
-/** Class numbers by task, -1 where a tile carries none. */
-export type Labels = Record<Task, Int32Array>;
+/** Class numbers by head, -1 where a tile carries none; and what the classes of emotion weigh, if not all the same. */
+export type Labels = Record<HeadName, Int32Array> & { emotionWeights?: Float32Array };
 
-export type TaskLosses = Partial<Record<Task, tf.Scalar>>;
+export type TaskLosses = Partial<Record<HeadName, tf.Scalar>>;
 
 /** Heads that have something to learn from this batch: they exist, weigh more than 0, and a tile carries their label. */
-function taughtTasks({ heads, settings }: Model, labels: Labels): Task[] {
-  return tasks.filter((task) => heads[task] && taskWeight(task, settings) > 0 && labels[task].some((label) => label >= 0));
+function taughtTasks({ heads, settings }: Model, labels: Labels): HeadName[] {
+  return headNames.filter((task) => heads[task] && taskWeight(task, settings) > 0 && labels[task].some((label) => label >= 0));
 }
 
 /** Each taught head's cross-entropy, in training mode. */
@@ -26,7 +26,8 @@ export function taskLosses(model: Model, z: tf.Tensor4D, labels: Labels): TaskLo
   const losses = taughtTasks(model, labels).map((task) => {
     const logits = headLogits(heads[task]!, z, dropout); // [B,16,16,32] -> [B,classes]
     const targets = { labels: labels[task], smoothing: settings.labelSmoothing };
-    if (task !== 'speaker') return [task, maskedCrossEntropy(logits, targets)];
+    if (task === 'emotion') return [task, maskedCrossEntropy(logits, { ...targets, weights: labels.emotionWeights })];
+    if (task === 'gender') return [task, maskedCrossEntropy(logits, targets)];
     const known = maskSpeakers(logits, model.speakerCount);
     const loss = maskedCrossEntropy(known, { ...targets, known: model.speakerCount });
     return [task, settings.speakerLoss === 'raw' ? loss : tf.div(loss, Math.log(Math.max(2, model.speakerCount)))];
@@ -36,7 +37,7 @@ export function taskLosses(model: Model, z: tf.Tensor4D, labels: Labels): TaskLo
 
 /** Eq. (3) over the heads taught; the caller has made sure that there is one. */
 export function classificationLoss(losses: TaskLosses, { settings }: Model): tf.Scalar {
-  const present = tasks.filter((task) => losses[task]);
+  const present = headNames.filter((task) => losses[task]);
   return tf.addN<tf.Scalar>(present.map((task) => tf.mul(losses[task]!, taskWeight(task, settings))));
 }
 

@@ -6,7 +6,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { byBatchStatistics, type ObservedStatistics, updateRunningStatistics } from './batch-norm.js';
 import { type Labels, type TaskLosses, taskLosses } from './classification-phase.js';
-import { generatorLoss, meanSquaredError, objectiveWeights, type Task } from './losses.js';
+import { generatorLoss, meanSquaredError, objectiveWeights, type HeadName } from './losses.js';
 import { headParameters, type Model } from './model.js';
 import { decode, encode, headLogits, seededDropout } from './networks.js';
 import { lossAndGradients } from './parameter.js';
@@ -38,7 +38,9 @@ export function jointUpdate(model: Model, pixels: tf.Tensor4D, labels: Labels): 
         parts.generator = generatorLoss(logits, settings.regularisation.generatorLoss);
       }
       for (const part of Object.values(parts)) tf.keep(part);
-      const weighted = Object.entries(parts).map(([name, part]) => tf.mul(part, weights[name as 'reconstruction' | 'generator' | Task]));
+      const weighted = Object.entries(parts).map(([name, part]) =>
+        tf.mul(part, weights[name as 'reconstruction' | 'generator' | HeadName]),
+      );
       return tf.addN(weighted) as tf.Scalar; // Eq. (5)
     }, [...encoder.parameters, ...decoder.parameters, ...headParameters(heads)]);
     optimisers.joint!.apply(gradients);

@@ -23,6 +23,21 @@ test('masked cross-entropy is the mean over labelled tiles, and 0 without any', 
   expect(number(() => maskedCrossEntropy(logits, { labels: Int32Array.from([-1, -1, -1]) }))).toBeCloseTo(0, 9);
 });
 
+test('class weights make a weighted mean', () => {
+  const logits = tf.tensor2d([
+    [0, Math.log(3)],
+    [0, Math.log(3)],
+    [0, 0],
+  ]);
+  const weights = Float32Array.of(3, 0.5);
+  const [rare, frequent] = [Math.log(4), Math.log(4 / 3)];
+  expect(number(() => maskedCrossEntropy(logits, { labels: Int32Array.of(0, 1, -1), weights }))).toBeCloseTo(
+    (3 * rare + 0.5 * frequent) / 3.5,
+    6,
+  );
+  expect(number(() => maskedCrossEntropy(logits, { labels: Int32Array.of(-1, -1, -1), weights }))).toBeCloseTo(0, 9);
+});
+
 test('smoothed targets give each known class its share, and a masked unit none', () => {
   const logits = tf.tensor2d([[1, 2, 0.5]]);
   const logSoftmax = tf.logSoftmax(logits).dataSync();

@@ -5,8 +5,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { isMultiTask, type ModelSettings } from './settings.js';
 
-export type Task = 'emotion' | 'gender' | 'speaker';
-export const tasks = ['emotion', 'gender', 'speaker'] as const satisfies readonly Task[];
+/** Emotion's head tells apart what `target` names: categories, levels or clusters. */
+export const headNames = ['emotion', 'gender', 'speaker'] as const;
+export type HeadName = (typeof headNames)[number];
 
 /** d(x, D(E(x))) of eq. 5: mean over tiles, rows and frames. */
 export function meanSquaredError(x: tf.Tensor4D, reconstructed: tf.Tensor4D): tf.Scalar {
@@ -26,22 +27,25 @@ export interface Targets {
   smoothing?: number;
   /** Classes that stand for somebody, the first ones; default all. */
   known?: number;
+  /** By class, how much a tile of it counts; default 1. */
+  weights?: Float32Array;
 }
 
-/** Cross-entropy, mean over the tiles that carry a label (>= 0); 0 when none does. */
-export function maskedCrossEntropy(logits: tf.Tensor2D, { labels, smoothing = 0, known = logits.shape[1] }: Targets): tf.Scalar {
+/** Cross-entropy, (weighted) mean over the tiles that carry a label (>= 0); 0 when none does. */
+export function maskedCrossEntropy(logits: tf.Tensor2D, { labels, smoothing = 0, known = logits.shape[1], weights }: Targets): tf.Scalar {
   const [count, classes] = logits.shape;
   // By hand: tf.oneHot on the wasm backend writes integers into a float tensor, and the loss silently becomes 0.
   const truth = new Float32Array(count * classes);
-  let labelled = 0;
+  let total = 0;
   labels.forEach((label, tile) => {
     if (label < 0) return;
-    if (smoothing > 0) truth.fill(smoothing / known, tile * classes, tile * classes + known);
-    truth[tile * classes + label]! += 1 - smoothing;
-    labelled += 1;
+    const weight = weights?.[label] ?? 1;
+    if (smoothing > 0) truth.fill((weight * smoothing) / known, tile * classes, tile * classes + known);
+    truth[tile * classes + label]! += weight * (1 - smoothing);
+    total += weight;
   });
   const logLikelihood = tf.sum(tf.mul(tf.tensor2d(truth, [count, classes]), tf.logSoftmax(logits))); // [B,classes] -> []
-  return tf.div(tf.neg(logLikelihood), Math.max(1, labelled));
+  return tf.div(tf.neg(logLikelihood), total === 0 ? 1 : total);
 }
 
 /**
@@ -65,7 +69,7 @@ export function discriminatorAccuracy(realLogits: tf.Tensor, fakeLogits: tf.Tens
 }
 
 /** Eq. (3): beta on emotion, 1 - beta on the others. Eq. (1), single-task: L_su is emotion's loss alone. */
-export function taskWeight(task: Task, settings: ModelSettings): number {
+export function taskWeight(task: HeadName, settings: ModelSettings): number {
   if (!isMultiTask(settings)) return task === 'emotion' ? 1 : 0;
   return task === 'emotion' ? settings.beta : 1 - settings.beta;
 }
@@ -81,7 +85,7 @@ function adversarialWeight(settings: ModelSettings): number {
 }
 
 /** What each part of eq. (5) weighs in the encoder's objective. The discriminator's own loss is no part of it. */
-export function objectiveWeights(settings: ModelSettings): Record<'reconstruction' | 'generator' | Task, number> {
+export function objectiveWeights(settings: ModelSettings): Record<'reconstruction' | 'generator' | HeadName, number> {
   const classification = classificationWeight(settings);
   return {
     reconstruction: settings.alpha,

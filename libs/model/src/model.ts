@@ -3,7 +3,7 @@
  * of chance. Everything a checkpoint has to hold is reachable from here in one fixed order.
  */
 import { Adam } from './adam.js';
-import { tasks, type Task } from './losses.js';
+import { headNames } from './losses.js';
 import { createDecoder, createEncoder, createHead, type DecoderBlock, type EncoderBlock, type Head, type Network } from './networks.js';
 import type { Parameter } from './parameter.js';
 import { SeededRandom } from './random.js';
@@ -81,7 +81,7 @@ export function modelStatistics(model: Model): Parameter[] {
 }
 
 export function headParameters(heads: Heads): Parameter[] {
-  return tasks.flatMap((task: Task) => heads[task]?.parameters ?? []);
+  return headNames.flatMap((name) => heads[name]?.parameters ?? []);
 }
 
 /** Optimisers in checkpoint order. */
@@ -90,7 +90,7 @@ export function modelOptimisers({ optimisers }: Model): Adam[] {
 }
 
 function networks({ encoder, decoder, discriminator, heads }: Model): Network<unknown>[] {
-  const all = [encoder, decoder, discriminator, ...tasks.map((task) => heads[task])];
+  const all = [encoder, decoder, discriminator, ...headNames.map((name) => heads[name])];
   return all.filter((network) => network !== null);
 }
 

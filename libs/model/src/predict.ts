@@ -5,7 +5,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { byRunningStatistics } from './batch-norm.js';
-import { type Task, tasks } from './losses.js';
+import { type HeadName, headNames } from './losses.js';
 import type { Model } from './model.js';
 import { decode, encode as encodePixels, headLogits, maskSpeakers, noDropout } from './networks.js';
 import { pixelsOf } from './tiles.js';
@@ -25,7 +25,7 @@ export interface Predictions {
 
 /** Probabilities of each head for `count` tiles, row-major as in a `TrainingBatch`. */
 export function predict(model: Model, tiles: Uint8Array, count: number): Predictions {
-  const present = tasks.filter((task) => model.heads[task] && (task !== 'speaker' || model.speakerCount > 0));
+  const present = headNames.filter((task) => model.heads[task] && (task !== 'speaker' || model.speakerCount > 0));
   const outputs = inChunks(model, tiles, {
     count,
     pass: (pixels) => {
@@ -33,7 +33,7 @@ export function predict(model: Model, tiles: Uint8Array, count: number): Predict
       return present.map((task) => probabilities(model, z, task));
     },
   });
-  const of = (task: Task) => outputs[present.indexOf(task)] ?? (model.heads[task] ? new Float32Array() : null);
+  const of = (task: HeadName) => outputs[present.indexOf(task)] ?? (model.heads[task] ? new Float32Array() : null);
   return { emotion: of('emotion')!, gender: of('gender'), speaker: of('speaker') };
 }
 
@@ -57,7 +57,7 @@ export function reconstruct(model: Model, tiles: Uint8Array, count: number): Flo
   return pixels ?? new Float32Array();
 }
 
-function probabilities(model: Model, z: tf.Tensor4D, task: Task): tf.Tensor2D {
+function probabilities(model: Model, z: tf.Tensor4D, task: HeadName): tf.Tensor2D {
   const logits = headLogits(model.heads[task]!, z, noDropout); // [B,16,16,32] -> [B,classes]
   if (task !== 'speaker') return tf.softmax(logits);
   const known = tf.softmax(maskSpeakers(logits, model.speakerCount)); // [B,capacity]

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { latentShape, parseModelSettings, speakerCapacity } from './settings.js';
+import { latentShape, type ModelSettingsInput, parseModelSettings, speakerCapacity } from './settings.js';
 
 test('the defaults bring 128 x 256 tiles to the z of the paper', () => {
   expect(latentShape(parseModelSettings())).toEqual([16, 16, 32]);
@@ -15,10 +15,22 @@ test.each([
   [{ tasks: { emotion: ['sad'] } }, /at least two classes/],
   [{ tasks: { gender: ['a', 'a'] } }, /each class once/],
   [{ learningrate: 1 }, /learningrate/],
+  [{ target: 'clusters' }, /target.*clusters-3/],
+  [{ levels: { own: [3, 2] } }, /levels\.own.*lower/],
 ])('settings %j are refused with what to change', (settings, message) => {
   expect(() => parseModelSettings(settings)).toThrow(
     expect.objectContaining({ code: 'SETTINGS_INVALID', message: expect.stringMatching(message) }),
   );
+});
+
+test('the target says what the emotion head tells apart', () => {
+  const classesOf = (target: ModelSettingsInput['target']) => parseModelSettings({ target }).tasks.emotion;
+  expect(parseModelSettings().tasks.emotion).toEqual(['angry', 'happy', 'neutral', 'sad']);
+  expect([classesOf('activation'), classesOf('valence')]).toEqual([
+    ['low', 'medium', 'high'],
+    ['negative', 'neutral', 'positive'],
+  ]);
+  expect([classesOf('clusters-3'), classesOf('clusters-5')].map((names) => names.length)).toEqual([3, 5]);
 });
 
 test('the speaker head holds whole blocks, one at least', () => {

@@ -1,9 +1,10 @@
 /**
  * What a model is made of and how it learns: every size, rate and switch of the paper's Section IV-C and of the three
  * phases, with defaults that train in a minute's patience. One object, saved whole in each checkpoint.
- * It does not say on what to train: corpora, splits and batch composition belong to the trainer.
+ * It does not say on what to train: corpora, splits and the batch's size belong to the trainer.
  */
 import { z } from 'zod';
+import { emotionTargets, targetClasses } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 
 /** The speaker head grows by whole blocks of this many units; units without a speaker are masked. */
@@ -42,10 +43,25 @@ const schema = z.strictObject({
   kernel: z.int().min(1).default(5),
   /** `gaussian`: last block without ReLU, p(z) = N(0, I); `relu`: with it, p(z) the rectified normal. */
   latent: z.enum(['gaussian', 'relu']).default('gaussian'),
+  /** What the emotion head tells apart: categories, levels of activation or valence, or clusters of both (Section IV-A). */
+  target: z.enum(emotionTargets).default('emotion'),
+  /** Table I: upper edges of the lowest and the middle level, by corpus; for others see `levelOf`. */
+  levels: z
+    .record(
+      z.string(),
+      z.tuple([z.number(), z.number()]).refine(([low, middle]) => low < middle, 'the first edge must be the lower one'),
+    )
+    .default({}),
+  /**
+   * Against classes that are rare in training: `weights` counts a tile by the inverse of its class's frequency in the
+   * emotion loss, `sampling` draws labelled tiles of all classes equally often.
+   */
+  classBalance: z.enum(['none', 'weights', 'sampling']).default('none'),
   /** What the heads tell apart. Label n of a batch is class n of the list. */
   tasks: z
     .strictObject({
-      emotion: classes.default(['angry', 'happy', 'neutral', 'sad']),
+      /** By default those of `target`. */
+      emotion: classes.optional(),
       gender: classes.default(['female', 'male']),
       /** Speakers known so far; the head holds whole blocks of 256 and grows with `growSpeakers`. */
       speakers: z.int().min(0).default(0),
@@ -87,7 +103,8 @@ const schema = z.strictObject({
   seed: z.int().min(0).default(1),
 });
 
-export type ModelSettings = z.output<typeof schema>;
+type ParsedSettings = z.output<typeof schema>;
+export type ModelSettings = Omit<ParsedSettings, 'tasks'> & { tasks: ParsedSettings['tasks'] & { emotion: string[] } };
 export type ModelSettingsInput = z.input<typeof schema>;
 
 /**
@@ -100,7 +117,8 @@ export function parseModelSettings(input: unknown = {}): ModelSettings {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`);
     throw new PipelineError('SETTINGS_INVALID', `model settings: ${problems.join('; ')}`);
   }
-  const settings = parsed.data;
+  const { tasks, target } = parsed.data;
+  const settings = { ...parsed.data, tasks: { ...tasks, emotion: tasks.emotion ?? [...targetClasses[target]] } };
   const problem = sizeProblem(settings);
   if (problem) throw new PipelineError('SETTINGS_INVALID', `model settings: ${problem}`);
   return settings;

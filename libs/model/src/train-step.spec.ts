@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { emotionTargets, targetClasses } from '#contracts/labels.js';
 import { chooseBackend } from './backend.js';
 import { reestimateBatchNorm } from './batch-norm-statistics.js';
 import { jointUpdate } from './joint-update.js';
@@ -15,6 +16,24 @@ beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: fals
 afterEach(() => model.dispose());
 
 const start = (settings: ModelSettingsInput = {}) => (model = createModel(tinySettings(settings)));
+
+const auxiliaryTasks = {
+  'single-task': { gender: false, speaker: false },
+  'with gender': { gender: true, speaker: false },
+  'with speaker': { gender: false, speaker: true },
+  'with both': { gender: true, speaker: true },
+};
+const everySystem = (['aae', 'ae', 'cnn'] as const).flatMap((system) =>
+  Object.entries(auxiliaryTasks).flatMap(([name, auxiliary]) => emotionTargets.map((target) => ({ system, name, auxiliary, target }))),
+);
+
+test.each(everySystem)('$system $name for $target trains just the heads it has', ({ system, auxiliary, target }) => {
+  start({ system, auxiliary, target });
+  const losses = trainStep(model, tinyBatch(model.settings, 4));
+  expect(losses.emotion).toBeGreaterThan(0);
+  expect([losses.gender === null, losses.speaker === null]).toEqual([!auxiliary.gender, !auxiliary.speaker]);
+  expect(predict(model, tinyBatch(model.settings, 4).tiles, 4).emotion).toHaveLength(4 * targetClasses[target].length);
+});
 
 describe.each([
   ['aae', 'phases'],

@@ -6,7 +6,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { classificationPhase, type Labels } from './classification-phase.js';
 import { jointUpdate } from './joint-update.js';
-import { objectiveWeights, type Task, tasks } from './losses.js';
+import { objectiveWeights, type HeadName, headNames } from './losses.js';
 import type { Model } from './model.js';
 import { reconstructionPhase } from './reconstruction-phase.js';
 import { discriminatorStep, generatorStep } from './regularisation-phase.js';
@@ -20,6 +20,8 @@ export interface TrainingBatch {
   emotion: Int32Array;
   gender: Int32Array;
   speaker: Int32Array;
+  /** By emotion class, how much a tile of it counts in that head's loss; all the same if not given. */
+  emotionWeights?: Float32Array;
 }
 
 /** Losses of one step; null for a phase the system lacks or a head that had nothing to learn from. */
@@ -107,8 +109,8 @@ function withTotal({ settings }: Model, measured: Partial<StepLosses>): StepLoss
 /** A label beyond its head would train nothing and say nothing. */
 function checkLabels(model: Model, batch: TrainingBatch): void {
   const { emotion, gender } = model.settings.tasks;
-  const classes: Record<Task, number> = { emotion: emotion.length, gender: gender.length, speaker: model.speakerCount };
-  for (const task of tasks) {
+  const classes: Record<HeadName, number> = { emotion: emotion.length, gender: gender.length, speaker: model.speakerCount };
+  for (const task of headNames) {
     const labels = batch[task];
     if (labels.length !== batch.count) throw new RangeError(`${labels.length} ${task} labels for ${batch.count} tiles`);
     if (!model.heads[task]) continue;

@@ -30,6 +30,11 @@ const checkpointSchema = z.object({
   sampler: z.object({ labelled: place, unlabelled: place }),
   /** Class names of the speaker head, in order. */
   speakers: z.array(z.string()),
+  /** Of the clusters that the emotion head tells apart, in order; null where it tells something else. */
+  midpoints: z
+    .array(z.object({ activation: z.number(), valence: z.number() }))
+    .nullable()
+    .default(null),
   view: z.object({
     digest: z.string(),
     key: z.string(),

@@ -4,10 +4,12 @@
  *
  * Does not promise to find anything else: a model may learn nonsense with the best of losses.
  */
-import { emotionCategories, genders, tasks, type Task } from '#contracts/labels.js';
+import { carriesTarget, genders } from '#contracts/labels.js';
+import { headNames, type HeadName } from '#model/losses.js';
 import type { ModelSettings } from '#model/settings.js';
 import type { StepLosses } from '#model/train-step.js';
-import { isTrained, type TrainingView } from './training-index.js';
+import { targetClassOf } from './head-labels.js';
+import { isTrained, type TrainingView, type ViewUtterance } from './training-index.js';
 
 /** Reports over which losses are averaged: single ones jump about. */
 const WINDOW = 20;
@@ -19,17 +21,12 @@ const LOST_ABOVE = 6;
 const CHANCE_SHARE = 0.98;
 
 /** Classes and heads that no training utterance speaks of. */
-export function labelFindings(view: TrainingView, settings: Pick<ModelSettings, 'auxiliary'>): string[] {
-  const trained = view.utterances.filter(isTrained).map(({ labels }) => labels);
+export function labelFindings(view: TrainingView, settings: ModelSettings): string[] {
+  const utterances = view.utterances.filter(isTrained);
+  const trained = utterances.map(({ labels }) => labels);
   const findings: string[] = [];
   const missing = (known: readonly string[], present: (string | undefined)[]) => known.filter((name) => !present.includes(name));
-  const noEmotion = missing(
-    emotionCategories,
-    trained.map(({ category }) => category),
-  );
-  if (noEmotion.length === emotionCategories.length)
-    findings.push('No training utterance has an emotion: that head learns nothing. Add labels, for example in manifest.csv.');
-  else if (noEmotion.length > 0) findings.push(`No training utterance is ${noEmotion.join(' or ')}: the model will never answer that.`);
+  findings.push(...emotionFindings(utterances, settings));
   const noGender = missing(
     genders,
     trained.map(({ gender }) => gender),
@@ -46,12 +43,35 @@ export function labelFindings(view: TrainingView, settings: Pick<ModelSettings, 
   return findings;
 }
 
+function emotionFindings(utterances: readonly ViewUtterance[], settings: ModelSettings): string[] {
+  const { target, tasks } = settings;
+  const labelled = utterances.filter(({ labels }) => carriesTarget(labels, target));
+  if (labelled.length === 0)
+    return [`No training utterance has ${wantedLabel[target]}: the emotion head learns nothing. Add labels, for example in manifest.csv.`];
+  if (target === 'clusters-3' || target === 'clusters-5') return []; // fitted to the labels, none is without
+  const present = new Set(labelled.map((utterance) => targetClassOf(utterance, settings, null)));
+  const missing = tasks.emotion.filter((_, index) => !present.has(index));
+  return missing.length === 0 ? [] : [`No training utterance is ${missing.join(' or ')}: the model will never answer that.`];
+}
+
+const wantedLabel: Record<ModelSettings['target'], string> = {
+  emotion: 'an emotion',
+  activation: 'an activation',
+  valence: 'a valence',
+  'clusters-3': 'both activation and valence',
+  'clusters-5': 'both activation and valence',
+};
+
 export class LossWatch {
   private readonly recent: StepLosses[] = [];
   private complaints = new Set<string>();
 
   /** @param classes of each head */
-  constructor(private readonly classes: Record<Task, number>) {}
+  constructor(private readonly classes: Record<HeadName, number>) {}
+
+  static of({ tasks }: ModelSettings, speakers: number): LossWatch {
+    return new LossWatch({ emotion: tasks.emotion.length, gender: tasks.gender.length, speaker: speakers });
+  }
 
   /** @returns what is wrong now and was not at the last report */
   observe(losses: StepLosses): string[] {
@@ -73,7 +93,7 @@ export class LossWatch {
   }
 
   private ofHeads(): string[] {
-    return tasks.flatMap((task) => {
+    return headNames.flatMap((task) => {
       const loss = this.mean(task);
       const classes = this.classes[task];
       if (loss === null || classes < 2 || loss < CHANCE_SHARE * Math.log(classes)) return [];

@@ -1,5 +1,7 @@
 /**
  * Which tiles make a batch: labelled and unlabelled ones drawn apart, each stream shuffled anew for every pass over it.
+ * Labelled is what carries the label that the emotion head learns; if classes are to be balanced, a pass over these takes
+ * tiles of each class in turn, and begins the rare ones again until it is as long as the stream.
  * A pass's order depends on the seed and the pass alone, so that a place in it is two numbers, and a resumed run draws
  * exactly what the run would have drawn that never stopped.
  */
@@ -20,20 +22,34 @@ export type SamplerState = Record<Stream, StreamPlace>;
 
 export const freshSamplerState = (): SamplerState => ({ labelled: { pass: 0, position: 0 }, unlabelled: { pass: 0, position: 0 } });
 
+export interface SamplerOptions {
+  seed: number;
+  /** An utterance's class in the emotion head; -1 where it carries none. */
+  classOf: (utterance: ViewUtterance) => number;
+  /** Whether all classes are drawn equally often. */
+  balanced?: boolean;
+  /** Where to go on; the beginning if not given. */
+  state?: SamplerState;
+}
+
 export class Sampler {
   private readonly tiles: Record<Stream, TileRef[]> = { labelled: [], unlabelled: [] };
+  /** Of the labelled tiles, by position. */
+  private readonly classes: number[] = [];
   private readonly order: Record<Stream, Uint32Array>;
   private readonly place: SamplerState;
 
   constructor(
     view: TrainingView,
-    private readonly seed: number,
-    state: SamplerState = freshSamplerState(),
+    private readonly options: SamplerOptions,
   ) {
-    this.place = structuredClone(state);
+    this.place = structuredClone(options.state ?? freshSamplerState());
     for (const utterance of view.utterances.filter(isTrained)) {
-      for (let tile = 0; tile < utterance.tileCount; tile++)
-        this.tiles[utterance.stream].push({ utterance, row: utterance.firstRow + tile });
+      const emotion = options.classOf(utterance);
+      for (let tile = 0; tile < utterance.tileCount; tile++) {
+        this.tiles[emotion >= 0 ? 'labelled' : 'unlabelled'].push({ utterance, row: utterance.firstRow + tile });
+        if (emotion >= 0) this.classes.push(emotion);
+      }
     }
     this.order = { labelled: this.shuffled('labelled'), unlabelled: this.shuffled('unlabelled') };
   }
@@ -44,6 +60,13 @@ export class Sampler {
 
   sizeOf(stream: Stream): number {
     return this.tiles[stream].length;
+  }
+
+  /** Labelled tiles of each class. */
+  tilesOfClass(classCount: number): number[] {
+    const counts = new Array<number>(classCount).fill(0);
+    for (const emotion of this.classes) counts[emotion]! += 1;
+    return counts;
   }
 
   /**
@@ -81,12 +104,23 @@ export class Sampler {
   /** Fisher and Yates, by a generator of its own for each pass. */
   private shuffled(stream: Stream): Uint32Array {
     const order = Uint32Array.from(this.tiles[stream], (_, index) => index);
-    const random = passRandom(this.seed, streams.indexOf(stream), this.place[stream].pass);
+    const random = passRandom(this.options.seed, streams.indexOf(stream), this.place[stream].pass);
     for (let last = order.length - 1; last > 0; last--) {
       const other = Math.floor(random() * (last + 1));
       [order[last], order[other]] = [order[other] as number, order[last] as number];
     }
-    return order;
+    return this.options.balanced && stream === 'labelled' ? this.inTurn(order) : order;
+  }
+
+  /** Tiles of each class in turn, in this order within a class; as many as there are. */
+  private inTurn(order: Uint32Array): Uint32Array {
+    const byClass = [...Map.groupBy(order, (index) => this.classes[index]).entries()]
+      .sort(([a = 0], [b = 0]) => a - b)
+      .map(([, tiles]) => tiles);
+    return order.map((_, place) => {
+      const tiles = byClass[place % byClass.length]!;
+      return tiles[Math.floor(place / byClass.length) % tiles.length]!;
+    });
   }
 }
 

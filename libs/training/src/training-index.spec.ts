@@ -114,7 +114,7 @@ describe('TrainingIndex', () => {
 describe('what is learnt from', () => {
   it('is training speakers without what was withheld', () => {
     const index = new TrainingIndex();
-    index.applyUtterance('c/train', utterance('c/train'));
+    index.applyUtterance('c/train', utterance('c/train', { labels: { category: 'sad' } }));
     index.applyUtterance('c/withheld', utterance('c/withheld', { withheld: true }));
     index.applyUtterance('c/dev', utterance('c/dev', { split: 'dev' }));
     index.applyUtterance('c/test', utterance('c/test', { split: 'test' }));
@@ -127,7 +127,8 @@ describe('what is learnt from', () => {
     );
     const view = index.view();
     expect(view.utterances.filter(isTrained).map((each) => each.utteranceId)).toEqual(['c/train']);
-    expect(trainedTiles(view)).toEqual({ labelled: 2, unlabelled: 0 });
+    expect(trainedTiles(view, 'emotion')).toEqual({ labelled: 2, unlabelled: 0 });
+    expect(trainedTiles(view, 'valence')).toEqual({ labelled: 0, unlabelled: 2 });
   });
 
   it('is never scored, though late labels move it out of training', () => {

@@ -6,7 +6,7 @@
  * Delivery: facts may come twice, late and in any order between the topics; the index is the same in the end.
  */
 import { createHash } from 'node:crypto';
-import type { Labels, Split, Stream } from '#contracts/labels.js';
+import { carriesTarget, type EmotionTarget, type Labels, type Split, type Stream } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
@@ -154,10 +154,11 @@ export function heldOut(view: TrainingView, heard: Heard): ViewUtterance[] {
   });
 }
 
-/** Tiles that may be learnt from, by stream. */
-export function trainedTiles(view: TrainingView): ViewCounts {
+/** Tiles that may be learnt from; labelled are those that carry what the emotion head learns, in whatever shard topic. */
+export function trainedTiles(view: TrainingView, target: EmotionTarget): ViewCounts {
   const counts: ViewCounts = { labelled: 0, unlabelled: 0 };
-  for (const utterance of view.utterances) if (isTrained(utterance)) counts[utterance.stream] += utterance.tileCount;
+  for (const utterance of view.utterances.filter(isTrained))
+    counts[carriesTarget(utterance.labels, target) ? 'labelled' : 'unlabelled'] += utterance.tileCount;
   return counts;
 }
 

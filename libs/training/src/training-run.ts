@@ -7,15 +7,16 @@
  */
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { emotionCategories, genders } from '#contracts/labels.js';
 import { predictionsKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
 import { loadModel, saveModel } from '#model/checkpoint.js';
 import { reestimateBatchNorm } from '#model/batch-norm-statistics.js';
 import { growSpeakers } from '#model/grow-speakers.js';
+import type { DimensionalLabel } from '#corpora/activation-valence-clusters.js';
+import type { HeadName } from '#model/losses.js';
 import { createModel, type Model } from '#model/model.js';
-import { parseModelSettings } from '#model/settings.js';
+import { parseModelSettings, type ModelSettings } from '#model/settings.js';
 import { trainStep, type StepLosses, type TrainingBatch } from '#model/train-step.js';
 import { writePredictions } from '#scoring/predictions-file.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
@@ -29,11 +30,12 @@ import {
   type Checkpoint,
   type CheckpointDraft,
 } from './checkpoint-store.js';
+import { headLabels, inverseFrequencies, midpointsFor, type HeadLabels } from './head-labels.js';
 import { predictHeldOut } from './held-out-predictions.js';
 import { verifyEpoch } from './run-lease.js';
 import { Sampler, freshSamplerState, type SamplerState, type TileRef } from './sampler.js';
 import type { TileStore } from './tile-store.js';
-import { heldOut, isTrained, refuseLeaks, trainedTiles, viewOf, type TrainingView } from './training-index.js';
+import { heldOut, isTrained, refuseLeaks, trainedTiles, viewOf, type TrainingView, type ViewCounts } from './training-index.js';
 
 export interface RunSettings {
   runId: string;
@@ -51,7 +53,7 @@ export interface RunSettings {
 }
 
 export interface RunEvents {
-  roundStarted: (facts: { round: number; step: number; steps: number; view: TrainingView; speakers: number }) => void;
+  roundStarted: (facts: { round: number; step: number; steps: number; view: TrainingView; tiles: ViewCounts; speakers: number }) => void;
   stepTrained: (facts: { round: number; step: number; losses: StepLosses; stepMs: number }) => void;
   /** Shards that the view names but the store no longer has. */
   shardsGone: (shardIds: string[]) => void;
@@ -69,6 +71,8 @@ interface PlaceInRound {
   sampler: SamplerState;
 }
 
+type RunLabels = Record<HeadName, HeadLabels>;
+
 /** Digest of what makes two runs different; a run with other settings has another name. */
 export function configHashOf(settings: Pick<RunSettings, 'model' | 'batch' | 'seed'>): string {
   const { model, batch, seed } = settings;
@@ -82,6 +86,7 @@ export class TrainingRun {
   private model: Model | null = null;
   private checkpoint: Checkpoint | null = null;
   private speakers: string[] = [];
+  private midpoints: DimensionalLabel[] | null = null;
   private readonly heard = { utteranceIds: new Set<string>(), speakerIds: new Set<string>() };
   private step = 0;
 
@@ -108,6 +113,7 @@ export class TrainingRun {
       }
       this.checkpoint = checkpoint;
       this.speakers = [...checkpoint.speakers];
+      this.midpoints = checkpoint.midpoints;
       this.step = checkpoint.step;
       return checkpoint;
     }
@@ -124,21 +130,28 @@ export class TrainingRun {
     refuseLeaks(given);
     const view = await this.withoutGoneShards(given);
     const place = this.placeInRound(view);
-    const sampler = new Sampler(view, this.settings.seed, place.sampler);
-    if (sampler.sizeOf('labelled') + sampler.sizeOf('unlabelled') === 0) return false;
+    if (!view.utterances.some(isTrained)) return false;
     const model = this.modelFor(view);
+    const labels = headLabels(model.settings, { midpoints: this.midpoints, speakers: this.speakers });
+    const sampler = new Sampler(view, {
+      seed: this.settings.seed,
+      classOf: labels.emotion.classOf,
+      balanced: model.settings.classBalance === 'sampling',
+      state: place.sampler,
+    });
     this.hear(view);
     this.events.roundStarted({
       round: place.round,
       step: this.step,
       steps: place.endStep - this.step,
       view,
+      tiles: { labelled: sampler.sizeOf('labelled'), unlabelled: sampler.sizeOf('unlabelled') },
       speakers: this.speakers.length,
     });
-    const { losses, tilesPerSec, wallSec } = await this.train(model, sampler, { view, place, stop });
+    const { losses, tilesPerSec, wallSec } = await this.train(model, sampler, { view, labels, place, stop });
     if (this.step < place.endStep) return false;
     this.reestimateStatistics(model, sampler);
-    const predictions = await this.writePredictions(model, view);
+    const predictions = await this.writePredictions(model, view, labels);
     await this.save(model, { view, place, sampler: sampler.state, losses, predictions, complete: true });
     this.events.roundFinished({ round: place.round, step: this.step, losses, tilesPerSec, wallSec });
     return true;
@@ -185,7 +198,11 @@ export class TrainingRun {
     const known = new Set(this.speakers);
     const trained = new Set(view.utterances.filter(isTrained).flatMap(({ labels }) => labels.speakerId ?? []));
     this.speakers.push(...[...trained].filter((speaker) => !known.has(speaker)).sort());
-    this.model ??= createModel(parseModelSettings({ tile: this.tileStore.tileShape, ...this.settings.model }));
+    if (!this.model) {
+      const settings = parseModelSettings({ tile: this.tileStore.tileShape, ...this.settings.model });
+      this.midpoints = midpointsFor(view, settings);
+      this.model = createModel(settings);
+    }
     growSpeakers(this.model, this.speakers.length);
     return this.model;
   }
@@ -193,15 +210,16 @@ export class TrainingRun {
   private async train(
     model: Model,
     sampler: Sampler,
-    { view, place, stop }: { view: TrainingView; place: PlaceInRound; stop: AbortSignal | undefined },
+    { view, labels, place, stop }: { view: TrainingView; labels: RunLabels; place: PlaceInRound; stop: AbortSignal | undefined },
   ): Promise<{ losses: StepLosses; tilesPerSec: number; wallSec: number }> {
     const startedAt = performance.now();
     const { endStep } = place;
+    const emotionWeights = weightsOf(sampler, model.settings);
     let tiles = 0;
     let losses: StepLosses | null = null;
     let reportedAt = startedAt;
     while (this.step < endStep) {
-      const batch = this.batchOf(sampler.nextBatch(this.settings.batch));
+      const batch = { ...this.batchOf(sampler.nextBatch(this.settings.batch), labels), emotionWeights };
       losses = trainStep(model, batch);
       refuseDivergence(losses, this.step);
       this.step++;
@@ -224,15 +242,14 @@ export class TrainingRun {
     return { losses, tilesPerSec: tiles / Math.max(wallSec, 1e-6), wallSec };
   }
 
-  private batchOf(tiles: readonly TileRef[]): TrainingBatch {
-    const speakerIndex = new Map(this.speakers.map((speaker, index) => [speaker, index]));
-    const labelsOf = (classOf: (tile: TileRef) => number | undefined): Int32Array => Int32Array.from(tiles, (tile) => classOf(tile) ?? -1);
+  private batchOf(tiles: readonly TileRef[], labels: RunLabels): TrainingBatch {
+    const labelsOf = ({ classOf }: HeadLabels): Int32Array => Int32Array.from(tiles, ({ utterance }) => classOf(utterance));
     return {
       tiles: this.tileStore.read(tiles),
       count: tiles.length,
-      emotion: labelsOf(({ utterance: { labels } }) => (labels.category ? emotionCategories.indexOf(labels.category) : -1)),
-      gender: labelsOf(({ utterance: { labels } }) => (labels.gender ? genders.indexOf(labels.gender) : -1)),
-      speaker: labelsOf(({ utterance: { labels } }) => (labels.speakerId ? speakerIndex.get(labels.speakerId) : -1)),
+      emotion: labelsOf(labels.emotion),
+      gender: labelsOf(labels.gender),
+      speaker: labelsOf(labels.speaker),
     };
   }
 
@@ -249,11 +266,11 @@ export class TrainingRun {
     );
   }
 
-  private async writePredictions(model: Model, view: TrainingView): Promise<PredictionsWritten[]> {
+  private async writePredictions(model: Model, view: TrainingView, labels: RunLabels): Promise<PredictionsWritten[]> {
     const { runId } = this.settings;
     const unheard = heldOut(view, this.heard);
     const facts: PredictionsWritten[] = [];
-    for (const { task, classes, rows } of predictHeldOut(model, unheard, this.tileStore, this.speakers)) {
+    for (const { task, classes, rows } of predictHeldOut(model, unheard, this.tileStore, labels)) {
       const bytes = writePredictions(rows, classes.length);
       const sha256 = sha256Hex(bytes);
       const objectKey = predictionsKey({ runId, step: this.step, task, sha256 });
@@ -297,11 +314,12 @@ export class TrainingRun {
       model: { ...manifest },
       sampler: now.sampler,
       speakers: [...this.speakers],
+      midpoints: this.midpoints,
       view: {
         digest: now.view.digest,
         key: viewKey(runId, this.step),
         utterances: now.view.utterances.length,
-        tiles: trainedTiles(now.view),
+        tiles: trainedTiles(now.view, model.settings.target),
       },
       settingsHash: now.view.settingsHash ?? '',
       configHash: configHashOf(this.settings),
@@ -314,6 +332,10 @@ export class TrainingRun {
     this.checkpoint = await retrying(() => saveCheckpoint(this.store, draft, content));
     this.events.saved(this.checkpoint);
   }
+}
+
+function weightsOf(sampler: Sampler, { classBalance, tasks }: ModelSettings): Float32Array | undefined {
+  return classBalance === 'weights' ? inverseFrequencies(sampler.tilesOfClass(tasks.emotion.length)) : undefined;
 }
 
 /** @throws PipelineError MODEL_DIVERGED: no later step would mend it */

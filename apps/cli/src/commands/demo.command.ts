@@ -2,7 +2,6 @@
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
-import { tasks, type Task } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { connect } from '../connect.js';
 import { environment } from '../config.js';
@@ -43,7 +42,8 @@ export class DemoCommand extends UndertoneCommand {
       }
       const { results, evaluations } = outcome;
       print(`\n${resultsTable(evaluations)}\n`);
-      for (const task of tasks.filter((each) => !evaluations[each])) print(`  ${task} is not scored: ${whyNotScored[task]}`);
+      for (const [task, why] of Object.entries(whyNotScored))
+        if (!evaluations[task as keyof typeof whyNotScored]) print(`  ${task} is not scored: ${why}`);
       if (!options.labelled && !options.unlabelled)
         print(
           '  The samples are synthetic voices (samples/README.md): these numbers say that the pipeline works, nothing of real emotion.',
@@ -83,7 +83,7 @@ export class DemoCommand extends UndertoneCommand {
   }
 }
 
-const whyNotScored: Record<Task, string> = {
+const whyNotScored = {
   emotion: 'no utterance of a dev or test speaker carries an emotion. Give some speakers the split "test" in manifest.csv.',
   gender: 'no utterance of a dev or test speaker carries a gender.',
   speaker: 'no utterance of a known training speaker was withheld; about a tenth are, by a hash.',

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { Command, Option } from 'nest-commander';
 import { decodersWith, featureSettings, settingsHash } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
-import { emotionCategories, genders } from '#contracts/labels.js';
+import { genders } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { chooseBackend } from '#model/backend.js';
 import { loadModel } from '#model/checkpoint.js';
@@ -35,6 +35,8 @@ export class PredictCommand extends UndertoneCommand {
     quietTensorflow();
     await chooseBackend({ requested: environment['TF_BACKEND'], hasGpu: existsSync('/dev/nvidia0'), log: () => undefined });
     const model = loadModel(checkpoint.model, await readWeights(store, checkpoint));
+    const { target, tasks } = model.settings;
+    const emotionClasses = tasks.emotion;
     const ffmpeg = chooseFfmpeg(environment);
     const settings = featureSettings({
       decoders: decodersWith(ffmpeg),
@@ -47,7 +49,7 @@ export class PredictCommand extends UndertoneCommand {
       try {
         const { tiles, count } = await extractFile(file, settings, { silence: 'none', ffmpeg });
         const { emotion, gender } = predict(model, tiles, count);
-        predictions.push({ file, emotion: byClass(emotion, count, emotionCategories), gender: gender && byClass(gender, count, genders) });
+        predictions.push({ file, emotion: byClass(emotion, count, emotionClasses), gender: gender && byClass(gender, count, genders) });
       } catch (error) {
         // One bad file does not take the answers for the others with it.
         if (!(error instanceof PipelineError)) throw error;
@@ -63,10 +65,10 @@ export class PredictCommand extends UndertoneCommand {
     const rows = predictions.map(({ file, emotion, gender }) => [
       file,
       most(emotion),
-      ...emotionCategories.map((name) => percent(emotion[name] ?? 0)),
+      ...emotionClasses.map((name) => percent(emotion[name] ?? 0)),
       gender ? `${most(gender)} ${percent(Math.max(...Object.values(gender)))}` : '–',
     ]);
-    print(alignedTable(['file', 'emotion', ...emotionCategories, 'gender'], rows));
+    print(alignedTable(['file', target, ...emotionClasses, 'gender'], rows));
   }
 
   @Option({ flags: '--json', description: 'for scripts' })

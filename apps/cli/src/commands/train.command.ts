@@ -5,10 +5,9 @@ import { join, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
 import { canonicalJson } from '#audio/feature-settings.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
-import { emotionCategories, genders } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { chooseBackend } from '#model/backend.js';
-import { parseModelSettings } from '#model/settings.js';
+import { type ModelSettings, parseModelSettings } from '#model/settings.js';
 import { codeVersion } from '#service/package-root.js';
 import { FolderStore } from '#storage/folder-store.js';
 import type { Checkpoint } from '#training/checkpoint-store.js';
@@ -43,8 +42,9 @@ export class TrainCommand extends UndertoneCommand {
     const config = readTrainConfig(options.config);
     const view = viewOfShards(resolve(options.shards), splitsOf(config));
     refuseLeaks(view);
-    describe(view);
-    for (const finding of labelFindings(view, parseModelSettings(config.model))) print(`! ${finding}`);
+    const model = parseModelSettings(config.model);
+    describe(view, model);
+    for (const finding of labelFindings(view, model)) print(`! ${finding}`);
     if (options.dryRun) return;
     const out = options.out ?? join('runs', config.name);
     prepareFolder(out, { config, view, resume: options.resume ?? false });
@@ -99,8 +99,8 @@ export class TrainCommand extends UndertoneCommand {
   }
 }
 
-function describe(view: TrainingView): void {
-  const tiles = trainedTiles(view);
+function describe(view: TrainingView, { target }: ModelSettings): void {
+  const tiles = trainedTiles(view, target);
   const speakersOf = (split: string) =>
     new Set(view.utterances.filter((each) => each.split === split).flatMap(({ labels }) => labels.speakerId ?? [])).size;
   print(
@@ -154,7 +154,7 @@ async function train(
   const tiles = new TileStore(store, null);
   const run = new TrainingRun(settings, store, tiles, lease.epoch, {
     roundStarted: ({ step, steps, speakers }) => {
-      watch = new LossWatch({ emotion: emotionCategories.length, gender: genders.length, speaker: speakers });
+      watch = LossWatch.of(parseModelSettings(config.model), speakers);
       print(`step ${step} to ${step + steps} on ${backend}, ${counted(speakers, 'speaker')} to tell apart`);
     },
     stepTrained: ({ step, losses, stepMs }) => {
