@@ -1,6 +1,6 @@
 /** A training run against the real object store: stopped and taken up again, it is the run that never stopped. */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -16,7 +16,8 @@ import { TileStore } from '#training/tile-store.js';
 import { TrainingRun, type RunEvents, type RunSettings } from '#training/training-run.js';
 import { viewOf, type TrainingView, type ViewUtterance } from '#training/training-index.js';
 
-const store = new ObjectStore(readStoreConnection({ ...process.env, S3_BUCKET: `run-${randomBytes(4).toString('hex')}` }));
+const connection = readStoreConnection({ ...process.env, S3_BUCKET: `run-${randomBytes(4).toString('hex')}` });
+const store = new ObjectStore(connection);
 const folder = mkdtempSync(join(tmpdir(), 'undertone-run-'));
 const settings: RunSettings = {
   runId: 'run',
@@ -45,7 +46,9 @@ beforeAll(async () => {
   view = await makeView();
 });
 
-afterAll(() => {
+const opened: TileStore[] = [];
+afterAll(async () => {
+  await Promise.all(opened.map((tiles) => tiles.close()));
   store.close();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -98,9 +101,12 @@ const silent: RunEvents = {
   roundFinished: () => undefined,
 };
 
-async function openRun(runId: string, events: Partial<RunEvents> = {}): Promise<TrainingRun> {
+/** @param limitBytes of the shard cache */
+async function openRun(runId: string, events: Partial<RunEvents> = {}, limitBytes = 1e6): Promise<TrainingRun> {
   const lease = await RunLease.acquire(store, runId, 'test', () => undefined);
-  const run = new TrainingRun({ ...settings, runId }, store, new TileStore(store, folder), lease.epoch, { ...silent, ...events });
+  const tiles = new TileStore(store, { folder, limitBytes, connection });
+  opened.push(tiles);
+  const run = new TrainingRun({ ...settings, runId }, store, tiles, lease.epoch, { ...silent, ...events });
   await run.restore();
   return run;
 }
@@ -164,6 +170,31 @@ it('goes on without a shard that is gone, and says so', async () => {
   };
   expect(await run.runRound(viewOf('hash', [...view.utterances, lost]))).toBe(true);
   expect(gone).toEqual(['f'.repeat(64)]);
+});
+
+it('reads from the store what does not fit into the cache, and learns the same', async () => {
+  const weightsOf = async (runId: string, limitBytes: number): Promise<{ weights: Uint8Array; cached: string[] }> => {
+    let last: Checkpoint | undefined;
+    const run = await openRun(runId, { saved: (checkpoint) => (last = checkpoint) }, limitBytes);
+    expect(await run.runRound(view)).toBe(true);
+    return { weights: await readWeights(store, last as Checkpoint), cached: readdirSync(folder) };
+  };
+  const cached = await weightsOf('cached', 1e6);
+  expect(cached.cached).toEqual([`${view.utterances[0]?.shardId}.arrow`]);
+  const remote = await weightsOf('remote', 1000);
+  expect(remote.cached).toEqual([]);
+  expect(Buffer.compare(remote.weights, cached.weights)).toBe(0);
+});
+
+it('a file in the cache that was damaged is fetched again', async () => {
+  const tiles = new TileStore(store, { folder, limitBytes: 1e6, connection });
+  opened.push(tiles);
+  const path = join(folder, `${view.utterances[0]?.shardId}.arrow`);
+  writeFileSync(path, 'half a sh');
+  expect(await tiles.prepare(view.utterances)).toEqual(new Set());
+  expect(sha256Hex(readFileSync(path))).toBe(view.utterances[0]?.shardId);
+  const [first] = view.utterances as [ViewUtterance];
+  expect([...(await tiles.read([{ utterance: first, row: 1 }])).subarray(0, 4)]).toEqual([0, 4, 8, 12]);
 });
 
 it('has nothing to do where nobody may be learnt from', async () => {

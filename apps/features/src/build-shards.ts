@@ -96,7 +96,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   private async refuseByBeginning({ objectKey, sizeBytes }: UtteranceIngested): Promise<void> {
     const { store, settings } = this.workshop;
     if (sizeBytes < beginningFirstBytes) return;
-    const beginning = await store.findStart(objectKey, BEGINNING_BYTES);
+    const beginning = await store.findRange(objectKey, 0, BEGINNING_BYTES);
     if (beginning) requireStatedDuration(beginning, sizeBytes, settings.maxDurationSec);
   }
 

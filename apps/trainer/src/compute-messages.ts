@@ -9,7 +9,7 @@ import type { RunSettings } from '#training/training-run.js';
 export interface ComputeSetup {
   run: RunSettings;
   store: StoreConnection;
-  shardCache: string;
+  shardCache: { folder: string; limitBytes: number };
   epoch: number;
   backend: { requested: string | undefined; hasGpu: boolean };
 }
@@ -27,10 +27,10 @@ export type FromCompute =
       tiles: { labelled: number; unlabelled: number };
       speakers: number;
     }
-  | { type: 'stepTrained'; round: number; step: number; losses: StepLosses; stepMs: number }
+  | { type: 'stepTrained'; round: number; step: number; losses: StepLosses; stepMs: number; waitMs: number }
   | { type: 'shardsGone'; shardIds: string[] }
   | { type: 'saved'; checkpoint: Checkpoint }
   | { type: 'checkpointRefused'; why: string }
-  | { type: 'roundFinished'; round: number; step: number; losses: StepLosses; tilesPerSec: number; wallSec: number }
+  | { type: 'roundFinished'; round: number; step: number; losses: StepLosses; tilesPerSec: number; wallSec: number; waitShare: number }
   | { type: 'roundDone'; trained: boolean }
   | { type: 'failed'; code: ErrorCode | null; message: string; stack: string | undefined };

@@ -15,7 +15,7 @@ function tell(message: FromCompute): void {
 async function setUp({ run: settings, store: connection, shardCache, epoch, backend: wanted }: ComputeSetup): Promise<void> {
   const backend = await chooseBackend({ ...wanted, log: () => undefined });
   const store = new ObjectStore(connection);
-  run = new TrainingRun(settings, store, new TileStore(store, shardCache), epoch, {
+  run = new TrainingRun(settings, store, new TileStore(store, { ...shardCache, connection }), epoch, {
     roundStarted: ({ view, tiles, ...facts }) => tell({ type: 'roundStarted', ...facts, viewDigest: view.digest, tiles }),
     stepTrained: (facts) => tell({ type: 'stepTrained', ...facts }),
     shardsGone: (shardIds) => tell({ type: 'shardsGone', shardIds }),

@@ -32,6 +32,8 @@ export function readTrainerConfig() {
     TF_BACKEND: field.optionalText(),
     /** Where shard files are kept. */
     SHARD_CACHE: field.text(join(tmpdir(), 'undertone-shards')),
+    /** Of all of them; what goes beyond stays in the store, and is read there tile by tile. */
+    SHARD_CACHE_MB: field.whole(20_000, 0),
   });
   const model = read.MODEL_SETTINGS_FILE ? readModelSettings(read.MODEL_SETTINGS_FILE) : {};
   const batch = { labelled: read.BATCH_LABELLED, unlabelled: read.BATCH_UNLABELLED };
@@ -54,7 +56,7 @@ export function readTrainerConfig() {
     trainerId: read.TRAINER_ID,
     quietMs: read.ROUND_QUIET * 1000,
     maxWaitMs: read.ROUND_MAX_WAIT * 1000,
-    shardCache: read.SHARD_CACHE,
+    shardCache: { folder: read.SHARD_CACHE, limitBytes: read.SHARD_CACHE_MB * 1e6 },
     backend: { requested: read.TF_BACKEND, hasGpu: existsSync('/dev/nvidia0') },
   };
 }

@@ -51,6 +51,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private readonly index = new TrainingIndex();
   private readonly modelSettings: ModelSettings;
   private watch: LossWatch | undefined;
+  private reportedStep = 0;
   private readonly schedule: RoundSchedule;
   private readonly metrics;
   private compute: ComputeClient | undefined;
@@ -80,6 +81,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       steps: metrics.counter('steps_total', 'Steps trained'),
       rounds: metrics.counter('rounds_total', 'Rounds finished'),
       refused: metrics.counter('rounds_refused_total', 'Rounds that could not be, by code', ['code']),
+      trainingSeconds: metrics.counter('training_seconds_total', 'Time that steps took, waiting included'),
+      waitSeconds: metrics.counter('data_wait_seconds_total', 'Time of these that was spent waiting for tiles'),
       stepSeconds: metrics.gauge('step_duration_seconds', 'Mean duration of the last reported steps'),
       loss: metrics.gauge('loss', 'Loss of the last reported step, by phase or head', ['part']),
     };
@@ -184,18 +187,31 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
           { round: event.round, step: event.step, steps: event.steps, tiles: event.tiles, speakers: event.speakers },
           'round started',
         );
+        this.reportedStep = event.step;
         this.watch = LossWatch.of(this.modelSettings, event.speakers);
         return this.later(() => this.publisher.publish(training, { ...event, type: 'RoundStarted', runId, at }));
-      case 'stepTrained':
-        this.metrics.steps.inc(this.config.run.reportEvery);
+      case 'stepTrained': {
+        const steps = event.step - this.reportedStep;
+        this.reportedStep = event.step;
+        this.metrics.steps.inc(steps);
+        this.metrics.trainingSeconds.inc((event.stepMs * steps) / 1000);
+        this.metrics.waitSeconds.inc((event.waitMs * steps) / 1000);
         this.metrics.stepSeconds.set(event.stepMs / 1000);
         for (const finding of this.watch?.observe(event.losses) ?? []) this.logger.warn({ step: event.step }, finding);
         for (const [part, loss] of Object.entries(event.losses)) if (loss !== null) this.metrics.loss.set({ part }, loss as number);
         return this.later(() => this.publisher.publish(training, { ...event, type: 'StepTrained', runId, at }));
+      }
       case 'roundFinished':
         this.metrics.rounds.inc();
         this.logger.info(
-          { round: event.round, step: event.step, wallSec: event.wallSec, tilesPerSec: event.tilesPerSec, losses: event.losses },
+          {
+            round: event.round,
+            step: event.step,
+            wallSec: event.wallSec,
+            tilesPerSec: event.tilesPerSec,
+            waitShare: event.waitShare,
+            losses: event.losses,
+          },
           'round finished',
         );
         return this.later(() =>

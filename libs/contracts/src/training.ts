@@ -16,7 +16,13 @@ export const stepLossesSchema = z
 const base = { runId: z.string().min(1), round: z.number().int().positive(), step: z.number().int().nonnegative(), at: z.iso.datetime() };
 
 export const stepTrainedSchema = z
-  .object({ type: z.literal('StepTrained'), ...base, losses: stepLossesSchema, stepMs: z.number() })
+  .object({
+    type: z.literal('StepTrained'),
+    ...base,
+    losses: stepLossesSchema,
+    stepMs: z.number(),
+    waitMs: z.number().optional().describe('Of stepMs, for tiles'),
+  })
   .meta({ title: 'StepTrained', description: 'A step was trained; sampled, not every step is told' });
 
 export const roundStartedSchema = z
@@ -37,6 +43,7 @@ export const roundFinishedSchema = z
     losses: stepLossesSchema,
     tilesPerSec: z.number(),
     wallSec: z.number(),
+    waitShare: z.number().optional().describe('Of the time of the steps, waiting for tiles'),
     backend: z.string(),
   })
   .meta({ title: 'RoundFinished', description: 'A round came to its end, at this speed' });

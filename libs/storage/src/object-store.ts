@@ -139,11 +139,11 @@ export class ObjectStore {
     });
   }
 
-  /** @returns the first `count` bytes, fewer of a smaller object; null if there is no such object */
-  async findStart(key: string, count: number): Promise<Uint8Array | null> {
+  /** @returns `count` bytes from `at` on, fewer where the object ends before; null if there is no such object */
+  async findRange(key: string, at: number, count: number): Promise<Uint8Array | null> {
     return this.translated(async () => {
       try {
-        const range = `bytes=0-${count - 1}`;
+        const range = `bytes=${at}-${at + count - 1}`;
         return await readAll(await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key, Range: range })));
       } catch (error) {
         if (isMissing(error)) return null;

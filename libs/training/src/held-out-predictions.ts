@@ -21,18 +21,18 @@ export interface TaskPredictions {
 const chunkTiles = 64;
 
 /** @param utterances held-out ones, see `heldOut` */
-export function predictHeldOut(
+export async function predictHeldOut(
   model: Model,
   utterances: readonly ViewUtterance[],
   tileStore: TileStore,
   labels: Record<HeadName, HeadLabels>,
-): TaskPredictions[] {
+): Promise<TaskPredictions[]> {
   const results = headNames.map((head) => ({ head, ...labels[head], rows: [] as PredictionRow[] }));
   for (const chunk of chunksOf(utterances)) {
     const refs = chunk.flatMap((utterance) =>
       Array.from({ length: utterance.tileCount }, (_, tile) => ({ utterance, row: utterance.firstRow + tile })),
     );
-    const probabilities = predict(model, tileStore.read(refs), refs.length);
+    const probabilities = predict(model, await tileStore.read(refs), refs.length);
     let firstTile = 0;
     for (const utterance of chunk) {
       for (const { head, classes, classOf, rows } of results) {

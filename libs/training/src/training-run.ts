@@ -21,6 +21,7 @@ import { trainStep, type StepLosses, type TrainingBatch } from '#model/train-ste
 import { writePredictions } from '#scoring/predictions-file.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
+import { BatchFeeder } from './batch-feeder.js';
 import {
   newestCheckpoints,
   readHeard,
@@ -54,13 +55,20 @@ export interface RunSettings {
 
 export interface RunEvents {
   roundStarted: (facts: { round: number; step: number; steps: number; view: TrainingView; tiles: ViewCounts; speakers: number }) => void;
-  stepTrained: (facts: { round: number; step: number; losses: StepLosses; stepMs: number }) => void;
+  stepTrained: (facts: { round: number; step: number; losses: StepLosses; stepMs: number; waitMs: number }) => void;
   /** Shards that the view names but the store no longer has. */
   shardsGone: (shardIds: string[]) => void;
   saved: (checkpoint: Checkpoint) => void;
   /** A checkpoint that cannot be used; the one before it is tried. */
   checkpointRefused: (why: string) => void;
-  roundFinished: (facts: { round: number; step: number; losses: StepLosses; tilesPerSec: number; wallSec: number }) => void;
+  roundFinished: (facts: { round: number; step: number; losses: StepLosses } & RoundSpeed) => void;
+}
+
+interface RoundSpeed {
+  tilesPerSec: number;
+  wallSec: number;
+  /** Share of the time of the steps that was spent waiting for tiles. */
+  waitShare: number;
 }
 
 interface PlaceInRound {
@@ -72,6 +80,15 @@ interface PlaceInRound {
 }
 
 type RunLabels = Record<HeadName, HeadLabels>;
+
+interface RoundWork {
+  feeder: BatchFeeder;
+  view: TrainingView;
+  labels: RunLabels;
+  place: PlaceInRound;
+  stop: AbortSignal | undefined;
+  emotionWeights: Float32Array | undefined;
+}
 
 /** Digest of what makes two runs different; a run with other settings has another name. */
 export function configHashOf(settings: Pick<RunSettings, 'model' | 'batch' | 'seed'>): string {
@@ -139,6 +156,7 @@ export class TrainingRun {
       balanced: model.settings.classBalance === 'sampling',
       state: place.sampler,
     });
+    const feeder = new BatchFeeder(sampler, this.tileStore, this.settings.batch);
     this.hear(view);
     this.events.roundStarted({
       round: place.round,
@@ -148,12 +166,19 @@ export class TrainingRun {
       tiles: { labelled: sampler.sizeOf('labelled'), unlabelled: sampler.sizeOf('unlabelled') },
       speakers: this.speakers.length,
     });
-    const { losses, tilesPerSec, wallSec } = await this.train(model, sampler, { view, labels, place, stop });
+    const { losses, ...speed } = await this.train(model, {
+      feeder,
+      view,
+      labels,
+      place,
+      stop,
+      emotionWeights: weightsOf(sampler, model.settings),
+    });
     if (this.step < place.endStep) return false;
-    this.reestimateStatistics(model, sampler);
+    await this.reestimateStatistics(model, sampler);
     const predictions = await this.writePredictions(model, view, labels);
-    await this.save(model, { view, place, sampler: sampler.state, losses, predictions, complete: true });
-    this.events.roundFinished({ round: place.round, step: this.step, losses, tilesPerSec, wallSec });
+    await this.save(model, { view, place, sampler: feeder.state, losses, predictions, complete: true });
+    this.events.roundFinished({ round: place.round, step: this.step, losses, ...speed });
     return true;
   }
 
@@ -209,68 +234,65 @@ export class TrainingRun {
 
   private async train(
     model: Model,
-    sampler: Sampler,
-    { view, labels, place, stop }: { view: TrainingView; labels: RunLabels; place: PlaceInRound; stop: AbortSignal | undefined },
-  ): Promise<{ losses: StepLosses; tilesPerSec: number; wallSec: number }> {
+    { feeder, view, labels, place, stop, emotionWeights }: RoundWork,
+  ): Promise<{ losses: StepLosses } & RoundSpeed> {
     const startedAt = performance.now();
     const { endStep } = place;
-    const emotionWeights = weightsOf(sampler, model.settings);
     let tiles = 0;
     let losses: StepLosses | null = null;
-    let reportedAt = startedAt;
+    let reported = { at: startedAt, step: this.step, waitedMs: 0 };
     while (this.step < endStep) {
-      const batch = { ...this.batchOf(sampler.nextBatch(this.settings.batch), labels), emotionWeights };
+      const batch = { ...batchOf(await feeder.next(), labels), emotionWeights };
       losses = trainStep(model, batch);
       refuseDivergence(losses, this.step);
       this.step++;
       tiles += batch.count;
       if (this.step % this.settings.reportEvery === 0 || this.step === endStep) {
-        const now = performance.now();
-        this.events.stepTrained({ round: place.round, step: this.step, losses, stepMs: (now - reportedAt) / this.settings.reportEvery });
-        reportedAt = now;
+        const now = { at: performance.now(), step: this.step, waitedMs: feeder.waitedMs };
+        const steps = now.step - reported.step;
+        this.events.stepTrained({
+          round: place.round,
+          step: this.step,
+          losses,
+          stepMs: (now.at - reported.at) / steps,
+          waitMs: (now.waitedMs - reported.waitedMs) / steps,
+        });
+        reported = now;
       }
       const isDue = this.step % this.settings.checkpointEvery === 0 || stop?.aborted;
       if (isDue && this.step < endStep) {
-        await this.save(model, { view, place, sampler: sampler.state, losses, predictions: [], complete: false });
+        await this.save(model, { view, place, sampler: feeder.state, losses, predictions: [], complete: false });
       }
       if (stop?.aborted) break;
       await nextTurn();
     }
-    const wallSec = (performance.now() - startedAt) / 1000;
+    const wallMs = performance.now() - startedAt;
     // A round that was killed after its last step has nothing left to train.
     losses ??= { ...(this.checkpoint?.losses ?? emptyLosses), total: 0 };
-    return { losses, tilesPerSec: tiles / Math.max(wallSec, 1e-6), wallSec };
-  }
-
-  private batchOf(tiles: readonly TileRef[], labels: RunLabels): TrainingBatch {
-    const labelsOf = ({ classOf }: HeadLabels): Int32Array => Int32Array.from(tiles, ({ utterance }) => classOf(utterance));
     return {
-      tiles: this.tileStore.read(tiles),
-      count: tiles.length,
-      emotion: labelsOf(labels.emotion),
-      gender: labelsOf(labels.gender),
-      speaker: labelsOf(labels.speaker),
+      losses,
+      tilesPerSec: tiles / Math.max(wallMs / 1000, 1e-6),
+      wallSec: wallMs / 1000,
+      waitShare: feeder.waitedMs / Math.max(wallMs, 1e-3),
     };
   }
 
   /** Running statistics lag behind the weights in short rounds; predictions would suffer for it. */
-  private reestimateStatistics(model: Model, sampler: Sampler): void {
+  private async reestimateStatistics(model: Model, sampler: Sampler): Promise<void> {
     const size = this.settings.batch.labelled + this.settings.batch.unlabelled;
     const tiles = sampler.spread(this.settings.statisticsTiles);
     // Every n-th tile, so that each batch is mixed as training's are.
     const batchCount = Math.max(1, Math.floor(tiles.length / size));
     const batches = Array.from({ length: batchCount }, (_, first) => tiles.filter((_tile, index) => index % batchCount === first));
-    reestimateBatchNorm(
-      model,
-      batches.map((batch) => ({ tiles: this.tileStore.read(batch), count: batch.length })),
-    );
+    const read = batches.map(async (batch) => ({ tiles: await this.tileStore.read(batch), count: batch.length }));
+    reestimateBatchNorm(model, await Promise.all(read));
   }
 
   private async writePredictions(model: Model, view: TrainingView, labels: RunLabels): Promise<PredictionsWritten[]> {
     const { runId } = this.settings;
     const unheard = heldOut(view, this.heard);
     const facts: PredictionsWritten[] = [];
-    for (const { task, classes, rows } of predictHeldOut(model, unheard, this.tileStore, labels)) {
+    for (const { task, classes, rows } of await predictHeldOut(model, unheard, this.tileStore, labels)) {
       const bytes = writePredictions(rows, classes.length);
       const sha256 = sha256Hex(bytes);
       const objectKey = predictionsKey({ runId, step: this.step, task, sha256 });
@@ -332,6 +354,17 @@ export class TrainingRun {
     this.checkpoint = await retrying(() => saveCheckpoint(this.store, draft, content));
     this.events.saved(this.checkpoint);
   }
+}
+
+function batchOf({ refs, tiles }: { refs: TileRef[]; tiles: Uint8Array }, labels: RunLabels): TrainingBatch {
+  const labelsOf = ({ classOf }: HeadLabels): Int32Array => Int32Array.from(refs, ({ utterance }) => classOf(utterance));
+  return {
+    tiles,
+    count: refs.length,
+    emotion: labelsOf(labels.emotion),
+    gender: labelsOf(labels.gender),
+    speaker: labelsOf(labels.speaker),
+  };
 }
 
 function weightsOf(sampler: Sampler, { classBalance, tasks }: ModelSettings): Float32Array | undefined {

@@ -167,9 +167,11 @@ async function train(
     shardsGone: (ids) => print(`! ${counted(ids.length, 'shard')} changed since they were read, and are left out`),
     saved: (checkpoint) => (newest = checkpoint),
     checkpointRefused: (why) => print(`! ${why}; going back to the one before`),
-    roundFinished: ({ wallSec, tilesPerSec }) => {
+    roundFinished: ({ wallSec, tilesPerSec, waitShare }) => {
       display.clear();
-      print(`done in ${asDuration(wallSec)}, ${tilesPerSec.toFixed(0)} tiles a second`);
+      print(
+        `done in ${asDuration(wallSec)}, ${tilesPerSec.toFixed(0)} tiles a second, ${(100 * waitShare).toFixed(1)} % of the time waiting for them`,
+      );
     },
   });
   // That it was lost, the next checkpoint finds out.
@@ -181,7 +183,7 @@ async function train(
   } finally {
     clearInterval(renewal);
     display.clear();
-    tiles.close();
+    await tiles.close();
     await lease.release();
   }
 }

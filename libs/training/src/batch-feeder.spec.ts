@@ -1,0 +1,63 @@
+import { expect, it } from 'vitest';
+import { BatchFeeder } from './batch-feeder.js';
+import { Sampler, type SamplerState, type TileRef } from './sampler.js';
+import type { TrainingView, ViewUtterance } from './training-index.js';
+
+const utterances = Array.from(
+  { length: 11 },
+  (_, i): ViewUtterance => ({
+    utteranceId: `c/${i}`,
+    version: 'v',
+    objectKey: 'o',
+    stream: i % 3 === 0 ? 'labelled' : 'unlabelled',
+    labels: {},
+    split: 'train',
+    withheld: false,
+    shardId: 's',
+    shardObjectKey: 's',
+    firstRow: i,
+    tileCount: 1,
+  }),
+);
+const view: TrainingView = { digest: 'd', settingsHash: 'h', utterances };
+const samplerAt = (state?: SamplerState) =>
+  new Sampler(view, { seed: 4, classOf: ({ stream }) => (stream === 'labelled' ? 0 : -1), state });
+const wanted = { labelled: 2, unlabelled: 3 };
+/** A tile is its row's number. */
+const rows = (refs: readonly TileRef[]): Promise<Uint8Array> => Promise.resolve(Uint8Array.from(refs, ({ row }) => row));
+
+it('gives what the sampler draws, in its order, and its place is after the batch given last', async () => {
+  const plain = samplerAt();
+  const expected = Array.from({ length: 9 }, () => plain.nextBatch(wanted).map(({ row }) => row));
+  const feeder = new BatchFeeder(samplerAt(), { read: rows }, wanted);
+  const given: number[][] = [];
+  for (let batch = 0; batch < 5; batch++) given.push([...(await feeder.next()).tiles]);
+  const resumed = new BatchFeeder(samplerAt(feeder.state), { read: rows }, wanted);
+  for (let batch = 0; batch < 4; batch++) given.push([...(await resumed.next()).tiles]);
+  expect(given).toEqual(expected);
+});
+
+it('reads ahead, and counts the time that it was waited for', async () => {
+  let reading = 0;
+  const slow = async (refs: readonly TileRef[]): Promise<Uint8Array> => {
+    reading++;
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    return rows(refs);
+  };
+  const feeder = new BatchFeeder(samplerAt(), { read: slow }, wanted);
+  await feeder.next();
+  expect(reading).toBe(3);
+  expect(feeder.waitedMs).toBeGreaterThan(30);
+  const first = feeder.waitedMs;
+  await new Promise((resolve) => setTimeout(resolve, 60)); // a step
+  await feeder.next();
+  expect(feeder.waitedMs - first).toBeLessThan(30);
+});
+
+it('fails at the batch that could not be read, not before', async () => {
+  let reads = 0;
+  const failing = (refs: readonly TileRef[]) => (++reads === 2 ? Promise.reject(new Error('disk on fire')) : rows(refs));
+  const feeder = new BatchFeeder(samplerAt(), { read: failing }, wanted);
+  await feeder.next();
+  await expect(feeder.next()).rejects.toThrow('disk on fire');
+});
