@@ -1,41 +1,147 @@
-/** Child of the bench: our training step on native TensorFlow. A line in: `{update, labelled, unlabelled, steps}`. */
+/**
+ * Child of the bench: our training step on native TensorFlow, bare or in the loop that the service runs: shards on disk,
+ * sampler, feeder, reports, checkpoints. A line in: `{update, labelled, unlabelled, steps, loop}`.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { featureSettings } from '#audio/feature-settings.js';
+import { type ShardRow, writeShard } from '#audio/shard-file.js';
+import { emotionCategories, genders } from '#contracts/labels.js';
 import { chooseBackend } from '#model/backend.js';
 import { createModel } from '#model/model.js';
 import { parseModelSettings } from '#model/settings.js';
 import { trainStep } from '#model/train-step.js';
+import { FolderStore } from '#storage/folder-store.js';
+import { RunLease } from '#training/run-lease.js';
+import { TileStore } from '#training/tile-store.js';
+import { TrainingRun } from '#training/training-run.js';
+import { viewOfShards } from '#training/view-of-shards.js';
 
 interface Order {
   update: 'phases' | 'joint';
   labelled: number;
   unlabelled: number;
   steps: number;
+  loop?: boolean;
+}
+
+export interface StepTimes {
+  seconds: number[];
+  peakMiB: number;
+  /** Of the loop: one checkpoint, and the share of the time of the steps that went in waiting for tiles. */
+  checkpointSec?: number;
+  waitShare?: number;
 }
 
 const SPEAKERS = 24;
+/** Tiles of the loop's shards, a quarter labelled: 67 MB. */
+const SHARDS = 4;
+const TILES_PER_SHARD = 512;
+/** Adam's slots are filled, memory is laid out. */
+const WARM_UP_STEPS = 2;
 const { name } = await chooseBackend({ requested: process.env['TF_BACKEND'] ?? 'node', hasGpu: false, log: () => undefined });
 
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'versions') console.log(JSON.stringify(`Node ${process.versions.node}, TensorFlow 2.15.1 by tfjs-${name}`));
-  else console.log(JSON.stringify(measure(JSON.parse(line) as Order)));
+  else {
+    const order = JSON.parse(line) as Order;
+    console.log(JSON.stringify(order.loop ? await measureLoop(order) : measureStep(order)));
+  }
 }
 
-function measure({ update, labelled, unlabelled, steps }: Order): { seconds: number[]; peakMiB: number } {
+function measureStep({ update, labelled, unlabelled, steps }: Order): StepTimes {
   const settings = parseModelSettings({ update, tasks: { speakers: SPEAKERS } });
   const model = createModel(settings);
   const count = labelled + unlabelled;
   const labels = (classes: number) => Int32Array.from({ length: count }, (_, i) => (i < labelled ? i % classes : -1));
-  const tiles = Uint8Array.from(
-    { length: count * settings.tile[0] * settings.tile[1] },
-    (_, i) => (Math.imul(i, 2_654_435_761) >>> 24) & 255,
-  );
+  const tiles = noise(count * settings.tile[0] * settings.tile[1], 0);
   const batch = { tiles, count, emotion: labels(4), gender: labels(2), speaker: labels(SPEAKERS) };
-  trainStep(model, batch);
+  for (let step = 0; step < WARM_UP_STEPS; step++) trainStep(model, batch);
   const seconds = Array.from({ length: steps }, () => {
     const begun = performance.now();
     trainStep(model, batch); // reads its losses: nothing is left running
     return (performance.now() - begun) / 1000;
   });
   model.dispose();
-  return { seconds, peakMiB: process.resourceUsage().maxRSS / 1024 };
+  return { seconds, peakMiB: peakMiB() };
+}
+
+async function measureLoop({ update, labelled, unlabelled, steps }: Order): Promise<StepTimes> {
+  const folder = mkdtempSync(join(tmpdir(), 'undertone-bench-'));
+  for (let shard = 0; shard < SHARDS; shard++) writeFileSync(join(folder, `${shard}.arrow`), madeShard(shard));
+  const store = new FolderStore(join(folder, 'out'));
+  const lease = await RunLease.acquire(store, 'bench', 'bench', () => undefined);
+  const tiles = new TileStore(store, null);
+  const checkpointStep = WARM_UP_STEPS + Math.ceil(steps / 2);
+  const reported: { step: number; stepMs: number; waitMs: number }[] = [];
+  const run = new TrainingRun(
+    {
+      runId: 'bench',
+      model: { update },
+      batch: { labelled, unlabelled },
+      roundSteps: WARM_UP_STEPS + steps + 1,
+      reportEvery: 1,
+      checkpointEvery: checkpointStep,
+      statisticsTiles: 32,
+      seed: 1,
+      codeVersion: 'bench',
+    },
+    store,
+    tiles,
+    lease.epoch,
+    {
+      roundStarted: () => undefined,
+      stepTrained: (facts) => reported.push(facts),
+      shardsGone: () => undefined,
+      saved: () => undefined,
+      checkpointRefused: () => undefined,
+      roundFinished: () => undefined,
+    },
+  );
+  await run.runRound(viewOfShards(folder));
+  await tiles.close();
+  rmSync(folder, { recursive: true });
+  const warm = reported.filter(({ step }) => step > WARM_UP_STEPS);
+  // A checkpoint is in the time of the step after it.
+  const plain = warm.filter(({ step }) => step !== checkpointStep + 1);
+  const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+  const meanMs = sum(plain.map(({ stepMs }) => stepMs)) / plain.length;
+  const withCheckpoint = warm.find(({ step }) => step === checkpointStep + 1);
+  return {
+    seconds: plain.map(({ stepMs }) => stepMs / 1000),
+    peakMiB: peakMiB(),
+    checkpointSec: Math.max(0, (withCheckpoint?.stepMs ?? meanMs) - meanMs) / 1000,
+    waitShare: sum(plain.map(({ waitMs }) => waitMs)) / sum(plain.map(({ stepMs }) => stepMs)),
+  };
+}
+
+function madeShard(shard: number): Uint8Array {
+  const settings = featureSettings({});
+  const size = settings.rows * settings.width;
+  const rows = Array.from({ length: TILES_PER_SHARD }, (_, i): ShardRow => {
+    const speaker = (shard * TILES_PER_SHARD + i) % SPEAKERS;
+    return {
+      tile: noise(size, shard * TILES_PER_SHARD + i),
+      utteranceId: `made/${shard}-${i}`,
+      version: 'v',
+      tileIndex: 0,
+      corpus: 'made',
+      speaker: `made/${speaker}`,
+      gender: genders[speaker % 2] ?? null,
+      category: i % 4 === 0 ? (emotionCategories[(i / 4) % 4] ?? null) : null,
+      activation: null,
+      valence: null,
+    };
+  });
+  return writeShard(rows, settings);
+}
+
+function noise(length: number, seed: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => (Math.imul(i + seed * 7919, 2_654_435_761) >>> 24) & 255);
+}
+
+function peakMiB(): number {
+  return process.resourceUsage().maxRSS / 1024;
 }

@@ -13,8 +13,11 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Peer, startPeer } from './peer.js';
 import { type BenchRow, markdownTable, median, row } from './table.js';
+import type { StepTimes } from './train-ours.js';
 
 const THREADS = '2';
+/** Of the trainer's default settings. */
+const CHECKPOINT_STEPS = 100;
 
 interface Workload {
   name: string;
@@ -74,23 +77,51 @@ export async function benchTrain(args: string[]): Promise<void> {
       ),
     );
   }
+  rows.push(...(await loopRows({ rounds: Number(values.rounds), steps: 3 * Number(values.steps) })));
   const table = markdownTable(rows);
   console.log(table);
   if (values.json) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
   if (values.results) writeFileSync(values.results, resultsPage(table, versions));
 }
 
+/** The loop that the service runs (shards on disk, reports, checkpoints) beside the bare step, each in a process of its own. */
+async function loopRows({ rounds, steps }: { rounds: number; steps: number }): Promise<BenchRow[]> {
+  const order = { update: 'phases', labelled: 16, unlabelled: 16, steps };
+  const [bare, loop] = [ours().start(), ours().start()];
+  const times = { bare: [] as StepTimes[], loop: [] as StepTimes[] };
+  for (let round = 0; round < rounds; round++) {
+    times.bare.push((await bare.ask(JSON.stringify(order))) as StepTimes);
+    times.loop.push((await loop.ask(JSON.stringify({ ...order, loop: true }))) as StepTimes);
+  }
+  bare.close();
+  loop.close();
+  const stepMs = (all: StepTimes[]) => 1000 * median(all.flatMap(({ seconds }) => seconds));
+  const checkpointMs = 1000 * median(times.loop.map(({ checkpointSec = 0 }) => checkpointSec));
+  return [
+    row("the service's loop, a checkpoint every 100 steps", 'ms a step', stepMs(times.loop) + checkpointMs / CHECKPOINT_STEPS, {
+      'bare step': stepMs(times.bare),
+    }),
+    row('of that, waiting for tiles', '%', 100 * median(times.loop.map(({ waitShare = 0 }) => waitShare)), {}),
+    row('a checkpoint', 'ms', checkpointMs, {}),
+  ];
+}
+
+function ours(): Contender {
+  const script = fileURLToPath(new URL('./train-ours.js', import.meta.url));
+  return { name: 'ours', start: () => startPeer(process.execPath, [script], { ...threads, TF_NUM_INTRAOP_THREADS: THREADS }) };
+}
+
+const threads = { BENCH_THREADS: THREADS, OMP_NUM_THREADS: THREADS, TF_CPP_MIN_LOG_LEVEL: '3' };
+
 function contenders(): Contender[] {
   const python = process.env['BENCH_PYTHON'] ?? 'python3';
   const tensorflowPython = process.env['BENCH_TF_PYTHON'] ?? python;
-  const threads = { BENCH_THREADS: THREADS, OMP_NUM_THREADS: THREADS, TF_CPP_MIN_LOG_LEVEL: '3' };
-  const ours = fileURLToPath(new URL('./train-ours.js', import.meta.url));
   const peer = (name: string, command: string, word: string): Contender => ({
     name,
     start: () => startPeer(command, ['bench/peers/train.py', word], threads),
   });
   return [
-    { name: 'ours', start: () => startPeer(process.execPath, [ours], { ...threads, TF_NUM_INTRAOP_THREADS: THREADS }) },
+    ours(),
     peer('PyTorch eager', python, 'torch'),
     peer('PyTorch channels_last', python, 'torch-channels-last'),
     peer('TensorFlow graph', tensorflowPython, 'tensorflow'),
