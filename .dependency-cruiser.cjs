@@ -21,7 +21,7 @@ module.exports = {
       name: 'model-knows-tfjs-and-contracts',
       severity: 'error',
       from: { path: lib('model'), pathNot: '\\.spec\\.ts$' },
-      to: { path: ['^libs/(?!model|contracts)', '^(node:)?(fs|net|http)', 'node_modules/(?!@tensorflow/|zod/)'] },
+      to: { path: ['^libs/(?!model|contracts)', '^(node:)?(fs|net|http)', 'node_modules/(?!@tensorflow/|zod/|protobufjs/)'] },
     },
     {
       name: 'edges-import-contracts-and-service',

@@ -1,7 +1,7 @@
 /** `undertone train` as people run it: a folder of shards in, checkpoints and scores out, killed and taken up again. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -113,6 +113,43 @@ it('trains, scores held-out speakers, and is the run that was killed on its way'
   // On the plain backend, bit for bit.
   expect((await newest('killed'))?.weights.sha256).toBe((await newest('whole'))?.weights.sha256);
 }, 180_000);
+
+it('a trained model goes out for others: to a browser, to onnxruntime, as bare weights; and what it makes of utterances', () => {
+  const undertone = (...more: string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [words('', [])[0] as string, ...more], { env, encoding: 'utf8' });
+    return { code: status, text: stdout + stderr };
+  };
+  const from = join(folder, 'whole');
+  for (const [format, files] of Object.entries({
+    onnx: ['about.json', 'model.onnx'],
+    'tfjs-layers': ['about.json', 'model.json', 'weights.bin'],
+    safetensors: ['about.json', 'manifest.json', 'model.safetensors'],
+  })) {
+    const out = join(folder, `model-${format}`);
+    expect(undertone('export-model', '--format', format, '--from', from, '--out', out)).toMatchObject({ code: 0 });
+    expect(readdirSync(out).sort()).toEqual(files);
+    expect(JSON.parse(readFileSync(join(out, 'about.json'), 'utf8'))).toMatchObject({
+      run: 'tiny',
+      step: 60,
+      classes: { emotion: ['angry', 'happy', 'neutral', 'sad'], speaker: ['made/s3', 'made/s4', 'made/s5'] },
+    });
+  }
+  expect(undertone('export-model', '--from', from, '--out', from)).toMatchObject({
+    code: 2,
+    text: expect.stringContaining('there already'),
+  });
+  expect(undertone('export-model', '--from', shards, '--out', join(folder, 'none'))).toMatchObject({
+    code: 2,
+    text: expect.stringContaining('holds no model'),
+  });
+
+  const latents = join(folder, 'latents');
+  expect(undertone('export-latents', '--shards', shards, '--from', from, '--out', latents)).toMatchObject({ code: 0 });
+  const array = readFileSync(join(latents, 'latents.npy'));
+  expect(array.toString('latin1', 10, 90)).toContain("{'descr': '<f4', 'fortran_order': False, 'shape': (72, 4, 4, 4), }");
+  expect(array.length).toBe(128 + 72 * 4 * 4 * 4 * 4);
+  expect(readFileSync(join(latents, 'latents.csv'), 'utf8').split('\n')).toHaveLength(74);
+}, 60_000);
 
 it('trains on clusters of activation and valence, keeps their midpoints, and scores them', async () => {
   const paper = readFileSync(config, 'utf8');

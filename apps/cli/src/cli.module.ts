@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
 import { DemoCommand } from './commands/demo.command.js';
+import { ExportLatentsCommand } from './commands/export-latents.command.js';
+import { ExportModelCommand } from './commands/export-model.command.js';
 import { ExportCommand } from './commands/export.command.js';
 import { FeaturesCommand } from './commands/features.command.js';
 import { PredictCommand } from './commands/predict.command.js';
@@ -20,6 +22,8 @@ import { VerifyCommand } from './commands/verify.command.js';
     TrainCommand,
     FeaturesCommand,
     ExportCommand,
+    ExportModelCommand,
+    ExportLatentsCommand,
     StatusCommand,
     VerifyCommand,
     ReplayCommand,

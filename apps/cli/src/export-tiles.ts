@@ -17,6 +17,7 @@ import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import type { TrainingView, ViewUtterance } from '#training/training-index.js';
 import { splitsFile } from '#training/view-of-shards.js';
+import { csvField } from './csv-field.js';
 
 export const exportFormats = ['webdataset', 'npy', 'shards'] as const;
 export type ExportFormat = (typeof exportFormats)[number];
@@ -272,9 +273,4 @@ class ShardWriter implements TileWriter {
     await file.close();
     this.rows = [];
   }
-}
-
-function csvField(value: string | number | boolean | null): string {
-  const text = String(value ?? '');
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { batchNormTraining } from './native-ops.js';
 import type { Parameter } from './parameter.js';
 
-const EPSILON = 1e-3;
+export const BATCH_NORM_EPSILON = 1e-3;
 
 export interface BatchNormWeights {
   gamma: Parameter<tf.Rank.R1>;
@@ -28,7 +28,7 @@ export type Normalise = (x: tf.Tensor4D, layer: BatchNormWeights) => tf.Tensor4D
 /** Training mode. What the layers see is added to `observed` if given, in the order of the layers. */
 export function byBatchStatistics(observed?: ObservedStatistics[]): Normalise {
   return (x, layer) => {
-    const { normalised, mean, variance } = batchNormTraining(x, layer.gamma.value, layer.beta.value, EPSILON);
+    const { normalised, mean, variance } = batchNormTraining(x, layer.gamma.value, layer.beta.value, BATCH_NORM_EPSILON);
     if (observed) observed.push({ layer, mean, variance });
     else tf.dispose([mean, variance]);
     return normalised;
@@ -37,7 +37,7 @@ export function byBatchStatistics(observed?: ObservedStatistics[]): Normalise {
 
 /** Inference mode. */
 export const byRunningStatistics: Normalise = (x, { gamma, beta, runningMean, runningVariance }) =>
-  tf.batchNorm4d(x, runningMean.value, runningVariance.value, beta.value, gamma.value, EPSILON);
+  tf.batchNorm4d(x, runningMean.value, runningVariance.value, beta.value, gamma.value, BATCH_NORM_EPSILON);
 
 /** running = momentum * running + (1 - momentum) * batch, for each layer observed; disposes what was observed. */
 export function updateRunningStatistics(observed: readonly ObservedStatistics[], momentum: number): void {

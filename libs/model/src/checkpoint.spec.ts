@@ -4,6 +4,7 @@ import { chooseBackend } from './backend.js';
 import { loadModel, saveModel } from './checkpoint.js';
 import { growSpeakers } from './grow-speakers.js';
 import { createModel, type Model } from './model.js';
+import { readSafetensors, writeSafetensors } from './safetensors.js';
 import { tinyBatch, tinySettings } from './tiny-model.js';
 import { trainStep } from './train-step.js';
 
@@ -46,22 +47,19 @@ test('what does not fit is refused', () => {
     expect(() => loadModel(manifest, bytes), name).toThrow(
       expect.objectContaining({ code: 'CHECKPOINT_INVALID', message: expect.stringMatching(message) }),
     );
-  broken('cut short', manifest, bytes.subarray(4), /bytes where the manifest says/);
-  broken('other format', { ...manifest, formatVersion: 2 }, bytes, /format is not version 1/);
+  broken('cut short', manifest, bytes.subarray(0, -4), /ends after the last byte/);
+  broken('cut in its header', manifest, bytes.subarray(0, 200), /before its header/);
+  broken('other format', { ...manifest, formatVersion: 1 }, bytes, /format is not version 2/);
   broken('other sizes', { ...manifest, settings: { ...manifest.settings, dense: 9 } }, bytes, /expected/);
   broken('other system', { ...manifest, settings: { ...manifest.settings, system: 'ae' } }, bytes, /tensors where/);
   broken('impossible settings', { ...manifest, settings: { ...manifest.settings, alpha: 7 } }, bytes, /alpha/);
-  broken(
-    'renamed tensor',
-    { ...manifest, tensors: manifest.tensors.with(0, { ...manifest.tensors[0]!, name: 'x' }) },
-    bytes,
-    /tensor 0 is x/,
-  );
+  const renamed = readSafetensors(bytes);
+  broken('renamed tensor', manifest, writeSafetensors(renamed.with(0, { ...renamed[0]!, name: 'x' })), /tensor 0 is x/);
   broken('lost step counts', { ...manifest, optimisers: {} }, bytes, /step counts/);
   broken('no manifest', null, bytes, /manifest/);
-  const diverged = bytes.slice();
-  new Float32Array(diverged.buffer)[3] = Number.NaN;
-  broken('diverged', manifest, diverged, /encoder\.0\.kernel holds a number that is not finite/);
+  const diverged = readSafetensors(bytes);
+  diverged[0]!.values[3] = Number.NaN;
+  broken('diverged', manifest, writeSafetensors(diverged), /encoder\.0\.kernel holds a number that is not finite/);
 });
 
 test('a diverged model is not saved', () => {

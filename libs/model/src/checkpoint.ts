@@ -1,5 +1,5 @@
 /**
- * A model as bytes and back: weights, running statistics, optimiser slots, the generator's state. What is loaded trains
+ * A model as bytes (safetensors) and a manifest, and back: weights, running statistics, optimiser slots, the generator's state. What is loaded trains
  * on exactly as what was saved would have (bit for bit on the single-threaded `cpu` backend). Place in the sampler, view
  * and vocabularies are the trainer's to add, as are digests and the writing, manifest last.
  */
@@ -8,20 +8,19 @@ import { z } from 'zod';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { createModel, type Model, modelOptimisers, modelParameters, modelStatistics } from './model.js';
 import { SeededRandom } from './random.js';
+import { readSafetensors, writeSafetensors } from './safetensors.js';
 import { type ModelSettings, parseModelSettings } from './settings.js';
 
 /** Raised when old bytes would be misread. */
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 
 const uint32 = z.int().min(0).max(0xffffffff);
 
-/** `settings` is checked by its own schema. Offsets are bytes; tensors are float32, little-endian, without gaps. */
+/** What the weights' file (safetensors) does not hold. `settings` is checked by its own schema. */
 const manifestSchema = z.object({
   formatVersion: z.literal(FORMAT_VERSION, `format is not version ${FORMAT_VERSION}`),
   settings: z.record(z.string(), z.unknown()),
   speakerCount: z.int().min(0),
-  tensors: z.array(z.object({ name: z.string(), shape: z.array(z.int().min(1)), offset: z.int().min(0) })),
-  byteLength: z.int().min(0),
   /** Updates by optimiser, by position in its parameter list. */
   optimisers: z.record(z.string(), z.array(z.int().min(0))),
   randomState: z.tuple([uint32, uint32, uint32, uint32]),
@@ -40,29 +39,19 @@ export interface SavedModel {
  * @throws PipelineError CHECKPOINT_INVALID when a number is not finite: a model that diverged must not replace one that had not.
  */
 export function saveModel(model: Model): SavedModel {
-  const tensors: ModelManifest['tensors'] = [];
-  let byteLength = 0;
-  const stored = storedTensors(model);
-  for (const { name, variable } of stored) {
-    tensors.push({ name, shape: [...variable.shape], offset: byteLength });
-    byteLength += variable.size * Float32Array.BYTES_PER_ELEMENT;
-  }
-  const values = new Float32Array(byteLength / Float32Array.BYTES_PER_ELEMENT);
-  stored.forEach(({ name, variable }, i) => {
-    const tensor = variable.dataSync<'float32'>();
-    if (!tensor.every(Number.isFinite)) throw invalid(`${name} is not finite: the model has diverged, go back to the last checkpoint`);
-    values.set(tensor, tensors[i]!.offset / Float32Array.BYTES_PER_ELEMENT);
+  const tensors = storedTensors(model).map(({ name, variable }) => {
+    const values = variable.dataSync<'float32'>();
+    if (!values.every(Number.isFinite)) throw invalid(`${name} is not finite: the model has diverged, go back to the last checkpoint`);
+    return { name, shape: [...variable.shape], values };
   });
   const manifest: ModelManifest = {
     formatVersion: FORMAT_VERSION,
     settings: model.settings,
     speakerCount: model.speakerCount,
-    tensors,
-    byteLength,
     optimisers: Object.fromEntries(modelOptimisers(model).map(({ name, slots }) => [name, slots.map(({ step }) => step)])),
     randomState: model.random.state,
   };
-  return { manifest, bytes: new Uint8Array(values.buffer) };
+  return { manifest, bytes: writeSafetensors(tensors, { format: `undertone checkpoint ${FORMAT_VERSION}` }) };
 }
 
 /**
@@ -71,7 +60,6 @@ export function saveModel(model: Model): SavedModel {
  */
 export function loadModel(manifest: unknown, bytes: Uint8Array): Model {
   const saved = parseManifest(manifest);
-  if (bytes.byteLength !== saved.byteLength) throw invalid(`${bytes.byteLength} bytes where the manifest says ${saved.byteLength}`);
   const model = createSavedModel(saved);
   try {
     restore(model, saved, bytes);
@@ -119,22 +107,14 @@ function createSavedModel(saved: z.output<typeof manifestSchema>): Model {
 
 function restore(model: Model, saved: z.output<typeof manifestSchema>, bytes: Uint8Array): void {
   const stored = storedTensors(model);
-  if (stored.length !== saved.tensors.length) throw invalid(`${saved.tensors.length} tensors where these settings make ${stored.length}`);
-  const values = new Float32Array(bytes.slice().buffer); // a copy: bytes may start anywhere in its buffer
-  let offset = 0;
+  const tensors = readSafetensors(bytes);
+  if (stored.length !== tensors.length) throw invalid(`${tensors.length} tensors where these settings make ${stored.length}`);
   stored.forEach(({ name, variable }, i) => {
-    const entry = saved.tensors[i]!;
-    if (entry.name !== name || entry.shape.join() !== variable.shape.join() || entry.offset !== offset) {
-      throw invalid(
-        `tensor ${i} is ${entry.name} [${entry.shape.join()}] at ${entry.offset}, expected ${name} [${variable.shape.join()}] at ${offset}`,
-      );
-    }
-    const start = offset / Float32Array.BYTES_PER_ELEMENT;
-    const tensor = values.subarray(start, start + variable.size);
-    if (tensor.length !== variable.size) throw invalid(`${name} ends after the last byte`);
-    if (!tensor.every(Number.isFinite)) throw invalid(`${name} holds a number that is not finite`);
-    tf.tidy(() => variable.assign(tf.tensor(tensor.slice(), variable.shape, 'float32')));
-    offset += tensor.byteLength;
+    const tensor = tensors[i]!;
+    if (tensor.name !== name || tensor.shape.join() !== variable.shape.join())
+      throw invalid(`tensor ${i} is ${tensor.name} [${tensor.shape.join()}], expected ${name} [${variable.shape.join()}]`);
+    if (!tensor.values.every(Number.isFinite)) throw invalid(`${name} holds a number that is not finite`);
+    tf.tidy(() => variable.assign(tf.tensor(tensor.values, variable.shape, 'float32')));
   });
   for (const optimiser of modelOptimisers(model)) {
     const steps = saved.optimisers[optimiser.name];

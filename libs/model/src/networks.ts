@@ -15,8 +15,8 @@ import { encoderBlocks, latentShape, type ModelSettings } from './settings.js';
 
 /** Added to the logit of a unit that stands for nobody yet: its probability is exactly 0 in float32. */
 const MASKED_LOGIT = -1e9;
-const HEAD_KERNEL = 3;
-const HEAD_POOL = 2;
+export const HEAD_KERNEL = 3;
+export const HEAD_POOL = 2;
 
 export interface EncoderBlock {
   kernel: Parameter<tf.Rank.R4>;

@@ -70,7 +70,7 @@ export async function saveCheckpoint(
 ): Promise<Checkpoint> {
   const sha256 = sha256Hex(content.weights);
   // By content: a trainer that was superseded and wakes up late cannot change what a newer one has announced.
-  const key = `${checkpointPrefix(draft.runId, draft.step)}weights-${sha256.slice(0, 16)}.bin`;
+  const key = `${checkpointPrefix(draft.runId, draft.step)}weights-${sha256.slice(0, 16)}.safetensors`;
   const checkpoint: Checkpoint = {
     format: 1,
     ...draft,

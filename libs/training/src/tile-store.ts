@@ -69,7 +69,7 @@ export class TileStore {
     this.reader = new Worker(reader, { workerData: { connection: cache?.connection ?? null } satisfies ReaderData });
     this.reader.on('message', (answer: FromReader) => this.settle(answer));
     this.reader.on('error', (error) => {
-      this.failure = error as Error;
+      this.failure = error;
       for (const { reject } of this.pending.values()) reject(this.failure);
       this.pending.clear();
     });

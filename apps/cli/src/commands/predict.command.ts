@@ -1,18 +1,13 @@
 /** `undertone predict`: what the newest model hears in files. */
-import { existsSync } from 'node:fs';
 import { Command, Option } from 'nest-commander';
 import { decodersWith, featureSettings, settingsHash } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
 import { genders } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { chooseBackend } from '#model/backend.js';
-import { loadModel } from '#model/checkpoint.js';
 import { predict } from '#model/predict.js';
 import { mostProbable } from '#scoring/confusion.js';
-import { findNewestModel, readWeights } from '#training/checkpoint-store.js';
-import { quietTensorflow } from '../config.js';
-import { connect } from '../connect.js';
 import { extractFile } from '../extract-file.js';
+import { fromOption, openModel } from '../open-model.js';
 import { alignedTable } from '../results.js';
 import { exitCodes, print, printJson, UndertoneCommand } from '../undertone-command.js';
 
@@ -22,25 +17,22 @@ import { exitCodes, print, printJson, UndertoneCommand } from '../undertone-comm
   description: 'Emotion probabilities and gender of audio files, from the newest model',
 })
 export class PredictCommand extends UndertoneCommand {
-  protected readonly example = './undertone predict hello.wav\n  ./undertone predict --json *.flac';
+  protected readonly example =
+    './undertone predict hello.wav\n  ./undertone predict --json *.flac\n  ./undertone predict --from runs/paper-aae hello.wav';
 
-  async run(files: string[], { json }: { json?: boolean }): Promise<void> {
-    const { store, environment } = connect();
-    const checkpoint = await findNewestModel(store);
-    if (!checkpoint)
-      throw new PipelineError(
-        'CONFIG_INVALID',
-        'There is no model yet: a first round has to finish. `./undertone status` shows where it is.',
-      );
-    quietTensorflow();
-    await chooseBackend({ requested: environment['TF_BACKEND'], hasGpu: existsSync('/dev/nvidia0'), log: () => undefined });
-    const model = loadModel(checkpoint.model, await readWeights(store, checkpoint));
+  async run(files: string[], { json, from }: { json?: boolean; from?: string }): Promise<void> {
+    const { model, checkpoint, environment } = await openModel(from);
     const { target, tasks } = model.settings;
     const emotionClasses = tasks.emotion;
     const ffmpeg = chooseFfmpeg(environment);
     const settings = featureSettings({
       decoders: decodersWith(ffmpeg),
     });
+    if (model.settings.tile.join() !== [settings.rows, settings.width].join())
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `The model takes tiles of ${model.settings.tile.join(' x ')}, not those of the default feature settings`,
+      );
     if (settingsHash(settings, null) !== checkpoint.settingsHash)
       process.stderr.write('! the model was trained on tiles of other feature settings than these defaults; expect less of it\n');
     const predictions = [];
@@ -56,7 +48,6 @@ export class PredictCommand extends UndertoneCommand {
         failures.push({ file, code: error.code, message: error.message });
       }
     }
-    store.close();
     for (const { code, message } of failures) process.stderr.write(`✗ ${code}: ${message}\n`);
     if (failures.length > 0) process.exitCode = exitCodes.failed;
     if (json) return printJson({ model: { runId: checkpoint.runId, step: checkpoint.step }, predictions, failures });
@@ -69,6 +60,11 @@ export class PredictCommand extends UndertoneCommand {
       gender ? `${most(gender)} ${percent(Math.max(...Object.values(gender)))}` : '–',
     ]);
     print(alignedTable(['file', target, ...emotionClasses, 'gender'], rows));
+  }
+
+  @Option(fromOption)
+  parseFrom(folder: string): string {
+    return folder;
   }
 
   @Option({ flags: '--json', description: 'for scripts' })

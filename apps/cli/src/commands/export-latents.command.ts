@@ -1,0 +1,97 @@
+/** `undertone export-latents`: what the encoder makes of utterances, for plots and for other people's classifiers. */
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Command, Option } from 'nest-commander';
+import { npyHeader } from '#audio/npy.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { encode } from '#model/predict.js';
+import { latentShape } from '#model/settings.js';
+import { FolderStore } from '#storage/folder-store.js';
+import { TileStore } from '#training/tile-store.js';
+import type { ViewUtterance } from '#training/training-index.js';
+import { viewOfShards } from '#training/view-of-shards.js';
+import { counted } from '../human-units.js';
+import { fromOption, openModel } from '../open-model.js';
+import { csvField } from '../csv-field.js';
+import { print, UndertoneCommand } from '../undertone-command.js';
+
+interface ExportLatentsOptions {
+  shards: string;
+  out: string;
+  from?: string;
+}
+
+@Command({
+  name: 'export-latents',
+  description: "Write z of each utterance, the mean of its tiles', as a NumPy array, with its labels beside it",
+})
+export class ExportLatentsCommand extends UndertoneCommand {
+  protected readonly example =
+    './undertone export --format shards --out shards\n  ./undertone export-latents --shards shards --out latents';
+
+  async run(_arguments: string[], { shards, out, from }: ExportLatentsOptions): Promise<void> {
+    if (existsSync(out)) throw new PipelineError('CONFIG_INVALID', `${out} is there already; name another folder, or remove it`);
+    const { utterances, settingsHash } = viewOfShards(resolve(shards));
+    const { model, checkpoint } = await openModel(from);
+    if (settingsHash !== checkpoint.settingsHash)
+      throw new PipelineError('CONFIG_INVALID', `${shards} was made with other feature settings than the model was trained on`);
+    const tiles = new TileStore(new FolderStore('.'), null);
+    await tiles.prepare(utterances);
+    const draft = `${out}.part`;
+    rmSync(draft, { recursive: true, force: true });
+    mkdirSync(draft, { recursive: true });
+    const array = openSync(join(draft, 'latents.npy'), 'w');
+    writeSync(array, npyHeader([utterances.length, ...latentShape(model.settings)], '<f4'));
+    for (const [index, utterance] of utterances.entries()) {
+      const refs = Array.from({ length: utterance.tileCount }, (_, tile) => ({ utterance, row: utterance.firstRow + tile }));
+      const z = meanOf(encode(model, await tiles.read(refs), refs.length), refs.length);
+      writeSync(array, new Uint8Array(z.buffer));
+      if (process.stderr.isTTY) process.stderr.write(`\r${index + 1} of ${utterances.length} utterances\u001b[K`);
+    }
+    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+    closeSync(array);
+    await tiles.close();
+    const rows = utterances.map((utterance) => Object.values(recordOf(utterance)).map(csvField).join(','));
+    const head = utterances[0] ? Object.keys(recordOf(utterances[0])).join(',') : '';
+    writeFileSync(join(draft, 'latents.csv'), `${[head, ...rows].join('\n')}\n`);
+    renameSync(draft, out);
+    print(`z of ${counted(utterances.length, 'utterance')} by ${checkpoint.runId}, step ${checkpoint.step}, in ${out}`);
+    print(`numpy.load("${out}/latents.npy", mmap_mode="r"), rows as in ${out}/latents.csv`);
+  }
+
+  @Option({ flags: '-s, --shards <dir>', description: 'a folder of shards (*.arrow)', required: true })
+  parseShards(folder: string): string {
+    return folder;
+  }
+
+  @Option({ flags: '-o, --out <dir>', description: 'a folder that is made', required: true })
+  parseOut(folder: string): string {
+    return folder;
+  }
+
+  @Option(fromOption)
+  parseFrom(folder: string): string {
+    return folder;
+  }
+}
+
+/** @param values [tiles, rest], row-major @returns [rest] */
+function meanOf(values: Float32Array, tiles: number): Float32Array<ArrayBuffer> {
+  const mean = new Float32Array(values.length / tiles);
+  values.forEach((value, i) => (mean[i % mean.length]! += value / tiles));
+  return mean;
+}
+
+function recordOf({ utteranceId, split, withheld, tileCount, labels }: ViewUtterance) {
+  return {
+    utterance_id: utteranceId,
+    split,
+    withheld,
+    tiles: tileCount,
+    speaker: labels.speakerId ?? null,
+    gender: labels.gender ?? null,
+    category: labels.category ?? null,
+    activation: labels.activation ?? null,
+    valence: labels.valence ?? null,
+  };
+}

@@ -1,0 +1,100 @@
+/** `undertone export-model`: the newest model for a browser, for onnxruntime, or as bare weights. */
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, Option } from 'nest-commander';
+import { genders } from '#contracts/labels.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { saveModel } from '#model/checkpoint.js';
+import { exportOnnx } from '#model/export-onnx.js';
+import { exportTfjsLayers } from '#model/export-tfjs-layers.js';
+import { fromOption, openModel, type OpenedModel } from '../open-model.js';
+import { oneOf, print, UndertoneCommand } from '../undertone-command.js';
+
+const modelFormats = ['tfjs-layers', 'onnx', 'safetensors'] as const;
+type ModelFormat = (typeof modelFormats)[number];
+
+interface ExportModelOptions {
+  out: string;
+  format: ModelFormat;
+  from?: string;
+}
+
+const howToOpen: Record<ModelFormat, (folder: string) => string> = {
+  'tfjs-layers': (folder) => `tf.loadLayersModel("${folder}/model.json").predict(pixels), pixels [B, rows, frames, 1] from 0 to 1`,
+  onnx: (folder) => `onnxruntime.InferenceSession("${folder}/model.onnx").run(None, {"pixels": pixels}), from 0 to 1`,
+  safetensors: (folder) => `safetensors.numpy.load_file("${folder}/model.safetensors"), running statistics and Adam's moments too`,
+};
+
+@Command({ name: 'export-model', description: 'Write the newest model for a browser (tfjs-layers), for onnxruntime, or as safetensors' })
+export class ExportModelCommand extends UndertoneCommand {
+  protected readonly example =
+    './undertone export-model --format onnx --out model\n  ./undertone export-model --format tfjs-layers --from runs/paper-aae --out web/model';
+
+  async run(_arguments: string[], { out, format, from }: ExportModelOptions): Promise<void> {
+    if (existsSync(out)) throw new PipelineError('CONFIG_INVALID', `${out} is there already; name another folder, or remove it`);
+    const opened = await openModel(from);
+    const about = describe(opened);
+    const draft = `${out}.part`;
+    rmSync(draft, { recursive: true, force: true });
+    mkdirSync(draft, { recursive: true });
+    for (const [name, content] of Object.entries(await filesOf(opened, format, about))) writeFileSync(join(draft, name), content);
+    writeFileSync(join(draft, 'about.json'), `${JSON.stringify(about, null, 2)}\n`);
+    renameSync(draft, out);
+    print(`model ${about.run}, step ${about.step}, in ${out}; about.json has its classes and how its tiles are made`);
+    print(howToOpen[format](out));
+  }
+
+  @Option({ flags: '-o, --out <dir>', description: 'a folder that is made', required: true })
+  parseOut(folder: string): string {
+    return folder;
+  }
+
+  @Option({ flags: '-f, --format <format>', description: modelFormats.join(', '), defaultValue: 'onnx' })
+  parseFormat(text: string): ModelFormat {
+    return oneOf(modelFormats, text, '--format');
+  }
+
+  @Option(fromOption)
+  parseFrom(folder: string): string {
+    return folder;
+  }
+}
+
+/** What a reader of the files needs to know: the classes of each output, and what a tile is. */
+function describe({ checkpoint, model }: OpenedModel) {
+  const { target, tasks, auxiliary, tile } = model.settings;
+  return {
+    run: checkpoint.runId,
+    step: checkpoint.step,
+    target,
+    classes: {
+      emotion: tasks.emotion,
+      ...(auxiliary.gender && { gender: [...genders] }),
+      ...(auxiliary.speaker && { speaker: checkpoint.speakers }),
+    },
+    midpoints: checkpoint.midpoints,
+    input: { name: 'pixels', shape: ['batch', ...tile, 1], range: [0, 1], axes: ['tile', 'frequency, upwards', 'time', 'channel'] },
+    featureSettingsHash: checkpoint.settingsHash,
+    viewDigest: checkpoint.view.digest,
+    codeVersion: checkpoint.codeVersion,
+  };
+}
+
+async function filesOf(
+  { model }: OpenedModel,
+  format: ModelFormat,
+  about: ReturnType<typeof describe>,
+): Promise<Record<string, string | Uint8Array>> {
+  switch (format) {
+    case 'tfjs-layers':
+      return exportTfjsLayers(model, about);
+    case 'onnx': {
+      const asText = Object.entries(about).map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]);
+      return { 'model.onnx': exportOnnx(model, Object.fromEntries(asText) as Record<string, string>) };
+    }
+    case 'safetensors': {
+      const { manifest, bytes } = saveModel(model);
+      return { 'model.safetensors': bytes, 'manifest.json': `${JSON.stringify(manifest, null, 2)}\n` };
+    }
+  }
+}
