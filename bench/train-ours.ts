@@ -47,23 +47,24 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'versions') console.log(JSON.stringify(`Node ${process.versions.node}, TensorFlow 2.15.1 by tfjs-${name}`));
   else {
     const order = JSON.parse(line) as Order;
-    console.log(JSON.stringify(order.loop ? await measureLoop(order) : measureStep(order)));
+    console.log(JSON.stringify(await (order.loop ? measureLoop(order) : measureStep(order))));
   }
 }
 
-function measureStep({ update, labelled, unlabelled, steps }: Order): StepTimes {
+async function measureStep({ update, labelled, unlabelled, steps }: Order): Promise<StepTimes> {
   const settings = parseModelSettings({ update, tasks: { speakers: SPEAKERS } });
   const model = createModel(settings);
   const count = labelled + unlabelled;
   const labels = (classes: number) => Int32Array.from({ length: count }, (_, i) => (i < labelled ? i % classes : -1));
   const tiles = noise(count * settings.tile[0] * settings.tile[1], 0);
   const batch = { tiles, count, emotion: labels(4), gender: labels(2), speaker: labels(SPEAKERS) };
-  for (let step = 0; step < WARM_UP_STEPS; step++) trainStep(model, batch);
-  const seconds = Array.from({ length: steps }, () => {
+  for (let step = 0; step < WARM_UP_STEPS; step++) await trainStep(model, batch);
+  const seconds: number[] = [];
+  for (let step = 0; step < steps; step++) {
     const begun = performance.now();
-    trainStep(model, batch); // reads its losses: nothing is left running
-    return (performance.now() - begun) / 1000;
-  });
+    await trainStep(model, batch); // reads its losses: nothing is left running
+    seconds.push((performance.now() - begun) / 1000);
+  }
   model.dispose();
   return { seconds, peakMiB: peakMiB() };
 }

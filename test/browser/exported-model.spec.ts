@@ -14,7 +14,7 @@ const types: Record<string, string> = { html: 'text/html', js: 'text/javascript'
 
 it.skipIf(browserIsSkipped)('answers in a browser as the model does', async () => {
   await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => undefined });
-  const { model, batch } = trainedModel({ system: 'aae' });
+  const { model, batch } = await trainedModel({ system: 'aae' });
   const files: Record<string, string | Uint8Array> = {
     ...(await exportTfjsLayers(model, {})),
     'index.html': '<!doctype html><script src="tf.js"></script>',
@@ -32,7 +32,7 @@ it.skipIf(browserIsSkipped)('answers in a browser as the model does', async () =
     const pixels = Array.from(batch.tiles, (value) => value / 255);
     const shape = [batch.count, ...model.settings.tile, 1];
     const answers = await page.evaluate(answersInPage, { pixels, shape });
-    const expected = answersOf(model, batch);
+    const expected = await answersOf(model, batch);
     expect(Object.keys(answers)).toEqual(Object.keys(expected));
     for (const [name, values] of Object.entries(expected)) expect(largestDifference(answers[name] ?? [], values), name).toBeLessThan(1e-4);
   } finally {

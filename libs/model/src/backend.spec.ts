@@ -61,7 +61,7 @@ async function gradientsOn(requested: string) {
   return result;
 }
 
-describe.each(['node', 'wasm'])('on %s', (requested) => {
+describe.each(['node', 'wasm'])('on %s', async (requested) => {
   test.skipIf(requested in missing)('loss and gradients are those of plain ops on cpu', async () => {
     const plain = await gradientsOn('cpu');
     const other = await gradientsOn(requested);
@@ -74,18 +74,18 @@ describe.each(['node', 'wasm'])('on %s', (requested) => {
 
   test.skipIf(requested in missing)('steps are finite, repeatable, and keep the tensor count flat', async () => {
     await chooseBackend({ requested, ...quietly });
-    const run = () => {
+    const run = async () => {
       const model = createModel(tinySettings());
       const batch = tinyBatch(model.settings, 4);
-      const first = trainStep(model, batch);
+      const first = await trainStep(model, batch);
       const { numTensors } = tf.memory();
-      const second = trainStep(model, batch);
+      const second = await trainStep(model, batch);
       expect(tf.memory().numTensors).toBe(numTensors);
       model.dispose();
       return [first, second];
     };
-    const [first, second] = run();
+    const [first, second] = await run();
     expect(Object.values({ ...first, ...second }).every(Number.isFinite)).toBe(true);
-    expect(run()[0]!.discriminator).toBeCloseTo(first!.discriminator!, 5);
+    expect((await run())[0]!.discriminator).toBeCloseTo(first!.discriminator!, 5);
   });
 });

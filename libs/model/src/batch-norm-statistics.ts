@@ -19,15 +19,15 @@ export interface StatisticsBatch {
  * in training, with what the layer below made of the batch. No weight moves, no chance is used. Batches should be mixed
  * as training's are. Without a batch everything stays.
  */
-export function reestimateBatchNorm(model: Model, batches: Iterable<StatisticsBatch>): void {
+export async function reestimateBatchNorm(model: Model, batches: Iterable<StatisticsBatch>): Promise<void> {
   const statistics = modelStatistics(model);
   const sums = new Map(statistics.map((parameter) => [parameter, new Float64Array(parameter.value.size)]));
   let tilesSeen = 0;
   for (const batch of batches) {
     tilesSeen += batch.count;
     for (const { layer, mean, variance } of observe(model, batch)) {
-      addWeighted(sums.get(layer.runningMean)!, mean.dataSync(), batch.count);
-      addWeighted(sums.get(layer.runningVariance)!, variance.dataSync(), batch.count);
+      addWeighted(sums.get(layer.runningMean)!, await mean.data(), batch.count);
+      addWeighted(sums.get(layer.runningVariance)!, await variance.data(), batch.count);
       tf.dispose([mean, variance]);
     }
   }

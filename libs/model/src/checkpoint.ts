@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { createModel, type Model, modelOptimisers, modelParameters, modelStatistics } from './model.js';
 import { SeededRandom } from './random.js';
-import { readSafetensors, writeSafetensors } from './safetensors.js';
+import { type NamedTensor, readSafetensors, writeSafetensors } from './safetensors.js';
 import { type ModelSettings, parseModelSettings } from './settings.js';
 
 /** Raised when old bytes would be misread. */
@@ -38,12 +38,13 @@ export interface SavedModel {
  * Reads all tensors back to the host; the model stays as it is.
  * @throws PipelineError CHECKPOINT_INVALID when a number is not finite: a model that diverged must not replace one that had not.
  */
-export function saveModel(model: Model): SavedModel {
-  const tensors = storedTensors(model).map(({ name, variable }) => {
-    const values = variable.dataSync<'float32'>();
+export async function saveModel(model: Model): Promise<SavedModel> {
+  const tensors: NamedTensor[] = [];
+  for (const { name, variable } of storedTensors(model)) {
+    const values = await variable.data<'float32'>();
     if (!values.every(Number.isFinite)) throw invalid(`${name} is not finite: the model has diverged, go back to the last checkpoint`);
-    return { name, shape: [...variable.shape], values };
-  });
+    tensors.push({ name, shape: [...variable.shape], values });
+  }
   const manifest: ModelManifest = {
     formatVersion: FORMAT_VERSION,
     settings: model.settings,

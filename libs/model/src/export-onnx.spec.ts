@@ -24,23 +24,23 @@ beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: fals
 test.skipIf(!folder).each(exportedSystems)('%j, run by onnxruntime, answers as the model does', async (settings) => {
   const runtime = createRequire(join(folder as string, 'package.json'))('onnxruntime-web') as Runtime;
   runtime.env.wasm.numThreads = 1;
-  const { model, batch } = trainedModel(settings);
-  const session = await runtime.InferenceSession.create(exportOnnx(model, { run: 'tiny' }));
+  const { model, batch } = await trainedModel(settings);
+  const session = await runtime.InferenceSession.create(await exportOnnx(model, { run: 'tiny' }));
   const pixels = new runtime.Tensor(
     'float32',
     Float32Array.from(batch.tiles, (value) => value / 255),
     [batch.count, ...model.settings.tile, 1],
   );
   const outputs = await session.run({ pixels });
-  const expected = answersOf(model, batch);
+  const expected = await answersOf(model, batch);
   expect([...session.outputNames]).toEqual(Object.keys(expected));
   for (const [name, values] of Object.entries(expected)) expect(largestDifference(outputs[name]!.data, values), name).toBeLessThan(1e-4);
   model.dispose();
 });
 
-test('names the classes and what made it, for people who find the file alone', () => {
-  const { model } = trainedModel({ system: 'cnn' });
-  const text = Buffer.from(exportOnnx(model, { emotion: 'angry,happy', run: 'tiny' })).toString('latin1');
+test('names the classes and what made it, for people who find the file alone', async () => {
+  const { model } = await trainedModel({ system: 'cnn' });
+  const text = Buffer.from(await exportOnnx(model, { emotion: 'angry,happy', run: 'tiny' })).toString('latin1');
   for (const word of ['undertone', 'emotion', 'angry,happy', 'encoder.0.kernel']) expect(text).toContain(word);
   model.dispose();
 });

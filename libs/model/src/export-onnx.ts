@@ -3,6 +3,7 @@
  * `pixels`, over 255, [B, rows, frames, 1]. Out: the probabilities of each head by name, `z` [B, rows, frames, channels],
  * and of aae and ae `reconstruction`. Axes and outputs are those of the tfjs export; inside, channels come first.
  */
+import type * as tf from '@tensorflow/tfjs';
 import protobuf from 'protobufjs/light.js';
 import { BATCH_NORM_EPSILON, type BatchNormWeights } from './batch-norm.js';
 import { headNames } from './losses.js';
@@ -75,7 +76,7 @@ const { ModelProto } = protobuf.Root.fromJSON({
 }).nested as { ModelProto: protobuf.Type };
 
 /** @param metadata goes into the file's `metadata_props` */
-export function exportOnnx(model: Model, metadata: Record<string, string>): Uint8Array {
+export async function exportOnnx(model: Model, metadata: Record<string, string>): Promise<Uint8Array> {
   const { settings, encoder, decoder, heads, speakerCount } = model;
   const [rows, frames] = settings.tile;
   const graph = new GraphBuilder();
@@ -97,7 +98,7 @@ export function exportOnnx(model: Model, metadata: Record<string, string>): Uint
   const file = {
     irVersion: IR_VERSION,
     producerName: 'undertone',
-    graph: { name: 'undertone', ...graph.content, input: [valueInfo('pixels', [rows, frames, 1])], output: outputs },
+    graph: { name: 'undertone', ...(await graph.content()), input: [valueInfo('pixels', [rows, frames, 1])], output: outputs },
     opsetImport: [{ domain: '', version: OPSET }],
     metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
   };
@@ -155,10 +156,17 @@ function valueInfo(name: string, shape: readonly number[]): object {
 class GraphBuilder {
   readonly #nodes: object[] = [];
   readonly #initializers: object[] = [];
-  readonly #known = new Set<string>();
+  /** By name, to be read from the device when all are known. */
+  readonly #weights = new Map<string, tf.Tensor>();
 
-  get content(): { node: object[]; initializer: object[] } {
-    return { node: this.#nodes, initializer: this.#initializers };
+  async content(): Promise<{ node: object[]; initializer: object[] }> {
+    const initializer = [...this.#initializers];
+    for (const [name, tensor] of this.#weights) {
+      const rawData = new Uint8Array(Float32Array.from(await tensor.data()).buffer);
+      initializer.push({ name, dims: tensor.shape, dataType: FLOAT, rawData });
+      tensor.dispose();
+    }
+    return { node: this.#nodes, initializer };
   }
 
   /** @returns the name of its output */
@@ -193,25 +201,17 @@ class GraphBuilder {
 
   /** @returns the name of the initializer, with its axes in this order */
   weights({ name, value }: Parameter<never> | Parameter, order?: number[]): string {
-    const tensor = order ? value.transpose(order) : value.clone();
-    this.#add(name, tensor.shape, tensor.dataSync<'float32'>());
-    tensor.dispose();
-    return name;
+    return this.#add(name, () => (order ? value.transpose(order) : value.clone()));
   }
 
+  /** The first units, along the last axis. */
   firstUnits({ name, value }: Parameter<never> | Parameter, count: number): string {
-    const units = value.slice(
-      value.shape.map(() => 0),
-      [...value.shape.slice(0, -1), count],
-    );
-    this.#add(name, units.shape, units.dataSync<'float32'>());
-    units.dispose();
-    return name;
+    const begin = value.shape.map(() => 0);
+    return this.#add(name, () => value.slice(begin, [...value.shape.slice(0, -1), count]));
   }
 
-  #add(name: string, dims: readonly number[], values: Float32Array): void {
-    if (this.#known.has(name)) return;
-    this.#known.add(name);
-    this.#initializers.push({ name, dims, dataType: FLOAT, rawData: new Uint8Array(Float32Array.from(values).buffer) });
+  #add(name: string, make: () => tf.Tensor): string {
+    if (!this.#weights.has(name)) this.#weights.set(name, make());
+    return name;
   }
 }

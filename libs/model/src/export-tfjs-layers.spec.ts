@@ -8,7 +8,7 @@ import { pixelsOf } from './tiles.js';
 beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => {} })));
 
 test.each(exportedSystems)('%j, loaded as tfjs loads it, answers as the model does', async (settings) => {
-  const { model, batch } = trainedModel(settings);
+  const { model, batch } = await trainedModel(settings);
   const { numTensors } = tf.memory();
   const files = await exportTfjsLayers(model, { run: 'tiny' });
   expect(tf.memory().numTensors).toBe(numTensors);
@@ -19,7 +19,7 @@ test.each(exportedSystems)('%j, loaded as tfjs loads it, answers as the model do
   expect(userDefinedMetadata).toEqual({ run: 'tiny' });
   const outputs = [loaded.predict(pixelsOf(batch.tiles, batch.count, model.settings.tile))].flat();
 
-  const expected = answersOf(model, batch);
+  const expected = await answersOf(model, batch);
   expect(loaded.outputNames).toEqual(Object.keys(expected));
   for (const [i, [name, values]] of Object.entries(expected).entries())
     expect(largestDifference(outputs[i]!.dataSync(), values), name).toBeLessThan(1e-4);

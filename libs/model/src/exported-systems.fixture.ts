@@ -12,22 +12,22 @@ export const exportedSystems: ModelSettingsInput[] = [
 ];
 
 /** The caller disposes the model. */
-export function trainedModel(settings: ModelSettingsInput): { model: Model; batch: TrainingBatch } {
+export async function trainedModel(settings: ModelSettingsInput): Promise<{ model: Model; batch: TrainingBatch }> {
   const model = createModel(tinySettings(settings));
   const batch = tinyBatch(model.settings, 5);
-  for (let step = 0; step < 5; step++) trainStep(model, batch); // statistics and biases are no longer 0 and 1
+  for (let step = 0; step < 5; step++) await trainStep(model, batch); // statistics and biases are no longer 0 and 1
   return { model, batch };
 }
 
 /** In the order of the exports' outputs. */
-export function answersOf(model: Model, { tiles, count }: TrainingBatch): Record<string, Float32Array> {
-  const { emotion, gender, speaker } = predict(model, tiles, count);
+export async function answersOf(model: Model, { tiles, count }: TrainingBatch): Promise<Record<string, Float32Array>> {
+  const { emotion, gender, speaker } = await predict(model, tiles, count);
   return {
     emotion,
     ...(gender && { gender }),
     ...(speaker && { speaker }),
-    z: encode(model, tiles, count),
-    ...(model.decoder && { reconstruction: reconstruct(model, tiles, count) }),
+    z: await encode(model, tiles, count),
+    ...(model.decoder && { reconstruction: await reconstruct(model, tiles, count) }),
   };
 }
 

@@ -24,9 +24,9 @@ export interface Predictions {
 }
 
 /** Probabilities of each head for `count` tiles, row-major as in a `TrainingBatch`. */
-export function predict(model: Model, tiles: Uint8Array, count: number): Predictions {
+export async function predict(model: Model, tiles: Uint8Array, count: number): Promise<Predictions> {
   const present = headNames.filter((task) => model.heads[task] && (task !== 'speaker' || model.speakerCount > 0));
-  const outputs = inChunks(model, tiles, {
+  const outputs = await inChunks(model, tiles, {
     count,
     pass: (pixels) => {
       const z = encodePixels(model.encoder, pixels, byRunningStatistics);
@@ -38,8 +38,8 @@ export function predict(model: Model, tiles: Uint8Array, count: number): Predict
 }
 
 /** z of each tile, row-major [tile][row][frame][channel]; its shape is `latentShape(settings)`. */
-export function encode(model: Model, tiles: Uint8Array, count: number): Float32Array {
-  const [z] = inChunks(model, tiles, { count, pass: (pixels) => [encodePixels(model.encoder, pixels, byRunningStatistics)] });
+export async function encode(model: Model, tiles: Uint8Array, count: number): Promise<Float32Array> {
+  const [z] = await inChunks(model, tiles, { count, pass: (pixels) => [encodePixels(model.encoder, pixels, byRunningStatistics)] });
   return z ?? new Float32Array();
 }
 
@@ -47,10 +47,10 @@ export function encode(model: Model, tiles: Uint8Array, count: number): Float32A
  * Tiles as the decoder gives them back, row-major [tile][row][frame], in units of 0 to 1 (linear, so a little beyond).
  * @throws PipelineError SETTINGS_INVALID for a CNN, which has no decoder.
  */
-export function reconstruct(model: Model, tiles: Uint8Array, count: number): Float32Array {
+export async function reconstruct(model: Model, tiles: Uint8Array, count: number): Promise<Float32Array> {
   const { decoder, encoder } = model;
   if (!decoder) throw new PipelineError('SETTINGS_INVALID', 'system cnn has no decoder: reconstruct with aae or ae');
-  const [pixels] = inChunks(model, tiles, {
+  const [pixels] = await inChunks(model, tiles, {
     count,
     pass: (pixels) => [decode(decoder, encodePixels(encoder, pixels, byRunningStatistics), byRunningStatistics)],
   });
@@ -71,18 +71,18 @@ interface ChunkedPass {
 }
 
 /** Each output of the pass, all chunks one after another. */
-function inChunks({ settings }: Model, tiles: Uint8Array, { count, pass }: ChunkedPass): Float32Array[] {
+async function inChunks({ settings }: Model, tiles: Uint8Array, { count, pass }: ChunkedPass): Promise<Float32Array[]> {
   const tileSize = settings.tile[0] * settings.tile[1];
   if (tiles.length !== count * tileSize) throw new RangeError(`${tiles.length} pixels are not ${count} tiles of ${tileSize}`);
   const outputs: Float32Array[] = [];
   for (let start = 0; start < count; start += CHUNK) {
     const size = Math.min(CHUNK, count - start);
     const tensors = tf.tidy(() => pass(pixelsOf(tiles.subarray(start * tileSize, (start + size) * tileSize), size, settings.tile)));
-    tensors.forEach((tensor, i) => {
+    for (const [i, tensor] of tensors.entries()) {
       outputs[i] ??= new Float32Array((tensor.size / size) * count);
-      outputs[i].set(tensor.dataSync(), (tensor.size / size) * start);
+      outputs[i].set(await tensor.data(), (tensor.size / size) * start);
       tensor.dispose();
-    });
+    }
   }
   return outputs;
 }

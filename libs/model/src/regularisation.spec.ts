@@ -20,7 +20,7 @@ const TILES = 12;
 beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => undefined })));
 
 /** Values of z of tiles that were not trained on. */
-function latents(system: 'aae' | 'ae', seed: number): Float32Array {
+async function latents(system: 'aae' | 'ae', seed: number): Promise<Float32Array> {
   const settings = tinySettings({
     system,
     seed,
@@ -37,9 +37,9 @@ function latents(system: 'aae' | 'ae', seed: number): Float32Array {
   });
   const model = createModel(settings);
   const batches = Array.from({ length: 8 }, (_, i) => withoutLabels(tinyBatch(settings, TILES, 100 * seed + i)));
-  for (let step = 0; step < STEPS; step++) trainStep(model, batches[step % batches.length]!);
-  reestimateBatchNorm(model, batches);
-  const z = encode(model, tinyBatch(settings, 96, 7_000 + seed).tiles, 96);
+  for (let step = 0; step < STEPS; step++) await trainStep(model, batches[step % batches.length]!);
+  await reestimateBatchNorm(model, batches);
+  const z = await encode(model, tinyBatch(settings, 96, 7_000 + seed).tiles, 96);
   model.dispose();
   return z;
 }
@@ -51,8 +51,8 @@ function distanceToNormal(values: Float32Array): number {
   return sorted.reduce((sum, value, i) => sum + Math.abs(value - normal[i]!), 0) / values.length;
 }
 
-test.each([1, 2, 3])('phase 2 brings the latents closer to the prior, seed %i', (seed) => {
-  const [withPhase2, without] = [distanceToNormal(latents('aae', seed)), distanceToNormal(latents('ae', seed))];
+test.each([1, 2, 3])('phase 2 brings the latents closer to the prior, seed %i', async (seed) => {
+  const [withPhase2, without] = [distanceToNormal(await latents('aae', seed)), distanceToNormal(await latents('ae', seed))];
   console.log(`seed ${seed}: ${withPhase2.toFixed(3)} with phase 2, ${without.toFixed(3)} without`);
   expect(withPhase2).toBeLessThan(0.75 * without);
 });

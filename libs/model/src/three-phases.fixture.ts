@@ -60,11 +60,12 @@ export interface CaseRun {
 }
 
 /** Runs the steps, and disposes nothing. @param rule `sgd` puts plain descent in every optimiser's place */
-export function runCase(model: Model, steps: number, rule: 'sgd' | 'adam'): CaseRun {
+export async function runCase(model: Model, steps: number, rule: 'sgd' | 'adam'): Promise<CaseRun> {
   const gradients = new Map<string, Float32Array>();
   for (const optimiser of modelOptimisers(model)) record(optimiser, gradients, rule);
   const batch = caseBatch(model);
-  const losses = Array.from({ length: steps }, () => trainStep(model, batch));
+  const losses: StepLosses[] = [];
+  for (let step = 0; step < steps; step++) losses.push(await trainStep(model, batch));
   return { losses, gradients };
 }
 

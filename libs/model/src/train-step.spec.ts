@@ -27,12 +27,12 @@ const everySystem = (['aae', 'ae', 'cnn'] as const).flatMap((system) =>
   Object.entries(auxiliaryTasks).flatMap(([name, auxiliary]) => emotionTargets.map((target) => ({ system, name, auxiliary, target }))),
 );
 
-test.each(everySystem)('$system $name for $target trains just the heads it has', ({ system, auxiliary, target }) => {
+test.each(everySystem)('$system $name for $target trains just the heads it has', async ({ system, auxiliary, target }) => {
   start({ system, auxiliary, target });
-  const losses = trainStep(model, tinyBatch(model.settings, 4));
+  const losses = await trainStep(model, tinyBatch(model.settings, 4));
   expect(losses.emotion).toBeGreaterThan(0);
   expect([losses.gender === null, losses.speaker === null]).toEqual([!auxiliary.gender, !auxiliary.speaker]);
-  expect(predict(model, tinyBatch(model.settings, 4).tiles, 4).emotion).toHaveLength(4 * targetClasses[target].length);
+  expect((await predict(model, tinyBatch(model.settings, 4).tiles, 4)).emotion).toHaveLength(4 * targetClasses[target].length);
 });
 
 describe.each([
@@ -42,121 +42,121 @@ describe.each([
   ['ae', 'joint'],
   ['cnn', 'phases'],
   ['cnn', 'joint'],
-] as const)('%s by %s', (system, update) => {
-  test('has finite losses for the phases it has, and a flat tensor count after one step', () => {
+] as const)('%s by %s', async (system, update) => {
+  test('has finite losses for the phases it has, and a flat tensor count after one step', async () => {
     start({ system, update });
     const batch = tinyBatch(model.settings, 4);
-    const losses = trainStep(model, batch);
+    const losses = await trainStep(model, batch);
     expect(losses.reconstruction === null).toBe(system === 'cnn');
     for (const name of ['discriminator', 'generator', 'discriminatorAccuracy'] as const)
       expect(losses[name] === null).toBe(system !== 'aae');
     expect(Object.values(losses).every((loss) => loss === null || Number.isFinite(loss))).toBe(true);
     const { numTensors } = tf.memory();
-    for (let step = 0; step < 3; step++) trainStep(model, batch);
-    trainStep(model, withoutLabels(batch));
+    for (let step = 0; step < 3; step++) await trainStep(model, batch);
+    await trainStep(model, withoutLabels(batch));
     expect(tf.memory().numTensors).toBe(numTensors);
   });
 
-  test('leaves nothing behind when disposed', () => {
+  test('leaves nothing behind when disposed', async () => {
     const { numTensors } = tf.memory();
     start({ system, update });
-    trainStep(model, tinyBatch(model.settings, 2));
+    await trainStep(model, tinyBatch(model.settings, 2));
     model.dispose();
     expect(tf.memory().numTensors).toBe(numTensors);
     start();
   });
 });
 
-describe('labels', () => {
-  test('unlabelled tiles add nothing to a head: its loss is that of the labelled ones, whatever the rest count', () => {
+describe('labels', async () => {
+  test('unlabelled tiles add nothing to a head: its loss is that of the labelled ones, whatever the rest count', async () => {
     const batch = tinyBatch(start({ dropout: 0 }).settings, 4);
     const half = { ...batch, emotion: Int32Array.from(batch.emotion, (label, tile) => (tile < 2 ? label : -1)) };
     const others = { ...batch, emotion: Int32Array.from(batch.emotion, (label, tile) => (tile < 2 ? -1 : label)) };
-    const first = trainStep(model, half).emotion!;
+    const first = (await trainStep(model, half)).emotion!;
     model.dispose();
     start({ dropout: 0 });
-    const second = trainStep(model, others).emotion!;
+    const second = (await trainStep(model, others)).emotion!;
     model.dispose();
     start({ dropout: 0 });
-    expect(trainStep(model, batch).emotion).toBeCloseTo((first + second) / 2, 4);
+    expect((await trainStep(model, batch)).emotion).toBeCloseTo((first + second) / 2, 4);
   });
 
-  test('a batch without labels trains the autoencoder and leaves the heads as they are', () => {
+  test('a batch without labels trains the autoencoder and leaves the heads as they are', async () => {
     start();
     const before = headParameters(model.heads).map(({ value }) => value.dataSync().slice());
-    const losses = trainStep(model, withoutLabels(tinyBatch(model.settings, 4)));
+    const losses = await trainStep(model, withoutLabels(tinyBatch(model.settings, 4)));
     expect(losses).toMatchObject({ emotion: null, gender: null, speaker: null });
     expect(losses.reconstruction).toBeGreaterThan(0);
     headParameters(model.heads).forEach(({ name, value }, i) => expect(value.dataSync(), name).toEqual(before[i]));
   });
 
-  test('a head that rested does not drift on old momentum', () => {
+  test('a head that rested does not drift on old momentum', async () => {
     start();
     const batch = tinyBatch(model.settings, 4);
-    trainStep(model, batch);
+    await trainStep(model, batch);
     const before = headParameters(model.heads).map(({ value }) => value.dataSync().slice());
-    trainStep(model, withoutLabels(batch));
+    await trainStep(model, withoutLabels(batch));
     headParameters(model.heads).forEach(({ name, value }, i) => expect(value.dataSync(), name).toEqual(before[i]));
   });
 
-  test('a label beyond its head is refused before anything moves', () => {
+  test('a label beyond its head is refused before anything moves', async () => {
     start();
     const batch = tinyBatch(model.settings, 4);
     const state = model.random.state;
-    expect(() => trainStep(model, { ...batch, speaker: batch.speaker.fill(5) })).toThrow(/speaker label 5 of 5 classes: grow/);
+    await expect(trainStep(model, { ...batch, speaker: batch.speaker.fill(5) })).rejects.toThrow(/speaker label 5 of 5 classes: grow/);
     expect(model.random.state).toEqual(state);
   });
 
-  test('beta = 1 silences gender and speaker', () => {
+  test('beta = 1 silences gender and speaker', async () => {
     start({ beta: 1 });
-    expect(trainStep(model, tinyBatch(model.settings, 4))).toMatchObject({ gender: null, speaker: null });
+    expect(await trainStep(model, tinyBatch(model.settings, 4))).toMatchObject({ gender: null, speaker: null });
   });
 
-  test('perLogK divides the speaker loss by ln(speakers)', () => {
-    const raw = trainStep(start({ dropout: 0 }), tinyBatch(model.settings, 4)).speaker!;
+  test('perLogK divides the speaker loss by ln(speakers)', async () => {
+    const raw = (await trainStep(start({ dropout: 0 }), tinyBatch(model.settings, 4))).speaker!;
     model.dispose();
     start({ dropout: 0, speakerLoss: 'perLogK', update: 'phases' });
-    expect(trainStep(model, tinyBatch(model.settings, 4)).speaker).toBeCloseTo(raw / Math.log(5), 5);
+    expect((await trainStep(model, tinyBatch(model.settings, 4))).speaker).toBeCloseTo(raw / Math.log(5), 5);
   });
 });
 
-describe('the total', () => {
-  test('multi-task: alpha * reconstruction + generator + eq. 3', () => {
+describe('the total', async () => {
+  test('multi-task: alpha * reconstruction + generator + eq. 3', async () => {
     start({ alpha: 0.3, beta: 0.7 });
-    const { reconstruction, generator, emotion, gender, speaker, total } = trainStep(model, tinyBatch(model.settings, 4));
+    const { reconstruction, generator, emotion, gender, speaker, total } = await trainStep(model, tinyBatch(model.settings, 4));
     expect(total).toBeCloseTo(0.3 * reconstruction! + generator! + 0.7 * emotion! + 0.3 * (gender! + speaker!), 6);
   });
 
-  test('single-task: eq. 1', () => {
+  test('single-task: eq. 1', async () => {
     start({ system: 'ae', alpha: 0.3, auxiliary: { gender: false, speaker: false } });
-    const { reconstruction, emotion, gender, total } = trainStep(model, tinyBatch(model.settings, 4));
+    const { reconstruction, emotion, gender, total } = await trainStep(model, tinyBatch(model.settings, 4));
     expect(gender).toBeNull();
     expect(total).toBeCloseTo(0.3 * reconstruction! + 0.7 * emotion!, 6);
   });
 
-  test('joint: what the gradient is taken of is what is reported', () => {
+  test('joint: what the gradient is taken of is what is reported', async () => {
     start({ update: 'joint' });
     const batch = tinyBatch(model.settings, 4);
     const taken = tf.tidy(() => jointUpdate(model, pixelsOf(batch.tiles, 4, model.settings.tile), batch).losses.total.dataSync()[0]!);
     model.dispose();
     start({ update: 'joint' });
-    const { reconstruction, generator, emotion, gender, speaker, total } = trainStep(model, batch);
+    const { reconstruction, generator, emotion, gender, speaker, total } = await trainStep(model, batch);
     expect(total).toBeCloseTo(0.4 * reconstruction! + 0.1 * generator! + 0.5 * (emotion! + gender! + speaker!), 6);
     expect(taken).toBeCloseTo(total, 5);
   });
 });
 
-test.each(['phases', 'joint'] as const)('by %s it overfits 16 tiles', (update) => {
+test.each(['phases', 'joint'] as const)('by %s it overfits 16 tiles', async (update) => {
   start({ update, dropout: 0, learningRate: 1e-2, filters: [3, 4, 6], dense: 16, headFilters: 6 });
   const batch = tinyBatch(model.settings, 16);
-  const first = trainStep(model, batch);
+  const first = await trainStep(model, batch);
   let last = first;
-  for (let step = 0; step < 60; step++) last = trainStep(model, batch);
+  for (let step = 0; step < 60; step++) last = await trainStep(model, batch);
   expect(last.emotion).toBeLessThan(0.1);
   expect(last.gender).toBeLessThan(0.1);
   expect(last.reconstruction).toBeLessThan(first.reconstruction! / 4);
-  reestimateBatchNorm(model, [batch]);
-  const { emotion } = predict(model, batch.tiles, batch.count);
+  await reestimateBatchNorm(model, [batch]);
+  const { emotion } = await predict(model, batch.tiles, batch.count);
   const right = [...batch.emotion].filter((label, tile) => argMax(emotion.subarray(4 * tile, 4 * tile + 4)) === label);
   expect(right.length).toBeGreaterThanOrEqual(15);
 });

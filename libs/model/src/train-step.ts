@@ -42,26 +42,30 @@ export interface StepLosses {
 type StepTensors = Partial<Record<Exclude<keyof StepLosses, 'total'>, tf.Scalar>>;
 
 /**
- * Trains the model on one batch and reads the losses back in one transfer. Losses are those before each update.
+ * Trains the model on one batch and reads the losses back in one transfer. Losses are those before each update. One step
+ * at a time: wait for one before the next.
  * @throws RangeError when sizes or labels do not fit the model.
  */
-export function trainStep(model: Model, batch: TrainingBatch): StepLosses {
+export async function trainStep(model: Model, batch: TrainingBatch): Promise<StepLosses> {
   checkLabels(model, batch);
-  let measured: Partial<StepLosses> = {};
-  tf.tidy(() => {
+  let names: string[] = [];
+  const together = tf.tidy(() => {
     const pixels = pixelsOf(batch.tiles, batch.count, model.settings.tile);
-    measured = readTogether(model.optimisers.joint ? jointIteration(model, pixels, batch) : threePhases(model, pixels, batch));
+    const losses = model.optimisers.joint ? jointIteration(model, pixels, batch) : threePhases(model, pixels, batch);
+    names = Object.keys(losses);
+    return stacked(Object.values(losses));
   });
-  return withTotal(model, measured);
+  const values = await together.data();
+  together.dispose();
+  return withTotal(model, Object.fromEntries(names.map((name, i) => [name, values[i]!])));
 }
 
-/** One transfer for all; disposes the tensors. */
-function readTogether(losses: StepTensors): Partial<StepLosses> {
-  const entries = Object.entries(losses);
-  if (entries.length === 0) return {};
-  const values = tf.stack(entries.map(([, loss]) => loss)).dataSync();
-  for (const [, loss] of entries) loss.dispose();
-  return Object.fromEntries(entries.map(([name], i) => [name, values[i]!]));
+/** For one transfer of all; disposes the scalars. */
+function stacked(losses: tf.Scalar[]): tf.Tensor1D {
+  if (losses.length === 0) return tf.tensor1d([]);
+  const together = tf.stack(losses) as tf.Tensor1D;
+  tf.dispose(losses);
+  return together;
 }
 
 function threePhases(model: Model, pixels: tf.Tensor4D, labels: Labels): StepTensors {

@@ -32,7 +32,7 @@ export async function predictHeldOut(
     const refs = chunk.flatMap((utterance) =>
       Array.from({ length: utterance.tileCount }, (_, tile) => ({ utterance, row: utterance.firstRow + tile })),
     );
-    const probabilities = predict(model, await tileStore.read(refs), refs.length);
+    const probabilities = await predict(model, await tileStore.read(refs), refs.length);
     let firstTile = 0;
     for (const utterance of chunk) {
       for (const { head, classes, classOf, rows } of results) {

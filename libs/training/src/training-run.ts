@@ -243,7 +243,7 @@ export class TrainingRun {
     let reported = { at: startedAt, step: this.step, waitedMs: 0 };
     while (this.step < endStep) {
       const batch = { ...batchOf(await feeder.next(), labels), emotionWeights };
-      losses = trainStep(model, batch);
+      losses = await trainStep(model, batch);
       refuseDivergence(losses, this.step);
       this.step++;
       tiles += batch.count;
@@ -285,7 +285,7 @@ export class TrainingRun {
     const batchCount = Math.max(1, Math.floor(tiles.length / size));
     const batches = Array.from({ length: batchCount }, (_, first) => tiles.filter((_tile, index) => index % batchCount === first));
     const read = batches.map(async (batch) => ({ tiles: await this.tileStore.read(batch), count: batch.length }));
-    reestimateBatchNorm(model, await Promise.all(read));
+    await reestimateBatchNorm(model, await Promise.all(read));
   }
 
   private async writePredictions(model: Model, view: TrainingView, labels: RunLabels): Promise<PredictionsWritten[]> {
@@ -324,7 +324,7 @@ export class TrainingRun {
     },
   ): Promise<void> {
     const { runId, codeVersion } = this.settings;
-    const { manifest, bytes } = saveModel(model);
+    const { manifest, bytes } = await saveModel(model);
     const draft: CheckpointDraft = {
       runId,
       round: now.place.round,

@@ -50,9 +50,9 @@ function weightsOf(of: Model): Map<string, Float32Array> {
 it('has a golden of every case', () => expect(golden.cases.map(({ name }) => name)).toEqual(Object.keys(cases)));
 
 describe.each(golden.cases)('$name', ({ name, sgd, adam, gradients }) => {
-  it('has the first losses and gradients of PyTorch, and its five steps of plain descent', () => {
+  it('has the first losses and gradients of PyTorch, and its five steps of plain descent', async () => {
     model = caseModel(cases[name] ?? {});
-    const run = runCase(model, SGD_STEPS, 'sgd');
+    const run = await runCase(model, SGD_STEPS, 'sgd');
     expectLosses(run.losses[0] as StepLosses, sgd.losses[0] ?? {}, 1e-4);
     expect([...run.gradients.keys()].sort()).toEqual(Object.keys(gradients).sort());
     for (const [of, gradient] of run.gradients) expect(distance(gradient, floats(gradients[of] as string)), of).toBeLessThan(1e-4);
@@ -60,9 +60,9 @@ describe.each(golden.cases)('$name', ({ name, sgd, adam, gradients }) => {
     for (const [of, weights] of weightsOf(model)) expect(distance(weights, floats(sgd.weights[of] as string)), of).toBeLessThan(1e-4);
   });
 
-  it('has its ten steps of Adam', () => {
+  it('has its ten steps of Adam', async () => {
     model = caseModel(cases[name] ?? {});
-    const run = runCase(model, ADAM_STEPS, 'adam');
+    const run = await runCase(model, ADAM_STEPS, 'adam');
     run.losses.forEach((losses, step) => expectLosses(losses, adam.losses[step] ?? {}, 3e-2));
     for (const [of, weights] of weightsOf(model)) expect(distance(weights, floats(adam.weights[of] as string)), of).toBeLessThan(3e-2);
   });

@@ -44,7 +44,7 @@ export class ExportLatentsCommand extends UndertoneCommand {
     writeSync(array, npyHeader([utterances.length, ...latentShape(model.settings)], '<f4'));
     for (const [index, utterance] of utterances.entries()) {
       const refs = Array.from({ length: utterance.tileCount }, (_, tile) => ({ utterance, row: utterance.firstRow + tile }));
-      const z = meanOf(encode(model, await tiles.read(refs), refs.length), refs.length);
+      const z = meanOf(await encode(model, await tiles.read(refs), refs.length), refs.length);
       writeSync(array, new Uint8Array(z.buffer));
       if (process.stderr.isTTY) process.stderr.write(`\r${index + 1} of ${utterances.length} utterances\u001b[K`);
     }

@@ -90,10 +90,10 @@ async function filesOf(
       return exportTfjsLayers(model, about);
     case 'onnx': {
       const asText = Object.entries(about).map(([key, value]) => [key, typeof value === 'string' ? value : JSON.stringify(value)]);
-      return { 'model.onnx': exportOnnx(model, Object.fromEntries(asText) as Record<string, string>) };
+      return { 'model.onnx': await exportOnnx(model, Object.fromEntries(asText) as Record<string, string>) };
     }
     case 'safetensors': {
-      const { manifest, bytes } = saveModel(model);
+      const { manifest, bytes } = await saveModel(model);
       return { 'model.safetensors': bytes, 'manifest.json': `${JSON.stringify(manifest, null, 2)}\n` };
     }
   }

@@ -40,7 +40,7 @@ export class PredictCommand extends UndertoneCommand {
     for (const file of files) {
       try {
         const { tiles, count } = await extractFile(file, settings, { silence: 'none', ffmpeg });
-        const { emotion, gender } = predict(model, tiles, count);
+        const { emotion, gender } = await predict(model, tiles, count);
         predictions.push({ file, emotion: byClass(emotion, count, emotionClasses), gender: gender && byClass(gender, count, genders) });
       } catch (error) {
         // One bad file does not take the answers for the others with it.
