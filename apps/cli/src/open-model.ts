@@ -1,7 +1,7 @@
 /** The newest model, of the stack that runs or of a folder that `undertone train` has made. */
 import { existsSync } from 'node:fs';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { chooseBackend } from '#model/backend.js';
+import { type BackendChoice, chooseBackend } from '#model/backend.js';
 import { loadModel } from '#model/checkpoint.js';
 import type { Model } from '#model/model.js';
 import type { Environment } from '#service/read-config.js';
@@ -41,7 +41,17 @@ export async function openModel(from?: string): Promise<OpenedModel> {
 async function load(store: Objects, none: string): Promise<{ checkpoint: Checkpoint; model: Model }> {
   const checkpoint = await findNewestModel(store);
   if (!checkpoint) throw new PipelineError('CONFIG_INVALID', none);
-  quietTensorflow();
-  await chooseBackend({ requested: environment['TF_BACKEND'], hasGpu: existsSync('/dev/nvidia0'), log: () => undefined });
+  await startBackend();
   return { checkpoint, model: loadModel(checkpoint.model, await readWeights(store, checkpoint)) };
+}
+
+/** The one that TF_BACKEND asks for, else the first that loads. */
+export async function startBackend(): Promise<BackendChoice> {
+  quietTensorflow();
+  return chooseBackend({
+    requested: environment['TF_BACKEND'],
+    webgpuDir: environment['WEBGPU_DIR'],
+    hasGpu: existsSync('/dev/nvidia0'),
+    log: () => undefined,
+  });
 }

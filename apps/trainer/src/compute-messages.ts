@@ -11,7 +11,7 @@ export interface ComputeSetup {
   store: StoreConnection;
   shardCache: { folder: string; limitBytes: number };
   epoch: number;
-  backend: { requested: string | undefined; hasGpu: boolean };
+  backend: { requested: string | undefined; webgpuDir: string | undefined; hasGpu: boolean };
 }
 
 export type ToCompute = { type: 'setup'; setup: ComputeSetup } | { type: 'round'; view: TrainingView };

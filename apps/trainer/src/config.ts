@@ -30,6 +30,7 @@ export function readTrainerConfig() {
     STATISTICS_TILES: field.whole(512, 1),
     TRAINING_SEED: field.whole(1),
     TF_BACKEND: field.optionalText(),
+    WEBGPU_DIR: field.optionalText(),
     /** Where shard files are kept. */
     SHARD_CACHE: field.text(join(tmpdir(), 'undertone-shards')),
     /** Of all of them; what goes beyond stays in the store, and is read there tile by tile. */
@@ -57,7 +58,7 @@ export function readTrainerConfig() {
     quietMs: read.ROUND_QUIET * 1000,
     maxWaitMs: read.ROUND_MAX_WAIT * 1000,
     shardCache: { folder: read.SHARD_CACHE, limitBytes: read.SHARD_CACHE_MB * 1e6 },
-    backend: { requested: read.TF_BACKEND, hasGpu: existsSync('/dev/nvidia0') },
+    backend: { requested: read.TF_BACKEND, webgpuDir: read.WEBGPU_DIR, hasGpu: existsSync('/dev/nvidia0') },
   };
 }
 export type TrainerConfig = ReturnType<typeof readTrainerConfig>;

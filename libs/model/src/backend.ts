@@ -1,16 +1,19 @@
 /**
- * Picks what computes: native TensorFlow on a GPU, native on the CPU, WebAssembly, plain JavaScript. Each falls back to
- * the next, and what was tried and why it failed comes back, so that a slow run explains itself. Seconds a step at the
- * default sizes, two cores: native 0.9, wasm 60 (single-threaded in Node, and its filter gradient is ours), cpu far more.
+ * Picks what computes: native TensorFlow on a GPU, WebGPU, native on the CPU, WebAssembly, plain JavaScript. Each falls
+ * back to the next, and what was tried and why it failed comes back, so that a slow run explains itself. Seconds a step at
+ * the default sizes, two cores: native 0.7, wasm 60 (single-threaded in Node, and two gradients are ours), cpu far more.
  * Backends are process-wide: choose once, before the first tensor.
  */
 import util from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { registerWasmFilterGradient } from './wasm-filter-gradient.js';
+import { registerWasmGradients } from './wasm-gradients.js';
+import { provideWebgpu } from './webgpu-device.js';
 
-const backendNames = ['node-gpu', 'node', 'wasm', 'cpu'] as const;
+const backendNames = ['node-gpu', 'webgpu', 'node', 'wasm', 'cpu'] as const;
 type BackendName = (typeof backendNames)[number];
+/** Of no use without a GPU: Dawn takes a software driver as well, and would be far slower than native. */
+const needGpu: readonly BackendName[] = ['node-gpu', 'webgpu'];
 
 export interface BackendChoice {
   name: BackendName;
@@ -23,7 +26,9 @@ export interface BackendChoice {
 export interface BackendOptions {
   /** The value of TF_BACKEND: only this one will do. */
   requested?: string;
-  /** Whether the machine shows an NVIDIA device; without one node-gpu is not tried (its package is 1.6 GB of libraries). */
+  /** The value of WEBGPU_DIR: the folder with the package `webgpu`. */
+  webgpuDir?: string;
+  /** Whether the machine shows an NVIDIA device; without one node-gpu (1.6 GB of libraries) and webgpu are not tried unasked. */
   hasGpu: boolean;
   log: (message: string) => void;
 }
@@ -32,16 +37,16 @@ export interface BackendOptions {
  * Loads the first backend that works and makes it the current one.
  * @throws PipelineError SETTINGS_INVALID for an unknown name, PREREQUISITE_MISSING when the requested one does not load.
  */
-export async function chooseBackend({ requested, hasGpu, log }: BackendOptions): Promise<BackendChoice> {
-  if (requested) return await loadRequested(requested, log);
+export async function chooseBackend({ requested, hasGpu, webgpuDir, log }: BackendOptions): Promise<BackendChoice> {
+  if (requested) return await loadRequested(requested, webgpuDir, log);
   const tried: BackendChoice['tried'] = [];
   for (const name of backendNames) {
-    if (name === 'node-gpu' && !hasGpu) {
+    if (needGpu.includes(name) && !hasGpu) {
       tried.push({ name, error: 'no NVIDIA device seen' });
       continue;
     }
     try {
-      const loaded = await load(name);
+      const loaded = await load(name, webgpuDir);
       if (loaded !== name) tried.push({ name, error: 'TensorFlow loaded but sees no GPU it can use' });
       const why = tried.length === 0 ? 'first in the order' : tried.map(({ name, error }) => `${name}: ${error}`).join('; ');
       log(`tensorflow backend ${loaded} (${why})`);
@@ -56,7 +61,7 @@ export async function chooseBackend({ requested, hasGpu, log }: BackendOptions):
   );
 }
 
-async function loadRequested(requested: string, log: (message: string) => void): Promise<BackendChoice> {
+async function loadRequested(requested: string, webgpuDir: string | undefined, log: (message: string) => void): Promise<BackendChoice> {
   const name = backendNames.find((candidate) => candidate === requested);
   if (!name) {
     throw new PipelineError(
@@ -66,7 +71,7 @@ async function loadRequested(requested: string, log: (message: string) => void):
   }
   let loaded: BackendName;
   try {
-    loaded = await load(name);
+    loaded = await load(name, webgpuDir);
   } catch (cause) {
     throw new PipelineError('PREREQUISITE_MISSING', `TF_BACKEND=${name} does not load: ${firstLine(cause)}`, { cause });
   }
@@ -76,13 +81,18 @@ async function loadRequested(requested: string, log: (message: string) => void):
 }
 
 /** @returns what was loaded: the GPU package on a machine where CUDA fails computes on the CPU, and is called so. */
-async function load(name: BackendName): Promise<BackendName> {
+async function load(name: BackendName, webgpuDir: string | undefined): Promise<BackendName> {
   switch (name) {
     case 'node-gpu':
       replaceUtilFunctions();
       await import('@tensorflow/tfjs-node-gpu');
       await activate('tensorflow');
       return (tf.backend() as { isUsingGpuDevice?: boolean }).isUsingGpuDevice ? 'node-gpu' : 'node';
+    case 'webgpu':
+      await provideWebgpu(webgpuDir);
+      await import('@tensorflow/tfjs-backend-webgpu');
+      await activate('webgpu');
+      return name;
     case 'node':
       replaceUtilFunctions();
       await import('@tensorflow/tfjs-node');
@@ -91,7 +101,7 @@ async function load(name: BackendName): Promise<BackendName> {
     case 'wasm':
       await import('@tensorflow/tfjs-backend-wasm');
       await activate('wasm');
-      registerWasmFilterGradient();
+      registerWasmGradients();
       return name;
     case 'cpu':
       await activate('cpu');

@@ -61,22 +61,25 @@ export interface CaseRun {
 
 /** Runs the steps, and disposes nothing. @param rule `sgd` puts plain descent in every optimiser's place */
 export async function runCase(model: Model, steps: number, rule: 'sgd' | 'adam'): Promise<CaseRun> {
-  const gradients = new Map<string, Float32Array>();
-  for (const optimiser of modelOptimisers(model)) record(optimiser, gradients, rule);
+  const first = new Map<string, tf.Tensor>();
+  for (const optimiser of modelOptimisers(model)) record(optimiser, first, rule);
   const batch = caseBatch(model);
   const losses: StepLosses[] = [];
   for (let step = 0; step < steps; step++) losses.push(await trainStep(model, batch));
+  const gradients = new Map<string, Float32Array>();
+  for (const [name, gradient] of first) gradients.set(name, await gradient.data<'float32'>());
+  tf.dispose([...first.values()]);
   return { losses, gradients };
 }
 
-function record(optimiser: Adam, gradients: Map<string, Float32Array>, rule: 'sgd' | 'adam'): void {
+function record(optimiser: Adam, gradients: Map<string, tf.Tensor>, rule: 'sgd' | 'adam'): void {
   const adam = optimiser.apply.bind(optimiser);
   optimiser.apply = (given) => {
     optimiser.slots.forEach(({ parameter }, i) => {
       const gradient = given[i];
       if (!gradient) return;
       const name = `${optimiser.name}/${parameter.name}`;
-      if (!gradients.has(name)) gradients.set(name, gradient.dataSync<'float32'>().slice());
+      if (!gradients.has(name)) gradients.set(name, tf.keep(gradient.clone()));
       if (rule === 'sgd') tf.tidy(() => parameter.value.assign(tf.sub(parameter.value, tf.mul(gradient, SGD_RATE))));
     });
     if (rule === 'adam') adam(given);

@@ -6,7 +6,6 @@ import { Command, Option } from 'nest-commander';
 import { canonicalJson } from '#audio/feature-settings.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { chooseBackend } from '#model/backend.js';
 import { type ModelSettings, parseModelSettings } from '#model/settings.js';
 import { codeVersion } from '#service/package-root.js';
 import { FolderStore } from '#storage/folder-store.js';
@@ -18,8 +17,8 @@ import { TileStore } from '#training/tile-store.js';
 import { refuseLeaks, trainedTiles, type TrainingView } from '#training/training-index.js';
 import { TrainingRun, type RunSettings } from '#training/training-run.js';
 import { viewOfShards } from '#training/view-of-shards.js';
-import { environment, quietTensorflow } from '../config.js';
 import { asDuration, counted } from '../human-units.js';
+import { startBackend } from '../open-model.js';
 import { alignedTable } from '../results.js';
 import { readTrainConfig, splitsOf, type TrainConfig } from '../train-config.js';
 import { TrainDisplay } from '../train-display.js';
@@ -48,12 +47,7 @@ export class TrainCommand extends UndertoneCommand {
     if (options.dryRun) return;
     const out = options.out ?? join('runs', config.name);
     prepareFolder(out, { config, view, resume: options.resume ?? false });
-    quietTensorflow();
-    const backend = await chooseBackend({
-      requested: environment['TF_BACKEND'],
-      hasGpu: existsSync('/dev/nvidia0'),
-      log: () => undefined,
-    });
+    const backend = await startBackend();
     const stopping = new AbortController();
     process.once('SIGINT', () => {
       process.stderr.write('\nstopping after this step …\n');
