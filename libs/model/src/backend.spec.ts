@@ -11,6 +11,7 @@ import { pixelsOf } from './tiles.js';
 import { tinyBatch, tinySettings } from './tiny-model.js';
 import { caseModel, cases, runCase } from './three-phases.fixture.js';
 import { type StepLosses, trainStep } from './train-step.js';
+import { provideWebgpu } from './webgpu-device.js';
 
 /** Where CI has put Dawn, and a driver in software. */
 const webgpuDir = process.env['WEBGPU_DIR'];
@@ -32,6 +33,16 @@ test('a name that is none, and one that cannot load, are errors that say so', as
   });
   if (missing['node'])
     await expect(chooseBackend({ requested: 'node', ...quietly })).rejects.toMatchObject({ code: 'PREREQUISITE_MISSING' });
+});
+
+test.skipIf(!webgpuDir)('Dawn loads where its folder is named', () => expect(missing['webgpu']).toBeUndefined());
+
+test('without its package webgpu says what to install', async () => {
+  const choice = provideWebgpu('/nowhere');
+  await expect(choice).rejects.toMatchObject({
+    code: 'PREREQUISITE_MISSING',
+    message: expect.stringContaining('npm install --prefix DIR webgpu@'),
+  });
 });
 
 test('unasked it takes the first that loads, and tells what it tried', async () => {

@@ -20,7 +20,14 @@ interface Dawn {
  * @throws PipelineError PREREQUISITE_MISSING without the package, or without a driver that Dawn takes
  */
 export async function provideWebgpu(folder: string | undefined): Promise<string> {
-  const { create, globals } = await loadDawn(folder);
+  const dawn = await loadDawn(folder);
+  return (provided ??= provide(dawn));
+}
+
+/** Once for a process: two instances of Dawn in one end it. */
+let provided: Promise<string> | undefined;
+
+async function provide({ create, globals }: Dawn): Promise<string> {
   Object.assign(globalThis, globals);
   const gpu = create([]);
   const adapter = await gpu.requestAdapter();
