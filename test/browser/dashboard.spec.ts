@@ -130,13 +130,16 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     await says(page, 'reconciliation', /one is still on the way/);
 
     stage.overview.applyShard('c', shard('c', 'labelled', ['iemocap/late']));
-    stage.overview.applyTraining(stepTrained(2, 800));
+    expect(await page.getByTestId('findings').isVisible()).toBe(false);
+    const findings = ['No training utterance is sad: the model will never answer that.'];
+    stage.overview.applyTraining({ ...stepTrained(2, 800), findings });
     stage.overview.applyTraining(roundFinished(2, 800));
     stage.stages = { ...stage.stages, features: 'down' };
     stage.publish();
     await says(page, 'in-flight', '0');
     await says(page, 'tiles-labelled', '183');
     await says(page, 'round', 'Round 2, finished');
+    await says(page, 'findings', findings[0] as string);
     await says(page, 'tiles-per-sec', /155\.2 tiles\/s/);
     await says(page, 'backend', 'tensorflow');
     await says(page, 'stage-features', /down/);

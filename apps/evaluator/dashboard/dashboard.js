@@ -418,6 +418,9 @@ function showTraining({ training: { started, finished, steps }, checkpoint, shar
   );
   fill('round-speakers', started ? whole.format(started.speakers) : '–');
   fill('checkpoint', ...(checkpoint ? [`step ${whole.format(checkpoint.step)}`, el('small', {}, timeOf(checkpoint.savedAt))] : ['–']));
+  const findings = newest?.findings ?? [];
+  byId('findings').hidden = findings.length === 0;
+  byId('findings').replaceChildren(...findings.map((/** @type {string} */ finding) => el('li', {}, finding)));
   showLosses(steps);
 }
 

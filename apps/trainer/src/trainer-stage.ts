@@ -52,6 +52,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private readonly modelSettings: ModelSettings;
   private watch: LossWatch | undefined;
   private reportedStep = 0;
+  /** Of the labels of the round's view. */
+  private labelFindings: string[] = [];
   private readonly schedule: RoundSchedule;
   private readonly metrics;
   private compute: ComputeClient | undefined;
@@ -118,7 +120,13 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       ...this.state,
       backend: this.backend,
       tiles: trainedTiles(this.index.view(), this.modelSettings.target),
+      findings: this.findings,
     };
+  }
+
+  /** What is wrong with the round, in words. */
+  private get findings(): string[] {
+    return [...this.labelFindings, ...(this.watch?.complaints ?? [])];
   }
 
   private async run(): Promise<void> {
@@ -152,7 +160,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     );
     if (!decision.start) return this.enter('waiting', decision.because);
     this.enter('training', describe(tiles));
-    for (const finding of labelFindings(view, this.modelSettings)) this.logger.warn(finding);
+    this.labelFindings = labelFindings(view, this.modelSettings);
+    for (const finding of this.labelFindings) this.logger.warn(finding);
     await this.train(compute, view);
     await this.announcing;
   }
@@ -199,7 +208,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
         this.metrics.stepSeconds.set(event.stepMs / 1000);
         for (const finding of this.watch?.observe(event.losses) ?? []) this.logger.warn({ step: event.step }, finding);
         for (const [part, loss] of Object.entries(event.losses)) if (loss !== null) this.metrics.loss.set({ part }, loss as number);
-        return this.later(() => this.publisher.publish(training, { ...event, type: 'StepTrained', runId, at }));
+        const { findings } = this;
+        return this.later(() => this.publisher.publish(training, { ...event, type: 'StepTrained', runId, at, findings }));
       }
       case 'roundFinished':
         this.metrics.rounds.inc();

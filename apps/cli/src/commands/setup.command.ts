@@ -1,5 +1,5 @@
 /** `undertone setup`: fetches and builds what is missing, and nothing else. */
-import { Command } from 'nest-commander';
+import { Command, Option } from 'nest-commander';
 import { provisionAll } from '#embedded/provision.js';
 import { environment } from '../config.js';
 import { print, printSetup, UndertoneCommand } from '../undertone-command.js';
@@ -9,15 +9,21 @@ import { print, printSetup, UndertoneCommand } from '../undertone-command.js';
   description: 'Fetch the embedded broker, object store, native TensorFlow and ffmpeg, as far as they are missing',
 })
 export class SetupCommand extends UndertoneCommand {
-  protected readonly example = './undertone setup';
+  protected readonly example = './undertone setup\n  ./undertone setup --gpu';
 
-  async run(): Promise<void> {
+  async run(_arguments: string[], { gpu }: { gpu?: boolean }): Promise<void> {
     const { tensorflow, ffmpeg } = await provisionAll({
       env: environment,
       needKafka: !environment['KAFKA_BROKERS'],
       needS3: !environment['S3_ENDPOINT'],
+      needGpu: gpu ?? false,
       log: printSetup,
     });
     print(`✓ set up; TensorFlow: ${tensorflow ? 'native' : 'wasm or cpu'}, ffmpeg: ${ffmpeg?.path ?? 'none'}`);
+  }
+
+  @Option({ flags: '--gpu', description: 'TensorFlow for an NVIDIA GPU as well: 2.4 GB, on Linux x64' })
+  parseGpu(): boolean {
+    return true;
   }
 }

@@ -52,6 +52,7 @@ export class StatusCommand extends UndertoneCommand {
         ],
       ),
     );
+    for (const finding of trainer?.findings ?? []) print(`  ! ${finding}`);
     const open = overview.unresolvedDeadLetters;
     print(
       open.length === 0 ? '  no dead letters are open' : `  dead letters that are open: ${open.length}; \`replay\` gives them another try`,
