@@ -87,6 +87,11 @@ describe('the losses', () => {
     expect(observeAll(watched, won, 60)).toHaveLength(1);
   });
 
+  it('of a discriminator that guesses are', () => {
+    const guessing = { ...fine, discriminator: 0.7, discriminatorAccuracy: 0.5 };
+    expect(observeAll(watch(), guessing, 60)).toEqual([expect.stringContaining('The discriminator has collapsed')]);
+  });
+
   it('of a head at chance are, not of one that no tile speaks to', () => {
     expect(observeAll(watch(), { ...fine, emotion: 1.386 }, 30)).toEqual([expect.stringContaining('emotion head is at chance')]);
     expect(observeAll(watch(), { ...fine, emotion: null, speaker: null }, 30)).toEqual([]);

@@ -17,6 +17,8 @@ const WINDOW = 20;
 const WON_BELOW = 0.2;
 /** And the encoder's side of it, -log D, which is 0.69 at even chances. */
 const LOST_ABOVE = 6;
+/** Of its samples, told apart by a discriminator that guesses. */
+const GUESSED_BELOW = 0.53;
 /** Reports in each of two stretches that are compared: single losses of a few labelled tiles differ by a fifth. */
 const STRETCH = 60;
 /** A loss that fell by less from one stretch to the next has not fallen. */
@@ -91,10 +93,17 @@ export class LossWatch {
 
   private ofDiscriminator(): string[] {
     const [discriminator, generator] = [this.mean('discriminator'), this.mean('generator')];
-    if (discriminator === null || generator === null || discriminator > WON_BELOW || generator < LOST_ABOVE) return [];
-    return [
-      'The discriminator has won: the encoder learns nothing from it any more. Lower its rate (regularisation.discriminatorRate, joint.discriminatorRate).',
-    ];
+    const accuracy = this.mean('discriminatorAccuracy');
+    if (discriminator === null || generator === null || accuracy === null) return [];
+    if (discriminator < WON_BELOW && generator > LOST_ABOVE)
+      return [
+        'The discriminator has won: the encoder learns nothing from it any more. Lower its rate (regularisation.discriminatorRate, joint.discriminatorRate).',
+      ];
+    if (accuracy < GUESSED_BELOW && discriminator > Math.LN2)
+      return [
+        'The discriminator has collapsed: it guesses, so that the encoder learns nothing from it. Early on that passes; if it stays, raise its rate (regularisation.discriminatorRate, joint.discriminatorRate).',
+      ];
+    return [];
   }
 
   private ofHeads(): string[] {
