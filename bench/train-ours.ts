@@ -16,6 +16,7 @@ import { trainStep } from '#model/train-step.js';
 import { FolderStore } from '#storage/folder-store.js';
 import { RunLease } from '#training/run-lease.js';
 import { TileStore } from '#training/tile-store.js';
+import { noEvents, plainRounds } from '#training/run-settings.js';
 import { TrainingRun } from '#training/training-run.js';
 import { viewOfShards } from '#training/view-of-shards.js';
 
@@ -82,6 +83,7 @@ async function measureLoop({ update, labelled, unlabelled, steps }: Order): Prom
       runId: 'bench',
       model: { update },
       batch: { labelled, unlabelled },
+      ...plainRounds,
       roundSteps: WARM_UP_STEPS + steps + 1,
       reportEvery: 1,
       checkpointEvery: checkpointStep,
@@ -92,14 +94,7 @@ async function measureLoop({ update, labelled, unlabelled, steps }: Order): Prom
     store,
     tiles,
     lease.epoch,
-    {
-      roundStarted: () => undefined,
-      stepTrained: (facts) => reported.push(facts),
-      shardsGone: () => undefined,
-      saved: () => undefined,
-      checkpointRefused: () => undefined,
-      roundFinished: () => undefined,
-    },
+    { ...noEvents, stepTrained: (facts) => reported.push(facts) },
   );
   await run.runRound(viewOfShards(folder));
   await tiles.close();

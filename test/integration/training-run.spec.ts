@@ -3,18 +3,22 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
 import { writeShard, type ShardRow } from '#audio/shard-file.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
 import { chooseBackend } from '#model/backend.js';
+import { readPredictions } from '#scoring/predictions-file.js';
 import { readStoreConnection } from '#service/connection-config.js';
 import { ObjectStore, sha256Hex } from '#storage/object-store.js';
-import { readWeights, type Checkpoint } from '#training/checkpoint-store.js';
+import { findCheckpoint, newestCheckpoints, readWeights, type Checkpoint } from '#training/checkpoint-store.js';
+import { lineageOf, modelsThatSaw } from '#training/lineage.js';
+import { pruneCheckpoints } from '#training/prune-checkpoints.js';
 import { RunLease } from '#training/run-lease.js';
 import { TileStore } from '#training/tile-store.js';
-import { TrainingRun, type RunEvents, type RunSettings } from '#training/training-run.js';
-import { viewOf, type TrainingView, type ViewUtterance } from '#training/training-index.js';
+import { noEvents, plainRounds, type RunEvents, type RunSettings } from '#training/run-settings.js';
+import { TrainingRun } from '#training/training-run.js';
+import { viewOf, type TrainingView, type ViewCounts, type ViewUtterance } from '#training/training-index.js';
 
 const connection = readStoreConnection({ ...process.env, S3_BUCKET: `run-${randomBytes(4).toString('hex')}` });
 const store = new ObjectStore(connection);
@@ -32,6 +36,8 @@ const settings: RunSettings = {
   },
   batch: { labelled: 2, unlabelled: 2 },
   roundSteps: 6,
+  ...plainRounds,
+  replayShare: 0.5,
   reportEvery: 1,
   checkpointEvery: 3,
   statisticsTiles: 8,
@@ -92,23 +98,23 @@ async function makeView(): Promise<TrainingView> {
   return viewOf('hash', utterances);
 }
 
-const silent: RunEvents = {
-  roundStarted: () => undefined,
-  stepTrained: () => undefined,
-  shardsGone: () => undefined,
-  saved: () => undefined,
-  checkpointRefused: () => undefined,
-  roundFinished: () => undefined,
-};
-
-/** @param limitBytes of the shard cache */
-async function openRun(runId: string, events: Partial<RunEvents> = {}, limitBytes = 1e6): Promise<TrainingRun> {
+/** @param cacheBytes the limit of the shard cache */
+async function openRun(
+  runId: string,
+  events: Partial<RunEvents> = {},
+  { cacheBytes = 1e6, ...changes }: Partial<RunSettings> & { cacheBytes?: number } = {},
+): Promise<TrainingRun> {
   const lease = await RunLease.acquire(store, runId, 'test', () => undefined);
-  const tiles = new TileStore(store, { folder, limitBytes, connection });
+  const tiles = new TileStore(store, { folder, limitBytes: cacheBytes, connection });
   opened.push(tiles);
-  const run = new TrainingRun({ ...settings, runId }, store, tiles, lease.epoch, { ...silent, ...events });
+  const run = new TrainingRun({ ...settings, ...changes, runId }, store, tiles, lease.epoch, { ...noEvents, ...events });
   await run.restore();
   return run;
+}
+
+async function newestOf(runId: string): Promise<Checkpoint> {
+  for await (const checkpoint of newestCheckpoints(store, runId, () => undefined)) return checkpoint;
+  throw new Error(`${runId} has no checkpoint`);
 }
 
 /** Two rounds on the same view; where `dieAt` is given, the run dies once at that step and is opened anew. */
@@ -175,7 +181,7 @@ it('goes on without a shard that is gone, and says so', async () => {
 it('reads from the store what does not fit into the cache, and learns the same', async () => {
   const weightsOf = async (runId: string, limitBytes: number): Promise<{ weights: Uint8Array; cached: string[] }> => {
     let last: Checkpoint | undefined;
-    const run = await openRun(runId, { saved: (checkpoint) => (last = checkpoint) }, limitBytes);
+    const run = await openRun(runId, { saved: (checkpoint) => (last = checkpoint) }, { cacheBytes: limitBytes });
     expect(await run.runRound(view)).toBe(true);
     return { weights: await readWeights(store, last as Checkpoint), cached: readdirSync(folder) };
   };
@@ -207,4 +213,185 @@ it('has nothing to do where nobody may be learnt from', async () => {
       ),
     ),
   ).toBe(false);
+});
+
+describe('rounds', () => {
+  /** The utterances at these places of the view. */
+  const part = (...places: number[]): TrainingView =>
+    viewOf(
+      'hash',
+      places.map((place) => view.utterances[place] as ViewUtterance),
+    );
+  const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+
+  it('a later one learns what is new, and goes on learning what is old', async () => {
+    const started: { round: number; fresh: ViewCounts; all: ViewCounts }[] = [];
+    const run = await openRun('replay', {
+      roundStarted: ({ round, freshTiles, tiles }) => started.push({ round, fresh: freshTiles, all: tiles }),
+    });
+    await run.runRound(part(...range(0, 8)));
+    await run.runRound(part(...range(0, 12)));
+    await run.runRound(part(...range(0, 12)));
+    // Of 0 to 7 two are of the test speaker and one is withheld; of 8 to 11 one is of the test speaker, 8 and 9 are labelled.
+    expect(started).toEqual([
+      { round: 1, fresh: { labelled: 5, unlabelled: 0 }, all: { labelled: 5, unlabelled: 0 } },
+      { round: 2, fresh: { labelled: 2, unlabelled: 1 }, all: { labelled: 7, unlabelled: 1 } },
+      { round: 3, fresh: { labelled: 0, unlabelled: 0 }, all: { labelled: 7, unlabelled: 1 } },
+    ]);
+    const newest = await newestOf('replay');
+    expect(newest.seen.parts.map(({ round, utterances }) => [round, utterances])).toEqual([
+      [1, 5],
+      [2, 3],
+    ]);
+    expect(newest).toMatchObject({ round: 3, step: 18, parent: { step: 12 }, seen: { versions: 8 } });
+  });
+
+  it('a new version of an utterance is new', async () => {
+    const fresh: ViewCounts[] = [];
+    const run = await openRun('relabelled', { roundStarted: ({ freshTiles }) => fresh.push(freshTiles) });
+    await run.runRound(view);
+    const [first, ...rest] = view.utterances as [ViewUtterance, ...ViewUtterance[]];
+    await run.runRound(viewOf('hash', [{ ...first, version: 'w', labels: { ...first.labels, category: undefined } }, ...rest]));
+    expect(fresh[1]).toEqual({ labelled: 0, unlabelled: 1 });
+  });
+
+  it('an utterance that is erased in the middle is in no batch after it, nor in the scores', async () => {
+    const erased: { step: number; utterances: number }[] = [];
+    const held = (view.utterances[3] as ViewUtterance).utteranceId;
+    const run = await openRun('erased', {
+      erased: (facts) => erased.push(facts),
+      stepTrained: ({ step }) => {
+        if (step === 2) run.forget([held, 'c/00', 'c/unknown']);
+      },
+    });
+    const drawn: string[][] = [];
+    const spied = run as unknown as { tileStore: TileStore };
+    const read = spied.tileStore.read.bind(spied.tileStore);
+    spied.tileStore.read = (refs) => {
+      drawn.push(refs.map(({ utterance }) => utterance.utteranceId));
+      return read(refs);
+    };
+    await run.runRound(view);
+    expect(erased).toEqual([{ step: 2, utterances: 2 }]);
+    // Batches that were read ahead are read again without it; two were given out before.
+    const after = drawn.slice(5).flat();
+    expect(after.length).toBeGreaterThan(20);
+    expect(after).not.toContain('c/00');
+    const newest = await newestOf('erased');
+    expect(newest.erasedInRound).toBe(2);
+    const [fact] = newest.predictions.filter(({ task }) => task === 'emotion');
+    const scored = readPredictions((await store.get(fact?.objectKey ?? '')).bytes).map(({ utteranceId }) => utteranceId);
+    expect(scored).toEqual(['c/07']);
+  });
+
+  it('ends when its time is over, whole, and the next one has all its steps', async () => {
+    const ended: [string, number][] = [];
+    const facts: Partial<RunEvents> = { roundFinished: ({ ended: by, step }) => ended.push([by, step]) };
+    const hurried = await openRun('hurried', facts, { roundMaxSec: 1e-9 });
+    expect(await hurried.runRound(view)).toBe(true);
+    const patient = await openRun('hurried', facts);
+    expect(await patient.runRound(view)).toBe(true);
+    expect(ended).toEqual([
+      ['time', 1],
+      ['steps', 7],
+    ]);
+    expect(await newestOf('hurried')).toMatchObject({ complete: true, roundStartStep: 1, roundSteps: 6 });
+  });
+
+  it('of which dev speakers see no gain ends, and leaves its best model; killed and taken up again it is the same', async () => {
+    const dev = viewOf(
+      'hash',
+      view.utterances.map((utterance, i) => ({
+        ...utterance,
+        // Six speakers of one utterance each: two that train, and five for dev.
+        labels: {
+          ...utterance.labels,
+          speakerId: i % 2 === 0 ? utterance.labels.speakerId : `c/dev${i}`,
+          category: emotionCategories[i % 4],
+        },
+        split: i % 2 === 0 ? ('train' as const) : ('dev' as const),
+        withheld: false,
+      })),
+    );
+    const settings = { roundSteps: 60, checkpointEvery: 2, patience: 3 };
+    const checks: { step: number; ua: number }[] = [];
+    const whole = await openRun('checked', { checked: ({ step, ua }) => checks.push({ step, ua }) }, settings);
+    expect(await whole.runRound(dev)).toBe(true);
+    const left = await newestOf('checked');
+    const best = checks.reduce((a, b) => (b.ua > a.ua ? b : a));
+    expect(left).toMatchObject({ complete: true, weightsStep: best.step, best: { step: best.step, ua: best.ua, since: 3 } });
+    expect(left.step).toBe(best.step + 6);
+    expect(left.step).toBeLessThan(60);
+    const killed = await openRun(
+      'checked-killed',
+      {
+        stepTrained: ({ step }) => {
+          if (step === best.step + 3) throw new Error('killed');
+        },
+      },
+      settings,
+    );
+    await expect(killed.runRound(dev)).rejects.toThrow('killed');
+    await (await openRun('checked-killed', {}, settings)).runRound(dev);
+    const resumed = await newestOf('checked-killed');
+    expect(resumed).toMatchObject({ step: left.step, best: left.best, weightsStep: left.weightsStep, sampler: left.sampler });
+    expect(resumed.weights.sha256).toBe(left.weights.sha256);
+  });
+
+  it('a learning rate that goes down learns otherwise, and is the same again when taken up in the middle', async () => {
+    const cosine = { rate: { schedule: 'cosine', warmupSteps: 2 } } as const;
+    await (await openRun('cosine', {}, cosine)).runRound(view);
+    await (await openRun('constant')).runRound(view);
+    const dying: Partial<RunEvents> = {
+      stepTrained: ({ step }) => {
+        if (step === 5) throw new Error('killed');
+      },
+    };
+    await expect((await openRun('cosine-killed', dying, cosine)).runRound(view)).rejects.toThrow('killed');
+    await (await openRun('cosine-killed', {}, cosine)).runRound(view);
+    const [whole, killed, constant] = [await newestOf('cosine'), await newestOf('cosine-killed'), await newestOf('constant')];
+    expect(killed.weights.sha256).toBe(whole.weights.sha256);
+    expect(constant.weights.sha256).not.toBe(whole.weights.sha256);
+  });
+
+  it('checkpoints within finished rounds go, old weights too, those of a champion and the lineage stay', async () => {
+    const run = await openRun('pruned');
+    for (let round = 0; round < 3; round++) await run.runRound(view);
+    const isProtected = ({ step }: Checkpoint): boolean => step === 6;
+    const isThere = async (step: number) => (await findCheckpoint(store, 'pruned', step)) !== null;
+    expect(await isThere(3)).toBe(true);
+    expect(await pruneCheckpoints(store, 'pruned', { keepModels: 1, isProtected })).toBe(3 * 2 + 1);
+    expect([await isThere(3), await isThere(9), await isThere(15)]).toEqual([false, false, false]);
+    const [champion, old, newest] = await Promise.all([6, 12, 18].map((step) => findCheckpoint(store, 'pruned', step)));
+    expect((await readWeights(store, champion as Checkpoint)).byteLength).toBeGreaterThan(0);
+    expect((await readWeights(store, newest as Checkpoint)).byteLength).toBeGreaterThan(0);
+    await expect(readWeights(store, old as Checkpoint)).rejects.toMatchObject({ code: 'OBJECT_GONE' });
+    expect(await pruneCheckpoints(store, 'pruned', { keepModels: 1, isProtected })).toBe(0);
+    expect((await lineageOf(store, newest as Checkpoint)).parents.map(({ step }) => step)).toEqual([12, 6]);
+    expect((await (await openRun('pruned')).runRound(view)) && (await newestOf('pruned')).step).toBe(24);
+  });
+});
+
+describe('lineage', () => {
+  it('names the exact versions that a model has behind it, and the models that have an utterance behind them', async () => {
+    const run = await openRun('lineage');
+    const utterances = view.utterances as [ViewUtterance, ...ViewUtterance[]];
+    await run.runRound(viewOf('hash', utterances.slice(0, 6)));
+    await run.runRound(viewOf('hash', [{ ...utterances[0], version: 'w' }, ...utterances.slice(1, 9)]));
+    const newest = await newestOf('lineage');
+    const { seen, byCorpus } = await lineageOf(store, newest);
+    expect(seen.map(({ round, shards }) => [round, ...Object.values(shards).flat()])).toEqual([
+      [1, 'c/00@v', 'c/01@v', 'c/02@v', 'c/05@v'],
+      [2, 'c/00@w', 'c/06@v', 'c/08@v'],
+    ]);
+    expect(byCorpus).toEqual({ c: 7 });
+    const inLineage = async (utteranceId: string) => (await modelsThatSaw(store, utteranceId)).filter(({ runId }) => runId === 'lineage');
+    expect(await inLineage('c/00')).toEqual([
+      { runId: 'lineage', version: 'v', round: 1, models: [6, 12] },
+      { runId: 'lineage', version: 'w', round: 2, models: [12] },
+    ]);
+    expect(await inLineage('c/08')).toEqual([{ runId: 'lineage', version: 'v', round: 2, models: [12] }]);
+    expect(await inLineage('c/07'), 'of a test speaker').toEqual([]);
+    expect(await inLineage('c/04'), 'withheld').toEqual([]);
+  });
 });

@@ -4,6 +4,7 @@ import { ExportLatentsCommand } from './commands/export-latents.command.js';
 import { ExportModelCommand } from './commands/export-model.command.js';
 import { ExportCommand } from './commands/export.command.js';
 import { FeaturesCommand } from './commands/features.command.js';
+import { LineageCommand } from './commands/lineage.command.js';
 import { PredictCommand } from './commands/predict.command.js';
 import { PutCommand } from './commands/put.command.js';
 import { ReplayCommand } from './commands/replay.command.js';
@@ -27,6 +28,7 @@ import { VerifyCommand } from './commands/verify.command.js';
     StatusCommand,
     VerifyCommand,
     ReplayCommand,
+    LineageCommand,
     PredictCommand,
     ResetCommand,
     SetupCommand,

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { Split } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { parseModelSettings } from '#model/settings.js';
+import { rateSchedules } from '#training/learning-rate.js';
 
 const schema = z.strictObject({
   name: z.string().regex(/^[\w.-]+$/, 'letters, digits, - _ and . only'),
@@ -13,6 +14,10 @@ const schema = z.strictObject({
   batch: z.strictObject({ labelled: z.int().min(1).default(16), unlabelled: z.int().min(1).default(16) }).prefault({}),
   steps: z.int().min(1).default(2000),
   checkpointEvery: z.int().min(1).default(100),
+  /** Checkpoints without a better UA on dev speakers after which it is enough; 0: all steps, and the last model. */
+  patience: z.int().min(0).default(0),
+  schedule: z.enum(rateSchedules).default('constant'),
+  warmupSteps: z.int().min(0).default(0),
   statisticsTiles: z.int().min(1).default(512),
   seed: z.int().min(0).default(1),
   /** Speakers with their corpus before them. */

@@ -39,6 +39,11 @@ export class ComputeClient {
     return done.trained;
   }
 
+  /** Of a round that is under way: these utterances are in no batch from the next one on. */
+  erase(utteranceIds: string[]): void {
+    this.child.send({ type: 'erase', utteranceIds } satisfies ToCompute);
+  }
+
   /** A round that is under way is given up; it goes on from its last checkpoint. */
   stop(): void {
     this.stopped = true;

@@ -16,8 +16,10 @@ async function setUp({ run: settings, store: connection, shardCache, epoch, back
   const backend = await chooseBackend({ ...wanted, log: () => undefined });
   const store = new ObjectStore(connection);
   run = new TrainingRun(settings, store, new TileStore(store, { ...shardCache, connection }), epoch, {
-    roundStarted: ({ view, tiles, ...facts }) => tell({ type: 'roundStarted', ...facts, viewDigest: view.digest, tiles }),
+    roundStarted: ({ view, ...facts }) => tell({ type: 'roundStarted', ...facts, viewDigest: view.digest }),
     stepTrained: (facts) => tell({ type: 'stepTrained', ...facts }),
+    checked: (facts) => tell({ type: 'checked', ...facts }),
+    erased: (facts) => tell({ type: 'erased', ...facts }),
     shardsGone: (shardIds) => tell({ type: 'shardsGone', shardIds }),
     saved: (checkpoint) => tell({ type: 'saved', checkpoint }),
     checkpointRefused: (why) => tell({ type: 'checkpointRefused', why }),
@@ -29,6 +31,7 @@ async function setUp({ run: settings, store: connection, shardCache, epoch, back
 async function handle(message: ToCompute): Promise<void> {
   if (message.type === 'setup') return setUp(message.setup);
   if (!run) throw new Error('a round came before the set-up');
+  if (message.type === 'erase') return run.forget(message.utteranceIds);
   tell({ type: 'roundDone', trained: await run.runRound(message.view) });
 }
 

@@ -2,12 +2,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { parseModelSettings } from '#model/settings.js';
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
 import { codeVersion } from '#service/package-root.js';
 import { field, readConfig } from '#service/read-config.js';
-import { configHashOf, type RunSettings } from '#training/training-run.js';
+import { rateSchedules } from '#training/learning-rate.js';
+import { configHashOf, type RunSettings } from '#training/run-settings.js';
 
 export function readTrainerConfig() {
   // TensorFlow greets on stderr unless told not to; the compute process inherits this.
@@ -22,6 +24,20 @@ export function readTrainerConfig() {
     BATCH_UNLABELLED: field.whole(16, 1),
     /** Steps of one round. */
     ROUND_STEPS: field.whole(500, 1),
+    /** Seconds after which a round ends though it has steps left; 0: never. */
+    ROUND_MAX_SEC: field.secondsOrNever(),
+    /** New or changed training utterances that it takes for a round. */
+    ROUND_MIN_NEW: field.whole(1, 1),
+    /** Seconds after which a round starts with fewer, or with nothing new at all; 0: never. */
+    ROUND_EVERY: field.secondsOrNever(),
+    /** Of a batch, the share that earlier rounds have learnt already. */
+    REPLAY_SHARE: field.share(0.5),
+    /** Checkpoints of a round without a better UA on dev speakers after which it ends; 0: they are not asked. */
+    EARLY_STOPPING_PATIENCE: field.whole(3, 0),
+    LEARNING_RATE_SCHEDULE: z.enum(rateSchedules).default('constant'),
+    WARMUP_STEPS: field.whole(0, 0),
+    /** Finished rounds whose weights are kept; champions always are. */
+    KEEP_MODELS: field.whole(20, 1),
     /** Seconds without news after which a round starts, and the longest that news may go on. */
     ROUND_QUIET: field.seconds(10),
     ROUND_MAX_WAIT: field.seconds(300),
@@ -43,6 +59,10 @@ export function readTrainerConfig() {
     model,
     batch,
     roundSteps: read.ROUND_STEPS,
+    roundMaxSec: read.ROUND_MAX_SEC || null,
+    replayShare: read.REPLAY_SHARE,
+    patience: read.EARLY_STOPPING_PATIENCE,
+    rate: { schedule: read.LEARNING_RATE_SCHEDULE, warmupSteps: read.WARMUP_STEPS },
     reportEvery: read.REPORT_STEPS,
     checkpointEvery: read.CHECKPOINT_STEPS,
     statisticsTiles: read.STATISTICS_TILES,
@@ -55,8 +75,13 @@ export function readTrainerConfig() {
     service: readServiceSettings(7403, 'TRAINER_PORT'),
     run,
     trainerId: read.TRAINER_ID,
-    quietMs: read.ROUND_QUIET * 1000,
-    maxWaitMs: read.ROUND_MAX_WAIT * 1000,
+    rounds: {
+      quietMs: read.ROUND_QUIET * 1000,
+      maxWaitMs: read.ROUND_MAX_WAIT * 1000,
+      minNew: read.ROUND_MIN_NEW,
+      everyMs: read.ROUND_EVERY * 1000 || null,
+    },
+    keepModels: read.KEEP_MODELS,
     shardCache: { folder: read.SHARD_CACHE, limitBytes: read.SHARD_CACHE_MB * 1e6 },
     backend: { requested: read.TF_BACKEND, webgpuDir: read.WEBGPU_DIR, hasGpu: existsSync('/dev/nvidia0') },
   };

@@ -1,24 +1,51 @@
 import { expect, it } from 'vitest';
 import { RoundSchedule } from './round-schedule.js';
 
-const index = (revision: number, digest = `d${revision}`, trainable = 10) => ({ revision, digest, trainable });
+const index = (revision: number, { digest = `d${revision}`, trainable = 10, changes = revision } = {}) => ({
+  revision,
+  digest,
+  trainable,
+  changes,
+});
+const options = { quietMs: 1000, maxWaitMs: 60_000, minNew: 1, everyMs: null };
+const because = (reason: string) => ({ start: false, because: expect.stringContaining(reason) as string });
 
 it('waits for quiet, and says what it waits for', () => {
-  const schedule = new RoundSchedule({ quietMs: 1000, maxWaitMs: 60_000 });
-  expect(schedule.decide(index(0, 'd', 0), 0)).toMatchObject({ start: false, because: expect.stringContaining('no tiles') as string });
-  expect(schedule.decide(index(1), 100)).toMatchObject({ start: false, because: expect.stringContaining('quiet') as string });
+  const schedule = new RoundSchedule(options);
+  expect(schedule.decide(index(0, { trainable: 0 }), 0)).toMatchObject(because('no tiles'));
+  expect(schedule.decide(index(1), 100)).toMatchObject(because('quiet'));
   expect(schedule.decide(index(2), 1050)).toMatchObject({ start: false });
   expect(schedule.decide(index(2), 2050)).toEqual({ start: true });
 });
 
 it('does not let endless news keep a round from starting', () => {
-  const schedule = new RoundSchedule({ quietMs: 1000, maxWaitMs: 5000 });
+  const schedule = new RoundSchedule({ ...options, maxWaitMs: 5000 });
   for (let now = 0; now < 5000; now += 500) expect(schedule.decide(index(now), now)).toMatchObject({ start: false });
   expect(schedule.decide(index(5000), 5000)).toEqual({ start: true });
 });
 
 it('starts no round on what was trained on already, though the index has moved and moved back', () => {
-  const schedule = new RoundSchedule({ quietMs: 10, maxWaitMs: 5000 });
-  schedule.trained('d');
-  expect(schedule.decide(index(7, 'd'), 60_000)).toMatchObject({ start: false, because: expect.stringContaining('nothing new') as string });
+  const schedule = new RoundSchedule({ ...options, quietMs: 10, maxWaitMs: 5000 });
+  schedule.trained('d', { nowMs: 0 });
+  expect(schedule.decide(index(7, { digest: 'd' }), 60_000)).toMatchObject(because('nothing new'));
+});
+
+it('waits until enough is new, and counts from the last round', () => {
+  const schedule = new RoundSchedule({ ...options, quietMs: 10, minNew: 20 });
+  expect(schedule.decide(index(1, { changes: 3 }), 0)).toMatchObject({ start: false });
+  expect(schedule.decide(index(1, { changes: 3 }), 20), 'the first round takes what there is').toEqual({ start: true });
+  schedule.trained('d1', { nowMs: 30 });
+  expect(schedule.decide(index(2, { changes: 22 }), 40)).toMatchObject(because('19 of 20'));
+  expect(schedule.decide(index(3, { changes: 23 }), 50)).toMatchObject(because('quiet'));
+  expect(schedule.decide(index(3, { changes: 23 }), 70)).toEqual({ start: true });
+});
+
+it('starts by the clock, with nothing new as well, but never on a view that was refused', () => {
+  const schedule = new RoundSchedule({ ...options, everyMs: 10_000 });
+  schedule.trained('d1', { nowMs: 0 });
+  expect(schedule.decide(index(1), 9_000)).toMatchObject(because('starts in 1 s'));
+  expect(schedule.decide(index(1), 10_000)).toEqual({ start: true });
+  schedule.trained('d1', { nowMs: 10_000, refused: 'SPEAKER_LEAK: s is in two splits' });
+  expect(schedule.decide(index(1), 30_000)).toMatchObject(because('SPEAKER_LEAK'));
+  expect(schedule.decide(index(2), 31_000)).toEqual({ start: true });
 });

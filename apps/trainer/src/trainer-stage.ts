@@ -31,6 +31,7 @@ import { manifestKey, type Checkpoint } from '#training/checkpoint-store.js';
 import { leaseRenewalMs, RunLease } from '#training/run-lease.js';
 import type { TrainerStatus } from '#training/trainer-status.js';
 import { labelFindings, LossWatch } from '#training/diagnose-training.js';
+import { RoundView } from '#training/round-view.js';
 import { trainedTiles, TrainingIndex, type TrainingView } from '#training/training-index.js';
 import { ComputeClient, type RoundEvent } from './compute-client.js';
 import type { TrainerConfig } from './config.js';
@@ -57,6 +58,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private readonly schedule: RoundSchedule;
   private readonly metrics;
   private compute: ComputeClient | undefined;
+  /** While a round runs. */
+  private roundView: RoundView | undefined;
   private backend: string | null = null;
   private stopping = false;
   private announcing: Promise<void> = Promise.resolve();
@@ -72,10 +75,13 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.kafka = kafkaClient(kafka, 'undertone-trainer', logger);
     this.store = new ObjectStore(store);
     this.publisher = new Publisher(this.kafka, kafka.topicPrefix);
-    this.schedule = new RoundSchedule(config);
+    this.schedule = new RoundSchedule(config.rounds);
     this.modelSettings = parseModelSettings(config.run.model);
     this.follower = new TableFollower(this.kafka, kafka.topicPrefix, 'trainer-index', logger)
-      .on(utterances, (id, fact) => this.index.applyUtterance(id, fact))
+      .on(utterances, (id, fact) => {
+        this.index.applyUtterance(id, fact);
+        if (this.roundView?.differs(id, fact?.version)) this.compute?.erase([id]);
+      })
       .on(shardsLabelled, (id, fact) => this.index.applyShard(id, fact))
       .on(shardsUnlabelled, (id, fact) => this.index.applyShard(id, fact));
     this.metrics = {
@@ -85,6 +91,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       refused: metrics.counter('rounds_refused_total', 'Rounds that could not be, by code', ['code']),
       trainingSeconds: metrics.counter('training_seconds_total', 'Time that steps took, waiting included'),
       waitSeconds: metrics.counter('data_wait_seconds_total', 'Time of these that was spent waiting for tiles'),
+      devUa: metrics.gauge('dev_ua_ratio', 'UA of emotion on dev speakers at the last check within a round'),
+      erased: metrics.counter('erased_utterances_total', 'Utterances that were erased or replaced while a round had them'),
       stepSeconds: metrics.gauge('step_duration_seconds', 'Mean duration of the last reported steps'),
       loss: metrics.gauge('loss', 'Loss of the last reported step, by phase or head', ['part']),
     };
@@ -140,7 +148,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.backend = ready.backend;
     this.logger.info({ runId: run.runId, backend: ready.backend, why: ready.why, step: ready.restored?.step ?? 0 }, 'ready to train');
     if (ready.restored?.complete) {
-      this.schedule.trained(ready.restored.view.digest);
+      this.schedule.trained(ready.restored.view.digest, { nowMs: Date.parse(ready.restored.savedAt) });
       await this.announce(ready.restored);
     }
     while (!this.stopping) {
@@ -155,14 +163,16 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.metrics.tiles.set({ stream: 'labelled' }, tiles.labelled);
     this.metrics.tiles.set({ stream: 'unlabelled' }, tiles.unlabelled);
     const decision = this.schedule.decide(
-      { revision: this.index.revision, digest: view.digest, trainable: tiles.labelled + tiles.unlabelled },
+      { revision: this.index.revision, digest: view.digest, trainable: tiles.labelled + tiles.unlabelled, changes: this.index.revision },
       Date.now(),
     );
     if (!decision.start) return this.enter('waiting', decision.because);
     this.enter('training', describe(tiles));
     this.labelFindings = labelFindings(view, this.modelSettings);
     for (const finding of this.labelFindings) this.logger.warn(finding);
+    this.roundView = new RoundView(view);
     await this.train(compute, view);
+    this.roundView = undefined;
     await this.announcing;
   }
 
@@ -173,7 +183,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     } catch (error) {
       if (!(error instanceof PipelineError) || !ofTheView.has(error.code)) throw error;
       this.logger.error({ code: error.code }, error.message);
-      this.schedule.trained(view.digest, `${error.code}: ${error.message}`);
+      this.schedule.trained(view.digest, { nowMs: Date.now(), refused: `${error.code}: ${error.message}` });
       this.metrics.refused.inc({ code: error.code });
     }
   }
@@ -193,7 +203,15 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     switch (event.type) {
       case 'roundStarted':
         this.logger.info(
-          { round: event.round, step: event.step, steps: event.steps, tiles: event.tiles, speakers: event.speakers },
+          {
+            round: event.round,
+            step: event.step,
+            steps: event.steps,
+            tiles: event.tiles,
+            freshTiles: event.freshTiles,
+            speakers: event.speakers,
+            checkedOn: event.checkedOn,
+          },
           'round started',
         );
         this.reportedStep = event.step;
@@ -211,6 +229,16 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
         const { findings } = this;
         return this.later(() => this.publisher.publish(training, { ...event, type: 'StepTrained', runId, at, findings }));
       }
+      case 'checked':
+        this.metrics.devUa.set(event.ua);
+        this.logger.info({ step: event.step, ua: event.ua, bestStep: event.bestStep, bestUa: event.bestUa }, 'checked on dev speakers');
+        return this.later(() => this.publisher.publish(training, { ...event, type: 'DevChecked', runId, at }));
+      case 'erased':
+        this.metrics.erased.inc(event.utterances);
+        return this.logger.info(
+          { step: event.step, utterances: event.utterances },
+          'erased from the round: in no batch from the next one on',
+        );
       case 'roundFinished':
         this.metrics.rounds.inc();
         this.logger.info(
@@ -220,6 +248,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
             wallSec: event.wallSec,
             tilesPerSec: event.tilesPerSec,
             waitShare: event.waitShare,
+            ended: event.ended,
+            bestStep: event.bestStep,
             losses: event.losses,
           },
           'round finished',
@@ -230,7 +260,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       case 'saved':
         if (!event.checkpoint.complete) return;
         // Its view may lack what the store had lost; then there is something to train on once that is made again.
-        this.schedule.trained(event.checkpoint.view.digest);
+        this.schedule.trained(event.checkpoint.view.digest, { nowMs: Date.now() });
         return this.later(() => this.announce(event.checkpoint));
       case 'checkpointRefused':
         return this.logger.error({ code: 'CHECKPOINT_INVALID' }, event.why);

@@ -21,6 +21,8 @@ export interface AdamSlot {
 export class Adam {
   readonly name: string;
   readonly learningRate: number;
+  /** Of a schedule, for the steps to come; no part of what is saved. */
+  rateFactor = 1;
   readonly slots: readonly AdamSlot[];
   readonly #epsilon: number;
 
@@ -59,7 +61,7 @@ export class Adam {
     const correction1 = 1 - BETA_1 ** slot.step;
     const correction2 = 1 - BETA_2 ** slot.step;
     // lr * (m / c1) / (sqrt(v / c2) + eps), the corrections folded into two numbers
-    const rate = (this.learningRate * Math.sqrt(correction2)) / correction1;
+    const rate = (this.learningRate * this.rateFactor * Math.sqrt(correction2)) / correction1;
     const epsilon = this.#epsilon * Math.sqrt(correction2);
     tf.tidy(() => {
       moment1.assign(tf.add(moment1, tf.mul(tf.sub(gradient, moment1), 1 - BETA_1)));

@@ -9,7 +9,7 @@ import { deadLetterIdentity, type DeadLetter } from '#contracts/dead-letters.js'
 import type { ModelEvaluated } from '#contracts/evaluations.js';
 import { streams, type Stream } from '#contracts/labels.js';
 import type { ShardSealed } from '#contracts/shards.js';
-import type { RoundFinished, RoundStarted, StepTrained, TrainingFact } from '#contracts/training.js';
+import type { DevChecked, RoundFinished, RoundStarted, StepTrained, TrainingFact } from '#contracts/training.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 
 export interface StreamTotals {
@@ -49,7 +49,7 @@ export interface OverviewSnapshot {
     byCode: Record<string, number>;
     latest: { key: string; stage: string; code: string; message: string; at: string }[];
   };
-  training: { started: RoundStarted | null; finished: RoundFinished | null; steps: StepTrained[] };
+  training: { started: RoundStarted | null; checked: DevChecked | null; finished: RoundFinished | null; steps: StepTrained[] };
   checkpoint: CheckpointSaved | null;
   /** The newest of each task and split. */
   evaluations: ModelEvaluated[];
@@ -76,6 +76,7 @@ export class PipelineOverview {
   private readonly letters = new Map<string, DeadLetter>();
   private steps: StepTrained[] = [];
   private started: RoundStarted | null = null;
+  private checked: DevChecked | null = null;
   private finished: RoundFinished | null = null;
   private checkpoint: CheckpointSaved | null = null;
   /** The newest of each task and split, whole; of the others only the points of a line. */
@@ -107,6 +108,7 @@ export class PipelineOverview {
 
   applyTraining(fact: TrainingFact): void {
     if (fact.type === 'RoundStarted') this.started = fact;
+    else if (fact.type === 'DevChecked') this.checked = fact;
     else if (fact.type === 'RoundFinished') this.finished = fact;
     else {
       // A round that was taken up again repeats steps: the later report stands.
@@ -167,7 +169,7 @@ export class PipelineOverview {
           at: letter.failedAt,
         })),
       },
-      training: { started: this.started, finished: this.finished, steps: this.steps },
+      training: { started: this.started, checked: this.checked, finished: this.finished, steps: this.steps },
       checkpoint: this.checkpoint,
       evaluations: [...this.evaluations.values()],
       history: [...this.points.values()].sort((a, b) => (a.at < b.at ? -1 : 1)),

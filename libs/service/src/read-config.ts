@@ -28,6 +28,8 @@ export const field = {
       .transform((value) => value === 'true' || value === '1'),
   port: (fallback: number) => count.min(0).max(65_535).default(fallback),
   whole: (fallback: number, least = 0) => count.min(least).default(fallback),
+  /** 0, as without it: never. */
+  secondsOrNever: () => z.coerce.number().min(0).default(0),
   seconds: (fallback: number) => z.coerce.number().positive().default(fallback),
   share: (fallback: number) => z.coerce.number().min(0).max(1).default(fallback),
 };

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { BatchFeeder } from './batch-feeder.js';
-import { Sampler, type SamplerState, type TileRef } from './sampler.js';
+import { Sampler, type SamplerState } from './sampler.js';
+import type { TileRef } from './tile-pool.js';
 import type { TrainingView, ViewUtterance } from './training-index.js';
 
 const utterances = Array.from(
@@ -60,4 +61,35 @@ it('fails at the batch that could not be read, not before', async () => {
   const feeder = new BatchFeeder(samplerAt(), { read: failing }, wanted);
   await feeder.next();
   await expect(feeder.next()).rejects.toThrow('disk on fire');
+});
+
+it('gives out nothing of what is erased, also where it was read already, and goes on without a gap', async () => {
+  const reads: (() => void)[] = [];
+  const held = async (refs: readonly TileRef[]): Promise<Uint8Array> => {
+    await new Promise<void>((resolve) => reads.push(resolve));
+    return rows(refs);
+  };
+  const feeder = new BatchFeeder(samplerAt(), { read: held }, wanted);
+  const first = feeder.next();
+  const [erased = 0] = samplerAt()
+    .nextBatch(wanted)
+    .map(({ row }) => row);
+  feeder.forget([`c/${erased}`]); // while the first batch, which has it, is being read
+  const given: number[] = [];
+  const release = setInterval(() => reads.splice(0).forEach((done) => done()), 1);
+  given.push(...(await first).tiles);
+  for (let batch = 0; batch < 8; batch++) given.push(...(await feeder.next()).tiles);
+  clearInterval(release);
+  expect(given).toHaveLength(45);
+  expect(given).not.toContain(erased);
+  expect(new Set(given).size).toBe(10);
+});
+
+it('what was not erased is drawn as if nothing had been', async () => {
+  const plain = new BatchFeeder(samplerAt(), { read: rows }, wanted);
+  const touched = new BatchFeeder(samplerAt(), { read: rows }, wanted);
+  await plain.next();
+  await touched.next();
+  touched.forget(['c/none']);
+  expect((await touched.next()).refs).toEqual((await plain.next()).refs);
 });

@@ -1,9 +1,11 @@
 /**
  * Batches ahead of the steps: drawn and read while an earlier one is being learnt, so that no step waits for a disk. What
  * was drawn ahead and not yet given out does not count as drawn: `state` is the place after the batch given out last.
+ * What is erased is in no batch that is given out afterwards, also where it was drawn already.
  */
 import type { Stream } from '#contracts/labels.js';
-import type { Sampler, SamplerState, TileRef } from './sampler.js';
+import type { Sampler, SamplerState } from './sampler.js';
+import type { TileRef } from './tile-pool.js';
 import type { TileStore } from './tile-store.js';
 
 /** Two are enough: one is ready when a step ends, and the reader has a whole step for the next. */
@@ -18,7 +20,7 @@ interface FedBatch {
 }
 
 export class BatchFeeder {
-  private readonly ahead: FedBatch[] = [];
+  private ahead: FedBatch[] = [];
   private given: SamplerState;
   /** Since it was begun, how long `next` had to wait for its tiles. */
   waitedMs = 0;
@@ -35,14 +37,28 @@ export class BatchFeeder {
     return this.given;
   }
 
+  /** @returns no tiles only if none are left to draw */
   async next(): Promise<{ refs: TileRef[]; tiles: Uint8Array }> {
-    while (this.ahead.length <= BATCHES_AHEAD) this.ahead.push(this.draw());
-    const { refs, tiles, state } = this.ahead.shift()!;
-    const askedAt = performance.now();
-    const read = await tiles;
-    this.waitedMs += performance.now() - askedAt;
-    this.given = state;
-    return { refs, tiles: read };
+    for (;;) {
+      while (this.ahead.length <= BATCHES_AHEAD) this.ahead.push(this.draw());
+      const batch = this.ahead[0]!;
+      const askedAt = performance.now();
+      const read = await batch.tiles;
+      this.waitedMs += performance.now() - askedAt;
+      if (this.ahead[0] !== batch) continue; // forgotten while it was read
+      this.ahead.shift();
+      this.given = batch.state;
+      return { refs: batch.refs, tiles: read };
+    }
+  }
+
+  /** Erasure: from the next batch on. */
+  forget(utteranceIds: Iterable<string>): void {
+    this.sampler.forget(utteranceIds);
+    const isWhole = this.ahead.every(({ refs }) => refs.every(({ utterance }) => this.sampler.isAlive(utterance)));
+    if (isWhole) return;
+    this.ahead = [];
+    this.sampler.goTo(this.given);
   }
 
   private draw(): FedBatch {

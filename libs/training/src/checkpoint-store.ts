@@ -1,21 +1,29 @@
 /**
- * Checkpoints in the object store: `models/<run>/<step>/` with weights, the view that was trained on, and the manifest.
+ * Checkpoints in the object store: `models/<run>/<step>/` with weights and manifest; the views that rounds were trained on
+ * lie beside them, `models/<run>/views/<digest>.json.gz`, one for all checkpoints of a round.
  *
  * Delivery: the manifest is written last, so a checkpoint without one was never there; the newest whole one is where a
  * run goes on. Writing one twice writes the same again.
  */
+import { promisify } from 'node:util';
+import { gunzip, gzip } from 'node:zlib';
 import { z } from 'zod';
 import { checkpointPrefix, runPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { predictionsWrittenSchema } from '#contracts/predictions.js';
 import { stepLossesSchema } from '#contracts/training.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
-import type { Heard, TrainingView } from './training-index.js';
+import { seenPartSchema } from './seen.js';
+import type { TrainingView } from './training-index.js';
 
-const place = z.object({ pass: z.number().int(), position: z.number().int() });
+const compress = promisify(gzip);
+const decompress = promisify(gunzip);
+
+const pool = z.object({ pass: z.number().int(), position: z.number().int() });
+const place = z.object({ fresh: pool, replayed: pool, drawn: z.number().int() });
 
 const checkpointSchema = z.object({
-  format: z.literal(1),
+  format: z.literal(2),
   runId: z.string(),
   round: z.number().int().positive(),
   step: z.number().int().nonnegative(),
@@ -27,6 +35,12 @@ const checkpointSchema = z.object({
   epoch: z.number().int().positive(),
   model: z.record(z.string(), z.unknown()),
   weights: z.object({ key: z.string(), sha256: z.string(), sizeBytes: z.number().int() }),
+  /** The best check of the round on dev speakers; null where it was not checked. */
+  best: z.object({ step: z.number().int(), ua: z.number(), since: z.number().int() }).nullable(),
+  /** The step whose weights these are: of a finished round, that of its best check. */
+  weightsStep: z.number().int().nonnegative(),
+  /** The model that the round went on from. */
+  parent: z.object({ step: z.number().int(), sha256: z.string() }).nullable(),
   sampler: z.object({ labelled: place, unlabelled: place }),
   /** Class names of the speaker head, in order. */
   speakers: z.array(z.string()),
@@ -41,9 +55,15 @@ const checkpointSchema = z.object({
     utterances: z.number().int(),
     tiles: z.object({ labelled: z.number().int(), unlabelled: z.number().int() }),
   }),
+  /** All that the run has learnt from up to here. */
+  seen: z.object({ digest: z.string(), versions: z.number().int(), parts: z.array(seenPartSchema) }),
+  /** Utterances of the view that were erased or replaced while the round ran: from there on it is no exact repeat of another. */
+  erasedInRound: z.number().int(),
   /** Feature settings of the tiles, needed to make tiles of new audio. */
   settingsHash: z.string(),
   configHash: z.string(),
+  /** Beside the model's settings, what the run was configured with. */
+  config: z.record(z.string(), z.unknown()),
   codeVersion: z.string(),
   losses: stepLossesSchema.nullable(),
   predictions: z.array(predictionsWrittenSchema),
@@ -52,45 +72,57 @@ const checkpointSchema = z.object({
 export type Checkpoint = z.infer<typeof checkpointSchema>;
 export type CheckpointDraft = Omit<Checkpoint, 'format' | 'weights' | 'savedAt'>;
 
-/** What a checkpoint's round was given, and what its run has trained on since its beginning. */
+/** What a checkpoint's round was given. */
 interface SavedView {
   digest: string;
   utterances: { utteranceId: string; version: string; shardId: string }[];
-  heard: { utteranceIds: string[]; speakerIds: string[] };
 }
 
 export const manifestKey = (runId: string, step: number): string => `${checkpointPrefix(runId, step)}manifest.json`;
-export const viewKey = (runId: string, step: number): string => `${checkpointPrefix(runId, step)}view.json`;
+export const viewKey = (runId: string, digest: string): string => `${runPrefix(runId)}views/${digest}.json.gz`;
 
 /** @param beforeManifest called when all but the manifest is written; if it throws, there is no checkpoint */
 export async function saveCheckpoint(
   store: Objects,
   draft: CheckpointDraft,
-  content: { weights: Uint8Array; view: TrainingView; heard: Heard; beforeManifest: () => Promise<void> },
+  content: { weights: Uint8Array; view: TrainingView; beforeManifest: () => Promise<void> },
 ): Promise<Checkpoint> {
   const sha256 = sha256Hex(content.weights);
   // By content: a trainer that was superseded and wakes up late cannot change what a newer one has announced.
   const key = `${checkpointPrefix(draft.runId, draft.step)}weights-${sha256.slice(0, 16)}.safetensors`;
   const checkpoint: Checkpoint = {
-    format: 1,
+    format: 2,
     ...draft,
     weights: { key, sha256, sizeBytes: content.weights.byteLength },
     savedAt: new Date().toISOString(),
   };
   await store.put(key, content.weights);
-  const seen = content.view.utterances.map(({ utteranceId, version, shardId }) => ({ utteranceId, version, shardId }));
-  await store.put(
-    draft.view.key,
-    JSON.stringify({
-      digest: content.view.digest,
-      utterances: seen,
-      heard: { utteranceIds: [...content.heard.utteranceIds], speakerIds: [...content.heard.speakerIds] },
-    } satisfies SavedView),
-    { contentType: 'application/json' },
-  );
+  await saveView(store, draft.view.key, content.view);
   await content.beforeManifest();
   await store.put(manifestKey(draft.runId, draft.step), JSON.stringify(checkpoint), { contentType: 'application/json' });
   return checkpoint;
+}
+
+/** Once for each view: a round's checkpoints share it. */
+async function saveView(store: Objects, key: string, view: TrainingView): Promise<void> {
+  if (await store.head(key)) return;
+  const utterances = view.utterances.map(({ utteranceId, version, shardId }) => ({ utteranceId, version, shardId }));
+  const json = JSON.stringify({ digest: view.digest, utterances } satisfies SavedView);
+  await store.put(key, await compress(json), { contentType: 'application/gzip' });
+}
+
+/** @returns the utterance versions that a checkpoint's round was given @throws PipelineError CHECKPOINT_INVALID */
+export async function readView(store: Objects, { view }: Checkpoint): Promise<SavedView> {
+  const found = await store.find(view.key);
+  if (!found) throw new PipelineError('CHECKPOINT_INVALID', `${view.key} is missing`);
+  return JSON.parse((await decompress(found.bytes)).toString()) as SavedView;
+}
+
+/** @returns null if there is none at that step @throws PipelineError CHECKPOINT_INVALID */
+export async function findCheckpoint(store: Objects, runId: string, step: number): Promise<Checkpoint | null> {
+  const key = manifestKey(runId, step);
+  const json = await store.findJson(key);
+  return json === null ? null : parseCheckpoint(key, json);
 }
 
 /**
@@ -135,13 +167,6 @@ export async function readWeights(store: Objects, checkpoint: Checkpoint): Promi
   if (sha256Hex(bytes) !== checkpoint.weights.sha256)
     throw new PipelineError('CHECKPOINT_INVALID', `${checkpoint.weights.key} is not what its manifest says`);
   return bytes;
-}
-
-/** @returns what the run had trained on */
-export async function readHeard(store: Objects, checkpoint: Checkpoint): Promise<Heard> {
-  const view = (await store.findJson(checkpoint.view.key)) as SavedView | null;
-  if (!view) throw new PipelineError('CHECKPOINT_INVALID', `${checkpoint.view.key} is missing`);
-  return { utteranceIds: new Set(view.heard.utteranceIds), speakerIds: new Set(view.heard.speakerIds) };
 }
 
 function parseCheckpoint(key: string, json: unknown): Checkpoint {

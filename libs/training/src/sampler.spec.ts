@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { emotionCategories, type Stream } from '#contracts/labels.js';
-import { Sampler } from './sampler.js';
+import { freshShare, nextRoundState, Sampler } from './sampler.js';
 import type { TrainingView, ViewUtterance } from './training-index.js';
 
 const utterance = (utteranceId: string, stream: Stream, changes: Partial<ViewUtterance> = {}): ViewUtterance => ({
@@ -83,5 +83,71 @@ describe('Sampler', () => {
   it('fills the batch from one stream where the other is empty', () => {
     expect(new Sampler(view(utterance('u', 'unlabelled')), { seed: 1, classOf }).nextBatch({ labelled: 2, unlabelled: 2 })).toHaveLength(4);
     expect(new Sampler(view(), { seed: 1, classOf }).nextBatch({ labelled: 2, unlabelled: 2 })).toEqual([]);
+  });
+});
+
+describe('fresh and replayed tiles', () => {
+  const corpus = (fresh: number, replayed: number): TrainingView =>
+    view(
+      ...Array.from({ length: fresh }, (_, i) => utterance(`fresh-${i}`, 'labelled', { tileCount: 1 })),
+      ...Array.from({ length: replayed }, (_, i) => utterance(`old-${i}`, 'labelled', { tileCount: 1 })),
+    );
+  const options = { seed: 2, classOf, isFresh: ({ utteranceId }: ViewUtterance) => utteranceId.startsWith('fresh') };
+  const freshOf = (drawn: string[]): number => drawn.filter((name) => name.startsWith('fresh')).length;
+
+  it('are drawn in the share that the replay share says, spread evenly over the batches', () => {
+    const sampler = new Sampler(corpus(30, 60), { ...options, replayShare: 0.75 });
+    for (let batch = 0; batch < 20; batch++) expect(freshOf(names(sampler.nextBatch({ labelled: 8, unlabelled: 0 })))).toBe(2);
+    expect(sampler.freshSizeOf('labelled')).toBe(30);
+    expect(sampler.sizeOf('labelled')).toBe(90);
+  });
+
+  it('two fresh tiles are not learnt by heart, nor two old ones, whatever the replay share', () => {
+    expect(freshShare({ fresh: 2, replayed: 1000 }, 0.5)).toBeCloseTo(16 / 1016);
+    expect(freshShare({ fresh: 1000, replayed: 2 }, 0.5)).toBeCloseTo(1000 / 1016);
+    expect(freshShare({ fresh: 100, replayed: 100 }, 0.5)).toBe(0.5);
+    expect(freshShare({ fresh: 0, replayed: 9 }, 0.5)).toBe(0);
+    expect(freshShare({ fresh: 9, replayed: 0 }, 1)).toBe(1);
+  });
+
+  it('each is drawn once before any of its kind twice, and a resumed run draws the same', () => {
+    const whole = new Sampler(corpus(10, 20), { ...options, replayShare: 0.5 });
+    const first = Array.from({ length: 5 }, () => names(whole.nextBatch({ labelled: 4, unlabelled: 0 }))).flat();
+    expect(new Set(first.filter((name) => name.startsWith('fresh'))).size).toBe(10);
+    expect(new Set(first.filter((name) => name.startsWith('old'))).size).toBe(10);
+    const resumed = new Sampler(corpus(10, 20), { ...options, replayShare: 0.5, state: whole.state });
+    const rest = (sampler: Sampler): string[][] =>
+      Array.from({ length: 9 }, () => names(sampler.nextBatch({ labelled: 3, unlabelled: 0 })));
+    expect(rest(resumed)).toEqual(rest(whole));
+  });
+
+  it('another round shuffles anew', () => {
+    const sampler = new Sampler(corpus(0, 20), options);
+    const drawn = names(sampler.nextBatch({ labelled: 20, unlabelled: 0 }));
+    const next = new Sampler(corpus(0, 20), { ...options, state: nextRoundState(sampler.state) });
+    const again = names(next.nextBatch({ labelled: 20, unlabelled: 0 }));
+    expect(again).not.toEqual(drawn);
+    expect(again.toSorted()).toEqual(drawn.toSorted());
+  });
+});
+
+describe('erasure', () => {
+  const data = view(utterance('a', 'labelled'), utterance('b', 'labelled'), utterance('u', 'unlabelled'));
+
+  it('is obeyed from the next draw on, and what is left fills the batch', () => {
+    const sampler = new Sampler(data, { seed: 1, classOf });
+    sampler.nextBatch({ labelled: 1, unlabelled: 1 });
+    sampler.forget(['a', 'u']);
+    const drawn = Array.from({ length: 12 }, () => names(sampler.nextBatch({ labelled: 2, unlabelled: 2 }))).flat();
+    expect(new Set(drawn)).toEqual(new Set(['b#0', 'b#1', 'b#2']));
+    expect(drawn).toHaveLength(48);
+    expect(sampler.sizeOf('unlabelled')).toBe(0);
+    expect(names(sampler.spread(9)).toSorted()).toEqual(['b#0', 'b#1', 'b#2']);
+  });
+
+  it('of everything leaves nothing to draw', () => {
+    const sampler = new Sampler(data, { seed: 1, classOf });
+    sampler.forget(['a', 'b', 'u']);
+    expect(sampler.nextBatch({ labelled: 2, unlabelled: 2 })).toEqual([]);
   });
 });

@@ -1,26 +1,33 @@
 /**
- * Which tiles make a batch: labelled and unlabelled ones drawn apart, each stream shuffled anew for every pass over it.
- * Labelled is what carries the label that the emotion head learns; if classes are to be balanced, a pass over these takes
- * tiles of each class in turn, and begins the rare ones again until it is as long as the stream.
- * A pass's order depends on the seed and the pass alone, so that a place in it is two numbers, and a resumed run draws
- * exactly what the run would have drawn that never stopped.
+ * Which tiles make a batch: labelled and unlabelled ones drawn apart, and in each stream those that are fresh in this
+ * round apart from those that earlier rounds have learnt, so that what is new gets its share and what is old is not
+ * forgotten. Labelled is what carries the label that the emotion head learns.
+ *
+ * A place in the sampler is a few numbers, and a resumed run draws exactly what the run would have drawn that never
+ * stopped. What is erased on the way is not drawn any more; from then on another run would draw otherwise.
  */
 import { isTrained, type TrainingView, type ViewUtterance } from './training-index.js';
 import { streams, type Stream } from '#contracts/labels.js';
+import { type PoolPlace, TilePool, type TileRef } from './tile-pool.js';
 
-export interface TileRef {
-  utterance: ViewUtterance;
-  /** Of the tile in its shard. */
-  row: number;
-}
+const ages = ['fresh', 'replayed'] as const;
+type Age = (typeof ages)[number];
 
-export interface StreamPlace {
-  pass: number;
-  position: number;
+export interface StreamPlace extends Record<Age, PoolPlace> {
+  /** Tiles of the stream that were drawn in the round. */
+  drawn: number;
 }
 export type SamplerState = Record<Stream, StreamPlace>;
 
-export const freshSamplerState = (): SamplerState => ({ labelled: { pass: 0, position: 0 }, unlabelled: { pass: 0, position: 0 } });
+const freshPlace = (): StreamPlace => ({ fresh: { pass: 0, position: 0 }, replayed: { pass: 0, position: 0 }, drawn: 0 });
+export const freshSamplerState = (): SamplerState => ({ labelled: freshPlace(), unlabelled: freshPlace() });
+
+/** Where another round begins: what it draws is shuffled anew. */
+export function nextRoundState({ labelled, unlabelled }: SamplerState): SamplerState {
+  const next = ({ pass }: PoolPlace): PoolPlace => ({ pass: pass + 1, position: 0 });
+  const begun = (place: StreamPlace): StreamPlace => ({ fresh: next(place.fresh), replayed: next(place.replayed), drawn: 0 });
+  return { labelled: begun(labelled), unlabelled: begun(unlabelled) };
+}
 
 export interface SamplerOptions {
   seed: number;
@@ -28,44 +35,95 @@ export interface SamplerOptions {
   classOf: (utterance: ViewUtterance) => number;
   /** Whether all classes are drawn equally often. */
   balanced?: boolean;
+  /** Whether an utterance is new in this round; all are if not given. */
+  isFresh?: (utterance: ViewUtterance) => boolean;
+  /** Of each stream's tiles, the share that earlier rounds have learnt already; see `freshShare`. */
+  replayShare?: number;
   /** Where to go on; the beginning if not given. */
   state?: SamplerState;
 }
 
+/** A fresh tile is drawn at most so many times as often as a replayed one, and the other way round. */
+const largestOdds = 8;
+
+/**
+ * The share of fresh tiles in a stream: what the replay share leaves, but within bounds that keep a handful of tiles from
+ * being learnt by heart.
+ */
+export function freshShare(tiles: Record<Age, number>, replayShare: number): number {
+  const { fresh, replayed } = tiles;
+  if (fresh === 0 || replayed === 0) return fresh === 0 ? 0 : 1;
+  const atOdds = (odds: number): number => (odds * fresh) / (odds * fresh + replayed);
+  return Math.min(atOdds(largestOdds), Math.max(atOdds(1 / largestOdds), 1 - replayShare));
+}
+
 export class Sampler {
-  private readonly tiles: Record<Stream, TileRef[]> = { labelled: [], unlabelled: [] };
-  /** Of the labelled tiles, by position. */
-  private readonly classes: number[] = [];
-  private readonly order: Record<Stream, Uint32Array>;
-  private readonly place: SamplerState;
+  private readonly pools: Record<Stream, Record<Age, TilePool>>;
+  private readonly drawn: Record<Stream, number>;
+  private readonly forgotten = new Set<string>();
+  private share: Record<Stream, number>;
 
   constructor(
     view: TrainingView,
     private readonly options: SamplerOptions,
   ) {
-    this.place = structuredClone(options.state ?? freshSamplerState());
+    const { state = freshSamplerState(), seed, balanced = false, classOf, isFresh = () => true } = options;
+    const pool = (stream: Stream, age: Age): TilePool =>
+      new TilePool(
+        [seed, streams.indexOf(stream) + streams.length * ages.indexOf(age)],
+        balanced && stream === 'labelled',
+        state[stream][age],
+      );
+    const pools = (stream: Stream): Record<Age, TilePool> => ({ fresh: pool(stream, 'fresh'), replayed: pool(stream, 'replayed') });
+    this.pools = { labelled: pools('labelled'), unlabelled: pools('unlabelled') };
+    this.drawn = { labelled: state.labelled.drawn, unlabelled: state.unlabelled.drawn };
     for (const utterance of view.utterances.filter(isTrained)) {
-      const emotion = options.classOf(utterance);
-      for (let tile = 0; tile < utterance.tileCount; tile++) {
-        this.tiles[emotion >= 0 ? 'labelled' : 'unlabelled'].push({ utterance, row: utterance.firstRow + tile });
-        if (emotion >= 0) this.classes.push(emotion);
-      }
+      const emotion = classOf(utterance);
+      this.pools[emotion >= 0 ? 'labelled' : 'unlabelled'][isFresh(utterance) ? 'fresh' : 'replayed'].add(utterance, emotion);
     }
-    this.order = { labelled: this.shuffled('labelled'), unlabelled: this.shuffled('unlabelled') };
+    this.share = this.shares();
   }
 
   get state(): SamplerState {
-    return structuredClone(this.place);
+    const of = (stream: Stream): StreamPlace => {
+      const { fresh, replayed } = this.pools[stream];
+      return { fresh: fresh.state, replayed: replayed.state, drawn: this.drawn[stream] };
+    };
+    return { labelled: of('labelled'), unlabelled: of('unlabelled') };
+  }
+
+  /** Back to a place that was this sampler's: what was drawn after it is drawn again. */
+  goTo(state: SamplerState): void {
+    for (const stream of streams) {
+      this.drawn[stream] = state[stream].drawn;
+      for (const age of ages) this.pools[stream][age].goTo(state[stream][age]);
+    }
+  }
+
+  /** Tiles of these utterances are drawn no more. */
+  forget(utteranceIds: Iterable<string>): void {
+    for (const utteranceId of utteranceIds) this.forgotten.add(utteranceId);
+    for (const stream of streams) for (const age of ages) this.pools[stream][age].retain((utterance) => this.isAlive(utterance));
+    this.share = this.shares();
+  }
+
+  isAlive({ utteranceId }: Pick<ViewUtterance, 'utteranceId'>): boolean {
+    return !this.forgotten.has(utteranceId);
   }
 
   sizeOf(stream: Stream): number {
-    return this.tiles[stream].length;
+    const { fresh, replayed } = this.pools[stream];
+    return fresh.size + replayed.size;
+  }
+
+  freshSizeOf(stream: Stream): number {
+    return this.pools[stream].fresh.size;
   }
 
   /** Labelled tiles of each class. */
   tilesOfClass(classCount: number): number[] {
     const counts = new Array<number>(classCount).fill(0);
-    for (const emotion of this.classes) counts[emotion]! += 1;
+    for (const age of ages) this.pools.labelled[age].countClasses(counts);
     return counts;
   }
 
@@ -75,14 +133,15 @@ export class Sampler {
    */
   nextBatch(wanted: Record<Stream, number>): TileRef[] {
     const total = wanted.labelled + wanted.unlabelled;
-    const has = (stream: Stream): boolean => this.tiles[stream].length > 0;
+    const has = (stream: Stream): boolean => this.sizeOf(stream) > 0;
     if (has('labelled') && has('unlabelled')) return streams.flatMap((stream) => this.draw(stream, wanted[stream]));
     return streams.flatMap((stream) => (has(stream) ? this.draw(stream, total) : []));
   }
 
-  /** Some tiles for statistics, the same for the same view: spread over both streams, without moving the sampler. */
+  /** Some tiles for statistics, the same for the same view: spread over all pools, without moving the sampler. */
   spread(count: number): TileRef[] {
-    const all = [...this.tiles.labelled, ...this.tiles.unlabelled];
+    const pools = streams.flatMap((stream) => ages.map((age) => this.pools[stream][age]));
+    const all = pools.flatMap((pool) => pool.all.filter(({ utterance }) => this.isAlive(utterance)));
     const stride = Math.max(1, all.length / count);
     return Array.from({ length: Math.min(count, all.length) }, (_, index) => all[Math.floor(index * stride)] as TileRef);
   }
@@ -90,47 +149,26 @@ export class Sampler {
   private draw(stream: Stream, count: number): TileRef[] {
     const drawn: TileRef[] = [];
     while (drawn.length < count) {
-      const place = this.place[stream];
-      if (place.position >= this.tiles[stream].length) {
-        place.pass++;
-        place.position = 0;
-        this.order[stream] = this.shuffled(stream);
-      }
-      drawn.push(this.tiles[stream][this.order[stream][place.position++] as number] as TileRef);
+      const tile = this.pools[stream][this.nextAge(stream)].next();
+      if (!this.isAlive(tile.utterance)) continue;
+      drawn.push(tile);
+      this.drawn[stream]++;
     }
     return drawn;
   }
 
-  /** Fisher and Yates, by a generator of its own for each pass. */
-  private shuffled(stream: Stream): Uint32Array {
-    const order = Uint32Array.from(this.tiles[stream], (_, index) => index);
-    const random = passRandom(this.options.seed, streams.indexOf(stream), this.place[stream].pass);
-    for (let last = order.length - 1; last > 0; last--) {
-      const other = Math.floor(random() * (last + 1));
-      [order[last], order[other]] = [order[other] as number, order[last] as number];
-    }
-    return this.options.balanced && stream === 'labelled' ? this.inTurn(order) : order;
+  /** Spread as evenly as whole tiles can be. */
+  private nextAge(stream: Stream): Age {
+    const share = this.share[stream];
+    const at = this.drawn[stream];
+    return Math.floor((at + 1) * share) > Math.floor(at * share) ? 'fresh' : 'replayed';
   }
 
-  /** Tiles of each class in turn, in this order within a class; as many as there are. */
-  private inTurn(order: Uint32Array): Uint32Array {
-    const byClass = [...Map.groupBy(order, (index) => this.classes[index]).entries()]
-      .sort(([a = 0], [b = 0]) => a - b)
-      .map(([, tiles]) => tiles);
-    return order.map((_, place) => {
-      const tiles = byClass[place % byClass.length]!;
-      return tiles[Math.floor(place / byClass.length) % tiles.length]!;
-    });
+  private shares(): Record<Stream, number> {
+    const of = (stream: Stream): number => {
+      const { fresh, replayed } = this.pools[stream];
+      return freshShare({ fresh: fresh.size, replayed: replayed.size }, this.options.replayShare ?? 0);
+    };
+    return { labelled: of('labelled'), unlabelled: of('unlabelled') };
   }
-}
-
-/** splitmix32 from a mixed seed: enough for shuffling, and the same everywhere. */
-function passRandom(...seeds: number[]): () => number {
-  let state = seeds.reduce((mixed, seed) => Math.imul(mixed ^ (seed + 0x9e3779b9), 0x85ebca6b) ^ (mixed >>> 13), 0x243f6a88) >>> 0;
-  return () => {
-    state = (state + 0x9e3779b9) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
-    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
-    return ((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32;
-  };
 }

@@ -11,7 +11,7 @@ import { readShard } from '#audio/shard-file.js';
 import { errorCodes, PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
 import type { StoreConnection } from '#service/connection-config.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
-import type { TileRef } from './sampler.js';
+import type { TileRef } from './tile-pool.js';
 import type { ViewUtterance } from './training-index.js';
 
 export interface OpenShard {

@@ -2,20 +2,24 @@
  * A training run: rounds of steps on frozen views, checkpoints, predictions. It computes and does I/O on the object
  * store; it knows nothing of Kafka. The trainer runs it in a process of its own, so that no step starves a heartbeat.
  *
+ * A round goes on from the last one's model. Of each batch a share is what earlier rounds have learnt; it ends when its
+ * steps or its time are used up, or when dev speakers say that it gets no better, and leaves its best model behind.
+ *
  * Delivery: killed at any point, a run goes on from its newest checkpoint; a round that was not finished is finished if
- * its view is still the same, else another round begins. What is announced follows from what is stored.
+ * its view is still the same, else another round begins. What is announced follows from what is stored. What is erased is
+ * in no batch from the next one on.
  */
-import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { predictionsKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
+import type { RoundEnd } from '#contracts/training.js';
 import { loadModel, saveModel } from '#model/checkpoint.js';
 import { reestimateBatchNorm } from '#model/batch-norm-statistics.js';
 import { growSpeakers } from '#model/grow-speakers.js';
 import type { DimensionalLabel } from '#corpora/activation-valence-clusters.js';
 import type { HeadName } from '#model/losses.js';
-import { createModel, type Model } from '#model/model.js';
+import { createModel, modelOptimisers, type Model } from '#model/model.js';
 import { parseModelSettings, type ModelSettings } from '#model/settings.js';
 import { trainStep, type StepLosses, type TrainingBatch } from '#model/train-step.js';
 import { writePredictions } from '#scoring/predictions-file.js';
@@ -23,89 +27,53 @@ import { sha256Hex, type Objects } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import { BatchFeeder } from './batch-feeder.js';
 import {
+  findCheckpoint,
   newestCheckpoints,
-  readHeard,
   readWeights,
   saveCheckpoint,
   viewKey,
   type Checkpoint,
   type CheckpointDraft,
 } from './checkpoint-store.js';
+import { afterCheck, checkedUtterances, isStale, uaOf } from './early-stopping.js';
 import { headLabels, inverseFrequencies, midpointsFor, type HeadLabels } from './head-labels.js';
 import { predictHeldOut } from './held-out-predictions.js';
+import { rateFactor } from './learning-rate.js';
+import { placeInRound, type PlaceInRound } from './place-in-round.js';
 import { verifyEpoch } from './run-lease.js';
-import { Sampler, freshSamplerState, type SamplerState, type TileRef } from './sampler.js';
+import { configHashOf, configOf, type RoundSpeed, type RunEvents, type RunSettings } from './run-settings.js';
+import { Sampler } from './sampler.js';
+import { Seen } from './seen.js';
+import type { TileRef } from './tile-pool.js';
 import type { TileStore } from './tile-store.js';
-import { heldOut, isTrained, refuseLeaks, trainedTiles, viewOf, type TrainingView, type ViewCounts } from './training-index.js';
-
-export interface RunSettings {
-  runId: string;
-  /** As given; defaults are filled in by the model. */
-  model: Record<string, unknown>;
-  batch: { labelled: number; unlabelled: number };
-  roundSteps: number;
-  /** A step is reported each time this many are done, and a checkpoint saved. */
-  reportEvery: number;
-  checkpointEvery: number;
-  /** Tiles on which batch-norm statistics are measured before predictions. */
-  statisticsTiles: number;
-  seed: number;
-  codeVersion: string;
-}
-
-export interface RunEvents {
-  roundStarted: (facts: { round: number; step: number; steps: number; view: TrainingView; tiles: ViewCounts; speakers: number }) => void;
-  stepTrained: (facts: { round: number; step: number; losses: StepLosses; stepMs: number; waitMs: number }) => void;
-  /** Shards that the view names but the store no longer has. */
-  shardsGone: (shardIds: string[]) => void;
-  saved: (checkpoint: Checkpoint) => void;
-  /** A checkpoint that cannot be used; the one before it is tried. */
-  checkpointRefused: (why: string) => void;
-  roundFinished: (facts: { round: number; step: number; losses: StepLosses } & RoundSpeed) => void;
-}
-
-interface RoundSpeed {
-  tilesPerSec: number;
-  wallSec: number;
-  /** Share of the time of the steps that was spent waiting for tiles. */
-  waitShare: number;
-}
-
-interface PlaceInRound {
-  round: number;
-  /** Of the round, also where it was begun before this process. */
-  startStep: number;
-  endStep: number;
-  sampler: SamplerState;
-}
+import { heldOut, isTrained, refuseLeaks, trainedTiles, viewOf, type TrainingView, type ViewUtterance } from './training-index.js';
 
 type RunLabels = Record<HeadName, HeadLabels>;
 
 interface RoundWork {
-  feeder: BatchFeeder;
   view: TrainingView;
-  labels: RunLabels;
   place: PlaceInRound;
-  stop: AbortSignal | undefined;
+  labels: RunLabels;
+  sampler: Sampler;
+  feeder: BatchFeeder;
+  /** Of dev speakers; empty where a round is not checked. */
+  checked: ViewUtterance[];
   emotionWeights: Float32Array | undefined;
 }
 
-/** Digest of what makes two runs different; a run with other settings has another name. */
-export function configHashOf(settings: Pick<RunSettings, 'model' | 'batch' | 'seed'>): string {
-  const { model, batch, seed } = settings;
-  return createHash('sha256')
-    .update(JSON.stringify([parseModelSettings(model), batch, seed]))
-    .digest('hex')
-    .slice(0, 12);
-}
+/** How the steps of a round came to their end; null: the run was told to stop. */
+type TrainedSteps = { losses: StepLosses; ended: RoundEnd | null } & RoundSpeed;
 
 export class TrainingRun {
   private model: Model | null = null;
   private checkpoint: Checkpoint | null = null;
   private speakers: string[] = [];
   private midpoints: DimensionalLabel[] | null = null;
-  private readonly heard = { utteranceIds: new Set<string>(), speakerIds: new Set<string>() };
+  private seen = new Seen();
+  private round: RoundWork | null = null;
   private step = 0;
+  /** Whose weights the model has: of an earlier step than `step` once a round's best has been taken. */
+  private weightsStep = 0;
 
   constructor(
     private readonly settings: RunSettings,
@@ -119,10 +87,9 @@ export class TrainingRun {
   async restore(): Promise<Checkpoint | null> {
     for await (const checkpoint of newestCheckpoints(this.store, this.settings.runId, this.events.checkpointRefused)) {
       try {
-        const [weights, heard] = await Promise.all([readWeights(this.store, checkpoint), readHeard(this.store, checkpoint)]);
+        const [weights, seen] = await Promise.all([readWeights(this.store, checkpoint), Seen.read(this.store, checkpoint.seen.parts)]);
         this.model = loadModel(checkpoint.model, weights);
-        for (const id of heard.utteranceIds) this.heard.utteranceIds.add(id);
-        for (const id of heard.speakerIds) this.heard.speakerIds.add(id);
+        this.seen = seen;
       } catch (error) {
         if (!(error instanceof PipelineError) || error.fate === 'retryable') throw error;
         this.events.checkpointRefused(error.message);
@@ -132,6 +99,7 @@ export class TrainingRun {
       this.speakers = [...checkpoint.speakers];
       this.midpoints = checkpoint.midpoints;
       this.step = checkpoint.step;
+      this.weightsStep = checkpoint.weightsStep;
       return checkpoint;
     }
     return null;
@@ -146,40 +114,26 @@ export class TrainingRun {
   async runRound(given: TrainingView, stop?: AbortSignal): Promise<boolean> {
     refuseLeaks(given);
     const view = await this.withoutGoneShards(given);
-    const place = this.placeInRound(view);
     if (!view.utterances.some(isTrained)) return false;
-    const model = this.modelFor(view);
-    const labels = headLabels(model.settings, { midpoints: this.midpoints, speakers: this.speakers });
-    const sampler = new Sampler(view, {
-      seed: this.settings.seed,
-      classOf: labels.emotion.classOf,
-      balanced: model.settings.classBalance === 'sampling',
-      state: place.sampler,
-    });
-    const feeder = new BatchFeeder(sampler, this.tileStore, this.settings.batch);
-    this.hear(view);
-    this.events.roundStarted({
-      round: place.round,
-      step: this.step,
-      steps: place.endStep - this.step,
-      view,
-      tiles: { labelled: sampler.sizeOf('labelled'), unlabelled: sampler.sizeOf('unlabelled') },
-      speakers: this.speakers.length,
-    });
-    const { losses, ...speed } = await this.train(model, {
-      feeder,
-      view,
-      labels,
-      place,
-      stop,
-      emotionWeights: weightsOf(sampler, model.settings),
-    });
-    if (this.step < place.endStep) return false;
-    await this.reestimateStatistics(model, sampler);
-    const predictions = await this.writePredictions(model, view, labels);
-    await this.save(model, { view, place, sampler: feeder.state, losses, predictions, complete: true });
-    this.events.roundFinished({ round: place.round, step: this.step, losses, ...speed });
-    return true;
+    const round = await this.beginRound(view);
+    this.round = round;
+    try {
+      return await this.finishRound(round, await this.train(round, stop));
+    } finally {
+      this.round = null;
+    }
+  }
+
+  /** Utterances that were erased, or are no longer what the round's view says: in no batch and no score from now on. */
+  forget(utteranceIds: readonly string[]): void {
+    if (!this.round) return;
+    const { view, feeder, place } = this.round;
+    const ids = new Set(utteranceIds);
+    const named = view.utterances.filter(({ utteranceId }) => ids.has(utteranceId));
+    if (named.length === 0) return;
+    feeder.forget(ids);
+    place.erased += named.length;
+    this.events.erased({ step: this.step, utterances: named.length });
   }
 
   private async withoutGoneShards(view: TrainingView): Promise<TrainingView> {
@@ -192,31 +146,46 @@ export class TrainingRun {
     );
   }
 
-  /** Where this round begins: at the unfinished end of the last one if its view is the same, else anew. */
-  private placeInRound(view: TrainingView): PlaceInRound {
-    const { roundSteps } = this.settings;
-    const last = this.checkpoint;
-    if (!last) return { round: 1, startStep: 0, endStep: roundSteps, sampler: freshSamplerState() };
-    const isSameView = last.view.digest === view.digest;
-    if (!last.complete && isSameView)
-      return { round: last.round, startStep: last.roundStartStep, endStep: last.roundStartStep + last.roundSteps, sampler: last.sampler };
-    // Of another view the order is another: begin a new pass over it.
-    const sampler = isSameView
-      ? last.sampler
-      : {
-          labelled: { pass: last.sampler.labelled.pass + 1, position: 0 },
-          unlabelled: { pass: last.sampler.unlabelled.pass + 1, position: 0 },
-        };
-    return { round: last.round + 1, startStep: this.step, endStep: this.step + roundSteps, sampler };
+  private async beginRound(view: TrainingView): Promise<RoundWork> {
+    const { seed, replayShare, batch, patience, runId, roundSteps } = this.settings;
+    const place = placeInRound(this.checkpoint, view, { step: this.step, roundSteps });
+    const model = this.modelFor(view);
+    const labels = headLabels(model.settings, { midpoints: this.midpoints, speakers: this.speakers });
+    await retrying(() => this.seen.begin(this.store, runId, { round: place.round, view }));
+    const sampler = new Sampler(view, {
+      seed,
+      classOf: labels.emotion.classOf,
+      balanced: model.settings.classBalance === 'sampling',
+      isFresh: (utterance) => this.seen.roundOf(utterance) === place.round,
+      replayShare,
+      state: place.sampler,
+    });
+    const feeder = new BatchFeeder(sampler, this.tileStore, batch);
+    const checked = patience > 0 ? checkedUtterances(heldOut(view, this.seen), (utterance) => labels.emotion.classOf(utterance) >= 0) : [];
+    this.events.roundStarted({
+      round: place.round,
+      step: this.step,
+      steps: place.endStep - this.step,
+      view,
+      tiles: { labelled: sampler.sizeOf('labelled'), unlabelled: sampler.sizeOf('unlabelled') },
+      freshTiles: { labelled: sampler.freshSizeOf('labelled'), unlabelled: sampler.freshSizeOf('unlabelled') },
+      speakers: this.speakers.length,
+      checkedOn: checked.length,
+    });
+    return { view, place, labels, sampler, feeder, checked, emotionWeights: weightsOf(sampler, model.settings) };
   }
 
-  /** Also the speakers of what was heard before its speaker was known: neither may be scored as unheard. */
-  private hear(view: TrainingView): void {
-    const { utteranceIds, speakerIds } = this.heard;
-    for (const { utteranceId } of view.utterances.filter(isTrained)) utteranceIds.add(utteranceId);
-    for (const { utteranceId, labels } of view.utterances) {
-      if (labels.speakerId !== undefined && utteranceIds.has(utteranceId)) speakerIds.add(labels.speakerId);
-    }
+  /** @returns false if the round was stopped on its way */
+  private async finishRound(round: RoundWork, { losses, ended, ...speed }: TrainedSteps): Promise<boolean> {
+    const { place, sampler } = round;
+    if (ended === null) return false;
+    await this.takeBest(place);
+    const model = this.model as Model;
+    await this.reestimateStatistics(model, sampler);
+    const predictions = await this.writePredictions(model, round);
+    await this.save(model, round, { losses, predictions, complete: true });
+    this.events.roundFinished({ round: place.round, step: this.step, losses, bestStep: this.weightsStep, ended, ...speed });
+    return true;
   }
 
   private modelFor(view: TrainingView): Model {
@@ -232,49 +201,72 @@ export class TrainingRun {
     return this.model;
   }
 
-  private async train(
-    model: Model,
-    { feeder, view, labels, place, stop, emotionWeights }: RoundWork,
-  ): Promise<{ losses: StepLosses } & RoundSpeed> {
+  private async train(round: RoundWork, stop: AbortSignal | undefined): Promise<TrainedSteps> {
+    const { place, feeder } = round;
+    const model = this.model as Model;
+    const { reportEvery, checkpointEvery, patience, roundMaxSec } = this.settings;
     const startedAt = performance.now();
-    const { endStep } = place;
     let tiles = 0;
     let losses: StepLosses | null = null;
+    let ended: RoundEnd | null = null;
     let reported = { at: startedAt, step: this.step, waitedMs: 0 };
-    while (this.step < endStep) {
-      const batch = { ...batchOf(await feeder.next(), labels), emotionWeights };
-      losses = await trainStep(model, batch);
+    while (ended === null && !stop?.aborted) {
+      const { refs, tiles: pixels } = await feeder.next();
+      if (refs.length === 0) break; // all of it was erased
+      refuseHeldOut(refs);
+      setRate(model, rateFactor(this.settings.rate, this.step - place.startStep, place.endStep - place.startStep));
+      losses = await trainStep(model, { ...batchOf(refs, pixels, round.labels), emotionWeights: round.emotionWeights });
       refuseDivergence(losses, this.step);
       this.step++;
-      tiles += batch.count;
-      if (this.step % this.settings.reportEvery === 0 || this.step === endStep) {
+      this.weightsStep = this.step;
+      tiles += refs.length;
+      if (this.step === place.endStep) ended = 'steps';
+      else if (roundMaxSec !== null && performance.now() - startedAt >= roundMaxSec * 1000) ended = 'time';
+      const isDue = this.step % checkpointEvery === 0 || ended !== null;
+      if (isDue && round.checked.length > 0) await this.check(model, round);
+      if (isStale(place.best, patience)) ended ??= 'dev';
+      if (this.step % reportEvery === 0 || ended !== null) {
         const now = { at: performance.now(), step: this.step, waitedMs: feeder.waitedMs };
         const steps = now.step - reported.step;
-        this.events.stepTrained({
-          round: place.round,
-          step: this.step,
-          losses,
-          stepMs: (now.at - reported.at) / steps,
-          waitMs: (now.waitedMs - reported.waitedMs) / steps,
-        });
+        const [stepMs, waitMs] = [(now.at - reported.at) / steps, (now.waitedMs - reported.waitedMs) / steps];
+        this.events.stepTrained({ round: place.round, step: this.step, losses, stepMs, waitMs });
         reported = now;
       }
-      const isDue = this.step % this.settings.checkpointEvery === 0 || stop?.aborted;
-      if (isDue && this.step < endStep) {
-        await this.save(model, { view, place, sampler: feeder.state, losses, predictions: [], complete: false });
-      }
-      if (stop?.aborted) break;
+      if (ended === null && (isDue || stop?.aborted)) await this.save(model, round, { losses, predictions: [], complete: false });
       await nextTurn();
     }
+    if (ended !== null) place.endStep = this.step;
     const wallMs = performance.now() - startedAt;
-    // A round that was killed after its last step has nothing left to train.
-    losses ??= { ...(this.checkpoint?.losses ?? emptyLosses), total: 0 };
     return {
-      losses,
+      losses: losses ?? { ...emptyLosses, ...this.checkpoint?.losses, total: 0 },
+      ended,
       tilesPerSec: tiles / Math.max(wallMs / 1000, 1e-6),
       wallSec: wallMs / 1000,
       waitShare: feeder.waitedMs / Math.max(wallMs, 1e-3),
     };
+  }
+
+  /** How well dev speakers are understood now. */
+  private async check(model: Model, { place, checked, labels, sampler }: RoundWork): Promise<void> {
+    await this.reestimateStatistics(model, sampler);
+    const alive = checked.filter((utterance) => sampler.isAlive(utterance));
+    const found = await predictHeldOut(model, alive, this.tileStore, labels);
+    const emotion = found.find(({ task }) => task === labels.emotion.task);
+    if (!emotion) return;
+    const ua = uaOf(emotion.rows, emotion.classes.length);
+    place.best = afterCheck(place.best, { step: this.step, ua });
+    this.events.checked({ round: place.round, step: this.step, ua, bestStep: place.best.step, bestUa: place.best.ua });
+  }
+
+  /** The weights of the round's best check, which a checkpoint holds unless they are the last. */
+  private async takeBest({ best }: PlaceInRound): Promise<void> {
+    if (!best || best.step === this.weightsStep) return;
+    const checkpoint = await retrying(() => findCheckpoint(this.store, this.settings.runId, best.step));
+    if (!checkpoint) throw new PipelineError('CHECKPOINT_INVALID', `The best checkpoint of the round, of step ${best.step}, is gone`);
+    const weights = await retrying(() => readWeights(this.store, checkpoint));
+    this.model?.dispose();
+    this.model = loadModel(checkpoint.model, weights);
+    this.weightsStep = best.step;
   }
 
   /** Running statistics lag behind the weights in short rounds; predictions would suffer for it. */
@@ -288,9 +280,9 @@ export class TrainingRun {
     await reestimateBatchNorm(model, await Promise.all(read));
   }
 
-  private async writePredictions(model: Model, view: TrainingView, labels: RunLabels): Promise<PredictionsWritten[]> {
+  private async writePredictions(model: Model, { view, labels, sampler }: RoundWork): Promise<PredictionsWritten[]> {
     const { runId } = this.settings;
-    const unheard = heldOut(view, this.heard);
+    const unheard = heldOut(view, this.seen).filter((utterance) => sampler.isAlive(utterance));
     const facts: PredictionsWritten[] = [];
     for (const { task, classes, rows } of await predictHeldOut(model, unheard, this.tileStore, labels)) {
       const bytes = writePredictions(rows, classes.length);
@@ -314,49 +306,59 @@ export class TrainingRun {
 
   private async save(
     model: Model,
-    now: {
-      view: TrainingView;
-      place: PlaceInRound;
-      sampler: SamplerState;
-      losses: StepLosses | null;
-      predictions: PredictionsWritten[];
-      complete: boolean;
-    },
+    { view, place, feeder }: RoundWork,
+    now: { losses: StepLosses | null; predictions: PredictionsWritten[]; complete: boolean },
   ): Promise<void> {
     const { runId, codeVersion } = this.settings;
     const { manifest, bytes } = await saveModel(model);
     const draft: CheckpointDraft = {
       runId,
-      round: now.place.round,
+      round: place.round,
       step: this.step,
-      roundStartStep: now.place.startStep,
-      roundSteps: now.place.endStep - now.place.startStep,
+      roundStartStep: place.startStep,
+      roundSteps: place.endStep - place.startStep,
       complete: now.complete,
       epoch: this.epoch,
       model: { ...manifest },
-      sampler: now.sampler,
+      best: place.best,
+      weightsStep: this.weightsStep,
+      parent: place.parent,
+      sampler: feeder.state,
       speakers: [...this.speakers],
       midpoints: this.midpoints,
       view: {
-        digest: now.view.digest,
-        key: viewKey(runId, this.step),
-        utterances: now.view.utterances.length,
-        tiles: trainedTiles(now.view, model.settings.target),
+        digest: view.digest,
+        key: viewKey(runId, view.digest),
+        utterances: view.utterances.length,
+        tiles: trainedTiles(view, model.settings.target),
       },
-      settingsHash: now.view.settingsHash ?? '',
+      seen: { digest: this.seen.digest, versions: this.seen.versions, parts: [...this.seen.parts] },
+      erasedInRound: place.erased,
+      settingsHash: view.settingsHash ?? '',
       configHash: configHashOf(this.settings),
+      config: configOf(this.settings),
       codeVersion,
       losses: now.losses,
       predictions: now.predictions,
     };
-    const content = { weights: bytes, view: now.view, heard: this.heard, beforeManifest: () => verifyEpoch(this.store, runId, this.epoch) };
+    const content = { weights: bytes, view, beforeManifest: () => verifyEpoch(this.store, runId, this.epoch) };
     // The round stands still while the store is away; begun again, it would learn batches twice.
     this.checkpoint = await retrying(() => saveCheckpoint(this.store, draft, content));
     this.events.saved(this.checkpoint);
   }
 }
 
-function batchOf({ refs, tiles }: { refs: TileRef[]; tiles: Uint8Array }, labels: RunLabels): TrainingBatch {
+function setRate(model: Model, factor: number): void {
+  for (const optimiser of modelOptimisers(model)) optimiser.rateFactor = factor;
+}
+
+/** An unknown error, so that the process ends: whatever drew this has been drawing wrongly. */
+function refuseHeldOut(refs: readonly TileRef[]): void {
+  const leaked = refs.find(({ utterance }) => !isTrained(utterance));
+  if (leaked) throw new Error(`${leaked.utterance.utteranceId} is held out (${leaked.utterance.split}), and came up to be learnt`);
+}
+
+function batchOf(refs: readonly TileRef[], tiles: Uint8Array, labels: RunLabels): TrainingBatch {
   const labelsOf = ({ classOf }: HeadLabels): Int32Array => Int32Array.from(refs, ({ utterance }) => classOf(utterance));
   return {
     tiles,

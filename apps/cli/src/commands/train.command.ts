@@ -15,7 +15,8 @@ import { evaluatePredictions } from '#training/evaluate-predictions.js';
 import { leaseRenewalMs, RunLease } from '#training/run-lease.js';
 import { TileStore } from '#training/tile-store.js';
 import { refuseLeaks, trainedTiles, type TrainingView } from '#training/training-index.js';
-import { TrainingRun, type RunSettings } from '#training/training-run.js';
+import type { RunSettings } from '#training/run-settings.js';
+import { TrainingRun } from '#training/training-run.js';
 import { viewOfShards } from '#training/view-of-shards.js';
 import { asDuration, counted } from '../human-units.js';
 import { startBackend } from '../open-model.js';
@@ -136,6 +137,10 @@ async function train(
     model: config.model,
     batch: config.batch,
     roundSteps: config.steps,
+    roundMaxSec: null,
+    replayShare: 0,
+    patience: config.patience,
+    rate: { schedule: config.schedule, warmupSteps: config.warmupSteps },
     reportEvery: 1,
     checkpointEvery: config.checkpointEvery,
     statisticsTiles: config.statisticsTiles,
@@ -158,11 +163,18 @@ async function train(
         print(`! step ${step}: ${finding}`);
       }
     },
+    checked: ({ step, ua, bestStep }) => {
+      display.clear();
+      print(`step ${step}: UA on dev speakers ${(100 * ua).toFixed(1)} %${bestStep === step ? '' : `, best at step ${bestStep}`}`);
+    },
+    erased: () => undefined, // nothing tells of erasures where there is no Kafka
     shardsGone: (ids) => print(`! ${counted(ids.length, 'shard')} changed since they were read, and are left out`),
     saved: (checkpoint) => (newest = checkpoint),
     checkpointRefused: (why) => print(`! ${why}; going back to the one before`),
-    roundFinished: ({ wallSec, tilesPerSec, waitShare }) => {
+    roundFinished: ({ wallSec, tilesPerSec, waitShare, ended, bestStep }) => {
       display.clear();
+      if (ended === 'dev') print(`dev speakers were understood no better for ${counted(config.patience, 'check')}: enough`);
+      if (ended === 'dev' || bestStep !== newest?.step) print(`the model is that of step ${bestStep}`);
       print(
         `done in ${asDuration(wallSec)}, ${tilesPerSec.toFixed(0)} tiles a second, ${(100 * waitShare).toFixed(1)} % of the time waiting for them`,
       );
