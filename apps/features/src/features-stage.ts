@@ -45,7 +45,8 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     @Inject(Readiness) private readonly readiness: Readiness,
   ) {
     const prefix = config.kafka.topicPrefix;
-    const groupId = featuresGroup(prefix, settingsHash(config.settings, null));
+    const hash = settingsHash(config.settings, null);
+    const groupId = featuresGroup(prefix, hash);
     this.kafka = kafkaClient(config.kafka, 'undertone-features', logger);
     this.store = new ObjectStore(config.store);
     this.publisher = new Publisher(this.kafka, prefix);
@@ -71,6 +72,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
         utteranceId: fact?.utteranceId ?? key ?? undefined,
         version: fact?.version,
         objectKey: fact?.objectKey,
+        settingsHash: hash,
       }),
       createWorker: (context) => new ShardPartitionWorker(workshop, context),
     });

@@ -103,6 +103,7 @@ export class ShardBuilder {
       objectKey: shardKey(hash, shardId),
       sizeBytes: bytes.byteLength,
       settingsHash: hash,
+      tile: [this.settings.rows, this.settings.width],
       tileCount: this.tileCount,
       utterances,
       sealedAt: new Date().toISOString(),

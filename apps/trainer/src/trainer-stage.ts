@@ -1,7 +1,8 @@
 /**
  * The trainer's edge: shards and utterances into the index, rounds out of it, and what they made onto Kafka.
  *
- * Delivery: the index is rebuilt at start from the three compacted topics, from their first record. What is announced
+ * Delivery: the index is rebuilt at start from utterances, both shard topics and dead letters, from their
+ * first record. What is announced
  * follows from what is stored: after a start the newest checkpoint and its predictions are announced again, so that a
  * crash between storing and announcing loses nothing; repeats have the same keys and the same contents.
  */
@@ -9,7 +10,9 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShut
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ModelSettings, parseModelSettings } from '#model/settings.js';
 import { checkpoints } from '#contracts/checkpoints.js';
+import { deadLetters } from '#contracts/dead-letters.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
+import { corporaPrefix } from '#contracts/object-keys.js';
 import { PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
 import { predictions } from '#contracts/predictions.js';
 import { shardsLabelled, shardsUnlabelled, shardTopicOf } from '#contracts/shards.js';
@@ -32,7 +35,7 @@ import { leaseRenewalMs, RunLease } from '#training/run-lease.js';
 import type { TrainerStatus } from '#training/trainer-status.js';
 import { labelFindings, LossWatch } from '#training/diagnose-training.js';
 import { RoundView } from '#training/round-view.js';
-import { trainedTiles, TrainingIndex, type TrainingView } from '#training/training-index.js';
+import { TrainingIndex, type TrainingView } from '#training/training-index.js';
 import { ComputeClient, type RoundEvent } from './compute-client.js';
 import type { TrainerConfig } from './config.js';
 import { RoundSchedule } from './round-schedule.js';
@@ -83,7 +86,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
         if (this.roundView?.differs(id, fact?.version)) this.compute?.erase([id]);
       })
       .on(shardsLabelled, (id, fact) => this.index.applyShard(id, fact))
-      .on(shardsUnlabelled, (id, fact) => this.index.applyShard(id, fact));
+      .on(shardsUnlabelled, (id, fact) => this.index.applyShard(id, fact))
+      .on(deadLetters, (_key, fact) => fact && this.index.applyDeadLetter(fact));
     this.metrics = {
       tiles: metrics.gauge('tiles', 'Tiles that may be learnt from, by stream', ['stream']),
       steps: metrics.counter('steps_total', 'Steps trained'),
@@ -117,6 +121,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
     await this.publisher.connect();
     await this.follower.start();
+    this.index.caughtUp();
     this.run().catch((error: unknown) => {
       if (!this.stopping) crashProcess(error);
     });
@@ -127,7 +132,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       runId: this.config.run.runId,
       ...this.state,
       backend: this.backend,
-      tiles: trainedTiles(this.index.view(), this.modelSettings.target),
+      tiles: this.index.counts(this.modelSettings.target),
       findings: this.findings,
     };
   }
@@ -158,16 +163,21 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   private async roundWhenDue(compute: ComputeClient): Promise<void> {
-    const view = this.index.view();
-    const tiles = trainedTiles(view, this.modelSettings.target);
+    const tiles = this.index.counts(this.modelSettings.target);
     this.metrics.tiles.set({ stream: 'labelled' }, tiles.labelled);
     this.metrics.tiles.set({ stream: 'unlabelled' }, tiles.unlabelled);
     const decision = this.schedule.decide(
-      { revision: this.index.revision, digest: view.digest, trainable: tiles.labelled + tiles.unlabelled, changes: this.index.revision },
+      {
+        revision: this.index.revision,
+        digest: this.index.digest,
+        trainable: tiles.labelled + tiles.unlabelled,
+        changes: this.index.changes,
+      },
       Date.now(),
     );
     if (!decision.start) return this.enter('waiting', decision.because);
     this.enter('training', describe(tiles));
+    const view = this.index.view();
     this.labelFindings = labelFindings(view, this.modelSettings);
     for (const finding of this.labelFindings) this.logger.warn(finding);
     this.roundView = new RoundView(view);
@@ -272,10 +282,10 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   /** The store no longer has these shards: they are withdrawn, and their recordings looked at and made into tiles again. */
   private async askForShards(shardIds: ReadonlySet<string>): Promise<void> {
     this.logger.warn({ shardIds: [...shardIds] }, 'shards are gone from the store; they are made again');
-    const lost = this.index.view().utterances.filter(({ shardId }) => shardIds.has(shardId));
-    const streamOfShard = new Map(lost.map(({ shardId, stream }) => [shardId, stream]));
-    for (const [shardId, stream] of streamOfShard) await this.publisher.tombstone(shardTopicOf(stream), shardId);
-    await this.publisher.publish(objectHints, ...lost.map(({ objectKey }) => hintAt(objectKey, 'changed-underfoot', true)));
+    const lost = [...shardIds].flatMap((shardId) => this.index.readFrom(shardId) ?? []);
+    for (const { shardId, stream } of lost) await this.publisher.tombstone(shardTopicOf(stream), shardId);
+    const objectKeys = lost.flatMap(({ utteranceIds }) => utteranceIds.map((id) => corporaPrefix + id));
+    await this.publisher.publish(objectHints, ...objectKeys.map((key) => hintAt(key, 'changed-underfoot', true)));
   }
 
   private async announce(checkpoint: Checkpoint): Promise<void> {

@@ -23,6 +23,7 @@ export const deadLetterSchema = z
     objectKey: z.string().optional(),
     utteranceId: z.string().optional(),
     version: z.string().optional(),
+    settingsHash: z.string().length(16).optional().describe('Feature settings under which it failed; under others it may succeed'),
     failedAt: z.iso.datetime(),
   })
   .meta({ title: 'DeadLetter', description: 'A record that can never succeed, as it was, and why' });
@@ -42,7 +43,7 @@ export const deadLetters: Topic<DeadLetter> = {
   version: 1,
   description: 'What could never succeed, and why. `undertone replay` gives each another try.',
   producers: ['ingest', 'features', 'evaluator'],
-  consumers: ['evaluator', 'cli'],
+  consumers: ['trainer', 'evaluator', 'cli'],
   schema: deadLetterSchema,
   keySchema: z.string().nullable().describe('Utterance id, else object key, where the stage knows it'),
   keyOf: (letter) => letter.utteranceId ?? letter.objectKey ?? null,

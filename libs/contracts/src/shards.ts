@@ -10,6 +10,10 @@ export const shardSealedSchema = z
     objectKey: z.string().min(1),
     sizeBytes: z.number().int().positive(),
     settingsHash: z.string().length(16).describe('Digest of the feature settings; tiles of different settings never mix'),
+    tile: z
+      .tuple([z.number().int().positive(), z.number().int().positive()])
+      .optional()
+      .describe('Rows and frames of a tile; 128 and 256 where it is not said'),
     tileCount: z.number().int().positive(),
     utterances: z
       .array(
@@ -23,7 +27,7 @@ export const shardSealedSchema = z
         }),
       )
       .min(1),
-    sealedAt: z.iso.datetime(),
+    sealedAt: z.iso.datetime().describe('Of a shard that others were merged into: when the first of these was sealed'),
   })
   .meta({ title: 'ShardSealed', description: 'A shard lies in the object store, and which rows of it are whose' });
 export type ShardSealed = z.infer<typeof shardSealedSchema>;

@@ -14,8 +14,8 @@ export interface RecordOrigin {
   value: Buffer | null;
 }
 
-/** Whose record it was, where the stage knows. */
-export type Subject = Pick<DeadLetter, 'objectKey' | 'utteranceId' | 'version'>;
+/** Whose record it was, and under which settings it failed, where the stage knows. */
+export type Subject = Pick<DeadLetter, 'objectKey' | 'utteranceId' | 'version' | 'settingsHash'>;
 
 export class DeadLetterOffice {
   constructor(

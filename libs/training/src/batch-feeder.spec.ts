@@ -20,7 +20,7 @@ const utterances = Array.from(
     tileCount: 1,
   }),
 );
-const view: TrainingView = { digest: 'd', settingsHash: 'h', utterances };
+const view: TrainingView = { digest: 'd', settings: {}, settingsHash: 'h', tile: null, utterances };
 const samplerAt = (state?: SamplerState) =>
   new Sampler(view, { seed: 4, classOf: ({ stream }) => (stream === 'labelled' ? 0 : -1), state });
 const wanted = { labelled: 2, unlabelled: 3 };

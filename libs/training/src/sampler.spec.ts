@@ -17,7 +17,7 @@ const utterance = (utteranceId: string, stream: Stream, changes: Partial<ViewUtt
   tileCount: 3,
   ...changes,
 });
-const view = (...utterances: ViewUtterance[]): TrainingView => ({ digest: 'd', settingsHash: 'h', utterances });
+const view = (...utterances: ViewUtterance[]): TrainingView => ({ digest: 'd', settings: {}, settingsHash: 'h', tile: null, utterances });
 const classOf = ({ labels }: ViewUtterance): number => emotionCategories.findIndex((name) => name === labels.category);
 const names = (batch: ReturnType<Sampler['nextBatch']>): string[] =>
   batch.map(({ utterance: { utteranceId }, row }) => `${utteranceId}#${row}`);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { DeadLetter } from '#contracts/dead-letters.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { heldOut, isTrained, refuseLeaks, trainedTiles, TrainingIndex } from './training-index.js';
@@ -35,6 +36,17 @@ const shard = (shardId: string, ids: [string, string][], changes: Partial<ShardS
   })),
   sealedAt: '2026-01-01T00:00:00.000Z',
   ...changes,
+});
+
+const letter = (utteranceId: string, version: string, settingsHash: string): DeadLetter => ({
+  stage: 'features',
+  code: 'AUDIO_SILENT',
+  message: 'silent',
+  origin: { topic: 't', partition: 0, offset: '0', keyBase64: null, valueBase64: null },
+  utteranceId,
+  version,
+  settingsHash,
+  failedAt: '2026-01-01T00:00:00.000Z',
 });
 
 describe('TrainingIndex', () => {
@@ -86,18 +98,42 @@ describe('TrainingIndex', () => {
     expect(index.view().utterances).toEqual([]);
   });
 
-  it('never mixes tiles of two feature settings', () => {
+  it('stays with the settings of a corpus until the newer ones cover all of it, then moves over whole', () => {
     const index = new TrainingIndex();
-    for (const id of ['c/a', 'c/b']) index.applyUtterance(id, utterance(id));
-    index.applyShard(
-      '1',
-      shard('1', [
-        ['c/a', 'v1'],
-        ['c/b', 'v1'],
-      ]),
-    );
-    index.applyShard('2', shard('2', [['c/a', 'v1']], { settingsHash: 'new', sealedAt: '2026-02-01T00:00:00.000Z' }));
-    expect(index.view()).toMatchObject({ settingsHash: 'new', utterances: [{ utteranceId: 'c/a', shardId: '2' }] });
+    for (const id of ['c/a', 'c/b', 'd/a']) index.applyUtterance(id, utterance(id));
+    const rows = (...ids: string[]): [string, string][] => ids.map((id) => [id, 'v1']);
+    index.applyShard('1', shard('1', rows('c/a', 'c/b', 'd/a')));
+    index.caughtUp();
+    const newer = { settingsHash: 'new', sealedAt: '2026-02-01T00:00:00.000Z' };
+    index.applyShard('2', shard('2', rows('c/a'), newer));
+    expect(index.view()).toMatchObject({
+      settings: { c: 'h', d: 'h' },
+      utterances: [{ shardId: '1' }, { shardId: '1' }, { shardId: '1' }],
+    });
+    index.applyDeadLetter(letter('c/b', 'v1', 'new'));
+    const view = index.view();
+    expect(view).toMatchObject({ settings: { c: 'new', d: 'h' }, settingsHash: 'h', tile: [128, 256] });
+    expect(view.utterances.map(({ utteranceId, shardId }) => [utteranceId, shardId])).toEqual([
+      ['c/a', '2'],
+      ['d/a', '1'],
+    ]);
+    // What is not made yet does not move it back.
+    index.applyUtterance('c/late', utterance('c/late'));
+    index.applyShard('3', shard('3', rows('c/late')));
+    expect(index.view().settings).toEqual({ c: 'new', d: 'h' });
+  });
+
+  it('has one tile geometry, and moves to a newer one when all corpora are covered in it', () => {
+    const index = new TrainingIndex();
+    for (const id of ['c/a', 'd/a']) index.applyUtterance(id, utterance(id));
+    index.applyShard('1', shard('1', [['c/a', 'v1']]));
+    index.applyShard('2', shard('2', [['d/a', 'v1']]));
+    index.caughtUp();
+    const newer = { settingsHash: 'new', tile: [64, 256] as [number, number], sealedAt: '2026-02-01T00:00:00.000Z' };
+    index.applyShard('3', shard('3', [['c/a', 'v1']], newer));
+    expect(index.view()).toMatchObject({ settings: { c: 'h', d: 'h' }, tile: [128, 256] });
+    index.applyShard('4', shard('4', [['d/a', 'v1']], newer));
+    expect(index.view()).toMatchObject({ settings: { c: 'new', d: 'new' }, settingsHash: 'new', tile: [64, 256] });
   });
 
   it('gives a view that later facts do not change', () => {
@@ -164,4 +200,25 @@ describe('what is learnt from', () => {
     );
     expect(() => refuseLeaks(index.view())).toThrow(/c\/s is in train and in test/);
   });
+});
+
+it('counts the utterances that changed, however many came in one shard', () => {
+  const index = new TrainingIndex();
+  index.applyUtterance('c/a', utterance('c/a'));
+  index.applyUtterance('c/b', utterance('c/b'));
+  expect(index.changes).toBe(0);
+  index.applyShard(
+    's1',
+    shard('s1', [
+      ['c/a', 'v1'],
+      ['c/b', 'v1'],
+      ['c/late', 'v1'],
+    ]),
+  );
+  expect(index.changes).toBe(2);
+  index.applyUtterance('c/late', utterance('c/late'));
+  expect(index.changes).toBe(3);
+  index.applyUtterance('c/late', utterance('c/late'));
+  index.applyUtterance('c/b', null);
+  expect(index.changes).toBe(4);
 });

@@ -1,15 +1,31 @@
 /**
- * The trainer's index: which tiles count. It keeps every shard that holds a live version of an utterance and reads from
- * the lowest shard id, so that a duplicate shard adds nothing; a tile counts only while its version is its utterance's
- * current one.
+ * The trainer's index: which tiles count. It keeps every shard that holds a version of an utterance and reads from the
+ * lowest shard id, so that a duplicate shard adds nothing; a tile counts only while its version is its utterance's current
+ * one, and lies under the settings that its corpus has moved to (choose-settings.ts).
  *
- * Delivery: facts may come twice, late and in any order between the topics; the index is the same in the end.
+ * A fact costs what it says: a shard its rows, an utterance itself. Counts and digest are kept; only a view looks at all.
+ *
+ * Delivery: facts may come twice, late and in any order between the topics; the index is the same in the end. Until
+ * `caughtUp` the settings are chosen from all that is there, so that the order of a first reading decides nothing.
  */
-import { createHash } from 'node:crypto';
+import type { DeadLetter } from '#contracts/dead-letters.js';
 import { carriesTarget, type EmotionTarget, type Labels, type Split, type Stream } from '#contracts/labels.js';
+import { corporaPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
+import {
+  Corpus,
+  type Coverage,
+  fullestCoverage,
+  geometryOf,
+  nextCoverage,
+  nextGeometry,
+  type TileGeometry,
+  TileSettings,
+} from './choose-settings.js';
+import { type IndexedShard, IndexedUtterance, kindCarriesTarget, type Place, TraitsTable } from './indexed-utterance.js';
+import { addDigest, digestText, versionDigest } from './view-digest.js';
 
 export interface ViewUtterance {
   utteranceId: string;
@@ -28,9 +44,14 @@ export interface ViewUtterance {
 
 /** What one round trains and is scored on, frozen when the round starts. */
 export interface TrainingView {
-  /** sha256 of the utterance versions, in order. */
+  /** Of the set of utterance versions, whatever their order (view-digest.ts). */
   digest: string;
+  /** Corpus to the settings that its tiles have. */
+  settings: Record<string, string>;
+  /** The settings that most tiles have. */
   settingsHash: string | null;
+  /** Of all of its tiles; null when it was never said. */
+  tile: TileGeometry | null;
   /** In order of id. */
   utterances: ViewUtterance[];
 }
@@ -40,80 +61,223 @@ export interface ViewCounts {
   unlabelled: number;
 }
 
-interface Place {
-  shard: ShardSealed;
-  firstRow: number;
-  tileCount: number;
+/** What is read of the index as it is now. */
+interface Selection {
+  revision: number;
+  geometry: string | null;
+  coverages: Map<Corpus, Coverage>;
+  digest: string;
 }
 
 export class TrainingIndex {
-  private readonly current = new Map<string, UtteranceIngested>();
-  /** `<utterance>@<version>`, then shard id. */
-  private readonly places = new Map<string, Map<string, Place>>();
-  private readonly shards = new Map<string, ShardSealed>();
-  private kept: { revision: number; view: TrainingView } | undefined;
+  private readonly utterances = new Map<string, IndexedUtterance>();
+  private readonly shards = new Map<string, IndexedShard>();
+  private readonly corpora = new Map<string, Corpus>();
+  private readonly settings = new Map<string, TileSettings>();
+  private readonly traits = new TraitsTable();
+  private geometry: string | null = null;
+  private isCaughtUp = false;
+  private kept: Selection | undefined;
   /** Rises with every change that may change the view. */
   revision = 0;
+  /** Rises with every utterance that gets tiles, loses them or changes while it has some. */
+  changes = 0;
 
   applyUtterance(utteranceId: string, fact: UtteranceIngested | null): void {
-    if (fact?.version !== undefined && this.current.get(utteranceId)?.version === fact.version) return;
-    if (fact) this.current.set(utteranceId, fact);
-    else if (!this.current.delete(utteranceId)) return;
-    this.revision++;
+    const utterance = fact ? this.utteranceOf(utteranceId) : this.utterances.get(utteranceId);
+    if (!utterance || utterance.version === (fact?.version ?? null)) return;
+    const { traits, isSharded: wasSharded } = utterance;
+    utterance.count(-1, versionDigest);
+    utterance.version = fact && utterance.heldVersion(fact.version);
+    utterance.traits = fact && this.traits.take(fact);
+    if (traits) this.traits.giveBack(traits);
+    utterance.count(1, versionDigest);
+    if (wasSharded || utterance.isSharded) this.changes++;
+    this.forget(utterance);
+    this.changed([utterance.corpus]);
   }
 
   applyShard(shardId: string, fact: ShardSealed | null): void {
     const known = this.shards.get(shardId);
-    if (Boolean(known) === Boolean(fact)) return;
-    const shard = (fact ?? known) as ShardSealed;
-    for (const { utteranceId, version, firstRow, tileCount } of shard.utterances) {
-      const name = `${utteranceId}@${version}`;
-      const places = this.places.get(name) ?? new Map<string, Place>();
-      if (fact) places.set(shardId, { shard, firstRow, tileCount });
-      else places.delete(shardId);
-      this.places.set(name, places);
-    }
-    if (fact) this.shards.set(shardId, fact);
-    else this.shards.delete(shardId);
-    this.revision++;
+    const isSame = known ? fact?.sealedAt === known.sealedAt && String(fact.tile) === String(known.tile) : !fact;
+    if (isSame) return;
+    const before = known ? this.withdraw(known) : [];
+    const after = fact ? this.add(fact) : [];
+    for (const utterance of known?.utterances ?? []) this.forget(utterance);
+    this.changed(new Set([...before, ...after]));
   }
 
-  /** @returns a copy that later facts do not change; its tiles all have the settings of the newest shard */
+  /** A version that cannot be made into tiles under some settings need not be waited for. */
+  applyDeadLetter({ stage, settingsHash, utteranceId, version }: DeadLetter): void {
+    if (stage !== 'features' || settingsHash === undefined || utteranceId === undefined || version === undefined) return;
+    const utterance = this.utteranceOf(utteranceId);
+    const settings = this.settingsOf(settingsHash);
+    utterance.count(-1, versionDigest);
+    const isNew = utterance.addRefusal(version, settings);
+    utterance.count(1, versionDigest);
+    if (isNew) this.changed([utterance.corpus]);
+  }
+
+  /** All that was there at the start has been applied: from now on each corpus stays with its settings until it may move. */
+  caughtUp(): void {
+    this.isCaughtUp = true;
+    this.changed(this.corpora.values());
+  }
+
+  /** Tiles that may be learnt from; labelled are those that carry what the emotion head learns, in whatever shard topic. */
+  counts(target: EmotionTarget): ViewCounts {
+    const counts: ViewCounts = { labelled: 0, unlabelled: 0 };
+    for (const { trainedTiles } of this.selection.coverages.values())
+      trainedTiles.forEach((tiles, kind) => (counts[kindCarriesTarget(kind, target) ? 'labelled' : 'unlabelled'] += tiles));
+    return counts;
+  }
+
+  /** Of the view as it is now. */
+  get digest(): string {
+    return this.selection.digest;
+  }
+
+  /** @returns a copy that later facts do not change. It looks at every utterance: made when a round starts, and not before */
   view(): TrainingView {
-    if (this.kept?.revision !== this.revision) this.kept = { revision: this.revision, view: this.makeView() };
-    return this.kept.view;
-  }
-
-  private makeView(): TrainingView {
-    const settingsHash = this.newestSettingsHash();
+    const { geometry, coverages, digest } = this.selection;
     const utterances: ViewUtterance[] = [];
-    for (const utterance of this.current.values()) {
-      const place = this.placeOf(utterance, settingsHash);
+    for (const utterance of this.utterances.values()) {
+      const coverage = utterance.version === null ? undefined : coverages.get(utterance.corpus);
+      const place = coverage && utterance.placeUnder(coverage.settings);
       if (place) utterances.push(viewUtterance(utterance, place));
     }
     utterances.sort((a, b) => (a.utteranceId < b.utteranceId ? -1 : 1));
-    return viewOf(settingsHash, utterances);
+    const used = [...coverages].filter(([, { sharded }]) => sharded > 0);
+    return {
+      digest,
+      settings: Object.fromEntries(used.map(([{ name }, { settings }]) => [name, settings.hash])),
+      settingsHash: commonest(used.map(([, coverage]) => coverage)),
+      tile: geometry === null ? null : geometryOf(geometry),
+      utterances,
+    };
   }
 
-  private placeOf(utterance: UtteranceIngested, settingsHash: string | null): Place | undefined {
-    const places = this.places.get(`${utterance.utteranceId}@${utterance.version}`);
-    const usable = [...(places?.values() ?? [])].filter((place) => place.shard.settingsHash === settingsHash);
-    return usable.sort((a, b) => (a.shard.shardId < b.shard.shardId ? -1 : 1))[0];
+  /** The live utterances that are read from a shard, and its stream. */
+  readFrom(shardId: string): { shardId: string; stream: Stream; utteranceIds: string[] } | null {
+    const shard = this.shards.get(shardId);
+    if (!shard) return null;
+    const { coverages } = this.selection;
+    const read = shard.utterances.filter((utterance) => {
+      const coverage = coverages.get(utterance.corpus);
+      return coverage && utterance.version !== null && utterance.placeUnder(coverage.settings)?.shard === shard;
+    });
+    return { shardId, stream: shard.stream, utteranceIds: read.map(({ utteranceId }) => utteranceId) };
   }
 
-  private newestSettingsHash(): string | null {
-    let newest: ShardSealed | null = null;
-    for (const shard of this.shards.values()) if (!newest || shard.sealedAt > newest.sealedAt) newest = shard;
-    return newest?.settingsHash ?? null;
+  /** @returns the corpora that have rows in it */
+  private add(fact: ShardSealed): Set<Corpus> {
+    const { shardId, stream, objectKey, sealedAt, tile } = fact;
+    const settings = this.settingsOf(fact.settingsHash);
+    settings.count(tile, 1);
+    const shard: IndexedShard = { shardId, stream, objectKey, settings, sealedAt, tile, utterances: [] };
+    const corpora = new Set<Corpus>();
+    for (const { utteranceId, version, firstRow, tileCount } of fact.utterances) {
+      const utterance = this.utteranceOf(utteranceId);
+      utterance.count(-1, versionDigest);
+      utterance.addPlace({ version, shard, firstRow, tileCount });
+      utterance.count(1, versionDigest);
+      if (utterance.version === version) this.changes++;
+      shard.utterances.push(utterance);
+      corpora.add(utterance.corpus);
+    }
+    for (const corpus of corpora) corpus.coverageOf(settings).addShard(shardId, Date.parse(sealedAt));
+    this.shards.set(shardId, shard);
+    return corpora;
+  }
+
+  /** @returns the corpora that have rows in it */
+  private withdraw(shard: IndexedShard): Set<Corpus> {
+    const corpora = new Set<Corpus>();
+    for (const utterance of shard.utterances) {
+      utterance.count(-1, versionDigest);
+      utterance.removePlaces(shard);
+      utterance.count(1, versionDigest);
+      corpora.add(utterance.corpus);
+    }
+    for (const corpus of corpora) corpus.coverageOf(shard.settings).removeShard(shard.shardId);
+    shard.settings.count(shard.tile, -1);
+    this.shards.delete(shard.shardId);
+    return corpora;
+  }
+
+  private utteranceOf(utteranceId: string): IndexedUtterance {
+    let utterance = this.utterances.get(utteranceId);
+    if (!utterance) this.utterances.set(utteranceId, (utterance = new IndexedUtterance(utteranceId, this.corpusOf(utteranceId))));
+    return utterance;
+  }
+
+  private corpusOf(utteranceId: string): Corpus {
+    const name = corpusNameOf(utteranceId);
+    let corpus = this.corpora.get(name);
+    if (!corpus) this.corpora.set(name, (corpus = new Corpus(name)));
+    return corpus;
+  }
+
+  private settingsOf(hash: string): TileSettings {
+    let settings = this.settings.get(hash);
+    if (!settings) this.settings.set(hash, (settings = new TileSettings(hash)));
+    return settings;
+  }
+
+  private forget(utterance: IndexedUtterance): void {
+    if (utterance.isForgotten) this.utterances.delete(utterance.utteranceId);
+  }
+
+  private changed(corpora: Iterable<Corpus>): void {
+    this.revision++;
+    if (!this.isCaughtUp) return;
+    const geometry = this.hasOneGeometry ? this.geometry : nextGeometry(this.corpora.values(), this.geometry);
+    const affected = geometry === this.geometry ? corpora : this.corpora.values();
+    this.geometry = geometry;
+    for (const corpus of affected) corpus.current = nextCoverage(corpus, geometry);
+  }
+
+  /** Then there is nothing to choose, and no need to look at every corpus. */
+  private get hasOneGeometry(): boolean {
+    for (const { geometry } of this.settings.values()) if (geometry !== this.geometry) return false;
+    return this.shards.size > 0;
+  }
+
+  private get selection(): Selection {
+    if (this.kept?.revision !== this.revision) this.kept = this.select();
+    return this.kept;
+  }
+
+  private select(): Selection {
+    const geometry = this.isCaughtUp ? this.geometry : (this.geometry ?? nextGeometry(this.corpora.values(), null));
+    const coverages = new Map<Corpus, Coverage>();
+    let digest = 0n;
+    for (const corpus of this.corpora.values()) {
+      const isCurrent = corpus.current && corpus.current.settings.geometry === geometry;
+      const coverage = isCurrent || this.isCaughtUp ? corpus.current : fullestCoverage(corpus, geometry);
+      if (!coverage) continue;
+      coverages.set(corpus, coverage);
+      digest = addDigest(digest, coverage.digest);
+    }
+    return { revision: this.revision, geometry, coverages, digest: digestText(digest) };
   }
 }
 
-function viewUtterance(utterance: UtteranceIngested, { shard, firstRow, tileCount }: Place): ViewUtterance {
-  const { utteranceId, version, objectKey, labels, split, withheld } = utterance;
+/** Utterance ids are `<corpus>/<path>`. */
+const corpusNameOf = (utteranceId: string): string => utteranceId.slice(0, Math.max(0, utteranceId.indexOf('/')));
+
+function commonest(coverages: Coverage[]): string | null {
+  const tiles = new Map<string, number>();
+  for (const { settings, tiles: count } of coverages) tiles.set(settings.hash, (tiles.get(settings.hash) ?? 0) + count);
+  return [...tiles].sort(([a, inA], [b, inB]) => inB - inA || (a < b ? -1 : 1))[0]?.[0] ?? null;
+}
+
+function viewUtterance({ utteranceId, version, traits }: IndexedUtterance, { shard, firstRow, tileCount }: Place): ViewUtterance {
+  const { labels = {}, split = 'train', withheld = false } = traits ?? {};
   return {
     utteranceId,
-    version,
-    objectKey,
+    version: version ?? '',
+    objectKey: corporaPrefix + utteranceId,
     stream: shard.stream,
     labels,
     split,
@@ -125,15 +289,24 @@ function viewUtterance(utterance: UtteranceIngested, { shard, firstRow, tileCoun
   };
 }
 
-/** The same view without some utterances. */
-export function viewOf(settingsHash: string | null, utterances: ViewUtterance[]): TrainingView {
-  return { digest: digestOf(utterances), settingsHash, utterances };
-}
-
-function digestOf(utterances: readonly ViewUtterance[]): string {
-  const hash = createHash('sha256');
-  for (const { utteranceId, version } of utterances) hash.update(`${utteranceId}@${version}\n`);
-  return hash.digest('hex');
+/**
+ * A view of these utterances, for instance of some of another view's.
+ * @param of what is known of their tiles; without it all have the one hash
+ */
+export function viewOf(
+  settingsHash: string | null,
+  utterances: ViewUtterance[],
+  of?: Pick<TrainingView, 'settings' | 'tile'>,
+): TrainingView {
+  let digest = 0n;
+  const settings: Record<string, string> = {};
+  for (const { utteranceId, version } of utterances) {
+    digest = addDigest(digest, versionDigest(utteranceId, version));
+    const corpus = corpusNameOf(utteranceId);
+    const hash = of?.settings[corpus] ?? settingsHash;
+    if (hash !== null) settings[corpus] = hash;
+  }
+  return { digest: digestText(digest), settings, settingsHash, tile: of?.tile ?? null, utterances };
 }
 
 /** What may be learnt from: training speakers, without the utterances withheld for speaker identification. */

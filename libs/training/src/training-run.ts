@@ -143,6 +143,7 @@ export class TrainingRun {
     return viewOf(
       view.settingsHash,
       view.utterances.filter(({ shardId }) => !gone.has(shardId)),
+      view,
     );
   }
 

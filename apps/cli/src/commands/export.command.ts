@@ -1,6 +1,7 @@
 /** `undertone export`: the tiles that are live, for other tools. */
 import { Command, Option } from 'nest-commander';
 import { splits, streams, type Split, type Stream } from '#contracts/labels.js';
+import { deadLetters } from '#contracts/dead-letters.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { shardsLabelled, shardsUnlabelled } from '#contracts/shards.js';
 import { utterances } from '#contracts/utterances.js';
@@ -38,7 +39,7 @@ export class ExportCommand extends UndertoneCommand {
     const onProgress = (done: number, of: number): void => {
       if (process.stderr.isTTY && (done % 100 === 0 || done === of)) process.stderr.write(`\r${done} of ${of} tiles\u001b[K`);
     };
-    const view = viewOf(all.settingsHash, chosen);
+    const view = viewOf(all.settingsHash, chosen, all);
     const done = await exportTiles(connections.store, view, { folder: out, format, tilesPerFile, onProgress });
     connections.store.close();
     if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
@@ -87,6 +88,7 @@ async function readView(connections: Connections): Promise<TrainingView> {
   const index = new TrainingIndex();
   const follower = new TableFollower(connections.kafka, connections.topicPrefix, 'export', quietLogger)
     .on(utterances, (id, fact) => index.applyUtterance(id, fact))
+    .on(deadLetters, (_key, fact) => fact && index.applyDeadLetter(fact))
     .on(shardsLabelled, (id, fact) => index.applyShard(id, fact))
     .on(shardsUnlabelled, (id, fact) => index.applyShard(id, fact));
   await follower.start();
