@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { emotionTargets, type EmotionTarget } from '#contracts/labels.js';
 import { championKey, championsPrefix, parseChampionKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { modelComparisonSchema } from '#contracts/promotions.js';
+import { modelComparisonSchema, type ModelPromoted } from '#contracts/promotions.js';
 import type { Objects } from '#storage/object-store.js';
 
 const number = z.number().int().positive();
@@ -81,6 +81,43 @@ export async function crown(store: Objects, draft: ChampionDraft, { after }: { a
       contentType: 'application/json',
     });
     if (written !== null) return champion;
+  }
+}
+
+/** What a topic is told of a champion. @param champions all of them */
+export function promotedFact(champion: Champion, champions: readonly Champion[]): ModelPromoted {
+  const before = champions.find((each) => each.number === champion.after);
+  return {
+    type: 'ModelPromoted',
+    target: champion.target,
+    number: champion.number,
+    challenger: { runId: champion.model.runId, step: champion.model.step },
+    champion: before ? { number: before.number, runId: before.model.runId, step: before.model.step } : null,
+    comparison: champion.comparison ?? null,
+    why: champion.why,
+    by: champion.by,
+    ...(champion.restores === undefined ? {} : { restores: champion.restores }),
+    at: champion.since,
+  };
+}
+
+/**
+ * Tells of a target's champion, if it has one, and looks again after that: where another was crowned and told of meanwhile,
+ * the last word is the newest's.
+ * @param known the number that was told of before
+ */
+export async function announceChampion(
+  store: Objects,
+  target: EmotionTarget,
+  publish: (fact: ModelPromoted) => Promise<void>,
+  known = 0,
+): Promise<void> {
+  for (let told = known; ; ) {
+    const champions = await listChampions(store);
+    const champion = championOf(champions, target);
+    if (!champion || champion.number <= told) return;
+    await publish(promotedFact(champion, champions));
+    told = champion.number;
   }
 }
 
