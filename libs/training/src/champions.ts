@@ -4,9 +4,10 @@
  * target is the one with its highest number; a rollback is a new number that restores an earlier one.
  *
  * Delivery: whoever writes n + 1 has read all up to n, so that of two who compared with the same champion one wins and
- * the other is refused. Writing that repeats itself (an answer that got lost) finds its own words and has won. What is
+ * the other is refused. A writer whose answer got lost finds its own claim, and has won. What is
  * announced of champions on a topic can always be made again from these objects.
  */
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { emotionTargets, type EmotionTarget } from '#contracts/labels.js';
 import { championKey, championsPrefix, parseChampionKey } from '#contracts/object-keys.js';
@@ -27,6 +28,8 @@ const championSchema = z.object({
     sha256: z.string().length(64),
   }),
   since: z.iso.datetime(),
+  /** Of whoever wrote it: tells an answer that got lost from another's writing. */
+  claim: z.uuid(),
   /** In words a person understands. */
   why: z.string().min(1),
   by: z.enum(['evaluator', 'person']),
@@ -38,7 +41,7 @@ const championSchema = z.object({
   comparison: modelComparisonSchema.optional(),
 });
 export type Champion = z.infer<typeof championSchema>;
-export type ChampionDraft = Omit<Champion, 'number' | 'since' | 'after'>;
+export type ChampionDraft = Omit<Champion, 'number' | 'since' | 'after' | 'claim'>;
 
 /** @returns all of all targets, by number. @throws PipelineError CHECKPOINT_INVALID for an object that is no champion */
 export async function listChampions(store: Objects): Promise<Champion[]> {
@@ -67,13 +70,12 @@ export const championOf = (champions: readonly Champion[], target: EmotionTarget
  * @returns null if that one is no longer the target's champion: another was faster
  */
 export async function crown(store: Objects, draft: ChampionDraft, { after }: { after: number | null }): Promise<Champion | null> {
-  const since = new Date().toISOString();
+  const claim = { ...draft, after, since: new Date().toISOString(), claim: randomUUID() };
   for (;;) {
     const champions = await listChampions(store);
     const current = championOf(champions, draft.target);
-    const claim = { ...draft, after, since };
-    // Written by a first try whose answer got lost: it is ours.
-    if (current && isSame(current, { ...claim, number: current.number })) return current;
+    // Written by a first try whose answer got lost.
+    if (current?.claim === claim.claim) return current;
     if ((current?.number ?? null) !== after) return null;
     const champion: Champion = championSchema.parse({ ...claim, number: (champions.at(-1)?.number ?? 0) + 1 });
     const written = await store.put(championKey(champion.number), JSON.stringify(champion), {
@@ -120,9 +122,6 @@ export async function announceChampion(
     told = champion.number;
   }
 }
-
-/** As they come out of the schema, so that the order of fields does not matter. */
-const isSame = (a: Champion, b: Champion): boolean => JSON.stringify(championSchema.parse(a)) === JSON.stringify(championSchema.parse(b));
 
 /** @returns null for an object that was deleted since it was listed */
 function parseChampion(key: string, json: unknown): Champion | null {
