@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline/promises';
 import type { EmotionTarget } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { promotions } from '#contracts/promotions.js';
+import type { Objects } from '#storage/object-store.js';
 import { announceChampion, championOf, crown, listChampions, type Champion } from '#training/champions.js';
 import { type Checkpoint, findCheckpoint, manifestKey, readWeights, targetOf } from '#training/checkpoint-store.js';
 import { type Connections, withPublisher } from './connect.js';
@@ -40,7 +41,7 @@ export async function crownByHand(
  * @throws PipelineError CONFIG_INVALID when there is nothing to go back to
  */
 export async function planRollback(
-  { store }: Pick<Connections, 'store'>,
+  store: Objects,
   wanted: EmotionTarget | null,
 ): Promise<{ current: Champion; restored: Champion; checkpoint: Checkpoint }> {
   const champions = await listChampions(store);

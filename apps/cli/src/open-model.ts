@@ -41,8 +41,6 @@ export const newestOption = { flags: '--newest', description: 'the newest model,
 /** @throws PipelineError CONFIG_INVALID when there is no such model or no finished round, CHECKPOINT_INVALID */
 export async function openModel(choice: ModelChoice): Promise<OpenedModel> {
   const { from } = choice;
-  if (choice.model !== undefined && choice.newest)
-    throw new PipelineError('CONFIG_INVALID', '--model names one and --newest another: say one of the two');
   if (from !== undefined) {
     if (!existsSync(from)) throw new PipelineError('CONFIG_INVALID', `${from} is not a folder`);
     return { ...(await load(new FolderStore(from), choice, `${from} holds no model: its round has to finish.`)), environment };
@@ -57,14 +55,20 @@ export async function openModel(choice: ModelChoice): Promise<OpenedModel> {
 }
 
 async function load(store: Objects, choice: ModelChoice, none: string): Promise<Omit<OpenedModel, 'environment'>> {
-  const found = await choose(store, choice);
+  const found = await chooseModel(store, choice);
   if (!found) throw new PipelineError('CONFIG_INVALID', none);
   const { checkpoint } = found;
   await startBackend();
   return { ...found, model: loadModel(checkpoint.model, await readWeights(store, checkpoint)) };
 }
 
-async function choose(store: Objects, { model, newest }: ModelChoice): Promise<{ checkpoint: Checkpoint; chosen: string } | null> {
+/** @returns null where no round has finished yet. @throws PipelineError CONFIG_INVALID */
+export async function chooseModel(
+  store: Objects,
+  { model, newest }: ModelChoice,
+): Promise<{ checkpoint: Checkpoint; chosen: string } | null> {
+  if (model !== undefined && newest)
+    throw new PipelineError('CONFIG_INVALID', '--model names one and --newest another: say one of the two');
   if (model !== undefined) return { checkpoint: await findModel(store, model), chosen: 'named by --model' };
   const last = await findNewestModel(store);
   if (!last) return null;
@@ -76,7 +80,7 @@ async function choose(store: Objects, { model, newest }: ModelChoice): Promise<{
   const checkpoint = await findCheckpoint(store, runId, step);
   if (!checkpoint || checkpoint.weights.sha256 !== sha256) {
     throw new PipelineError(
-      'CHECKPOINT_INVALID',
+      'CONFIG_INVALID',
       `Champion ${champion.number} of ${target} is ${runId}/${step}, which is ${checkpoint ? 'another model now' : 'not there any more'}. \`./undertone promote\` or \`rollback\` makes another the champion; --newest goes without.`,
     );
   }

@@ -12,7 +12,7 @@ export class RollbackCommand extends UndertoneCommand {
   async run(_arguments: string[], { target }: { target?: EmotionTarget }): Promise<void> {
     const connections = connect();
     try {
-      const { current, restored, checkpoint } = await planRollback(connections, target ?? null);
+      const { current, restored, checkpoint } = await planRollback(connections.store, target ?? null);
       const why = `Rolled back by hand from champion ${current.number} to champion ${restored.number}.`;
       const champion = await crownByHand(connections, checkpoint, { from: current, why, restores: restored.number });
       print(
