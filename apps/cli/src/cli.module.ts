@@ -5,10 +5,13 @@ import { ExportModelCommand } from './commands/export-model.command.js';
 import { ExportCommand } from './commands/export.command.js';
 import { FeaturesCommand } from './commands/features.command.js';
 import { LineageCommand } from './commands/lineage.command.js';
+import { ModelsCommand } from './commands/models.command.js';
 import { PredictCommand } from './commands/predict.command.js';
+import { PromoteCommand } from './commands/promote.command.js';
 import { PutCommand } from './commands/put.command.js';
 import { ReplayCommand } from './commands/replay.command.js';
 import { ResetCommand } from './commands/reset.command.js';
+import { RollbackCommand } from './commands/rollback.command.js';
 import { SetupCommand } from './commands/setup.command.js';
 import { StatusCommand } from './commands/status.command.js';
 import { TrainCommand } from './commands/train.command.js';
@@ -29,6 +32,9 @@ import { VerifyCommand } from './commands/verify.command.js';
     VerifyCommand,
     ReplayCommand,
     LineageCommand,
+    ModelsCommand,
+    PromoteCommand,
+    RollbackCommand,
     PredictCommand,
     ResetCommand,
     SetupCommand,

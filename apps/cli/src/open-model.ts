@@ -1,4 +1,4 @@
-/** The newest model, of the stack that runs or of a folder that `undertone train` has made. */
+/** The model that a command is to use, of the stack that runs or of a folder that `undertone train` has made. */
 import { existsSync } from 'node:fs';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { type BackendChoice, chooseBackend } from '#model/backend.js';
@@ -7,42 +7,84 @@ import type { Model } from '#model/model.js';
 import type { Environment } from '#service/read-config.js';
 import { FolderStore } from '#storage/folder-store.js';
 import type { Objects } from '#storage/object-store.js';
-import { type Checkpoint, findNewestModel, readWeights } from '#training/checkpoint-store.js';
+import { currentChampion } from '#training/champions.js';
+import { type Checkpoint, findCheckpoint, findNewestModel, readWeights, targetOf } from '#training/checkpoint-store.js';
 import { environment, quietTensorflow } from './config.js';
 import { connect } from './connect.js';
+import { findModel } from './find-model.js';
 
 export interface OpenedModel {
   checkpoint: Checkpoint;
   model: Model;
+  /** Why it is this one, in words. */
+  chosen: string;
   /** Of the stack, or this process's where there is none. */
   environment: Environment;
+}
+
+/** Which model; the champion of the newest model's target, else the newest, where nothing is said. */
+export interface ModelChoice {
+  /** A folder of `train`'s. */
+  from?: string;
+  /** RUN/STEP. */
+  model?: string;
+  newest?: boolean;
 }
 
 export const fromOption = {
   flags: '--from <dir>',
   description: 'a folder that `undertone train` has made; the running stack if not given',
 };
+export const modelOption = { flags: '--model <run/step>', description: 'this model, as `undertone models` names it; else the champion' };
+export const newestOption = { flags: '--newest', description: 'the newest model, champion or not' };
 
-/** @param from such a folder @throws PipelineError CONFIG_INVALID when there is no finished round, CHECKPOINT_INVALID */
-export async function openModel(from?: string): Promise<OpenedModel> {
+/** @throws PipelineError CONFIG_INVALID when there is no such model or no finished round, CHECKPOINT_INVALID */
+export async function openModel(choice: ModelChoice): Promise<OpenedModel> {
+  const { from } = choice;
   if (from !== undefined) {
     if (!existsSync(from)) throw new PipelineError('CONFIG_INVALID', `${from} is not a folder`);
-    return { ...(await load(new FolderStore(from), `${from} holds no model: its round has to finish.`)), environment };
+    return { ...(await load(new FolderStore(from), choice, `${from} holds no model: its round has to finish.`)), environment };
   }
   const connections = connect();
   const none = 'There is no model yet: a first round has to finish. `./undertone status` shows where it is.';
   try {
-    return { ...(await load(connections.store, none)), environment: connections.environment };
+    return { ...(await load(connections.store, choice, none)), environment: connections.environment };
   } finally {
     connections.store.close();
   }
 }
 
-async function load(store: Objects, none: string): Promise<{ checkpoint: Checkpoint; model: Model }> {
-  const checkpoint = await findNewestModel(store);
-  if (!checkpoint) throw new PipelineError('CONFIG_INVALID', none);
+async function load(store: Objects, choice: ModelChoice, none: string): Promise<Omit<OpenedModel, 'environment'>> {
+  const found = await chooseModel(store, choice);
+  if (!found) throw new PipelineError('CONFIG_INVALID', none);
+  const { checkpoint } = found;
   await startBackend();
-  return { checkpoint, model: loadModel(checkpoint.model, await readWeights(store, checkpoint)) };
+  return { ...found, model: loadModel(checkpoint.model, await readWeights(store, checkpoint)) };
+}
+
+/** @returns null where no round has finished yet. @throws PipelineError CONFIG_INVALID */
+export async function chooseModel(
+  store: Objects,
+  { model, newest }: ModelChoice,
+): Promise<{ checkpoint: Checkpoint; chosen: string } | null> {
+  if (model !== undefined && newest)
+    throw new PipelineError('CONFIG_INVALID', '--model names one and --newest another: say one of the two');
+  if (model !== undefined) return { checkpoint: await findModel(store, model), chosen: 'named by --model' };
+  const last = await findNewestModel(store);
+  if (!last) return null;
+  if (newest) return { checkpoint: last, chosen: 'the newest' };
+  const target = targetOf(last);
+  const champion = await currentChampion(store, target);
+  if (!champion) return { checkpoint: last, chosen: `the newest; no model is champion of ${target} yet` };
+  const { runId, step, sha256 } = champion.model;
+  const checkpoint = await findCheckpoint(store, runId, step);
+  if (!checkpoint || checkpoint.weights.sha256 !== sha256) {
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `Champion ${champion.number} of ${target} is ${runId}/${step}, which is ${checkpoint ? 'another model now' : 'not there any more'}. \`./undertone promote\` or \`rollback\` makes another the champion; --newest goes without.`,
+    );
+  }
+  return { checkpoint, chosen: `champion ${champion.number} of ${target}` };
 }
 
 /** The one that TF_BACKEND asks for, else the first that loads. */

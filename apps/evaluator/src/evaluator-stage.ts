@@ -1,8 +1,12 @@
-/** The Kafka edge of the evaluator: predictions in, evaluations out, and the overview that the dashboard shows. */
+/**
+ * The Kafka edge of the evaluator: predictions in, evaluations and decisions on promotion out, and the overview that the
+ * dashboard shows.
+ */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Subject, type Observable } from 'rxjs';
 import { evaluations } from '#contracts/evaluations.js';
 import { predictions, type PredictionsWritten } from '#contracts/predictions.js';
+import { promotions } from '#contracts/promotions.js';
 import { topics } from '#contracts/topics.js';
 import { followInto } from '#overview/follow-pipeline.js';
 import { PipelineOverview, type OverviewSnapshot } from '#overview/pipeline-overview.js';
@@ -23,6 +27,7 @@ import { retrying } from '#streaming/retry.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import type { EvaluatorConfig } from './config.js';
 import { evaluatePredictions } from '#training/evaluate-predictions.js';
+import { Promoter } from './promote-models.js';
 
 export const EVALUATOR_CONFIG = Symbol('evaluator config');
 
@@ -41,6 +46,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
   private readonly publisher: Publisher;
   private readonly consumer: PartitionConsumer<PredictionsWritten>;
   private readonly follower: TableFollower;
+  private readonly promoter: Promoter;
   private readonly overview = new PipelineOverview();
   private readonly changes = new Subject<DashboardState>();
   private readonly lights: Record<StageName, StageLight> = { ingest: 'down', features: 'down', trainer: 'down', evaluator: 'starting' };
@@ -62,6 +68,20 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     });
     const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
     const scored = metrics.counter('evaluations_total', 'Evaluations published');
+    const decided = metrics.counter('promotions_total', 'Models that were looked at, by what became of them', ['outcome']);
+    this.promoter = new Promoter({
+      store: this.store,
+      settings: config.promotion,
+      publish: (fact) => this.publisher.publish(promotions, fact),
+      announced: (target) => this.overview.promotionOf(target),
+      onDecision: (fact) => {
+        decided.inc({ outcome: fact.type === 'ModelPromoted' ? 'promoted' : fact.reason });
+        logger.info(
+          { model: fact.challenger, target: fact.target, why: fact.why },
+          fact.type === 'ModelPromoted' ? 'promoted' : 'rejected',
+        );
+      },
+    });
     this.consumer = new PartitionConsumer({
       kafka: this.kafka,
       topic: predictions,
@@ -78,6 +98,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
             const evaluated = await evaluatePredictions(fact, this.store);
             await this.publisher.publish(evaluations, ...evaluated);
             scored.inc(evaluated.length);
+            await this.promoter.consider(fact);
           }
           settle(origin.offset);
         },
@@ -107,6 +128,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
     await this.publisher.connect();
     await this.follower.start();
+    await retrying(() => this.promoter.announceChampions());
     await this.consumer.start();
     this.timers.push(setInterval(() => this.publishChange(), publishIntervalMs));
     this.timers.push(setInterval(() => void this.askStages(), healthIntervalMs));
@@ -140,13 +162,20 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
   private exposeMetrics(): void {
     const ua = this.metrics.gauge('ua_ratio', 'Unweighted accuracy of the newest model', ['task', 'split']);
     const wa = this.metrics.gauge('wa_ratio', 'Weighted accuracy of the newest model', ['task', 'split']);
+    const championUa = this.metrics.gauge('champion_ua_ratio', 'Unweighted accuracy of the champion on dev speakers', ['target']);
+    const championNumber = this.metrics.gauge('champion_number', 'Number of the champion, as in champions/<number>.json', ['target']);
     const inFlight = this.metrics.gauge('in_flight_utterances', 'Utterances neither in a shard nor put aside');
     const live = this.metrics.gauge('live_utterances', 'Utterances alive');
     const timer = setInterval(() => {
-      const { evaluations: newest, reconciliation, utterances } = this.overview.snapshot();
+      const { evaluations: newest, promotions: decisions, reconciliation, utterances } = this.overview.snapshot();
       for (const { task, split, ua: u, wa: w } of newest) {
         ua.set({ task, split }, u);
         wa.set({ task, split }, w);
+      }
+      for (const { target, champion, championUa: share } of decisions) {
+        if (champion) championNumber.set({ target }, champion.number);
+        if (share === null) championUa.remove({ target });
+        else championUa.set({ target }, share);
       }
       inFlight.set(reconciliation.inFlight);
       live.set(utterances.live);

@@ -10,6 +10,8 @@ export interface ComputeSetup {
   store: StoreConnection;
   shardCache: { folder: string; limitBytes: number };
   epoch: number;
+  /** Finished rounds whose weights stay in the store. */
+  keepModels: number;
   backend: { requested: string | undefined; webgpuDir: string | undefined; hasGpu: boolean };
 }
 

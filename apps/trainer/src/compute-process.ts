@@ -2,17 +2,21 @@
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { chooseBackend } from '#model/backend.js';
 import { ObjectStore } from '#storage/object-store.js';
+import { retrying } from '#streaming/retry.js';
+import { listChampions } from '#training/champions.js';
+import { pruneCheckpoints } from '#training/prune-checkpoints.js';
 import { TileStore } from '#training/tile-store.js';
 import { TrainingRun } from '#training/training-run.js';
 import type { ComputeSetup, FromCompute, ToCompute } from './compute-messages.js';
 
 let run: TrainingRun | undefined;
+let prune: () => Promise<void> = () => Promise.resolve();
 
 function tell(message: FromCompute): void {
   process.send?.(message);
 }
 
-async function setUp({ run: settings, store: connection, shardCache, epoch, backend: wanted }: ComputeSetup): Promise<void> {
+async function setUp({ run: settings, store: connection, shardCache, epoch, keepModels, backend: wanted }: ComputeSetup): Promise<void> {
   const backend = await chooseBackend({ ...wanted, log: () => undefined });
   const store = new ObjectStore(connection);
   run = new TrainingRun(settings, store, new TileStore(store, { ...shardCache, connection }), epoch, {
@@ -25,6 +29,10 @@ async function setUp({ run: settings, store: connection, shardCache, epoch, back
     checkpointRefused: (why) => tell({ type: 'checkpointRefused', why }),
     roundFinished: (facts) => tell({ type: 'roundFinished', ...facts }),
   });
+  prune = async () => {
+    const champions = new Set((await listChampions(store)).map(({ model }) => `${model.runId}/${model.step}`));
+    await pruneCheckpoints(store, settings.runId, { keepModels, isProtected: ({ runId, step }) => champions.has(`${runId}/${step}`) });
+  };
   tell({ type: 'ready', backend: backend.name, why: backend.why, restored: await run.restore() });
 }
 
@@ -32,7 +40,9 @@ async function handle(message: ToCompute): Promise<void> {
   if (message.type === 'setup') return setUp(message.setup);
   if (!run) throw new Error('a round came before the set-up');
   if (message.type === 'erase') return run.forget(message.utteranceIds);
-  tell({ type: 'roundDone', trained: await run.runRound(message.view) });
+  const trained = await run.runRound(message.view);
+  if (trained) await retrying(prune);
+  tell({ type: 'roundDone', trained });
 }
 
 process.on('message', (message: ToCompute) => {

@@ -143,13 +143,13 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   private async run(): Promise<void> {
-    const { run, trainerId, store, shardCache, backend } = this.config;
+    const { run, trainerId, store, shardCache, keepModels, backend } = this.config;
     const lease = await retrying(() =>
       RunLease.acquire(this.store, run.runId, trainerId, (by) => this.enter('waiting', `${by} holds run ${run.runId}`)),
     );
     this.keepLease(lease).catch(crashProcess);
     this.compute = new ComputeClient((event) => this.onRoundEvent(event), crashProcess);
-    const ready = await this.compute.setUp({ run, store, shardCache, epoch: lease.epoch, backend });
+    const ready = await this.compute.setUp({ run, store, shardCache, epoch: lease.epoch, keepModels, backend });
     this.backend = ready.backend;
     this.logger.info({ runId: run.runId, backend: ready.backend, why: ready.why, step: ready.restored?.step ?? 0 }, 'ready to train');
     if (ready.restored?.complete) {

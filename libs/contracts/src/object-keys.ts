@@ -14,6 +14,17 @@ export const checkpointPrefix = (runId: string, step: number): string => `${runP
 /** Named by content as well: what was announced is never overwritten. */
 export const predictionsKey = (place: { runId: string; step: number; task: string; sha256: string }): string =>
   `predictions/${place.runId}/${String(place.step).padStart(9, '0')}/${place.task}-${place.sha256.slice(0, 16)}.arrow`;
+/** Which models are, and were, in use. */
+export const championsPrefix = 'champions/';
+export const championKey = (number: number): string => `${championsPrefix}${number}.json`;
+/** The number of a champion, or null for any other key. */
+export function parseChampionKey(key: string): number | null {
+  const match = /^champions\/([1-9]\d*)\.json$/.exec(key);
+  return match ? Number(match[1]) : null;
+}
+/** That a model was looked at and not promoted: written once, so that predictions that come again change nothing. */
+export const rejectionKey = (place: { target: string; runId: string; step: number }): string =>
+  `state/rejections/${place.target}/${place.runId}/${String(place.step).padStart(9, '0')}.json`;
 /** Which reader a corpus was recognised by: written once, by whoever came first. */
 export const readerChoiceKey = (corpus: string): string => `state/readers/${corpus}.json`;
 /** Which state of an annotation file all recordings of its corpus were last looked at under. */

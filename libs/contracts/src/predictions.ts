@@ -3,6 +3,16 @@ import { z } from 'zod';
 import { tasks } from './labels.js';
 import { retained, dayMs, type Topic } from './topic.js';
 
+/** Of the model in use, made by the same trainer on the same view, dev speakers only: what a promotion compares with. */
+const championPredictionsSchema = z.object({
+  number: z.number().int().positive().describe('The object champions/<number>.json'),
+  runId: z.string().min(1),
+  step: z.number().int().nonnegative(),
+  objectKey: z.string().min(1),
+  sha256: z.string().length(64).describe('Of the Arrow file'),
+  rows: z.number().int().nonnegative(),
+});
+
 export const predictionsWrittenSchema = z
   .object({
     runId: z.string().min(1),
@@ -13,6 +23,9 @@ export const predictionsWrittenSchema = z
     rows: z.number().int().nonnegative(),
     classes: z.array(z.string()).min(1),
     viewDigest: z.string(),
+    champion: championPredictionsSchema
+      .nullish()
+      .describe('Predictions of the champion on the same dev utterances; none where there was no champion, or it is this model'),
     writtenAt: z.iso.datetime(),
   })
   .meta({ title: 'PredictionsWritten', description: 'The predictions of a checkpoint for a task lie in the object store' });

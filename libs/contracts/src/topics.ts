@@ -5,6 +5,7 @@ import { deadLetters } from './dead-letters.js';
 import { evaluations } from './evaluations.js';
 import { objectHints } from './object-hints.js';
 import { predictions } from './predictions.js';
+import { promotions } from './promotions.js';
 import { shardsLabelled, shardsUnlabelled } from './shards.js';
 import { training } from './training.js';
 import { utterances } from './utterances.js';
@@ -19,5 +20,6 @@ export const topics = [
   predictions,
   checkpoints,
   evaluations,
+  promotions,
   deadLetters,
 ] as const;

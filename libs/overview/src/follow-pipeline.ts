@@ -2,6 +2,7 @@
 import { checkpoints } from '#contracts/checkpoints.js';
 import { deadLetters } from '#contracts/dead-letters.js';
 import { evaluations } from '#contracts/evaluations.js';
+import { promotions } from '#contracts/promotions.js';
 import { shardsLabelled, shardsUnlabelled } from '#contracts/shards.js';
 import { training } from '#contracts/training.js';
 import { utterances } from '#contracts/utterances.js';
@@ -17,5 +18,6 @@ export function followInto(overview: PipelineOverview, follower: TableFollower, 
     .on(deadLetters, (_key, fact) => (fact && overview.applyDeadLetter(fact), onChange()))
     .on(training, (_key, fact) => (fact && overview.applyTraining(fact), onChange()))
     .on(checkpoints, (_key, fact) => (overview.applyCheckpoint(fact), onChange()))
-    .on(evaluations, (_key, fact) => (overview.applyEvaluation(fact), onChange()));
+    .on(evaluations, (_key, fact) => (overview.applyEvaluation(fact), onChange()))
+    .on(promotions, (_key, fact) => (overview.applyPromotion(fact), onChange()));
 }

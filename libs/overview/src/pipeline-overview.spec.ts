@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { DeadLetter } from '#contracts/dead-letters.js';
+import type { ModelPromoted, ModelRejected } from '#contracts/promotions.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { PipelineOverview } from './pipeline-overview.js';
@@ -75,5 +76,51 @@ describe('reconciliation', () => {
     overview.applyUtterance('c/a', null);
     overview.applyDeadLetter(letter('ingest', 'c/x'));
     expect(overview.reconcile()).toEqual({ utterances: 1, inShards: 0, deadLettered: 1, inFlight: [] });
+  });
+});
+
+describe('promotions', () => {
+  const base = { target: 'emotion', comparison: null, at: '2026-01-01T00:00:00.000Z', why: 'w' } as const;
+  const promoted = (number: number, step: number): ModelPromoted => ({
+    ...base,
+    type: 'ModelPromoted',
+    number,
+    challenger: { runId: 'r', step },
+    champion: null,
+    by: 'evaluator',
+  });
+  const rejected = (step: number, second: number): ModelRejected => ({
+    ...base,
+    type: 'ModelRejected',
+    challenger: { runId: 'r', step },
+    champion: null,
+    reason: 'not-better',
+    devSpeakers: 6,
+    confidence: 0.95,
+    maxRecallFallPoints: 10,
+    at: `2026-01-01T00:00:0${second}.000Z`,
+  });
+
+  it('end in the champion with the highest number and the latest rejection, in whatever order they come', () => {
+    const facts = [promoted(1, 10), rejected(20, 1), promoted(3, 30), rejected(40, 2)];
+    for (const order of [facts, facts.toReversed(), [...facts, ...facts]]) {
+      const overview = new PipelineOverview();
+      for (const fact of order) overview.applyPromotion(fact);
+      expect(overview.snapshot().promotions).toMatchObject([
+        { target: 'emotion', champion: { number: 3, challenger: { step: 30 } }, rejected: { challenger: { step: 40 } } },
+      ]);
+    }
+  });
+
+  it('show the UA of the champion, not of the newest model, and none that is not known', () => {
+    const overview = new PipelineOverview();
+    overview.applyPromotion(promoted(1, 10));
+    expect(overview.promotionOf('emotion').championUa).toBeNull();
+    const scored = { runId: 'r', task: 'emotion', split: 'dev', n: 1, speakers: 1, wa: 0.5, uaInterval: null, recall: {} } as const;
+    const rest = { classes: [], confusion: [], viewDigest: 'd', evaluatedAt: base.at };
+    overview.applyEvaluation({ ...scored, ...rest, step: 10, ua: 0.6 });
+    overview.applyEvaluation({ ...scored, ...rest, step: 20, ua: 0.9 });
+    expect(overview.promotionOf('emotion').championUa).toBe(0.6);
+    expect(new PipelineOverview().snapshot().promotions).toEqual([]);
   });
 });

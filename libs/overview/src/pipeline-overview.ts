@@ -7,7 +7,8 @@
 import type { CheckpointSaved } from '#contracts/checkpoints.js';
 import { deadLetterIdentity, type DeadLetter } from '#contracts/dead-letters.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
-import { streams, type Stream } from '#contracts/labels.js';
+import { emotionTargets, streams, type EmotionTarget, type Stream } from '#contracts/labels.js';
+import type { ModelPromoted, ModelRejected, PromotionFact } from '#contracts/promotions.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { DevChecked, RoundFinished, RoundStarted, StepTrained, TrainingFact } from '#contracts/training.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
@@ -38,6 +39,16 @@ export interface HistoryPoint {
   at: string;
 }
 
+/** What was decided about the models of a target. */
+export interface PromotionState {
+  target: EmotionTarget;
+  champion: ModelPromoted | null;
+  /** UA of the champion on dev speakers; null where it was not scored there. */
+  championUa: number | null;
+  /** The latest challenger that was not promoted. */
+  rejected: ModelRejected | null;
+}
+
 export interface OverviewSnapshot {
   at: string;
   utterances: { live: number; byCorpus: Record<string, number>; bySplit: Record<string, number> };
@@ -53,6 +64,8 @@ export interface OverviewSnapshot {
   checkpoint: CheckpointSaved | null;
   /** The newest of each task and split. */
   evaluations: ModelEvaluated[];
+  /** Of each target about which anything was decided. */
+  promotions: PromotionState[];
   /** UA and WA of every checkpoint, in order of time. */
   history: HistoryPoint[];
 }
@@ -82,6 +95,8 @@ export class PipelineOverview {
   /** The newest of each task and split, whole; of the others only the points of a line. */
   private readonly evaluations = new Map<string, ModelEvaluated>();
   private readonly points = new Map<string, HistoryPoint>();
+  private readonly champions = new Map<EmotionTarget, ModelPromoted>();
+  private readonly rejections = new Map<EmotionTarget, ModelRejected>();
 
   applyUtterance(utteranceId: string, fact: UtteranceIngested | null): void {
     if (fact) this.utterances.set(utteranceId, fact);
@@ -132,6 +147,26 @@ export class PipelineOverview {
     if (!newest || at >= newest.evaluatedAt) this.evaluations.set(`${task}/${split}`, fact);
   }
 
+  applyPromotion(fact: PromotionFact | null): void {
+    if (fact?.type === 'ModelPromoted') {
+      if (fact.number >= (this.champions.get(fact.target)?.number ?? 0)) this.champions.set(fact.target, fact);
+    } else if (fact) {
+      if (fact.at >= (this.rejections.get(fact.target)?.at ?? '')) this.rejections.set(fact.target, fact);
+    }
+  }
+
+  promotionOf(target: EmotionTarget): PromotionState {
+    const champion = this.champions.get(target) ?? null;
+    const { runId, step } = champion?.challenger ?? {};
+    const scored = this.points.get(`${runId}/${step}/${target}/dev`)?.ua;
+    return {
+      target,
+      champion,
+      championUa: scored ?? champion?.comparison?.challenger.ua ?? null,
+      rejected: this.rejections.get(target) ?? null,
+    };
+  }
+
   /** Utterances = in shards + dead-lettered + in flight, by id. What ingest itself put aside counts as an utterance. */
   reconcile(): Reconciliation {
     const aside = this.putAside();
@@ -172,6 +207,7 @@ export class PipelineOverview {
       training: { started: this.started, checked: this.checked, finished: this.finished, steps: this.steps },
       checkpoint: this.checkpoint,
       evaluations: [...this.evaluations.values()],
+      promotions: emotionTargets.map((target) => this.promotionOf(target)).filter(({ champion, rejected }) => champion ?? rejected),
       history: [...this.points.values()].sort((a, b) => (a.at < b.at ? -1 : 1)),
     };
   }

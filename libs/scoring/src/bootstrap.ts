@@ -33,7 +33,7 @@ function sum(matrices: number[][][]): number[][] {
 }
 
 /** mulberry32: small, good enough to draw speakers, and the same everywhere. */
-function seededRandom(seed: number): () => number {
+export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

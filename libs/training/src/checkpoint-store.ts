@@ -8,6 +8,7 @@
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { z } from 'zod';
+import { emotionTargets, type EmotionTarget } from '#contracts/labels.js';
 import { checkpointPrefix, runPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { predictionsWrittenSchema } from '#contracts/predictions.js';
@@ -118,13 +119,6 @@ export async function readView(store: Objects, { view }: Checkpoint): Promise<Sa
   return JSON.parse((await decompress(found.bytes)).toString()) as SavedView;
 }
 
-/** @returns null if there is none at that step @throws PipelineError CHECKPOINT_INVALID */
-export async function findCheckpoint(store: Objects, runId: string, step: number): Promise<Checkpoint | null> {
-  const key = manifestKey(runId, step);
-  const json = await store.findJson(key);
-  return json === null ? null : parseCheckpoint(key, json);
-}
-
 /**
  * The checkpoints of a run, the newest first.
  * @param onRefused called for a manifest that cannot be read
@@ -153,6 +147,32 @@ export async function findNewestModel(store: Objects): Promise<Checkpoint | null
     }
   }
   return newest;
+}
+
+/** @returns null if there is no such checkpoint, or it was not written whole. @throws PipelineError CHECKPOINT_INVALID */
+export async function findCheckpoint(store: Objects, runId: string, step: number): Promise<Checkpoint | null> {
+  const key = manifestKey(runId, step);
+  const json = await store.findJson(key);
+  return json === null ? null : parseCheckpoint(key, json);
+}
+
+/** What its emotion head tells apart. @throws PipelineError CHECKPOINT_INVALID for settings of which none is known */
+export function targetOf({ runId, step, model }: Checkpoint): EmotionTarget {
+  const { target = 'emotion' } = (model['settings'] ?? {}) as { target?: unknown };
+  const found = emotionTargets.find((each) => each === target);
+  if (!found)
+    throw new PipelineError('CHECKPOINT_INVALID', `${manifestKey(runId, step)}: its target is none of ${emotionTargets.join(', ')}`);
+  return found;
+}
+
+/** Every finished round of every run, in order of time. @param onRefused called for a manifest that cannot be read */
+export async function finishedModels(store: Objects, onRefused: (why: string) => void): Promise<Checkpoint[]> {
+  const runs = new Set((await manifestKeys(store, 'models/')).map((key) => key.split('/')[1] as string));
+  const found: Checkpoint[] = [];
+  for (const runId of runs) {
+    for await (const checkpoint of newestCheckpoints(store, runId, onRefused)) if (checkpoint.complete) found.push(checkpoint);
+  }
+  return found.sort((a, b) => (a.savedAt < b.savedAt ? -1 : 1));
 }
 
 async function manifestKeys(store: Objects, prefix: string): Promise<string[]> {

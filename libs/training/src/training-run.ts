@@ -22,7 +22,7 @@ import type { HeadName } from '#model/losses.js';
 import { createModel, modelOptimisers, type Model } from '#model/model.js';
 import { parseModelSettings, type ModelSettings } from '#model/settings.js';
 import { trainStep, type StepLosses, type TrainingBatch } from '#model/train-step.js';
-import { writePredictions } from '#scoring/predictions-file.js';
+import { type PredictionRow, writePredictions } from '#scoring/predictions-file.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import { BatchFeeder } from './batch-feeder.js';
@@ -35,6 +35,7 @@ import {
   type Checkpoint,
   type CheckpointDraft,
 } from './checkpoint-store.js';
+import { predictByChampion } from './champion-predictions.js';
 import { afterCheck, checkedUtterances, isStale, uaOf } from './early-stopping.js';
 import { headLabels, inverseFrequencies, midpointsFor, type HeadLabels } from './head-labels.js';
 import { predictHeldOut } from './held-out-predictions.js';
@@ -283,26 +284,50 @@ export class TrainingRun {
 
   private async writePredictions(model: Model, { view, labels, sampler }: RoundWork): Promise<PredictionsWritten[]> {
     const { runId } = this.settings;
+    const { target } = model.settings;
     const unheard = heldOut(view, this.seen).filter((utterance) => sampler.isAlive(utterance));
     const facts: PredictionsWritten[] = [];
     for (const { task, classes, rows } of await predictHeldOut(model, unheard, this.tileStore, labels)) {
-      const bytes = writePredictions(rows, classes.length);
-      const sha256 = sha256Hex(bytes);
-      const objectKey = predictionsKey({ runId, step: this.step, task, sha256 });
-      await retrying(() => this.store.put(objectKey, bytes));
-      facts.push({
-        runId,
-        step: this.step,
-        task,
-        objectKey,
-        sha256,
-        rows: rows.length,
-        classes,
-        viewDigest: view.digest,
-        writtenAt: new Date().toISOString(),
-      });
+      const stored = await this.putPredictions(task, classes.length, rows);
+      const champion = task === target ? await this.championOn(model, unheard, labels) : null;
+      const writtenAt = new Date().toISOString();
+      facts.push({ runId, step: this.step, task, ...stored, classes, viewDigest: view.digest, champion, writtenAt });
     }
     return facts;
+  }
+
+  private async putPredictions(
+    task: PredictionsWritten['task'],
+    classCount: number,
+    rows: PredictionRow[],
+  ): Promise<Pick<PredictionsWritten, 'objectKey' | 'sha256' | 'rows'>> {
+    const bytes = writePredictions(rows, classCount);
+    const sha256 = sha256Hex(bytes);
+    const objectKey = predictionsKey({ runId: this.settings.runId, step: this.step, task, sha256 });
+    await retrying(() => this.store.put(objectKey, bytes));
+    return { objectKey, sha256, rows: rows.length };
+  }
+
+  /** What the champion says of the same dev utterances; null where there is none, or where it cannot be asked. */
+  private async championOn(model: Model, unheard: readonly ViewUtterance[], labels: RunLabels): Promise<PredictionsWritten['champion']> {
+    const { target, tile } = model.settings;
+    const dev = unheard.filter(({ split }) => split === 'dev');
+    const challenge = { labels, midpoints: this.midpoints, tile, dev, tileStore: this.tileStore };
+    try {
+      const asked = await retrying(() => predictByChampion(this.store, target, challenge));
+      if (!asked) return null;
+      const { number, model: own } = asked.champion;
+      return {
+        number,
+        runId: own.runId,
+        step: own.step,
+        ...(await this.putPredictions(target, labels.emotion.classes.length, asked.rows)),
+      };
+    } catch (error) {
+      if (!(error instanceof PipelineError) || error.fate === 'retryable') throw error;
+      this.events.checkpointRefused(error.message);
+      return null;
+    }
   }
 
   private async save(

@@ -11,14 +11,13 @@ import { TileStore } from '#training/tile-store.js';
 import type { ViewUtterance } from '#training/training-index.js';
 import { viewOfShards } from '#training/view-of-shards.js';
 import { counted } from '../human-units.js';
-import { fromOption, openModel } from '../open-model.js';
+import { fromOption, type ModelChoice, modelOption, newestOption, openModel } from '../open-model.js';
 import { csvField } from '../csv-field.js';
 import { print, UndertoneCommand } from '../undertone-command.js';
 
-interface ExportLatentsOptions {
+interface ExportLatentsOptions extends ModelChoice {
   shards: string;
   out: string;
-  from?: string;
 }
 
 @Command({
@@ -29,10 +28,10 @@ export class ExportLatentsCommand extends UndertoneCommand {
   protected readonly example =
     './undertone export --format shards --out shards\n  ./undertone export-latents --shards shards --out latents';
 
-  async run(_arguments: string[], { shards, out, from }: ExportLatentsOptions): Promise<void> {
+  async run(_arguments: string[], { shards, out, ...choice }: ExportLatentsOptions): Promise<void> {
     if (existsSync(out)) throw new PipelineError('CONFIG_INVALID', `${out} is there already; name another folder, or remove it`);
     const { utterances, settingsHash } = viewOfShards(resolve(shards));
-    const { model, checkpoint } = await openModel(from);
+    const { model, checkpoint, chosen } = await openModel(choice);
     if (settingsHash !== checkpoint.settingsHash)
       throw new PipelineError('CONFIG_INVALID', `${shards} was made with other feature settings than the model was trained on`);
     const tiles = new TileStore(new FolderStore('.'), null);
@@ -55,7 +54,7 @@ export class ExportLatentsCommand extends UndertoneCommand {
     const head = utterances[0] ? Object.keys(recordOf(utterances[0])).join(',') : '';
     writeFileSync(join(draft, 'latents.csv'), `${[head, ...rows].join('\n')}\n`);
     renameSync(draft, out);
-    print(`z of ${counted(utterances.length, 'utterance')} by ${checkpoint.runId}, step ${checkpoint.step}, in ${out}`);
+    print(`z of ${counted(utterances.length, 'utterance')} by ${checkpoint.runId}, step ${checkpoint.step} (${chosen}), in ${out}`);
     print(`numpy.load("${out}/latents.npy", mmap_mode="r"), rows as in ${out}/latents.csv`);
   }
 
@@ -72,6 +71,16 @@ export class ExportLatentsCommand extends UndertoneCommand {
   @Option(fromOption)
   parseFrom(folder: string): string {
     return folder;
+  }
+
+  @Option(modelOption)
+  parseModel(name: string): string {
+    return name;
+  }
+
+  @Option(newestOption)
+  parseNewest(): boolean {
+    return true;
   }
 }
 

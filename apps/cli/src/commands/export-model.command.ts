@@ -1,4 +1,4 @@
-/** `undertone export-model`: the newest model for a browser, for onnxruntime, or as bare weights. */
+/** `undertone export-model`: the champion, or another model, for a browser, for onnxruntime, or as bare weights. */
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'nest-commander';
@@ -7,16 +7,15 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { saveModel } from '#model/checkpoint.js';
 import { exportOnnx } from '#model/export-onnx.js';
 import { exportTfjsLayers } from '#model/export-tfjs-layers.js';
-import { fromOption, openModel, type OpenedModel } from '../open-model.js';
+import { fromOption, type ModelChoice, modelOption, newestOption, openModel, type OpenedModel } from '../open-model.js';
 import { oneOf, print, UndertoneCommand } from '../undertone-command.js';
 
 const modelFormats = ['tfjs-layers', 'onnx', 'safetensors'] as const;
 type ModelFormat = (typeof modelFormats)[number];
 
-interface ExportModelOptions {
+interface ExportModelOptions extends ModelChoice {
   out: string;
   format: ModelFormat;
-  from?: string;
 }
 
 const howToOpen: Record<ModelFormat, (folder: string) => string> = {
@@ -25,14 +24,14 @@ const howToOpen: Record<ModelFormat, (folder: string) => string> = {
   safetensors: (folder) => `safetensors.numpy.load_file("${folder}/model.safetensors"), running statistics and Adam's moments too`,
 };
 
-@Command({ name: 'export-model', description: 'Write the newest model for a browser (tfjs-layers), for onnxruntime, or as safetensors' })
+@Command({ name: 'export-model', description: 'Write the champion for a browser (tfjs-layers), for onnxruntime, or as safetensors' })
 export class ExportModelCommand extends UndertoneCommand {
   protected readonly example =
     './undertone export-model --format onnx --out model\n  ./undertone export-model --format tfjs-layers --from runs/paper-aae --out web/model';
 
-  async run(_arguments: string[], { out, format, from }: ExportModelOptions): Promise<void> {
+  async run(_arguments: string[], { out, format, ...choice }: ExportModelOptions): Promise<void> {
     if (existsSync(out)) throw new PipelineError('CONFIG_INVALID', `${out} is there already; name another folder, or remove it`);
-    const opened = await openModel(from);
+    const opened = await openModel(choice);
     const about = describe(opened);
     const draft = `${out}.part`;
     rmSync(draft, { recursive: true, force: true });
@@ -40,7 +39,7 @@ export class ExportModelCommand extends UndertoneCommand {
     for (const [name, content] of Object.entries(await filesOf(opened, format, about))) writeFileSync(join(draft, name), content);
     writeFileSync(join(draft, 'about.json'), `${JSON.stringify(about, null, 2)}\n`);
     renameSync(draft, out);
-    print(`model ${about.run}, step ${about.step}, in ${out}; about.json has its classes and how its tiles are made`);
+    print(`model ${about.run}, step ${about.step} (${opened.chosen}), in ${out}; about.json has its classes and how its tiles are made`);
     print(howToOpen[format](out));
   }
 
@@ -57,6 +56,16 @@ export class ExportModelCommand extends UndertoneCommand {
   @Option(fromOption)
   parseFrom(folder: string): string {
     return folder;
+  }
+
+  @Option(modelOption)
+  parseModel(name: string): string {
+    return name;
+  }
+
+  @Option(newestOption)
+  parseNewest(): boolean {
+    return true;
   }
 }
 

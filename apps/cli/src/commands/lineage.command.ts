@@ -3,9 +3,10 @@ import { Command, Option } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { Objects } from '#storage/object-store.js';
 import { FolderStore } from '#storage/folder-store.js';
-import { findCheckpoint, type Checkpoint } from '#training/checkpoint-store.js';
+import type { Checkpoint } from '#training/checkpoint-store.js';
 import { type Lineage, lineageOf, modelsThatSaw } from '#training/lineage.js';
 import { connect } from '../connect.js';
+import { findModel } from '../find-model.js';
 import { counted } from '../human-units.js';
 import { alignedTable } from '../results.js';
 import { print, printJson, UndertoneCommand } from '../undertone-command.js';
@@ -36,7 +37,7 @@ export class LineageCommand extends UndertoneCommand {
     const store: Objects = connections?.store ?? new FolderStore(from as string);
     try {
       if (utterance !== undefined) await printModelsThatSaw(store, utterance, json);
-      else await printLineage(store, await namedModel(store, model as string), json);
+      else await printLineage(store, await findModel(store, model as string), json);
     } finally {
       connections?.store.close();
     }
@@ -56,13 +57,6 @@ export class LineageCommand extends UndertoneCommand {
   parseJson(): boolean {
     return true;
   }
-}
-
-async function namedModel(store: Objects, name: string): Promise<Checkpoint> {
-  const [, runId = '', step = ''] = /^(.+)\/(\d+)$/.exec(name) ?? [];
-  const found = runId ? await findCheckpoint(store, runId, Number(step)) : null;
-  if (!found) throw new PipelineError('CONFIG_INVALID', `There is no model ${name}. A model is named RUN/STEP.`);
-  return found;
 }
 
 async function printModelsThatSaw(store: Objects, utteranceId: string, json: boolean): Promise<void> {

@@ -1,4 +1,4 @@
-/** `undertone predict`: what the newest model hears in files. */
+/** `undertone predict`: what the champion, or another model, hears in files. */
 import { Command, Option } from 'nest-commander';
 import { decodersWith, featureSettings, settingsHash } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
@@ -7,21 +7,21 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { predict } from '#model/predict.js';
 import { mostProbable } from '#scoring/confusion.js';
 import { extractFile } from '../extract-file.js';
-import { fromOption, openModel } from '../open-model.js';
+import { fromOption, type ModelChoice, modelOption, newestOption, openModel } from '../open-model.js';
 import { alignedTable } from '../results.js';
 import { exitCodes, print, printJson, UndertoneCommand } from '../undertone-command.js';
 
 @Command({
   name: 'predict',
   arguments: '<files...>',
-  description: 'Emotion probabilities and gender of audio files, from the newest model',
+  description: 'Emotion probabilities and gender of audio files, from the champion',
 })
 export class PredictCommand extends UndertoneCommand {
   protected readonly example =
     './undertone predict hello.wav\n  ./undertone predict --json *.flac\n  ./undertone predict --from runs/paper-aae hello.wav';
 
-  async run(files: string[], { json, from }: { json?: boolean; from?: string }): Promise<void> {
-    const { model, checkpoint, environment } = await openModel(from);
+  async run(files: string[], { json, ...choice }: ModelChoice & { json?: boolean }): Promise<void> {
+    const { model, checkpoint, chosen, environment } = await openModel(choice);
     const { target, tasks } = model.settings;
     const emotionClasses = tasks.emotion;
     const ffmpeg = chooseFfmpeg(environment);
@@ -50,8 +50,8 @@ export class PredictCommand extends UndertoneCommand {
     }
     for (const { code, message } of failures) process.stderr.write(`✗ ${code}: ${message}\n`);
     if (failures.length > 0) process.exitCode = exitCodes.failed;
-    if (json) return printJson({ model: { runId: checkpoint.runId, step: checkpoint.step }, predictions, failures });
-    print(`model ${checkpoint.runId}, step ${checkpoint.step}`);
+    if (json) return printJson({ model: { runId: checkpoint.runId, step: checkpoint.step, chosen }, predictions, failures });
+    print(`model ${checkpoint.runId}, step ${checkpoint.step}: ${chosen}`);
     const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
     const rows = predictions.map(({ file, emotion, gender }) => [
       file,
@@ -65,6 +65,16 @@ export class PredictCommand extends UndertoneCommand {
   @Option(fromOption)
   parseFrom(folder: string): string {
     return folder;
+  }
+
+  @Option(modelOption)
+  parseModel(name: string): string {
+    return name;
+  }
+
+  @Option(newestOption)
+  parseNewest(): boolean {
+    return true;
   }
 
   @Option({ flags: '--json', description: 'for scripts' })

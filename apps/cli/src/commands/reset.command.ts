@@ -1,10 +1,10 @@
 /** `undertone reset`: a clean embedded stack, after asking. */
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import { Command, Option } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { environment } from '../config.js';
+import { confirmed } from '../crown-model.js';
 import { readStackNote, undertoneHome } from '../stack-file.js';
 import { print, UndertoneCommand } from '../undertone-command.js';
 
@@ -20,7 +20,8 @@ export class ResetCommand extends UndertoneCommand {
     const running = readStackNote(environment);
     if (running) throw new PipelineError('CONFIG_INVALID', `A stack is running (process ${running.pid}). Stop it with Ctrl-C first.`);
     if (!existsSync(home)) return print('There is nothing to delete.');
-    if (!yes && !(await confirmed(home))) return print('Nothing was deleted.');
+    if (!yes && !(await confirmed(`Delete the embedded stack's data in ${home}, with its bucket, topics and models?`)))
+      return print('Nothing was deleted.');
     for (const part of stackParts) rmSync(join(home, part), { recursive: true, force: true });
     print(`The embedded stack's data in ${home} is deleted.`);
   }
@@ -29,12 +30,4 @@ export class ResetCommand extends UndertoneCommand {
   parseYes(): boolean {
     return true;
   }
-}
-
-async function confirmed(home: string): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new PipelineError('CONFIG_INVALID', 'Nobody can be asked here: say --yes to delete.');
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await terminal.question(`Delete the embedded stack's data in ${home}, with its bucket, topics and models? [y/N] `);
-  terminal.close();
-  return /^y(es)?$/i.test(answer.trim());
 }

@@ -6,7 +6,7 @@ import { topicName } from '#contracts/topic.js';
 import { utterances } from '#contracts/utterances.js';
 import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
 import { activeGroups, groupLag } from '#streaming/group-lag.js';
-import { subjectOf } from '#overview/pipeline-overview.js';
+import { subjectOf, type PromotionState } from '#overview/pipeline-overview.js';
 import type { TrainerStatus } from '#training/trainer-status.js';
 import { connect, readOverview, type Connections } from '../connect.js';
 import { alignedTable } from '../results.js';
@@ -52,6 +52,7 @@ export class StatusCommand extends UndertoneCommand {
         ],
       ),
     );
+    for (const state of snapshot.promotions) print(`  ${promotionLine(state)}`);
     for (const finding of trainer?.findings ?? []) print(`  ! ${finding}`);
     const open = overview.unresolvedDeadLetters;
     print(
@@ -66,6 +67,16 @@ export class StatusCommand extends UndertoneCommand {
   parseJson(): boolean {
     return true;
   }
+}
+
+function promotionLine({ target, champion, championUa, rejected }: PromotionState): string {
+  const ua = championUa === null ? 'not scored on dev' : `dev UA ${(championUa * 100).toFixed(1)} %`;
+  const now = champion
+    ? `champion of ${target}: ${champion.challenger.runId} step ${champion.challenger.step} (number ${champion.number}, ${ua})`
+    : `no champion of ${target} yet`;
+  if (rejected && rejected.at > (champion?.at ?? ''))
+    return `${now}; ${rejected.challenger.runId} step ${rejected.challenger.step} was rejected: ${rejected.why}`;
+  return champion ? `${now}: ${champion.why}` : now;
 }
 
 /** Records not yet committed. Groups of features that nobody is in belong to older settings. */

@@ -1,0 +1,146 @@
+/**
+ * Promotion: predictions of an emotion head are compared with the champion's, and the better model becomes the champion.
+ *
+ * Delivery: a model is decided about once. A promotion is decided by its object `champions/<n>.json`, a rejection by one
+ * under `state/rejections/`, each written only if none is there; both come before their announcement. Predictions that
+ * come again find the object, and announce it only if that was not done. Of two evaluators one writes the next champion;
+ * the other looks again, and finds the model promoted, or its comparison stale. Champions are announced anew at every
+ * start. After an announcement the objects are looked at again, so that the last word on a champion is the newest.
+ */
+import { emotionTargets, type EmotionTarget } from '#contracts/labels.js';
+import { rejectionKey } from '#contracts/object-keys.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import type { PredictionsWritten } from '#contracts/predictions.js';
+import { modelRejectedSchema, type ModelPromoted, type ModelRejected, type PromotionFact } from '#contracts/promotions.js';
+import { readPredictions, type PredictionRow } from '#scoring/predictions-file.js';
+import { sha256Hex, type Objects } from '#storage/object-store.js';
+import { announceChampion, championOf, crown, listChampions, promotedFact, type Champion } from '#training/champions.js';
+import { findCheckpoint, manifestKey } from '#training/checkpoint-store.js';
+import { decidePromotion, type PromotionDecision, type PromotionSettings } from './decide-promotion.js';
+
+export interface PromoterOptions {
+  store: Objects;
+  settings: PromotionSettings;
+  publish: (fact: PromotionFact) => Promise<void>;
+  /** What the topic has said last of a target, as far as it was read. */
+  announced: (target: EmotionTarget) => { champion: ModelPromoted | null; rejected: ModelRejected | null };
+  /** Called for each decision, not for one that was made before. */
+  onDecision: (fact: PromotionFact) => void;
+}
+
+export class Promoter {
+  constructor(private readonly options: PromoterOptions) {}
+
+  /** Says of each target which model is its champion: a process may have ended between the object and its announcement. */
+  async announceChampions(): Promise<void> {
+    for (const target of emotionTargets) await announceChampion(this.options.store, target, this.options.publish);
+  }
+
+  /** Decides about a model, once. @throws PipelineError OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH, RECORD_INVALID, STORAGE_UNAVAILABLE */
+  async consider(fact: PredictionsWritten): Promise<void> {
+    const target = emotionTargets.find((each) => each === fact.task);
+    if (!target) return;
+    const { store, settings } = this.options;
+    for (;;) {
+      const champions = await listChampions(store);
+      if (champions.some((each) => each.target === target && isOf(each, fact))) {
+        return announceChampion(store, target, this.options.publish, this.options.announced(target).champion?.number);
+      }
+      const before = await this.findRejection(target, fact);
+      if (before) return this.announceRejection(before);
+      const current = championOf(champions, target);
+      const decision = decidePromotion(
+        {
+          classes: fact.classes,
+          challenger: await this.rowsOf(fact),
+          comparedWith: fact.champion ? { number: fact.champion.number, rows: await this.championRows(fact, current) } : null,
+          current: current?.number ?? null,
+        },
+        settings,
+      );
+      const done = decision.promote ? await this.promote(fact, target, decision) : await this.reject(fact, { target, current, decision });
+      if (done) return;
+      // Another evaluator was faster: what it wrote is looked at.
+    }
+  }
+
+  private async promote(
+    fact: PredictionsWritten,
+    target: EmotionTarget,
+    { why, comparison }: Extract<PromotionDecision, { promote: true }>,
+  ): Promise<boolean> {
+    const { store } = this.options;
+    const { runId, step } = fact;
+    const checkpoint = await findCheckpoint(store, runId, step);
+    if (!checkpoint) throw new PipelineError('OBJECT_GONE', `${manifestKey(runId, step)} is missing: its model cannot be promoted`);
+    const model = { runId, step, manifestKey: manifestKey(runId, step), sha256: checkpoint.weights.sha256 };
+    const draft = { target, model, why, comparison, by: 'evaluator' as const };
+    const champion = await crown(store, draft, { after: fact.champion?.number ?? null });
+    if (!champion) return false;
+    this.options.onDecision(promotedFact(champion, []));
+    await announceChampion(store, target, this.options.publish);
+    return true;
+  }
+
+  private async reject(
+    { runId, step }: PredictionsWritten,
+    given: { target: EmotionTarget; current: Champion | null; decision: Extract<PromotionDecision, { promote: false }> },
+  ): Promise<boolean> {
+    const { target, current, decision } = given;
+    const { confidence, maxRecallFallPoints } = this.options.settings;
+    const fact: ModelRejected = {
+      type: 'ModelRejected',
+      target,
+      challenger: { runId, step },
+      champion: current && { number: current.number, runId: current.model.runId, step: current.model.step },
+      reason: decision.reason,
+      comparison: decision.comparison,
+      devSpeakers: decision.devSpeakers,
+      confidence,
+      maxRecallFallPoints,
+      why: decision.why,
+      at: new Date().toISOString(),
+    };
+    const key = rejectionKey({ target, runId, step });
+    const written = await this.options.store.put(key, JSON.stringify(fact), { onlyIf: 'absent', contentType: 'application/json' });
+    if (written === null) return false;
+    this.options.onDecision(fact);
+    await this.options.publish(fact);
+    return true;
+  }
+
+  /** A later rejection of the target is not hidden by one that was decided before it. */
+  private async announceRejection(fact: ModelRejected): Promise<void> {
+    const latest = this.options.announced(fact.target).rejected;
+    if (!latest || latest.at < fact.at) await this.options.publish(fact);
+  }
+
+  private async findRejection(target: EmotionTarget, { runId, step }: PredictionsWritten): Promise<ModelRejected | null> {
+    const key = rejectionKey({ target, runId, step });
+    const json = await this.options.store.findJson(key);
+    if (json === null) return null;
+    const parsed = modelRejectedSchema.safeParse(json);
+    if (!parsed.success) throw new PipelineError('RECORD_INVALID', `${key} is no rejection: ${parsed.error.issues[0]?.message}`);
+    return parsed.data;
+  }
+
+  private async championRows(fact: PredictionsWritten, current: Champion | null): Promise<PredictionRow[]> {
+    const { champion } = fact;
+    if (!champion || champion.number !== current?.number) return []; // stale: nobody looks at them
+    if (!isOf(current, champion))
+      throw new PipelineError(
+        'RECORD_INVALID',
+        `Champion ${champion.number} is ${current.model.runId}/${current.model.step}, not the model that was compared with`,
+      );
+    return this.rowsOf(champion);
+  }
+
+  private async rowsOf({ objectKey, sha256 }: { objectKey: string; sha256: string }): Promise<PredictionRow[]> {
+    const { bytes } = await this.options.store.get(objectKey);
+    if (sha256Hex(bytes) === sha256) return readPredictions(bytes);
+    throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${objectKey} is not the file that was announced`, { context: { key: objectKey } });
+  }
+}
+
+const isOf = ({ model }: Champion, { runId, step }: { runId: string; step: number }): boolean =>
+  model.runId === runId && model.step === step;

@@ -1,0 +1,133 @@
+/**
+ * The champions: which model is used, by emotion target, and all that were before it. Each is an object of its own,
+ * `champions/<n>.json`, numbered from 1 over all targets, written if none is there and never changed. The champion of a
+ * target is the one with its highest number; a rollback is a new number that restores an earlier one.
+ *
+ * Delivery: whoever writes n + 1 has read all up to n, so that of two who compared with the same champion one wins and
+ * the other is refused. A writer whose answer got lost finds its own claim, and has won. What is
+ * announced of champions on a topic can always be made again from these objects.
+ */
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { emotionTargets, type EmotionTarget } from '#contracts/labels.js';
+import { championKey, championsPrefix, parseChampionKey } from '#contracts/object-keys.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { modelComparisonSchema, type ModelPromoted } from '#contracts/promotions.js';
+import type { Objects } from '#storage/object-store.js';
+
+const number = z.number().int().positive();
+
+const championSchema = z.object({
+  number,
+  target: z.enum(emotionTargets),
+  model: z.object({
+    runId: z.string().min(1),
+    step: z.number().int().nonnegative(),
+    manifestKey: z.string().min(1),
+    /** Of the weights file. */
+    sha256: z.string().length(64),
+  }),
+  since: z.iso.datetime(),
+  /** Of whoever wrote it: tells an answer that got lost from another's writing. */
+  claim: z.uuid(),
+  /** In words a person understands. */
+  why: z.string().min(1),
+  by: z.enum(['evaluator', 'person']),
+  /** The number of the target's champion that it took the place of; null for the first. */
+  after: number.nullable(),
+  /** The number of the earlier champion whose model this is again. */
+  restores: number.optional(),
+  /** The numbers that decided; absent where a person did. */
+  comparison: modelComparisonSchema.optional(),
+});
+export type Champion = z.infer<typeof championSchema>;
+export type ChampionDraft = Omit<Champion, 'number' | 'since' | 'after' | 'claim'>;
+
+/** @returns all of all targets, by number. @throws PipelineError CHECKPOINT_INVALID for an object that is no champion */
+export async function listChampions(store: Objects): Promise<Champion[]> {
+  const numbers: number[] = [];
+  for await (const { key } of store.list(championsPrefix)) numbers.push(parseChampionKey(key) ?? 0);
+  const champions: Champion[] = [];
+  for (const each of numbers.filter((found) => found > 0).sort((a, b) => a - b)) {
+    const champion = parseChampion(championKey(each), await store.findJson(championKey(each)));
+    if (champion) champions.push(champion);
+  }
+  return champions;
+}
+
+/** @returns null where no model of that target has been promoted. @throws PipelineError CHECKPOINT_INVALID */
+export async function currentChampion(store: Objects, target: EmotionTarget): Promise<Champion | null> {
+  return championOf(await listChampions(store), target);
+}
+
+/** @param champions by number */
+export const championOf = (champions: readonly Champion[], target: EmotionTarget): Champion | null =>
+  champions.findLast((each) => each.target === target) ?? null;
+
+/**
+ * Makes a model the champion of its target.
+ * @param after the number of the champion that it was compared with, null if there was none
+ * @returns null if that one is no longer the target's champion: another was faster
+ */
+export async function crown(store: Objects, draft: ChampionDraft, { after }: { after: number | null }): Promise<Champion | null> {
+  const claim = { ...draft, after, since: new Date().toISOString(), claim: randomUUID() };
+  for (;;) {
+    const champions = await listChampions(store);
+    const current = championOf(champions, draft.target);
+    // Written by a first try whose answer got lost.
+    if (current?.claim === claim.claim) return current;
+    if ((current?.number ?? null) !== after) return null;
+    const champion: Champion = championSchema.parse({ ...claim, number: (champions.at(-1)?.number ?? 0) + 1 });
+    const written = await store.put(championKey(champion.number), JSON.stringify(champion), {
+      onlyIf: 'absent',
+      contentType: 'application/json',
+    });
+    if (written !== null) return champion;
+  }
+}
+
+/** What a topic is told of a champion. @param champions all of them */
+export function promotedFact(champion: Champion, champions: readonly Champion[]): ModelPromoted {
+  const before = champions.find((each) => each.number === champion.after);
+  return {
+    type: 'ModelPromoted',
+    target: champion.target,
+    number: champion.number,
+    challenger: { runId: champion.model.runId, step: champion.model.step },
+    champion: before ? { number: before.number, runId: before.model.runId, step: before.model.step } : null,
+    comparison: champion.comparison ?? null,
+    why: champion.why,
+    by: champion.by,
+    ...(champion.restores === undefined ? {} : { restores: champion.restores }),
+    at: champion.since,
+  };
+}
+
+/**
+ * Tells of a target's champion, if it has one, and looks again after that: where another was crowned and told of meanwhile,
+ * the last word is the newest's.
+ * @param known the number that was told of before
+ */
+export async function announceChampion(
+  store: Objects,
+  target: EmotionTarget,
+  publish: (fact: ModelPromoted) => Promise<void>,
+  known = 0,
+): Promise<void> {
+  for (let told = known; ; ) {
+    const champions = await listChampions(store);
+    const champion = championOf(champions, target);
+    if (!champion || champion.number <= told) return;
+    await publish(promotedFact(champion, champions));
+    told = champion.number;
+  }
+}
+
+/** @returns null for an object that was deleted since it was listed */
+function parseChampion(key: string, json: unknown): Champion | null {
+  if (json === null) return null;
+  const parsed = championSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new PipelineError('CHECKPOINT_INVALID', `${key} is no champion: ${issue?.path.join('.')} ${issue?.message}`, { context: { key } });
+}
