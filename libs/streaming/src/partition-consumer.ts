@@ -176,7 +176,13 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     const assignment = this.assignmentOf(batch.partition);
     assignment.commit = payload.commitOffsetsIfNecessary;
     const { signal } = assignment.revoked;
-    const beat = setInterval(() => void heartbeat().catch(() => undefined), heartbeatIntervalMs);
+    // The broker's word: the group rebalances, or has put this member out. A heartbeat right after would not be sent, and so not say it.
+    let lost: unknown;
+    const beat = setInterval(() => {
+      heartbeat().catch((error: unknown) => {
+        if ((error as { type?: string }).type !== undefined) lost ??= error;
+      });
+    }, heartbeatIntervalMs);
     try {
       for (const message of batch.messages) {
         if (signal.aborted || this.stopping || !isRunning()) return;
@@ -186,8 +192,9 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
         if (waitMs !== null) return this.resumeLater(assignment, payload.pause(), waitMs);
         resolveOffset(message.offset);
         this.pulse.reached(this.topic, batch.partition, BigInt(message.offset) + 1n);
-        // Throws when the group rebalances, which ends this batch; the records come again.
+        // What is thrown ends this batch; the records come again.
         await heartbeat();
+        if (lost) throw lost as Error;
       }
     } finally {
       clearInterval(beat);
