@@ -29,23 +29,25 @@ interface Scenario {
 
 const features = 'undertone_features_utterances_total';
 
+async function replaceFeatures(pipeline: RunningPipeline): Promise<void> {
+  const killedAt = new Date().toISOString();
+  await pipeline.kill('features');
+  pipeline.start('features');
+  const logged = (message: string): { time: string } | undefined =>
+    pipeline
+      .logOf('features')
+      .split('\n')
+      .filter((line) => line.startsWith('{') && line.includes(`"msg":"${message}"`))
+      .map((line) => JSON.parse(line) as { time: string })
+      .find(({ time }) => time > killedAt);
+  await until(() => logged('made tiles') !== undefined);
+  const after = (message: string): string => ((Date.parse(logged(message)?.time ?? '') - Date.parse(killedAt)) / 1000).toFixed(1);
+  console.log(`    process up after ${after('service started')} s, in the group after ${after('joined its group')} s`);
+}
+
 const scenarios: Scenario[] = [
-  {
-    name: 'features, alone: its replacement has made the first tiles',
-    run: async (pipeline) => {
-      await pipeline.kill('features');
-      pipeline.start('features');
-      await until(async () => (await readMetric(pipeline.url('features'), features)) > 0);
-    },
-  },
-  {
-    name: 'features, with a twin: its replacement has made the first tiles',
-    run: async (pipeline) => {
-      await pipeline.kill('features');
-      pipeline.start('features');
-      await until(async () => (await readMetric(pipeline.url('features'), features)) > 0);
-    },
-  },
+  { name: 'features, alone: its replacement has made the first tiles', run: replaceFeatures },
+  { name: 'features, with a twin: its replacement has made the first tiles', run: replaceFeatures },
   {
     name: 'ingest: the first recording dropped after it is announced',
     run: async (pipeline, drops) => {

@@ -16,6 +16,7 @@ import { topicName, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
 import type { DeadLetterOffice, RecordOrigin, Subject } from './dead-letter-office.js';
 import { ConsumerPulse } from './consumer-pulse.js';
+import { patientRetry } from './kafka-client.js';
 import { OffsetLedger } from './offset-ledger.js';
 import { Attempts, fateOf, retrying } from './retry.js';
 import type { ConsumerActivity, PartitionActivity, WatchedConsumer } from './stall-watch.js';
@@ -82,6 +83,14 @@ interface Assignment<Fact> {
 
 const commitIntervalMs = 500;
 const heartbeatIntervalMs = 1_000;
+/**
+ * How long the partitions of a process that was killed stay with nobody: its replacement waits for it in the group. The
+ * least that a broker takes unless told otherwise (`group.min.session.timeout.ms`). A process whose main thread stands
+ * still for as long loses its partitions, and what it held comes again; heartbeats are sent while a record is worked on.
+ */
+const sessionTimeoutMs = 6_000;
+/** How long the others of a group wait for one that has a long recording in hand; then it is put out, and the record comes again. */
+const rebalanceTimeoutMs = 10_000;
 /** The third crash on one offset is a dead letter. */
 const crashLimit = 3;
 /** More than any of our topics has: a batch must not wait in the client's queue while the group rejoins, or it would be stale. */
@@ -102,12 +111,12 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     this.topic = topicName(options.topic, options.topicPrefix);
     this.consumer = options.kafka.consumer({
       groupId: options.groupId,
-      sessionTimeout: 10_000,
-      rebalanceTimeout: 20_000,
+      sessionTimeout: sessionTimeoutMs,
+      rebalanceTimeout: rebalanceTimeoutMs,
       heartbeatInterval: heartbeatIntervalMs,
       maxWaitTimeInMs: 200,
       allowAutoTopicCreation: false,
-      retry: { initialRetryTime: 100, maxRetryTime: 5_000, retries: 180, restartOnFailure: () => Promise.resolve(!this.stopping) },
+      retry: { ...patientRetry, restartOnFailure: () => Promise.resolve(!this.stopping) },
     });
     this.pulse = new ConsumerPulse(this.consumer, { keepsPositions: false });
   }
@@ -140,8 +149,9 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   async start(): Promise<void> {
     this.started = true;
     const joined = new Promise<void>((resolve) => {
-      this.consumer.on(this.consumer.events.GROUP_JOIN, () => {
+      this.consumer.on(this.consumer.events.GROUP_JOIN, ({ payload: { groupId, memberAssignment, duration } }) => {
         this.abandonAll();
+        this.options.logger.info({ groupId, partitions: memberAssignment[this.topic] ?? [], joinMs: duration }, 'joined its group');
         resolve();
       });
     });

@@ -12,6 +12,7 @@ import type { Batch, Consumer, Kafka } from 'kafkajs';
 import { topicName, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
 import { ConsumerPulse } from './consumer-pulse.js';
+import { patientRetry } from './kafka-client.js';
 import { retrying } from './retry.js';
 import type { ConsumerActivity, WatchedConsumer } from './stall-watch.js';
 
@@ -56,10 +57,11 @@ export class TableFollower implements WatchedConsumer {
     this.consumer = kafka.consumer({
       groupId: this.groupId,
       maxWaitTimeInMs: 200,
-      sessionTimeout: 10_000,
+      // Nobody waits for the partitions of this group's only member: it may stand still for as long as it needs to.
+      sessionTimeout: 30_000,
       heartbeatInterval: 1_000,
       allowAutoTopicCreation: false,
-      retry: { retries: 180, maxRetryTime: 5_000, restartOnFailure: () => Promise.resolve(!this.stopped.signal.aborted) },
+      retry: { ...patientRetry, restartOnFailure: () => Promise.resolve(!this.stopped.signal.aborted) },
     });
     this.pulse = new ConsumerPulse(this.consumer, { keepsPositions: true });
   }
