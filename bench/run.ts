@@ -1,8 +1,17 @@
 /** `npm run bench -- NAME [options]`: measures ours and its peers in one run and prints the ratios. Never a test. */
 import { benchFeatures } from './features.js';
+import { benchInstances } from './instances.js';
+import { benchRecovery } from './recovery.js';
+import { benchSoak } from './soak.js';
 import { benchTrain } from './train.js';
 
-const benches: Record<string, (args: string[]) => Promise<void>> = { features: benchFeatures, train: benchTrain };
+const benches: Record<string, (args: string[]) => Promise<void>> = {
+  features: benchFeatures,
+  instances: benchInstances,
+  recovery: benchRecovery,
+  soak: benchSoak,
+  train: benchTrain,
+};
 
 const [name = '', ...args] = process.argv.slice(2);
 const bench = benches[name];

@@ -160,7 +160,9 @@ export class ConsumerUnderTest {
   retries = 0;
   joins = 0;
   heartbeats = 0;
-  private readonly consumer: PartitionConsumer<Note>;
+  readonly consumer: PartitionConsumer<Note>;
+  /** Of the client, for what goes on behind our back. */
+  inner!: ReturnType<Kafka['consumer']>;
   private stopped: Promise<void> | undefined;
 
   constructor(stream: StreamUnderTest, behaviour: Behaviour) {
@@ -236,6 +238,7 @@ export class ConsumerUnderTest {
   private watched(kafka: Kafka): Kafka {
     const consumer: Kafka['consumer'] = (config) => {
       const made = kafka.consumer(config);
+      this.inner = made;
       made.on(made.events.GROUP_JOIN, () => this.joins++);
       made.on(made.events.HEARTBEAT, () => this.heartbeats++);
       return made;

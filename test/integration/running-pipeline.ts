@@ -18,6 +18,9 @@ import { kafkaClient } from '#streaming/kafka-client.js';
 import { TableFollower } from '#streaming/table-follower.js';
 
 export type ServiceName = 'ingest' | 'features' | 'trainer' | 'evaluator';
+/** More processes of features, in the same consumer group. */
+export type Twin = `features-${number}`;
+type ProcessName = ServiceName | Twin;
 
 /** Small enough that a step on a loaded machine takes milliseconds. */
 const tinyModel = {
@@ -37,7 +40,7 @@ export class RunningPipeline {
   readonly store: ObjectStore;
   readonly prefix = `test-${randomBytes(5).toString('hex')}`;
   readonly logsDir = mkdtempSync(join(tmpdir(), 'undertone-pipeline-'));
-  private readonly children = new Map<ServiceName, ChildProcess>();
+  private readonly children = new Map<ProcessName, ChildProcess>();
   private follower: TableFollower | undefined;
   private ports: Record<ServiceName, number> = { ingest: 0, features: 0, trainer: 0, evaluator: 0 };
 
@@ -86,25 +89,23 @@ export class RunningPipeline {
   }
 
   start(...services: ServiceName[]): void {
-    for (const service of services) {
-      const log = createWriteStream(join(this.logsDir, `${service}.log`), { flags: 'a' });
-      const child = spawn(process.execPath, ['--enable-source-maps', join(packageRoot, 'dist/apps', service, 'src/main.js')], {
-        env: this.environment,
-        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      });
-      child.stdout?.pipe(log, { end: false });
-      child.stderr?.pipe(log, { end: false });
-      this.children.set(service, child);
-    }
+    for (const service of services) this.launch(service, service, {});
+  }
+
+  /** Another process of features. @returns its address */
+  async startTwin(twin: Twin): Promise<string> {
+    const [port = 0] = await freePorts(1);
+    this.launch(twin, 'features', { FEATURES_PORT: String(port) });
+    return `http://127.0.0.1:${port}`;
   }
 
   /** kill -9: no chance to commit, announce or say goodbye. */
-  async kill(service: ServiceName): Promise<void> {
+  async kill(service: ProcessName): Promise<void> {
     await this.end(service, 'SIGKILL');
   }
 
   /** SIGTERM. @returns the exit code */
-  async stopGently(service: ServiceName): Promise<number | null> {
+  async stopGently(service: ProcessName): Promise<number | null> {
     return this.end(service, 'SIGTERM');
   }
 
@@ -112,11 +113,11 @@ export class RunningPipeline {
     return `http://127.0.0.1:${this.ports[service]}`;
   }
 
-  logOf(service: ServiceName): string {
+  logOf(service: ProcessName): string {
     return readFileSync(join(this.logsDir, `${service}.log`), 'utf8');
   }
 
-  hasExited(service: ServiceName): boolean {
+  hasExited(service: ProcessName): boolean {
     const child = this.children.get(service);
     return !child || child.exitCode !== null || child.signalCode !== null;
   }
@@ -144,7 +145,22 @@ export class RunningPipeline {
     if (!process.env['KEEP_LOGS']) rmSync(this.logsDir, { recursive: true, force: true });
   }
 
-  private async end(service: ServiceName, signal: NodeJS.Signals): Promise<number | null> {
+  pidOf(service: ProcessName): number | undefined {
+    return this.children.get(service)?.pid;
+  }
+
+  private launch(name: ProcessName, service: ServiceName, settings: Record<string, string>): void {
+    const log = createWriteStream(join(this.logsDir, `${name}.log`), { flags: 'a' });
+    const child = spawn(process.execPath, ['--enable-source-maps', join(packageRoot, 'dist/apps', service, 'src/main.js')], {
+      env: { ...this.environment, ...settings },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    child.stdout?.pipe(log, { end: false });
+    child.stderr?.pipe(log, { end: false });
+    this.children.set(name, child);
+  }
+
+  private async end(service: ProcessName, signal: NodeJS.Signals): Promise<number | null> {
     const child = this.children.get(service);
     this.children.delete(service);
     if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null;

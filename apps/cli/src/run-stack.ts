@@ -103,6 +103,7 @@ export class Stack {
       args: ['--enable-source-maps', main],
       env: this.environment,
       cwd: packageRoot,
+      healthUrl: `${this.environment[`${name.toUpperCase()}_URL`]}/health/live`,
     });
   }
 }

@@ -10,6 +10,7 @@ import { promotions } from '#contracts/promotions.js';
 import { topics } from '#contracts/topics.js';
 import { followInto } from '#overview/follow-pipeline.js';
 import { PipelineOverview, type OverviewSnapshot } from '#overview/pipeline-overview.js';
+import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
@@ -24,6 +25,7 @@ import { kafkaClient } from '#streaming/kafka-client.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
 import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
+import { StallWatch } from '#streaming/stall-watch.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import type { EvaluatorConfig } from './config.js';
 import { evaluatePredictions } from '#training/evaluate-predictions.js';
@@ -44,6 +46,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
   private readonly kafka;
   private readonly store: ObjectStore;
   private readonly publisher: Publisher;
+  private readonly stallWatch: StallWatch;
   private readonly consumer: PartitionConsumer<PredictionsWritten>;
   private readonly follower: TableFollower;
   private readonly promoter: Promoter;
@@ -58,6 +61,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     @Inject(LOGGER) logger: Logger,
     @Inject(Metrics) private readonly metrics: Metrics,
     @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(Liveness) liveness: Liveness,
   ) {
     const prefix = config.kafka.topicPrefix;
     this.kafka = kafkaClient(config.kafka, 'undertone-evaluator', logger);
@@ -107,6 +111,13 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
       }),
     });
     this.exposeMetrics();
+    this.stallWatch = new StallWatch({
+      kafka: this.kafka,
+      consumers: [this.follower, this.consumer],
+      metrics,
+      logger,
+    });
+    liveness.watch(() => this.stallWatch.whyStalled());
   }
 
   onApplicationBootstrap(): void {
@@ -119,6 +130,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     this.changes.complete();
     await this.consumer.stop();
     await this.follower.stop();
+    await this.stallWatch.stop();
     await this.publisher.close();
     this.store.close();
   }
@@ -126,6 +138,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
   private async start(): Promise<void> {
     await retrying(() => this.store.ensureBucket());
     await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
+    this.stallWatch.start();
     await this.publisher.connect();
     await this.follower.start();
     await retrying(() => this.promoter.announceChampions());

@@ -50,6 +50,8 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   private readonly uploads = new Set<Promise<void>>();
   private readonly timer: NodeJS.Timeout;
   private abandoned = false;
+  /** It waits for uploads, which try for as long as the store or the broker is away, and no longer than their limit. */
+  isHeldUp = false;
 
   constructor(
     private readonly workshop: ShardWorkshop,
@@ -68,7 +70,9 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
     if (!features) return this.context.settle(offset);
     this.open[streamOf(record.fact.labels)].add({ utterance: record.fact, features, offset });
     this.sealWhatIsDue();
+    this.isHeldUp = true;
     while (this.uploads.size >= uploadsAtOnce) await Promise.race(this.uploads);
+    this.isHeldUp = false;
   }
 
   abandon(): void {

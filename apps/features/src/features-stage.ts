@@ -4,6 +4,7 @@ import { settingsHash } from '#audio/feature-settings.js';
 import { speechDetector } from '#audio/silence-methods.js';
 import { topics } from '#contracts/topics.js';
 import { utterances, type UtteranceIngested } from '#contracts/utterances.js';
+import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
@@ -17,6 +18,7 @@ import { kafkaClient } from '#streaming/kafka-client.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
 import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
+import { StallWatch } from '#streaming/stall-watch.js';
 import { featuresGroup } from '#streaming/consumer-groups.js';
 import { ShardPartitionWorker, type ShardWorkshop } from './build-shards.js';
 import type { FeaturesConfig } from './config.js';
@@ -35,6 +37,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
   private readonly kafka;
   private readonly store: ObjectStore;
   private readonly publisher: Publisher;
+  private readonly stallWatch: StallWatch;
   private readonly pool: ExtractorPool;
   private readonly consumer: PartitionConsumer<UtteranceIngested>;
 
@@ -43,6 +46,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(Metrics) private readonly metrics: Metrics,
     @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(Liveness) liveness: Liveness,
   ) {
     const prefix = config.kafka.topicPrefix;
     const hash = settingsHash(config.settings, null);
@@ -76,6 +80,14 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       }),
       createWorker: (context) => new ShardPartitionWorker(workshop, context),
     });
+    this.stallWatch = new StallWatch({
+      kafka: this.kafka,
+      consumers: [this.consumer],
+      metrics,
+      logger,
+      longestTakeMs: config.fileTimeoutMs * utterances.storage.partitions,
+    });
+    liveness.watch(() => this.stallWatch.whyStalled());
   }
 
   onApplicationBootstrap(): void {
@@ -86,6 +98,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     this.readiness.stopping();
     await this.consumer.stop();
     await this.pool.close();
+    await this.stallWatch.stop();
     await this.publisher.close();
     this.store.close();
   }
@@ -98,6 +111,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     await speechDetector(this.config.settings, this.config.sileroDir); // what it needs must be here before it is needed
     await retrying(() => this.store.ensureBucket());
     await ensureTopics(this.kafka, topics, kafka.topicPrefix);
+    this.stallWatch.start();
     await this.publisher.connect();
     await this.consumer.start();
   }

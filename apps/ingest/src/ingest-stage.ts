@@ -10,6 +10,7 @@ import { bucketMarkerKey, parseCorpusKey, utteranceIdOf } from '#contracts/objec
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { topics } from '#contracts/topics.js';
 import { utterances } from '#contracts/utterances.js';
+import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { crashProcess } from '#service/crash-process.js';
@@ -24,6 +25,7 @@ import { kafkaClient } from '#streaming/kafka-client.js';
 import { PartitionConsumer, type StreamRecord } from '#streaming/partition-consumer.js';
 import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
+import { StallWatch, type WatchedConsumer } from '#streaming/stall-watch.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
 import type { IngestConfig } from './config.js';
@@ -41,11 +43,12 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   private readonly kafka;
   private readonly store: ObjectStore;
   private readonly publisher: Publisher;
+  private readonly stallWatch: StallWatch;
   private readonly ledger = new UtteranceLedger();
   private readonly reconciler: BucketReconciler;
   private readonly decider: ObjectDecider;
   private readonly follower: TableFollower;
-  private readonly consumers: { start(): Promise<void>; stop(): Promise<void> }[];
+  private readonly consumers: (WatchedConsumer & { start(): Promise<void>; stop(): Promise<void> })[];
   private readonly decisions;
   private reconcileTimer: NodeJS.Timeout | undefined;
 
@@ -54,6 +57,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(Metrics) metrics: Metrics,
     @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(Liveness) liveness: Liveness,
   ) {
     const prefix = config.kafka.topicPrefix;
     this.kafka = kafkaClient(config.kafka, 'undertone-ingest', logger);
@@ -114,6 +118,13 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
         }),
       }),
     ];
+    this.stallWatch = new StallWatch({
+      kafka: this.kafka,
+      consumers: [this.follower, ...this.consumers],
+      metrics,
+      logger,
+    });
+    liveness.watch(() => this.stallWatch.whyStalled());
   }
 
   onApplicationBootstrap(): void {
@@ -125,6 +136,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     clearInterval(this.reconcileTimer);
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
     await this.follower.stop();
+    await this.stallWatch.stop();
     await this.publisher.close();
     this.store.close();
   }
@@ -132,6 +144,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   private async start(): Promise<void> {
     await retrying(() => this.store.ensureBucket());
     await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
+    this.stallWatch.start();
     await this.publisher.connect();
     await this.follower.start();
     await this.refuseForeignBucket();

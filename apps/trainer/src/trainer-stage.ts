@@ -19,6 +19,7 @@ import { shardsLabelled, shardsUnlabelled, shardTopicOf } from '#contracts/shard
 import { topics } from '#contracts/topics.js';
 import { training } from '#contracts/training.js';
 import { utterances } from '#contracts/utterances.js';
+import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
@@ -29,6 +30,7 @@ import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
+import { StallWatch } from '#streaming/stall-watch.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { manifestKey, type Checkpoint } from '#training/checkpoint-store.js';
 import { leaseRenewalMs, RunLease } from '#training/run-lease.js';
@@ -51,6 +53,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private readonly kafka;
   private readonly store: ObjectStore;
   private readonly publisher: Publisher;
+  private readonly stallWatch: StallWatch;
   private readonly follower: TableFollower;
   private readonly index = new TrainingIndex();
   private readonly modelSettings: ModelSettings;
@@ -73,6 +76,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(Metrics) metrics: Metrics,
     @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(Liveness) liveness: Liveness,
   ) {
     const { kafka, store } = config;
     this.kafka = kafkaClient(kafka, 'undertone-trainer', logger);
@@ -100,6 +104,13 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       stepSeconds: metrics.gauge('step_duration_seconds', 'Mean duration of the last reported steps'),
       loss: metrics.gauge('loss', 'Loss of the last reported step, by phase or head', ['part']),
     };
+    this.stallWatch = new StallWatch({
+      kafka: this.kafka,
+      consumers: [this.follower],
+      metrics,
+      logger,
+    });
+    liveness.watch(() => this.stallWatch.whyStalled());
   }
 
   onApplicationBootstrap(): void {
@@ -112,6 +123,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.compute?.stop();
     await this.announcing;
     await this.follower.stop();
+    await this.stallWatch.stop();
     await this.publisher.close();
     this.store.close();
   }
@@ -119,6 +131,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private async start(): Promise<void> {
     await retrying(() => this.store.ensureBucket());
     await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
+    this.stallWatch.start();
     await this.publisher.connect();
     await this.follower.start();
     this.index.caughtUp();

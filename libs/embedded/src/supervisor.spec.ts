@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { isAlive } from './cache-directory.js';
+import { freePorts } from './free-ports.js';
 import { ProcessRecord } from './process-record.js';
 import { backoffMs, Supervisor } from './supervisor.js';
 
@@ -56,6 +57,35 @@ test('a child killed by kill -9 comes back under another id', async () => {
     10_000,
   );
   expect(supervisor.stateOf('victim')?.pid).not.toBe(first);
+});
+
+/** Says that it is alive for so many answers, then that it is not. @returns its command */
+const answering = (port: number, goodAnswers: number) =>
+  node(`let n = 0;
+    require('http').createServer((_, answer) => {
+      answer.statusCode = n++ < ${goodAnswers} ? 200 : 503;
+      answer.end('stuck');
+    }).listen(${port}, '127.0.0.1');`);
+
+test('a child that lives but says three times in a row that it is stuck is replaced, and its log says why', async () => {
+  supervisor = new Supervisor({ logsDir, backoff: { firstMs: 20 }, health: { everyMs: 50 } });
+  const [port = 0] = await freePorts(1);
+  supervisor.start({ name: 'stuck', ...answering(port, 4), healthUrl: `http://127.0.0.1:${port}/` });
+  await vi.waitFor(() => expect(supervisor.stateOf('stuck')).toMatchObject({ restarts: 1, lastExit: 'SIGKILL' }), 20_000);
+  await supervisor.stop();
+  expect(await readFile(join(logsDir, 'stuck.log'), 'utf8')).toContain('stuck is not alive, and is replaced: 503 stuck');
+});
+
+test('a child that has not answered yet is starting, and one that is well is left alone', async () => {
+  supervisor = new Supervisor({ logsDir, backoff: { firstMs: 20 }, health: { everyMs: 20 } });
+  const [port = 0, deafPort = 0] = await freePorts(2);
+  supervisor.start({ name: 'well', ...answering(port, 1e9), healthUrl: `http://127.0.0.1:${port}/` });
+  supervisor.start({ name: 'starting', ...node(forever), healthUrl: `http://127.0.0.1:${deafPort}/` });
+  await sleep(1_500);
+  expect(supervisor.states.map(({ name, restarts }) => [name, restarts])).toEqual([
+    ['well', 0],
+    ['starting', 0],
+  ]);
 });
 
 test('a child that was healthy long enough crashes for the first time again', async () => {

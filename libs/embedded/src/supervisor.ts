@@ -1,7 +1,7 @@
 /**
  * Keeps the services of `npm start` running: one process each, restarted when it ends, with a pause that doubles (0.5 s to 30 s)
  * and starts small again after a minute of health. The same contract that Kubernetes or systemd gives in production: a service
- * may crash on what it does not understand.
+ * may crash on what it does not understand. One that lives but says that it is stuck is killed, and started again too.
  *
  * Delivery: restarting loses nothing, since every service commits after its work; it may do the last piece of work twice.
  *
@@ -17,6 +17,7 @@ import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { HealthPoll, type HealthPollOptions } from './health-poll.js';
 import { dyingWithParent, ProcessRecord } from './process-record.js';
 
 export interface ChildCommand {
@@ -29,6 +30,8 @@ export interface ChildCommand {
   cwd?: string;
   /** `on-failure` lets a child that exits with 0 rest. Default `always`. */
   restart?: 'always' | 'on-failure';
+  /** Asked whether the child is alive; after three failures in a row, 10 s apart, it is killed (SIGKILL) and started again. */
+  healthUrl?: string;
 }
 
 type ChildState = 'starting' | 'running' | 'backoff' | 'stopped';
@@ -55,6 +58,7 @@ export interface SupervisorOptions {
   onLine?: (name: string, line: string, stream: 'stdout' | 'stderr') => void;
   /** Pauses before a restart: first, longest, and the time up after which the next crash counts as the first. */
   backoff?: { firstMs?: number; maxMs?: number; healthyAfterMs?: number };
+  health?: HealthPollOptions;
 }
 
 interface SupervisorEvents {
@@ -141,7 +145,7 @@ class SupervisedChild {
   }
 
   launch(): void {
-    const { name, command, args = [], env, cwd } = this.command;
+    const { name, command, args = [], env, cwd, healthUrl } = this.command;
     this.enter('starting');
     this.startedAtMs = Date.now();
     const log = createWriteStream(this.logFile, { flags: 'a' });
@@ -159,11 +163,13 @@ class SupervisedChild {
       this.record.add(name, child.pid);
       if (!this.stopping) this.enter('running');
     });
+    const health = healthUrl === undefined ? undefined : this.pollHealth(child, healthUrl, log);
     this.ended = new Promise((resolve) => {
       let seen = false;
       const onEnd = (how: string, failed: boolean): void => {
         if (seen) return;
         seen = true;
+        health?.stop();
         log.end(`[supervisor] ${name} ended: ${how}\n`);
         this.record.remove(name);
         this.afterEnd(how, failed);
@@ -205,6 +211,15 @@ class SupervisedChild {
       this.launch();
     }, pauseMs);
     this.enter('backoff');
+  }
+
+  private pollHealth(child: ChildProcess, url: string, log: WriteStream): HealthPoll {
+    const replace = (why: string): void => {
+      if (this.stopping) return;
+      log.write(`[supervisor] ${this.command.name} is not alive, and is replaced: ${why}\n`);
+      child.kill('SIGKILL');
+    };
+    return new HealthPoll(url, replace, this.options.health);
   }
 
   private readLines(stream: Readable | null, kind: 'stdout' | 'stderr', log: WriteStream): void {

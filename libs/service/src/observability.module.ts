@@ -1,5 +1,6 @@
 /** `/metrics`, `/health/live` and `/health/ready`, the same for every service. */
 import { Controller, Get, Header, Inject, Module, ServiceUnavailableException, type DynamicModule } from '@nestjs/common';
+import { Liveness } from './liveness.js';
 import type { Logger } from './logger.js';
 import { Metrics } from './metrics.js';
 import { Readiness } from './readiness.js';
@@ -11,6 +12,7 @@ class ObservabilityController {
   constructor(
     @Inject(Metrics) private readonly metrics: Metrics,
     @Inject(Readiness) private readonly readiness: Readiness,
+    @Inject(Liveness) private readonly liveness: Liveness,
   ) {}
 
   @Get('metrics')
@@ -21,6 +23,8 @@ class ObservabilityController {
 
   @Get('health/live')
   live(): { status: string } {
+    const reason = this.liveness.whyNot();
+    if (reason) throw new ServiceUnavailableException({ status: 'stalled', reason });
     return { status: 'ok' };
   }
 
@@ -38,6 +42,7 @@ export class ObservabilityModule {
     const providers = [
       { provide: Metrics, useValue: new Metrics(stage) },
       { provide: Readiness, useValue: new Readiness() },
+      { provide: Liveness, useValue: new Liveness() },
       { provide: LOGGER, useValue: logger },
     ];
     return { module: ObservabilityModule, controllers: [ObservabilityController], providers, exports: providers };

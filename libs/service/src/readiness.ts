@@ -1,5 +1,5 @@
 /**
- * What a service says of its health: alive always (a stuck process is restarted from outside), ready once it has started.
+ * Whether a service is ready: once it has started. Whether it is alive is another matter (liveness.ts).
  * Starting goes on in the background, so that a service answers, and can be stopped, while it waits for its broker.
  */
 import { crashProcess } from './crash-process.js';

@@ -8,8 +8,11 @@ import type { Logger } from '#service/logger.js';
 const kafkajs = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs');
 const { logLevel } = kafkajs;
 
-/** With at most 5 s between tries, about 15 minutes: the time after which a retryable error becomes permanent. */
-const retry = { initialRetryTime: 100, maxRetryTime: 5_000, retries: 180 };
+/**
+ * With at most 1 s between tries, so that work goes on at once when the broker is back, for about 15 minutes: the time
+ * after which a retryable error becomes permanent.
+ */
+export const patientRetry = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 900 };
 
 export function kafkaClient(connection: KafkaConnection, clientId: string, logger: Logger): Kafka {
   const config: KafkaConfig = {
@@ -17,7 +20,7 @@ export function kafkaClient(connection: KafkaConnection, clientId: string, logge
     brokers: connection.brokers,
     ssl: connection.ssl,
     sasl: connection.sasl as KafkaConfig['sasl'],
-    retry,
+    retry: patientRetry,
     connectionTimeout: 5_000,
     logLevel: logLevel.WARN,
     logCreator: () => (entry) => {

@@ -15,8 +15,11 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { topicName, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
 import type { DeadLetterOffice, RecordOrigin, Subject } from './dead-letter-office.js';
+import { ConsumerPulse } from './consumer-pulse.js';
+import { patientRetry } from './kafka-client.js';
 import { OffsetLedger } from './offset-ledger.js';
 import { Attempts, fateOf, retrying } from './retry.js';
+import type { ConsumerActivity, PartitionActivity, WatchedConsumer } from './stall-watch.js';
 
 export interface StreamRecord<Fact> {
   key: string | null;
@@ -35,6 +38,8 @@ export interface PartitionWorker<Fact> {
   abandon(): void;
   /** The process is asked to stop: finish what is held, if that is quick. */
   drain(): Promise<void>;
+  /** Whether it waits for something that is away and is being tried again: then a `take` that lasts is no stall. */
+  readonly isHeldUp?: boolean;
 }
 
 export interface WorkerContext {
@@ -66,6 +71,10 @@ interface Assignment<Fact> {
   worker: PartitionWorker<Fact>;
   ledger: OffsetLedger;
   revoked: AbortController;
+  /** The record that the worker has. */
+  working: string | undefined;
+  /** Until the record is tried again. */
+  paused: boolean;
   /** The record that is tried again, while there is one. */
   trying: { offset: string; attempts: Attempts } | undefined;
   /** Commits in the generation that the assignment is of, without tries of its own. */
@@ -74,37 +83,75 @@ interface Assignment<Fact> {
 
 const commitIntervalMs = 500;
 const heartbeatIntervalMs = 1_000;
+/**
+ * How long the partitions of a process that was killed stay with nobody: its replacement waits for it in the group. The
+ * least that a broker takes unless told otherwise (`group.min.session.timeout.ms`). A process whose main thread stands
+ * still for as long loses its partitions, and what it held comes again; heartbeats are sent while a record is worked on.
+ */
+const sessionTimeoutMs = 6_000;
+/** How long the others of a group wait for one that has a long recording in hand; then it is put out, and the record comes again. */
+const rebalanceTimeoutMs = 10_000;
 /** The third crash on one offset is a dead letter. */
 const crashLimit = 3;
 /** More than any of our topics has: a batch must not wait in the client's queue while the group rejoins, or it would be stale. */
 const partitionsAtOnce = 64;
 
-export class PartitionConsumer<Fact> {
+export class PartitionConsumer<Fact> implements WatchedConsumer {
+  readonly commits = true;
   private readonly consumer: Consumer;
+  private readonly pulse: ConsumerPulse;
   private readonly topic: string;
   private readonly assignments = new Map<number, Assignment<Fact>>();
   private commitTimer: NodeJS.Timeout | undefined;
   private committing: Promise<void> | undefined;
+  private started = false;
   private stopping = false;
 
   constructor(private readonly options: PartitionConsumerOptions<Fact>) {
     this.topic = topicName(options.topic, options.topicPrefix);
     this.consumer = options.kafka.consumer({
       groupId: options.groupId,
-      sessionTimeout: 10_000,
-      rebalanceTimeout: 20_000,
+      sessionTimeout: sessionTimeoutMs,
+      rebalanceTimeout: rebalanceTimeoutMs,
       heartbeatInterval: heartbeatIntervalMs,
       maxWaitTimeInMs: 200,
       allowAutoTopicCreation: false,
-      retry: { initialRetryTime: 100, maxRetryTime: 5_000, retries: 180, restartOnFailure: () => Promise.resolve(!this.stopping) },
+      retry: { ...patientRetry, restartOnFailure: () => Promise.resolve(!this.stopping) },
     });
+    this.pulse = new ConsumerPulse(this.consumer, { keepsPositions: false });
+  }
+
+  get groupId(): string {
+    return this.options.groupId;
+  }
+
+  get topics(): string[] {
+    return [this.topic];
+  }
+
+  activity(): ConsumerActivity | null {
+    if (!this.started || this.stopping) return null;
+    const { memberAtMs, takenAtMs } = this.pulse;
+    const partitions = this.pulse.partitions.map((place): PartitionActivity => {
+      const assignment = this.assignments.get(place.partition);
+      if (!assignment) return { ...place, state: 'waiting', attempt: 0 };
+      const { working, paused, trying, worker } = assignment;
+      const attempt = trying?.attempts.failed ?? 0;
+      if (paused || (working !== undefined && worker.isHeldUp)) return { ...place, state: 'excused', attempt };
+      return working === undefined
+        ? { ...place, state: 'waiting', attempt }
+        : { ...place, state: 'working', attempt, position: BigInt(working) };
+    });
+    return { memberAtMs, takenAtMs, partitions };
   }
 
   /** Resolves when the group is joined. */
   async start(): Promise<void> {
+    this.started = true;
     const joined = new Promise<void>((resolve) => {
-      this.consumer.on(this.consumer.events.GROUP_JOIN, () => {
+      this.consumer.on(this.consumer.events.GROUP_JOIN, ({ payload: { groupId, memberAssignment, duration } }) => {
         this.abandonAll();
+        this.options.logger.info({ groupId, partitions: memberAssignment[this.topic] ?? [], joinMs: duration }, 'joined its group');
         resolve();
       });
     });
@@ -139,17 +186,25 @@ export class PartitionConsumer<Fact> {
     const assignment = this.assignmentOf(batch.partition);
     assignment.commit = payload.commitOffsetsIfNecessary;
     const { signal } = assignment.revoked;
-    const beat = setInterval(() => void heartbeat().catch(() => undefined), heartbeatIntervalMs);
+    // The broker's word: the group rebalances, or has put this member out. A heartbeat right after would not be sent, and so not say it.
+    let lost: unknown;
+    const beat = setInterval(() => {
+      heartbeat().catch((error: unknown) => {
+        if ((error as { type?: string }).type !== undefined) lost ??= error;
+      });
+    }, heartbeatIntervalMs);
     try {
       for (const message of batch.messages) {
         if (signal.aborted || this.stopping || !isRunning()) return;
         assignment.ledger.take(message.offset);
         const waitMs = await this.takeRecord(assignment, batch.partition, message);
         if (signal.aborted) return;
-        if (waitMs !== null) return resumeLater(payload.pause(), waitMs, signal);
+        if (waitMs !== null) return this.resumeLater(assignment, payload.pause(), waitMs);
         resolveOffset(message.offset);
-        // Throws when the group rebalances, which ends this batch; the records come again.
+        this.pulse.reached(this.topic, batch.partition, BigInt(message.offset) + 1n);
+        // What is thrown ends this batch; the records come again.
         await heartbeat();
+        if (lost) throw lost as Error;
       }
     } finally {
       clearInterval(beat);
@@ -160,6 +215,7 @@ export class PartitionConsumer<Fact> {
   private async takeRecord(assignment: Assignment<Fact>, partition: number, message: KafkaMessage): Promise<number | null> {
     const origin: RecordOrigin = { topic: this.topic, partition, offset: message.offset, key: message.key, value: message.value };
     const record: StreamRecord<Fact> = { key: message.key?.toString() ?? null, fact: null, origin };
+    assignment.working = message.offset;
     try {
       if (message.value) record.fact = this.parse(message.value);
       await assignment.worker.take(record);
@@ -168,6 +224,8 @@ export class PartitionConsumer<Fact> {
       const waitMs = this.waitAfter(assignment, record, error);
       if (typeof waitMs === 'number') return waitMs;
       await this.decideFate(assignment, record, waitMs.error);
+    } finally {
+      assignment.working = undefined;
     }
     assignment.trying = undefined;
     return null;
@@ -242,7 +300,15 @@ export class PartitionConsumer<Fact> {
         if (!revoked.signal.aborted) ledger.settle(offset);
       },
     });
-    const assignment: Assignment<Fact> = { worker, ledger, revoked, trying: undefined, commit: undefined };
+    const assignment: Assignment<Fact> = {
+      worker,
+      ledger,
+      revoked,
+      working: undefined,
+      paused: false,
+      trying: undefined,
+      commit: undefined,
+    };
     this.assignments.set(partition, assignment);
     return assignment;
   }
@@ -275,16 +341,17 @@ export class PartitionConsumer<Fact> {
       this.options.logger.debug({ err: error, partitions }, 'commit refused');
     });
   }
-}
 
-function resumeLater(resume: () => void, waitMs: number, signal: AbortSignal): void {
-  const timer = setTimeout(() => {
-    signal.removeEventListener('abort', now);
-    resume();
-  }, waitMs);
-  const now = (): void => {
-    clearTimeout(timer);
-    resume();
-  };
-  signal.addEventListener('abort', now, { once: true });
+  private resumeLater(assignment: Assignment<Fact>, resumeFetching: () => void, waitMs: number): void {
+    const { signal } = assignment.revoked;
+    const resume = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', resume);
+      assignment.paused = false;
+      resumeFetching();
+    };
+    assignment.paused = true;
+    const timer = setTimeout(resume, waitMs);
+    signal.addEventListener('abort', resume, { once: true });
+  }
 }

@@ -11,7 +11,10 @@ import { once } from 'node:events';
 import type { Batch, Consumer, Kafka } from 'kafkajs';
 import { topicName, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
+import { ConsumerPulse } from './consumer-pulse.js';
+import { patientRetry } from './kafka-client.js';
 import { retrying } from './retry.js';
+import type { ConsumerActivity, WatchedConsumer } from './stall-watch.js';
 
 export interface FollowedRecord {
   key: string | null;
@@ -24,9 +27,11 @@ export interface FollowedRecord {
 
 type Handler = (record: FollowedRecord) => void;
 
-export class TableFollower {
+export class TableFollower implements WatchedConsumer {
+  readonly groupId: string;
+  readonly commits = false;
   private readonly consumer: Consumer;
-  private readonly groupId: string;
+  private readonly pulse: ConsumerPulse;
   private readonly handlers = new Map<string, Handler>();
   /** Per topic and partition, the offset at which the reader has seen all that was there at its start. */
   private readonly goal = new Map<string, bigint>();
@@ -39,6 +44,7 @@ export class TableFollower {
     this.caughtUp = resolve;
     this.fail = reject;
   });
+  private started = false;
   skipped = 0;
 
   constructor(
@@ -51,11 +57,23 @@ export class TableFollower {
     this.consumer = kafka.consumer({
       groupId: this.groupId,
       maxWaitTimeInMs: 200,
-      sessionTimeout: 10_000,
+      // Nobody waits for the partitions of this group's only member: it may stand still for as long as it needs to.
+      sessionTimeout: 30_000,
       heartbeatInterval: 1_000,
       allowAutoTopicCreation: false,
-      retry: { retries: 180, maxRetryTime: 5_000, restartOnFailure: () => Promise.resolve(!this.stopped.signal.aborted) },
+      retry: { ...patientRetry, restartOnFailure: () => Promise.resolve(!this.stopped.signal.aborted) },
     });
+    this.pulse = new ConsumerPulse(this.consumer, { keepsPositions: true });
+  }
+
+  get topics(): string[] {
+    return [...this.handlers.keys()];
+  }
+
+  activity(): ConsumerActivity | null {
+    if (!this.started || this.stopped.signal.aborted) return null;
+    const { memberAtMs, takenAtMs, partitions } = this.pulse;
+    return { memberAtMs, takenAtMs, partitions: partitions.map((place) => ({ ...place, state: 'waiting', attempt: 0 })) };
   }
 
   /** @param onFact called with the parsed fact, or null for a tombstone */
@@ -72,6 +90,7 @@ export class TableFollower {
 
   /** Starts following; resolves when everything that was there at the start has been handled. */
   async start(): Promise<void> {
+    this.started = true;
     await this.consumer.connect();
     // Topics that were made a moment ago may have no leader yet.
     await retrying(() => this.setGoals());
@@ -156,6 +175,7 @@ export class TableFollower {
   private reached(topic: string, partition: number, nextOffset: bigint): void {
     const name = `${topic}/${partition}`;
     this.next.set(name, nextOffset);
+    this.pulse.reached(topic, partition, nextOffset);
     const goal = this.goal.get(name);
     if (goal === undefined || nextOffset < goal) return;
     this.goal.delete(name);

@@ -1,0 +1,13 @@
+/** Puts what a bench measured into a document: a section of the second level, in place of the one of that title. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+
+export function writeSection(file: string, title: string, body: string): void {
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const sections = text.split(/^(?=## )/m);
+  const at = sections.findIndex((section) => section.startsWith(`## ${title}\n`));
+  const isLast = at === -1 || at === sections.length - 1;
+  const section = `## ${title}\n\n${body.trim()}\n${isLast ? '' : '\n'}`;
+  if (at === -1) sections.push(text === '' || text.endsWith('\n\n') ? section : `\n${section}`);
+  else sections[at] = section;
+  writeFileSync(file, sections.join(''));
+}

@@ -1,0 +1,167 @@
+/**
+ * Watches a stage's consumers for the silent stall: asks the broker every 15 s where its topics end and lets a
+ * {@link StallJudge} compare that with what the consumers have taken. One connection, kept open.
+ *
+ * What it finds is for `/health/live`. It restarts nothing itself, and an error of the broker is no finding.
+ */
+import type { Admin, Kafka } from 'kafkajs';
+import type { Logger } from '#service/logger.js';
+import type { Gauge, Metrics } from '#service/metrics.js';
+import { retryLimitMs } from './retry.js';
+import { StallJudge, type ConsumerSight, type PartitionSight, type StallLimits } from './stall-judge.js';
+
+export interface PartitionActivity extends Omit<PartitionSight, 'position' | 'end'> {
+  /** Null: nothing was taken since the partition was assigned; then the committed offset counts, if there is one. */
+  position: bigint | null;
+}
+
+/** What a consumer knows of itself. */
+export interface ConsumerActivity {
+  memberAtMs: number | null;
+  partitions: PartitionActivity[];
+  /** When a record of each topic was last taken. */
+  takenAtMs: ReadonlyMap<string, number>;
+}
+
+export interface WatchedConsumer {
+  readonly groupId: string;
+  readonly topics: readonly string[];
+  /** Whether its place is kept by the group; else it begins at the first record. */
+  readonly commits: boolean;
+  /** @returns null before it was started and once it is stopping */
+  activity(): ConsumerActivity | null;
+}
+
+export interface StallWatchOptions {
+  kafka: Kafka;
+  consumers: WatchedConsumer[];
+  metrics: Metrics;
+  logger: Logger;
+  /** The longest that any of them may work on one record. Default: as long as the clients inside try again. */
+  longestTakeMs?: number;
+  stallMs?: number;
+  outOfGroupMs?: number;
+  intervalMs?: number;
+}
+
+interface Range {
+  low: bigint;
+  high: bigint;
+}
+/** By topic and partition. */
+type Places = ReadonlyMap<string, Range>;
+
+export class StallWatch {
+  private readonly admin: Admin;
+  private readonly judges: { consumer: WatchedConsumer; judge: StallJudge; finding: string | null }[];
+  private readonly lag: Gauge<'topic'>;
+  private readonly idle: Gauge<'topic'>;
+  private readonly intervalMs: number;
+  private readonly startedAtMs = performance.now();
+  private connected = false;
+  private timer: NodeJS.Timeout | undefined;
+  private looking = false;
+
+  constructor(private readonly options: StallWatchOptions) {
+    const { kafka, consumers, metrics, stallMs = 60_000, outOfGroupMs = 90_000, longestTakeMs = retryLimitMs } = options;
+    this.intervalMs = options.intervalMs ?? 15_000;
+    const limits: StallLimits = { stallMs, outOfGroupMs, longestTakeMs, gapMs: 2.5 * this.intervalMs };
+    this.admin = kafka.admin();
+    this.judges = consumers.map((consumer) => ({ consumer, judge: new StallJudge(limits), finding: null }));
+    this.lag = metrics.gauge('consumer_lag_records', 'Records that wait to be taken by this instance', ['topic']);
+    this.idle = metrics.gauge('consumer_idle_seconds', 'Time since this instance took a record', ['topic']);
+  }
+
+  /** Begins before its consumers start, so that a start that never ends is found too. */
+  start(): void {
+    this.timer = setInterval(() => void this.look(), this.intervalMs);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.timer);
+    await this.admin.disconnect().catch(() => undefined);
+  }
+
+  /** @returns which consumer is stalled and why, in words, or null */
+  whyStalled(): string | null {
+    const found = this.judges.find(({ finding }) => finding !== null);
+    return found ? `${found.consumer.groupId} ${found.finding}` : null;
+  }
+
+  private async look(): Promise<void> {
+    // The client itself waits for a broker that is away: then the last question is still open.
+    if (this.looking) return this.judge(null);
+    this.looking = true;
+    try {
+      this.judge(await this.ask());
+    } catch (error) {
+      this.options.logger.debug({ err: error }, 'the broker does not say where its topics end');
+      this.judge(null);
+    } finally {
+      this.looking = false;
+    }
+  }
+
+  private async ask(): Promise<{ ends: Places; committed: Map<string, Map<string, bigint>> }> {
+    if (!this.connected) await this.admin.connect();
+    this.connected = true;
+    const consumers = this.judges.map(({ consumer }) => consumer);
+    const ends = new Map<string, Range>();
+    for (const topic of new Set(consumers.flatMap(({ topics }) => topics))) {
+      for (const { partition, low, high } of await this.admin.fetchTopicOffsets(topic))
+        ends.set(`${topic}/${partition}`, { low: BigInt(low), high: BigInt(high) });
+    }
+    const committed = new Map<string, Map<string, bigint>>();
+    for (const consumer of consumers) {
+      if (consumer.commits && lacksPosition(consumer)) committed.set(consumer.groupId, await this.committedBy(consumer));
+    }
+    return { ends, committed };
+  }
+
+  private async committedBy({ groupId, topics }: WatchedConsumer): Promise<Map<string, bigint>> {
+    const found = await this.admin.fetchOffsets({ groupId, topics: [...topics] });
+    return new Map(
+      found.flatMap(({ topic, partitions }) =>
+        partitions.map(({ partition, offset }): [string, bigint] => [`${topic}/${partition}`, BigInt(offset)]),
+      ),
+    );
+  }
+
+  private judge(answer: { ends: Places; committed: Map<string, Map<string, bigint>> } | null): void {
+    const nowMs = performance.now();
+    for (const each of this.judges) {
+      const activity = each.consumer.activity();
+      const before = each.finding;
+      const sight = activity && answer && sightOf(activity, answer.ends, answer.committed.get(each.consumer.groupId));
+      each.finding = each.judge.observe(sight, nowMs);
+      if (each.finding && !before) this.options.logger.error({ groupId: each.consumer.groupId }, `stalled: it ${each.finding}`);
+      if (activity && sight) this.report(each.consumer, activity, sight);
+    }
+  }
+
+  private report({ topics }: WatchedConsumer, { takenAtMs }: ConsumerActivity, { partitions }: ConsumerSight): void {
+    for (const topic of topics) {
+      const waiting = partitions.filter((each) => each.topic === topic && each.end > each.position);
+      this.lag.set(
+        { topic },
+        waiting.reduce((sum, { position, end }) => sum + Number(end - position), 0),
+      );
+      this.idle.set({ topic }, (performance.now() - (takenAtMs.get(topic) ?? this.startedAtMs)) / 1000);
+    }
+  }
+}
+
+const lacksPosition = (consumer: WatchedConsumer): boolean =>
+  consumer.activity()?.partitions.some(({ position }) => position === null) ?? false;
+
+/** Records that the topic no longer holds do not wait. */
+function sightOf(activity: ConsumerActivity, ends: Places, committed: ReadonlyMap<string, bigint> | undefined): ConsumerSight {
+  const partitions = activity.partitions.flatMap((each): PartitionSight[] => {
+    const name = `${each.topic}/${each.partition}`;
+    const range = ends.get(name);
+    if (!range) return [];
+    const position = each.position ?? committed?.get(name) ?? -1n;
+    return [{ ...each, position: position < range.low ? range.low : position, end: range.high }];
+  });
+  return { memberAtMs: activity.memberAtMs, partitions };
+}
