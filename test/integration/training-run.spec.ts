@@ -7,11 +7,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
 import { writeShard, type ShardRow } from '#audio/shard-file.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
+import { runLeaseKey } from '#contracts/object-keys.js';
 import { chooseBackend } from '#model/backend.js';
 import { readStoreConnection } from '#service/connection-config.js';
 import { ObjectStore, sha256Hex } from '#storage/object-store.js';
 import { readWeights, type Checkpoint } from '#training/checkpoint-store.js';
-import { RunLease } from '#training/run-lease.js';
+import { Lease } from '#training/lease.js';
 import { TileStore } from '#training/tile-store.js';
 import { TrainingRun, type RunEvents, type RunSettings } from '#training/training-run.js';
 import { viewOf, type TrainingView, type ViewUtterance } from '#training/training-index.js';
@@ -103,7 +104,7 @@ const silent: RunEvents = {
 
 /** @param limitBytes of the shard cache */
 async function openRun(runId: string, events: Partial<RunEvents> = {}, limitBytes = 1e6): Promise<TrainingRun> {
-  const lease = await RunLease.acquire(store, runId, 'test', () => undefined);
+  const lease = await Lease.acquire(store, runLeaseKey(runId), 'test', () => undefined);
   const tiles = new TileStore(store, { folder, limitBytes, connection });
   opened.push(tiles);
   const run = new TrainingRun({ ...settings, runId }, store, tiles, lease.epoch, { ...silent, ...events });
@@ -154,7 +155,7 @@ it('killed between checkpoints and taken up again, ends in the same weights to t
 
 it('writes no checkpoint once another holds the lease', async () => {
   const run = await openRun('contested');
-  await RunLease.acquire(store, 'contested', 'test', () => undefined);
+  await Lease.acquire(store, runLeaseKey('contested'), 'test', () => undefined);
   await expect(run.runRound(view)).rejects.toMatchObject({ code: 'LEASE_LOST' });
   expect(await (await openRun('contested')).restore()).toBeNull();
 });

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ModelSettings, parseModelSettings } from '#model/settings.js';
 import { checkpoints } from '#contracts/checkpoints.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
+import { runLeaseKey } from '#contracts/object-keys.js';
 import { PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
 import { predictions } from '#contracts/predictions.js';
 import { shardsLabelled, shardsUnlabelled, shardTopicOf } from '#contracts/shards.js';
@@ -28,7 +29,7 @@ import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { manifestKey, type Checkpoint } from '#training/checkpoint-store.js';
-import { leaseRenewalMs, RunLease } from '#training/run-lease.js';
+import { leaseRenewalMs, Lease } from '#training/lease.js';
 import type { TrainerStatus } from '#training/trainer-status.js';
 import { labelFindings, LossWatch } from '#training/diagnose-training.js';
 import { trainedTiles, TrainingIndex, type TrainingView } from '#training/training-index.js';
@@ -132,7 +133,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private async run(): Promise<void> {
     const { run, trainerId, store, shardCache, backend } = this.config;
     const lease = await retrying(() =>
-      RunLease.acquire(this.store, run.runId, trainerId, (by) => this.enter('waiting', `${by} holds run ${run.runId}`)),
+      Lease.acquire(this.store, runLeaseKey(run.runId), trainerId, (by) => this.enter('waiting', `${by} holds run ${run.runId}`)),
     );
     this.keepLease(lease).catch(crashProcess);
     this.compute = new ComputeClient((event) => this.onRoundEvent(event), crashProcess);
@@ -144,12 +145,12 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       await this.announce(ready.restored);
     }
     while (!this.stopping) {
-      await this.roundWhenDue(this.compute);
+      await this.roundWhenDue(this.compute, lease);
       await sleep(scheduleIntervalMs);
     }
   }
 
-  private async roundWhenDue(compute: ComputeClient): Promise<void> {
+  private async roundWhenDue(compute: ComputeClient, lease: Lease): Promise<void> {
     const view = this.index.view();
     const tiles = trainedTiles(view, this.modelSettings.target);
     this.metrics.tiles.set({ stream: 'labelled' }, tiles.labelled);
@@ -162,7 +163,10 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.enter('training', describe(tiles));
     this.labelFindings = labelFindings(view, this.modelSettings);
     for (const finding of this.labelFindings) this.logger.warn(finding);
+    // What this round may read stays in the store, though it may be withdrawn from now on (libs/training/src/sweep-objects.ts).
+    await retrying(() => lease.note({ roundStartedAt: new Date() }));
     await this.train(compute, view);
+    await retrying(() => lease.note({ roundStartedAt: null }));
     await this.announcing;
   }
 
@@ -179,7 +183,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   /** One renewal after another, for as long as this trainer lives. */
-  private async keepLease(lease: RunLease): Promise<void> {
+  private async keepLease(lease: Lease): Promise<void> {
     for (;;) {
       await sleep(leaseRenewalMs);
       if (this.stopping) return;

@@ -32,6 +32,7 @@ export class TableFollower {
   private readonly goal = new Map<string, bigint>();
   /** Per topic and partition, the offset to read next. */
   private readonly next = new Map<string, bigint>();
+  private readonly syncs = new Set<{ goal: Map<string, bigint>; resolve: () => void; reject: (error: Error) => void }>();
   private readonly stopped = new AbortController();
   private caughtUp!: () => void;
   private fail!: (error: unknown) => void;
@@ -74,7 +75,7 @@ export class TableFollower {
   async start(): Promise<void> {
     await this.consumer.connect();
     // Topics that were made a moment ago may have no leader yet.
-    await retrying(() => this.setGoals());
+    for (const [name, offset] of await retrying(() => this.endOffsets())) this.goal.set(name, offset);
     await this.consumer.subscribe({ topics: [...this.handlers.keys()], fromBeginning: true });
     this.watchProgress();
     await this.consumer.run({
@@ -97,8 +98,19 @@ export class TableFollower {
       });
   }
 
+  /** Resolves when everything that is in the followed topics now has been handled. Only after `start`. */
+  async sync(): Promise<void> {
+    const goal = await retrying(() => this.endOffsets(), { signal: this.stopped.signal });
+    for (const [name, offset] of goal) if ((this.next.get(name) ?? 0n) >= offset) goal.delete(name);
+    if (goal.size === 0) return;
+    if (this.stopped.signal.aborted) throw new Error('the follower was stopped');
+    await new Promise<void>((resolve, reject) => this.syncs.add({ goal, resolve, reject }));
+  }
+
   async stop(): Promise<void> {
     this.stopped.abort();
+    for (const { reject } of this.syncs) reject(new Error('the follower was stopped'));
+    this.syncs.clear();
     await this.consumer.disconnect();
     const admin = this.kafka.admin();
     await admin.connect();
@@ -139,15 +151,18 @@ export class TableFollower {
     });
   }
 
-  private async setGoals(): Promise<void> {
+  /** Of partitions that hold anything: topic and partition to the offset after the last record. */
+  private async endOffsets(): Promise<Map<string, bigint>> {
+    const ends = new Map<string, bigint>();
     const admin = this.kafka.admin();
     await admin.connect();
     try {
       for (const topic of this.handlers.keys()) {
         for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
-          if (BigInt(high) > BigInt(low)) this.goal.set(`${topic}/${partition}`, BigInt(high));
+          if (BigInt(high) > BigInt(low)) ends.set(`${topic}/${partition}`, BigInt(high));
         }
       }
+      return ends;
     } finally {
       await admin.disconnect();
     }
@@ -156,6 +171,14 @@ export class TableFollower {
   private reached(topic: string, partition: number, nextOffset: bigint): void {
     const name = `${topic}/${partition}`;
     this.next.set(name, nextOffset);
+    for (const sync of this.syncs) {
+      const wanted = sync.goal.get(name);
+      if (wanted === undefined || nextOffset < wanted) continue;
+      sync.goal.delete(name);
+      if (sync.goal.size > 0) continue;
+      this.syncs.delete(sync);
+      sync.resolve();
+    }
     const goal = this.goal.get(name);
     if (goal === undefined || nextOffset < goal) return;
     this.goal.delete(name);

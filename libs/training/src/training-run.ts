@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { predictionsKey } from '#contracts/object-keys.js';
+import { predictionsKey, runLeaseKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
 import { loadModel, saveModel } from '#model/checkpoint.js';
@@ -33,7 +33,7 @@ import {
 } from './checkpoint-store.js';
 import { headLabels, inverseFrequencies, midpointsFor, type HeadLabels } from './head-labels.js';
 import { predictHeldOut } from './held-out-predictions.js';
-import { verifyEpoch } from './run-lease.js';
+import { verifyEpoch } from './lease.js';
 import { Sampler, freshSamplerState, type SamplerState, type TileRef } from './sampler.js';
 import type { TileStore } from './tile-store.js';
 import { heldOut, isTrained, refuseLeaks, trainedTiles, viewOf, type TrainingView, type ViewCounts } from './training-index.js';
@@ -349,7 +349,7 @@ export class TrainingRun {
       losses: now.losses,
       predictions: now.predictions,
     };
-    const content = { weights: bytes, view: now.view, heard: this.heard, beforeManifest: () => verifyEpoch(this.store, runId, this.epoch) };
+    const content = { weights: bytes, view: now.view, heard: this.heard, beforeManifest: () => verifyEpoch(this.store, runLeaseKey(runId), this.epoch) };
     // The round stands still while the store is away; begun again, it would learn batches twice.
     this.checkpoint = await retrying(() => saveCheckpoint(this.store, draft, content));
     this.events.saved(this.checkpoint);
