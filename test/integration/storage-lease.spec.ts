@@ -1,10 +1,10 @@
-/** The lease of a run in a real object store: one trainer at a time, and epochs that only rise. */
+/** The lease of a run or a job in a real object store: one trainer at a time, and epochs that only rise. */
 import { createServer, request, type Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runLeaseKey as leaseKey } from '#contracts/object-keys.js';
 import { readStoreConnection } from '#service/connection-config.js';
 import { ObjectStore } from '#storage/object-store.js';
-import { Lease, verifyEpoch } from '#training/lease.js';
+import { Lease, roundStarts, verifyEpoch } from '#training/lease.js';
 import { randomName, until } from '../chaos/stream-under-test.js';
 
 const bucket = randomName();
@@ -91,6 +91,34 @@ describe('two holders at once', () => {
     expect(leases.map(({ epoch }) => epoch).sort()).toEqual([1, 2]);
     expect(first.epoch).toBe(1);
     expect(new Set(waits).size).toBe(1);
+  });
+});
+
+describe('a note', () => {
+  it('is there when it is written, stays through renewals, and is gone with its holder', async () => {
+    const runId = randomName();
+    const roundStartedAt = new Date('2026-01-02T03:04:05.000Z');
+    const lease = await Lease.acquire(store, leaseKey(runId), 'a', noWait);
+    expect(await roundStarts(store)).not.toContainEqual(roundStartedAt);
+    await Promise.all([lease.note({ roundStartedAt }), lease.renew()]);
+    await lease.renew();
+    expect(await roundStarts(store)).toContainEqual(roundStartedAt);
+    const next = await Lease.acquire(store, leaseKey(runId), 'a', noWait);
+    expect(await roundStarts(store)).not.toContainEqual(roundStartedAt);
+    await expect(lease.note({ roundStartedAt })).rejects.toMatchObject(lost);
+    await next.note({ roundStartedAt });
+    await age(runId);
+    expect(await roundStarts(store), 'a minute without renewal may be a trainer that is held up').toContainEqual(roundStartedAt);
+    await next.release();
+    expect(await roundStarts(store)).not.toContainEqual(roundStartedAt);
+  });
+
+  it('may be missing, as in leases of before there were any', async () => {
+    const runId = randomName();
+    const renewedAt = new Date().toISOString();
+    await store.put(leaseKey(runId), JSON.stringify({ epoch: 4, holder: 'a', renewedAt }));
+    await roundStarts(store);
+    expect((await Lease.acquire(store, leaseKey(runId), 'a', noWait)).epoch).toBe(5);
   });
 });
 

@@ -142,7 +142,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.logger.info({ runId: run.runId, backend: ready.backend, why: ready.why, step: ready.restored?.step ?? 0 }, 'ready to train');
     if (ready.restored?.complete) {
       this.schedule.trained(ready.restored.view.digest);
-      await this.announce(ready.restored);
+      await this.announceAgain(ready.restored);
     }
     while (!this.stopping) {
       await this.roundWhenDue(this.compute, lease);
@@ -250,6 +250,12 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     const streamOfShard = new Map(lost.map(({ shardId, stream }) => [shardId, stream]));
     for (const [shardId, stream] of streamOfShard) await this.publisher.tombstone(shardTopicOf(stream), shardId);
     await this.publisher.publish(objectHints, ...lost.map(({ objectKey }) => hintAt(objectKey, 'changed-underfoot', true)));
+  }
+
+  /** Without predictions that are gone: they named somebody who was erased, and were scored (libs/training/src/sweep-objects.ts). */
+  private async announceAgain(checkpoint: Checkpoint): Promise<void> {
+    const heads = await retrying(() => Promise.all(checkpoint.predictions.map(({ objectKey }) => this.store.head(objectKey))));
+    await this.announce({ ...checkpoint, predictions: checkpoint.predictions.filter((_, index) => heads[index]) });
   }
 
   private async announce(checkpoint: Checkpoint): Promise<void> {
