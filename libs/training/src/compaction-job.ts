@@ -130,7 +130,14 @@ export class CompactionJob {
     const before = [...state.shards.values()];
     const report: CompactionReport = {
       ...{ shardsBefore: before.length, shardsAfter: before.length, tilesBefore: tilesOf(before), notSwept },
-      ...{ written: 0, writtenBytes: 0, withdrawn: 0, withdrawnBytes: 0, unreadable: [], dropped: { erased: 0, superseded: 0, duplicate: 0 } },
+      ...{
+        written: 0,
+        writtenBytes: 0,
+        withdrawn: 0,
+        withdrawnBytes: 0,
+        unreadable: [],
+        dropped: { erased: 0, superseded: 0, duplicate: 0 },
+      },
       ...{ shardsDeleted: 0, predictionsDeleted: 0, bytesFreed: 0, waiting: 0, heldByRounds: 0 },
     };
     for (;;) {
@@ -151,7 +158,17 @@ export class CompactionJob {
     report.shardsAfter = dryRun ? report.shardsBefore + report.written - report.withdrawn : state.shards.size;
     if (notSwept) return report;
     const onLook = (looked: number): void => onProgress?.({ doing: 'looking at predictions', done: looked, of: null });
-    const swept = await sweepObjects({ store, topicPrefix, state, sync, verify, graceMs: settings.graceMs, dryRun, scan, onProgress: onLook });
+    const swept = await sweepObjects({
+      store,
+      topicPrefix,
+      state,
+      sync,
+      verify,
+      graceMs: settings.graceMs,
+      dryRun,
+      scan,
+      onProgress: onLook,
+    });
     return { ...report, ...swept };
   }
 

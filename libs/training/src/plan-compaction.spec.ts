@@ -10,7 +10,11 @@ type Rows = [utteranceId: string, version: string, tileCount: number][];
 const settings: CompactionSettings = { shardTiles: 10, deadShare: 0.2 };
 
 function shardOf(rows: Rows, { stream = 'labelled' as Stream, settingsHash = 'hash', name = '' } = {}): ShardSealed {
-  const shardId = name || createHash('sha256').update(JSON.stringify([stream, settingsHash, rows])).digest('hex');
+  const shardId =
+    name ||
+    createHash('sha256')
+      .update(JSON.stringify([stream, settingsHash, rows]))
+      .digest('hex');
   let firstRow = 0;
   const utterances = rows.map(([utteranceId, version, tileCount]) => {
     firstRow += tileCount;
@@ -23,7 +27,9 @@ function shardOf(rows: Rows, { stream = 'labelled' as Stream, settingsHash = 'ha
 /** As compact-shards.ts does: rows in order of id, and what was made is never withdrawn. */
 function applied(shards: readonly ShardSealed[], plan: CompactionPlan): ShardSealed[] {
   const made = plan.outputs.map(({ stream, settingsHash, parts }) => {
-    const rows = parts.flatMap(({ utterances }) => utterances.map((each): Rows[number] => [each.utteranceId, each.version, each.tileCount]));
+    const rows = parts.flatMap(({ utterances }) =>
+      utterances.map((each): Rows[number] => [each.utteranceId, each.version, each.tileCount]),
+    );
     return shardOf(
       rows.sort(([a], [b]) => (a < b ? -1 : 1)),
       { stream, settingsHash },

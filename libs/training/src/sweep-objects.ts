@@ -131,7 +131,9 @@ async function predictionsOfErased({ store, state, sync, scan, onProgress }: Swe
     onProgress?.(++looked);
     const rows = await predictionsIn(store, object.key);
     const erased = rows.flatMap(({ utteranceId }) => (state.versionOf(utteranceId) === undefined ? [utteranceId] : []));
-    const isScored = [...new Set(rows.map(({ split }) => split))].every((split) => state.isEvaluated({ runId, step: Number(step), task, split }));
+    const isScored = [...new Set(rows.map(({ split }) => split))].every((split) =>
+      state.isEvaluated({ runId, step: Number(step), task, split }),
+    );
     if (erased.length === 0) scan.passed(object.key);
     else if (isScored) found.push({ object, erased });
   }

@@ -349,7 +349,12 @@ export class TrainingRun {
       losses: now.losses,
       predictions: now.predictions,
     };
-    const content = { weights: bytes, view: now.view, heard: this.heard, beforeManifest: () => verifyEpoch(this.store, runLeaseKey(runId), this.epoch) };
+    const content = {
+      weights: bytes,
+      view: now.view,
+      heard: this.heard,
+      beforeManifest: () => verifyEpoch(this.store, runLeaseKey(runId), this.epoch),
+    };
     // The round stands still while the store is away; begun again, it would learn batches twice.
     this.checkpoint = await retrying(() => saveCheckpoint(this.store, draft, content));
     this.events.saved(this.checkpoint);

@@ -58,7 +58,10 @@ export class CompactCommand extends UndertoneCommand {
     return true;
   }
 
-  @Option({ flags: '--grace <seconds>', description: 'delete objects that have been useless for so long (default: COMPACTION_GRACE, an hour)' })
+  @Option({
+    flags: '--grace <seconds>',
+    description: 'delete objects that have been useless for so long (default: COMPACTION_GRACE, an hour)',
+  })
   parseGrace(seconds: string): number {
     const grace = Number(seconds);
     if (!(grace >= 0)) throw new PipelineError('CONFIG_INVALID', `--grace ${seconds}: it must be a number of seconds`);
