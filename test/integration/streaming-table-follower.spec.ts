@@ -173,6 +173,21 @@ describe('start', () => {
   });
 });
 
+describe('sync', () => {
+  it('resolves when all that was there at the call has been handled, and at once where there is nothing', async () => {
+    await freshStream(compacted(4));
+    const { table, follower } = tableOf();
+    await follower.start();
+    await follower.sync();
+    for (let round = 0; round < 20; round++) {
+      await stream.publisher.publish(stream.topic, ...notes(50).map(({ id, n }) => ({ id, n: n + round * 1_000 })));
+      await Promise.all([follower.sync(), follower.sync()]);
+      expect([...table].every(([id, n]) => `k${n - round * 1_000}` === id)).toBe(true);
+      expect(table.size).toBe(50);
+    }
+  });
+});
+
 describe('a follower whose group rebalances', () => {
   it('goes on where it was: each record once, and no key back to an older fact', async () => {
     await freshStream(compacted(2));

@@ -7,14 +7,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
 import { writeShard, type ShardRow } from '#audio/shard-file.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
+import { runLeaseKey } from '#contracts/object-keys.js';
 import { chooseBackend } from '#model/backend.js';
 import { readPredictions } from '#scoring/predictions-file.js';
 import { readStoreConnection } from '#service/connection-config.js';
 import { ObjectStore, sha256Hex } from '#storage/object-store.js';
 import { findCheckpoint, newestCheckpoints, readWeights, type Checkpoint } from '#training/checkpoint-store.js';
+import { Lease } from '#training/lease.js';
 import { lineageOf, modelsThatSaw } from '#training/lineage.js';
 import { pruneCheckpoints } from '#training/prune-checkpoints.js';
-import { RunLease } from '#training/run-lease.js';
 import { TileStore } from '#training/tile-store.js';
 import { noEvents, plainRounds, type RunEvents, type RunSettings } from '#training/run-settings.js';
 import { TrainingRun } from '#training/training-run.js';
@@ -104,7 +105,7 @@ async function openRun(
   events: Partial<RunEvents> = {},
   { cacheBytes = 1e6, ...changes }: Partial<RunSettings> & { cacheBytes?: number } = {},
 ): Promise<TrainingRun> {
-  const lease = await RunLease.acquire(store, runId, 'test', () => undefined);
+  const lease = await Lease.acquire(store, runLeaseKey(runId), 'test', () => undefined);
   const tiles = new TileStore(store, { folder, limitBytes: cacheBytes, connection });
   opened.push(tiles);
   const run = new TrainingRun({ ...settings, ...changes, runId }, store, tiles, lease.epoch, { ...noEvents, ...events });
@@ -160,7 +161,7 @@ it('killed between checkpoints and taken up again, ends in the same weights to t
 
 it('writes no checkpoint once another holds the lease', async () => {
   const run = await openRun('contested');
-  await RunLease.acquire(store, 'contested', 'test', () => undefined);
+  await Lease.acquire(store, runLeaseKey('contested'), 'test', () => undefined);
   await expect(run.runRound(view)).rejects.toMatchObject({ code: 'LEASE_LOST' });
   expect(await (await openRun('contested')).restore()).toBeNull();
 });
@@ -282,6 +283,16 @@ describe('rounds', () => {
     const [fact] = newest.predictions.filter(({ task }) => task === 'emotion');
     const scored = readPredictions((await store.get(fact?.objectKey ?? '')).bytes).map(({ utteranceId }) => utteranceId);
     expect(scored).toEqual(['c/07']);
+  });
+
+  it('an utterance that is erased while the round is still reading its shards is in none of its batches', async () => {
+    const erased: number[] = [];
+    const run = await openRun('erased-early', { erased: ({ step }) => erased.push(step) });
+    const running = run.runRound(view);
+    run.forget(['c/00']);
+    await running;
+    expect(erased).toEqual([0]);
+    expect((await newestOf('erased-early')).erasedInRound).toBe(1);
   });
 
   it('ends when its time is over, whole, and the next one has all its steps', async () => {

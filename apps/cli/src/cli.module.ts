@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { CompactCommand } from './commands/compact.command.js';
 import { DemoCommand } from './commands/demo.command.js';
 import { ExportLatentsCommand } from './commands/export-latents.command.js';
 import { ExportModelCommand } from './commands/export-model.command.js';
@@ -35,6 +36,7 @@ import { VerifyCommand } from './commands/verify.command.js';
     ModelsCommand,
     PromoteCommand,
     RollbackCommand,
+    CompactCommand,
     PredictCommand,
     ResetCommand,
     SetupCommand,

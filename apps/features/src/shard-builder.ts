@@ -9,7 +9,7 @@ import { release } from '#audio/growing-samples.js';
 import { writeShard, type ShardRow } from '#audio/shard-file.js';
 import type { Stream } from '#contracts/labels.js';
 import { shardKey } from '#contracts/object-keys.js';
-import type { ShardSealed } from '#contracts/shards.js';
+import { factBytesOf, largestFactBytes, type ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { sha256Hex } from '#storage/object-store.js';
 
@@ -18,11 +18,6 @@ interface Held {
   features: ExtractedFeatures;
   offset: string;
 }
-
-/** The announcement lists every utterance, and a broker takes 1 MiB: long names seal a shard early. */
-const largestFactBytes = 400_000;
-/** What an entry of the list takes beside the utterance's id. */
-const entryBytes = 160;
 
 export interface SealedShard {
   bytes: Uint8Array;
@@ -45,7 +40,7 @@ export class ShardBuilder {
   add(held: Held): void {
     this.held.set(held.utterance.utteranceId, held);
     this.tileCount += held.features.count;
-    this.factBytes += Buffer.byteLength(held.utterance.utteranceId) + entryBytes;
+    this.factBytes += factBytesOf(held.utterance.utteranceId);
     this.firstTileAtMs ??= performance.now();
   }
 

@@ -8,6 +8,7 @@ import { parseModelSettings } from '#model/settings.js';
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
 import { codeVersion } from '#service/package-root.js';
 import { field, readConfig } from '#service/read-config.js';
+import { compactionFields, compactionSettings } from '#training/compaction-job.js';
 import { rateSchedules } from '#training/learning-rate.js';
 import { configHashOf, type RunSettings } from '#training/run-settings.js';
 
@@ -51,6 +52,9 @@ export function readTrainerConfig() {
     SHARD_CACHE: field.text(join(tmpdir(), 'undertone-shards')),
     /** Of all of them; what goes beyond stays in the store, and is read there tile by tile. */
     SHARD_CACHE_MB: field.whole(20_000, 0),
+    /** Seconds between compactions of the shards; 0: never. */
+    COMPACTION_INTERVAL: field.whole(600),
+    ...compactionFields,
   });
   const model = read.MODEL_SETTINGS_FILE ? readModelSettings(read.MODEL_SETTINGS_FILE) : {};
   const batch = { labelled: read.BATCH_LABELLED, unlabelled: read.BATCH_UNLABELLED };
@@ -83,6 +87,7 @@ export function readTrainerConfig() {
     },
     keepModels: read.KEEP_MODELS,
     shardCache: { folder: read.SHARD_CACHE, limitBytes: read.SHARD_CACHE_MB * 1e6 },
+    compaction: { intervalMs: read.COMPACTION_INTERVAL * 1000, settings: compactionSettings(read) },
     backend: { requested: read.TF_BACKEND, webgpuDir: read.WEBGPU_DIR, hasGpu: existsSync('/dev/nvidia0') },
   };
 }

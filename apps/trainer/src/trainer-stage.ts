@@ -12,7 +12,7 @@ import { type ModelSettings, parseModelSettings } from '#model/settings.js';
 import { checkpoints } from '#contracts/checkpoints.js';
 import { deadLetters } from '#contracts/dead-letters.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
-import { corporaPrefix } from '#contracts/object-keys.js';
+import { corporaPrefix, runLeaseKey } from '#contracts/object-keys.js';
 import { PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
 import { predictions } from '#contracts/predictions.js';
 import { shardsLabelled, shardsUnlabelled, shardTopicOf } from '#contracts/shards.js';
@@ -33,7 +33,7 @@ import { retrying } from '#streaming/retry.js';
 import { StallWatch } from '#streaming/stall-watch.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { manifestKey, type Checkpoint } from '#training/checkpoint-store.js';
-import { leaseRenewalMs, RunLease } from '#training/run-lease.js';
+import { leaseRenewalMs, Lease } from '#training/lease.js';
 import type { TrainerStatus } from '#training/trainer-status.js';
 import { labelFindings, LossWatch } from '#training/diagnose-training.js';
 import { RoundView } from '#training/round-view.js';
@@ -158,7 +158,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private async run(): Promise<void> {
     const { run, trainerId, store, shardCache, keepModels, backend } = this.config;
     const lease = await retrying(() =>
-      RunLease.acquire(this.store, run.runId, trainerId, (by) => this.enter('waiting', `${by} holds run ${run.runId}`)),
+      Lease.acquire(this.store, runLeaseKey(run.runId), trainerId, (by) => this.enter('waiting', `${by} holds run ${run.runId}`)),
     );
     this.keepLease(lease).catch(crashProcess);
     this.compute = new ComputeClient((event) => this.onRoundEvent(event), crashProcess);
@@ -167,15 +167,15 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.logger.info({ runId: run.runId, backend: ready.backend, why: ready.why, step: ready.restored?.step ?? 0 }, 'ready to train');
     if (ready.restored?.complete) {
       this.schedule.trained(ready.restored.view.digest, { nowMs: Date.parse(ready.restored.savedAt) });
-      await this.announce(ready.restored);
+      await this.announceAgain(ready.restored);
     }
     while (!this.stopping) {
-      await this.roundWhenDue(this.compute);
+      await this.roundWhenDue(this.compute, lease);
       await sleep(scheduleIntervalMs);
     }
   }
 
-  private async roundWhenDue(compute: ComputeClient): Promise<void> {
+  private async roundWhenDue(compute: ComputeClient, lease: Lease): Promise<void> {
     const tiles = this.index.counts(this.modelSettings.target);
     this.metrics.tiles.set({ stream: 'labelled' }, tiles.labelled);
     this.metrics.tiles.set({ stream: 'unlabelled' }, tiles.unlabelled);
@@ -191,11 +191,14 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     if (!decision.start) return this.enter('waiting', decision.because);
     this.enter('training', describe(tiles));
     const view = this.index.view();
+    this.roundView = new RoundView(view); // from here on, what is erased is told to the round
     this.labelFindings = labelFindings(view, this.modelSettings);
     for (const finding of this.labelFindings) this.logger.warn(finding);
-    this.roundView = new RoundView(view);
+    // What this round may read stays in the store, though it may be withdrawn from now on (libs/training/src/sweep-objects.ts).
+    await retrying(() => lease.note({ roundStartedAt: new Date() }));
     await this.train(compute, view);
     this.roundView = undefined;
+    await retrying(() => lease.note({ roundStartedAt: null }));
     await this.announcing;
   }
 
@@ -212,7 +215,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   /** One renewal after another, for as long as this trainer lives. */
-  private async keepLease(lease: RunLease): Promise<void> {
+  private async keepLease(lease: Lease): Promise<void> {
     for (;;) {
       await sleep(leaseRenewalMs);
       if (this.stopping) return;
@@ -299,6 +302,12 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     for (const { shardId, stream } of lost) await this.publisher.tombstone(shardTopicOf(stream), shardId);
     const objectKeys = lost.flatMap(({ utteranceIds }) => utteranceIds.map((id) => corporaPrefix + id));
     await this.publisher.publish(objectHints, ...objectKeys.map((key) => hintAt(key, 'changed-underfoot', true)));
+  }
+
+  /** Without predictions that are gone: they named somebody who was erased, and were scored (libs/training/src/sweep-objects.ts). */
+  private async announceAgain(checkpoint: Checkpoint): Promise<void> {
+    const heads = await retrying(() => Promise.all(checkpoint.predictions.map(({ objectKey }) => this.store.head(objectKey))));
+    await this.announce({ ...checkpoint, predictions: checkpoint.predictions.filter((_, index) => heads[index]) });
   }
 
   private async announce(checkpoint: Checkpoint): Promise<void> {

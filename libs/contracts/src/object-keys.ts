@@ -11,6 +11,9 @@ export const utteranceIdOf = (corpus: string, path: string): string => `${corpus
 export const shardKey = (settingsHash: string, shardId: string): string => `shards/${settingsHash}/${shardId}.arrow`;
 export const runPrefix = (runId: string): string => `models/${runId}/`;
 export const checkpointPrefix = (runId: string, step: number): string => `${runPrefix(runId)}${String(step).padStart(9, '0')}/`;
+/** Who trains a run; who does a job that only one may do at a time. */
+export const runLeaseKey = (runId: string): string => `${runPrefix(runId)}lease.json`;
+export const jobLeaseKey = (job: string): string => `state/leases/${job}.json`;
 /** Named by content as well: what was announced is never overwritten. */
 export const predictionsKey = (place: { runId: string; step: number; task: string; sha256: string }): string =>
   `predictions/${place.runId}/${String(place.step).padStart(9, '0')}/${place.task}-${place.sha256.slice(0, 16)}.arrow`;
@@ -31,7 +34,10 @@ export const readerChoiceKey = (corpus: string): string => `state/readers/${corp
 export const sweptAnnotationsKey = (annotationKey: string): string => `state/annotations/${annotationKey}.json`;
 /** Which state of an archive was unpacked. */
 export const unpackedArchiveKey = (archiveKey: string): string => `state/unpacked/${archiveKey}.json`;
+/** Since when which objects are of no use any more. */
+export const unreferencedObjectsKey = 'state/compaction/unreferenced.json';
 /** Says that a bucket belongs to these topics. */
-export const bucketMarkerKey = (topicPrefix: string): string => `state/bucket-of-${topicPrefix}.json`;
+export const bucketMarkerPrefix = 'state/bucket-of-';
+export const bucketMarkerKey = (topicPrefix: string): string => `${bucketMarkerPrefix}${topicPrefix}.json`;
 export const crashCountKey = (group: string, topic: string, partition: number, offset: string): string =>
   `state/crashes/${group}/${topic}/${partition}/${offset}.json`;

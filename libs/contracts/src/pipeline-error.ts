@@ -35,6 +35,7 @@ export const errorCodes = {
   DISK_FULL: 'permanent',
   TOPIC_MISMATCH: 'permanent',
   LEASE_LOST: 'permanent',
+  LEASE_HELD: 'permanent',
   CHECKPOINT_INVALID: 'permanent',
   MODEL_DIVERGED: 'permanent',
   SETTINGS_INVALID: 'permanent',

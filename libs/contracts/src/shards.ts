@@ -32,11 +32,19 @@ export const shardSealedSchema = z
   .meta({ title: 'ShardSealed', description: 'A shard lies in the object store, and which rows of it are whose' });
 export type ShardSealed = z.infer<typeof shardSealedSchema>;
 
+/**
+ * An announcement lists every utterance, and a broker takes 1 MiB: long names end a shard early. The first is how much of
+ * it the list may take.
+ */
+export const largestFactBytes = 400_000;
+/** What an utterance takes of it: its id, and what stands beside. */
+export const factBytesOf = (utteranceId: string): number => Buffer.byteLength(utteranceId) + 160;
+
 const shardTopic = (stream: Stream, description: string): Topic<ShardSealed> => ({
   noun: `shards-${stream}`,
   version: 1,
   description,
-  producers: ['features'],
+  producers: ['features', 'trainer', 'cli'],
   consumers: ['trainer', 'evaluator', 'cli'],
   schema: shardSealedSchema,
   keySchema: z.string().length(64).describe('Shard id'),

@@ -8,7 +8,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import type { ObjectHead, Objects, PutOptions } from './object-store.js';
+import type { ListedObject, ObjectHead, Objects, PutOptions } from './object-store.js';
 
 export class FolderStore implements Objects {
   constructor(private readonly folder: string) {}
@@ -53,7 +53,7 @@ export class FolderStore implements Objects {
     await rm(this.pathOf(key), { force: true });
   }
 
-  async *list(prefix: string): AsyncGenerator<ObjectHead> {
+  async *list(prefix: string): AsyncGenerator<ListedObject> {
     const entries = (await orNull(readdir(this.folder, { recursive: true, withFileTypes: true }), 'ENOENT')) ?? [];
     const keys = entries
       .filter((entry) => entry.isFile() && !entry.name.endsWith(DRAFT_ENDING))
@@ -61,8 +61,8 @@ export class FolderStore implements Objects {
       .filter((key) => key.startsWith(prefix))
       .sort();
     for (const key of keys) {
-      const { size, mtimeMs } = await stat(this.pathOf(key));
-      yield { key, etag: `${size}-${mtimeMs}`, sizeBytes: size };
+      const { size, mtime, mtimeMs } = await stat(this.pathOf(key));
+      yield { key, etag: `${size}-${mtimeMs}`, sizeBytes: size, modifiedAt: mtime };
     }
   }
 

@@ -38,6 +38,11 @@ export interface ObjectHead {
   sizeBytes: number;
 }
 
+/** What a listing says of an object. */
+export interface ListedObject extends ObjectHead {
+  modifiedAt: Date;
+}
+
 /** An object that is sent in parts, and what the store has of it. */
 export interface PartialUpload {
   key: string;
@@ -257,7 +262,7 @@ export class ObjectStore {
   }
 
   /** Every object under a prefix, in the store's own order. */
-  async *list(prefix: string): AsyncGenerator<ObjectHead> {
+  async *list(prefix: string): AsyncGenerator<ListedObject> {
     let token: string | undefined;
     do {
       const continuation = token;
@@ -266,7 +271,10 @@ export class ObjectStore {
         prefix,
       );
       for (const object of page.Contents ?? []) {
-        if (object.Key) yield { key: object.Key, etag: bareEtag(object.ETag), sizeBytes: object.Size ?? 0 };
+        if (!object.Key) continue;
+        // A store that does not say when is taken to mean now: what is young is left alone.
+        const modifiedAt = object.LastModified ?? new Date();
+        yield { key: object.Key, etag: bareEtag(object.ETag), sizeBytes: object.Size ?? 0, modifiedAt };
       }
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (token);

@@ -37,6 +37,7 @@ export class TableFollower implements WatchedConsumer {
   private readonly goal = new Map<string, bigint>();
   /** Per topic and partition, the offset to read next. */
   private readonly next = new Map<string, bigint>();
+  private readonly syncs = new Set<{ goal: Map<string, bigint>; resolve: () => void; reject: (error: Error) => void }>();
   private readonly stopped = new AbortController();
   private caughtUp!: () => void;
   private fail!: (error: unknown) => void;
@@ -93,7 +94,7 @@ export class TableFollower implements WatchedConsumer {
     this.started = true;
     await this.consumer.connect();
     // Topics that were made a moment ago may have no leader yet.
-    await retrying(() => this.setGoals());
+    for (const [name, offset] of await retrying(() => this.endOffsets())) this.goal.set(name, offset);
     await this.consumer.subscribe({ topics: [...this.handlers.keys()], fromBeginning: true });
     this.watchProgress();
     await this.consumer.run({
@@ -116,8 +117,19 @@ export class TableFollower implements WatchedConsumer {
       });
   }
 
+  /** Resolves when everything that is in the followed topics now has been handled. Only after `start`. */
+  async sync(): Promise<void> {
+    const goal = await retrying(() => this.endOffsets(), { signal: this.stopped.signal });
+    for (const [name, offset] of goal) if ((this.next.get(name) ?? 0n) >= offset) goal.delete(name);
+    if (goal.size === 0) return;
+    if (this.stopped.signal.aborted) throw new Error('the follower was stopped');
+    await new Promise<void>((resolve, reject) => this.syncs.add({ goal, resolve, reject }));
+  }
+
   async stop(): Promise<void> {
     this.stopped.abort();
+    for (const { reject } of this.syncs) reject(new Error('the follower was stopped'));
+    this.syncs.clear();
     await this.consumer.disconnect();
     const admin = this.kafka.admin();
     await admin.connect();
@@ -158,15 +170,18 @@ export class TableFollower implements WatchedConsumer {
     });
   }
 
-  private async setGoals(): Promise<void> {
+  /** Of partitions that hold anything: topic and partition to the offset after the last record. */
+  private async endOffsets(): Promise<Map<string, bigint>> {
+    const ends = new Map<string, bigint>();
     const admin = this.kafka.admin();
     await admin.connect();
     try {
       for (const topic of this.handlers.keys()) {
         for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
-          if (BigInt(high) > BigInt(low)) this.goal.set(`${topic}/${partition}`, BigInt(high));
+          if (BigInt(high) > BigInt(low)) ends.set(`${topic}/${partition}`, BigInt(high));
         }
       }
+      return ends;
     } finally {
       await admin.disconnect();
     }
@@ -176,6 +191,14 @@ export class TableFollower implements WatchedConsumer {
     const name = `${topic}/${partition}`;
     this.next.set(name, nextOffset);
     this.pulse.reached(topic, partition, nextOffset);
+    for (const sync of this.syncs) {
+      const wanted = sync.goal.get(name);
+      if (wanted === undefined || nextOffset < wanted) continue;
+      sync.goal.delete(name);
+      if (sync.goal.size > 0) continue;
+      this.syncs.delete(sync);
+      sync.resolve();
+    }
     const goal = this.goal.get(name);
     if (goal === undefined || nextOffset < goal) return;
     this.goal.delete(name);

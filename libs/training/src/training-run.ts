@@ -10,7 +10,7 @@
  * in no batch from the next one on.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { predictionsKey } from '#contracts/object-keys.js';
+import { predictionsKey, runLeaseKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
 import type { RoundEnd } from '#contracts/training.js';
@@ -40,8 +40,8 @@ import { afterCheck, checkedUtterances, isStale, uaOf } from './early-stopping.j
 import { headLabels, inverseFrequencies, midpointsFor, type HeadLabels } from './head-labels.js';
 import { predictHeldOut } from './held-out-predictions.js';
 import { rateFactor } from './learning-rate.js';
+import { verifyEpoch } from './lease.js';
 import { placeInRound, type PlaceInRound } from './place-in-round.js';
-import { verifyEpoch } from './run-lease.js';
 import { configHashOf, configOf, type RoundSpeed, type RunEvents, type RunSettings } from './run-settings.js';
 import { Sampler } from './sampler.js';
 import { Seen } from './seen.js';
@@ -72,6 +72,8 @@ export class TrainingRun {
   private midpoints: DimensionalLabel[] | null = null;
   private seen = new Seen();
   private round: RoundWork | null = null;
+  /** Since a round was asked for; it may be reading its shards still. */
+  private readonly forgotten = new Set<string>();
   private step = 0;
   /** Whose weights the model has: of an earlier step than `step` once a round's best has been taken. */
   private weightsStep = 0;
@@ -118,16 +120,19 @@ export class TrainingRun {
     if (!view.utterances.some(isTrained)) return false;
     const round = await this.beginRound(view);
     this.round = round;
+    this.forget([...this.forgotten]);
     try {
       return await this.finishRound(round, await this.train(round, stop));
     } finally {
       this.round = null;
+      this.forgotten.clear();
     }
   }
 
   /** Utterances that were erased, or are no longer what the round's view says: in no batch and no score from now on. */
   forget(utteranceIds: readonly string[]): void {
-    if (!this.round) return;
+    for (const utteranceId of utteranceIds) this.forgotten.add(utteranceId);
+    if (!this.round) return; // the next one that begins will
     const { view, feeder, place } = this.round;
     const ids = new Set(utteranceIds);
     const named = view.utterances.filter(({ utteranceId }) => ids.has(utteranceId));
@@ -367,7 +372,7 @@ export class TrainingRun {
       losses: now.losses,
       predictions: now.predictions,
     };
-    const content = { weights: bytes, view, beforeManifest: () => verifyEpoch(this.store, runId, this.epoch) };
+    const content = { weights: bytes, view, beforeManifest: () => verifyEpoch(this.store, runLeaseKey(runId), this.epoch) };
     // The round stands still while the store is away; begun again, it would learn batches twice.
     this.checkpoint = await retrying(() => saveCheckpoint(this.store, draft, content));
     this.events.saved(this.checkpoint);

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
 import { canonicalJson } from '#audio/feature-settings.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
+import { runLeaseKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { type ModelSettings, parseModelSettings } from '#model/settings.js';
 import { codeVersion } from '#service/package-root.js';
@@ -12,7 +13,7 @@ import { FolderStore } from '#storage/folder-store.js';
 import type { Checkpoint } from '#training/checkpoint-store.js';
 import { labelFindings, LossWatch } from '#training/diagnose-training.js';
 import { evaluatePredictions } from '#training/evaluate-predictions.js';
-import { leaseRenewalMs, RunLease } from '#training/run-lease.js';
+import { leaseRenewalMs, Lease } from '#training/lease.js';
 import { TileStore } from '#training/tile-store.js';
 import { refuseLeaks, trainedTiles, type TrainingView } from '#training/training-index.js';
 import type { RunSettings } from '#training/run-settings.js';
@@ -128,7 +129,7 @@ async function train(
   { out, stop, backend }: { out: string; stop: AbortSignal; backend: string },
 ): Promise<Checkpoint | null> {
   const store = new FolderStore(out);
-  const lease = await RunLease.acquire(store, config.name, `${hostname()}:${process.pid}`, {
+  const lease = await Lease.acquire(store, runLeaseKey(config.name), `${hostname()}:${process.pid}`, {
     onWait: (by) => print(`waiting for ${by}, which trains in ${out}`),
     isGone: hasEnded,
   });

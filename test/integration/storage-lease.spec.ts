@@ -1,10 +1,10 @@
-/** The lease of a run in a real object store: one trainer at a time, and epochs that only rise. */
+/** The lease of a run or a job in a real object store: one trainer at a time, and epochs that only rise. */
 import { createServer, request, type Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runPrefix } from '#contracts/object-keys.js';
+import { runLeaseKey as leaseKey } from '#contracts/object-keys.js';
 import { readStoreConnection } from '#service/connection-config.js';
 import { ObjectStore } from '#storage/object-store.js';
-import { RunLease, verifyEpoch } from '#training/run-lease.js';
+import { Lease, roundStarts, verifyEpoch } from '#training/lease.js';
 import { randomName, until } from '../chaos/stream-under-test.js';
 
 const bucket = randomName();
@@ -17,7 +17,6 @@ beforeAll(async () => {
 
 afterAll(() => store.close());
 
-const leaseKey = (runId: string): string => `${runPrefix(runId)}lease.json`;
 const noWait = (by: string): void => {
   throw new Error(`waited for ${by}`);
 };
@@ -32,9 +31,9 @@ async function age(runId: string): Promise<void> {
 describe('a second holder', () => {
   it('waits while the lease is renewed, takes it when it is not, and the first finds out', async () => {
     const runId = randomName();
-    const first = await RunLease.acquire(store, runId, 'a', noWait);
+    const first = await Lease.acquire(store, leaseKey(runId), 'a', noWait);
     const waitedFor: string[] = [];
-    const acquiring = RunLease.acquire(store, runId, 'b', (by) => waitedFor.push(by));
+    const acquiring = Lease.acquire(store, leaseKey(runId), 'b', (by) => waitedFor.push(by));
     await until(
       () => 'two waits',
       async () => {
@@ -42,14 +41,14 @@ describe('a second holder', () => {
         return waitedFor.length >= 2;
       },
     );
-    await verifyEpoch(store, runId, first.epoch);
+    await verifyEpoch(store, leaseKey(runId), first.epoch);
     await age(runId);
     const second = await acquiring;
     expect(second.epoch).toBe(first.epoch + 1);
     expect(new Set(waitedFor)).toEqual(new Set(['a']));
     await expect(first.renew()).rejects.toMatchObject(lost);
-    await expect(verifyEpoch(store, runId, first.epoch)).rejects.toMatchObject(lost);
-    await verifyEpoch(store, runId, second.epoch);
+    await expect(verifyEpoch(store, leaseKey(runId), first.epoch)).rejects.toMatchObject(lost);
+    await verifyEpoch(store, leaseKey(runId), second.epoch);
     await second.renew();
   });
 });
@@ -57,17 +56,17 @@ describe('a second holder', () => {
 describe('the same holder', () => {
   it('takes its lease again at once, with a higher epoch; its past loses it', async () => {
     const runId = randomName();
-    const before = await RunLease.acquire(store, runId, 'a', noWait);
-    const after = await RunLease.acquire(store, runId, 'a', noWait);
+    const before = await Lease.acquire(store, leaseKey(runId), 'a', noWait);
+    const after = await Lease.acquire(store, leaseKey(runId), 'a', noWait);
     expect([before.epoch, after.epoch]).toEqual([1, 2]);
     await expect(before.renew()).rejects.toMatchObject(lost);
-    await expect(verifyEpoch(store, runId, before.epoch)).rejects.toMatchObject(lost);
+    await expect(verifyEpoch(store, leaseKey(runId), before.epoch)).rejects.toMatchObject(lost);
     await after.renew();
   });
 
   it('started ten times at once gets ten epochs, of which the highest holds', async () => {
     const runId = randomName();
-    const leases = await Promise.all(Array.from({ length: 10 }, () => RunLease.acquire(store, runId, 'a', noWait)));
+    const leases = await Promise.all(Array.from({ length: 10 }, () => Lease.acquire(store, leaseKey(runId), 'a', noWait)));
     const epochs = leases.map(({ epoch }) => epoch).sort((a, b) => a - b);
     expect(epochs).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     for (const lease of leases) {
@@ -81,7 +80,7 @@ describe('two holders at once', () => {
   it('end with different epochs, one after the other', async () => {
     const runId = randomName();
     const waits: string[] = [];
-    const acquiring = ['a', 'b'].map((holder) => RunLease.acquire(store, runId, holder, () => waits.push(holder)));
+    const acquiring = ['a', 'b'].map((holder) => Lease.acquire(store, leaseKey(runId), holder, () => waits.push(holder)));
     const first = await Promise.race(acquiring);
     await until(
       () => 'the other to wait',
@@ -95,13 +94,41 @@ describe('two holders at once', () => {
   });
 });
 
+describe('a note', () => {
+  it('is there when it is written, stays through renewals, and is gone with its holder', async () => {
+    const runId = randomName();
+    const roundStartedAt = new Date('2026-01-02T03:04:05.000Z');
+    const lease = await Lease.acquire(store, leaseKey(runId), 'a', noWait);
+    expect(await roundStarts(store)).not.toContainEqual(roundStartedAt);
+    await Promise.all([lease.note({ roundStartedAt }), lease.renew()]);
+    await lease.renew();
+    expect(await roundStarts(store)).toContainEqual(roundStartedAt);
+    const next = await Lease.acquire(store, leaseKey(runId), 'a', noWait);
+    expect(await roundStarts(store)).not.toContainEqual(roundStartedAt);
+    await expect(lease.note({ roundStartedAt })).rejects.toMatchObject(lost);
+    await next.note({ roundStartedAt });
+    await age(runId);
+    expect(await roundStarts(store), 'a minute without renewal may be a trainer that is held up').toContainEqual(roundStartedAt);
+    await next.release();
+    expect(await roundStarts(store)).not.toContainEqual(roundStartedAt);
+  });
+
+  it('may be missing, as in leases of before there were any', async () => {
+    const runId = randomName();
+    const renewedAt = new Date().toISOString();
+    await store.put(leaseKey(runId), JSON.stringify({ epoch: 4, holder: 'a', renewedAt }));
+    await roundStarts(store);
+    expect((await Lease.acquire(store, leaseKey(runId), 'a', noWait)).epoch).toBe(5);
+  });
+});
+
 describe('a lease of a run that was deleted', () => {
   it('is lost', async () => {
     const runId = randomName();
-    const lease = await RunLease.acquire(store, runId, 'a', noWait);
+    const lease = await Lease.acquire(store, leaseKey(runId), 'a', noWait);
     await store.delete(leaseKey(runId));
     await expect(lease.renew()).rejects.toMatchObject(lost);
-    await expect(verifyEpoch(store, runId, lease.epoch)).rejects.toMatchObject(lost);
+    await expect(verifyEpoch(store, leaseKey(runId), lease.epoch)).rejects.toMatchObject(lost);
   });
 });
 
@@ -111,10 +138,10 @@ describe('an answer of the store that gets lost', () => {
     const { server, endpoint, loseNextPut } = await forgetfulProxy(readStoreConnection().endpoint ?? '');
     const behindProxy = new ObjectStore({ ...readStoreConnection(), bucket, endpoint });
     loseNextPut();
-    const lease = await RunLease.acquire(behindProxy, runId, 'a', noWait);
+    const lease = await Lease.acquire(behindProxy, leaseKey(runId), 'a', noWait);
     loseNextPut();
     await lease.renew();
-    await verifyEpoch(store, runId, lease.epoch);
+    await verifyEpoch(store, leaseKey(runId), lease.epoch);
     await lease.renew();
     behindProxy.close();
     server.close();
