@@ -3,7 +3,7 @@
  *
  * Delivery: every record that is there, in partition order, then all that come, each once: after an outage the reader
  * goes on where it was, so that no key goes back to an older fact. It never commits, so each start begins at the
- * beginning. Records that do not fit their schema are counted and skipped: they are not this reader's to dead-letter.
+ * beginning, or at positions that the caller kept with what it had made of the records before them. Records that do not fit their schema are counted and skipped: they are not this reader's to dead-letter.
  * An error of a handler is a bug: `start` rejects with it, and later it ends the process.
  */
 import { randomUUID } from 'node:crypto';
@@ -22,23 +22,27 @@ export interface FollowedRecord {
   timestampMs: number;
 }
 
+/** Topic, as the broker knows it, to the offset to read next in each of its partitions. */
+export type Positions = Record<string, Record<number, string>>;
+
 type Handler = (record: FollowedRecord) => void;
+
+/** Until each of these offsets, by topic and partition, is the next or past. */
+interface Waiting {
+  goals: Map<string, bigint>;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
 
 export class TableFollower {
   private readonly consumer: Consumer;
   private readonly groupId: string;
   private readonly handlers = new Map<string, Handler>();
-  /** Per topic and partition, the offset at which the reader has seen all that was there at its start. */
-  private readonly goal = new Map<string, bigint>();
+  private readonly waiting = new Set<Waiting>();
   /** Per topic and partition, the offset to read next. */
   private readonly next = new Map<string, bigint>();
   private readonly stopped = new AbortController();
-  private caughtUp!: () => void;
-  private fail!: (error: unknown) => void;
-  private readonly untilCaughtUp = new Promise<void>((resolve, reject) => {
-    this.caughtUp = resolve;
-    this.fail = reject;
-  });
+  private isStarted = false;
   skipped = 0;
 
   constructor(
@@ -70,11 +74,17 @@ export class TableFollower {
     return this;
   }
 
-  /** Starts following; resolves when everything that was there at the start has been handled. */
-  async start(): Promise<void> {
+  /**
+   * Starts following; resolves when everything that was there at the start has been handled.
+   * @param from as {@link positions} gave them; what they lack is read from its beginning
+   */
+  async start(from: Positions = {}): Promise<void> {
     await this.consumer.connect();
     // Topics that were made a moment ago may have no leader yet.
-    await retrying(() => this.setGoals());
+    const ends = await retrying(() => this.fetchOffsets());
+    for (const { name, topic, partition, low } of ends) this.next.set(name, BigInt(from[topic]?.[partition] ?? low));
+    const untilCaughtUp = this.until(ends);
+    untilCaughtUp.catch(() => undefined); // it may fail before it is waited for
     await this.consumer.subscribe({ topics: [...this.handlers.keys()], fromBeginning: true });
     this.watchProgress();
     await this.consumer.run({
@@ -89,16 +99,29 @@ export class TableFollower {
         }
       },
     });
-    if (this.goal.size === 0) this.caughtUp();
-    await this.untilCaughtUp;
-    this.fail = (error) =>
-      setImmediate(() => {
-        throw error;
-      });
+    await untilCaughtUp;
+    this.isStarted = true;
+  }
+
+  /** Resolves when everything that is there now has been handled. @throws if the follower is stopped before */
+  async sync(): Promise<void> {
+    await this.until(await retrying(() => this.fetchOffsets(), { signal: this.stopped.signal }));
+  }
+
+  /** The offsets to read next. What was handled lies before them, and nothing else does. */
+  positions(): Positions {
+    const positions: Positions = {};
+    for (const [name, offset] of this.next) {
+      const at = name.lastIndexOf('/');
+      (positions[name.slice(0, at)] ??= {})[Number(name.slice(at + 1))] = offset.toString();
+    }
+    return positions;
   }
 
   async stop(): Promise<void> {
     this.stopped.abort();
+    for (const { reject } of this.waiting) reject(new Error('The follower was stopped'));
+    this.waiting.clear();
     await this.consumer.disconnect();
     const admin = this.kafka.admin();
     await admin.connect();
@@ -116,6 +139,8 @@ export class TableFollower {
         offset: message.offset,
         timestampMs: Number(message.timestamp),
       });
+      // At once: what is kept of the records and the positions must never tell of different ones.
+      this.next.set(`${topic}/${partition}`, BigInt(message.offset) + 1n);
     }
   }
 
@@ -139,28 +164,60 @@ export class TableFollower {
     });
   }
 
-  private async setGoals(): Promise<void> {
+  /** The bounds of every partition as they are now. */
+  private async fetchOffsets(): Promise<PartitionBounds[]> {
     const admin = this.kafka.admin();
     await admin.connect();
     try {
+      const bounds: PartitionBounds[] = [];
       for (const topic of this.handlers.keys()) {
-        for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
-          if (BigInt(high) > BigInt(low)) this.goal.set(`${topic}/${partition}`, BigInt(high));
-        }
+        for (const { partition, low, high } of await admin.fetchTopicOffsets(topic))
+          bounds.push({ name: `${topic}/${partition}`, topic, partition, low, high });
       }
+      return bounds;
     } finally {
       await admin.disconnect();
     }
   }
 
+  private until(bounds: PartitionBounds[]): Promise<void> {
+    // A partition whose records are all deleted shows none to wait for.
+    const ahead = bounds.filter(({ name, low, high }) => BigInt(high) > BigInt(low) && (this.next.get(name) ?? 0n) < BigInt(high));
+    if (ahead.length === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.waiting.add({ goals: new Map(ahead.map(({ name, high }) => [name, BigInt(high)])), resolve, reject });
+    });
+  }
+
   private reached(topic: string, partition: number, nextOffset: bigint): void {
     const name = `${topic}/${partition}`;
     this.next.set(name, nextOffset);
-    const goal = this.goal.get(name);
-    if (goal === undefined || nextOffset < goal) return;
-    this.goal.delete(name);
-    if (this.goal.size === 0) this.caughtUp();
+    for (const waiting of this.waiting) {
+      const goal = waiting.goals.get(name);
+      if (goal === undefined || nextOffset < goal) continue;
+      waiting.goals.delete(name);
+      if (waiting.goals.size > 0) continue;
+      this.waiting.delete(waiting);
+      waiting.resolve();
+    }
   }
+
+  private fail(error: unknown): void {
+    if (this.isStarted)
+      setImmediate(() => {
+        throw error;
+      });
+    for (const { reject } of this.waiting) reject(error);
+    this.waiting.clear();
+  }
+}
+
+interface PartitionBounds {
+  name: string;
+  topic: string;
+  partition: number;
+  low: string;
+  high: string;
 }
 
 function safeJson(value: Buffer): unknown {
