@@ -25,6 +25,8 @@ export function readTrainerConfig() {
     /** Seconds without news after which a round starts, and the longest that news may go on. */
     ROUND_QUIET: field.seconds(10),
     ROUND_MAX_WAIT: field.seconds(300),
+    /** Seconds between snapshots of the index, where it has changed. */
+    SNAPSHOT_INTERVAL: field.seconds(900),
     REPORT_STEPS: field.whole(5, 1),
     CHECKPOINT_STEPS: field.whole(100, 1),
     STATISTICS_TILES: field.whole(512, 1),
@@ -57,6 +59,7 @@ export function readTrainerConfig() {
     trainerId: read.TRAINER_ID,
     quietMs: read.ROUND_QUIET * 1000,
     maxWaitMs: read.ROUND_MAX_WAIT * 1000,
+    snapshotIntervalMs: read.SNAPSHOT_INTERVAL * 1000,
     shardCache: { folder: read.SHARD_CACHE, limitBytes: read.SHARD_CACHE_MB * 1e6 },
     backend: { requested: read.TF_BACKEND, webgpuDir: read.WEBGPU_DIR, hasGpu: existsSync('/dev/nvidia0') },
   };

@@ -24,3 +24,5 @@ export const unpackedArchiveKey = (archiveKey: string): string => `state/unpacke
 export const bucketMarkerKey = (topicPrefix: string): string => `state/bucket-of-${topicPrefix}.json`;
 export const crashCountKey = (group: string, topic: string, partition: number, offset: string): string =>
   `state/crashes/${group}/${topic}/${partition}/${offset}.json`;
+/** What the trainer's index was, and what it had read. */
+export const indexSnapshotPrefix = (topicPrefix: string): string => `state/index/${topicPrefix}/`;

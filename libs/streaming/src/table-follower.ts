@@ -44,6 +44,8 @@ export class TableFollower {
   private readonly stopped = new AbortController();
   private isStarted = false;
   skipped = 0;
+  /** The last time at which everything that was there then is known to have been handled. */
+  completeAtMs = 0;
 
   constructor(
     private readonly kafka: Kafka,
@@ -80,6 +82,7 @@ export class TableFollower {
    */
   async start(from: Positions = {}): Promise<void> {
     await this.consumer.connect();
+    const askedAtMs = Date.now();
     // Topics that were made a moment ago may have no leader yet.
     const ends = await retrying(() => this.fetchOffsets());
     for (const { name, topic, partition, low } of ends) this.next.set(name, BigInt(from[topic]?.[partition] ?? low));
@@ -100,12 +103,15 @@ export class TableFollower {
       },
     });
     await untilCaughtUp;
+    this.completeAtMs = askedAtMs;
     this.isStarted = true;
   }
 
   /** Resolves when everything that is there now has been handled. @throws if the follower is stopped before */
   async sync(): Promise<void> {
+    const askedAtMs = Date.now();
     await this.until(await retrying(() => this.fetchOffsets(), { signal: this.stopped.signal }));
+    this.completeAtMs = askedAtMs;
   }
 
   /** The offsets to read next. What was handled lies before them, and nothing else does. */
