@@ -42,6 +42,8 @@ export function readTrainerConfig() {
     /** Seconds without news after which a round starts, and the longest that news may go on. */
     ROUND_QUIET: field.seconds(10),
     ROUND_MAX_WAIT: field.seconds(300),
+    /** Seconds between snapshots of the index, where it has changed. */
+    SNAPSHOT_INTERVAL: field.seconds(900),
     REPORT_STEPS: field.whole(5, 1),
     CHECKPOINT_STEPS: field.whole(100, 1),
     STATISTICS_TILES: field.whole(512, 1),
@@ -86,6 +88,7 @@ export function readTrainerConfig() {
       everyMs: read.ROUND_EVERY * 1000 || null,
     },
     keepModels: read.KEEP_MODELS,
+    snapshotIntervalMs: read.SNAPSHOT_INTERVAL * 1000,
     shardCache: { folder: read.SHARD_CACHE, limitBytes: read.SHARD_CACHE_MB * 1e6 },
     compaction: { intervalMs: read.COMPACTION_INTERVAL * 1000, settings: compactionSettings(read) },
     backend: { requested: read.TF_BACKEND, webgpuDir: read.WEBGPU_DIR, hasGpu: existsSync('/dev/nvidia0') },

@@ -1,10 +1,9 @@
 /**
  * The trainer's edge: shards and utterances into the index, rounds out of it, and what they made onto Kafka.
  *
- * Delivery: the index is rebuilt at start from utterances, both shard topics and dead letters, from their
- * first record. What is announced
- * follows from what is stored: after a start the newest checkpoint and its predictions are announced again, so that a
- * crash between storing and announcing loses nothing; repeats have the same keys and the same contents.
+ * Delivery: the index is made at start from utterances, both shard topics and dead letters, from their first record, or from a
+ * snapshot and what came after it (index-snapshot.ts). What is announced follows from what is stored: after a start the newest
+ * checkpoint and its predictions are announced again, so that a crash between storing and announcing loses nothing; repeats have the same keys and the same contents.
  */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,6 +32,7 @@ import { retrying } from '#streaming/retry.js';
 import { StallWatch } from '#streaming/stall-watch.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { manifestKey, type Checkpoint } from '#training/checkpoint-store.js';
+import { IndexSnapshots } from '#training/index-snapshot.js';
 import { leaseRenewalMs, Lease } from '#training/lease.js';
 import type { TrainerStatus } from '#training/trainer-status.js';
 import { labelFindings, LossWatch } from '#training/diagnose-training.js';
@@ -45,6 +45,8 @@ import { RoundSchedule } from './round-schedule.js';
 export const TRAINER_CONFIG = Symbol('trainer config');
 
 const scheduleIntervalMs = 500;
+/** For the snapshot at the end. */
+const lastSnapshotMs = 10_000;
 /** Errors that another try on the same view would only repeat. All others end the process, and its supervisor tries again. */
 const ofTheView = new Set<ErrorCode>(['SPEAKER_LEAK', 'MODEL_DIVERGED', 'CHECKPOINT_INVALID', 'SETTINGS_INVALID', 'RECORD_INVALID']);
 
@@ -55,7 +57,9 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private readonly publisher: Publisher;
   private readonly stallWatch: StallWatch;
   private readonly follower: TableFollower;
-  private readonly index = new TrainingIndex();
+  private index = new TrainingIndex();
+  private readonly snapshots: IndexSnapshots;
+  private snapshotTimer: NodeJS.Timeout | undefined;
   private readonly modelSettings: ModelSettings;
   private watch: LossWatch | undefined;
   private reportedStep = 0;
@@ -83,6 +87,13 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.store = new ObjectStore(store);
     this.publisher = new Publisher(this.kafka, kafka.topicPrefix);
     this.schedule = new RoundSchedule(config.rounds);
+    this.snapshots = new IndexSnapshots({
+      store: this.store,
+      kafka: this.kafka,
+      topicPrefix: kafka.topicPrefix,
+      topics: [utterances, shardsLabelled, shardsUnlabelled, deadLetters],
+      logger,
+    });
     this.modelSettings = parseModelSettings(config.run.model);
     this.follower = new TableFollower(this.kafka, kafka.topicPrefix, 'trainer-index', logger)
       .on(utterances, (id, fact) => {
@@ -121,7 +132,10 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.readiness.stopping();
     this.stopping = true;
     this.compute?.stop();
+    clearInterval(this.snapshotTimer);
     await this.announcing;
+    // A store that is away must not keep the process from ending in time.
+    if (this.follower.completeAtMs > 0) await Promise.race([this.writeSnapshot(), sleep(lastSnapshotMs, undefined, { ref: false })]);
     await this.follower.stop();
     await this.stallWatch.stop();
     await this.publisher.close();
@@ -133,10 +147,26 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
     this.stallWatch.start();
     await this.publisher.connect();
-    await this.follower.start();
+    const restored = await retrying(() => this.snapshots.restore());
+    if (restored) this.index = restored.index;
+    await this.follower.start(restored?.positions);
     this.index.caughtUp();
+    this.snapshotTimer = setInterval(() => void this.takeSnapshot(), this.config.snapshotIntervalMs);
     this.run().catch((error: unknown) => {
       if (!this.stopping) crashProcess(error);
+    });
+  }
+
+  private async takeSnapshot(): Promise<void> {
+    // How old a snapshot is counts from when everything had been read.
+    await this.follower.sync().catch(() => undefined);
+    if (!this.stopping) await this.writeSnapshot();
+  }
+
+  /** It only saves time: that it cannot be written is no reason to stop. */
+  private async writeSnapshot(): Promise<void> {
+    await this.snapshots.write(this.index, this.follower).catch((error: unknown) => {
+      this.logger.warn({ err: error }, 'the index could not be written; the next start may take longer');
     });
   }
 

@@ -41,3 +41,5 @@ export const bucketMarkerPrefix = 'state/bucket-of-';
 export const bucketMarkerKey = (topicPrefix: string): string => `${bucketMarkerPrefix}${topicPrefix}.json`;
 export const crashCountKey = (group: string, topic: string, partition: number, offset: string): string =>
   `state/crashes/${group}/${topic}/${partition}/${offset}.json`;
+/** What the trainer's index was, and what it had read. */
+export const indexSnapshotPrefix = (topicPrefix: string): string => `state/index/${topicPrefix}/`;

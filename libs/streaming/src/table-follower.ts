@@ -3,7 +3,7 @@
  *
  * Delivery: every record that is there, in partition order, then all that come, each once: after an outage the reader
  * goes on where it was, so that no key goes back to an older fact. It never commits, so each start begins at the
- * beginning. Records that do not fit their schema are counted and skipped: they are not this reader's to dead-letter.
+ * beginning, or at positions that the caller kept with what it had made of the records before them. Records that do not fit their schema are counted and skipped: they are not this reader's to dead-letter.
  * An error of a handler is a bug: `start` rejects with it, and later it ends the process.
  */
 import { randomUUID } from 'node:crypto';
@@ -25,7 +25,17 @@ export interface FollowedRecord {
   timestampMs: number;
 }
 
+/** Topic, as the broker knows it, to the offset to read next in each of its partitions. */
+export type Positions = Record<string, Record<number, string>>;
+
 type Handler = (record: FollowedRecord) => void;
+
+/** Until each of these offsets, by topic and partition, is the next or past. */
+interface Waiting {
+  goals: Map<string, bigint>;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
 
 export class TableFollower implements WatchedConsumer {
   readonly groupId: string;
@@ -33,20 +43,16 @@ export class TableFollower implements WatchedConsumer {
   private readonly consumer: Consumer;
   private readonly pulse: ConsumerPulse;
   private readonly handlers = new Map<string, Handler>();
-  /** Per topic and partition, the offset at which the reader has seen all that was there at its start. */
-  private readonly goal = new Map<string, bigint>();
+  private readonly waiting = new Set<Waiting>();
   /** Per topic and partition, the offset to read next. */
   private readonly next = new Map<string, bigint>();
-  private readonly syncs = new Set<{ goal: Map<string, bigint>; resolve: () => void; reject: (error: Error) => void }>();
   private readonly stopped = new AbortController();
-  private caughtUp!: () => void;
-  private fail!: (error: unknown) => void;
-  private readonly untilCaughtUp = new Promise<void>((resolve, reject) => {
-    this.caughtUp = resolve;
-    this.fail = reject;
-  });
-  private started = false;
+  private wasStarted = false;
+  /** Everything that was there at the start has been handled. */
+  private isStarted = false;
   skipped = 0;
+  /** The last time at which everything that was there then is known to have been handled. */
+  completeAtMs = 0;
 
   constructor(
     private readonly kafka: Kafka,
@@ -72,7 +78,7 @@ export class TableFollower implements WatchedConsumer {
   }
 
   activity(): ConsumerActivity | null {
-    if (!this.started || this.stopped.signal.aborted) return null;
+    if (!this.wasStarted || this.stopped.signal.aborted) return null;
     const { memberAtMs, takenAtMs, partitions } = this.pulse;
     return { memberAtMs, takenAtMs, partitions: partitions.map((place) => ({ ...place, state: 'waiting', attempt: 0 })) };
   }
@@ -89,12 +95,19 @@ export class TableFollower implements WatchedConsumer {
     return this;
   }
 
-  /** Starts following; resolves when everything that was there at the start has been handled. */
-  async start(): Promise<void> {
-    this.started = true;
+  /**
+   * Starts following; resolves when everything that was there at the start has been handled.
+   * @param from as {@link positions} gave them; what they lack is read from its beginning
+   */
+  async start(from: Positions = {}): Promise<void> {
+    this.wasStarted = true;
     await this.consumer.connect();
+    const askedAtMs = Date.now();
     // Topics that were made a moment ago may have no leader yet.
-    for (const [name, offset] of await retrying(() => this.endOffsets())) this.goal.set(name, offset);
+    const ends = await retrying(() => this.fetchOffsets());
+    for (const { name, topic, partition, low } of ends) this.next.set(name, BigInt(from[topic]?.[partition] ?? low));
+    const untilCaughtUp = this.until(ends);
+    untilCaughtUp.catch(() => undefined); // it may fail before it is waited for
     await this.consumer.subscribe({ topics: [...this.handlers.keys()], fromBeginning: true });
     this.watchProgress();
     await this.consumer.run({
@@ -109,27 +122,32 @@ export class TableFollower implements WatchedConsumer {
         }
       },
     });
-    if (this.goal.size === 0) this.caughtUp();
-    await this.untilCaughtUp;
-    this.fail = (error) =>
-      setImmediate(() => {
-        throw error;
-      });
+    await untilCaughtUp;
+    this.completeAtMs = askedAtMs;
+    this.isStarted = true;
   }
 
-  /** Resolves when everything that is in the followed topics now has been handled. Only after `start`. */
+  /** Resolves when everything that is there now has been handled. @throws if the follower is stopped before */
   async sync(): Promise<void> {
-    const goal = await retrying(() => this.endOffsets(), { signal: this.stopped.signal });
-    for (const [name, offset] of goal) if ((this.next.get(name) ?? 0n) >= offset) goal.delete(name);
-    if (goal.size === 0) return;
-    if (this.stopped.signal.aborted) throw new Error('the follower was stopped');
-    await new Promise<void>((resolve, reject) => this.syncs.add({ goal, resolve, reject }));
+    const askedAtMs = Date.now();
+    await this.until(await retrying(() => this.fetchOffsets(), { signal: this.stopped.signal }));
+    this.completeAtMs = askedAtMs;
+  }
+
+  /** The offsets to read next. What was handled lies before them, and nothing else does. */
+  positions(): Positions {
+    const positions: Positions = {};
+    for (const [name, offset] of this.next) {
+      const at = name.lastIndexOf('/');
+      (positions[name.slice(0, at)] ??= {})[Number(name.slice(at + 1))] = offset.toString();
+    }
+    return positions;
   }
 
   async stop(): Promise<void> {
     this.stopped.abort();
-    for (const { reject } of this.syncs) reject(new Error('the follower was stopped'));
-    this.syncs.clear();
+    for (const { reject } of this.waiting) reject(new Error('The follower was stopped'));
+    this.waiting.clear();
     await this.consumer.disconnect();
     const admin = this.kafka.admin();
     await admin.connect();
@@ -147,6 +165,8 @@ export class TableFollower implements WatchedConsumer {
         offset: message.offset,
         timestampMs: Number(message.timestamp),
       });
+      // At once: what is kept of the records and the positions must never tell of different ones.
+      this.next.set(`${topic}/${partition}`, BigInt(message.offset) + 1n);
     }
   }
 
@@ -170,40 +190,61 @@ export class TableFollower implements WatchedConsumer {
     });
   }
 
-  /** Of partitions that hold anything: topic and partition to the offset after the last record. */
-  private async endOffsets(): Promise<Map<string, bigint>> {
-    const ends = new Map<string, bigint>();
+  /** The bounds of every partition as they are now. */
+  private async fetchOffsets(): Promise<PartitionBounds[]> {
     const admin = this.kafka.admin();
     await admin.connect();
     try {
+      const bounds: PartitionBounds[] = [];
       for (const topic of this.handlers.keys()) {
-        for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
-          if (BigInt(high) > BigInt(low)) ends.set(`${topic}/${partition}`, BigInt(high));
-        }
+        for (const { partition, low, high } of await admin.fetchTopicOffsets(topic))
+          bounds.push({ name: `${topic}/${partition}`, topic, partition, low, high });
       }
-      return ends;
+      return bounds;
     } finally {
       await admin.disconnect();
     }
+  }
+
+  private until(bounds: PartitionBounds[]): Promise<void> {
+    // A partition whose records are all deleted shows none to wait for.
+    const ahead = bounds.filter(({ name, low, high }) => BigInt(high) > BigInt(low) && (this.next.get(name) ?? 0n) < BigInt(high));
+    if (ahead.length === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.waiting.add({ goals: new Map(ahead.map(({ name, high }) => [name, BigInt(high)])), resolve, reject });
+    });
   }
 
   private reached(topic: string, partition: number, nextOffset: bigint): void {
     const name = `${topic}/${partition}`;
     this.next.set(name, nextOffset);
     this.pulse.reached(topic, partition, nextOffset);
-    for (const sync of this.syncs) {
-      const wanted = sync.goal.get(name);
-      if (wanted === undefined || nextOffset < wanted) continue;
-      sync.goal.delete(name);
-      if (sync.goal.size > 0) continue;
-      this.syncs.delete(sync);
-      sync.resolve();
+    for (const waiting of this.waiting) {
+      const goal = waiting.goals.get(name);
+      if (goal === undefined || nextOffset < goal) continue;
+      waiting.goals.delete(name);
+      if (waiting.goals.size > 0) continue;
+      this.waiting.delete(waiting);
+      waiting.resolve();
     }
-    const goal = this.goal.get(name);
-    if (goal === undefined || nextOffset < goal) return;
-    this.goal.delete(name);
-    if (this.goal.size === 0) this.caughtUp();
   }
+
+  private fail(error: unknown): void {
+    if (this.isStarted)
+      setImmediate(() => {
+        throw error;
+      });
+    for (const { reject } of this.waiting) reject(error);
+    this.waiting.clear();
+  }
+}
+
+interface PartitionBounds {
+  name: string;
+  topic: string;
+  partition: number;
+  low: string;
+  high: string;
 }
 
 function safeJson(value: Buffer): unknown {

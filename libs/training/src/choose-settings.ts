@@ -112,20 +112,22 @@ export class Corpus {
 
 /** The coverage that counts for the corpus from now on. */
 export function nextCoverage(corpus: Corpus, geometry: string | null): Coverage | null {
-  const { current } = corpus;
-  if (!current || current.settings.geometry !== geometry) return fullestCoverage(corpus, geometry);
+  const isInGeometry = corpus.current?.settings.geometry === geometry;
+  const current = isInGeometry ? corpus.current : fullestCoverage(corpus, geometry);
+  if (!current) return null;
   let next = current;
   for (const other of coveragesIn(corpus, geometry)) {
     if (other === current || !corpus.hasAllUnder(other)) continue;
     // Where the current settings have no tiles left, there is nothing to lose.
-    if (current.sharded > 0 && !isLater(other, current)) continue;
+    const losesNothing = current.sharded === 0 && other.sharded > 0;
+    if (!losesNothing && !isLater(other, current)) continue;
     if (next === current || isLaterOrNamedLater(other, next)) next = other;
   }
   return next;
 }
 
 /** Without a current one: that under which most is covered, the later one of equals. */
-export function fullestCoverage(corpus: Corpus, geometry: string | null): Coverage | null {
+function fullestCoverage(corpus: Corpus, geometry: string | null): Coverage | null {
   let best: Coverage | null = null;
   for (const coverage of coveragesIn(corpus, geometry)) {
     if (!best || coverage.covered > best.covered || (coverage.covered === best.covered && isLaterOrNamedLater(coverage, best)))
@@ -157,10 +159,11 @@ interface GeometryCoverage {
 export function nextGeometry(corpora: Iterable<Corpus>, current: string | null): string | null {
   const all = [...corpora];
   const found = geometriesOf(all).map((name) => geometryCoverage(all, name));
-  const now = found.find(({ name }) => name === current);
+  const now = found.find(({ name }) => name === current) ?? fullestGeometry(found);
   // All withdrawn: what replaces them may come at once.
-  if (!now) return fullestGeometry(found)?.name ?? current;
-  const newer = found.filter((other) => other.isWhole && other !== now && (now.sharded === 0 || other.firstSealedMs > now.firstSealedMs));
+  if (!now) return current;
+  const losesNothing = (other: GeometryCoverage): boolean => now.sharded === 0 && other.sharded > 0;
+  const newer = found.filter((other) => other !== now && other.isWhole && (losesNothing(other) || other.firstSealedMs > now.firstSealedMs));
   return newer.sort(laterFirst)[0]?.name ?? now.name;
 }
 

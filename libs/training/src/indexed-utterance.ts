@@ -110,6 +110,13 @@ export class IndexedUtterance {
     return true;
   }
 
+  /** Its rows in a shard. */
+  placeIn(shard: IndexedShard): Place | null {
+    let place = this.places;
+    while (place && place.shard !== shard) place = place.next;
+    return place;
+  }
+
   /** Where the live version is read under these settings: in the shard with the lowest id. */
   placeUnder(settings: TileSettings): Place | null {
     let lowest: Place | null = null;

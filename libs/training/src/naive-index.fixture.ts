@@ -41,11 +41,11 @@ export class NaiveIndex {
   }
 
   view(): NaiveView {
-    const geometry = this.isCaughtUp ? this.geometry : this.fullestGeometry();
+    const geometry = this.isCaughtUp ? this.geometry : this.nextGeometry();
     const settings: Record<string, string> = {};
     const rows: NaiveView['rows'] = [];
     for (const corpus of this.corpora()) {
-      const hash = this.isCaughtUp ? this.current.get(corpus) : this.fullest(corpus, geometry);
+      const hash = this.isCaughtUp ? this.current.get(corpus) : this.next(corpus, geometry);
       if (hash === undefined) continue;
       for (const { utteranceId, version } of this.liveOf(corpus)) {
         const [shard] = this.holding(utteranceId, version, hash);
@@ -64,31 +64,38 @@ export class NaiveIndex {
     if (geometry !== this.geometry) this.current.clear();
     this.geometry = geometry;
     for (const corpus of this.corpora()) {
-      const next = this.next(corpus, this.current.get(corpus));
+      const next = this.next(corpus, geometry);
       if (next === undefined) this.current.delete(corpus);
       else this.current.set(corpus, next);
     }
   }
 
-  private next(corpus: string, current: string | undefined): string | undefined {
-    if (current === undefined || this.geometryOf(current) !== this.geometry) return this.fullest(corpus, this.geometry);
-    const mayMove = this.hashesOf(corpus, this.geometry)
+  private next(corpus: string, geometry: string | null): string | undefined {
+    const before = this.current.get(corpus);
+    const isInGeometry = before !== undefined && this.geometryOf(before) === geometry;
+    const current = isInGeometry ? before : this.fullest(corpus, geometry);
+    if (current === undefined) return undefined;
+    const mayMove = this.hashesOf(corpus, geometry)
       .filter((hash) => hash !== current && this.hasAll(corpus, hash))
-      .filter((hash) => this.sharded(corpus, current) === 0 || this.firstSealed(corpus, hash) > this.firstSealed(corpus, current));
+      .filter(
+        (hash) =>
+          (this.sharded(corpus, current) === 0 && this.sharded(corpus, hash) > 0) ||
+          this.firstSealed(corpus, hash) > this.firstSealed(corpus, current),
+      );
     return this.latest(corpus, mayMove) ?? current;
   }
 
   private nextGeometry(): string | null {
     const found = this.geometries();
-    if (this.geometry === null || !found.includes(this.geometry)) return this.fullestGeometry() ?? this.geometry;
-    const now = this.geometry;
+    const now = this.geometry !== null && found.includes(this.geometry) ? this.geometry : this.fullestGeometry();
+    if (now === null) return this.geometry;
     const withTiles = this.corpora().filter((corpus) => this.hashesOf(corpus, null).some((hash) => this.sharded(corpus, hash) > 0));
     const whole = found.filter(
       (geometry) =>
         geometry !== now &&
         withTiles.length > 0 &&
         withTiles.every((corpus) => this.hashesOf(corpus, geometry).some((hash) => this.hasAll(corpus, hash))) &&
-        (this.shardedIn(now) === 0 || this.firstOf(geometry) > this.firstOf(now)),
+        ((this.shardedIn(now) === 0 && this.shardedIn(geometry) > 0) || this.firstOf(geometry) > this.firstOf(now)),
     );
     return whole.sort((a, b) => this.firstOf(b) - this.firstOf(a) || (a > b ? -1 : 1))[0] ?? now;
   }

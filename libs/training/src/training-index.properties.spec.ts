@@ -5,6 +5,7 @@ import type { DeadLetter } from '#contracts/dead-letters.js';
 import { emotionTargets, type Labels, type Split, splits, streamOf } from '#contracts/labels.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
+import { indexOf, linesOf } from './index-contents.js';
 import { NaiveIndex } from './naive-index.fixture.js';
 import { trainedTiles, TrainingIndex, viewOf } from './training-index.js';
 
@@ -208,7 +209,7 @@ describe('the index', () => {
           if (index.digest !== before) expect(index.revision).toBeGreaterThan(revision);
         });
       }),
-      { numRuns: 400 },
+      { numRuns: 800 },
     );
   });
 
@@ -233,6 +234,35 @@ describe('the index', () => {
           expectSame(index, naive);
         }
       }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('goes on from what was written of it as if it had never stopped', () => {
+    fc.assert(
+      fc.property(
+        world,
+        fc.array(anyFact, { maxLength: 60 }),
+        fc.array(anyFact, { maxLength: 20 }),
+        fc.nat(40),
+        (wide, before, after, at) => {
+          const things = narrow(wide);
+          const index = new TrainingIndex();
+          before.map(narrowFact).forEach((fact, place) => {
+            if (place === at) index.caughtUp();
+            apply(index, fact, things);
+          });
+          index.caughtUp();
+          const restored = indexOf(JSON.parse(JSON.stringify(linesOf(index))) as string[]);
+          restored.caughtUp();
+          expect(restored.view()).toEqual(index.view());
+          for (const fact of after.map(narrowFact)) {
+            for (const each of [index, restored]) apply(each, fact, things);
+            expect(restored.view()).toEqual(index.view());
+            for (const target of emotionTargets) expect(restored.counts(target)).toEqual(index.counts(target));
+          }
+        },
+      ),
       { numRuns: 300 },
     );
   });

@@ -14,18 +14,17 @@ import { corporaPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
-import {
-  Corpus,
-  type Coverage,
-  fullestCoverage,
-  geometryOf,
-  nextCoverage,
-  nextGeometry,
-  type TileGeometry,
-  TileSettings,
-} from './choose-settings.js';
+import { Corpus, type Coverage, geometryOf, nextCoverage, nextGeometry, type TileGeometry, TileSettings } from './choose-settings.js';
 import { type IndexedShard, IndexedUtterance, kindCarriesTarget, type Place, TraitsTable } from './indexed-utterance.js';
 import { addDigest, digestText, versionDigest } from './view-digest.js';
+
+/** Of the facts, what the index needs. */
+type UtteranceFact = Pick<UtteranceIngested, 'version' | 'labels' | 'split' | 'withheld'>;
+type ShardRows = Pick<ShardSealed['utterances'][number], 'utteranceId' | 'version' | 'firstRow' | 'tileCount'>;
+type ShardFact = Pick<ShardSealed, 'shardId' | 'stream' | 'objectKey' | 'settingsHash' | 'sealedAt' | 'tile'> & {
+  utterances: readonly ShardRows[];
+};
+type RefusalFact = Pick<DeadLetter, 'stage' | 'settingsHash' | 'utteranceId' | 'version'>;
 
 export interface ViewUtterance {
   utteranceId: string;
@@ -61,6 +60,12 @@ export interface ViewCounts {
   unlabelled: number;
 }
 
+/** The tile geometry of all, as `rowsxframes`, and the settings hash of each corpus. */
+export interface SettingsChoice {
+  geometry: string | null;
+  settings: Record<string, string>;
+}
+
 /** What is read of the index as it is now. */
 interface Selection {
   revision: number;
@@ -83,7 +88,7 @@ export class TrainingIndex {
   /** Rises with every utterance that gets tiles, loses them or changes while it has some. */
   changes = 0;
 
-  applyUtterance(utteranceId: string, fact: UtteranceIngested | null): void {
+  applyUtterance(utteranceId: string, fact: UtteranceFact | null): void {
     const utterance = fact ? this.utteranceOf(utteranceId) : this.utterances.get(utteranceId);
     if (!utterance || utterance.version === (fact?.version ?? null)) return;
     const { traits, isSharded: wasSharded } = utterance;
@@ -97,7 +102,7 @@ export class TrainingIndex {
     this.changed([utterance.corpus]);
   }
 
-  applyShard(shardId: string, fact: ShardSealed | null): void {
+  applyShard(shardId: string, fact: ShardFact | null): void {
     const known = this.shards.get(shardId);
     const isSame = known ? fact?.sealedAt === known.sealedAt && String(fact.tile) === String(known.tile) : !fact;
     if (isSame) return;
@@ -108,7 +113,7 @@ export class TrainingIndex {
   }
 
   /** A version that cannot be made into tiles under some settings need not be waited for. */
-  applyDeadLetter({ stage, settingsHash, utteranceId, version }: DeadLetter): void {
+  applyDeadLetter({ stage, settingsHash, utteranceId, version }: RefusalFact): void {
     if (stage !== 'features' || settingsHash === undefined || utteranceId === undefined || version === undefined) return;
     const utterance = this.utteranceOf(utteranceId);
     const settings = this.settingsOf(settingsHash);
@@ -157,6 +162,28 @@ export class TrainingIndex {
     };
   }
 
+  /** What the index was made of, as it is held: to be written, never to be changed. */
+  get held(): { utterances: Iterable<IndexedUtterance>; shards: Iterable<IndexedShard> } {
+    return { utterances: this.utterances.values(), shards: this.shards.values() };
+  }
+
+  /** What has been chosen so far. The facts do not say it all: it matters what was there before. */
+  get choice(): SettingsChoice {
+    const { geometry } = this;
+    const chosen = [...this.corpora.values()].flatMap(({ name, current }) => (current ? [[name, current.settings.hash] as const] : []));
+    return { geometry, settings: Object.fromEntries(chosen) };
+  }
+
+  /** Stays with what was chosen before, until it has caught up and sees what may move. */
+  resume({ geometry, settings }: SettingsChoice): void {
+    this.geometry = geometry;
+    for (const [name, hash] of Object.entries(settings)) {
+      const corpus = this.corpusNamed(name);
+      corpus.current = corpus.coverageOf(this.settingsOf(hash));
+    }
+    this.revision++;
+  }
+
   /** The live utterances that are read from a shard, and its stream. */
   readFrom(shardId: string): { shardId: string; stream: Stream; utteranceIds: string[] } | null {
     const shard = this.shards.get(shardId);
@@ -170,7 +197,7 @@ export class TrainingIndex {
   }
 
   /** @returns the corpora that have rows in it */
-  private add(fact: ShardSealed): Set<Corpus> {
+  private add(fact: ShardFact): Set<Corpus> {
     const { shardId, stream, objectKey, sealedAt, tile } = fact;
     const settings = this.settingsOf(fact.settingsHash);
     settings.count(tile, 1);
@@ -207,12 +234,12 @@ export class TrainingIndex {
 
   private utteranceOf(utteranceId: string): IndexedUtterance {
     let utterance = this.utterances.get(utteranceId);
-    if (!utterance) this.utterances.set(utteranceId, (utterance = new IndexedUtterance(utteranceId, this.corpusOf(utteranceId))));
+    if (!utterance)
+      this.utterances.set(utteranceId, (utterance = new IndexedUtterance(utteranceId, this.corpusNamed(corpusNameOf(utteranceId)))));
     return utterance;
   }
 
-  private corpusOf(utteranceId: string): Corpus {
-    const name = corpusNameOf(utteranceId);
+  private corpusNamed(name: string): Corpus {
     let corpus = this.corpora.get(name);
     if (!corpus) this.corpora.set(name, (corpus = new Corpus(name)));
     return corpus;
@@ -254,7 +281,7 @@ export class TrainingIndex {
     let digest = 0n;
     for (const corpus of this.corpora.values()) {
       const isCurrent = corpus.current && corpus.current.settings.geometry === geometry;
-      const coverage = isCurrent || this.isCaughtUp ? corpus.current : fullestCoverage(corpus, geometry);
+      const coverage = isCurrent || this.isCaughtUp ? corpus.current : nextCoverage(corpus, geometry);
       if (!coverage) continue;
       coverages.set(corpus, coverage);
       digest = addDigest(digest, coverage.digest);

@@ -115,14 +115,13 @@ export class TrainingRun {
    * @throws PipelineError SPEAKER_LEAK, LEASE_LOST, STORAGE_UNAVAILABLE
    */
   async runRound(given: TrainingView, stop?: AbortSignal): Promise<boolean> {
-    refuseLeaks(given);
-    const view = await this.withoutGoneShards(given);
-    if (!view.utterances.some(isTrained)) return false;
-    const round = await this.beginRound(view);
-    this.round = round;
-    this.forget([...this.forgotten]);
     try {
-      return await this.finishRound(round, await this.train(round, stop));
+      refuseLeaks(given);
+      const view = await this.withoutGoneShards(given);
+      if (!view.utterances.some(isTrained)) return false;
+      this.round = await this.beginRound(view);
+      this.forget([...this.forgotten]);
+      return await this.finishRound(this.round, await this.train(this.round, stop));
     } finally {
       this.round = null;
       this.forgotten.clear();

@@ -1,0 +1,140 @@
+/**
+ * The index as lines of JSON, and back: utterances by columns, then shards, whose rows name utterances by number. Making it
+ * again takes a small part of what reading the topics would.
+ */
+import { z } from 'zod';
+import { labelsSchema, splits, streams } from '#contracts/labels.js';
+import type { IndexedShard, IndexedUtterance, Traits } from './indexed-utterance.js';
+import { TrainingIndex } from './training-index.js';
+
+const utterancesPerLine = 20_000;
+
+interface UtteranceColumns {
+  ids: string[];
+  /** Null: not alive. */
+  versions: (string | null)[];
+  /** Place in the list of all traits; -1: not alive. */
+  traits: number[];
+  /** Place in this line, version, settings hash. */
+  refusals: [number, string, string][];
+}
+
+interface ShardLine extends Pick<IndexedShard, 'shardId' | 'stream' | 'objectKey' | 'sealedAt' | 'tile'> {
+  settingsHash: string;
+  /** Numbers of the utterances. */
+  utterances: number[];
+  /** Null: the live one. */
+  versions: (string | null)[];
+  firstRows: number[];
+  tileCounts: number[];
+}
+
+const lastLineSchema = z.object({
+  choice: z.object({ geometry: z.string().nullable(), settings: z.record(z.string(), z.string()) }),
+  traits: z.array(z.tuple([labelsSchema, z.enum(splits), z.boolean()])),
+});
+
+/** In one go, so that no fact comes between two of them. */
+export function linesOf(index: TrainingIndex): string[] {
+  const { utterances, shards } = index.held;
+  const numbers = new Map<IndexedUtterance, number>();
+  const traits = new Map<Traits, number>();
+  const lines: string[] = [];
+  const add = (kind: string, content: unknown): number => lines.push(JSON.stringify({ [kind]: content }));
+  let columns = emptyColumns();
+  for (const utterance of utterances) {
+    numbers.set(utterance, numbers.size);
+    addToColumns(columns, utterance, traits);
+    if (columns.ids.length < utterancesPerLine) continue;
+    add('utterances', columns);
+    columns = emptyColumns();
+  }
+  add('utterances', columns);
+  for (const shard of shards) add('shard', shardLine(shard, numbers));
+  const ofTraits = [...traits.keys()].map(({ labels, split, withheld }) => [labels, split, withheld]);
+  lines.push(JSON.stringify({ choice: index.choice, traits: ofTraits }));
+  return lines;
+}
+
+const emptyColumns = (): UtteranceColumns => ({ ids: [], versions: [], traits: [], refusals: [] });
+
+function addToColumns(columns: UtteranceColumns, utterance: IndexedUtterance, traits: Map<Traits, number>): void {
+  const at = columns.ids.push(utterance.utteranceId) - 1;
+  columns.versions.push(utterance.version);
+  if (utterance.traits && !traits.has(utterance.traits)) traits.set(utterance.traits, traits.size);
+  columns.traits.push(utterance.traits ? (traits.get(utterance.traits) as number) : -1);
+  for (const { version, settings } of utterance.refusals ?? []) columns.refusals.push([at, version, settings.hash]);
+}
+
+function shardLine(shard: IndexedShard, numbers: ReadonlyMap<IndexedUtterance, number>): ShardLine {
+  const { shardId, stream, objectKey, sealedAt, tile, settings } = shard;
+  const line: ShardLine = {
+    shardId,
+    stream,
+    objectKey,
+    sealedAt,
+    tile,
+    settingsHash: settings.hash,
+    utterances: [],
+    versions: [],
+    firstRows: [],
+    tileCounts: [],
+  };
+  for (const utterance of shard.utterances) {
+    const place = utterance.placeIn(shard);
+    if (!place) continue;
+    line.utterances.push(numbers.get(utterance) as number);
+    line.versions.push(place.version === utterance.version ? null : place.version);
+    line.firstRows.push(place.firstRow);
+    line.tileCounts.push(place.tileCount);
+  }
+  return line;
+}
+
+/** @throws for lines that {@link linesOf} did not make */
+export function indexOf(lines: Iterable<string>): TrainingIndex {
+  const index = new TrainingIndex();
+  const all: UtteranceColumns = emptyColumns();
+  let last: z.infer<typeof lastLineSchema> | undefined;
+  for (const text of lines) {
+    const line = JSON.parse(text) as { utterances?: UtteranceColumns; shard?: ShardLine };
+    if (line.utterances) addAll(all, line.utterances);
+    else if (line.shard) applyShard(index, line.shard, all);
+    else last = lastLineSchema.parse(line);
+  }
+  if (!last) throw new Error('it ends too early');
+  // After the shards, so that each is counted once.
+  for (let at = 0; at < all.ids.length; at++) {
+    const [version, traits] = [all.versions[at], last.traits[all.traits[at] as number]];
+    if (version === null || version === undefined) continue;
+    if (!traits) throw new Error('it lacks labels');
+    const [labels, split, withheld] = traits;
+    index.applyUtterance(all.ids[at] as string, { version, labels, split, withheld });
+  }
+  for (const [at, version, settingsHash] of all.refusals)
+    index.applyDeadLetter({ stage: 'features', utteranceId: all.ids[at], version, settingsHash });
+  index.resume(last.choice);
+  return index;
+}
+
+function addAll(all: UtteranceColumns, { ids, versions, traits, refusals }: UtteranceColumns): void {
+  const before = all.ids.length;
+  for (let at = 0; at < ids.length; at++) {
+    all.ids.push(ids[at] as string);
+    all.versions.push(versions[at] as string | null);
+    all.traits.push(traits[at] as number);
+  }
+  for (const [at, ...refusal] of refusals) all.refusals.push([before + at, ...refusal]);
+}
+
+function applyShard(index: TrainingIndex, line: ShardLine, { ids, versions }: UtteranceColumns): void {
+  const { utterances, versions: others, firstRows, tileCounts, ...shard } = line;
+  if (!streams.includes(shard.stream)) throw new Error('it has a shard of no stream');
+  const rows = utterances.map((number, at) => ({
+    utteranceId: ids[number] as string,
+    version: (others[at] ?? versions[number]) as string,
+    firstRow: firstRows[at] as number,
+    tileCount: tileCounts[at] as number,
+  }));
+  index.applyShard(shard.shardId, { ...shard, utterances: rows });
+}
