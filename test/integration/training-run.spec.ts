@@ -13,7 +13,7 @@ import { ObjectStore, sha256Hex } from '#storage/object-store.js';
 import { readWeights, type Checkpoint } from '#training/checkpoint-store.js';
 import { RunLease } from '#training/run-lease.js';
 import { TileStore } from '#training/tile-store.js';
-import { TrainingRun, type RunEvents, type RunSettings } from '#training/training-run.js';
+import { configHashOf, TrainingRun, type RunEvents, type RunSettings } from '#training/training-run.js';
 import { viewOf, type TrainingView, type ViewUtterance } from '#training/training-index.js';
 
 const connection = readStoreConnection({ ...process.env, S3_BUCKET: `run-${randomBytes(4).toString('hex')}` });
@@ -102,11 +102,16 @@ const silent: RunEvents = {
 };
 
 /** @param limitBytes of the shard cache */
-async function openRun(runId: string, events: Partial<RunEvents> = {}, limitBytes = 1e6): Promise<TrainingRun> {
+async function openRun(
+  runId: string,
+  events: Partial<RunEvents> = {},
+  limitBytes = 1e6,
+  changes: Partial<RunSettings> = {},
+): Promise<TrainingRun> {
   const lease = await RunLease.acquire(store, runId, 'test', () => undefined);
   const tiles = new TileStore(store, { folder, limitBytes, connection });
   opened.push(tiles);
-  const run = new TrainingRun({ ...settings, runId }, store, tiles, lease.epoch, { ...silent, ...events });
+  const run = new TrainingRun({ ...settings, ...changes, runId }, store, tiles, lease.epoch, { ...silent, ...events });
   await run.restore();
   return run;
 }
@@ -157,6 +162,25 @@ it('writes no checkpoint once another holds the lease', async () => {
   await RunLease.acquire(store, 'contested', 'test', () => undefined);
   await expect(run.runRound(view)).rejects.toMatchObject({ code: 'LEASE_LOST' });
   expect(await (await openRun('contested')).restore()).toBeNull();
+});
+
+it('a run that diverges ends, and keeps the last checkpoint whose numbers are finite', async () => {
+  const wild = { model: { ...settings.model, learningRate: 1e30 }, checkpointEvery: 1 };
+  const saved: number[] = [];
+  const run = await openRun('wild', { saved: ({ step }) => saved.push(step) }, 1e6, wild);
+  await expect(run.runRound(view)).rejects.toMatchObject({
+    code: 'MODEL_DIVERGED',
+    message: expect.stringMatching(/loss is no longer a number after step \d\. Lower learningRate/),
+  });
+  expect(saved.length).toBeGreaterThan(0);
+  expect(await (await openRun('wild', {}, 1e6, wild)).restore()).toMatchObject({ step: saved.at(-1), complete: false });
+});
+
+it('its seed is that of weights too, unless the model has one of its own', () => {
+  const hashOf = (model: RunSettings['model'], seed: number) => configHashOf({ model, batch: settings.batch, seed });
+  expect(hashOf({}, 1)).toBe(hashOf({ seed: 1 }, 1));
+  expect(hashOf({}, 2)).toBe(hashOf({ seed: 2 }, 2));
+  expect(hashOf({}, 2)).not.toBe(hashOf({ seed: 1 }, 2));
 });
 
 it('goes on without a shard that is gone, and says so', async () => {

@@ -45,11 +45,11 @@ async function load(store: Objects, none: string): Promise<{ checkpoint: Checkpo
   return { checkpoint, model: loadModel(checkpoint.model, await readWeights(store, checkpoint)) };
 }
 
-/** The one that TF_BACKEND asks for, else the first that loads. */
-export async function startBackend(): Promise<BackendChoice> {
+/** The one that is asked for, by TF_BACKEND if not here; else the first that loads. */
+export async function startBackend(requested = environment['TF_BACKEND']): Promise<BackendChoice> {
   quietTensorflow();
   return chooseBackend({
-    requested: environment['TF_BACKEND'],
+    requested,
     webgpuDir: environment['WEBGPU_DIR'],
     hasGpu: existsSync('/dev/nvidia0'),
     log: () => undefined,

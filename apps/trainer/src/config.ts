@@ -19,7 +19,7 @@ export function readTrainerConfig() {
     /** A JSON file with the model's settings; the paper's without one. */
     MODEL_SETTINGS_FILE: field.optionalText(),
     BATCH_LABELLED: field.whole(16, 1),
-    BATCH_UNLABELLED: field.whole(16, 1),
+    BATCH_UNLABELLED: field.whole(16, 0),
     /** Steps of one round. */
     ROUND_STEPS: field.whole(500, 1),
     /** Seconds without news after which a round starts, and the longest that news may go on. */

@@ -90,11 +90,16 @@ interface RoundWork {
   emotionWeights: Float32Array | undefined;
 }
 
+/** The model's settings with the defaults that a run gives them: its own seed, and the tiles' shape once that is known. */
+export function modelSettingsOf({ model, seed }: Pick<RunSettings, 'model' | 'seed'>, tile?: [number, number]): ModelSettings {
+  return parseModelSettings({ seed, ...(tile && { tile }), ...model });
+}
+
 /** Digest of what makes two runs different; a run with other settings has another name. */
 export function configHashOf(settings: Pick<RunSettings, 'model' | 'batch' | 'seed'>): string {
   const { model, batch, seed } = settings;
   return createHash('sha256')
-    .update(JSON.stringify([parseModelSettings(model), batch, seed]))
+    .update(JSON.stringify([modelSettingsOf({ model, seed }), batch, seed]))
     .digest('hex')
     .slice(0, 12);
 }
@@ -224,7 +229,7 @@ export class TrainingRun {
     const trained = new Set(view.utterances.filter(isTrained).flatMap(({ labels }) => labels.speakerId ?? []));
     this.speakers.push(...[...trained].filter((speaker) => !known.has(speaker)).sort());
     if (!this.model) {
-      const settings = parseModelSettings({ tile: this.tileStore.tileShape, ...this.settings.model });
+      const settings = modelSettingsOf(this.settings, this.tileStore.tileShape);
       this.midpoints = midpointsFor(view, settings);
       this.model = createModel(settings);
     }
