@@ -165,14 +165,14 @@ it('writes no checkpoint once another holds the lease', async () => {
 });
 
 it('a run that diverges ends, and keeps the last checkpoint whose numbers are finite', async () => {
-  const wild = { model: { ...settings.model, learningRate: 1e30 }, checkpointEvery: 1 };
+  const wild = { model: { ...settings.model, update: 'joint', learningRate: 1e30 }, checkpointEvery: 1 };
   const saved: number[] = [];
   const run = await openRun('wild', { saved: ({ step }) => saved.push(step) }, 1e6, wild);
   await expect(run.runRound(view)).rejects.toMatchObject({
     code: 'MODEL_DIVERGED',
     message: expect.stringMatching(/loss is no longer a number after step \d\. Lower learningRate/),
   });
-  expect(saved.length).toBeGreaterThan(0);
+  expect(saved).toEqual([1]);
   expect(await (await openRun('wild', {}, 1e6, wild)).restore()).toMatchObject({ step: saved.at(-1), complete: false });
 });
 
