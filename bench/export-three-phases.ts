@@ -4,7 +4,6 @@
  */
 import { chooseBackend } from '#model/backend.js';
 import { modelOptimisers, modelParameters, modelStatistics } from '#model/model.js';
-import { objectiveWeights } from '#model/losses.js';
 import { latentShape } from '#model/settings.js';
 import { ADAM_STEPS, caseBatch, caseModel, cases, priorValue, SGD_RATE, SGD_STEPS } from '#model/three-phases.fixture.js';
 
@@ -23,13 +22,11 @@ const exported = Object.entries(cases).map(([name, changes]) => {
     name,
     settings,
     speakerCount: model.speakerCount,
-    objectiveWeights: objectiveWeights(settings),
     sgdRate: SGD_RATE,
     sgdSteps: SGD_STEPS,
     adamSteps: ADAM_STEPS,
     optimisers: modelOptimisers(model).map((optimiser) => ({
       name: optimiser.name,
-      learningRate: optimiser.learningRate,
       parameters: optimiser.slots.map(({ parameter }) => parameter.name),
     })),
     weights,

@@ -242,6 +242,8 @@ function resultsPage(what: { table: string; agreement: string[]; contenders: Con
   return [
     '# Results',
     '',
+    'Of the training step: [results-training.md](results-training.md).',
+    '',
     'Written by `npm run bench -- features --results docs/results.md`. In brackets: the peer divided by ours; above 1, ours is',
     'faster. Medians; what a busy machine or another one gives differs, the ratios less. "In process": ours on two workers, from',
     'bytes in memory to tiles in memory.',

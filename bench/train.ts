@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { type Peer, startPeer } from './peer.js';
 import { type BenchRow, markdownTable, median, row } from './table.js';
 import type { StepTimes } from './train-ours.js';
+import { targetsTable } from './train-targets.js';
 
 const THREADS = '2';
 /** Of the trainer's default settings. */
@@ -78,10 +79,9 @@ export async function benchTrain(args: string[]): Promise<void> {
     );
   }
   rows.push(...(await loopRows({ rounds: Number(values.rounds), steps: 3 * Number(values.steps) })));
-  const table = markdownTable(rows);
-  console.log(table);
+  console.log(`${markdownTable(rows)}\n\n${targetsTable(rows)}`);
   if (values.json) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
-  if (values.results) writeFileSync(values.results, resultsPage(table, versions));
+  if (values.results) writeFileSync(values.results, resultsPage(rows, versions));
 }
 
 /** The loop that the service runs (shards on disk, reports, checkpoints) beside the bare step, each in a process of its own. */
@@ -160,7 +160,7 @@ async function inTurns(
   return measured;
 }
 
-function resultsPage(table: string, versions: Map<string, string>): string {
+function resultsPage(rows: BenchRow[], versions: Map<string, string>): string {
   const cpu = cpus();
   return [
     '# Results of the training bench',
@@ -171,17 +171,15 @@ function resultsPage(table: string, versions: Map<string, string>): string {
     '',
     `${new Date().toISOString().slice(0, 10)}, ${cpu[0]?.model ?? 'unknown processor'}, ${cpu.length} cores, ${THREADS} threads each.`,
     '',
-    table,
+    markdownTable(rows),
     '',
     ...[...versions].map(([name, version]) => `- ${name}: ${version}`),
     '',
-    'Wanted were 0.65 of PyTorch channels_last and 0.95 of TensorFlow graph with the phases, 0.85 of PyTorch with `joint`, and',
-    "1.1 of PyTorch's memory. Where ours spends a step of 729 ms (16 and 16): convolutions and their gradients 330, gradients of",
-    'max-pooling 142, batch norm and its gradients 120, max-pooling 35, Adam and other small operations 50, JavaScript 40. The',
-    "graph mode of TensorFlow runs the same kernels, but rewrites pooling to oneDNN's, which keeps where each maximum was (its",
-    'gradient costs us 24 ms a call, reading or adding as many values 4); without oneDNN both take 2.25 s. Tried in vain: the',
-    'pooling gradient by comparisons (ties, and no faster), by MaxPoolGradWithArgmax (no CPU kernel for 32-bit places). Memory of',
-    "32 and 32 is over PyTorch's, because the tape keeps every activation to the end of a phase.",
+    'What was wanted, ours divided by theirs:',
+    '',
+    targetsTable(rows),
+    '',
+    'Where a step spends its time, and what was tried: [results-training-profile.md](results-training-profile.md).',
     '',
   ].join('\n');
 }

@@ -24,6 +24,37 @@ BATCH_NORM_EPSILON = 1e-3
 BETA_1, BETA_2 = 0.9, 0.999
 
 
+def is_multi_task(settings: dict) -> bool:
+    return settings["auxiliary"]["gender"] or settings["auxiliary"]["speaker"]
+
+
+def objective_weights(settings: dict) -> dict:
+    """Eq. 1 (single-task) and eq. 2 and 3 (multi-task), read here and not taken from ours; a CNN has no alpha."""
+    if is_multi_task(settings):
+        tasks = {"emotion": settings["beta"], "gender": 1 - settings["beta"], "speaker": 1 - settings["beta"]}
+    else:
+        classification = 1 if settings["system"] == "cnn" else 1 - settings["alpha"]
+        tasks = {"emotion": classification, "gender": 0, "speaker": 0}
+    generator = settings["joint"]["adversarialWeight"] if settings["update"] == "joint" else 1
+    return {"reconstruction": settings["alpha"], "generator": generator, **tasks}
+
+
+def learning_rate(settings: dict, optimiser: str) -> float:
+    """With an optimiser for each phase alpha scales the encoder's rate (docs/paper.md)."""
+    alone = is_multi_task(settings) or settings["system"] == "cnn"
+    discriminator = settings["joint" if settings["update"] == "joint" else "regularisation"]["discriminatorRate"]
+    factors = {
+        "reconstruction.encoder": settings["alpha"],
+        "reconstruction.decoder": 1,
+        "regularisation.discriminator": discriminator,
+        "regularisation.encoder": settings["regularisation"]["encoderRate"],
+        "classification.encoder": 1 if alone else 1 - settings["alpha"],
+        "classification.heads": 1,
+        "joint": 1,
+    }
+    return settings["learningRate"] * factors[optimiser]
+
+
 def encoded(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values, np.float32).tobytes()).decode()
 
@@ -84,7 +115,7 @@ class Model:
         for task in ("emotion", "gender", "speaker"):
             labels = torch.tensor(self.case["labels"][task])
             known = labels >= 0
-            if f"{task}.output.kernel" not in self.weights or not self.case["objectiveWeights"][task] or not known.any():
+            if f"{task}.output.kernel" not in self.weights or not objective_weights(self.settings)[task] or not known.any():
                 continue
             logits = self.logits(task, z)
             if task == "speaker":
@@ -104,7 +135,7 @@ class Model:
 
 class Optimiser:
     def __init__(self, model, described, rule):
-        self.model, self.rule, self.name, self.rate = model, rule, described["name"], described["learningRate"]
+        self.model, self.rule, self.name, self.rate = model, rule, described["name"], learning_rate(model.settings, described["name"])
         self.names = described["parameters"]
         self.moments = {n: [torch.zeros_like(model.weights[n]), torch.zeros_like(model.weights[n]), 0] for n in self.names}
 
@@ -146,7 +177,7 @@ def generator_loss(model, z):
 
 
 def step(model, x, prior, optimisers, seen):
-    settings, weights = model.settings, model.case["objectiveWeights"]
+    settings, weights = model.settings, objective_weights(model.settings)
     losses = {}
     if "joint" in optimisers:
         observed = []

@@ -56,8 +56,8 @@ beforeAll(() => {
       'name: tiny',
       'model: { filters: [2, 4], pools: [[2, 4], [2, 2]], dense: 8, headFilters: 2 }',
       'batch: { labelled: 6, unlabelled: 2 }',
-      'steps: 60',
-      'checkpointEvery: 20',
+      'steps: 100',
+      'checkpointEvery: 50',
       'splits: { dev: [made/s2], test: [] }',
     ].join('\n'),
   );
@@ -69,10 +69,20 @@ const words = (out: string, more: string[]) => [
   'train',
   ...['--config', config, '--shards', shards, '--out', join(folder, out), ...more],
 ];
-const env = { ...process.env, TF_BACKEND: 'cpu' };
+const env: NodeJS.ProcessEnv = { ...process.env, TF_BACKEND: 'cpu' };
 function train(out: string, ...more: string[]): { code: number | null; text: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, words(out, more), { env, encoding: 'utf8' });
+  return run(words(out, more));
+}
+function run(args: string[], environment = env): { code: number | null; text: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { env: environment, encoding: 'utf8' });
   return { code: status, text: stdout + stderr };
+}
+/** @param changes of the file that is given, `whole`'s config.json */
+function repeated(out: string, changes: Record<string, unknown> = {}, environment = env): { code: number | null; text: string } {
+  const file = join(folder, `${out}.json`);
+  const recorded = JSON.parse(readFileSync(join(folder, 'whole/config.json'), 'utf8')) as Record<string, unknown>;
+  writeFileSync(file, JSON.stringify({ ...recorded, ...changes }));
+  return run(words(out, []).with(3, file), environment);
 }
 async function newest(out: string) {
   for await (const checkpoint of newestCheckpoints(new FolderStore(join(folder, out)), 'tiny', () => undefined)) return checkpoint;
@@ -86,9 +96,15 @@ it('says what it would train on, and trains nothing, with --dry-run', async () =
   expect(await newest('dry')).toBeNull();
 });
 
-it('trains, scores held-out speakers, and is the run that was killed on its way', async () => {
+it('takes the example of the paper for these shards, in a dry run', () => {
+  const { code, text } = run(words('paper', ['--dry-run']).with(3, join(packageRoot, 'examples/paper-aae.yaml')));
+  expect(text).toMatch(/72 utterances: \d+ labelled and \d+ unlabelled tiles to learn from/);
+  expect(code).toBe(0);
+});
+
+it('trains, scores held-out speakers; 100 steps are 50, a kill, and 50 more from the checkpoint, bit for bit', async () => {
   const whole = train('whole');
-  expect(whole).toMatchObject({ code: 0, text: expect.stringContaining('step 60 of 60') });
+  expect(whole).toMatchObject({ code: 0, text: expect.stringContaining('step 100 of 100') });
   expect(whole.text).toMatch(/emotion +dev +16 /);
   const evaluations = JSON.parse(readFileSync(join(folder, 'whole/evaluations.json'), 'utf8')) as {
     task: string;
@@ -98,21 +114,55 @@ it('trains, scores held-out speakers, and is the run that was killed on its way'
   expect(evaluations.find(({ task, split }) => task === 'emotion' && split === 'test')?.n).toBe(8);
   expect(JSON.parse(readFileSync(join(folder, 'whole/config.json'), 'utf8'))).toMatchObject({
     name: 'tiny',
-    model: { alpha: 0.4 },
+    model: { alpha: 0.4, tile: [16, 32], seed: 1 },
     seed: 1,
+    splits: { train: ['made/s3', 'made/s4', 'made/s5'], dev: ['made/s0', 'made/s2'], test: ['made/s1'] },
+    backend: 'cpu',
   });
 
   const running = spawn(process.execPath, words('killed', []), { env, stdio: 'ignore' });
-  await expect.poll(async () => (await newest('killed'))?.step ?? 0, { timeout: 60_000, interval: 20 }).toBeGreaterThanOrEqual(20);
+  await expect.poll(async () => (await newest('killed'))?.step ?? 0, { timeout: 60_000, interval: 20 }).toBe(50);
   running.kill('SIGKILL');
   await once(running, 'exit');
   const before = await newest('killed');
-  expect(before).toMatchObject({ complete: false });
+  expect(before).toMatchObject({ step: 50, complete: false });
   expect(train('killed')).toMatchObject({ code: 2, text: expect.stringContaining('--resume goes on with it') });
-  expect(train('killed', '--resume')).toMatchObject({ code: 0, text: expect.stringContaining(`step ${before?.step} to 60`) });
+  expect(train('killed', '--resume')).toMatchObject({ code: 0, text: expect.stringContaining('step 50 to 100') });
   // On the plain backend, bit for bit.
-  expect((await newest('killed'))?.weights.sha256).toBe((await newest('whole'))?.weights.sha256);
+  const [killed, unbroken] = [await newest('killed'), await newest('whole')];
+  expect(killed?.weights.sha256).toBe(unbroken?.weights.sha256);
+  // Adam's step counts and the generator's state among them.
+  expect(killed).toMatchObject({ step: 100, complete: true, model: unbroken?.model, sampler: unbroken?.sampler });
 }, 180_000);
+
+it("is repeated from a run's config.json and the shards alone, on its backend; other shards, another backend, other tiles are refused", async () => {
+  const hints = join(shards, 'splits.json');
+  const splits = readFileSync(hints, 'utf8');
+  rmSync(hints);
+  const { TF_BACKEND: _asked, ...unasked } = env;
+  expect(repeated('again', {}, unasked)).toMatchObject({ code: 0, text: expect.stringContaining('step 0 to 100 on cpu') });
+  expect((await newest('again'))?.weights.sha256).toBe((await newest('whole'))?.weights.sha256);
+  writeFileSync(hints, splits);
+
+  const refused = (text: string) => ({ code: 2, text: expect.stringContaining(text) });
+  expect(repeated('other', { viewDigest: 'a'.repeat(64) })).toMatchObject(refused('the shards are not those'));
+  expect(repeated('other', { settingsHash: 'b' })).toMatchObject(refused('the shards are not those'));
+  expect(repeated('other', { backend: 'wasm' })).toMatchObject(refused('unset TF_BACKEND'));
+  expect(repeated('other', { model: { tile: [16, 64] } })).toMatchObject(refused("the shards' tiles are 16 x 32"));
+  expect(repeated('older', { codeVersion: '0.0.0', steps: 1 }).text).toContain('was written by version 0.0.0');
+}, 180_000);
+
+it('another seed is other weights, unless the model has a seed of its own', async () => {
+  const weightsOf = async (out: string, changes: Record<string, unknown>) => {
+    expect(repeated(out, { steps: 1, ...changes }).code).toBe(0);
+    return (await newest(out))?.model['randomState'];
+  };
+  const model = (await newest('whole'))?.model['settings'] as Record<string, unknown>;
+  const { seed: _own, ...unseeded } = model;
+  const first = await weightsOf('seed-1', { model: unseeded });
+  expect(await weightsOf('seed-2', { model: unseeded, seed: 2 })).not.toEqual(first);
+  expect(await weightsOf('own-seed', { model, seed: 2 })).toEqual(first);
+}, 60_000);
 
 it('a trained model goes out for others: to a browser, to onnxruntime, as bare weights; and what it makes of utterances', () => {
   const undertone = (...more: string[]) => {
@@ -130,7 +180,7 @@ it('a trained model goes out for others: to a browser, to onnxruntime, as bare w
     expect(readdirSync(out).sort()).toEqual(files);
     expect(JSON.parse(readFileSync(join(out, 'about.json'), 'utf8'))).toMatchObject({
       run: 'tiny',
-      step: 60,
+      step: 100,
       classes: { emotion: ['angry', 'happy', 'neutral', 'sad'], speaker: ['made/s3', 'made/s4', 'made/s5'] },
     });
   }
@@ -170,7 +220,7 @@ it('stopped by Ctrl-C saves, says so, and goes on with --resume', async () => {
   const running = spawn(process.execPath, words('stopped', []), { env });
   let text = '';
   running.stdout.on('data', (piece: Buffer) => (text += piece.toString()));
-  await expect.poll(() => text, { timeout: 60_000, interval: 20 }).toContain('step 0 to 60');
+  await expect.poll(() => text, { timeout: 60_000, interval: 20 }).toContain('step 0 to 100');
   running.kill('SIGINT');
   expect((await once(running, 'exit'))[0]).toBe(1);
   const [, step = ''] = /Stopped at step (\d+)\. --resume goes on from here\./.exec(text) ?? [];

@@ -17,7 +17,7 @@ import { Lease } from '#training/lease.js';
 import { lineageOf, modelsThatSaw } from '#training/lineage.js';
 import { pruneCheckpoints } from '#training/prune-checkpoints.js';
 import { TileStore } from '#training/tile-store.js';
-import { noEvents, plainRounds, type RunEvents, type RunSettings } from '#training/run-settings.js';
+import { configHashOf, noEvents, plainRounds, type RunEvents, type RunSettings } from '#training/run-settings.js';
 import { TrainingRun } from '#training/training-run.js';
 import { viewOf, type TrainingView, type ViewCounts, type ViewUtterance } from '#training/training-index.js';
 
@@ -164,6 +164,25 @@ it('writes no checkpoint once another holds the lease', async () => {
   await Lease.acquire(store, runLeaseKey('contested'), 'test', () => undefined);
   await expect(run.runRound(view)).rejects.toMatchObject({ code: 'LEASE_LOST' });
   expect(await (await openRun('contested')).restore()).toBeNull();
+});
+
+it('a run that diverges ends, and keeps the last checkpoint whose numbers are finite', async () => {
+  const wild = { model: { ...settings.model, update: 'joint', learningRate: 1e30 }, checkpointEvery: 1 };
+  const saved: number[] = [];
+  const run = await openRun('wild', { saved: ({ step }) => saved.push(step) }, wild);
+  await expect(run.runRound(view)).rejects.toMatchObject({
+    code: 'MODEL_DIVERGED',
+    message: expect.stringMatching(/loss is no longer a number after step \d\. Lower learningRate/),
+  });
+  expect(saved).toEqual([1]);
+  expect(await (await openRun('wild', {}, wild)).restore()).toMatchObject({ step: saved.at(-1), complete: false });
+});
+
+it('its seed is that of weights too, unless the model has one of its own', () => {
+  const hashOf = (model: RunSettings['model'], seed: number) => configHashOf({ model, batch: settings.batch, seed });
+  expect(hashOf({}, 1)).toBe(hashOf({ seed: 1 }, 1));
+  expect(hashOf({}, 2)).toBe(hashOf({ seed: 2 }, 2));
+  expect(hashOf({}, 2)).not.toBe(hashOf({ seed: 1 }, 2));
 });
 
 it('goes on without a shard that is gone, and says so', async () => {

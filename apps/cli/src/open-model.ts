@@ -87,11 +87,11 @@ export async function chooseModel(
   return { checkpoint, chosen: `champion ${champion.number} of ${target}` };
 }
 
-/** The one that TF_BACKEND asks for, else the first that loads. */
-export async function startBackend(): Promise<BackendChoice> {
+/** The one that is asked for, by TF_BACKEND if not here; else the first that loads. */
+export async function startBackend(requested = environment['TF_BACKEND']): Promise<BackendChoice> {
   quietTensorflow();
   return chooseBackend({
-    requested: environment['TF_BACKEND'],
+    requested,
     webgpuDir: environment['WEBGPU_DIR'],
     hasGpu: existsSync('/dev/nvidia0'),
     log: () => undefined,

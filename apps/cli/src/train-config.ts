@@ -1,17 +1,25 @@
-/** The file that `undertone train` reads: with the shards, all that a run depends on. */
+/**
+ * The file that `undertone train` reads: with the shards, all that a run depends on. The config.json that a run writes is
+ * such a file too, with every default filled in and what must be the same again: the run can be repeated from it alone.
+ */
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import type { Split } from '#contracts/labels.js';
+import { type Split, splits as splitNames } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { parseModelSettings } from '#model/settings.js';
+import { backendNames } from '#model/backend.js';
+import { type ModelSettings, parseModelSettings } from '#model/settings.js';
 import { rateSchedules } from '#training/learning-rate.js';
+import { modelSettingsOf } from '#training/run-settings.js';
+import type { FolderView } from '#training/view-of-shards.js';
+
+const speakers = z.array(z.string()).default([]);
 
 const schema = z.strictObject({
   name: z.string().regex(/^[\w.-]+$/, 'letters, digits, - _ and . only'),
-  /** Of the model, see libs/model/src/settings.ts; the paper's by default. */
+  /** Of the model, see libs/model/src/settings.ts; the paper's by default, with the shards' tile and this file's seed. */
   model: z.record(z.string(), z.unknown()).default({}),
-  batch: z.strictObject({ labelled: z.int().min(1).default(16), unlabelled: z.int().min(1).default(16) }).prefault({}),
+  batch: z.strictObject({ labelled: z.int().min(1).default(16), unlabelled: z.int().min(0).default(16) }).prefault({}),
   steps: z.int().min(1).default(2000),
   checkpointEvery: z.int().min(1).default(100),
   /** Checkpoints without a better UA on dev speakers after which it is enough; 0: all steps, and the last model. */
@@ -19,11 +27,22 @@ const schema = z.strictObject({
   schedule: z.enum(rateSchedules).default('constant'),
   warmupSteps: z.int().min(0).default(0),
   statisticsTiles: z.int().min(1).default(512),
+  /** Of the order of tiles, and of weights, dropout and prior samples unless the model has a seed of its own. */
   seed: z.int().min(0).default(1),
-  /** Speakers with their corpus before them. */
-  splits: z.strictObject({ dev: z.array(z.string()).default([]), test: z.array(z.string()).default([]) }).prefault({}),
+  /** Speakers with their corpus before them; others as splits.json beside the shards says, or by a hash. */
+  splits: z.strictObject({ train: speakers, dev: speakers, test: speakers }).prefault({}),
+  /** As TF_BACKEND. */
+  backend: z.enum(backendNames).optional(),
+  /** Written to config.json: other shards than these are refused. */
+  viewDigest: z.string().optional(),
+  settingsHash: z.string().nullable().optional(),
+  /** Written to config.json: another version is told of. */
+  codeVersion: z.string().optional(),
 });
 export type TrainConfig = z.output<typeof schema>;
+
+/** All that makes a run this one, and no other. */
+export type ResolvedConfig = Omit<TrainConfig, 'model' | 'backend' | 'codeVersion'> & { model: ModelSettings };
 
 /** YAML, and so JSON too. @throws PipelineError CONFIG_INVALID, SETTINGS_INVALID */
 export function readTrainConfig(file: string): TrainConfig {
@@ -43,5 +62,33 @@ export function readTrainConfig(file: string): TrainConfig {
 }
 
 export function splitsOf({ splits }: TrainConfig): Map<string, Split> {
-  return new Map((['dev', 'test'] as const).flatMap((split) => splits[split].map((speaker): [string, Split] => [speaker, split])));
+  return new Map(splitNames.flatMap((split) => splits[split].map((speaker): [string, Split] => [speaker, split])));
+}
+
+/**
+ * The file with the shards' word filled in.
+ * @throws PipelineError CONFIG_INVALID where the shards are not those that the file speaks of
+ */
+export function resolveConfig(config: TrainConfig, view: FolderView): ResolvedConfig {
+  const { backend: _backend, codeVersion: _codeVersion, ...given } = config;
+  const model = modelSettingsOf(config, view.tileShape);
+  if (model.tile.join() !== view.tileShape.join())
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `model.tile is ${model.tile.join(' x ')} and the shards' tiles are ${view.tileShape.join(' x ')}: leave it out, or give other shards`,
+    );
+  const resolved = { ...given, model, splits: effectiveSplits(view), viewDigest: view.digest, settingsHash: view.settingsHash };
+  for (const name of ['viewDigest', 'settingsHash'] as const)
+    if (given[name] !== undefined && given[name] !== resolved[name])
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `the shards are not those of the run that wrote this file (${name} ${given[name]}): give those, or delete viewDigest and settingsHash from it`,
+      );
+  return resolved;
+}
+
+function effectiveSplits(view: FolderView): TrainConfig['splits'] {
+  const found = { train: new Set<string>(), dev: new Set<string>(), test: new Set<string>() };
+  for (const { split, labels } of view.utterances) if (labels.speakerId !== undefined) found[split].add(labels.speakerId);
+  return { train: [...found.train].sort(), dev: [...found.dev].sort(), test: [...found.test].sort() };
 }

@@ -18,13 +18,16 @@ export class TrainDisplay {
   private shownAtMs = 0;
   private readonly stepsMs: number[] = [];
 
-  constructor(private readonly out: { isTTY?: boolean; columns?: number; write(text: string): unknown }) {}
+  constructor(
+    private readonly out: { isTTY?: boolean; columns?: number; write(text: string): unknown },
+    private readonly clockMs: () => number = () => performance.now(),
+  ) {}
 
   /** @param end the round's last step */
   show({ step, end, losses, stepMs }: { step: number; end: number; losses: StepLosses; stepMs: number }): void {
     this.stepsMs.push(stepMs);
     if (this.stepsMs.length > 20) this.stepsMs.shift();
-    const now = performance.now();
+    const now = this.clockMs();
     if (!this.out.isTTY && now - this.shownAtMs < lineIntervalMs && step < end) return;
     this.shownAtMs = now;
     const mean = this.stepsMs.reduce((sum, each) => sum + each, 0) / this.stepsMs.length;

@@ -22,7 +22,7 @@ export function readTrainerConfig() {
     /** A JSON file with the model's settings; the paper's without one. */
     MODEL_SETTINGS_FILE: field.optionalText(),
     BATCH_LABELLED: field.whole(16, 1),
-    BATCH_UNLABELLED: field.whole(16, 1),
+    BATCH_UNLABELLED: field.whole(16, 0),
     /** Steps of one round. */
     ROUND_STEPS: field.whole(500, 1),
     /** Seconds after which a round ends though it has steps left; 0: never. */

@@ -10,8 +10,8 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { registerWasmGradients } from './wasm-gradients.js';
 import { provideWebgpu } from './webgpu-device.js';
 
-const backendNames = ['node-gpu', 'webgpu', 'node', 'wasm', 'cpu'] as const;
-type BackendName = (typeof backendNames)[number];
+export const backendNames = ['node-gpu', 'webgpu', 'node', 'wasm', 'cpu'] as const;
+export type BackendName = (typeof backendNames)[number];
 /** Of no use without a GPU: Dawn takes a software driver as well, and would be far slower than native. */
 const needGpu: readonly BackendName[] = ['node-gpu', 'webgpu'];
 
@@ -57,7 +57,7 @@ export async function chooseBackend({ requested, hasGpu, webgpuDir, log }: Backe
   }
   throw new PipelineError(
     'PREREQUISITE_MISSING',
-    `no tensorflow backend loads: ${tried.map(({ name, error }) => `${name}: ${error}`).join('; ')}`,
+    `no tensorflow backend loads: ${tried.map(({ name, error }) => `${name}: ${error}`).join('; ')}. \`./undertone setup\` fetches what is missing`,
   );
 }
 
@@ -73,11 +73,26 @@ async function loadRequested(requested: string, webgpuDir: string | undefined, l
   try {
     loaded = await load(name, webgpuDir);
   } catch (cause) {
-    throw new PipelineError('PREREQUISITE_MISSING', `TF_BACKEND=${name} does not load: ${firstLine(cause)}`, { cause });
+    throw new PipelineError('PREREQUISITE_MISSING', `TF_BACKEND=${name} does not load: ${firstLine(cause)}. ${remedyOf(name)}`, { cause });
   }
-  if (loaded !== name) throw new PipelineError('PREREQUISITE_MISSING', `TF_BACKEND=${name}: TensorFlow loaded but sees no GPU it can use`);
+  if (loaded !== name)
+    throw new PipelineError('PREREQUISITE_MISSING', `TF_BACKEND=${name}: TensorFlow loaded but sees no GPU it can use. ${remedyOf(name)}`);
   log(`tensorflow backend ${name} (requested)`);
   return { name, why: 'requested by TF_BACKEND', tried: [] };
+}
+
+function remedyOf(name: BackendName): string {
+  const otherwise = 'or unset TF_BACKEND for the first that loads';
+  switch (name) {
+    case 'node-gpu':
+      return `Run \`./undertone setup --gpu\`, look at \`nvidia-smi\`, ${otherwise}.`;
+    case 'node':
+      return `Run \`./undertone setup\`, ${otherwise}.`;
+    case 'webgpu':
+    case 'wasm':
+    case 'cpu':
+      return `Use another, ${otherwise}.`;
+  }
 }
 
 /** @returns what was loaded: the GPU package on a machine where CUDA fails computes on the CPU, and is called so. */

@@ -3,7 +3,7 @@
  * inference by running ones. Running statistics move only where a phase says so: see `updateRunningStatistics`.
  */
 import * as tf from '@tensorflow/tfjs';
-import { batchNormTraining } from './native-ops.js';
+import { opsOfBackend } from './ops-of-backend.js';
 import type { Parameter } from './parameter.js';
 
 export const BATCH_NORM_EPSILON = 1e-3;
@@ -28,7 +28,7 @@ export type Normalise = (x: tf.Tensor4D, layer: BatchNormWeights) => tf.Tensor4D
 /** Training mode. What the layers see is added to `observed` if given, in the order of the layers. */
 export function byBatchStatistics(observed?: ObservedStatistics[]): Normalise {
   return (x, layer) => {
-    const { normalised, mean, variance } = batchNormTraining(x, layer.gamma.value, layer.beta.value, BATCH_NORM_EPSILON);
+    const { normalised, mean, variance } = opsOfBackend().batchNormTraining(x, layer.gamma.value, layer.beta.value, BATCH_NORM_EPSILON);
     if (observed) observed.push({ layer, mean, variance });
     else tf.dispose([mean, variance]);
     return normalised;

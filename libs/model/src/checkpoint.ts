@@ -109,7 +109,10 @@ function createSavedModel(saved: z.output<typeof manifestSchema>): Model {
 function restore(model: Model, saved: z.output<typeof manifestSchema>, bytes: Uint8Array): void {
   const stored = storedTensors(model);
   const tensors = readSafetensors(bytes);
-  if (stored.length !== tensors.length) throw invalid(`${tensors.length} tensors where these settings make ${stored.length}`);
+  if (stored.length !== tensors.length)
+    throw invalid(
+      `${tensors.length} tensors where these settings make ${stored.length}: weights and manifest are of two models, take both from one folder`,
+    );
   stored.forEach(({ name, variable }, i) => {
     const tensor = tensors[i]!;
     if (tensor.name !== name || tensor.shape.join() !== variable.shape.join())

@@ -1,4 +1,4 @@
-/** Runs the files in onnxruntime, where SILERO_DIR has its package (as in CI). */
+/** Runs the files in onnxruntime, where SILERO_DIR has its package (as in CI); without it those tests are skipped, and say so. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
@@ -19,6 +19,7 @@ interface Runtime {
 }
 
 const folder = process.env['SILERO_DIR'];
+if (!folder) console.log('skipped: what onnxruntime answers. It comes with the package of SILERO_DIR, see docs/operations.md.');
 beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => {} })));
 
 test.skipIf(!folder).each(exportedSystems)('%j, run by onnxruntime, answers as the model does', async (settings) => {

@@ -1,16 +1,11 @@
 /**
- * TensorFlow kernels that tfjs does not reach by itself: 8-bit input, training batch norm and its gradient in one kernel each, the
- * ReLU gradient, and a normal sampler. Together they halve a step on the native backend (2.82 s to 1.00 s as measured).
- * On any other backend plain tfjs ops say the same, to rounding (1e-5 relative; 3e-3 with oneDNN, which reorders sums).
+ * Fused operations by TensorFlow's own kernels: 8-bit input, training batch norm and its gradient in one kernel each, the ReLU
+ * gradient, and a normal sampler. Together they halve a step on the native backend (2.82 s to 1.00 s as measured).
+ * Values and gradients are those of `portable-ops.ts` to rounding: 1e-4 of a tensor's norm, with oneDNN, which reorders
+ * sums, 5e-3 (gradients that nearly cancel).
  */
 import * as tf from '@tensorflow/tfjs';
-
-export interface BatchNormResult {
-  normalised: tf.Tensor4D;
-  /** Statistics of this batch over tiles, rows and frames; the variance is the population's. */
-  mean: tf.Tensor1D;
-  variance: tf.Tensor1D;
-}
+import type { BatchNormResult, FusedOps } from './fused-ops.js';
 
 interface OpAttribute {
   name: string;
@@ -32,9 +27,15 @@ interface NativeBackend {
 
 type GradSaver = (tensors: tf.Tensor[]) => void;
 
-/** 8-bit numbers as float32; on native they go to the device as they are, a quarter of the bytes, and become floats there. */
-export function floatsOf<R extends tf.Rank>(values: Uint8Array, shape: tf.ShapeMap[R]): tf.Tensor<R> {
-  if (!useNativeOps()) return tf.tensor<R>(Float32Array.from(values), shape, 'float32');
+export const nativeOps: FusedOps = {
+  floatsOf: nativeFloats,
+  relu: <T extends tf.Tensor>(x: T) => nativeRelu(x) as T,
+  batchNormTraining: nativeBatchNorm,
+  normal: (shape, random) => nativeNormal(shape, [random.nextUint32() | 0, random.nextUint32() | 0]),
+};
+
+/** They go to the device as they are, a quarter of the bytes, and become floats there. */
+function nativeFloats<R extends tf.Rank>(values: Uint8Array, shape: tf.ShapeMap[R]): tf.Tensor<R> {
   const { binding } = native();
   const id = binding.createTensor(shape, binding.TF_UINT8, values);
   try {
@@ -49,25 +50,8 @@ export function floatsOf<R extends tf.Rank>(values: Uint8Array, shape: tf.ShapeM
   }
 }
 
-/** True on TensorFlow's native backend, CPU or GPU. */
-export function useNativeOps(): boolean {
-  return tf.getBackend() === 'tensorflow';
-}
-
-export function relu<T extends tf.Tensor>(x: T): T {
-  return useNativeOps() ? (nativeRelu(x) as T) : tf.relu(x);
-}
-
-/**
- * Batch norm by the batch's own statistics, differentiable in x, gamma and beta; not in the returned statistics.
- * The caller disposes mean and variance, which outlive a tidy because a loss is computed inside one.
- */
-export function batchNormTraining(x: tf.Tensor4D, gamma: tf.Tensor1D, beta: tf.Tensor1D, epsilon: number): BatchNormResult {
-  return useNativeOps() ? nativeBatchNorm(x, gamma, beta, epsilon) : plainBatchNorm(x, gamma, beta, epsilon);
-}
-
-/** N(0, I) from a stateless kernel: the seed is an input, so TensorFlow's kernel cache does not grow with every draw. */
-export function nativeNormal(shape: number[], seed: [number, number]): tf.Tensor {
+/** From a stateless kernel: the seed is an input, so TensorFlow's kernel cache does not grow with every draw. */
+function nativeNormal(shape: number[], seed: [number, number]): tf.Tensor {
   const { binding } = native();
   return tf.tidy(() =>
     native().executeSingleOutput(
@@ -76,17 +60,6 @@ export function nativeNormal(shape: number[], seed: [number, number]): tf.Tensor
       [tf.tensor1d(shape, 'int32'), tf.tensor1d(seed, 'int32')],
     ),
   );
-}
-
-function plainBatchNorm(x: tf.Tensor4D, gamma: tf.Tensor1D, beta: tf.Tensor1D, epsilon: number): BatchNormResult {
-  const moments = tf.moments(x, [0, 1, 2]); // [B,R,F,C] -> [C]
-  const mean = moments.mean as tf.Tensor1D;
-  const variance = moments.variance as tf.Tensor1D;
-  return {
-    normalised: tf.batchNorm4d(x, mean, variance, beta, gamma, epsilon),
-    mean: tf.keep(mean.clone()),
-    variance: tf.keep(variance.clone()),
-  };
 }
 
 function nativeBatchNorm(x: tf.Tensor4D, gamma: tf.Tensor1D, beta: tf.Tensor1D, epsilon: number): BatchNormResult {

@@ -8,7 +8,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { BatchNormWeights, Normalise } from './batch-norm.js';
-import { relu } from './native-ops.js';
+import { opsOfBackend } from './ops-of-backend.js';
 import type { Parameter } from './parameter.js';
 import type { SeededRandom } from './random.js';
 import { encoderBlocks, latentShape, type ModelSettings } from './settings.js';
@@ -61,7 +61,7 @@ export function encode(encoder: Network<EncoderBlock[]>, pixels: tf.Tensor4D, no
   return encoder.layers.reduce((x, { kernel, norm, pool, rectified }) => {
     const features = normalise(tf.conv2d(x, kernel.value, 1, 'same'), norm); // [B,128,256,1] -> [B,128,256,16]
     const pooled = tf.maxPool(features, pool, pool, 'valid'); // -> [B,64,128,16] -> [B,32,32,32] -> [B,16,16,32]
-    return rectified ? relu(pooled) : pooled;
+    return rectified ? opsOfBackend().relu(pooled) : pooled;
   }, pixels);
 }
 
@@ -71,13 +71,14 @@ export function decode(decoder: Network<DecoderBlock[]>, z: tf.Tensor4D, normali
     const [count, rows, frames] = x.shape;
     const shape: [number, number, number, number] = [count, rows * stride[0], frames * stride[1], kernel.value.shape[2]];
     const y = tf.conv2dTranspose(x, kernel.value, shape, stride, 'same'); // [B,16,16,32] -> [B,32,32,32] -> [B,64,128,16] -> [B,128,256,1]
-    return norm ? relu(normalise(y, norm)) : tf.add(y, bias!.value);
+    return norm ? opsOfBackend().relu(normalise(y, norm)) : tf.add(y, bias!.value);
   }, z);
 }
 
 /** C_phi and D_omega up to their logits. `dropout` works on the hidden layer: identity at inference. */
 export function headLogits({ layers }: Network<Head>, z: tf.Tensor4D, dropout: (hidden: tf.Tensor2D) => tf.Tensor2D): tf.Tensor2D {
   const { convolution, hidden, output } = layers;
+  const { relu } = opsOfBackend();
   const features = tf.conv2d(z, convolution.kernel.value, 1, 'same'); // [B,16,16,32] -> [B,16,16,32]
   const pooled = tf.maxPool(features, HEAD_POOL, HEAD_POOL, 'valid'); // -> [B,8,8,32]
   const rectified = relu(tf.add<tf.Tensor4D>(pooled, convolution.bias.value));

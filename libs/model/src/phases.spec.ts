@@ -3,7 +3,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { chooseBackend } from './backend.js';
 import { classificationPhase } from './classification-phase.js';
 import { jointUpdate } from './joint-update.js';
-import { createModel, type Model, modelParameters, modelStatistics } from './model.js';
+import { createModel, type Model, modelOptimisers, modelParameters, modelStatistics } from './model.js';
 import { reconstructionPhase } from './reconstruction-phase.js';
 import { discriminatorStep, generatorStep } from './regularisation-phase.js';
 import type { ModelSettingsInput } from './settings.js';
@@ -84,9 +84,37 @@ describe('which weights move', () => {
     expect(moved).toEqual(['decoder', 'running statistics']);
   });
 
+  test('joint at alpha = 0: not the decoder', () => {
+    const moved = movedGroups({ dropout: 0, update: 'joint', alpha: 0 }, (pixels, batch) => void jointUpdate(model, pixels, batch));
+    expect(moved).toEqual(['encoder', 'emotion', 'gender', 'speaker', 'running statistics']);
+  });
+
+  test('joint at beta = 1: neither gender nor speaker', () => {
+    const moved = movedGroups({ dropout: 0, update: 'joint', beta: 1 }, (pixels, batch) => void jointUpdate(model, pixels, batch));
+    expect(moved).toEqual(['encoder', 'decoder', 'emotion', 'running statistics']);
+  });
+
   test('single-task at alpha = 1: the encoder learns no emotion, the head does', () => {
     const single = { alpha: 1, dropout: 0, auxiliary: { gender: false, speaker: false } };
     const moved = movedGroups(single, (pixels, batch) => void classificationPhase(model, pixels, batch));
     expect(moved).toEqual(['emotion']);
   });
+});
+
+test("between 0 and 1 alpha shares the encoder's learning rate between reconstruction and, single-task, classification", () => {
+  const ratesOf = (changes: ModelSettingsInput) => {
+    model = createModel(tinySettings({ alpha: 0.3, learningRate: 0.01, ...changes }));
+    return Object.fromEntries(modelOptimisers(model).map(({ name, learningRate }) => [name, Number(learningRate.toPrecision(6))]));
+  };
+  const phase2 = { 'regularisation.discriminator': 0.01 * 0.05, 'regularisation.encoder': 0.01 * 0.3 };
+  expect(ratesOf({ auxiliary: { gender: false, speaker: false } })).toEqual({
+    'reconstruction.encoder': 0.003,
+    'reconstruction.decoder': 0.01,
+    ...phase2,
+    'classification.encoder': 0.007,
+    'classification.heads': 0.01,
+  });
+  model.dispose();
+  // Eq. (2): multi-task, classification counts in full.
+  expect(ratesOf({})).toMatchObject({ 'reconstruction.encoder': 0.003, 'classification.encoder': 0.01 });
 });

@@ -4,7 +4,7 @@
  * Equal draws are promised for one backend, not between `cpu` and native, which samples normals with its own kernel.
  */
 import * as tf from '@tensorflow/tfjs';
-import { nativeNormal, useNativeOps } from './native-ops.js';
+import { opsOfBackend } from './ops-of-backend.js';
 
 export type RandomState = [number, number, number, number];
 
@@ -46,15 +46,7 @@ export class SeededRandom {
 
   /** N(0, I), on native by its multi-threaded kernel, elsewhere by Box and Muller. */
   normal(shape: number[]): tf.Tensor {
-    if (useNativeOps()) return nativeNormal(shape, [this.nextUint32() | 0, this.nextUint32() | 0]);
-    const values = new Float32Array(tf.util.sizeFromShape(shape));
-    for (let i = 0; i < values.length; i += 2) {
-      const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
-      const angle = 2 * Math.PI * this.uniform();
-      values[i] = radius * Math.cos(angle);
-      if (i + 1 < values.length) values[i + 1] = radius * Math.sin(angle);
-    }
-    return tf.tensor(values, shape, 'float32');
+    return opsOfBackend().normal(shape, this);
   }
 
   /** Glorot and Bengio 2010, eq. 16: uniform within sqrt(6 / (fanIn + fanOut)). */

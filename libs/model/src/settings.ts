@@ -4,7 +4,7 @@
  * It does not say on what to train: corpora, splits and the batch's size belong to the trainer.
  */
 import { z } from 'zod';
-import { emotionTargets, targetClasses } from '#contracts/labels.js';
+import { emotionTargets, genders, targetClasses } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 
 /** The speaker head grows by whole blocks of this many units; units without a speaker are masked. */
@@ -16,11 +16,6 @@ const SMALLEST_LATENT = 2;
 const pair = z.tuple([z.int().min(1), z.int().min(1)]);
 const positive = z.number().positive();
 const share = z.number().min(0, 'must lie in [0, 1]').max(1, 'must lie in [0, 1]');
-const classes = z
-  .array(z.string().min(1))
-  .min(2, 'name at least two classes')
-  .refine((names) => new Set(names).size === names.length, 'name each class once');
-
 const schema = z.strictObject({
   /** `aae`: the paper's model; `ae`: without phase 2; `cnn`: two shared blocks and the heads, nothing unsupervised. */
   system: z.enum(['aae', 'ae', 'cnn']).default('aae'),
@@ -57,12 +52,12 @@ const schema = z.strictObject({
    * emotion loss, `sampling` draws labelled tiles of all classes equally often.
    */
   classBalance: z.enum(['none', 'weights', 'sampling']).default('none'),
-  /** What the heads tell apart. Label n of a batch is class n of the list. */
+  /** What the heads tell apart. Label n of a batch is class n of the list: names and order are those of the contracts. */
   tasks: z
     .strictObject({
-      /** By default those of `target`. */
-      emotion: classes.optional(),
-      gender: classes.default(['female', 'male']),
+      /** Those of `target`. */
+      emotion: z.array(z.string()).optional(),
+      gender: z.array(z.string()).default([...genders]),
       /** Speakers known so far; the head holds whole blocks of 256 and grows with `growSpeakers`. */
       speakers: z.int().min(0).default(0),
     })
@@ -119,7 +114,7 @@ export function parseModelSettings(input: unknown = {}): ModelSettings {
   }
   const { tasks, target } = parsed.data;
   const settings = { ...parsed.data, tasks: { ...tasks, emotion: tasks.emotion ?? [...targetClasses[target]] } };
-  const problem = sizeProblem(settings);
+  const problem = classProblem(settings) ?? sizeProblem(settings);
   if (problem) throw new PipelineError('SETTINGS_INVALID', `model settings: ${problem}`);
   return settings;
 }
@@ -147,6 +142,18 @@ export function isMultiTask(settings: ModelSettings): boolean {
   return settings.auxiliary.gender || settings.auxiliary.speaker;
 }
 
+/** Labels are numbered by fixed vocabularies: under other names, or in another order, answers would bear the wrong name. */
+function classProblem({ tasks, target }: ModelSettings): string | null {
+  const fixed = [
+    { name: 'emotion', given: tasks.emotion, known: targetClasses[target], of: `target ${target}` },
+    { name: 'gender', given: tasks.gender, known: genders, of: 'gender' },
+  ];
+  const wrong = fixed.find(({ given, known }) => given.join('\n') !== known.join('\n'));
+  return wrong
+    ? `tasks.${wrong.name} is ${wrong.given.join(', ')}, but the classes of ${wrong.of} are ${wrong.known.join(', ')}, in this order: leave it out`
+    : null;
+}
+
 function sizeProblem(settings: ModelSettings): string | null {
   const { filters, pools, tile, system, kernel } = settings;
   if (filters.length !== pools.length) return `filters has ${filters.length} blocks and pools ${pools.length}: give one pool per block`;
@@ -158,7 +165,7 @@ function sizeProblem(settings: ModelSettings): string | null {
   ];
   for (const { axis, size, full } of axes) {
     if (!Number.isInteger(size))
-      return `pools do not divide the tile's ${full} ${axis}: change tile or pools so that each pool halves evenly`;
+      return `pools do not divide the tile's ${full} ${axis}: change tile or pools so that each pool divides what the one before it leaves`;
     if (size < SMALLEST_LATENT)
       return `pools leave z ${size} ${axis}, the heads need ${SMALLEST_LATENT}: use smaller pools or a larger tile`;
   }

@@ -1,6 +1,6 @@
 /** Tiles as shards hold them (8 bits a pixel, row-major) to the networks' input, and back in chunks of a bounded size. */
 import * as tf from '@tensorflow/tfjs';
-import { floatsOf } from './native-ops.js';
+import { opsOfBackend } from './ops-of-backend.js';
 
 /**
  * Pixels over 255. Rows are frequency, frames time: [tile][row][frame] becomes [B, rows, frames, 1].
@@ -10,5 +10,5 @@ export function pixelsOf(tiles: Uint8Array, count: number, [rows, frames]: reado
   if (tiles.length !== count * rows * frames) {
     throw new RangeError(`${tiles.length} pixels are not ${count} tiles of ${rows} rows and ${frames} frames`);
   }
-  return tf.tidy(() => tf.div(floatsOf<tf.Rank.R4>(tiles, [count, rows, frames, 1]), 255)); // [B*128*256] -> [B,128,256,1]
+  return tf.tidy(() => tf.div(opsOfBackend().floatsOf<tf.Rank.R4>(tiles, [count, rows, frames, 1]), 255)); // [B*128*256] -> [B,128,256,1]
 }

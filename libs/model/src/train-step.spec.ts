@@ -4,8 +4,8 @@ import { emotionTargets, targetClasses } from '#contracts/labels.js';
 import { chooseBackend } from './backend.js';
 import { reestimateBatchNorm } from './batch-norm-statistics.js';
 import { jointUpdate } from './joint-update.js';
-import { createModel, headParameters, type Model } from './model.js';
-import { predict } from './predict.js';
+import { createModel, headParameters, type Model, modelParameters } from './model.js';
+import { predict, reconstruct } from './predict.js';
 import type { ModelSettingsInput } from './settings.js';
 import { pixelsOf } from './tiles.js';
 import { tinyBatch, tinySettings, withoutLabels } from './tiny-model.js';
@@ -83,11 +83,15 @@ describe('labels', async () => {
 
   test('a batch without labels trains the autoencoder and leaves the heads as they are', async () => {
     start();
-    const before = headParameters(model.heads).map(({ value }) => value.dataSync().slice());
+    const before = modelParameters(model).map(({ value }) => value.dataSync().slice());
     const losses = await trainStep(model, withoutLabels(tinyBatch(model.settings, 4)));
     expect(losses).toMatchObject({ emotion: null, gender: null, speaker: null });
     expect(losses.reconstruction).toBeGreaterThan(0);
-    headParameters(model.heads).forEach(({ name, value }, i) => expect(value.dataSync(), name).toEqual(before[i]));
+    const heads = new Set(headParameters(model.heads));
+    modelParameters(model).forEach((parameter, i) => {
+      const moved = parameter.value.dataSync().some((weight, j) => weight !== before[i]![j]);
+      expect(moved, parameter.name).toBe(!heads.has(parameter));
+    });
   });
 
   test('a head that rested does not drift on old momentum', async () => {
@@ -134,6 +138,22 @@ describe('the total', async () => {
     expect(total).toBeCloseTo(0.3 * reconstruction! + 0.7 * emotion!, 6);
   });
 
+  test('single-task with phase 2: eq. 1 and the generator', async () => {
+    start({ alpha: 0.3, auxiliary: { gender: false, speaker: false } });
+    const { reconstruction, generator, emotion, total } = await trainStep(model, tinyBatch(model.settings, 4));
+    expect(total).toBeCloseTo(0.3 * reconstruction! + generator! + 0.7 * emotion!, 6);
+  });
+
+  test('cnn: eq. 3, or emotion alone, in full: there is nothing unsupervised to share with', async () => {
+    start({ system: 'cnn', alpha: 0.3, beta: 0.7 });
+    const { emotion, gender, speaker, total } = await trainStep(model, tinyBatch(model.settings, 4));
+    expect(total).toBeCloseTo(0.7 * emotion! + 0.3 * (gender! + speaker!), 6);
+    model.dispose();
+    start({ system: 'cnn', alpha: 0.3, auxiliary: { gender: false, speaker: false } });
+    const single = await trainStep(model, tinyBatch(model.settings, 4));
+    expect(single.total).toBe(single.emotion);
+  });
+
   test('joint: what the gradient is taken of is what is reported', async () => {
     start({ update: 'joint' });
     const batch = tinyBatch(model.settings, 4);
@@ -159,6 +179,29 @@ test.each(['phases', 'joint'] as const)('by %s it overfits 16 tiles', async (upd
   const { emotion } = await predict(model, batch.tiles, batch.count);
   const right = [...batch.emotion].filter((label, tile) => argMax(emotion.subarray(4 * tile, 4 * tile + 4)) === label);
   expect(right).toHaveLength(16);
+});
+
+test('it reconstructs better than the mean of what it has seen would, also tiles that it has not seen', async () => {
+  start({ system: 'ae', learningRate: 1e-2, filters: [3, 4, 6] });
+  const { settings } = model;
+  const batches = Array.from({ length: 4 }, (_, seed) => tinyBatch(settings, 12, seed));
+  for (let step = 0; step < 80; step++) await trainStep(model, withoutLabels(batches[step % 4]!));
+  await reestimateBatchNorm(model, batches);
+  const seen = batches.flatMap(({ tiles }) => [...tiles].map((pixel) => pixel / 255));
+  const size = settings.tile[0] * settings.tile[1];
+  const meanTile = Float32Array.from({ length: size }, (_, at) => {
+    let sum = 0;
+    for (let tile = 0; tile < 48; tile++) sum += seen[tile * size + at]!;
+    return sum / 48;
+  });
+  for (const [which, { tiles, count }] of Object.entries({ seen: batches[0]!, unseen: tinyBatch(settings, 24, 99) })) {
+    const errorOf = (predicted: (at: number) => number) =>
+      tiles.reduce((sum, pixel, at) => sum + (pixel / 255 - predicted(at)) ** 2, 0) / tiles.length;
+    const reconstructed = await reconstruct(model, tiles, count);
+    const [ours, mean] = [errorOf((at) => reconstructed[at]!), errorOf((at) => meanTile[at % size]!)];
+    console.log(`${which} tiles: MSE ${ours.toFixed(4)}, of the mean tile ${mean.toFixed(4)}`);
+    expect(ours, which).toBeLessThan(0.7 * mean);
+  }
 });
 
 function argMax(values: Float32Array): number {

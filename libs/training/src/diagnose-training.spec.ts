@@ -55,7 +55,8 @@ describe('the losses', () => {
     speaker: 2,
     total: 1,
   };
-  const watch = () => new LossWatch({ emotion: 4, gender: 2, speaker: 24 });
+  const watch = (generatorLoss: 'non-saturating' | 'literal' = 'non-saturating', realLabel = 0.9) =>
+    LossWatch.of(parseModelSettings({ regularisation: { generatorLoss, realLabel } }), 24);
   const repeated = (of: LossWatch, losses: StepLosses, times: number) => Array.from({ length: times }, () => of.observe(losses)).flat();
   /** With a reconstruction that goes on falling: what is learnt has not stalled. */
   let reports = 0;
@@ -81,14 +82,28 @@ describe('the losses', () => {
 
   it('of a discriminator that has won are, once, and again after it had passed', () => {
     const watched = watch();
-    const won = { ...fine, discriminator: 0.17, generator: 9 };
+    const won = { ...fine, discriminator: 0.17, generator: 9, discriminatorAccuracy: 1 };
     expect(observeAll(watched, won, 60)).toEqual([expect.stringContaining('The discriminator has won')]);
     expect(observeAll(watched, fine, 40)).toEqual([]);
     expect(observeAll(watched, won, 60)).toHaveLength(1);
   });
 
-  it('of a discriminator that guesses are', () => {
-    const guessing = { ...fine, discriminator: 0.7, discriminatorAccuracy: 0.5 };
+  it('of one that has won against the printed form, log(1 - D), are: that is never above 0', () => {
+    const won = { ...fine, discriminator: 0.17, generator: -0.02, discriminatorAccuracy: 1 };
+    expect(observeAll(watch('literal'), won, 60)).toEqual([expect.stringContaining('The discriminator has won')]);
+    const atWork = { ...fine, discriminator: 0.5, generator: -0.4, discriminatorAccuracy: 0.8 };
+    expect(observeAll(watch('literal'), atWork, 60)).toEqual([]);
+  });
+
+  it('of one that has won are, how near to 0 its loss can come depends on the real label', () => {
+    const losses = { ...fine, discriminator: 0.17, generator: 9, discriminatorAccuracy: 1 };
+    expect(observeAll(watch('non-saturating', 1), losses, 60)).toEqual([]);
+    expect(observeAll(watch('non-saturating', 1), { ...losses, discriminator: 0.01 }, 60)).toHaveLength(1);
+  });
+
+  // With real labels of 0.9 the best constant answer is 0.45, and its loss 0.688: below ln 2.
+  it.each([0.7, 0.688])('of a discriminator that guesses are, with a loss of %d', (discriminator) => {
+    const guessing = { ...fine, discriminator, discriminatorAccuracy: 0.5 };
     expect(observeAll(watch(), guessing, 60)).toEqual([expect.stringContaining('The discriminator has collapsed')]);
   });
 

@@ -13,12 +13,19 @@ import { isTrained, type TrainingView, type ViewUtterance } from './training-ind
 
 /** Reports over which losses are averaged: single ones jump about. */
 const WINDOW = 20;
-/** Eq. 4 with smoothed labels ends near 0.16 when the discriminator is always right; less is certainty. */
-const WON_BELOW = 0.2;
-/** And the encoder's side of it, -log D, which is 0.69 at even chances. */
+/** Eq. 4 has a floor, since real labels are smoothed; so near to it the discriminator is certain of nearly all. */
+const WON_WITHIN = 0.04;
+/** And tells so many of its samples apart. */
+const WON_ACCURACY = 0.97;
+/**
+ * The encoder's side of it, -log D, which is 0.69 at even chances: below this its gradient still points somewhere. The
+ * printed form, log(1 - D), is never above 0, and its gradient is gone as soon as the discriminator is certain.
+ */
 const LOST_ABOVE = 6;
 /** Of its samples, told apart by a discriminator that guesses. */
 const GUESSED_BELOW = 0.53;
+/** Of the loss of one that gives every sample the same answer, the best it can without looking. */
+const GUESSED_SHARE = 0.99;
 /** Reports in each of two stretches that are compared: single losses of a few labelled tiles differ by a fifth. */
 const STRETCH = 60;
 /** A loss that fell by less from one stretch to the next has not fallen. */
@@ -74,10 +81,13 @@ export class LossWatch {
   complaints: ReadonlySet<string> = new Set();
 
   /** @param classes of each head */
-  constructor(private readonly classes: Record<HeadName, number>) {}
+  constructor(
+    private readonly classes: Record<HeadName, number>,
+    private readonly regularisation: Pick<ModelSettings['regularisation'], 'realLabel' | 'generatorLoss'>,
+  ) {}
 
-  static of({ tasks }: ModelSettings, speakers: number): LossWatch {
-    return new LossWatch({ emotion: tasks.emotion.length, gender: tasks.gender.length, speaker: speakers });
+  static of({ tasks, regularisation }: ModelSettings, speakers: number): LossWatch {
+    return new LossWatch({ emotion: tasks.emotion.length, gender: tasks.gender.length, speaker: speakers }, regularisation);
   }
 
   /** @returns what is wrong now and was not at the last report */
@@ -95,11 +105,13 @@ export class LossWatch {
     const [discriminator, generator] = [this.mean('discriminator'), this.mean('generator')];
     const accuracy = this.mean('discriminatorAccuracy');
     if (discriminator === null || generator === null || accuracy === null) return [];
-    if (discriminator < WON_BELOW && generator > LOST_ABOVE)
+    const { realLabel, generatorLoss } = this.regularisation;
+    const isCertain = accuracy > WON_ACCURACY && discriminator < entropy(realLabel) / 2 + WON_WITHIN;
+    if (isCertain && (generatorLoss === 'literal' || generator > LOST_ABOVE))
       return [
         'The discriminator has won: the encoder learns nothing from it any more. Lower its rate (regularisation.discriminatorRate, joint.discriminatorRate).',
       ];
-    if (accuracy < GUESSED_BELOW && discriminator > Math.LN2)
+    if (accuracy < GUESSED_BELOW && discriminator > GUESSED_SHARE * entropy(realLabel / 2))
       return [
         'The discriminator has collapsed: it guesses, so that the encoder learns nothing from it. Early on that passes; if it stays, raise its rate (regularisation.discriminatorRate, joint.discriminatorRate).',
       ];
@@ -133,6 +145,11 @@ export class LossWatch {
   private mean(name: keyof StepLosses): number | null {
     return meanOf(this.recent.slice(-WINDOW), name);
   }
+}
+
+/** -p ln p - (1 - p) ln(1 - p): the least cross-entropy of a target p. */
+function entropy(p: number): number {
+  return [p, 1 - p].reduce((sum, share) => (share > 0 ? sum - share * Math.log(share) : sum), 0);
 }
 
 /** @returns null where most reports lack it */

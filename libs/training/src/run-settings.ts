@@ -1,7 +1,7 @@
 /** What a run is configured with, what it tells of itself, and what makes it another run. */
 import { createHash } from 'node:crypto';
 import type { RoundEnd } from '#contracts/training.js';
-import { parseModelSettings } from '#model/settings.js';
+import { type ModelSettings, parseModelSettings } from '#model/settings.js';
 import type { StepLosses } from '#model/train-step.js';
 import type { Checkpoint } from './checkpoint-store.js';
 import type { RateSchedule } from './learning-rate.js';
@@ -77,11 +77,16 @@ export interface RoundSpeed {
 /** A run that goes straight ahead: all its steps, everything alike, the last model. */
 export const plainRounds = { roundMaxSec: null, replayShare: 0, patience: 0, rate: { schedule: 'constant', warmupSteps: 0 } } as const;
 
+/** The model's settings with the defaults that a run gives them: its own seed, and the tiles' shape once that is known. */
+export function modelSettingsOf({ model, seed }: Pick<RunSettings, 'model' | 'seed'>, tile?: [number, number]): ModelSettings {
+  return parseModelSettings({ seed, ...(tile && { tile }), ...model });
+}
+
 /** Digest of what makes two runs different; a run with other settings has another name. */
 export function configHashOf(settings: Pick<RunSettings, 'model' | 'batch' | 'seed'>): string {
   const { model, batch, seed } = settings;
   return createHash('sha256')
-    .update(JSON.stringify([parseModelSettings(model), batch, seed]))
+    .update(JSON.stringify([modelSettingsOf({ model, seed }), batch, seed]))
     .digest('hex')
     .slice(0, 12);
 }

@@ -54,7 +54,8 @@ async function read(places: readonly { shardId: string; row: number }[]): Promis
       }
       open.file ??= openSync(path, 'r');
       const count = readSync(open.file, into, 0, tileBytes, at);
-      if (count !== tileBytes) throw new Error(`${path} is shorter than it was`);
+      if (count !== tileBytes)
+        throw new Error(`${path} is shorter than it was: leave shard files alone while they are read, and start again`);
     }),
   );
   return pixels;

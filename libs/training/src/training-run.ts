@@ -20,7 +20,7 @@ import { growSpeakers } from '#model/grow-speakers.js';
 import type { DimensionalLabel } from '#corpora/activation-valence-clusters.js';
 import type { HeadName } from '#model/losses.js';
 import { createModel, modelOptimisers, type Model } from '#model/model.js';
-import { parseModelSettings, type ModelSettings } from '#model/settings.js';
+import type { ModelSettings } from '#model/settings.js';
 import { trainStep, type StepLosses, type TrainingBatch } from '#model/train-step.js';
 import { type PredictionRow, writePredictions } from '#scoring/predictions-file.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
@@ -42,7 +42,7 @@ import { predictHeldOut } from './held-out-predictions.js';
 import { rateFactor } from './learning-rate.js';
 import { verifyEpoch } from './lease.js';
 import { placeInRound, type PlaceInRound } from './place-in-round.js';
-import { configHashOf, configOf, type RoundSpeed, type RunEvents, type RunSettings } from './run-settings.js';
+import { configHashOf, configOf, modelSettingsOf, type RoundSpeed, type RunEvents, type RunSettings } from './run-settings.js';
 import { Sampler } from './sampler.js';
 import { Seen } from './seen.js';
 import type { TileRef } from './tile-pool.js';
@@ -199,7 +199,7 @@ export class TrainingRun {
     const trained = new Set(view.utterances.filter(isTrained).flatMap(({ labels }) => labels.speakerId ?? []));
     this.speakers.push(...[...trained].filter((speaker) => !known.has(speaker)).sort());
     if (!this.model) {
-      const settings = parseModelSettings({ tile: this.tileStore.tileShape, ...this.settings.model });
+      const settings = modelSettingsOf(this.settings, this.tileStore.tileShape);
       this.midpoints = midpointsFor(view, settings);
       this.model = createModel(settings);
     }

@@ -15,6 +15,11 @@ import { hashedSplit, isWithheld } from '#corpora/splits.js';
 import { sha256Hex } from '#storage/object-store.js';
 import { type TrainingView, type ViewUtterance, viewOf } from './training-index.js';
 
+export interface FolderView extends TrainingView {
+  /** [rows, frames] of every tile. */
+  tileShape: [number, number];
+}
+
 /** Speaker, with its corpus before it, to split. */
 export const splitsFile = 'splits.json';
 
@@ -22,15 +27,15 @@ export const splitsFile = 'splits.json';
  * @param chosen splits of speakers, with their corpus before them, that go before all others
  * @throws PipelineError CONFIG_INVALID for a folder without shards, or with shards of different feature settings; RECORD_INVALID
  */
-export function viewOfShards(folder: string, chosen: ReadonlyMap<string, Split> = new Map()): TrainingView {
+export function viewOfShards(folder: string, chosen: ReadonlyMap<string, Split> = new Map()): FolderView {
   const paths = shardPaths(folder);
   const splits = new Map([...readSplits(join(folder, splitsFile)), ...chosen]);
   const utterances = new Map<string, ViewUtterance>();
-  let settings: { hash: string; path: string } | undefined;
+  let settings: { hash: string; path: string; tileShape: [number, number] } | undefined;
   for (const path of paths) {
     const bytes = readFileSync(path);
     const shard = readShard(bytes);
-    settings ??= { hash: shard.settingsHash, path };
+    settings ??= { hash: shard.settingsHash, path, tileShape: [shard.settings.rows, shard.settings.width] };
     if (shard.settingsHash !== settings.hash) {
       throw new PipelineError('CONFIG_INVALID', `${path} has other feature settings than ${settings.path}: give a folder of one kind`);
     }
@@ -38,7 +43,7 @@ export function viewOfShards(folder: string, chosen: ReadonlyMap<string, Split> 
       utterances.set(utterance.utteranceId, utterance);
   }
   const ordered = [...utterances.values()].sort((a, b) => (a.utteranceId < b.utteranceId ? -1 : 1));
-  return viewOf(settings?.hash ?? null, ordered);
+  return { ...viewOf(settings?.hash ?? null, ordered), tileShape: settings?.tileShape ?? [0, 0] };
 }
 
 function readSplits(path: string): [string, Split][] {

@@ -7,7 +7,7 @@ import { canonicalJson } from '#audio/feature-settings.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
 import { runLeaseKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { type ModelSettings, parseModelSettings } from '#model/settings.js';
+import type { ModelSettings } from '#model/settings.js';
 import { codeVersion } from '#service/package-root.js';
 import { FolderStore } from '#storage/folder-store.js';
 import type { Checkpoint } from '#training/checkpoint-store.js';
@@ -19,11 +19,13 @@ import { refuseLeaks, trainedTiles, type TrainingView } from '#training/training
 import type { RunSettings } from '#training/run-settings.js';
 import { TrainingRun } from '#training/training-run.js';
 import { viewOfShards } from '#training/view-of-shards.js';
+import { environment } from '../config.js';
 import { asDuration, counted } from '../human-units.js';
 import { startBackend } from '../open-model.js';
 import { alignedTable } from '../results.js';
-import { readTrainConfig, splitsOf, type TrainConfig } from '../train-config.js';
+import { readTrainConfig, type ResolvedConfig, resolveConfig, splitsOf } from '../train-config.js';
 import { TrainDisplay } from '../train-display.js';
+
 import { exitCodes, print, UndertoneCommand } from '../undertone-command.js';
 
 interface TrainCommandOptions {
@@ -40,16 +42,21 @@ export class TrainCommand extends UndertoneCommand {
     './undertone train --config examples/paper-aae.yaml --shards shards/\n  ./undertone train --config examples/paper-aae.yaml --shards shards/ --resume';
 
   async run(_arguments: string[], options: TrainCommandOptions): Promise<void> {
-    const config = readTrainConfig(options.config);
-    const view = viewOfShards(resolve(options.shards), splitsOf(config));
+    const given = readTrainConfig(options.config);
+    const view = viewOfShards(resolve(options.shards), splitsOf(given));
     refuseLeaks(view);
-    const model = parseModelSettings(config.model);
-    describe(view, model);
-    for (const finding of labelFindings(view, model)) print(`! ${finding}`);
+    const config = resolveConfig(given, view);
+    describe(view, config.model);
+    for (const finding of labelFindings(view, config.model)) print(`! ${finding}`);
+    if (given.codeVersion !== undefined && given.codeVersion !== codeVersion)
+      print(`! ${options.config} was written by version ${given.codeVersion}, this is ${codeVersion}: the digits may differ`);
     if (options.dryRun) return;
     const out = options.out ?? join('runs', config.name);
-    prepareFolder(out, { config, view, resume: options.resume ?? false });
-    const backend = await startBackend();
+    const before = recordedRun(out, config, options.resume ?? false);
+    const backend = await startBackend(wantedBackend(given.backend, before?.backend));
+    if (!before) record(out, { ...config, backend: backend.name, codeVersion });
+    else if (before.backend && before.backend !== backend.name)
+      print(`! begun on ${before.backend}, goes on on ${backend.name}: the digits will differ`);
     const stopping = new AbortController();
     process.once('SIGINT', () => {
       process.stderr.write('\nstopping after this step …\n');
@@ -105,26 +112,43 @@ function describe(view: TrainingView, { target }: ModelSettings): void {
   );
 }
 
-/** All that the run depends on, filled in: the same file and shards give the same run, and only that one is gone on with. */
-function prepareFolder(out: string, { config, view, resume }: { config: TrainConfig; view: TrainingView; resume: boolean }): void {
-  const path = join(out, 'config.json');
-  const run: Record<string, unknown> = { ...config, model: parseModelSettings(config.model), viewDigest: view.digest };
-  if (!existsSync(path)) {
-    mkdirSync(out, { recursive: true });
-    writeFileSync(path, `${JSON.stringify({ ...run, codeVersion }, null, 2)}\n`);
-    return;
-  }
+const recordFile = 'config.json';
+
+/** @returns the file of the run that is gone on with; null where none was begun @throws PipelineError CONFIG_INVALID where it is another run */
+function recordedRun(out: string, config: ResolvedConfig, resume: boolean): { backend?: string } | null {
+  const path = join(out, recordFile);
+  if (!existsSync(path)) return null;
   if (!resume)
     throw new PipelineError('CONFIG_INVALID', `${out} holds a run already: --resume goes on with it, --out names another folder`);
   const before = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
-  const changed = Object.keys(run).filter((name) => canonicalJson(run[name]) !== canonicalJson(before[name]));
-  if (changed.length === 0) return;
+  const changed = Object.entries(config).flatMap(([name, value]) => (canonicalJson(value) === canonicalJson(before[name]) ? [] : [name]));
+  if (changed.length === 0) return before;
   const what = changed.map((name) => (name === 'viewDigest' ? 'other shards' : `another ${name}`)).join(' and ');
   throw new PipelineError('CONFIG_INVALID', `${out} was begun with ${what}: name another --out`);
 }
 
+/** All that the run depends on, filled in: from this file and the shards the run can be repeated. */
+function record(out: string, run: ResolvedConfig & { backend: string; codeVersion: string }): void {
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, recordFile), `${JSON.stringify(run, null, 2)}\n`);
+}
+
+/**
+ * @param inFile of the configuration @param before of the run that is gone on with, where nothing else is asked for
+ * @throws PipelineError CONFIG_INVALID where file and environment ask for two
+ */
+function wantedBackend(inFile: string | undefined, before: string | undefined): string | undefined {
+  const inEnvironment = environment['TF_BACKEND'] || undefined;
+  if (inFile && inEnvironment && inFile !== inEnvironment)
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `backend is ${inFile} in the configuration and TF_BACKEND is ${inEnvironment}: unset TF_BACKEND, or delete backend from the file`,
+    );
+  return inFile ?? inEnvironment ?? before;
+}
+
 async function train(
-  config: TrainConfig,
+  config: ResolvedConfig,
   view: TrainingView,
   { out, stop, backend }: { out: string; stop: AbortSignal; backend: string },
 ): Promise<Checkpoint | null> {
@@ -154,7 +178,7 @@ async function train(
   const tiles = new TileStore(store, null);
   const run = new TrainingRun(settings, store, tiles, lease.epoch, {
     roundStarted: ({ step, steps, speakers }) => {
-      watch = LossWatch.of(parseModelSettings(config.model), speakers);
+      watch = LossWatch.of(config.model, speakers);
       print(`step ${step} to ${step + steps} on ${backend}, ${counted(speakers, 'speaker')} to tell apart`);
     },
     stepTrained: ({ step, losses, stepMs }) => {

@@ -1,0 +1,46 @@
+/** What issue 5 wants of a training step, held against the rows that the bench has measured. */
+import type { BenchRow } from './table.js';
+
+interface Target {
+  what: string;
+  /** Of the row's name and unit. */
+  of: (row: BenchRow) => boolean;
+  /** The peers' figures that ours is divided by: the lowest of those that are there. */
+  peers: string[];
+  /** Ours divided by theirs, at most; without peers, ours itself. */
+  atMost: number;
+}
+
+const pytorch = ['PyTorch eager', 'PyTorch channels_last'];
+const isPhases = ({ name }: BenchRow): boolean => name.startsWith('three phases');
+const isJoint = ({ name }: BenchRow): boolean => name.startsWith('joint');
+
+const targets: Target[] = [
+  { what: 'time of PyTorch channels_last', of: isPhases, peers: ['PyTorch channels_last'], atMost: 0.65 },
+  { what: 'time of TensorFlow graph', of: isPhases, peers: ['TensorFlow graph'], atMost: 0.95 },
+  { what: 'time of the faster PyTorch', of: isJoint, peers: pytorch, atMost: 0.85 },
+  { what: 'memory of the smaller PyTorch', of: ({ name }) => name.startsWith('peak resident'), peers: pytorch, atMost: 1.1 },
+  { what: 'time of the bare step', of: ({ name }) => name.startsWith("the service's loop"), peers: ['bare step'], atMost: 1.05 },
+  { what: 'waiting, % of the time', of: ({ name }) => name.startsWith('of that, waiting'), peers: [], atMost: 5 },
+];
+
+/** A line for each target and row that it speaks of; nothing where the peer was not measured. */
+export function targetsTable(rows: readonly BenchRow[]): string {
+  const lines = rows.flatMap((row, index) =>
+    targets.filter(({ of }) => of(row)).flatMap((target) => targetLine(target, row, workloadOf(rows, index))),
+  );
+  return ['| | wanted at most | measured | |', '| --- | ---: | ---: | --- |', ...lines].join('\n');
+}
+
+/** The row of memory follows that of its workload's time. */
+function workloadOf(rows: readonly BenchRow[], index: number): string {
+  const row = rows[index] as BenchRow;
+  return row.name.startsWith('peak resident') ? (rows[index - 1]?.name ?? '') : row.name;
+}
+
+function targetLine({ what, peers, atMost }: Target, { ours, peers: measured }: BenchRow, workload: string): string[] {
+  const theirs = peers.flatMap((peer) => measured[peer] ?? []);
+  if (peers.length > 0 && theirs.length === 0) return [];
+  const share = peers.length === 0 ? ours : ours / Math.min(...theirs);
+  return [`| ${workload}: ${what} | ${atMost.toFixed(2)} | ${share.toFixed(3)} | ${share <= atMost ? 'met' : '**missed**'} |`];
+}
