@@ -115,11 +115,14 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   status(): TrainerStatus {
+    const view = this.index.view();
     return {
       runId: this.config.run.runId,
       ...this.state,
       backend: this.backend,
-      tiles: trainedTiles(this.index.view(), this.modelSettings.target),
+      tiles: trainedTiles(view, this.modelSettings.target),
+      viewDigest: view.digest,
+      viewUtterances: view.utterances.length,
       findings: this.findings,
     };
   }
