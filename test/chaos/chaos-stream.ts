@@ -21,14 +21,16 @@ export interface StreamOptions {
 }
 
 const opWeights = {
-  new: 38,
+  new: 34,
   'new broken': 8,
-  overwrite: 17,
+  overwrite: 16,
   break: 5,
   mend: 9,
   delete: 9,
-  'delete and put again': 9,
+  'delete and put again': 8,
   'change and back': 5,
+  /** There, gone and there again before anybody has looked twice. */
+  flicker: 6,
 };
 type Op = keyof typeof opWeights;
 
@@ -110,7 +112,7 @@ export class ChaosStream {
 
   private objectFor(op: Op, random: SeededRandom): TrueObject | undefined {
     const corpus = random.pick(this.corpora);
-    if (op === 'new' || op === 'new broken') {
+    if (op === 'new' || op === 'new broken' || op === 'flicker') {
       const object = new TrueObject(corpus.name, pathOf(corpus.objects.length));
       corpus.objects.push(object);
       return object;
@@ -147,6 +149,17 @@ export class ChaosStream {
         await this.remove(object, random);
         await sleep(random.between(0, 1_500));
         return before && this.put(object, before, random);
+      case 'flicker': {
+        const audio = good();
+        await this.put(object, audio, random);
+        for (let times = 1 + random.below(3); times > 0; times--) {
+          await sleep(random.between(0, 500));
+          await this.remove(object, random);
+          await sleep(random.between(0, 200));
+          await this.put(object, audio, random);
+        }
+        return;
+      }
       case 'change and back':
         await this.put(object, good(), random);
         await sleep(random.between(0, 1_500));
@@ -178,6 +191,7 @@ export class ChaosStream {
   /** Some recordings get another emotion, lose theirs or get one; some leave the manifest, some come into it. */
   private async relabel(): Promise<void> {
     const corpus = this.random.pick(this.corpora);
+    const before = new Map(corpus.rows);
     const changed = Array.from({ length: 3 + this.random.below(12) }, () => this.random.below(corpus.objects.length + 20));
     for (const n of new Set(changed)) {
       const path = pathOf(n);
@@ -194,6 +208,17 @@ export class ChaosStream {
       );
       this.count('relabelled');
     }
+    await this.putManifest(corpus);
+    if (!this.random.chance(0.3)) return;
+    await sleep(this.random.between(300, 4_000));
+    corpus.rows.clear();
+    for (const [path, row] of before) corpus.rows.set(path, row);
+    for (const n of new Set(changed)) corpus.objects[n]?.tell('relabelled as it was before');
+    await this.putManifest(corpus);
+    this.count('manifests put back');
+  }
+
+  private async putManifest(corpus: TrueCorpus): Promise<void> {
     const key = corpusKey(corpus.name, 'manifest.csv');
     await this.untilDone(() => this.world.store.put(key, corpus.manifest));
     this.count('manifests put');

@@ -1,6 +1,7 @@
 /**
  * What happens to processes: kill -9, SIGTERM, and SIGSTOP for longer than a session lasts (a zombie that then wakes up and goes
- * on with what it was doing); and kill -9 at the worst moment, when the store has what nobody has been told of.
+ * on with what it was doing); and kill -9 and SIGSTOP at the worst moments: when the store has what nobody has been told of, or
+ * when what it has just answered will be old before it is used.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChaosWorld, type ServiceName, serviceNames } from './chaos-world.js';
@@ -18,7 +19,7 @@ export function processFaults(world: ChaosWorld): Fault[] {
     { kind: `SIGTERM ${service}`, strike: () => signal(world, service, 'SIGTERM'), after: service },
     { kind: `SIGSTOP ${service}`, strike: (random: SeededRandom) => suspend(world, service, random), after: service },
   ]);
-  return [...services, ...serverFaults(world, 'broker'), ...serverFaults(world, 'store'), ...betweenPutAndAnnouncement(world)];
+  return [...services, ...serverFaults(world, 'broker'), ...serverFaults(world, 'store'), ...atWorstMoments(world)];
 }
 
 function serverFaults(world: ChaosWorld, name: 'broker' | 'store'): Fault[] {
@@ -48,29 +49,39 @@ function serverFaults(world: ChaosWorld, name: 'broker' | 'store'): Fault[] {
   ];
 }
 
-function betweenPutAndAnnouncement(world: ChaosWorld): Fault[] {
+function atWorstMoments(world: ChaosWorld): Fault[] {
   const isShard = ({ method, path }: AnsweredRequest): boolean => method === 'PUT' && path.includes('/shards/');
   const isManifest = ({ method, path }: AnsweredRequest): boolean => method === 'PUT' && /\/models\/.*\/manifest\.json/.test(path);
+  const isHead = ({ method, path }: AnsweredRequest): boolean => method === 'HEAD' && /\/corpora\/.*\.(wav|flac)$/.test(path);
+  const killedAt = (services: string, isMoment: Moment) => () =>
+    atMoment(world, { services, isMoment }, (service) => signal(world, service, 'SIGKILL'));
+  const stoppedAt = (services: string, isMoment: Moment) => (random: SeededRandom) =>
+    atMoment(world, { services, isMoment }, (service) => suspend(world, service, random));
   return [
-    { kind: 'kill -9 features between put and announcement', strike: () => killAt(world, 'features', isShard) },
-    { kind: 'kill -9 trainer after the put of a manifest', strike: () => killAt(world, 'trainer', isManifest), after: 'trainer' },
+    { kind: 'kill -9 features between put and announcement', strike: killedAt('features', isShard) },
+    { kind: 'kill -9 trainer after the put of a manifest', strike: killedAt('trainer', isManifest), after: 'trainer' },
+    { kind: 'SIGSTOP features between put and announcement', strike: stoppedAt('features', isShard) },
+    { kind: 'SIGSTOP ingest between head and publish', strike: stoppedAt('ingest', isHead), after: 'ingest' },
   ];
 }
 
+type Moment = (request: AnsweredRequest) => boolean;
+
 /** @returns false if the moment did not come */
-async function killAt(world: ChaosWorld, services: string, isMoment: (request: AnsweredRequest) => boolean): Promise<boolean> {
+async function atMoment(
+  world: ChaosWorld,
+  { services, isMoment }: { services: string; isMoment: Moment },
+  strike: (service: ServiceName) => Promise<boolean>,
+): Promise<boolean> {
   return new Promise((resolve) => {
-    const end = (happened: boolean): void => {
+    const end = (happened: boolean | Promise<boolean>): void => {
       clearTimeout(timer);
       world.onAnswered.delete(watch);
       resolve(happened);
     };
     const timer = setTimeout(() => end(false), momentLimitMs);
     const watch = (service: ServiceName, request: AnsweredRequest): void => {
-      const pid = world.pidOf(service);
-      if (!service.startsWith(services) || request.status !== 200 || !isMoment(request) || pid === undefined) return;
-      process.kill(pid, 'SIGKILL');
-      end(true);
+      if (service.startsWith(services) && request.status === 200 && isMoment(request)) end(strike(service));
     };
     world.onAnswered.add(watch);
   });
