@@ -17,6 +17,7 @@ import type { Logger } from '#service/logger.js';
 import type { DeadLetterOffice, RecordOrigin, Subject } from './dead-letter-office.js';
 import { OffsetLedger } from './offset-ledger.js';
 import { Attempts, fateOf, retrying } from './retry.js';
+import { runThroughOutages } from './run-through-outages.js';
 
 export interface StreamRecord<Fact> {
   key: string | null;
@@ -85,7 +86,7 @@ export class PartitionConsumer<Fact> {
   private readonly assignments = new Map<number, Assignment<Fact>>();
   private commitTimer: NodeJS.Timeout | undefined;
   private committing: Promise<void> | undefined;
-  private stopping = false;
+  private readonly stopped = new AbortController();
 
   constructor(private readonly options: PartitionConsumerOptions<Fact>) {
     this.topic = topicName(options.topic, options.topicPrefix);
@@ -96,7 +97,12 @@ export class PartitionConsumer<Fact> {
       heartbeatInterval: heartbeatIntervalMs,
       maxWaitTimeInMs: 200,
       allowAutoTopicCreation: false,
-      retry: { initialRetryTime: 100, maxRetryTime: 5_000, retries: 180, restartOnFailure: () => Promise.resolve(!this.stopping) },
+      retry: {
+        initialRetryTime: 100,
+        maxRetryTime: 5_000,
+        retries: 180,
+        restartOnFailure: () => Promise.resolve(!this.stopped.signal.aborted),
+      },
     });
   }
 
@@ -108,16 +114,19 @@ export class PartitionConsumer<Fact> {
         resolve();
       });
     });
-    this.consumer.on(this.consumer.events.CRASH, ({ payload }) => {
-      if (!payload.restart && !this.stopping) this.options.crash(payload.error);
-    });
     await this.consumer.connect();
     await this.consumer.subscribe({ topic: this.topic, fromBeginning: true });
-    await this.consumer.run({
-      autoCommit: false,
-      eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: this.options.partitionsConsumedConcurrently ?? partitionsAtOnce,
-      eachBatch: (payload) => this.takeBatch(payload),
+    await runThroughOutages(this.consumer, {
+      run: () =>
+        this.consumer.run({
+          autoCommit: false,
+          eachBatchAutoResolve: false,
+          partitionsConsumedConcurrently: this.options.partitionsConsumedConcurrently ?? partitionsAtOnce,
+          eachBatch: (payload) => this.takeBatch(payload),
+        }),
+      stopped: this.stopped.signal,
+      onFatal: this.options.crash,
+      logger: this.options.logger,
     });
     await joined;
     this.commitTimer = setInterval(() => void this.commit(), commitIntervalMs);
@@ -125,7 +134,7 @@ export class PartitionConsumer<Fact> {
 
   /** Drains the workers, commits and leaves the group. */
   async stop(): Promise<void> {
-    this.stopping = true;
+    this.stopped.abort();
     clearInterval(this.commitTimer);
     await Promise.allSettled([...this.assignments.values()].map(({ worker }) => worker.drain()));
     await this.committing;
@@ -142,7 +151,7 @@ export class PartitionConsumer<Fact> {
     const beat = setInterval(() => void heartbeat().catch(() => undefined), heartbeatIntervalMs);
     try {
       for (const message of batch.messages) {
-        if (signal.aborted || this.stopping || !isRunning()) return;
+        if (signal.aborted || this.stopped.signal.aborted || !isRunning()) return;
         assignment.ledger.take(message.offset);
         const waitMs = await this.takeRecord(assignment, batch.partition, message);
         if (signal.aborted) return;

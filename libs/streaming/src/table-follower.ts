@@ -12,6 +12,7 @@ import type { Batch, Consumer, Kafka } from 'kafkajs';
 import { topicName, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
 import { retrying } from './retry.js';
+import { runThroughOutages } from './run-through-outages.js';
 
 export interface FollowedRecord {
   key: string | null;
@@ -77,17 +78,11 @@ export class TableFollower {
     await retrying(() => this.setGoals());
     await this.consumer.subscribe({ topics: [...this.handlers.keys()], fromBeginning: true });
     this.watchProgress();
-    await this.consumer.run({
-      autoCommit: false,
-      eachBatch: async ({ batch }) => {
-        try {
-          this.handle(batch);
-        } catch (error) {
-          this.fail(error);
-          // Read again, the record would fail again; nothing after it may be handled before it.
-          await once(this.stopped.signal, 'abort');
-        }
-      },
+    await runThroughOutages(this.consumer, {
+      run: () => this.consumer.run({ autoCommit: false, eachBatch: ({ batch }) => this.takeBatch(batch) }),
+      stopped: this.stopped.signal,
+      onFatal: (error) => this.fail(error),
+      logger: this.logger,
     });
     if (this.goal.size === 0) this.caughtUp();
     await this.untilCaughtUp;
@@ -104,6 +99,16 @@ export class TableFollower {
     await admin.connect();
     await admin.deleteGroups([this.groupId]).catch(() => undefined);
     await admin.disconnect();
+  }
+
+  private async takeBatch(batch: Batch): Promise<void> {
+    try {
+      this.handle(batch);
+    } catch (error) {
+      this.fail(error);
+      // Read again, the record would fail again; nothing after it may be handled before it.
+      await once(this.stopped.signal, 'abort');
+    }
   }
 
   private handle({ topic, partition, messages }: Batch): void {
@@ -133,9 +138,6 @@ export class TableFollower {
           if (offset !== undefined) this.consumer.seek({ topic, partition, offset: offset.toString() });
         }
       }
-    });
-    this.consumer.on(events.CRASH, ({ payload }) => {
-      if (!payload.restart && !this.stopped.signal.aborted) this.fail(payload.error);
     });
   }
 
