@@ -17,15 +17,17 @@ export interface DealtFaults {
   /** Between one fault and the next. */
   pauseMs: readonly [number, number];
   signal: AbortSignal;
+  /** How often each kind is dealt; without an end when not given. */
+  deals?: number | undefined;
   onFault: (kind: string) => void;
 }
 
 const recoveryLimitMs = 30_000;
 
-/** One fault after another until the signal; resolves when the last is over. */
+/** One fault after another until the signal, or until all are dealt; resolves when the last is over. */
 export async function dealFaults(world: ChaosWorld, faults: readonly Fault[], options: DealtFaults): Promise<void> {
-  const { seed, lane, pauseMs, signal, onFault } = options;
-  for (let deal = 0; !signal.aborted; deal++) {
+  const { seed, lane, pauseMs, signal, deals = Infinity, onFault } = options;
+  for (let deal = 0; deal < deals && !signal.aborted; deal++) {
     const random = new SeededRandom(seed, `${lane} ${deal}`);
     for (const fault of random.shuffled(faults)) {
       await sleep(random.between(...pauseMs), undefined, { signal }).catch(() => undefined);

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChaosStream } from './chaos-stream.js';
 import { ChaosWorld } from './chaos-world.js';
-import { dealFaults, type Fault } from './fault.js';
+import { dealFaults } from './fault.js';
 import { canCompact, compact, loadNewestModel, pixelDifferences, unreferencedShards } from './final-checks.js';
 import { networkFaults } from './network-faults.js';
 import { differences, expectedDigest, type Difference } from './oracle.js';
@@ -14,8 +14,10 @@ import { SettledPipeline } from './settled-pipeline.js';
 
 export interface ChaosOptions {
   seed: number;
-  /** Of faults and stream. */
+  /** Of faults and stream; at most, where `deals` is given. */
   minutes: number;
+  /** Ends when each process fault has struck so often. */
+  deals?: number;
   opsPerSec: number;
   /** Which process faults are dealt; all when not given. */
   only?: (kind: string) => boolean;
@@ -65,12 +67,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 }
 
 async function play(world: ChaosWorld, options: ChaosOptions): Promise<ChaosReport> {
-  const { seed, minutes, opsPerSec, only = () => true, log } = options;
+  const { seed, minutes, opsPerSec, log } = options;
   const plannedObjects = Math.ceil(minutes * 60 * opsPerSec * 0.25);
   const stream = new ChaosStream(world, { seed, opsPerSec, relabelEverySec: 12, plannedObjects });
   await stream.prepare();
+  const stormStartedAt = Date.now();
   const streaming = stream.run();
-  const faults = await strike(world, { seed, minutes, only, log });
+  const faults = await strike(world, options);
+  const stormEndedAt = Date.now();
   await stream.stop();
   await streaming;
   log(`all faults are over; ${stream.objects.length} recordings were put; waiting until it is quiet`);
@@ -98,7 +102,7 @@ async function play(world: ChaosWorld, options: ChaosOptions): Promise<ChaosRepo
     }
     return {
       seed,
-      durationSec: minutes * 60,
+      durationSec: Math.round((stormEndedAt - stormStartedAt) / 1000),
       stream: stream.counts,
       faults: faults.counts,
       restarts,
@@ -117,24 +121,24 @@ async function play(world: ChaosWorld, options: ChaosOptions): Promise<ChaosRepo
 
 async function strike(
   world: ChaosWorld,
-  { seed, minutes, only, log }: { seed: number; minutes: number; only: (kind: string) => boolean; log: (line: string) => void },
+  { seed, minutes, deals, only = () => true, log }: ChaosOptions,
 ): Promise<{ counts: Record<string, number>; missed: string[] }> {
   const counts: Record<string, number> = {};
   const onFault = (kind: string): void => {
     counts[kind] = (counts[kind] ?? 0) + 1;
     log(`${new Date().toISOString().slice(11, 19)} ${kind}`);
   };
-  const lanes: { lane: string; faults: Fault[]; pauseMs: readonly [number, number] }[] = [
-    { lane: 'processes', faults: processFaults(world).filter(({ kind }) => only(kind)), pauseMs: [1_500, 5_000] },
-    { lane: 'networks', faults: networkFaults(world), pauseMs: [2_000, 6_000] },
-  ];
+  const processes = processFaults(world).filter(({ kind }) => only(kind));
+  const networks = networkFaults(world);
   const over = new AbortController();
   const timer = setTimeout(() => over.abort(), minutes * 60_000);
-  await Promise.all(
-    lanes.map(({ lane, faults, pauseMs }) => dealFaults(world, faults, { seed, lane, pauseMs, signal: over.signal, onFault })),
-  );
+  const shared = { seed, signal: over.signal, onFault };
+  const networkLane = dealFaults(world, networks, { ...shared, lane: 'networks', pauseMs: [2_000, 6_000] });
+  await dealFaults(world, processes, { ...shared, lane: 'processes', pauseMs: [1_500, 5_000], deals });
+  over.abort();
   clearTimeout(timer);
-  return { counts, missed: lanes.flatMap(({ faults }) => faults.map(({ kind }) => kind)).filter((kind) => !counts[kind]) };
+  await networkLane;
+  return { counts, missed: [...processes, ...networks].map(({ kind }) => kind).filter((kind) => !counts[kind]) };
 }
 
 /** Waits until the topics and the trainer say what is true, nothing is in flight, and it stays so past two listings. */
