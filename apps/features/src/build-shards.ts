@@ -122,7 +122,9 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
     if (head?.etag === utterance.etag) {
       throw new PipelineError('STORAGE_UNAVAILABLE', `The store lists ${utterance.objectKey} as it was, but does not give it`);
     }
-    await publisher.publish(objectHints, hintAt(utterance.objectKey, 'changed-underfoot'));
+    // Deleted and put again with the same bytes, it will be of the version that is let go of here.
+    const hint = { ...hintAt(utterance.objectKey, 'changed-underfoot'), letGoVersion: utterance.version };
+    await publisher.publish(objectHints, hint);
     return true;
   }
 

@@ -9,15 +9,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ObjectHint } from '#contracts/object-hints.js';
 import { bucketMarkerKey, parseCorpusKey, sweptAnnotationsKey, utteranceIdOf } from '#contracts/object-keys.js';
-import type { Labels } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { utterances, utteranceVersion, type UtteranceIngested } from '#contracts/utterances.js';
+import { utterances } from '#contracts/utterances.js';
 import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
 import { isAnnotationPath } from '#corpora/corpus-readers.js';
-import { hashedSplit, isWithheld } from '#corpora/splits.js';
 import type { ObjectHead, ObjectStore } from '#storage/object-store.js';
 import type { Publisher } from '#streaming/publisher.js';
 import { trustMs, type CorpusCatalogue } from './corpus-catalogue.js';
+import { describeObject } from './describe-object.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
 export type Decision = 'not-ours' | 'annotations' | 'unpacked' | 'unchanged' | 'ingested' | 'tombstoned';
@@ -69,7 +68,7 @@ export class ObjectDecider {
   }
 
   private async bury(utteranceId: string): Promise<Decision> {
-    const { store, ledger, topicPrefix } = this.parts;
+    const { store, publisher, ledger, topicPrefix } = this.parts;
     if (!ledger.get(utteranceId)) return 'unchanged';
     // A store answers in the same way for an object and for a whole bucket that is not there.
     if (!(await store.head(bucketMarkerKey(topicPrefix)))) {
@@ -78,46 +77,19 @@ export class ObjectDecider {
         `Bucket ${store.bucket} does not hold what says that it is ours; nothing counts as deleted`,
       );
     }
-    await this.parts.publisher.tombstone(utterances, utteranceId);
-    this.parts.ledger.apply(utteranceId, null);
+    await ledger.send(utteranceId, null, () => publisher.tombstone(utterances, utteranceId));
     return 'tombstoned';
   }
 
   private async ingest(head: ObjectHead, place: { corpus: string; path: string }, hint: ObjectHint): Promise<Decision> {
-    const { record, noCategoryBecause } = await this.describe(head, place, hint.reason === 'annotations' ? Date.parse(hint.hintedAt) : 0);
-    const current = this.parts.ledger.get(record.utteranceId);
-    if (current?.version === record.version && !hint.again) return 'unchanged';
-    await this.parts.publisher.publish(utterances, record);
-    this.parts.ledger.apply(record.utteranceId, record);
-    if (noCategoryBecause) this.parts.onNoCategory(noCategoryBecause);
+    const { catalogue, ledger, publisher, onNoCategory } = this.parts;
+    const annotationsAsOfMs = hint.reason === 'annotations' ? Date.parse(hint.hintedAt) : 0;
+    const corpus = await catalogue.corpus(place.corpus, annotationsAsOfMs);
+    const { record, noCategoryBecause } = describeObject(corpus, head, place.path);
+    const isKnown = ledger.get(record.utteranceId)?.version === record.version;
+    if (isKnown && !hint.again && hint.letGoVersion !== record.version) return 'unchanged';
+    await ledger.send(record.utteranceId, record, () => publisher.publish(utterances, record));
+    if (noCategoryBecause) onNoCategory(noCategoryBecause);
     return 'ingested';
-  }
-
-  /** @throws PipelineError MANIFEST_INVALID when the utterance's own annotation cannot be used */
-  private async describe(head: ObjectHead, place: { corpus: string; path: string }, annotationsAsOfMs: number) {
-    const corpus = await this.parts.catalogue.corpus(place.corpus, annotationsAsOfMs);
-    const annotation = corpus.annotations.annotationOf(place.path);
-    const utteranceId = utteranceIdOf(place.corpus, place.path);
-    const split = annotation.split ?? hashedSplit(place.corpus, annotation.labels.speakerId);
-    // Two corpora may both have a speaker "1": the corpus's name goes before it.
-    const speakerId = annotation.labels.speakerId === undefined ? undefined : `${place.corpus}/${annotation.labels.speakerId}`;
-    const labels: Labels = { ...annotation.labels, speakerId };
-    const facts = {
-      etag: head.etag,
-      sizeBytes: head.sizeBytes,
-      labels,
-      split,
-      withheld: isWithheld(split, speakerId, utteranceId),
-      silence: corpus.silence,
-    };
-    const record: UtteranceIngested = {
-      utteranceId,
-      version: utteranceVersion(facts),
-      corpus: place.corpus,
-      objectKey: head.key,
-      ...facts,
-      ingestedAt: new Date().toISOString(),
-    };
-    return { record, noCategoryBecause: annotation.noCategoryBecause };
   }
 }

@@ -51,6 +51,8 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   private readonly consumers: (WatchedConsumer & { start(): Promise<void>; stop(): Promise<void> })[];
   private readonly decisions;
   private reconcileTimer: NodeJS.Timeout | undefined;
+  private reconciling: Promise<void> | undefined;
+  private isStopping = false;
 
   constructor(
     @Inject(INGEST_CONFIG) private readonly config: IngestConfig,
@@ -63,12 +65,13 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     this.kafka = kafkaClient(config.kafka, 'undertone-ingest', logger);
     this.store = new ObjectStore(config.store);
     this.publisher = new Publisher(this.kafka, prefix);
-    this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger);
+    const catalogue = new CorpusCatalogue(this.store, logger);
+    this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger, catalogue);
     const noCategory = metrics.counter('no_category_total', 'Utterances whose emotion is none of the four, by what it is', ['reason']);
     this.decider = new ObjectDecider({
       store: this.store,
       publisher: this.publisher,
-      catalogue: new CorpusCatalogue(this.store, logger),
+      catalogue,
       ledger: this.ledger,
       topicPrefix: prefix,
       unpack: (head, corpus) => this.unpack(head, corpus),
@@ -133,6 +136,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
 
   async onApplicationShutdown(): Promise<void> {
     this.readiness.stopping();
+    this.isStopping = true;
     clearInterval(this.reconcileTimer);
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
     await this.follower.stop();
@@ -150,7 +154,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     await this.refuseForeignBucket();
     await Promise.all(this.consumers.map((consumer) => consumer.start()));
     await this.reconcile();
-    this.reconcileTimer = setInterval(() => void this.reconcile(), this.config.reconcileIntervalMs);
+    this.reconcileTimer = setInterval(() => this.reconcileUnlessBusy(), this.config.reconcileIntervalMs);
   }
 
   /** Keeps a notification that came over HTTP; it is parsed like those that come by Kafka. */
@@ -173,6 +177,17 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       );
     }
     await retrying(() => this.store.put(key, JSON.stringify({ topicPrefix, since: new Date().toISOString() })));
+  }
+
+  /** In an outage one listing waits; those that were due meanwhile do not queue up behind it. */
+  private reconcileUnlessBusy(): void {
+    this.reconciling ??= this.reconcile()
+      .catch((error: unknown) => {
+        if (!this.isStopping) crashProcess(error);
+      })
+      .finally(() => {
+        this.reconciling = undefined;
+      });
   }
 
   private async reconcile(): Promise<void> {

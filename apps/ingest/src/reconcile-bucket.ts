@@ -1,34 +1,45 @@
 /**
- * Lists the bucket and hints at every object that ingest's ledger does not already describe, and at every utterance
- * whose object is no longer there: this heals events that never came.
+ * Lists the bucket and hints at every object that ingest's ledger does not already describe, in the version that object and
+ * annotations give it now, and at every utterance whose object is no longer there. This heals events that never came, and
+ * what another instance wrote late: one that was stopped, woke up, and published what had been true before.
  *
  * Delivery: what was hinted at is remembered only once its hint is durable, so a listing that fails half-way is begun
  * anew without a gap. Hints go out a page at a time: memory does not grow with the bucket.
  */
 import { corporaPrefix, corpusKey, parseCorpusKey, utteranceIdOf } from '#contracts/object-keys.js';
 import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
 import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
 import { isAnnotationPath } from '#corpora/corpus-readers.js';
 import type { ObjectHead, ObjectStore } from '#storage/object-store.js';
 import type { Publisher } from '#streaming/publisher.js';
+import type { Corpus, CorpusCatalogue } from './corpus-catalogue.js';
+import { describeObject } from './describe-object.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
 /** Facts in one call of the publisher. */
 export const hintsAtOnce = 1_000;
 
 export class BucketReconciler {
-  /** By key, the state of object and ledger that was hinted at: one that cannot be ingested is not hinted at for ever. */
+  /**
+   * By key, the state of object and ledger that was hinted at: one that cannot be ingested is not hinted at for ever. Forgotten
+   * when the topic has another record of it, since what was hinted at may be undone.
+   */
   private readonly hinted = new Map<string, string>();
 
   constructor(
     private readonly store: ObjectStore,
     private readonly publisher: Publisher,
     private readonly ledger: UtteranceLedger,
+    private readonly catalogue: CorpusCatalogue,
   ) {}
 
   /** @returns how many objects were seen and hinted at */
   async reconcile(): Promise<{ seen: number; hinted: number }> {
     const present = new Set<string>();
+    for (const utteranceId of this.ledger.takeChanged()) this.hinted.delete(`${corporaPrefix}${utteranceId}`);
+    /** Corpora whose annotations cannot be read, and why: tried once in a listing, not for every object. */
+    const unreadable = new Map<string, string>();
     let hinted = 0;
     let page = new Map<string, string>();
     const flush = async (): Promise<void> => {
@@ -39,7 +50,7 @@ export class BucketReconciler {
     };
     for await (const head of this.store.list(corporaPrefix)) {
       present.add(head.key);
-      const state = this.stateOf(head);
+      const state = await this.stateOf(head, unreadable);
       if (state === null) this.hinted.delete(head.key);
       else if (this.hinted.get(head.key) !== state) page.set(head.key, state);
       if (page.size >= hintsAtOnce) await flush();
@@ -66,13 +77,39 @@ export class BucketReconciler {
   }
 
   /** @returns null if there is nothing to decide: the ledger describes the object, or it is none of ours */
-  private stateOf({ key, etag }: ObjectHead): string | null {
-    const place = parseCorpusKey(key);
+  private async stateOf(head: ObjectHead, unreadable: Map<string, string>): Promise<string | null> {
+    const place = parseCorpusKey(head.key);
     if (!place) return null;
-    if (isAnnotationPath(place.path) || isArchivePath(place.path)) return etag;
+    if (isAnnotationPath(place.path) || isArchivePath(place.path)) return head.etag;
     if (!isAudioPath(place.path)) return null;
-    const known = this.ledger.get(utteranceIdOf(place.corpus, place.path))?.etag;
-    // Once what the ledger says has changed, the object is looked at again.
-    return known === etag ? null : `${etag} ${known ?? ''}`;
+    const known = this.ledger.get(utteranceIdOf(place.corpus, place.path))?.version;
+    const corpus = await this.readableCorpus(place.corpus, unreadable);
+    const version = corpus ? versionOf(corpus, head, place.path) : unreadable.get(place.corpus);
+    return known === version ? null : `${head.etag} ${version}`;
   }
+
+  private async readableCorpus(name: string, unreadable: Map<string, string>): Promise<Corpus | null> {
+    if (unreadable.has(name)) return null;
+    try {
+      return await this.catalogue.corpus(name);
+    } catch (error) {
+      unreadable.set(name, permanentCode(error));
+      return null;
+    }
+  }
+}
+
+/** @returns a code in place of a version where the utterance's annotation cannot be used: whoever gets the hint says so */
+function versionOf(corpus: Corpus, head: ObjectHead, path: string): string {
+  try {
+    return describeObject(corpus, head, path).record.version;
+  } catch (error) {
+    return permanentCode(error);
+  }
+}
+
+/** @throws the error, if it may pass or nobody knows it */
+function permanentCode(error: unknown): string {
+  if (error instanceof PipelineError && error.fate === 'permanent') return error.code;
+  throw error;
 }

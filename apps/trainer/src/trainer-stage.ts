@@ -176,6 +176,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       ...this.state,
       backend: this.backend,
       tiles: this.index.counts(this.modelSettings.target),
+      viewDigest: this.index.digest,
+      viewUtterances: this.index.size,
       findings: this.findings,
     };
   }

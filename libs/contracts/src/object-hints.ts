@@ -12,6 +12,10 @@ export const objectHintSchema = z
       .boolean()
       .default(false)
       .describe('Publish the utterance again though its version is unchanged: the stages after ingest get another try'),
+    letGoVersion: z
+      .string()
+      .optional()
+      .describe('The version that a stage let go of, since the object was another just then: if it is that again, publish it again'),
     hintedAt: z.iso.datetime(),
   })
   .meta({ title: 'ObjectHint', description: 'Look at this object: it may have come, changed or gone' });

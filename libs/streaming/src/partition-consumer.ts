@@ -19,6 +19,7 @@ import { ConsumerPulse } from './consumer-pulse.js';
 import { patientRetry } from './kafka-client.js';
 import { OffsetLedger } from './offset-ledger.js';
 import { Attempts, fateOf, retrying } from './retry.js';
+import { runThroughOutages } from './run-through-outages.js';
 import type { ConsumerActivity, PartitionActivity, WatchedConsumer } from './stall-watch.js';
 
 export interface StreamRecord<Fact> {
@@ -105,7 +106,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   private commitTimer: NodeJS.Timeout | undefined;
   private committing: Promise<void> | undefined;
   private started = false;
-  private stopping = false;
+  private readonly stopped = new AbortController();
 
   constructor(private readonly options: PartitionConsumerOptions<Fact>) {
     this.topic = topicName(options.topic, options.topicPrefix);
@@ -116,7 +117,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
       heartbeatInterval: heartbeatIntervalMs,
       maxWaitTimeInMs: 200,
       allowAutoTopicCreation: false,
-      retry: { ...patientRetry, restartOnFailure: () => Promise.resolve(!this.stopping) },
+      retry: { ...patientRetry, restartOnFailure: () => Promise.resolve(!this.stopped.signal.aborted) },
     });
     this.pulse = new ConsumerPulse(this.consumer, { keepsPositions: false });
   }
@@ -130,7 +131,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   }
 
   activity(): ConsumerActivity | null {
-    if (!this.started || this.stopping) return null;
+    if (!this.started || this.stopped.signal.aborted) return null;
     const { memberAtMs, takenAtMs } = this.pulse;
     const partitions = this.pulse.partitions.map((place): PartitionActivity => {
       const assignment = this.assignments.get(place.partition);
@@ -155,16 +156,19 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
         resolve();
       });
     });
-    this.consumer.on(this.consumer.events.CRASH, ({ payload }) => {
-      if (!payload.restart && !this.stopping) this.options.crash(payload.error);
-    });
     await this.consumer.connect();
     await this.consumer.subscribe({ topic: this.topic, fromBeginning: true });
-    await this.consumer.run({
-      autoCommit: false,
-      eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: this.options.partitionsConsumedConcurrently ?? partitionsAtOnce,
-      eachBatch: (payload) => this.takeBatch(payload),
+    await runThroughOutages(this.consumer, {
+      run: () =>
+        this.consumer.run({
+          autoCommit: false,
+          eachBatchAutoResolve: false,
+          partitionsConsumedConcurrently: this.options.partitionsConsumedConcurrently ?? partitionsAtOnce,
+          eachBatch: (payload) => this.takeBatch(payload),
+        }),
+      stopped: this.stopped.signal,
+      onFatal: this.options.crash,
+      logger: this.options.logger,
     });
     await joined;
     this.commitTimer = setInterval(() => void this.commit(), commitIntervalMs);
@@ -172,7 +176,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
 
   /** Drains the workers, commits and leaves the group. */
   async stop(): Promise<void> {
-    this.stopping = true;
+    this.stopped.abort();
     clearInterval(this.commitTimer);
     await Promise.allSettled([...this.assignments.values()].map(({ worker }) => worker.drain()));
     await this.committing;
@@ -195,7 +199,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     }, heartbeatIntervalMs);
     try {
       for (const message of batch.messages) {
-        if (signal.aborted || this.stopping || !isRunning()) return;
+        if (signal.aborted || this.stopped.signal.aborted || !isRunning()) return;
         assignment.ledger.take(message.offset);
         const waitMs = await this.takeRecord(assignment, batch.partition, message);
         if (signal.aborted) return;

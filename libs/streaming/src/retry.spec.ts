@@ -10,6 +10,8 @@ describe('fateOf', () => {
     expect(fateOf(new PipelineError('AUDIO_EMPTY', 'no samples'))).toBe('permanent');
     expect(fateOf(new TypeError('x is not a function'))).toBe('unknown');
     expect(fateOf(Object.assign(new Error('leader moved'), { retriable: true }))).toBe('retryable');
+    const noCoordinator = Object.assign(new Error('no coordinator'), { name: 'KafkaJSGroupCoordinatorNotFound', retriable: false });
+    expect(fateOf(noCoordinator)).toBe('retryable');
   });
 });
 

@@ -4,9 +4,13 @@ import { PipelineError, type Fate } from '#contracts/pipeline-error.js';
 
 export function fateOf(error: unknown): Fate {
   if (error instanceof PipelineError) return error.fate;
-  // Errors of the Kafka client say themselves whether another try can help.
-  return error instanceof Error && (error as { retriable?: unknown }).retriable === true ? 'retryable' : 'unknown';
+  if (!(error instanceof Error)) return 'unknown';
+  // Errors of the Kafka client say themselves whether another try can help; of these it says no, and one can.
+  return (error as { retriable?: unknown }).retriable === true || outages.has(error.name) ? 'retryable' : 'unknown';
 }
+
+/** No broker could be reached just then. */
+const outages = new Set(['KafkaJSGroupCoordinatorNotFound', 'KafkaJSNoBrokerAvailableError']);
 
 export interface RetryOptions {
   /** After this long, a retryable error becomes permanent. */

@@ -14,6 +14,7 @@ import type { Logger } from '#service/logger.js';
 import { ConsumerPulse } from './consumer-pulse.js';
 import { patientRetry } from './kafka-client.js';
 import { retrying } from './retry.js';
+import { runThroughOutages } from './run-through-outages.js';
 import type { ConsumerActivity, WatchedConsumer } from './stall-watch.js';
 
 export interface FollowedRecord {
@@ -110,17 +111,11 @@ export class TableFollower implements WatchedConsumer {
     untilCaughtUp.catch(() => undefined); // it may fail before it is waited for
     await this.consumer.subscribe({ topics: [...this.handlers.keys()], fromBeginning: true });
     this.watchProgress();
-    await this.consumer.run({
-      autoCommit: false,
-      eachBatch: async ({ batch }) => {
-        try {
-          this.handle(batch);
-        } catch (error) {
-          this.fail(error);
-          // Read again, the record would fail again; nothing after it may be handled before it.
-          await once(this.stopped.signal, 'abort');
-        }
-      },
+    await runThroughOutages(this.consumer, {
+      run: () => this.consumer.run({ autoCommit: false, eachBatch: ({ batch }) => this.takeBatch(batch) }),
+      stopped: this.stopped.signal,
+      onFatal: (error) => this.fail(error),
+      logger: this.logger,
     });
     await untilCaughtUp;
     this.completeAtMs = askedAtMs;
@@ -155,6 +150,16 @@ export class TableFollower implements WatchedConsumer {
     await admin.disconnect();
   }
 
+  private async takeBatch(batch: Batch): Promise<void> {
+    try {
+      this.handle(batch);
+    } catch (error) {
+      this.fail(error);
+      // Read again, the record would fail again; nothing after it may be handled before it.
+      await once(this.stopped.signal, 'abort');
+    }
+  }
+
   private handle({ topic, partition, messages }: Batch): void {
     const handler = this.handlers.get(topic);
     for (const message of messages) {
@@ -184,9 +189,6 @@ export class TableFollower implements WatchedConsumer {
           if (offset !== undefined) this.consumer.seek({ topic, partition, offset: offset.toString() });
         }
       }
-    });
-    this.consumer.on(events.CRASH, ({ payload }) => {
-      if (!payload.restart && !this.stopped.signal.aborted) this.fail(payload.error);
     });
   }
 

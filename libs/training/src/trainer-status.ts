@@ -9,6 +9,9 @@ export interface TrainerStatus {
   backend: string | null;
   /** That may be learnt from. */
   tiles: ViewCounts;
+  /** Of the index as it is now: every live utterance that a shard holds, in its current version. */
+  viewDigest: string;
+  viewUtterances: number;
   /** What is wrong with the newest round, in words. */
   findings: string[];
 }

@@ -142,6 +142,11 @@ export class TrainingIndex {
     return this.selection.digest;
   }
 
+  /** Utterances of the view as it is now. */
+  get size(): number {
+    return [...this.selection.coverages.values()].reduce((sum, { sharded }) => sum + sharded, 0);
+  }
+
   /** @returns a copy that later facts do not change. It looks at every utterance: made when a round starts, and not before */
   view(): TrainingView {
     const { geometry, coverages, digest } = this.selection;

@@ -1,0 +1,40 @@
+/** The record that an object of a corpus has by what is in the bucket: its version follows from the head and the annotations. */
+import type { Labels } from '#contracts/labels.js';
+import { utteranceIdOf } from '#contracts/object-keys.js';
+import { utteranceVersion, type UtteranceIngested } from '#contracts/utterances.js';
+import { hashedSplit, isWithheld } from '#corpora/splits.js';
+import type { ObjectHead } from '#storage/object-store.js';
+import type { Corpus } from './corpus-catalogue.js';
+
+export interface DescribedObject {
+  record: UtteranceIngested;
+  /** Why it has no category although its corpus names an emotion. */
+  noCategoryBecause: string | undefined;
+}
+
+/** @throws PipelineError MANIFEST_INVALID when the utterance's own annotation cannot be used */
+export function describeObject(corpus: Corpus, head: ObjectHead, path: string): DescribedObject {
+  const annotation = corpus.annotations.annotationOf(path);
+  const utteranceId = utteranceIdOf(corpus.name, path);
+  const split = annotation.split ?? hashedSplit(corpus.name, annotation.labels.speakerId);
+  // Two corpora may both have a speaker "1": the corpus's name goes before it.
+  const speakerId = annotation.labels.speakerId === undefined ? undefined : `${corpus.name}/${annotation.labels.speakerId}`;
+  const labels: Labels = { ...annotation.labels, speakerId };
+  const facts = {
+    etag: head.etag,
+    sizeBytes: head.sizeBytes,
+    labels,
+    split,
+    withheld: isWithheld(split, speakerId, utteranceId),
+    silence: corpus.silence,
+  };
+  const record: UtteranceIngested = {
+    utteranceId,
+    version: utteranceVersion(facts),
+    corpus: corpus.name,
+    objectKey: head.key,
+    ...facts,
+    ingestedAt: new Date().toISOString(),
+  };
+  return { record, noCategoryBecause: annotation.noCategoryBecause };
+}

@@ -1,0 +1,77 @@
+/** What is looked at once, when all has settled: pixels, the newest model, and what lies in the store after a compaction. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { extractFeatures } from '#audio/extract-features.js';
+import { defaultFeatureSettings, featureSettings, settingsHash } from '#audio/feature-settings.js';
+import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
+import { decodersWith } from '#audio/feature-settings.js';
+import { readShard } from '#audio/shard-file.js';
+import { chooseBackend } from '#model/backend.js';
+import { loadModel } from '#model/checkpoint.js';
+import { packageRoot } from '#service/package-root.js';
+import { findNewestModel, readWeights, type Checkpoint } from '#training/checkpoint-store.js';
+import type { ChaosWorld } from './chaos-world.js';
+import type { Difference } from './oracle.js';
+import { SeededRandom } from './seeded-random.js';
+import type { SettledPipeline } from './settled-pipeline.js';
+import type { Truth } from './true-corpus.js';
+
+const compactCommand = join(packageRoot, 'dist/apps/cli/src/commands/compact.command.js');
+
+/** The pixels in the shards against those of the very bytes that were put, of a sample. */
+export async function pixelDifferences(
+  world: ChaosWorld,
+  pipeline: SettledPipeline,
+  { truths, sample, seed }: { truths: readonly Truth[]; sample: number; seed: number },
+): Promise<Difference[]> {
+  const found: Difference[] = [];
+  const ffmpeg = chooseFfmpeg();
+  const settings = featureSettings({ ...defaultFeatureSettings, decoders: decodersWith(ffmpeg) });
+  const inView = new Map(pipeline.index.view().utterances.map((utterance) => [utterance.utteranceId, utterance]));
+  const good = truths.filter(({ state }) => state.audio.code === null);
+  for (const { object, state } of new SeededRandom(seed, 'sample').shuffled(good).slice(0, sample)) {
+    const utterance = inView.get(object.utteranceId);
+    if (!utterance) continue; // told already
+    const shard = readShard((await world.store.get(utterance.shardObjectKey)).bytes);
+    const { tiles, count } = await extractFeatures(state.audio.bytes, settings, { silence: 'none', ffmpeg });
+    const rows = Array.from({ length: count }, (_, tile) => shard.tileAt(utterance.firstRow + tile));
+    const isSame =
+      shard.settingsHash === settingsHash(settings, null) &&
+      shard.utteranceIdAt(utterance.firstRow) === object.utteranceId &&
+      Buffer.concat(rows).equals(Buffer.from(tiles.buffer, tiles.byteOffset, tiles.byteLength));
+    if (!isSame) found.push({ utteranceId: object.utteranceId, what: `has other pixels in shard ${utterance.shardId.slice(0, 8)}` });
+  }
+  return found;
+}
+
+/** @returns the newest finished model; it has been loaded */
+export async function loadNewestModel(world: ChaosWorld): Promise<Checkpoint> {
+  const checkpoint = await findNewestModel(world.store);
+  if (!checkpoint) throw new Error('no round was ever finished');
+  await chooseBackend({ requested: 'cpu', hasGpu: false, webgpuDir: undefined, log: () => undefined });
+  loadModel(checkpoint.model, await readWeights(world.store, checkpoint));
+  return checkpoint;
+}
+
+export const canCompact = (): boolean => existsSync(compactCommand);
+
+/** Runs the compaction as a person would. @throws with what it printed */
+export async function compact(world: ChaosWorld): Promise<void> {
+  const command = spawn(process.execPath, [join(packageRoot, 'dist/apps/cli/src/main.js'), 'compact', '--grace', '0'], {
+    env: { ...process.env, ...world.directEnvironment, UNDERTONE_HOME: world.folder },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let printed = '';
+  for (const stream of [command.stdout, command.stderr]) stream.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+  const code = await new Promise<number | null>((resolve) => command.once('close', resolve));
+  if (code !== 0) throw new Error(`undertone compact ended with ${code}: ${printed}`);
+}
+
+/** Objects under shards/ that hold nothing alive, or that no announcement names. */
+export async function unreferencedShards(world: ChaosWorld, pipeline: SettledPipeline): Promise<string[]> {
+  const referenced = new Set(pipeline.index.view().utterances.map(({ shardObjectKey }) => shardObjectKey));
+  const left: string[] = [];
+  for await (const { key } of world.store.list('shards/')) if (!referenced.has(key)) left.push(key);
+  return left;
+}
