@@ -145,7 +145,7 @@ export function promoted(step: number, number = 1): ModelPromoted {
     number,
     champion: null,
     by: 'evaluator',
-    why: 'UA 61.2 % against 55.0 % of champion 1 on 9 dev speakers, better with probability 0.981; sad fell most, by 4.1 points.',
+    why: 'UA 66.2 % against 58.0 % of champion 1 on 9 dev speakers, better with probability 0.981; sad fell most, by 4.1 points.',
     at: at(step + 2),
   };
 }
@@ -156,12 +156,12 @@ export function rejected(step: number): ModelRejected {
     target: 'emotion',
     challenger: { runId, step },
     comparison: null,
-    champion: { number: 1, runId, step: 300 },
+    champion: { number: 2, runId, step: 300 },
     reason: 'recall-fell',
     devSpeakers: 9,
     confidence: 0.95,
     maxRecallFallPoints: 10,
-    why: 'UA 64.0 % against 61.2 % of champion 2 on 9 dev speakers, better with probability 0.962, but recall of happy fell by 14.3 points; at most 10 are allowed.',
+    why: 'UA 68.3 % against 66.2 % of champion 2 on 9 dev speakers, better with probability 0.962, but recall of happy fell by 14.3 points; at most 10 are allowed.',
     at: at(step + 2),
   };
 }
