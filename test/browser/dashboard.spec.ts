@@ -16,7 +16,7 @@ import { PipelineOverview } from '#overview/pipeline-overview.js';
 import { DashboardController } from '../../apps/evaluator/src/dashboard.controller.js';
 import { EvaluatorStage, type DashboardState } from '../../apps/evaluator/src/evaluator-stage.js';
 import { browserIsSkipped, launchChromium } from './launch-chromium.js';
-import { applyBusyPipeline, deadLetter, roundFinished, shard, stepTrained, utterance } from './pipeline-facts.js';
+import { applyBusyPipeline, deadLetter, promoted, roundFinished, shard, stepTrained, utterance } from './pipeline-facts.js';
 
 /** The two methods of the evaluator that the dashboard uses, over an overview that the test feeds. */
 class FedStage {
@@ -88,6 +88,7 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     const page = await open();
     await says(page, 'reconciliation', 'Nothing has come in yet.');
     await says(page, 'training-hint', 'No shard yet: drop audio into corpora/<name>/ or run ./undertone put DIR --corpus NAME');
+    await says(page, 'champions', /^No champion yet/);
     await says(page, 'dead-letters-total', '0');
     expect(complaints).toEqual([]);
   });
@@ -113,6 +114,9 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     await says(page, 'evaluation-speaker-withheld', /the speakers are the classes/);
     await says(page, 'confusion', /prediction →.*angry.*happy.*neutral.*sad/s);
     await says(page, 'dead-letters-by-code', /AUDIO_EMPTY\s*3\s*AUDIO_UNDECODABLE\s*2/);
+    await says(page, 'champion-ua-emotion', /^UA \d\d\.\d\s%$/);
+    await says(page, 'champion-emotion', /Champion of emotion.*run-1, step 300; number 2/s);
+    await says(page, 'decision-emotion', /step 400, was rejected.*recall of happy fell by 14.3 points/s);
     expect(await page.locator('.plot canvas').count()).toBe(5);
     expect(complaints).toEqual([]);
   });
@@ -134,12 +138,14 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     const findings = ['No training utterance is sad: the model will never answer that.'];
     stage.overview.applyTraining({ ...stepTrained(2, 800), findings });
     stage.overview.applyTraining(roundFinished(2, 800));
+    stage.overview.applyPromotion({ ...promoted(500, 3), by: 'person', why: 'It heard our calls better.' });
     stage.stages = { ...stage.stages, features: 'down' };
     stage.publish();
     await says(page, 'in-flight', '0');
     await says(page, 'tiles-labelled', '183');
     await says(page, 'round', 'Round 2, finished');
     await says(page, 'findings', findings[0] as string);
+    await says(page, 'champion-emotion', /UA not known.*step 500; number 3.*by hand.*was promoted.*It heard our calls better/s);
     await says(page, 'tiles-per-sec', /155\.2 tiles\/s/);
     await says(page, 'backend', 'tensorflow');
     await says(page, 'stage-features', /down/);

@@ -3,6 +3,7 @@ import type { DeadLetter } from '#contracts/dead-letters.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
 import type { Split, Stream } from '#contracts/labels.js';
 import type { ShardSealed } from '#contracts/shards.js';
+import type { ModelPromoted, ModelRejected } from '#contracts/promotions.js';
 import type { RoundFinished, RoundStarted, StepTrained } from '#contracts/training.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import type { PipelineOverview } from '#overview/pipeline-overview.js';
@@ -135,6 +136,36 @@ const emotionMatrix = (right: number): number[][] => [
   [2, 8, 39, right - 6],
 ];
 
+export function promoted(step: number, number = 1): ModelPromoted {
+  return {
+    type: 'ModelPromoted',
+    target: 'emotion',
+    challenger: { runId, step },
+    comparison: null,
+    number,
+    champion: null,
+    by: 'evaluator',
+    why: 'UA 66.2 % against 58.0 % of champion 1 on 9 dev speakers, better with probability 0.981; sad fell most, by 4.1 points.',
+    at: at(step + 2),
+  };
+}
+
+export function rejected(step: number): ModelRejected {
+  return {
+    type: 'ModelRejected',
+    target: 'emotion',
+    challenger: { runId, step },
+    comparison: null,
+    champion: { number: 2, runId, step: 300 },
+    reason: 'recall-fell',
+    devSpeakers: 9,
+    confidence: 0.95,
+    maxRecallFallPoints: 10,
+    why: 'UA 68.3 % against 66.2 % of champion 2 on 9 dev speakers, better with probability 0.962, but recall of happy fell by 14.3 points; at most 10 are allowed.',
+    at: at(step + 2),
+  };
+}
+
 /** A pipeline in the middle of its second round: 240 utterances, five of which could not be decoded. */
 export function applyBusyPipeline(overview: PipelineOverview): void {
   const labelled = Array.from({ length: 60 }, (_, index) => `iemocap/s${index}`);
@@ -179,6 +210,8 @@ export function applyBusyPipeline(overview: PipelineOverview): void {
   ] as const) {
     applyEvaluations(overview, step, gain);
   }
+  overview.applyPromotion(promoted(300, 2));
+  overview.applyPromotion(rejected(400));
 }
 
 function applyEvaluations(overview: PipelineOverview, step: number, gain: number): void {

@@ -450,6 +450,66 @@ function trainingHint({ started, finished, done, newest, shards }) {
   return ['Started ', timeOf(started.at), ', newest step ', timeOf(newest.at)];
 }
 
+/** @typedef {DashboardState['promotions'][number]} PromotionState */
+
+/** @param {PromotionState[]} promotions */
+function showChampions(promotions) {
+  byId('champions').replaceChildren(
+    ...(promotions.length > 0
+      ? promotions.map(championOf)
+      : [el('p', { class: 'empty' }, 'No champion yet: the first model that is above chance on dev speakers becomes it.')]),
+  );
+}
+
+/** The champion of a target, and beside it what was decided last. @param {PromotionState} promotion */
+function championOf({ target, champion, championUa, rejected }) {
+  const last = champion && rejected ? (rejected.at > champion.at ? rejected : champion) : (champion ?? rejected);
+  return el(
+    'div',
+    { class: 'champion', 'data-testid': `champion-${target}` },
+    el(
+      'div',
+      {},
+      el('h3', {}, `Champion of ${target}`),
+      ...(champion
+        ? [
+            el(
+              'p',
+              { class: 'step' },
+              el('span', { 'data-testid': `champion-ua-${target}` }, championUa === null ? 'UA not known' : `UA ${percent(championUa)}`),
+              ' ',
+              el('small', {}, 'on dev speakers'),
+            ),
+            el(
+              'p',
+              { class: 'hint' },
+              el('bdi', {}, champion.challenger.runId),
+              `, step ${whole.format(champion.challenger.step)}; number ${whole.format(champion.number)}, since `,
+              timeOf(champion.at),
+              champion.by === 'person' ? ', by hand' : '',
+            ),
+          ]
+        : [el('p', { class: 'step' }, 'None yet')]),
+    ),
+    el('div', { class: 'decision', 'data-testid': `decision-${target}` }, ...(last ? decisionOf(last) : [])),
+  );
+}
+
+/** @param {NonNullable<PromotionState['champion'] | PromotionState['rejected']>} fact */
+function decisionOf({ type, challenger, why, at }) {
+  const verdict = type === 'ModelPromoted' ? 'promoted' : 'rejected';
+  return [
+    el('h4', {}, 'Last decision, ', timeOf(at)),
+    el(
+      'p',
+      { class: 'verdict', 'data-verdict': verdict },
+      el('bdi', {}, challenger.runId),
+      `, step ${whole.format(challenger.step)}, was ${verdict}`,
+    ),
+    el('p', {}, why),
+  ];
+}
+
 /** @param {ModelEvaluated[]} evaluations */
 function showEvaluations(evaluations) {
   const ordered = evaluations.toSorted(
@@ -681,6 +741,7 @@ const parts = [
     ({ training, checkpoint, streams }) => ({ training, checkpoint, shards: streams.labelled.shards + streams.unlabelled.shards }),
     showTraining,
   ],
+  [({ promotions }) => promotions, showChampions],
   [({ evaluations }) => evaluations, showEvaluations],
   [({ history, evaluations }) => ({ history, evaluations }), showHistory],
   [({ deadLetters }) => deadLetters, showDeadLetters],
@@ -762,6 +823,7 @@ async function askState() {
 
 showStages(null);
 showLosses([]);
+showChampions([]);
 showEvaluations([]);
 showHistory({ history: [], evaluations: [] });
 follow();

@@ -126,14 +126,17 @@ describe('a challenger', () => {
     });
   });
 
-  it('falls by exactly what is allowed', () => {
-    const champion = rows(6, () => 5);
-    expect(
-      against(
-        champion,
-        rows(6, (name) => (name === 'sad' ? 4 : 7)),
-      ),
-    ).toMatchObject({ promote: true });
+  it('at whose better UA a class falls by exactly what is allowed is promoted', () => {
+    for (const right of [4, 5, 6, 7, 8]) {
+      const challenger = rows(6, (name) => (name === 'sad' ? right - 1 : right + 2));
+      expect(
+        against(
+          rows(6, () => right),
+          challenger,
+        ),
+        `from ${right} of ten`,
+      ).toMatchObject({ promote: true });
+    }
   });
 
   it('that was compared with another than the champion of now is stale', () => {

@@ -56,6 +56,9 @@ export function staleness({ comparedWith, current }: { comparedWith: { number: n
   return `It was compared with ${was}, and ${is}: the next round will be compared anew.`;
 }
 
+/** 0.8 less 0.7 is a little more than 0.1. */
+const roundingPoints = 1e-9;
+
 const devRows = (rows: readonly PredictionRow[]): PredictionRow[] =>
   rows.filter(({ split, speakerId }) => split === 'dev' && speakerId !== '');
 
@@ -75,7 +78,7 @@ function againstChampion(
   const numbers = `UA ${percent(scores.challenger.ua)} against ${percent(scores.champion.ua)} of champion ${champion.number} on ${comparison.speakers} dev speakers, better with probability ${probability.toFixed(3)}`;
   if (!(difference > 0 && probability >= confidence))
     return { promote: false, reason: 'not-better', comparison, why: `${numbers}; ${confidence} is asked for.` };
-  if (fall && fall.points > maxRecallFallPoints) {
+  if (fall && fall.points > maxRecallFallPoints + roundingPoints) {
     const why = `${numbers}, but recall of ${fall.class} fell by ${fall.points.toFixed(1)} points; at most ${maxRecallFallPoints} are allowed.`;
     return { promote: false, reason: 'recall-fell', comparison, why };
   }
