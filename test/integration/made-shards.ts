@@ -171,10 +171,15 @@ export function digestOf(bytes: Uint8Array, firstRow: number, tileCount: number)
 /** A process that dies at its k-th call that changes anything: before it is done, or done and not answered; and every call after it. */
 export class Mortal {
   private calls = 0;
-  constructor(
-    private readonly dieAt: number,
-    private readonly done: boolean,
-  ) {}
+  private dieAt = Infinity;
+  private done = false;
+
+  /** Another life. */
+  willDieAt(call: number, done: boolean): void {
+    this.calls = 0;
+    this.dieAt = call;
+    this.done = done;
+  }
 
   get survived(): boolean {
     return this.calls < this.dieAt;

@@ -1,9 +1,10 @@
 /**
  * Plans the compaction of shards: which are rewritten without what is dead in them, which are merged, which are withdrawn.
  *
- * A row is live when its version is its utterance's current one and no other shard of the same feature settings keeps it;
- * of several that hold it, one keeps it: the lowest id, as in the index (training-index.ts), though rather one that stays
- * as it is than one that is rewritten, so that what is written is never a duplicate again.
+ * A row is live when its version is its utterance's current one and no other shard of the same feature settings keeps it.
+ * A shard goes unread if others have all that is current in it. Of several that are left, the lowest id keeps a row, as in
+ * the index (training-index.ts), though rather one that stays as it is than one that is rewritten, so that what is written
+ * is never a duplicate again.
  *
  * Delivery: the plan is a function of what it is given. Carried out, it leaves the same live utterances, none that was
  * erased, and nothing to plan.
@@ -69,7 +70,9 @@ interface Piece extends PlannedPart {
 }
 
 export function planCompaction(input: CompactionInput, settings: CompactionSettings): CompactionPlan {
-  const shards = [...input.shards].sort((a, b) => (a.shardId < b.shardId ? -1 : 1));
+  const all = [...input.shards].sort((a, b) => (a.shardId < b.shardId ? -1 : 1));
+  const superfluous = superfluousOf(all, input);
+  const shards = all.filter((shard) => !superfluous.has(shard));
   const holders = new Holders(shards, input);
   // Whether a shard is rewritten decides who keeps a duplicate, and that may make another worth rewriting: the set only grows.
   const rewritten = new Set<string>();
@@ -80,9 +83,42 @@ export function planCompaction(input: CompactionInput, settings: CompactionSetti
     const before = rewritten.size;
     for (const shardId of sources) rewritten.add(shardId);
     if (rewritten.size > before) continue;
-    const gone = judged.filter(({ shard, live }) => live.length === 0 || sources.has(shard.shardId));
+    const unread = [...superfluous].map((shard) => judge(shard, () => false, input.versionOf));
+    const gone = [...unread, ...judged.filter(({ shard, live }) => live.length === 0 || sources.has(shard.shardId))];
     return { outputs, withdrawn: gone.map(({ shard }) => shard), dropped: sumOf(gone.map(({ dropped }) => dropped)) };
   }
+}
+
+/**
+ * Shards of which all that is current is in others that stay. Those with dead rows are asked first, then the smallest: a
+ * job that died after announcing what it made, and before withdrawing what it made that of, ends as if it had not.
+ */
+function superfluousOf(shards: readonly ShardSealed[], { versionOf, unreadable }: CompactionInput): Set<ShardSealed> {
+  const currentIn = ({ utterances }: ShardSealed): string[] => [
+    ...new Set(utterances.flatMap(({ utteranceId, version }) => (versionOf(utteranceId) === version ? [utteranceId] : []))),
+  ];
+  /** Settings hash, then utterance, to how many readable shards hold it. */
+  const counts = new Map<string, Map<string, number>>();
+  const count = (shard: ShardSealed, change: 1 | -1): void => {
+    if (unreadable?.has(shard.shardId)) return;
+    const held = counts.get(shard.settingsHash) ?? new Map<string, number>();
+    counts.set(shard.settingsHash, held);
+    for (const utteranceId of currentIn(shard)) held.set(utteranceId, (held.get(utteranceId) ?? 0) + change);
+  };
+  for (const shard of shards) count(shard, 1);
+  const isClean = ({ utterances }: ShardSealed): number =>
+    Number(utterances.every(({ utteranceId: id, version }) => versionOf(id) === version));
+  const ordered = shards
+    .map((shard) => ({ shard, clean: isClean(shard) }))
+    .sort((a, b) => a.clean - b.clean || a.shard.tileCount - b.shard.tileCount);
+  const superfluous = new Set<ShardSealed>();
+  for (const { shard } of ordered) {
+    const others = unreadable?.has(shard.shardId) ? 0 : 1;
+    if (!currentIn(shard).every((utteranceId) => (counts.get(shard.settingsHash)?.get(utteranceId) ?? 0) > others)) continue;
+    superfluous.add(shard);
+    count(shard, -1);
+  }
+  return superfluous;
 }
 
 /** Which shards hold an utterance in its current version, by feature settings. */
