@@ -1,8 +1,9 @@
 /** `npm run bench -- NAME [options]`: measures ours and its peers in one run and prints the ratios. Never a test. */
 import { benchFeatures } from './features.js';
+import { benchIndex } from './index.js';
 import { benchTrain } from './train.js';
 
-const benches: Record<string, (args: string[]) => Promise<void>> = { features: benchFeatures, train: benchTrain };
+const benches: Record<string, (args: string[]) => Promise<void>> = { features: benchFeatures, index: benchIndex, train: benchTrain };
 
 const [name = '', ...args] = process.argv.slice(2);
 const bench = benches[name];
