@@ -1,5 +1,6 @@
 /** `npm run bench -- NAME [options]`: measures ours and its peers in one run and prints the ratios. Never a test. */
 import { benchFeatures } from './features.js';
+import { benchIndex } from './index.js';
 import { benchInstances } from './instances.js';
 import { benchRecovery } from './recovery.js';
 import { benchSoak } from './soak.js';
@@ -7,6 +8,7 @@ import { benchTrain } from './train.js';
 
 const benches: Record<string, (args: string[]) => Promise<void>> = {
   features: benchFeatures,
+  index: benchIndex,
   instances: benchInstances,
   recovery: benchRecovery,
   soak: benchSoak,

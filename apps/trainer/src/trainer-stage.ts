@@ -3,7 +3,8 @@
  *
  * Delivery: the index is made at start from utterances, both shard topics and dead letters, from their first record, or from a
  * snapshot and what came after it (index-snapshot.ts). What is announced follows from what is stored: after a start the newest
- * checkpoint and its predictions are announced again, so that a crash between storing and announcing loses nothing; repeats have the same keys and the same contents.
+ * checkpoint and its predictions are announced again, so that a crash between storing and announcing loses nothing; repeats
+ * have the same keys and the same contents.
  */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';

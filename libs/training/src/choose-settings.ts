@@ -6,8 +6,6 @@
  *
  * Coverage is counted as facts come, so that a choice costs a look at each corpus and none at its utterances.
  */
-import type { LabelKind } from './indexed-utterance.js';
-
 /** [rows, frames] of a tile. */
 export type TileGeometry = [rows: number, frames: number];
 
@@ -36,6 +34,9 @@ export class TileSettings {
     return [...this.stated.keys()].sort()[0] as string;
   }
 }
+
+/** Which of category, activation and valence are known: as much of the labels as decides what a target can learn from. */
+export type LabelKind = number;
 
 /** What a corpus has under one hash of settings. */
 export class Coverage {

@@ -4,7 +4,7 @@
  */
 import { carriesTarget, type EmotionTarget, type Labels, type Split, type Stream } from '#contracts/labels.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
-import type { Corpus, TileSettings } from './choose-settings.js';
+import type { Corpus, LabelKind, TileSettings } from './choose-settings.js';
 
 export interface IndexedShard {
   shardId: string;
@@ -25,9 +25,6 @@ export interface Place {
   /** The utterance's next place. Most have one. */
   next: Place | null;
 }
-
-/** Which of category, activation and valence are known: as much of the labels as decides what a target can learn from. */
-export type LabelKind = number;
 
 const kinds: readonly Labels[] = Array.from({ length: 8 }, (_, bits) => ({
   category: bits & 4 ? 'neutral' : undefined,
