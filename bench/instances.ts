@@ -72,7 +72,10 @@ export async function benchInstances(args: string[]): Promise<void> {
     name: `${processes} process${processes > 1 ? 'es' : ''}`,
     points: samples.map(({ atSec, lag }): [number, number] => [atSec, lag]),
   }));
-  writeFileSync(join(dirname(values.results), picture), lineChart(lines, { x: 'seconds since the start of the processes', y: 'lag, records' }));
+  writeFileSync(
+    join(dirname(values.results), picture),
+    lineChart(lines, { x: 'seconds since the start of the processes', y: 'lag, records' }),
+  );
   writeSection(values.results, 'Instances', `${report}\n\n![Lag over time for each number of processes](${picture})`);
 }
 
@@ -152,8 +155,7 @@ function reportOf(runs: Run[], objects: number): string {
   const audioSec = Math.max(...runs.map(({ samples }) => samples.at(-1)?.audioSec ?? 0));
   const heading = '| processes | audio s / s | tiles / s | lag 0 after, s | joined again | made twice |';
   const marks = [0, 0.25, 0.5, 0.75, 1];
-  const lagAt = ({ samples }: Run, share: number): string =>
-    samples[Math.round(share * (samples.length - 1))]?.lag.toString() ?? '';
+  const lagAt = ({ samples }: Run, share: number): string => samples[Math.round(share * (samples.length - 1))]?.lag.toString() ?? '';
   return [
     `${objects} recordings of ${(audioSec / objects).toFixed(1)} s on average, four partitions, one decoder thread a process; ` +
       `${cpus().length} cores, load ${loadavg()[0]?.toFixed(1)} at the end. Broker, store and all processes share them.`,

@@ -39,6 +39,7 @@ export async function benchSoak(args: string[]): Promise<void> {
   const stop = await startServers();
   const pipeline = new RunningPipeline({
     ROUND_STEPS: '100',
+    ROUND_QUIET: '0.1',
     CHECKPOINT_STEPS: '100',
     SHARD_MAX_AGE: '5',
     RECONCILE_INTERVAL: '10',

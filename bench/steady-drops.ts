@@ -20,7 +20,10 @@ export interface DropShares {
 const corpus = 'drops';
 
 /** The acted sample recordings, 1 to 3 s each. */
-export const sampleContents = (): Buffer[] => globSync('samples/acted/audio/**/*.flac').sort().map((path) => readFileSync(path));
+export const sampleContents = (): Buffer[] =>
+  globSync('samples/acted/audio/**/*.flac')
+    .sort()
+    .map((path) => readFileSync(path));
 
 export class SteadyDrops {
   /** By key, when it was dropped last, as `Date.now()` has it. */
