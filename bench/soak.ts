@@ -64,7 +64,7 @@ export async function benchSoak(args: string[]): Promise<void> {
 
 async function putLabelledCorpus(pipeline: RunningPipeline): Promise<void> {
   const root = 'samples/acted';
-  for (const file of [`${root}/corpus.json`, `${root}/manifest.csv`, ...globSync(`${root}/audio/f0[1-4]/*.flac`)])
+  for (const file of [`${root}/corpus.json`, `${root}/manifest.csv`, ...globSync(`${root}/audio/[fm]0[12]/*.flac`)])
     await pipeline.store.put(corpusKey('acted', relative(root, file)), readFileSync(file));
 }
 
