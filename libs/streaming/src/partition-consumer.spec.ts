@@ -29,8 +29,7 @@ class PlayedClient {
   readonly kafka = {
     consumer: () => ({
       events: { GROUP_JOIN: 'join', HEARTBEAT: 'heartbeat', CRASH: 'crash', END_BATCH_PROCESS: 'end' },
-      on: (name: string, listener: (event: unknown) => void) =>
-        this.listeners.set(name, [...(this.listeners.get(name) ?? []), listener]),
+      on: (name: string, listener: (event: unknown) => void) => this.listeners.set(name, [...(this.listeners.get(name) ?? []), listener]),
       connect: () => Promise.resolve(),
       subscribe: () => Promise.resolve(),
       disconnect: () => Promise.resolve(),
