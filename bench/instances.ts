@@ -158,7 +158,7 @@ function reportOf(runs: Run[], objects: number): string {
   const lagAt = ({ samples }: Run, share: number): string => samples[Math.round(share * (samples.length - 1))]?.lag.toString() ?? '';
   return [
     `${objects} recordings of ${(audioSec / objects).toFixed(1)} s on average, four partitions, one decoder thread a process; ` +
-      `${cpus().length} cores, load ${loadavg()[0]?.toFixed(1)} at the end. Broker, store and all processes share them.`,
+      `${cpus().length} cores, load ${loadavg()[0]?.toFixed(1)} at the end. Broker, store and all processes share them. Audio counts as often as it was made.`,
     '',
     heading,
     '| ---: | ---: | ---: | ---: | ---: | ---: |',

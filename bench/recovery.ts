@@ -2,6 +2,8 @@
  * How long after kill -9 work goes on: of features (alone, and with a twin in its consumer group), of ingest, of the
  * trainer and of the broker. Real processes, a recording dropped every 100 ms; what was killed is started again at once.
  * The supervisor of `npm start` waits half a second more, Kubernetes a little longer.
+ *
+ *   npm run bench -- recovery [--times 3] [--only features|ingest|trainer|broker]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +21,7 @@ import { SteadyDrops } from './steady-drops.js';
 import { median } from './table.js';
 
 const dropEveryMs = 100;
-const pollMs = 25;
+const pollMs = 100;
 
 interface Scenario {
   name: string;
@@ -30,12 +32,14 @@ interface Scenario {
 const features = 'undertone_features_utterances_total';
 
 async function replaceFeatures(pipeline: RunningPipeline): Promise<void> {
+  const logBefore = pipeline.logOf('features').length;
   const killedAt = new Date().toISOString();
   await pipeline.kill('features');
   pipeline.start('features');
   const logged = (message: string): { time: string } | undefined =>
     pipeline
       .logOf('features')
+      .slice(logBefore)
       .split('\n')
       .filter((line) => line.startsWith('{') && line.includes(`"msg":"${message}"`))
       .map((line) => JSON.parse(line) as { time: string })

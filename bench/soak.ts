@@ -39,6 +39,7 @@ export async function benchSoak(args: string[]): Promise<void> {
   const stop = await startServers();
   const pipeline = new RunningPipeline({
     ROUND_STEPS: '100',
+    ROUND_QUIET: '0.1',
     CHECKPOINT_STEPS: '100',
     SHARD_MAX_AGE: '5',
     RECONCILE_INTERVAL: '10',
@@ -63,7 +64,7 @@ export async function benchSoak(args: string[]): Promise<void> {
 
 async function putLabelledCorpus(pipeline: RunningPipeline): Promise<void> {
   const root = 'samples/acted';
-  for (const file of [`${root}/corpus.json`, `${root}/manifest.csv`, ...globSync(`${root}/audio/f0[1-4]/*.flac`)])
+  for (const file of [`${root}/corpus.json`, `${root}/manifest.csv`, ...globSync(`${root}/audio/[fm]0[12]/*.flac`)])
     await pipeline.store.put(corpusKey('acted', relative(root, file)), readFileSync(file));
 }
 

@@ -181,7 +181,7 @@ describe('an error that may pass', () => {
   it('is tried again in place, in order and with heartbeats beyond the session time-out, while other partitions go on', async () => {
     await freshStream(2);
     await stream.sendTo(0, ...notes(4));
-    const sessionTimeoutMs = 10_000;
+    const sessionTimeoutMs = 6_000;
     let isAway = true;
     const consumer = stream.consumer({
       take: (record, { settle }) => {

@@ -111,7 +111,9 @@ export class PipelineOverview {
       const places = this.tiles.get(name) ?? new Map<string, TilesOfVersion>();
       if (fact) places.set(shardId, { stream: shard.stream, tileCount, audioSec, cutSec });
       else places.delete(shardId);
-      this.tiles.set(name, places);
+      // Versions that no shard holds any more are forgotten, or every overwritten recording would leave a trace for ever.
+      if (places.size > 0) this.tiles.set(name, places);
+      else this.tiles.delete(name);
     }
     if (fact) this.shards.set(shardId, fact);
     else this.shards.delete(shardId);

@@ -72,6 +72,8 @@ interface Assignment<Fact> {
   worker: PartitionWorker<Fact>;
   ledger: OffsetLedger;
   revoked: AbortController;
+  /** The client's position: of the next record to fetch. */
+  next: string | undefined;
   /** The record that the worker has. */
   working: string | undefined;
   /** Until the record is tried again. */
@@ -103,6 +105,8 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   private readonly pulse: ConsumerPulse;
   private readonly topic: string;
   private readonly assignments = new Map<number, Assignment<Fact>>();
+  /** By partition, where the client was when the group was joined again with records still open before it. */
+  private readonly positionsBeforeJoin = new Map<number, string>();
   private commitTimer: NodeJS.Timeout | undefined;
   private committing: Promise<void> | undefined;
   private started = false;
@@ -187,6 +191,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
 
   private async takeBatch(payload: EachBatchPayload): Promise<void> {
     const { batch, heartbeat, resolveOffset, isRunning } = payload;
+    if (this.isOfBeforeJoin(batch)) return;
     const assignment = this.assignmentOf(batch.partition);
     assignment.commit = payload.commitOffsetsIfNecessary;
     const { signal } = assignment.revoked;
@@ -205,6 +210,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
         if (signal.aborted) return;
         if (waitMs !== null) return this.resumeLater(assignment, payload.pause(), waitMs);
         resolveOffset(message.offset);
+        assignment.next = (BigInt(message.offset) + 1n).toString();
         this.pulse.reached(this.topic, batch.partition, BigInt(message.offset) + 1n);
         // What is thrown ends this batch; the records come again.
         await heartbeat();
@@ -308,6 +314,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
       worker,
       ledger,
       revoked,
+      next: undefined,
       working: undefined,
       paused: false,
       trying: undefined,
@@ -317,10 +324,23 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     return assignment;
   }
 
+  /**
+   * With several brokers, a leader that moves has the client join again while it waits for what it asked another broker
+   * for. That answer goes on from the old position, not from the committed offset: taken, it would carry position and
+   * commit past records that were thrown away with their worker. It comes once at most; dropped, it is fetched anew.
+   */
+  private isOfBeforeJoin(batch: EachBatchPayload['batch']): boolean {
+    const before = this.positionsBeforeJoin.get(batch.partition);
+    this.positionsBeforeJoin.delete(batch.partition);
+    return before !== undefined && before === (batch as unknown as { fetchedOffset: string }).fetchedOffset;
+  }
+
   private abandonAll(): void {
-    for (const { worker, revoked } of this.assignments.values()) {
+    this.positionsBeforeJoin.clear();
+    for (const [partition, { worker, revoked, ledger, next }] of this.assignments) {
       revoked.abort();
       worker.abandon();
+      if (next !== undefined && ledger.openCount > 0) this.positionsBeforeJoin.set(partition, next);
     }
     this.assignments.clear();
   }
