@@ -9,7 +9,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import pino from 'pino';
@@ -111,7 +111,7 @@ function writeSection(path: string, table: string, count: number): void {
     `Written by \`npm run bench -- index --results ${path}\`. ${count.toLocaleString('en')} made utterances of 2,500 speakers in shards`,
     `of ${UTTERANCES_PER_SHARD}, one broker and one store on the same machine.`,
     '',
-    `${new Date().toISOString().slice(0, 10)}, ${cpu[0]?.model ?? 'unknown processor'}, ${cpu.length} cores, Node ${process.versions.node}.`,
+    `${new Date().toISOString().slice(0, 10)}, ${cpu[0]?.model ?? 'unknown processor'}, ${cpu.length} cores, Node ${process.versions.node}; load average ${loadavg()[2]?.toFixed(1)}.`,
     '',
     table,
     '',
