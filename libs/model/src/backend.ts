@@ -11,7 +11,7 @@ import { registerWasmGradients } from './wasm-gradients.js';
 import { provideWebgpu } from './webgpu-device.js';
 
 export const backendNames = ['node-gpu', 'webgpu', 'node', 'wasm', 'cpu'] as const;
-export type BackendName = (typeof backendNames)[number];
+type BackendName = (typeof backendNames)[number];
 /** Of no use without a GPU: Dawn takes a software driver as well, and would be far slower than native. */
 const needGpu: readonly BackendName[] = ['node-gpu', 'webgpu'];
 

@@ -13,7 +13,7 @@ export interface BatchNormResult {
 }
 
 /** Where draws come from: whole numbers of 32 bits. */
-export interface DrawsUint32 {
+interface DrawsUint32 {
   nextUint32(): number;
 }
 

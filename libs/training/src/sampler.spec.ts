@@ -44,6 +44,11 @@ describe('Sampler', () => {
     expect(new Set(names(sampler.spread(100)).map((name) => name.split('#')[0]))).toEqual(new Set(['a', 'u']));
   });
 
+  it('draws no unlabelled tiles where none are wanted', () => {
+    const sampler = new Sampler(view(utterance('a', 'labelled'), utterance('u', 'unlabelled')), { seed: 1, classOf });
+    expect(names(sampler.nextBatch({ labelled: 3, unlabelled: 0 })).sort()).toEqual(['a#0', 'a#1', 'a#2']);
+  });
+
   it('goes on where it was', () => {
     const data = view(
       ...Array.from({ length: 20 }, (_, i) => utterance(`l${i}`, 'labelled')),
