@@ -119,9 +119,7 @@ export function nextCoverage(corpus: Corpus, geometry: string | null): Coverage 
   let next = current;
   for (const other of coveragesIn(corpus, geometry)) {
     if (other === current || !corpus.hasAllUnder(other)) continue;
-    // Where the current settings have no tiles left, there is nothing to lose.
-    const losesNothing = current.sharded === 0 && other.sharded > 0;
-    if (!losesNothing && !isLater(other, current)) continue;
+    if (!mayFollow(other, current)) continue;
     if (next === current || isLaterOrNamedLater(other, next)) next = other;
   }
   return next;
@@ -141,6 +139,16 @@ function* coveragesIn(corpus: Corpus, geometry: string | null): Generator<Covera
   for (const coverage of corpus.coverages.values()) {
     if (coverage.hasShards && coverage.settings.geometry === geometry) yield coverage;
   }
+}
+
+/**
+ * Whether one set of tiles may take the place of another, both whole: the later may, unless it is nothing but dead letters;
+ * and where there are no tiles left, there is nothing to lose.
+ */
+function mayFollow(other: { sharded: number; firstSealedMs: number }, now: { sharded: number; firstSealedMs: number }): boolean {
+  const [has, had] = [other.sharded > 0, now.sharded > 0];
+  if (has !== had) return has;
+  return other.firstSealedMs > now.firstSealedMs;
 }
 
 const isLater = (a: Coverage, b: Coverage): boolean => a.firstSealedMs > b.firstSealedMs;
@@ -163,8 +171,7 @@ export function nextGeometry(corpora: Iterable<Corpus>, current: string | null):
   const now = found.find(({ name }) => name === current) ?? fullestGeometry(found);
   // All withdrawn: what replaces them may come at once.
   if (!now) return current;
-  const losesNothing = (other: GeometryCoverage): boolean => now.sharded === 0 && other.sharded > 0;
-  const newer = found.filter((other) => other !== now && other.isWhole && (losesNothing(other) || other.firstSealedMs > now.firstSealedMs));
+  const newer = found.filter((other) => other !== now && other.isWhole && mayFollow(other, now));
   return newer.sort(laterFirst)[0]?.name ?? now.name;
 }
 

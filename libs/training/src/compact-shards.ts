@@ -137,8 +137,9 @@ function factOf(output: PlannedShard, bytes: Uint8Array, taken: { utterance: Pla
     settingsHash: output.settingsHash,
     tileCount: output.tileCount,
     utterances,
-    // As old as what it holds: the newest shard says which feature settings count, and old tiles do not get new by being moved.
-    sealedAt: output.parts.map(({ shard }) => shard.sealedAt).reduce((newest, each) => (each > newest ? each : newest)),
+    tile: output.parts[0]?.shard.tile,
+    // As old as the oldest of what it holds: when the first shard of feature settings was sealed decides which are the later ones.
+    sealedAt: output.parts.map(({ shard }) => shard.sealedAt).reduce((oldest, each) => (each < oldest ? each : oldest)),
   };
 }
 

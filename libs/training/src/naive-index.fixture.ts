@@ -77,11 +77,10 @@ export class NaiveIndex {
     if (current === undefined) return undefined;
     const mayMove = this.hashesOf(corpus, geometry)
       .filter((hash) => hash !== current && this.hasAll(corpus, hash))
-      .filter(
-        (hash) =>
-          (this.sharded(corpus, current) === 0 && this.sharded(corpus, hash) > 0) ||
-          this.firstSealed(corpus, hash) > this.firstSealed(corpus, current),
-      );
+      .filter((hash) => {
+        const [has, had] = [this.sharded(corpus, hash) > 0, this.sharded(corpus, current) > 0];
+        return has === had ? this.firstSealed(corpus, hash) > this.firstSealed(corpus, current) : has;
+      });
     return this.latest(corpus, mayMove) ?? current;
   }
 
@@ -95,7 +94,9 @@ export class NaiveIndex {
         geometry !== now &&
         withTiles.length > 0 &&
         withTiles.every((corpus) => this.hashesOf(corpus, geometry).some((hash) => this.hasAll(corpus, hash))) &&
-        ((this.shardedIn(now) === 0 && this.shardedIn(geometry) > 0) || this.firstOf(geometry) > this.firstOf(now)),
+        (this.shardedIn(geometry) > 0 === this.shardedIn(now) > 0
+          ? this.firstOf(geometry) > this.firstOf(now)
+          : this.shardedIn(geometry) > 0),
     );
     return whole.sort((a, b) => this.firstOf(b) - this.firstOf(a) || (a > b ? -1 : 1))[0] ?? now;
   }

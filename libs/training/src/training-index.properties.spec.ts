@@ -165,7 +165,7 @@ function expectSame(index: TrainingIndex, naive: NaiveIndex): void {
     expected,
   );
   expect(digest).toBe(index.digest);
-  expect(viewOf(view.settingsHash, [...utterances].reverse()).digest).toBe(digest);
+  expect(viewOf(view.settingsHash, [...utterances].reverse(), view).digest).toBe(digest);
   for (const target of emotionTargets) expect(index.counts(target)).toEqual(trainedTiles(view, target));
   for (const { utteranceId, labels: known, split, withheld, shardId, firstRow, stream } of utterances) {
     const fact = naive.live.get(utteranceId);
@@ -209,7 +209,7 @@ describe('the index', () => {
           if (index.digest !== before) expect(index.revision).toBeGreaterThan(revision);
         });
       }),
-      { numRuns: 800 },
+      { numRuns: 1000 },
     );
   });
 
@@ -234,7 +234,7 @@ describe('the index', () => {
           expectSame(index, naive);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 1000 },
     );
   });
 
@@ -263,7 +263,7 @@ describe('the index', () => {
           }
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 1000 },
     );
   });
 });

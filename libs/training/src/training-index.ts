@@ -16,7 +16,7 @@ import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { Corpus, type Coverage, geometryOf, nextCoverage, nextGeometry, type TileGeometry, TileSettings } from './choose-settings.js';
 import { type IndexedShard, IndexedUtterance, kindCarriesTarget, type Place, TraitsTable } from './indexed-utterance.js';
-import { addDigest, digestText, versionDigest } from './view-digest.js';
+import { addDigest, digestText, settingsDigest, versionDigest } from './view-digest.js';
 
 /** Of the facts, what the index needs. */
 type UtteranceFact = Pick<UtteranceIngested, 'version' | 'labels' | 'split' | 'withheld'>;
@@ -290,6 +290,7 @@ export class TrainingIndex {
       if (!coverage) continue;
       coverages.set(corpus, coverage);
       digest = addDigest(digest, coverage.digest);
+      if (coverage.sharded > 0) digest = addDigest(digest, settingsDigest(corpus.name, coverage.settings.hash));
     }
     return { revision: this.revision, geometry, coverages, digest: digestText(digest) };
   }
@@ -336,7 +337,9 @@ export function viewOf(
     digest = addDigest(digest, versionDigest(utteranceId, version));
     const corpus = corpusNameOf(utteranceId);
     const hash = of?.settings[corpus] ?? settingsHash;
-    if (hash !== null) settings[corpus] = hash;
+    if (hash === null || settings[corpus] === hash) continue;
+    settings[corpus] = hash;
+    digest = addDigest(digest, settingsDigest(corpus, hash));
   }
   return { digest: digestText(digest), settings, settingsHash, tile: of?.tile ?? null, utterances };
 }
