@@ -158,6 +158,7 @@ export class ChaosWorld {
         SHARD_MAX_AGE: '1.5',
         SHARD_TILES: '32',
         FEATURE_WORKERS: '1',
+        FILE_TIMEOUT: '8', // shorter than a zombie sleeps
         ROUND_STEPS: '20',
         ROUND_QUIET: '3',
         ROUND_MAX_WAIT: '15',

@@ -134,7 +134,7 @@ async function strike(
   const timer = setTimeout(() => over.abort(), minutes * 60_000);
   const shared = { seed, signal: over.signal, onFault };
   const networkLane = dealFaults(world, networks, { ...shared, lane: 'networks', pauseMs: [2_000, 6_000] });
-  await dealFaults(world, processes, { ...shared, lane: 'processes', pauseMs: [1_500, 5_000], deals });
+  await dealFaults(world, processes, { ...shared, lane: 'processes', pauseMs: deals ? [500, 2_000] : [1_500, 5_000], deals });
   over.abort();
   clearTimeout(timer);
   await networkLane;
