@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
 import { packageRoot } from '#service/package-root.js';
 import type { ObjectStore } from '#storage/object-store.js';
-import { findNewestModel, newestCheckpoints, type Checkpoint } from '#training/checkpoint-store.js';
+import { findNewestModel, newestCheckpoints, readView, type Checkpoint } from '#training/checkpoint-store.js';
 import { putMadeCorpus, toneWav } from './made-corpus.js';
 import { RunningPipeline } from './running-pipeline.js';
 
@@ -135,7 +135,7 @@ describe('kill -9', () => {
     const { checkpoint, evaluations } = overview.snapshot();
     expect(checkpoint).toMatchObject({ round: 1, step: 200, viewUtterances: paths.length });
     const whole = await findNewestModel(store);
-    const view = (await store.findJson(whole?.view.key ?? '')) as { utterances: { utteranceId: string }[] };
+    const view = await readView(store, whole as Checkpoint);
     expect(view.utterances.map((each) => each.utteranceId)).toEqual(paths.map((path) => `made/${path}`).sort());
     expect(evaluations.map((each) => `${each.task}/${each.split}`)).toEqual(
       expect.arrayContaining(['emotion/test', 'emotion/dev', 'gender/test']),
