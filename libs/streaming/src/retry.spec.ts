@@ -12,6 +12,10 @@ describe('fateOf', () => {
     expect(fateOf(Object.assign(new Error('leader moved'), { retriable: true }))).toBe('retryable');
     const noCoordinator = Object.assign(new Error('no coordinator'), { name: 'KafkaJSGroupCoordinatorNotFound', retriable: false });
     expect(fateOf(noCoordinator)).toBe('retryable');
+    const wrapped = (cause: Error) =>
+      Object.assign(new Error(cause.message, { cause }), { name: 'KafkaJSNonRetriableError', retriable: false });
+    expect(fateOf(wrapped(noCoordinator)), 'as the client throws it when it has given up').toBe('retryable');
+    expect(fateOf(wrapped(new TypeError('x is not a function')))).toBe('unknown');
   });
 });
 

@@ -5,8 +5,14 @@ import { PipelineError, type Fate } from '#contracts/pipeline-error.js';
 export function fateOf(error: unknown): Fate {
   if (error instanceof PipelineError) return error.fate;
   if (!(error instanceof Error)) return 'unknown';
-  // Errors of the Kafka client say themselves whether another try can help; of these it says no, and one can.
-  return (error as { retriable?: unknown }).retriable === true || outages.has(error.name) ? 'retryable' : 'unknown';
+  // Errors of the Kafka client say themselves whether another try can help; of some it says no, and one can.
+  if ((error as { retriable?: unknown }).retriable === true) return 'retryable';
+  return outages.has(withoutWrapper(error).name) ? 'retryable' : 'unknown';
+}
+
+/** In what the client throws once it has decided that it tries no more. */
+function withoutWrapper(error: Error): Error {
+  return error.name === 'KafkaJSNonRetriableError' && error.cause instanceof Error ? error.cause : error;
 }
 
 /** No broker could be reached just then. */
