@@ -92,10 +92,10 @@ export class RunningPipeline {
     for (const service of services) this.launch(service, service, {});
   }
 
-  /** Another process of features. @returns its address */
-  async startTwin(twin: Twin): Promise<string> {
+  /** Another process of features, with settings of its own. @returns its address */
+  async startTwin(twin: Twin, settings: Record<string, string> = {}): Promise<string> {
     const [port = 0] = await freePorts(1);
-    this.launch(twin, 'features', { FEATURES_PORT: String(port) });
+    this.launch(twin, 'features', { FEATURES_PORT: String(port), ...settings });
     return `http://127.0.0.1:${port}`;
   }
 
