@@ -1,66 +1,98 @@
-/** A shard is put first, then announced, then its records are committed: seen from outside, on a real process. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+/** A shard is put first, then announced, then its records are settled: killed at any call between, nothing is claimed that is not so. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { extractFeatures } from '#audio/extract-features.js';
+import { featureSettings } from '#audio/feature-settings.js';
 import { corpusKey } from '#contracts/object-keys.js';
-import { shardsUnlabelled } from '#contracts/shards.js';
-import { topicName } from '#contracts/topic.js';
-import { FeaturesGroup } from './features-group.js';
+import type { UtteranceIngested } from '#contracts/utterances.js';
+import { ShardPartitionWorker, type ShardWorkshop } from '../../apps/features/src/build-shards.js';
+import type { ExtractorPool } from '../../apps/features/src/extractor-pool.js';
+import { MemoryBudget } from '../../apps/features/src/memory-budget.js';
+import { until } from '../chaos/stream-under-test.js';
 import { toneWav } from './made-corpus.js';
-import { RunningPipeline } from './running-pipeline.js';
+import { MadeShards, Mortal } from './made-shards.js';
 
-const topicResource = 2;
-/** Of several commits and several tries. */
-const whileMs = 3_000;
-
-let pipeline: RunningPipeline;
-let group: FeaturesGroup;
-beforeEach(async () => {
-  pipeline = new RunningPipeline();
-  await pipeline.prepare();
-  group = await new FeaturesGroup(pipeline).connect();
+let made: MadeShards;
+beforeAll(async () => {
+  made = await new MadeShards().prepare();
 });
-afterEach(async () => {
-  await group.close();
-  await pipeline.close();
-});
+afterAll(async () => made.close());
 
-/** With more copies than there are brokers a topic takes no records, and the client tries again and again. */
-async function requireCopies(count: number): Promise<void> {
-  const configEntries = [
-    { name: 'cleanup.policy', value: 'compact' },
-    { name: 'min.insync.replicas', value: String(count) },
-  ];
-  const name = topicName(shardsUnlabelled, pipeline.prefix);
-  await group.admin.alterConfigs({ validateOnly: false, resources: [{ type: topicResource, name, configEntries }] });
-}
-
-async function shardKeys(): Promise<string[]> {
-  const keys: string[] = [];
-  for await (const { key } of pipeline.store.list('shards/')) keys.push(key);
-  return keys;
-}
-
-it('commits nothing of a shard that is stored and cannot be announced; killed there, it makes the same shard again', async () => {
-  const { overview, store } = pipeline;
-  const announced = (): number => overview.snapshot().streams.unlabelled.shards;
-  await requireCopies(9);
-  await store.put(corpusKey('plain', 'a.wav'), toneWav());
-  pipeline.start('ingest', 'features');
-  await pipeline.until('a shard in the store', async () => (await shardKeys()).length === 1);
-  await sleep(whileMs);
-  expect({ announced: announced(), committed: await group.committed(), inFlight: overview.reconcile().inFlight }).toEqual({
-    announced: 0,
-    committed: 0,
-    inFlight: ['plain/a.wav'],
+/** The worker of one partition, in a process that dies when `mortal` says so. @returns what it settled, and how it ended */
+async function lifeOf(mortal: Mortal, utterance: UtteranceIngested): Promise<{ settled: string[]; crashes: unknown[] }> {
+  const settled: string[] = [];
+  const crashes: unknown[] = [];
+  const workshop: ShardWorkshop = {
+    store: mortal.store(made.store) as typeof made.store,
+    publisher: mortal.publisher(made.publisher),
+    // Without threads: what is looked at comes after.
+    pool: { extract: extractFeatures } as unknown as ExtractorPool,
+    storing: new MemoryBudget(1e9),
+    reading: new MemoryBudget(1e9),
+    settings: featureSettings({}),
+    sealing: { tiles: 1, maxAgeMs: 60_000 },
+    maxObjectBytes: 1e9,
+    extractOptions: { silence: 'none' } as ShardWorkshop['extractOptions'],
+    onExtracted: () => undefined,
+    onSealed: () => undefined,
+  };
+  const worker = new ShardPartitionWorker(workshop, {
+    partition: 0,
+    settle: (offset) => {
+      if (mortal.survived) settled.push(offset);
+    },
+    crash: (error) => crashes.push(error),
   });
-  const [key] = await shardKeys();
+  const origin = { topic: 'utterances', partition: 0, offset: '7', key: null, value: null };
+  await worker.take({ key: utterance.utteranceId, fact: utterance, origin });
+  await until(
+    () => 'an end',
+    () => settled.length + crashes.length > 0,
+  );
+  worker.abandon();
+  return { settled, crashes };
+}
 
-  await pipeline.kill('features');
-  await requireCopies(1);
-  expect(announced()).toBe(0);
-  pipeline.start('features');
-  await pipeline.until('it to be announced', () => overview.reconcile().inShards === 1);
-  await pipeline.until('it to be committed', async () => (await group.committed()) === 1);
-  expect(announced()).toBe(1);
-  expect(await shardKeys(), 'named by its contents').toEqual([key]);
+async function ingest(path: string): Promise<UtteranceIngested> {
+  const objectKey = corpusKey('order', path);
+  await made.store.put(objectKey, toneWav({ pitchHz: 100 + path.length * 20 }));
+  const head = await made.store.head(objectKey);
+  return {
+    ...{ utteranceId: `order/${path}`, version: '0123456789abcdef', corpus: 'order', objectKey, etag: head?.etag ?? '' },
+    ...{
+      sizeBytes: head?.sizeBytes ?? 0,
+      labels: {},
+      split: 'train',
+      withheld: false,
+      silence: 'none',
+      ingestedAt: new Date().toISOString(),
+    },
+  };
+}
+
+/** Of the utterance: whether a shard with it lies in the store, and whether one is announced. */
+async function stateOf({ utteranceId }: UtteranceIngested, keysBefore: readonly string[]): Promise<{ stored: number; announced: number }> {
+  const holding = [...(await made.announced()).values()].filter(({ utterances }) =>
+    utterances.some((each) => each.utteranceId === utteranceId),
+  );
+  const stored = (await made.keys('shards/')).filter((key) => !keysBefore.includes(key));
+  for (const { objectKey } of holding) expect(stored, 'what is announced is there').toContain(objectKey);
+  return { stored: stored.length, announced: holding.length };
+}
+
+it.each([
+  { killed: 'before the put', call: 1, done: false, leaves: { stored: 0, announced: 0 } },
+  { killed: 'after the put', call: 1, done: true, leaves: { stored: 1, announced: 0 } },
+  { killed: 'before the announcement', call: 2, done: false, leaves: { stored: 1, announced: 0 } },
+  { killed: 'after the announcement, before it is answered', call: 2, done: true, leaves: { stored: 1, announced: 1 } },
+])('killed $killed, it has settled nothing, and the next life makes the same shard', async ({ killed, call, done, leaves }) => {
+  const utterance = await ingest(`${killed.replaceAll(/\W/g, '-')}.wav`);
+  const keysBefore = await made.keys('shards/');
+  const mortal = new Mortal();
+  mortal.willDieAt(call, done);
+  expect(await lifeOf(mortal, utterance)).toEqual({ settled: [], crashes: [new Error('killed')] });
+  expect(await stateOf(utterance, keysBefore)).toEqual(leaves);
+
+  mortal.willDieAt(Infinity, false);
+  expect(await lifeOf(mortal, utterance)).toEqual({ settled: ['7'], crashes: [] });
+  expect(await stateOf(utterance, keysBefore)).toEqual({ stored: 1, announced: 1 });
 });

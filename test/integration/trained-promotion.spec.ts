@@ -49,7 +49,7 @@ it('of what a trainer has made: decided, compared on the same view, announced, s
   await pipeline.until('a decision on the first model', () => decided.has(20));
   const first = decided.get(20) as PromotionFact;
   expect(first).toMatchObject({ target: 'emotion', champion: null, comparison: { speakers: devSpeakers, champion: null } });
-  expect(written.get(20)?.champion, 'there was none to compare with').toBeUndefined();
+  expect(written.get(20)?.champion ?? null, 'there was none to compare with').toBeNull();
   expect(first.why).toContain(`on ${devSpeakers} dev speakers`);
   const runId = first.challenger.runId;
   if (first.type === 'ModelRejected') {
