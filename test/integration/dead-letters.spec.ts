@@ -110,6 +110,15 @@ describe('a broken recording', () => {
       deadLettered: 0,
       inFlight: ['made/seen.wav', 'made/unseen.wav'],
     });
+    // As a metric too, of what ingest has seen.
+    pipeline.start('evaluator');
+    await pipeline.until('the metrics', async () => {
+      const metrics = await fetch(`${pipeline.url('evaluator')}/metrics`).then(
+        (answer) => answer.text(),
+        () => '',
+      );
+      return /^undertone_evaluator_in_flight_utterances 1$/m.test(metrics) && /^undertone_evaluator_live_utterances 3$/m.test(metrics);
+    });
   });
 });
 

@@ -7,6 +7,7 @@ import type { UtteranceIngested } from '#contracts/utterances.js';
 import { ShardPartitionWorker, type ShardWorkshop } from '../../apps/features/src/build-shards.js';
 import type { ExtractorPool } from '../../apps/features/src/extractor-pool.js';
 import { MemoryBudget } from '../../apps/features/src/memory-budget.js';
+import { sha256Hex } from '#storage/object-store.js';
 import { until } from '../chaos/stream-under-test.js';
 import { toneWav } from './made-corpus.js';
 import { MadeShards, Mortal } from './made-shards.js';
@@ -54,7 +55,7 @@ async function lifeOf(mortal: Mortal, utterance: UtteranceIngested): Promise<{ s
 
 async function ingest(path: string): Promise<UtteranceIngested> {
   const objectKey = corpusKey('order', path);
-  await made.store.put(objectKey, toneWav({ pitchHz: 100 + path.length * 20 }));
+  await made.store.put(objectKey, toneWav({ pitchHz: 100 + path.length * 20, durationSec: 6 }));
   const head = await made.store.head(objectKey);
   return {
     ...{ utteranceId: `order/${path}`, version: '0123456789abcdef', corpus: 'order', objectKey, etag: head?.etag ?? '' },
@@ -75,7 +76,12 @@ async function stateOf({ utteranceId }: UtteranceIngested, keysBefore: readonly 
     utterances.some((each) => each.utteranceId === utteranceId),
   );
   const stored = (await made.keys('shards/')).filter((key) => !keysBefore.includes(key));
-  for (const { objectKey } of holding) expect(stored, 'what is announced is there').toContain(objectKey);
+  for (const { objectKey, shardId, settingsHash, tileCount } of holding) {
+    expect(stored, 'what is announced is there').toContain(objectKey);
+    expect(sha256Hex((await made.store.get(objectKey)).bytes)).toBe(shardId);
+    expect(objectKey).toBe(`shards/${settingsHash}/${shardId}.arrow`);
+    expect(tileCount, 'whole, though a shard is full with one tile').toBe(3);
+  }
   return { stored: stored.length, announced: holding.length };
 }
 
