@@ -158,7 +158,12 @@ export class ChaosWorld {
         SHARD_MAX_AGE: '1.5',
         SHARD_TILES: '32',
         FEATURE_WORKERS: '1',
+        FILE_TIMEOUT: '8', // shorter than a zombie sleeps
         ROUND_STEPS: '20',
+        KEEP_MODELS: '3',
+        COMPACTION_INTERVAL: '15',
+        COMPACTION_GRACE: '30',
+        SNAPSHOT_INTERVAL: '20',
         ROUND_QUIET: '3',
         ROUND_MAX_WAIT: '15',
         CHECKPOINT_STEPS: '10',

@@ -3,13 +3,7 @@ import { expect, it } from 'vitest';
 import { closingTable } from './print-chaos.js';
 import { runChaos } from './run-chaos.js';
 
-const chosen = new Set([
-  'kill -9 features between put and announcement',
-  'kill -9 ingest',
-  'kill -9 broker',
-  'kill -9 store',
-  'SIGSTOP features-1',
-]);
+const chosen = new Set(['kill -9 features between put and announcement', 'kill -9 ingest', 'kill -9 broker', 'SIGSTOP features-1']);
 
 it('every recording is in a shard or a dead letter, once, after kills, a zombie and a bad network', async () => {
   const lines: string[] = [];

@@ -1,9 +1,8 @@
 /** What is looked at once, when all has settled: pixels, the newest model, and what lies in the store after a compaction. */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { extractFeatures } from '#audio/extract-features.js';
-import { defaultFeatureSettings, featureSettings, settingsHash } from '#audio/feature-settings.js';
+import { defaultFeatureSettings, type FeatureSettings, featureSettings, settingsHash } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
 import { decodersWith } from '#audio/feature-settings.js';
 import { readShard } from '#audio/shard-file.js';
@@ -17,7 +16,10 @@ import { SeededRandom } from './seeded-random.js';
 import type { SettledPipeline } from './settled-pipeline.js';
 import type { Truth } from './true-corpus.js';
 
-const compactCommand = join(packageRoot, 'dist/apps/cli/src/commands/compact.command.js');
+/** What the services of this machine make tiles by, if nobody sets anything. */
+export function usualSettings(): FeatureSettings {
+  return featureSettings({ ...defaultFeatureSettings, decoders: decodersWith(chooseFfmpeg()) });
+}
 
 /** The pixels in the shards against those of the very bytes that were put, of a sample. */
 export async function pixelDifferences(
@@ -27,7 +29,7 @@ export async function pixelDifferences(
 ): Promise<Difference[]> {
   const found: Difference[] = [];
   const ffmpeg = chooseFfmpeg();
-  const settings = featureSettings({ ...defaultFeatureSettings, decoders: decodersWith(ffmpeg) });
+  const settings = usualSettings();
   const inView = new Map(pipeline.index.view().utterances.map((utterance) => [utterance.utteranceId, utterance]));
   const good = truths.filter(({ state }) => state.audio.code === null);
   for (const { object, state } of new SeededRandom(seed, 'sample').shuffled(good).slice(0, sample)) {
@@ -54,9 +56,7 @@ export async function loadNewestModel(world: ChaosWorld): Promise<Checkpoint> {
   return checkpoint;
 }
 
-export const canCompact = (): boolean => existsSync(compactCommand);
-
-/** Runs the compaction as a person would. @throws with what it printed */
+/** Runs the compaction as a person would, once no round may read what it is to delete. @throws with what it printed */
 export async function compact(world: ChaosWorld): Promise<void> {
   const command = spawn(process.execPath, [join(packageRoot, 'dist/apps/cli/src/main.js'), 'compact', '--grace', '0'], {
     env: { ...process.env, ...world.directEnvironment, UNDERTONE_HOME: world.folder },

@@ -18,15 +18,17 @@ export function differences(truths: readonly Truth[], objects: readonly TrueObje
   return [...ofUtterances(truths, pipeline), ...ofDeadLetters(truths, objects, pipeline)];
 }
 
-/** sha256 over id and version of every utterance that must be in a shard, in order of id: as a view's digest is defined. */
-export function expectedDigest(truths: readonly Truth[]): string {
-  const lines = truths
-    .filter(({ state }) => state.audio.code === null)
-    .map(({ object, version }) => ({ id: object.utteranceId, line: `${object.utteranceId}@${version}\n` }))
-    .sort((a, b) => (a.id < b.id ? -1 : 1));
-  return createHash('sha256')
-    .update(lines.map(({ line }) => line).join(''))
-    .digest('hex');
+/** As a view's digest is defined (libs/training/src/view-digest.ts): over every utterance that must be in a shard, and each corpus's settings. */
+export function expectedDigest(truths: readonly Truth[], settingsHash: string): string {
+  const good = truths.filter(({ state }) => state.audio.code === null).map(({ object, version }) => ({ object, version }));
+  const corpora = new Set(good.map(({ object }) => object.corpus));
+  const lines = [
+    ...good.map(({ object, version }) => `${object.utteranceId}@${version}`),
+    ...[...corpora].map((name) => `${name}/@${settingsHash}`),
+  ];
+  const parts = lines.map((line) => BigInt(`0x${createHash('sha256').update(line).digest('hex').slice(0, 32)}`));
+  const sum = parts.reduce((total, part) => total + part, 0n) % (1n << 128n);
+  return sum.toString(16).padStart(32, '0');
 }
 
 function ofUtterances(truths: readonly Truth[], { index, records, shards }: SettledPipeline): Difference[] {

@@ -52,6 +52,7 @@ function serverFaults(world: ChaosWorld, name: 'broker' | 'store'): Fault[] {
 function atWorstMoments(world: ChaosWorld): Fault[] {
   const isShard = ({ method, path }: AnsweredRequest): boolean => method === 'PUT' && path.includes('/shards/');
   const isManifest = ({ method, path }: AnsweredRequest): boolean => method === 'PUT' && /\/models\/.*\/manifest\.json/.test(path);
+  const isRecording = ({ method, path }: AnsweredRequest): boolean => method === 'GET' && /\/corpora\/.*\.(wav|flac)/.test(path);
   const isHead = ({ method, path }: AnsweredRequest): boolean => method === 'HEAD' && /\/corpora\/.*\.(wav|flac)$/.test(path);
   const killedAt = (services: string, isMoment: Moment) => () =>
     atMoment(world, { services, isMoment }, (service) => signal(world, service, 'SIGKILL'));
@@ -61,6 +62,7 @@ function atWorstMoments(world: ChaosWorld): Fault[] {
     { kind: 'kill -9 features between put and announcement', strike: killedAt('features', isShard) },
     { kind: 'kill -9 trainer after the put of a manifest', strike: killedAt('trainer', isManifest), after: 'trainer' },
     { kind: 'SIGSTOP features between put and announcement', strike: stoppedAt('features', isShard) },
+    { kind: 'SIGSTOP features as it gets a recording', strike: stoppedAt('features', isRecording) },
     { kind: 'SIGSTOP ingest between head and publish', strike: stoppedAt('ingest', isHead), after: 'ingest' },
   ];
 }

@@ -34,11 +34,16 @@ export class SettledPipeline {
       })
       .on(shardsLabelled, onShard)
       .on(shardsUnlabelled, onShard)
-      .on(deadLetters, (_key, letter) => letter && this.deadLetters.push(letter));
+      .on(deadLetters, (_key, letter) => {
+        if (!letter) return;
+        this.deadLetters.push(letter);
+        this.index.applyDeadLetter(letter);
+      });
   }
 
   async start(): Promise<this> {
     await this.follower.start();
+    this.index.caughtUp();
     return this;
   }
 

@@ -2,7 +2,7 @@
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
-import { corpusKey } from '#contracts/object-keys.js';
+import { corpusKey, sweptAnnotationsKey } from '#contracts/object-keys.js';
 import { utterances, type UtteranceIngested } from '#contracts/utterances.js';
 import { readKafkaConnection } from '#service/connection-config.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
@@ -88,5 +88,24 @@ describe('an object that was another when features came for it', () => {
     await pipeline.until('a hint', () => hints.some(({ reason }) => reason === 'changed-underfoot'));
     expect(hints.at(-1)).toMatchObject({ key: right.objectKey, letGoVersion: right.version });
     expect(right.utteranceId).toBe(id);
+  });
+});
+
+describe('a change of annotations', () => {
+  it('hints at the recordings that it changes, and at no others', async () => {
+    const manifest = corpusKey('made', 'manifest.csv');
+    const { store } = pipeline;
+    await store.put(corpusKey('made', '2.wav'), toneWav({ pitchHz: 200 }));
+    const swept = async (): Promise<boolean> => {
+      const state = (await store.findJson(sweptAnnotationsKey(manifest))) as { etag: string } | null;
+      return state?.etag === (await store.head(manifest))?.etag;
+    };
+    pipeline.start('ingest');
+    await pipeline.until('both records', async () => records.length >= 2 && (await swept()));
+    hints.length = 0;
+    await store.put(manifest, 'path,speaker,emotion\n1.wav,anna,sad\n2.wav,ben,happy\n');
+    await pipeline.until('new labels', async () => last()?.labels.category === 'happy' && (await swept()));
+    expect(hints.map(({ key }) => key)).toContain(corpusKey('made', '2.wav'));
+    expect(hints.map(({ key }) => key)).not.toContain(corpusKey('made', '1.wav'));
   });
 });

@@ -87,7 +87,14 @@ export class MadeShards {
   }
 
   /** Put, and announced unless told otherwise. */
-  async seal(rows: Rows, { stream = 'labelled' as Stream, settingsHash = 'a'.repeat(16), announced = true } = {}): Promise<ShardSealed> {
+  async seal(
+    rows: Rows,
+    {
+      stream = 'labelled',
+      settingsHash = 'a'.repeat(16),
+      announced = true,
+    }: { stream?: Stream; settingsHash?: string; announced?: boolean } = {},
+  ): Promise<ShardSealed> {
     const bytes = writeShard(rowsOf(rows), settings);
     const shardId = sha256Hex(bytes);
     let firstRow = 0;

@@ -10,6 +10,7 @@ import type { FeatureSettings } from '#audio/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ExtractOutcome, ExtractTask } from './extract-worker.js';
 import { MemoryBudget } from './memory-budget.js';
+import { runningTimeLimit } from './running-time-limit.js';
 
 export interface PoolLimits {
   workers: number;
@@ -48,16 +49,17 @@ export class ExtractorPool {
   private async extractNow(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
     await this.untilWorkerIsIdle();
     // The time begins when a worker does: a file must not pay for those before it.
-    const timeLimit = AbortSignal.timeout(this.fileTimeoutMs);
+    const timeLimit = runningTimeLimit(this.fileTimeoutMs);
     try {
       const transferList = bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer as ArrayBuffer] : [];
-      const outcome = await this.pool.run({ bytes, settings, options }, { signal: timeLimit, transferList });
+      const outcome = await this.pool.run({ bytes, settings, options }, { signal: timeLimit.signal, transferList });
       if ('features' in outcome) return outcome.features;
       throw new PipelineError(outcome.refusal.code, outcome.refusal.message, { context: outcome.refusal.context });
     } catch (error) {
-      if (!timeLimit.aborted) throw error;
+      if (!timeLimit.signal.aborted) throw error;
       throw new PipelineError('AUDIO_DECODE_TIMEOUT', `Not decoded within ${this.fileTimeoutMs / 1000} s`, { cause: error });
     } finally {
+      timeLimit.clear();
       this.idleWorkers++;
       this.waiting.shift()?.();
     }

@@ -64,11 +64,19 @@ export class BucketReconciler {
     return { seen: present.size, hinted };
   }
 
-  /** Hints at every recording of a corpus: its annotations changed. */
-  async sweepCorpus(corpus: string): Promise<void> {
+  /**
+   * Hints at the recordings of a corpus that have another version by its annotations as they are now: those changed. At all
+   * where they cannot be read: it is an error of each.
+   * One that is being decided about by older annotations has, or gets, a record that the next listing finds wrong.
+   */
+  async sweepCorpus(name: string): Promise<void> {
+    const corpus = await this.readableCorpus(name, new Map(), Date.now());
     let page: ObjectHint[] = [];
-    for await (const { key } of this.store.list(corpusKey(corpus, ''))) {
-      if (isAudioPath(key)) page.push(hintAt(key, 'annotations'));
+    for await (const head of this.store.list(corpusKey(name, ''))) {
+      const path = parseCorpusKey(head.key)?.path ?? '';
+      if (!isAudioPath(path)) continue;
+      if (corpus && this.ledger.get(utteranceIdOf(name, path))?.version === versionOf(corpus, head, path)) continue;
+      page.push(hintAt(head.key, 'annotations'));
       if (page.length < hintsAtOnce) continue;
       await this.publisher.publish(objectHints, ...page);
       page = [];
@@ -88,10 +96,10 @@ export class BucketReconciler {
     return known === version ? null : `${head.etag} ${version}`;
   }
 
-  private async readableCorpus(name: string, unreadable: Map<string, string>): Promise<Corpus | null> {
+  private async readableCorpus(name: string, unreadable: Map<string, string>, asOfMs = 0): Promise<Corpus | null> {
     if (unreadable.has(name)) return null;
     try {
-      return await this.catalogue.corpus(name);
+      return await this.catalogue.corpus(name, asOfMs);
     } catch (error) {
       unreadable.set(name, permanentCode(error));
       return null;

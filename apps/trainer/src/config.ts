@@ -79,6 +79,7 @@ export function readTrainerConfig() {
     kafka: readKafkaConnection(),
     store: readStoreConnection(),
     service: readServiceSettings(7403, 'TRAINER_PORT'),
+    runName: read.RUN_NAME,
     run,
     trainerId: read.TRAINER_ID,
     rounds: {

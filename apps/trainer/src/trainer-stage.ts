@@ -12,7 +12,7 @@ import { type ModelSettings, parseModelSettings } from '#model/settings.js';
 import { checkpoints } from '#contracts/checkpoints.js';
 import { deadLetters } from '#contracts/dead-letters.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
-import { corporaPrefix, runLeaseKey } from '#contracts/object-keys.js';
+import { corporaPrefix } from '#contracts/object-keys.js';
 import { PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
 import { predictions } from '#contracts/predictions.js';
 import { shardsLabelled, shardsUnlabelled, shardTopicOf } from '#contracts/shards.js';
@@ -34,13 +34,13 @@ import { StallWatch } from '#streaming/stall-watch.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { manifestKey, type Checkpoint } from '#training/checkpoint-store.js';
 import { IndexSnapshots } from '#training/index-snapshot.js';
-import { leaseRenewalMs, Lease } from '#training/lease.js';
 import type { TrainerStatus } from '#training/trainer-status.js';
 import { labelFindings, LossWatch } from '#training/diagnose-training.js';
 import { RoundView } from '#training/round-view.js';
 import { TrainingIndex, type TrainingView } from '#training/training-index.js';
-import { ComputeClient, type RoundEvent } from './compute-client.js';
+import type { ComputeClient, RoundEvent } from './compute-client.js';
 import type { TrainerConfig } from './config.js';
+import { OpenRun, runFor } from './open-run.js';
 import { RoundSchedule } from './round-schedule.js';
 
 export const TRAINER_CONFIG = Symbol('trainer config');
@@ -66,9 +66,10 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private reportedStep = 0;
   /** Of the labels of the round's view. */
   private labelFindings: string[] = [];
-  private readonly schedule: RoundSchedule;
+  private schedule: RoundSchedule;
   private readonly metrics;
-  private compute: ComputeClient | undefined;
+  private open: OpenRun | undefined;
+  private runId: string;
   /** While a round runs. */
   private roundView: RoundView | undefined;
   private backend: string | null = null;
@@ -87,6 +88,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.kafka = kafkaClient(kafka, 'undertone-trainer', logger);
     this.store = new ObjectStore(store);
     this.publisher = new Publisher(this.kafka, kafka.topicPrefix);
+    this.runId = config.run.runId;
     this.schedule = new RoundSchedule(config.rounds);
     this.snapshots = new IndexSnapshots({
       store: this.store,
@@ -99,7 +101,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.follower = new TableFollower(this.kafka, kafka.topicPrefix, 'trainer-index', logger)
       .on(utterances, (id, fact) => {
         this.index.applyUtterance(id, fact);
-        if (this.roundView?.differs(id, fact?.version)) this.compute?.erase([id]);
+        if (this.roundView?.differs(id, fact?.version)) this.open?.compute.erase([id]);
       })
       .on(shardsLabelled, (id, fact) => this.index.applyShard(id, fact))
       .on(shardsUnlabelled, (id, fact) => this.index.applyShard(id, fact))
@@ -132,7 +134,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   async onApplicationShutdown(): Promise<void> {
     this.readiness.stopping();
     this.stopping = true;
-    this.compute?.stop();
+    this.open?.stop();
     clearInterval(this.snapshotTimer);
     await this.announcing;
     // A store that is away must not keep the process from ending in time.
@@ -173,7 +175,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
 
   status(): TrainerStatus {
     return {
-      runId: this.config.run.runId,
+      runId: this.runId,
       ...this.state,
       backend: this.backend,
       tiles: this.index.counts(this.modelSettings.target),
@@ -188,27 +190,43 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     return [...this.labelFindings, ...(this.watch?.complaints ?? [])];
   }
 
+  /** One run after another: a view of another tile geometry takes another network. */
   private async run(): Promise<void> {
-    const { run, trainerId, store, shardCache, keepModels, backend } = this.config;
-    const lease = await retrying(() =>
-      Lease.acquire(this.store, runLeaseKey(run.runId), trainerId, (by) => this.enter('waiting', `${by} holds run ${run.runId}`)),
-    );
-    this.keepLease(lease).catch(crashProcess);
-    this.compute = new ComputeClient((event) => this.onRoundEvent(event), crashProcess);
-    const ready = await this.compute.setUp({ run, store, shardCache, epoch: lease.epoch, keepModels, backend });
-    this.backend = ready.backend;
-    this.logger.info({ runId: run.runId, backend: ready.backend, why: ready.why, step: ready.restored?.step ?? 0 }, 'ready to train');
-    if (ready.restored?.complete) {
-      this.schedule.trained(ready.restored.view.digest, { nowMs: Date.parse(ready.restored.savedAt) });
-      await this.announceAgain(ready.restored);
+    while (!this.stopping) {
+      const run = runFor(this.config, this.index.tile);
+      this.runId = run.runId;
+      this.schedule = new RoundSchedule(this.config.rounds);
+      this.open = await OpenRun.open(run, this.config, this.store, {
+        onRoundEvent: (event) => this.onRoundEvent(event),
+        onWait: (holder) => this.enter('waiting', `${holder} holds run ${run.runId}`),
+      });
+      if (this.stopping) return this.open.stop();
+      await this.trainOn(this.open);
+    }
+  }
+
+  /** Until the view's tiles are another run's. */
+  private async trainOn(open: OpenRun): Promise<void> {
+    const { backend, why, restored } = open.ready;
+    const { runId } = open.run;
+    this.backend = backend;
+    this.logger.info({ runId, backend, why, step: restored?.step ?? 0 }, 'ready to train');
+    if (restored?.complete) {
+      this.schedule.trained(restored.view.digest, { nowMs: Date.parse(restored.savedAt) });
+      await this.announceAgain(restored);
     }
     while (!this.stopping) {
-      await this.roundWhenDue(this.compute, lease);
+      const next = runFor(this.config, this.index.tile).runId;
+      if (next !== runId) {
+        this.logger.info({ runId: next, before: runId, tile: this.index.tile }, 'tiles have another geometry: another run begins');
+        return open.close();
+      }
+      await this.roundWhenDue(open);
       await sleep(scheduleIntervalMs);
     }
   }
 
-  private async roundWhenDue(compute: ComputeClient, lease: Lease): Promise<void> {
+  private async roundWhenDue({ compute, lease }: OpenRun): Promise<void> {
     const tiles = this.index.counts(this.modelSettings.target);
     this.metrics.tiles.set({ stream: 'labelled' }, tiles.labelled);
     this.metrics.tiles.set({ stream: 'unlabelled' }, tiles.unlabelled);
@@ -247,17 +265,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     }
   }
 
-  /** One renewal after another, for as long as this trainer lives. */
-  private async keepLease(lease: Lease): Promise<void> {
-    for (;;) {
-      await sleep(leaseRenewalMs);
-      if (this.stopping) return;
-      await retrying(() => lease.renew());
-    }
-  }
-
   private onRoundEvent(event: RoundEvent): void {
-    const { runId } = this.config.run;
+    const { runId } = this;
     const at = new Date().toISOString();
     switch (event.type) {
       case 'roundStarted':

@@ -9,7 +9,10 @@ import { planCompaction, type CompactionInput, type CompactionPlan, type Compact
 type Rows = [utteranceId: string, version: string, tileCount: number][];
 const settings: CompactionSettings = { shardTiles: 10, deadShare: 0.2 };
 
-function shardOf(rows: Rows, { stream = 'labelled' as Stream, settingsHash = 'hash', name = '' } = {}): ShardSealed {
+function shardOf(
+  rows: Rows,
+  { stream = 'labelled', settingsHash = 'hash', name = '' }: { stream?: Stream; settingsHash?: string; name?: string } = {},
+): ShardSealed {
   const shardId =
     name ||
     createHash('sha256')

@@ -142,6 +142,12 @@ export class TrainingIndex {
     return this.selection.digest;
   }
 
+  /** The geometry of the view's tiles; null while there are none. */
+  get tile(): TileGeometry | null {
+    const { geometry } = this.selection;
+    return geometry === null ? null : geometryOf(geometry);
+  }
+
   /** Utterances of the view as it is now. */
   get size(): number {
     return [...this.selection.coverages.values()].reduce((sum, { sharded }) => sum + sharded, 0);

@@ -10,7 +10,7 @@
  * in no batch from the next one on.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { predictionsKey, runLeaseKey } from '#contracts/object-keys.js';
+import { runLeaseKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
 import type { RoundEnd } from '#contracts/training.js';
@@ -22,8 +22,7 @@ import type { HeadName } from '#model/losses.js';
 import { createModel, modelOptimisers, type Model } from '#model/model.js';
 import type { ModelSettings } from '#model/settings.js';
 import { trainStep, type StepLosses, type TrainingBatch } from '#model/train-step.js';
-import { type PredictionRow, writePredictions } from '#scoring/predictions-file.js';
-import { sha256Hex, type Objects } from '#storage/object-store.js';
+import type { Objects } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import { BatchFeeder } from './batch-feeder.js';
 import {
@@ -35,7 +34,6 @@ import {
   type Checkpoint,
   type CheckpointDraft,
 } from './checkpoint-store.js';
-import { predictByChampion } from './champion-predictions.js';
 import { afterCheck, checkedUtterances, isStale, uaOf } from './early-stopping.js';
 import { headLabels, inverseFrequencies, midpointsFor, type HeadLabels } from './head-labels.js';
 import { predictHeldOut } from './held-out-predictions.js';
@@ -43,6 +41,7 @@ import { rateFactor } from './learning-rate.js';
 import { verifyEpoch } from './lease.js';
 import { placeInRound, type PlaceInRound } from './place-in-round.js';
 import { configHashOf, configOf, modelSettingsOf, type RoundSpeed, type RunEvents, type RunSettings } from './run-settings.js';
+import { writeRoundPredictions } from './round-predictions.js';
 import { Sampler } from './sampler.js';
 import { Seen } from './seen.js';
 import type { TileRef } from './tile-pool.js';
@@ -287,51 +286,17 @@ export class TrainingRun {
   }
 
   private async writePredictions(model: Model, { view, labels, sampler }: RoundWork): Promise<PredictionsWritten[]> {
-    const { runId } = this.settings;
-    const { target } = model.settings;
-    const unheard = heldOut(view, this.seen).filter((utterance) => sampler.isAlive(utterance));
-    const facts: PredictionsWritten[] = [];
-    for (const { task, classes, rows } of await predictHeldOut(model, unheard, this.tileStore, labels)) {
-      const stored = await this.putPredictions(task, classes.length, rows);
-      const champion = task === target ? await this.championOn(model, unheard, labels) : null;
-      const writtenAt = new Date().toISOString();
-      facts.push({ runId, step: this.step, task, ...stored, classes, viewDigest: view.digest, champion, writtenAt });
-    }
-    return facts;
-  }
-
-  private async putPredictions(
-    task: PredictionsWritten['task'],
-    classCount: number,
-    rows: PredictionRow[],
-  ): Promise<Pick<PredictionsWritten, 'objectKey' | 'sha256' | 'rows'>> {
-    const bytes = writePredictions(rows, classCount);
-    const sha256 = sha256Hex(bytes);
-    const objectKey = predictionsKey({ runId: this.settings.runId, step: this.step, task, sha256 });
-    await retrying(() => this.store.put(objectKey, bytes));
-    return { objectKey, sha256, rows: rows.length };
-  }
-
-  /** What the champion says of the same dev utterances; null where there is none, or where it cannot be asked. */
-  private async championOn(model: Model, unheard: readonly ViewUtterance[], labels: RunLabels): Promise<PredictionsWritten['champion']> {
-    const { target, tile } = model.settings;
-    const dev = unheard.filter(({ split }) => split === 'dev');
-    const challenge = { labels, midpoints: this.midpoints, tile, dev, tileStore: this.tileStore };
-    try {
-      const asked = await retrying(() => predictByChampion(this.store, target, challenge));
-      if (!asked) return null;
-      const { number, model: own } = asked.champion;
-      return {
-        number,
-        runId: own.runId,
-        step: own.step,
-        ...(await this.putPredictions(target, labels.emotion.classes.length, asked.rows)),
-      };
-    } catch (error) {
-      if (!(error instanceof PipelineError) || error.fate === 'retryable') throw error;
-      this.events.checkpointRefused(error.message);
-      return null;
-    }
+    return writeRoundPredictions(this.store, {
+      runId: this.settings.runId,
+      step: this.step,
+      viewDigest: view.digest,
+      model,
+      labels,
+      midpoints: this.midpoints,
+      unheard: heldOut(view, this.seen).filter((utterance) => sampler.isAlive(utterance)),
+      tileStore: this.tileStore,
+      onChampionRefused: this.events.checkpointRefused,
+    });
   }
 
   private async save(

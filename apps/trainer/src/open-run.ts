@@ -1,0 +1,70 @@
+/**
+ * A run that this trainer works on: its lease, kept for as long as it is open, and the process that computes for it. There
+ * is one at a time; tiles of another geometry are for another network, and so for another run.
+ *
+ * Delivery: the lease is held before the run's newest checkpoint is read, and its epoch is checked before each manifest.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { runLeaseKey } from '#contracts/object-keys.js';
+import { crashProcess } from '#service/crash-process.js';
+import type { ObjectStore } from '#storage/object-store.js';
+import { retrying } from '#streaming/retry.js';
+import { Lease, leaseRenewalMs } from '#training/lease.js';
+import { configHashOf, type RunSettings } from '#training/run-settings.js';
+import { ComputeClient, type ComputeReady, type RoundEvent } from './compute-client.js';
+import type { TrainerConfig } from './config.js';
+
+export interface OpenRunEvents {
+  onRoundEvent: (event: RoundEvent) => void;
+  /** Another trainer holds the run. */
+  onWait: (holder: string) => void;
+}
+
+/** The run's settings for tiles of a geometry, in its name as well. @param tile null: not known yet, the model's default */
+export function runFor({ run, runName }: Pick<TrainerConfig, 'run' | 'runName'>, tile: [number, number] | null): RunSettings {
+  const model = tile ? { tile, ...run.model } : run.model;
+  return { ...run, model, runId: `${runName}-${configHashOf({ ...run, model })}` };
+}
+
+export class OpenRun {
+  private isClosed = false;
+
+  private constructor(
+    readonly run: RunSettings,
+    readonly lease: Lease,
+    readonly compute: ComputeClient,
+    readonly ready: ComputeReady,
+  ) {
+    this.keepLease().catch(crashProcess);
+  }
+
+  /** Waits while another trainer holds the run. */
+  static async open(run: RunSettings, config: TrainerConfig, objects: ObjectStore, events: OpenRunEvents): Promise<OpenRun> {
+    const { trainerId, store, shardCache, keepModels, backend } = config;
+    const lease = await retrying(() => Lease.acquire(objects, runLeaseKey(run.runId), trainerId, events.onWait));
+    const compute = new ComputeClient(events.onRoundEvent, crashProcess);
+    const ready = await compute.setUp({ run, store, shardCache, epoch: lease.epoch, keepModels, backend });
+    return new OpenRun(run, lease, compute, ready);
+  }
+
+  /** Ends the process at once; a round under way goes on from its last checkpoint when the run is opened again. */
+  stop(): void {
+    this.isClosed = true;
+    this.compute.stop();
+  }
+
+  /** Between rounds: lets another trainer have the run. */
+  async close(): Promise<void> {
+    this.stop();
+    await retrying(() => this.lease.release());
+  }
+
+  /** One renewal after another. */
+  private async keepLease(): Promise<void> {
+    for (;;) {
+      await sleep(leaseRenewalMs);
+      if (this.isClosed) return;
+      await retrying(() => this.lease.renew());
+    }
+  }
+}
