@@ -105,6 +105,12 @@ export class StreamUnderTest {
     return (found?.partitions ?? []).sort((a, b) => a.partition - b.partition).map(({ offset }) => Number(offset));
   }
 
+  /** How many are in the group. */
+  async members(): Promise<number> {
+    const { groups } = await this.withAdmin((admin) => admin.describeGroups([this.group]));
+    return groups[0]?.members.length ?? 0;
+  }
+
   /** The consumer groups of this stream that the broker knows. */
   async groups(): Promise<string[]> {
     const { groups } = await this.withAdmin((admin) => admin.listGroups());

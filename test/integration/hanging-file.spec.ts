@@ -1,31 +1,18 @@
 /** A file that takes for ever: its worker is replaced, it becomes a dead letter, and no other file waits for it. */
 import { afterEach, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
-import { toneWav } from './made-corpus.js';
+import { endlessWav, toneWav } from './made-corpus.js';
 import { RunningPipeline } from './running-pipeline.js';
 
 let pipeline: RunningPipeline;
 afterEach(async () => pipeline.close());
-
-/** Ten hours of 8 bits at 4 kHz take a worker some ten seconds in which nothing can interrupt it: it never looks up. */
-function endless(): Uint8Array {
-  const samples = 36_000 * 4_000;
-  const wav = Buffer.alloc(44 + samples, 0x80);
-  wav.write('RIFF');
-  wav.writeUInt32LE(36 + samples, 4);
-  wav.write('WAVEfmt ', 8);
-  wav.set([16, 0, 0, 0, 1, 0, 1, 0, 0xa0, 0x0f, 0, 0, 0xa0, 0x0f, 0, 0, 1, 0, 8, 0], 16);
-  wav.write('data', 36);
-  wav.writeUInt32LE(samples, 40);
-  return wav.fill('undertone', 44, 8_000);
-}
 
 it('costs its worker and nothing else', async () => {
   pipeline = new RunningPipeline({ FEATURE_WORKERS: '2', FILE_TIMEOUT: '2', MAX_DURATION_SEC: '40000' });
   await pipeline.prepare();
   const { store, overview } = pipeline;
   const names = Array.from({ length: 2 }, (_, i) => `endless-${i}.wav`);
-  for (const name of names) await store.put(corpusKey('drop', name), endless());
+  for (const name of names) await store.put(corpusKey('drop', name), endlessWav());
   for (let i = 0; i < 60; i++) await store.put(corpusKey('drop', `short-${i}.wav`), toneWav({ pitchHz: 120 + i }));
   pipeline.start('ingest', 'features');
   await pipeline.until('all settled', () => {
@@ -46,7 +33,7 @@ it('that its header says is too long is refused without being read: it never com
   pipeline = new RunningPipeline();
   await pipeline.prepare();
   const { store, overview } = pipeline;
-  for (const name of ['a', 'b', 'c']) await store.put(corpusKey('drop', `${name}.wav`), endless());
+  for (const name of ['a', 'b', 'c']) await store.put(corpusKey('drop', `${name}.wav`), endlessWav());
   await store.put(corpusKey('drop', 'short.wav'), toneWav({}));
   pipeline.start('ingest', 'features');
   await pipeline.until('all settled', () => overview.reconcile().deadLettered === 3 && overview.reconcile().inShards === 1);

@@ -1,4 +1,4 @@
-/** A small corpus made of tones: speakers differ in pitch, emotions in how the pitch moves. Real WAV files, made here. */
+/** A small corpus made of tones: speakers differ in pitch, emotions in how the pitch moves. Real WAV files, made here; and one that takes very long. */
 import { encodeWav } from '#audio/encode-wav.js';
 import { emotionCategories } from '#contracts/labels.js';
 import { corpusKey } from '#contracts/object-keys.js';
@@ -17,19 +17,36 @@ export function toneWav({ pitchHz = 150, glide = 0, durationSec = 0.8 } = {}): U
   return encodeWav([samples], { sampleRateHz });
 }
 
+/** Hours of 8 bits at 4 kHz: ten take a worker some ten seconds in which nothing can interrupt it, since it never looks up. */
+export function endlessWav({ hours = 10 } = {}): Uint8Array {
+  const samples = hours * 3_600 * 4_000;
+  const wav = Buffer.alloc(44 + samples, 0x80);
+  wav.write('RIFF');
+  wav.writeUInt32LE(36 + samples, 4);
+  wav.write('WAVEfmt ', 8);
+  wav.set([16, 0, 0, 0, 1, 0, 1, 0, 0xa0, 0x0f, 0, 0, 0xa0, 0x0f, 0, 0, 1, 0, 8, 0], 16);
+  wav.write('data', 36);
+  wav.writeUInt32LE(samples, 40);
+  return wav.fill('undertone', 44, 8_000);
+}
+
 export interface MadeCorpus {
   /** Paths inside the corpus, the manifest not among them. */
   paths: string[];
   manifest: string;
 }
 
-/** Speakers s0… of which s0 is test and s1 dev; each says `each` utterances of every emotion. */
-export async function putMadeCorpus(store: ObjectStore, corpus: string, { speakers = 6, each = 2 } = {}): Promise<MadeCorpus> {
+/** Speakers s0… of which s0 is test and the next `devSpeakers` are dev; each says `each` utterances of every emotion. */
+export async function putMadeCorpus(
+  store: ObjectStore,
+  corpus: string,
+  { speakers = 6, devSpeakers = 1, each = 2 } = {},
+): Promise<MadeCorpus> {
   const rows = ['path,speaker,gender,emotion,split'];
   const paths: string[] = [];
   const puts: (() => Promise<unknown>)[] = [];
   for (let speaker = 0; speaker < speakers; speaker++) {
-    const split = ['test', 'dev'][speaker] ?? 'train';
+    const split = speaker === 0 ? 'test' : speaker <= devSpeakers ? 'dev' : 'train';
     for (const [place, emotion] of emotionCategories.entries()) {
       for (let take = 0; take < each; take++) {
         const path = `s${speaker}/${emotion}-${take}.wav`;

@@ -1,19 +1,16 @@
 /** Promotion on real components: the evaluator's process, the broker, the object store, and the command line. Only the models are made. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { predictions, type PredictionsWritten } from '#contracts/predictions.js';
 import { promotions, type PromotionFact } from '#contracts/promotions.js';
 import { readKafkaConnection } from '#service/connection-config.js';
-import { packageRoot } from '#service/package-root.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { crown, listChampions } from '#training/champions.js';
 import { manifestKey } from '#training/checkpoint-store.js';
 import { MadeModels } from '#training/made-models.fixture.js';
+import { undertone as commandLine } from './command-line.js';
 import { RunningPipeline } from './running-pipeline.js';
 
 let pipeline: RunningPipeline;
@@ -63,18 +60,7 @@ const allTaken = () =>
     async () => (await undertone('status', '--json')).json<{ lag: { evaluator: number } }>().lag.evaluator === 0,
   );
 
-async function undertone(...words: string[]) {
-  const child = spawn(process.execPath, [join(packageRoot, 'dist/apps/cli/src/main.js'), ...words], {
-    env: { ...pipeline.environment, UNDERTONE_HOME: pipeline.logsDir },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let text = '';
-  let errors = '';
-  child.stdout.on('data', (piece: Buffer) => (text += piece.toString()));
-  child.stderr.on('data', (piece: Buffer) => (errors += piece.toString()));
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, text, errors, json: <Shape>() => JSON.parse(text) as Shape };
-}
+const undertone = (...words: string[]) => commandLine(pipeline, ...words);
 
 describe('promotion', () => {
   it('of the better model only, decided once whatever comes again, and shown where people look', async () => {

@@ -1,7 +1,7 @@
 /** The services as real processes against the real broker and object store, for tests: start, kill -9, wait, look. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -92,10 +92,10 @@ export class RunningPipeline {
     for (const service of services) this.launch(service, service, {});
   }
 
-  /** Another process of features. @returns its address */
-  async startTwin(twin: Twin): Promise<string> {
+  /** Another process of features, with settings of its own. @returns its address */
+  async startTwin(twin: Twin, settings: Record<string, string> = {}): Promise<string> {
     const [port = 0] = await freePorts(1);
-    this.launch(twin, 'features', { FEATURES_PORT: String(port) });
+    this.launch(twin, 'features', { FEATURES_PORT: String(port), ...settings });
     return `http://127.0.0.1:${port}`;
   }
 
@@ -113,8 +113,10 @@ export class RunningPipeline {
     return `http://127.0.0.1:${this.ports[service]}`;
   }
 
+  /** Empty before its first line. */
   logOf(service: ProcessName): string {
-    return readFileSync(join(this.logsDir, `${service}.log`), 'utf8');
+    const file = join(this.logsDir, `${service}.log`);
+    return existsSync(file) ? readFileSync(file, 'utf8') : '';
   }
 
   hasExited(service: ProcessName): boolean {

@@ -1,5 +1,5 @@
 /** The consumer loop against a real broker: what is committed, what is tried again, what is put aside, who owns what. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { hourMs, retained } from '#contracts/topic.js';
 import { readStoreConnection } from '#service/connection-config.js';
@@ -97,6 +97,29 @@ describe('commits', () => {
     const second = await stream.consumer().start();
     await second.took(1);
     expect(second.takenOffsets).toEqual([2]);
+  });
+
+  it.each(['taken', 'drained'])('are made at stop though a record would be %s for ever, and the group is left', async (what) => {
+    await freshStream();
+    await stream.sendTo(0, ...notes(3));
+    const { opened, open } = gate();
+    const consumer = stream.consumer({
+      take: async (record, { settle }) => {
+        if (offsetOf(record) === 2 && what === 'taken') await opened;
+        if (offsetOf(record) < 2 || what === 'taken') settle(record.origin.offset);
+      },
+      drain: () => (what === 'drained' ? opened : Promise.resolve()),
+    });
+    await consumer.start();
+    await consumer.took(3);
+    await consumer.stop();
+    expect(await stream.members()).toBe(0);
+    open(); // too late
+    expect(await stream.committed()).toEqual([2]);
+    const second = await stream.consumer().start();
+    await second.took(1);
+    expect(second.takenOffsets).toEqual([2]);
+    expect(consumer.crashes).toEqual([]);
   });
 });
 
@@ -219,6 +242,48 @@ describe('an error that may pass', () => {
     await consumer.stop();
     expect(await stream.committed()).toEqual([4, sent]);
     expect(await stream.readDeadLetters()).toEqual([]);
+  });
+
+  it('is permanent after 15 minutes of one record: a dead letter, then the commit, and the next has its own 15 minutes', async () => {
+    await freshStream();
+    await stream.sendTo(0, ...notes(3));
+    const now = performance.now.bind(performance);
+    let laterMs = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + laterMs);
+    onTestFinished(() => clock.mockRestore());
+    let isAway = true;
+    const consumer = stream.consumer({
+      take: (record, { settle }) => {
+        if (offsetOf(record) === 1 || (offsetOf(record) === 2 && isAway)) throw unavailable();
+        settle(record.origin.offset);
+      },
+    });
+    await consumer.start();
+    await until(
+      () => 'tries',
+      () => consumer.retries >= 3,
+    );
+    laterMs = 14 * 60_000;
+    const triedSoFar = consumer.retries;
+    await until(
+      () => 'tries after 14 minutes',
+      () => consumer.retries >= triedSoFar + 1,
+    );
+    expect(await stream.committed()).toEqual([1]);
+    laterMs = 15 * 60_000;
+    await until(
+      () => 'the next to be tried again',
+      () => consumer.takenOffsets.filter((offset) => offset === 2).length >= 2,
+    );
+    isAway = false;
+    await until(
+      () => 'the next',
+      () => consumer.settled.has('0/2'),
+    );
+    await consumer.stop();
+    expect(await stream.committed()).toEqual([3]);
+    expect((await stream.readDeadLetters()).map(({ code, utteranceId }) => [code, utteranceId])).toEqual([['RETRIES_EXHAUSTED', 'k1']]);
+    expect(consumer.crashes).toEqual([]);
   });
 
   it('does not keep the group from rebalancing', async () => {

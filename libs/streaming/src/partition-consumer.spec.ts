@@ -32,6 +32,7 @@ class PlayedClient {
       on: (name: string, listener: (event: unknown) => void) => this.listeners.set(name, [...(this.listeners.get(name) ?? []), listener]),
       connect: () => Promise.resolve(),
       subscribe: () => Promise.resolve(),
+      pause: () => undefined,
       disconnect: () => Promise.resolve(),
       run: ({ eachBatch }: { eachBatch: (payload: EachBatchPayload) => Promise<void> }) => {
         this.eachBatch = eachBatch;

@@ -10,6 +10,7 @@
  * worker held and had not settled comes again. What is idempotent about an effect is the worker's to say.
  */
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { topicName, type Topic } from '#contracts/topic.js';
@@ -96,6 +97,9 @@ const sessionTimeoutMs = 6_000;
 const rebalanceTimeoutMs = 10_000;
 /** The third crash on one offset is a dead letter. */
 const crashLimit = 3;
+/** At stop, how long records that workers have in hand may still take, and then what was taken to become durable: less than 20 s together. */
+const finishLimitMs = 4_000;
+const drainLimitMs = 8_000;
 /** More than any of our topics has: a batch must not wait in the client's queue while the group rejoins, or it would be stale. */
 const partitionsAtOnce = 64;
 
@@ -111,6 +115,10 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   private committing: Promise<void> | undefined;
   private started = false;
   private readonly stopped = new AbortController();
+  /** What workers have in hand. */
+  private readonly taking = new Set<Promise<void>>();
+  /** Nobody waits for a worker any more. */
+  private readonly left = new AbortController();
 
   constructor(private readonly options: PartitionConsumerOptions<Fact>) {
     this.topic = topicName(options.topic, options.topicPrefix);
@@ -178,14 +186,20 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     this.commitTimer = setInterval(() => void this.commit(), commitIntervalMs);
   }
 
-  /** Drains the workers, commits and leaves the group. */
+  /**
+   * Stops fetching, finishes or abandons what is in hand, drains the workers, commits and leaves the group. What takes too
+   * long, a recording of hours or a store that is away, is not waited for: it comes again.
+   */
   async stop(): Promise<void> {
     this.stopped.abort();
+    if (this.commitTimer) this.consumer.pause([{ topic: this.topic }]);
     clearInterval(this.commitTimer);
-    await Promise.allSettled([...this.assignments.values()].map(({ worker }) => worker.drain()));
+    await within(finishLimitMs, Promise.allSettled(this.taking));
+    await within(drainLimitMs, Promise.allSettled([...this.assignments.values()].map(({ worker }) => worker.drain())));
     await this.committing;
     await this.commit();
     this.abandonAll();
+    this.left.abort();
     await this.consumer.disconnect();
   }
 
@@ -228,7 +242,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     assignment.working = message.offset;
     try {
       if (message.value) record.fact = this.parse(message.value);
-      await assignment.worker.take(record);
+      await this.untilTakenOrLeft(assignment.worker.take(record));
     } catch (error) {
       if (assignment.revoked.signal.aborted) return null;
       const waitMs = this.waitAfter(assignment, record, error);
@@ -239,6 +253,24 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     }
     assignment.trying = undefined;
     return null;
+  }
+
+  /** The client leaves its group only when all batches are done: one that waited for a worker would keep the process from stopping. */
+  private async untilTakenOrLeft(taking: Promise<void>): Promise<void> {
+    const { signal } = this.left;
+    let leave: () => void = () => undefined;
+    this.taking.add(taking);
+    try {
+      // A promise for each record: one for all would remember every record that ever waited for it.
+      const left = new Promise<void>((resolve) => {
+        leave = resolve;
+        signal.addEventListener('abort', leave, { once: true });
+      });
+      await Promise.race([taking, left]);
+    } finally {
+      signal.removeEventListener('abort', leave);
+      this.taking.delete(taking);
+    }
   }
 
   private waitAfter(assignment: Assignment<Fact>, record: StreamRecord<Fact>, error: unknown): number | { error: unknown } {
@@ -378,4 +410,9 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     const timer = setTimeout(resume, waitMs);
     signal.addEventListener('abort', resume, { once: true });
   }
+}
+
+/** Resolves with the work, or when its time is over. */
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
+  await Promise.race([work, sleep(limitMs, undefined, { ref: false })]);
 }

@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { fateOf, retrying } from './retry.js';
+import { Attempts, fateOf, retrying } from './retry.js';
 
 const unavailable = () => new PipelineError('STORAGE_UNAVAILABLE', 'the store is away');
 
@@ -41,5 +41,31 @@ describe('retrying', () => {
       code: 'RETRIES_EXHAUSTED',
       fate: 'permanent',
     });
+  });
+});
+
+describe('the tries of one piece of work', () => {
+  afterEach(() => vi.useRealTimers());
+
+  it('go on for 15 minutes and no longer, with waits that grow, differ, and stay within 15 s', () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const attempts = new Attempts();
+    const waits = Array.from({ length: 200 }, () => attempts.waitAfter(unavailable()));
+    expect(waits[0]).toBeLessThanOrEqual(220);
+    expect(Math.max(...waits)).toBeGreaterThan(10_000);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(15_020);
+    expect(new Set(waits).size, 'jitter').toBeGreaterThan(100);
+    vi.advanceTimersByTime(15 * 60_000 - 1);
+    expect(attempts.waitAfter(unavailable())).toBeGreaterThan(0);
+    vi.advanceTimersByTime(1);
+    expect(() => attempts.waitAfter(unavailable())).toThrow(expect.objectContaining({ code: 'RETRIES_EXHAUSTED', fate: 'permanent' }));
+  });
+
+  it('are not made for what cannot pass, or what nobody knows', () => {
+    const attempts = new Attempts();
+    for (const error of [new PipelineError('AUDIO_EMPTY', 'no samples'), new TypeError('x is not a function')]) {
+      expect(() => attempts.waitAfter(error)).toThrow(error);
+    }
+    expect(attempts.failed).toBe(0);
   });
 });

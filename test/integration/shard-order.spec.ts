@@ -1,0 +1,104 @@
+/** A shard is put first, then announced, then its records are settled: killed at any call between, nothing is claimed that is not so. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { extractFeatures } from '#audio/extract-features.js';
+import { featureSettings } from '#audio/feature-settings.js';
+import { corpusKey } from '#contracts/object-keys.js';
+import type { UtteranceIngested } from '#contracts/utterances.js';
+import { ShardPartitionWorker, type ShardWorkshop } from '../../apps/features/src/build-shards.js';
+import type { ExtractorPool } from '../../apps/features/src/extractor-pool.js';
+import { MemoryBudget } from '../../apps/features/src/memory-budget.js';
+import { sha256Hex } from '#storage/object-store.js';
+import { until } from '../chaos/stream-under-test.js';
+import { toneWav } from './made-corpus.js';
+import { MadeShards, Mortal } from './made-shards.js';
+
+let made: MadeShards;
+beforeAll(async () => {
+  made = await new MadeShards().prepare();
+});
+afterAll(async () => made.close());
+
+/** The worker of one partition, in a process that dies when `mortal` says so. @returns what it settled, and how it ended */
+async function lifeOf(mortal: Mortal, utterance: UtteranceIngested): Promise<{ settled: string[]; crashes: unknown[] }> {
+  const settled: string[] = [];
+  const crashes: unknown[] = [];
+  const workshop: ShardWorkshop = {
+    store: mortal.store(made.store) as typeof made.store,
+    publisher: mortal.publisher(made.publisher),
+    // Without threads: what is looked at comes after.
+    pool: { extract: extractFeatures } as unknown as ExtractorPool,
+    storing: new MemoryBudget(1e9),
+    reading: new MemoryBudget(1e9),
+    settings: featureSettings({}),
+    sealing: { tiles: 1, maxAgeMs: 60_000 },
+    maxObjectBytes: 1e9,
+    extractOptions: { silence: 'none' } as ShardWorkshop['extractOptions'],
+    onExtracted: () => undefined,
+    onSealed: () => undefined,
+  };
+  const worker = new ShardPartitionWorker(workshop, {
+    partition: 0,
+    settle: (offset) => {
+      if (mortal.survived) settled.push(offset);
+    },
+    crash: (error) => crashes.push(error),
+  });
+  const origin = { topic: 'utterances', partition: 0, offset: '7', key: null, value: null };
+  await worker.take({ key: utterance.utteranceId, fact: utterance, origin });
+  await until(
+    () => 'an end',
+    () => settled.length + crashes.length > 0,
+  );
+  worker.abandon();
+  return { settled, crashes };
+}
+
+async function ingest(path: string): Promise<UtteranceIngested> {
+  const objectKey = corpusKey('order', path);
+  await made.store.put(objectKey, toneWav({ pitchHz: 100 + path.length * 20, durationSec: 6 }));
+  const head = await made.store.head(objectKey);
+  return {
+    ...{ utteranceId: `order/${path}`, version: '0123456789abcdef', corpus: 'order', objectKey, etag: head?.etag ?? '' },
+    ...{
+      sizeBytes: head?.sizeBytes ?? 0,
+      labels: {},
+      split: 'train',
+      withheld: false,
+      silence: 'none',
+      ingestedAt: new Date().toISOString(),
+    },
+  };
+}
+
+/** Of the utterance: whether a shard with it lies in the store, and whether one is announced. */
+async function stateOf({ utteranceId }: UtteranceIngested, keysBefore: readonly string[]): Promise<{ stored: number; announced: number }> {
+  const holding = [...(await made.announced()).values()].filter(({ utterances }) =>
+    utterances.some((each) => each.utteranceId === utteranceId),
+  );
+  const stored = (await made.keys('shards/')).filter((key) => !keysBefore.includes(key));
+  for (const { objectKey, shardId, settingsHash, tileCount } of holding) {
+    expect(stored, 'what is announced is there').toContain(objectKey);
+    expect(sha256Hex((await made.store.get(objectKey)).bytes)).toBe(shardId);
+    expect(objectKey).toBe(`shards/${settingsHash}/${shardId}.arrow`);
+    expect(tileCount, 'whole, though a shard is full with one tile').toBe(3);
+  }
+  return { stored: stored.length, announced: holding.length };
+}
+
+it.each([
+  { killed: 'before the put', call: 1, done: false, leaves: { stored: 0, announced: 0 } },
+  { killed: 'after the put', call: 1, done: true, leaves: { stored: 1, announced: 0 } },
+  { killed: 'before the announcement', call: 2, done: false, leaves: { stored: 1, announced: 0 } },
+  { killed: 'after the announcement, before it is answered', call: 2, done: true, leaves: { stored: 1, announced: 1 } },
+])('killed $killed, it has settled nothing, and the next life makes the same shard', async ({ killed, call, done, leaves }) => {
+  const utterance = await ingest(`${killed.replaceAll(/\W/g, '-')}.wav`);
+  const keysBefore = await made.keys('shards/');
+  const mortal = new Mortal();
+  mortal.willDieAt(call, done);
+  expect(await lifeOf(mortal, utterance)).toEqual({ settled: [], crashes: [new Error('killed')] });
+  expect(await stateOf(utterance, keysBefore)).toEqual(leaves);
+
+  mortal.willDieAt(Infinity, false);
+  expect(await lifeOf(mortal, utterance)).toEqual({ settled: ['7'], crashes: [] });
+  expect(await stateOf(utterance, keysBefore)).toEqual({ stored: 1, announced: 1 });
+});
