@@ -11,6 +11,7 @@ import { PredictCommand } from './commands/predict.command.js';
 import { PromoteCommand } from './commands/promote.command.js';
 import { PutCommand } from './commands/put.command.js';
 import { ReplayCommand } from './commands/replay.command.js';
+import { ReprocessCommand } from './commands/reprocess.command.js';
 import { ResetCommand } from './commands/reset.command.js';
 import { RollbackCommand } from './commands/rollback.command.js';
 import { SetupCommand } from './commands/setup.command.js';
@@ -32,6 +33,7 @@ import { VerifyCommand } from './commands/verify.command.js';
     StatusCommand,
     VerifyCommand,
     ReplayCommand,
+    ReprocessCommand,
     LineageCommand,
     ModelsCommand,
     PromoteCommand,

@@ -4,6 +4,7 @@
  * Delivery: a record is settled when the shard that holds its tiles is stored and announced, or when it is superseded by
  * a later record of the same utterance. A crash in between makes the same tiles again, in another shard perhaps; the
  * trainer's index counts an utterance's version once. A shard is put first, then announced, then its records settle.
+ * Records of corpora that have other settings are passed over (passed-over.ts).
  */
 import type { ExtractedFeatures } from '#audio/extract-features.js';
 import type { FeatureSettings } from '#audio/feature-settings.js';
@@ -20,6 +21,7 @@ import type { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
 import type { ExtractorPool } from './extractor-pool.js';
 import type { MemoryBudget } from './memory-budget.js';
+import type { PassedOver } from './passed-over.js';
 import { ShardBuilder, type SealedShard } from './shard-builder.js';
 
 export interface ShardWorkshop {
@@ -36,6 +38,8 @@ export interface ShardWorkshop {
   maxObjectBytes: number;
   extractOptions: Parameters<ExtractorPool['extract']>[2];
   onExtracted: (utterance: UtteranceIngested, features: ExtractedFeatures, seconds: number) => void;
+  /** The worker has ended. */
+  giveBack: (passedOver: PassedOver) => void;
   onSealed: (stream: Stream, tileCount: number, sizeBytes: number) => void;
 }
 
@@ -56,6 +60,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   constructor(
     private readonly workshop: ShardWorkshop,
     private readonly context: WorkerContext,
+    private readonly passedOver: PassedOver,
   ) {
     this.open = { labelled: this.newBuilder('labelled'), unlabelled: this.newBuilder('unlabelled') };
     this.timer = setInterval(() => this.sealWhatIsDue(), ageCheckMs);
@@ -65,6 +70,8 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
     const { offset } = record.origin;
     this.forgetOlder(record.fact?.utteranceId ?? record.key ?? '');
     if (!record.fact) return this.context.settle(offset);
+    const { corpus } = record.fact;
+    if (!this.passedOver.isMine(corpus)) return this.passedOver.add(corpus, offset);
     const features = await this.extract(record.fact);
     if (this.abandoned) return;
     if (!features) return this.context.settle(offset);
@@ -78,6 +85,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   abandon(): void {
     this.abandoned = true;
     clearInterval(this.timer);
+    this.workshop.giveBack(this.passedOver);
   }
 
   async drain(): Promise<void> {

@@ -11,6 +11,8 @@ export function readFeaturesConfig() {
     SHARD_TILES: field.whole(1024, 1),
     /** Seconds after its first tile at which a shard is sealed, however small. */
     SHARD_MAX_AGE: field.seconds(30),
+    /** Seconds between two looks at the settings that corpora have of their own. */
+    FEATURE_SETTINGS_INTERVAL: field.seconds(10),
     FEATURE_WORKERS: field.whole(2, 1),
     /** Seconds one file may take before its worker is replaced. */
     FILE_TIMEOUT: field.seconds(60),
@@ -40,6 +42,7 @@ export function readFeaturesConfig() {
     audioMemoryBytes: read.AUDIO_MEMORY_MB * 1e6,
     maxObjectBytes: read.MAX_OBJECT_MB * 1e6,
     fileTimeoutMs: read.FILE_TIMEOUT * 1000,
+    settingsIntervalMs: read.FEATURE_SETTINGS_INTERVAL * 1000,
     ffmpeg,
     sileroDir: read.SILERO_DIR,
     settings: featureSettings({

@@ -1,9 +1,11 @@
-/** The Kafka edge of features: utterance records in, shards out. Delivery: see build-shards.ts. */
+/** The Kafka edge of features: utterance records in, shards out. Delivery: see build-shards.ts and consumers-by-settings.ts. */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { settingsHash } from '#audio/feature-settings.js';
+import type { FeatureSettings } from '#audio/feature-settings.js';
+import type { SettingsAnswer } from '#audio/settings-by-corpus.js';
 import { speechDetector } from '#audio/silence-methods.js';
+import { featureSettingsChosen } from '#contracts/feature-settings.js';
 import { topics } from '#contracts/topics.js';
-import { utterances, type UtteranceIngested } from '#contracts/utterances.js';
+import { utterances } from '#contracts/utterances.js';
 import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
@@ -22,8 +24,10 @@ import { StallWatch } from '#streaming/stall-watch.js';
 import { featuresGroup } from '#streaming/consumer-groups.js';
 import { ShardPartitionWorker, type ShardWorkshop } from './build-shards.js';
 import type { FeaturesConfig } from './config.js';
+import { ConsumersBySettings, type SettingsConsumer } from './consumers-by-settings.js';
 import { ExtractorPool } from './extractor-pool.js';
 import { MemoryBudget } from './memory-budget.js';
+import { SettingsObjects } from './settings-objects.js';
 
 /** Of the memory for audio, the part for objects that are read and wait for a worker. */
 const READING_SHARE = 0.25;
@@ -39,7 +43,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
   private readonly publisher: Publisher;
   private readonly stallWatch: StallWatch;
   private readonly pool: ExtractorPool;
-  private readonly consumer: PartitionConsumer<UtteranceIngested>;
+  private readonly consumers: ConsumersBySettings;
 
   constructor(
     @Inject(FEATURES_CONFIG) private readonly config: FeaturesConfig,
@@ -48,44 +52,30 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     @Inject(Readiness) private readonly readiness: Readiness,
     @Inject(Liveness) liveness: Liveness,
   ) {
-    const prefix = config.kafka.topicPrefix;
-    const hash = settingsHash(config.settings, null);
-    const groupId = featuresGroup(prefix, hash);
     this.kafka = kafkaClient(config.kafka, 'undertone-features', logger);
     this.store = new ObjectStore(config.store);
-    this.publisher = new Publisher(this.kafka, prefix);
+    this.publisher = new Publisher(this.kafka, config.kafka.topicPrefix);
     this.pool = new ExtractorPool({
       workers: config.workers,
       fileTimeoutMs: config.fileTimeoutMs,
       memoryBytes: config.audioMemoryBytes * (1 - READING_SHARE - STORING_SHARE),
     });
-    const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
-    const retries = metrics.counter('retries_total', 'Tries again after an error that may pass');
-    const workshop = this.workshop();
-    this.consumer = new PartitionConsumer({
-      kafka: this.kafka,
-      topic: utterances,
-      topicPrefix: prefix,
-      groupId,
-      logger,
-      crash: crashProcess,
-      onRetry: () => retries.inc(),
-      countCrash: (origin) => countCrash(this.store, groupId, origin),
-      deadLetterOffice: new DeadLetterOffice(this.publisher, 'features', (letter) => buried.inc({ code: letter.code })),
-      subjectOf: ({ fact, key }) => ({
-        utteranceId: fact?.utteranceId ?? key ?? undefined,
-        version: fact?.version,
-        objectKey: fact?.objectKey,
-        settingsHash: hash,
-      }),
-      createWorker: (context) => new ShardPartitionWorker(workshop, context),
-    });
     this.stallWatch = new StallWatch({
       kafka: this.kafka,
-      consumers: [this.consumer],
+      consumers: [],
       metrics,
       logger,
       longestTakeMs: config.fileTimeoutMs * utterances.storage.partitions,
+    });
+    this.consumers = new ConsumersBySettings({
+      objects: this.settingsObjects(),
+      base: config.settings,
+      intervalMs: config.settingsIntervalMs,
+      create: this.consumerFactory(),
+      announce: (map) => this.publisher.publish(featureSettingsChosen, map.fact()),
+      watch: this.stallWatch,
+      crash: crashProcess,
+      logger,
     });
     liveness.watch(() => this.stallWatch.whyStalled());
   }
@@ -96,7 +86,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
 
   async onApplicationShutdown(): Promise<void> {
     this.readiness.stopping();
-    await this.consumer.stop();
+    await this.consumers.stop();
     await this.pool.close();
     await this.stallWatch.stop();
     await this.publisher.close();
@@ -113,10 +103,61 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     await ensureTopics(this.kafka, topics, kafka.topicPrefix);
     this.stallWatch.start();
     await this.publisher.connect();
-    await this.consumer.start();
+    await this.consumers.start();
   }
 
-  private workshop(): ShardWorkshop {
+  /** @returns null until the consumers run */
+  settings(): SettingsAnswer | null {
+    const map = this.consumers.applied;
+    if (!map) return null;
+    return { readEverySec: this.config.settingsIntervalMs / 1000, default: map.base, corpora: Object.fromEntries(map.corpora) };
+  }
+
+  private settingsObjects(): SettingsObjects {
+    return new SettingsObjects({
+      store: this.store,
+      base: this.config.settings,
+      check: async (settings) => {
+        await speechDetector(settings, this.config.sileroDir);
+      },
+      onInvalid: (error) => this.logger.error({ code: error.code }, error.message),
+    });
+  }
+
+  /** Of what it makes, memory, threads and counts are everybody's. */
+  private consumerFactory(): (hash: string, settings: FeatureSettings) => SettingsConsumer {
+    const { config, metrics, logger, kafka, store, publisher } = this;
+    const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
+    const retries = metrics.counter('retries_total', 'Tries again after an error that may pass');
+    const shared = this.workshop();
+    const deadLetterOffice = new DeadLetterOffice(publisher, 'features', (letter) => buried.inc({ code: letter.code }));
+    return (hash, settings) => {
+      const groupId = featuresGroup(config.kafka.topicPrefix, hash);
+      return new PartitionConsumer({
+        kafka,
+        topic: utterances,
+        topicPrefix: config.kafka.topicPrefix,
+        groupId,
+        logger,
+        crash: crashProcess,
+        onRetry: () => retries.inc(),
+        countCrash: (origin) => countCrash(store, groupId, origin),
+        deadLetterOffice,
+        subjectOf: ({ fact, key }) => ({
+          utteranceId: fact?.utteranceId ?? key ?? undefined,
+          version: fact?.version,
+          objectKey: fact?.objectKey,
+          settingsHash: hash,
+        }),
+        createWorker: (context) => {
+          const passedOver = this.consumers.passOver(hash, context.settle);
+          return new ShardPartitionWorker({ ...shared, settings, giveBack: (each) => this.consumers.giveBack(each) }, context, passedOver);
+        },
+      });
+    };
+  }
+
+  private workshop(): Omit<ShardWorkshop, 'settings' | 'giveBack'> {
     const { config, metrics, store, publisher, pool, logger } = this;
     const done = metrics.counter('utterances_total', 'Utterances turned into tiles');
     const audio = metrics.counter('audio_seconds_total', 'Audio turned into tiles');
@@ -134,7 +175,6 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       pool,
       storing: new MemoryBudget(config.audioMemoryBytes * STORING_SHARE),
       reading: new MemoryBudget(config.audioMemoryBytes * READING_SHARE),
-      settings: config.settings,
       sealing: config.sealing,
       maxObjectBytes: config.maxObjectBytes,
       extractOptions: { silence: 'none', timeoutMs: config.fileTimeoutMs, ffmpeg: config.ffmpeg, sileroDir: config.sileroDir },

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ModelSettings, parseModelSettings } from '#model/settings.js';
 import { checkpoints } from '#contracts/checkpoints.js';
 import { deadLetters } from '#contracts/dead-letters.js';
+import { featureSettingsChosen } from '#contracts/feature-settings.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
 import { corporaPrefix } from '#contracts/object-keys.js';
 import { PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
@@ -105,7 +106,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       })
       .on(shardsLabelled, (id, fact) => this.index.applyShard(id, fact))
       .on(shardsUnlabelled, (id, fact) => this.index.applyShard(id, fact))
-      .on(deadLetters, (_key, fact) => fact && this.index.applyDeadLetter(fact));
+      .on(deadLetters, (_key, fact) => fact && this.index.applyDeadLetter(fact))
+      .on(featureSettingsChosen, (_key, fact) => this.index.applySettings(fact));
     this.metrics = {
       tiles: metrics.gauge('tiles', 'Tiles that may be learnt from, by stream', ['stream']),
       steps: metrics.counter('steps_total', 'Steps trained'),
@@ -181,6 +183,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       tiles: this.index.counts(this.modelSettings.target),
       viewDigest: this.index.digest,
       viewUtterances: this.index.size,
+      settings: this.index.choice.settings,
       findings: this.findings,
     };
   }

@@ -30,6 +30,13 @@ export const rejectionKey = (place: { target: string; runId: string; step: numbe
   `state/rejections/${place.target}/${place.runId}/${String(place.step).padStart(9, '0')}.json`;
 /** Which reader a corpus was recognised by: written once, by whoever came first. */
 export const readerChoiceKey = (corpus: string): string => `state/readers/${corpus}.json`;
+/** What a corpus has otherwise than the settings of the features service. */
+export const featureSettingsPrefix = 'state/feature-settings/';
+export const featureSettingsKey = (corpus: string): string => `${featureSettingsPrefix}${corpus}.json`;
+/** The corpus, or null for any other key. */
+export function parseFeatureSettingsKey(key: string): string | null {
+  return /^state\/feature-settings\/([^/]+)\.json$/.exec(key)?.[1] ?? null;
+}
 /** Which state of an annotation file all recordings of its corpus were last looked at under. */
 export const sweptAnnotationsKey = (annotationKey: string): string => `state/annotations/${annotationKey}.json`;
 /** Which state of an archive was unpacked. */

@@ -3,6 +3,7 @@ import { bucketEvents } from './bucket-events.js';
 import { checkpoints } from './checkpoints.js';
 import { deadLetters } from './dead-letters.js';
 import { evaluations } from './evaluations.js';
+import { featureSettingsChosen } from './feature-settings.js';
 import { objectHints } from './object-hints.js';
 import { predictions } from './predictions.js';
 import { promotions } from './promotions.js';
@@ -14,6 +15,7 @@ export const topics = [
   bucketEvents,
   objectHints,
   utterances,
+  featureSettingsChosen,
   shardsLabelled,
   shardsUnlabelled,
   training,

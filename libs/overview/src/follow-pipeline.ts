@@ -2,6 +2,7 @@
 import { checkpoints } from '#contracts/checkpoints.js';
 import { deadLetters } from '#contracts/dead-letters.js';
 import { evaluations } from '#contracts/evaluations.js';
+import { featureSettingsChosen } from '#contracts/feature-settings.js';
 import { promotions } from '#contracts/promotions.js';
 import { shardsLabelled, shardsUnlabelled } from '#contracts/shards.js';
 import { training } from '#contracts/training.js';
@@ -12,7 +13,8 @@ import type { PipelineOverview } from './pipeline-overview.js';
 /** @param onChange called after each fact */
 export function followInto(overview: PipelineOverview, follower: TableFollower, onChange: () => void = () => undefined): TableFollower {
   return follower
-    .on(utterances, (id, fact) => (overview.applyUtterance(id, fact), onChange()))
+    .on(utterances, (id, fact, record) => (overview.applyUtterance(id, fact, record), onChange()))
+    .on(featureSettingsChosen, (_key, fact) => (overview.applySettings(fact), onChange()))
     .on(shardsLabelled, (id, fact) => (overview.applyShard(id, fact), onChange()))
     .on(shardsUnlabelled, (id, fact) => (overview.applyShard(id, fact), onChange()))
     .on(deadLetters, (_key, fact) => (fact && overview.applyDeadLetter(fact), onChange()))

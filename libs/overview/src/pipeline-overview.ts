@@ -2,11 +2,16 @@
  * The state of the whole pipeline, folded from its facts: what is alive, what is in shards, what was put aside, how
  * training goes and how good the models are. The dashboard, `undertone status` and `undertone verify` all show this.
  *
+ * In shards, or put aside, is what is so under the feature settings that features uses now for the corpus. A version that only
+ * has tiles of other settings is in flight: its tiles of now are still to be made. What tiles there are in all, and what may
+ * be learnt from, counts older ones too, as the trainer does until a corpus has moved over.
+ *
  * Delivery: facts may come twice and in any order between topics; applying one again changes nothing.
  */
 import type { CheckpointSaved } from '#contracts/checkpoints.js';
 import { deadLetterIdentity, type DeadLetter } from '#contracts/dead-letters.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
+import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
 import { emotionTargets, streams, type EmotionTarget, type Stream } from '#contracts/labels.js';
 import type { ModelPromoted, ModelRejected, PromotionFact } from '#contracts/promotions.js';
 import type { ShardSealed } from '#contracts/shards.js';
@@ -27,6 +32,31 @@ export interface Reconciliation {
   deadLettered: number;
   /** Not in a shard and not put aside: on their way, or lost. */
   inFlight: string[];
+}
+
+/** How far a corpus is under some feature settings. */
+export interface CorpusCoverage {
+  live: number;
+  /** In a shard, or put aside. */
+  covered: number;
+  /** All others. */
+  missing: UtteranceIngested[];
+  /** Of those that are missing, where tiles of other settings say how long they are. */
+  missingAudioSec: number;
+}
+
+/** A corpus whose tiles are made anew under other settings. */
+export interface SettingsMove {
+  corpus: string;
+  settingsHash: string;
+  covered: number;
+  live: number;
+}
+
+/** Where a record stands in its topic. */
+export interface RecordPlace {
+  partition: number;
+  offset: string;
 }
 
 export interface HistoryPoint {
@@ -54,6 +84,8 @@ export interface OverviewSnapshot {
   utterances: { live: number; byCorpus: Record<string, number>; bySplit: Record<string, number> };
   streams: Record<Stream, StreamTotals>;
   silenceCutSec: number;
+  /** Corpora on their way to other feature settings. */
+  moves: SettingsMove[];
   reconciliation: Omit<Reconciliation, 'inFlight'> & { inFlight: number };
   deadLetters: {
     total: number;
@@ -71,6 +103,7 @@ export interface OverviewSnapshot {
 }
 
 interface TilesOfVersion {
+  settingsHash: string;
   stream: Stream;
   tileCount: number;
   audioSec: number;
@@ -86,6 +119,11 @@ export class PipelineOverview {
   private readonly shards = new Map<string, ShardSealed>();
   /** `<utterance>@<version>`, then shard id: a duplicate shard adds nothing, a withdrawn one takes nothing of another's. */
   private readonly tiles = new Map<string, Map<string, TilesOfVersion>>();
+  /** By utterance id, where its record stands. */
+  private readonly places = new Map<string, RecordPlace>();
+  private settings: FeatureSettingsChosen | null = null;
+  /** `<utterance>@<version>` to the feature settings under which it can never succeed. */
+  private readonly refusals = new Map<string, Set<string>>();
   private readonly letters = new Map<string, DeadLetter>();
   private steps: StepTrained[] = [];
   private started: RoundStarted | null = null;
@@ -98,9 +136,15 @@ export class PipelineOverview {
   private readonly champions = new Map<EmotionTarget, ModelPromoted>();
   private readonly rejections = new Map<EmotionTarget, ModelRejected>();
 
-  applyUtterance(utteranceId: string, fact: UtteranceIngested | null): void {
+  applyUtterance(utteranceId: string, fact: UtteranceIngested | null, place?: RecordPlace): void {
     if (fact) this.utterances.set(utteranceId, fact);
     else this.utterances.delete(utteranceId);
+    if (fact && place) this.places.set(utteranceId, { partition: place.partition, offset: place.offset });
+    else this.places.delete(utteranceId);
+  }
+
+  applySettings(fact: FeatureSettingsChosen | null): void {
+    this.settings = fact;
   }
 
   applyShard(shardId: string, fact: ShardSealed | null): void {
@@ -109,7 +153,7 @@ export class PipelineOverview {
     for (const { utteranceId, version, tileCount, audioSec, cutSec } of shard.utterances) {
       const name = `${utteranceId}@${version}`;
       const places = this.tiles.get(name) ?? new Map<string, TilesOfVersion>();
-      if (fact) places.set(shardId, { stream: shard.stream, tileCount, audioSec, cutSec });
+      if (fact) places.set(shardId, { settingsHash: shard.settingsHash, stream: shard.stream, tileCount, audioSec, cutSec });
       else places.delete(shardId);
       // Versions that no shard holds any more are forgotten, or every overwritten recording would leave a trace for ever.
       if (places.size > 0) this.tiles.set(name, places);
@@ -121,6 +165,10 @@ export class PipelineOverview {
 
   applyDeadLetter(letter: DeadLetter): void {
     this.letters.set(deadLetterIdentity(letter), letter);
+    const { stage, settingsHash, utteranceId, version } = letter;
+    if (stage !== 'features' || settingsHash === undefined || utteranceId === undefined || version === undefined) return;
+    const name = `${utteranceId}@${version}`;
+    this.refusals.set(name, (this.refusals.get(name) ?? new Set()).add(settingsHash));
   }
 
   applyTraining(fact: TrainingFact): void {
@@ -177,12 +225,63 @@ export class PipelineOverview {
     let deadLettered = 0;
     const inFlight: string[] = [];
     for (const utteranceId of ids) {
-      if (this.tilesOf(utteranceId)) inShards++;
-      else if (aside.atIngest.has(utteranceId) || aside.versions.has(`${utteranceId}@${this.utterances.get(utteranceId)?.version}`))
-        deadLettered++;
+      const utterance = this.utterances.get(utteranceId);
+      const hash = utterance && this.settingsHashOf(utterance.corpus);
+      if (utterance && this.tilesUnder(utterance, hash)) inShards++;
+      else if (aside.atIngest.has(utteranceId) || (utterance && this.isPutAside(utterance, hash, aside.versions))) deadLettered++;
       else inFlight.push(utteranceId);
     }
     return { utterances: ids.size, inShards, deadLettered, inFlight };
+  }
+
+  /** @returns undefined where features has not said it */
+  settingsHashOf(corpus: string): string | undefined {
+    return this.settings ? featureSettingsOf(this.settings, corpus).settingsHash : undefined;
+  }
+
+  /** How far a corpus is under the settings with this hash. */
+  coverageUnder(corpus: string, settingsHash: string): CorpusCoverage {
+    const coverage: CorpusCoverage = { live: 0, covered: 0, missing: [], missingAudioSec: 0 };
+    const { versions } = this.putAside();
+    for (const utterance of this.utterances.values()) {
+      if (utterance.corpus !== corpus) continue;
+      coverage.live++;
+      if (this.tilesUnder(utterance, settingsHash) || this.isPutAside(utterance, settingsHash, versions)) coverage.covered++;
+      else {
+        coverage.missing.push(utterance);
+        coverage.missingAudioSec += this.tilesUnder(utterance, undefined)?.audioSec ?? 0;
+      }
+    }
+    return coverage;
+  }
+
+  /** Where the record of an utterance stands in its topic. */
+  placeOf(utteranceId: string): RecordPlace | undefined {
+    return this.places.get(utteranceId);
+  }
+
+  /** Of live utterances. */
+  get corpora(): string[] {
+    return [...new Set([...this.utterances.values()].map(({ corpus }) => corpus))].sort();
+  }
+
+  /** Corpora that have tiles of other settings and not yet all of those that features uses now. */
+  get moves(): SettingsMove[] {
+    const { versions } = this.putAside();
+    const moves = new Map<string, SettingsMove & { isMoving: boolean }>();
+    for (const utterance of this.utterances.values()) {
+      const { corpus } = utterance;
+      const settingsHash = this.settingsHashOf(corpus);
+      if (settingsHash === undefined) return [];
+      const move = moves.get(corpus) ?? { corpus, settingsHash, covered: 0, live: 0, isMoving: false };
+      moves.set(corpus, move);
+      move.live++;
+      if (this.tilesUnder(utterance, settingsHash) || this.isPutAside(utterance, settingsHash, versions)) move.covered++;
+      else move.isMoving ||= this.tilesUnder(utterance, undefined) !== undefined;
+    }
+    return [...moves.values()]
+      .filter(({ isMoving }) => isMoving)
+      .map(({ corpus, settingsHash, covered, live }) => ({ corpus, settingsHash, covered, live }));
   }
 
   snapshot(): OverviewSnapshot {
@@ -194,6 +293,7 @@ export class PipelineOverview {
       utterances: { live: live.length, byCorpus: countBy(live, (each) => each.corpus), bySplit: countBy(live, (each) => each.split) },
       streams: this.streamTotals(),
       silenceCutSec: live.reduce((sum, { utteranceId }) => sum + (this.tilesOf(utteranceId)?.cutSec ?? 0), 0),
+      moves: this.moves,
       reconciliation: { ...counts, inFlight: inFlight.length },
       deadLetters: {
         total: letters.length,
@@ -235,24 +335,42 @@ export class PipelineOverview {
 
   /** Those whose utterance has not come right since. */
   get unresolvedDeadLetters(): readonly DeadLetter[] {
-    return this.deadLetters.filter(({ utteranceId }) => !utteranceId || !this.tilesOf(utteranceId));
+    return this.deadLetters.filter(({ utteranceId }) => {
+      const utterance = this.utterances.get(utteranceId ?? '');
+      return !utterance || !this.tilesUnder(utterance, this.settingsHashOf(utterance.corpus));
+    });
   }
 
   get deadLetters(): readonly DeadLetter[] {
     return [...this.letters.values()];
   }
 
+  /** Those of the settings of now, else older ones. */
   private tilesOf(utteranceId: string): TilesOfVersion | undefined {
-    const version = this.utterances.get(utteranceId)?.version;
-    const [first] = this.tiles.get(`${utteranceId}@${version}`)?.values() ?? [];
-    return first;
+    const utterance = this.utterances.get(utteranceId);
+    if (!utterance) return undefined;
+    return this.tilesUnder(utterance, this.settingsHashOf(utterance.corpus)) ?? this.tilesUnder(utterance, undefined);
+  }
+
+  /** @param settingsHash undefined: whichever */
+  private tilesUnder({ utteranceId, version }: UtteranceIngested, settingsHash: string | undefined): TilesOfVersion | undefined {
+    for (const tiles of this.tiles.get(`${utteranceId}@${version}`)?.values() ?? [])
+      if (settingsHash === undefined || tiles.settingsHash === settingsHash) return tiles;
+    return undefined;
+  }
+
+  /** @param always of those for whom it does not depend on settings */
+  private isPutAside({ utteranceId, version }: UtteranceIngested, settingsHash: string | undefined, always: ReadonlySet<string>): boolean {
+    const name = `${utteranceId}@${version}`;
+    const under = this.refusals.get(name);
+    return always.has(name) || (under !== undefined && (settingsHash === undefined || under.has(settingsHash)));
   }
 
   private putAside(): { atIngest: Set<string>; versions: Set<string> } {
     const atIngest = new Set<string>();
     const versions = new Set<string>();
-    for (const { stage, utteranceId, version } of this.letters.values()) {
-      if (!utteranceId) continue;
+    for (const { stage, utteranceId, version, settingsHash } of this.letters.values()) {
+      if (!utteranceId || (stage === 'features' && version !== undefined && settingsHash !== undefined)) continue;
       if (version !== undefined) versions.add(`${utteranceId}@${version}`);
       else if (stage === 'ingest' && !this.utterances.has(utteranceId)) atIngest.add(utteranceId);
     }

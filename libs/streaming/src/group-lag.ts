@@ -19,6 +19,19 @@ export async function groupLag(kafka: Kafka, groupId: string, topic: string): Pr
   }
 }
 
+/** @returns by partition, the offset that a consumer group would go on at; a partition without a commit is left out */
+export async function committedOffsets(kafka: Kafka, groupId: string, topic: string): Promise<Map<number, bigint>> {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] });
+    const entries = (committed?.partitions ?? []).map(({ partition, offset }): [number, bigint] => [partition, BigInt(offset)]);
+    return new Map(entries.filter(([, offset]) => offset >= 0n));
+  } finally {
+    await admin.disconnect();
+  }
+}
+
 /** @returns the consumer groups whose name begins so, and that somebody is in */
 export async function activeGroups(kafka: Kafka, prefix: string): Promise<string[]> {
   const admin = kafka.admin();

@@ -53,7 +53,8 @@ type Places = ReadonlyMap<string, Range>;
 
 export class StallWatch {
   private readonly admin: Admin;
-  private readonly judges: { consumer: WatchedConsumer; judge: StallJudge; finding: string | null }[];
+  private readonly limits: StallLimits;
+  private judges: { consumer: WatchedConsumer; judge: StallJudge; finding: string | null }[];
   private readonly lag: Gauge<'topic'>;
   private readonly idle: Gauge<'topic'>;
   private readonly intervalMs: number;
@@ -65,11 +66,25 @@ export class StallWatch {
   constructor(private readonly options: StallWatchOptions) {
     const { kafka, consumers, metrics, stallMs = 60_000, outOfGroupMs = 90_000, longestTakeMs = retryLimitMs } = options;
     this.intervalMs = options.intervalMs ?? 15_000;
-    const limits: StallLimits = { stallMs, outOfGroupMs, longestTakeMs, gapMs: 2.5 * this.intervalMs };
+    this.limits = { stallMs, outOfGroupMs, longestTakeMs, gapMs: 2.5 * this.intervalMs };
     this.admin = kafka.admin();
-    this.judges = consumers.map((consumer) => ({ consumer, judge: new StallJudge(limits), finding: null }));
+    this.judges = consumers.map((consumer) => this.judged(consumer));
     this.lag = metrics.gauge('consumer_lag_records', 'Records that wait to be taken by this instance', ['topic']);
     this.idle = metrics.gauge('consumer_idle_seconds', 'Time since this instance took a record', ['topic']);
+  }
+
+  /** One that came later. Those that come wait for the same threads: each may take as long as all of them together. */
+  add(consumer: WatchedConsumer): void {
+    this.judges = [...this.judges, this.judged(consumer)];
+    this.limits.longestTakeMs = (this.options.longestTakeMs ?? retryLimitMs) * this.judges.length;
+  }
+
+  remove(consumer: WatchedConsumer): void {
+    this.judges = this.judges.filter((each) => each.consumer !== consumer);
+  }
+
+  private judged(consumer: WatchedConsumer): StallWatch['judges'][number] {
+    return { consumer, judge: new StallJudge(this.limits), finding: null };
   }
 
   /** Begins before its consumers start, so that a start that never ends is found too. */
@@ -129,26 +144,37 @@ export class StallWatch {
 
   private judge(answer: { ends: Places; committed: Map<string, Map<string, bigint>> } | null): void {
     const nowMs = performance.now();
+    const seen: Seen[] = [];
     for (const each of this.judges) {
       const activity = each.consumer.activity();
       const before = each.finding;
       const sight = activity && answer && sightOf(activity, answer.ends, answer.committed.get(each.consumer.groupId));
       each.finding = each.judge.observe(sight, nowMs);
       if (each.finding && !before) this.options.logger.error({ groupId: each.consumer.groupId }, `stalled: it ${each.finding}`);
-      if (activity && sight) this.report(each.consumer, activity, sight);
+      if (activity && sight) seen.push({ topics: each.consumer.topics, activity, sight });
     }
+    this.report(seen);
   }
 
-  private report({ topics }: WatchedConsumer, { takenAtMs }: ConsumerActivity, { partitions }: ConsumerSight): void {
-    for (const topic of topics) {
-      const waiting = partitions.filter((each) => each.topic === topic && each.end > each.position);
+  /** By topic: what waits for any of its consumers, and when one of them took a record. */
+  private report(seen: Seen[]): void {
+    for (const topic of new Set(seen.flatMap(({ topics }) => topics))) {
+      const readers = seen.filter(({ topics }) => topics.includes(topic));
+      const waiting = readers.flatMap(({ sight }) => sight.partitions.filter((each) => each.topic === topic && each.end > each.position));
       this.lag.set(
         { topic },
         waiting.reduce((sum, { position, end }) => sum + Number(end - position), 0),
       );
-      this.idle.set({ topic }, (performance.now() - (takenAtMs.get(topic) ?? this.startedAtMs)) / 1000);
+      const takenAtMs = Math.max(...readers.map(({ activity }) => activity.takenAtMs.get(topic) ?? this.startedAtMs));
+      this.idle.set({ topic }, (performance.now() - takenAtMs) / 1000);
     }
   }
+}
+
+interface Seen {
+  topics: readonly string[];
+  activity: ConsumerActivity;
+  sight: ConsumerSight;
 }
 
 const lacksPosition = (consumer: WatchedConsumer): boolean =>

@@ -4,6 +4,9 @@
  * version: each is in a shard, or dead-lettered, under them. A view has one geometry, since a network has one input: another
  * one is taken when every corpus that has tiles is covered in it.
  *
+ * Features says which settings it makes a corpus's tiles under. Where that is known, the corpus moves to these and to no others,
+ * also back to former ones; where it is not, the later ones win.
+ *
  * Coverage is counted as facts come, so that a choice costs a look at each corpus and none at its utterances.
  */
 /** [rows, frames] of a tile. */
@@ -11,7 +14,7 @@ export type TileGeometry = [rows: number, frames: number];
 
 /** Of shards sealed before announcements said it. */
 const unstatedGeometry: TileGeometry = [128, 256];
-const nameOf = (tile: TileGeometry): string => tile.join('x');
+export const nameOf = (tile: TileGeometry): string => tile.join('x');
 export const geometryOf = (name: string): TileGeometry => name.split('x').map(Number) as TileGeometry;
 
 /** A hash of feature settings, and the tile geometry that its shards have. */
@@ -92,6 +95,8 @@ export class Corpus {
   readonly coverages = new Map<string, Coverage>();
   /** What it has moved to; null before anything was chosen. */
   current: Coverage | null = null;
+  /** What features makes its tiles under; null where features has not said so. */
+  wanted: { hash: string; geometry: string } | null = null;
 
   constructor(readonly name: string) {}
 
@@ -116,6 +121,11 @@ export function nextCoverage(corpus: Corpus, geometry: string | null): Coverage 
   const isInGeometry = corpus.current?.settings.geometry === geometry;
   const current = isInGeometry ? corpus.current : fullestCoverage(corpus, geometry);
   if (!current) return null;
+  if (corpus.wanted) {
+    const wanted = corpus.coverages.get(corpus.wanted.hash);
+    if (wanted && isIn(wanted, geometry) && corpus.hasAllUnder(wanted) && hasAsMuch(wanted, current)) return wanted;
+    if (current.sharded > 0) return current;
+  }
   let next = current;
   for (const other of coveragesIn(corpus, geometry)) {
     if (other === current || !corpus.hasAllUnder(other)) continue;
@@ -124,6 +134,11 @@ export function nextCoverage(corpus: Corpus, geometry: string | null): Coverage 
   }
   return next;
 }
+
+const isIn = (coverage: Coverage, geometry: string | null): boolean => coverage.hasShards && coverage.settings.geometry === geometry;
+
+/** Nothing but dead letters takes no corpus over. */
+const hasAsMuch = (other: { sharded: number }, now: { sharded: number }): boolean => other.sharded > 0 || now.sharded === 0;
 
 /** Without a current one: that under which most is covered, the later one of equals. */
 function fullestCoverage(corpus: Corpus, geometry: string | null): Coverage | null {
@@ -136,9 +151,7 @@ function fullestCoverage(corpus: Corpus, geometry: string | null): Coverage | nu
 }
 
 function* coveragesIn(corpus: Corpus, geometry: string | null): Generator<Coverage> {
-  for (const coverage of corpus.coverages.values()) {
-    if (coverage.hasShards && coverage.settings.geometry === geometry) yield coverage;
-  }
+  for (const coverage of corpus.coverages.values()) if (isIn(coverage, geometry)) yield coverage;
 }
 
 /**
@@ -171,8 +184,21 @@ export function nextGeometry(corpora: Iterable<Corpus>, current: string | null):
   const now = found.find(({ name }) => name === current) ?? fullestGeometry(found);
   // All withdrawn: what replaces them may come at once.
   if (!now) return current;
+  const wanted = wantedGeometry(all);
+  if (wanted !== null) {
+    const other = found.find(({ name }) => name === wanted);
+    if (other?.isWhole && hasAsMuch(other, now)) return wanted;
+    if (now.sharded > 0) return now.name;
+  }
   const newer = found.filter((other) => other !== now && other.isWhole && mayFollow(other, now));
   return newer.sort(laterFirst)[0]?.name ?? now.name;
+}
+
+/** The one that features makes all tiles in; null where it has not said so, or makes them in several. */
+function wantedGeometry(corpora: Corpus[]): string | null {
+  const wanted = new Set(corpora.filter(({ hasLiveTiles }) => hasLiveTiles).map(({ wanted: each }) => each?.geometry ?? null));
+  const [only = null] = wanted;
+  return wanted.size === 1 ? only : null;
 }
 
 function geometriesOf(corpora: Corpus[]): string[] {

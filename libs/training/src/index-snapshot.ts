@@ -76,7 +76,9 @@ export class IndexSnapshots {
   /** Writes the index as it is at the call, unless that was written before. One at a time. */
   write(index: TrainingIndex, follower: TableFollower): Promise<void> {
     const takenAtMs = Date.now();
-    const positions = follower.positions();
+    // Of other topics that are followed nothing is kept: they are read from their beginning.
+    const names = this.options.topics.map((topic) => topicName(topic, this.options.topicPrefix));
+    const positions = Object.fromEntries(Object.entries(follower.positions()).filter(([topic]) => names.includes(topic)));
     const asText = JSON.stringify(positions);
     if (this.written?.positions === asText && takenAtMs - this.written.atMs < refreshMs) return this.writing;
     this.written = { positions: asText, atMs: takenAtMs };

@@ -12,6 +12,8 @@ export interface TrainerStatus {
   /** Of the index as it is now: every live utterance that a shard holds, in its current version. */
   viewDigest: string;
   viewUtterances: number;
+  /** Corpus to the hash of the feature settings that its tiles are read under. */
+  settings: Record<string, string>;
   /** What is wrong with the newest round, in words. */
   findings: string[];
 }

@@ -9,12 +9,22 @@
  * `caughtUp` the settings are chosen from all that is there, so that the order of a first reading decides nothing.
  */
 import type { DeadLetter } from '#contracts/dead-letters.js';
+import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
 import { carriesTarget, type EmotionTarget, type Labels, type Split, type Stream } from '#contracts/labels.js';
 import { corporaPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
-import { Corpus, type Coverage, geometryOf, nextCoverage, nextGeometry, type TileGeometry, TileSettings } from './choose-settings.js';
+import {
+  Corpus,
+  type Coverage,
+  geometryOf,
+  nameOf,
+  nextCoverage,
+  nextGeometry,
+  type TileGeometry,
+  TileSettings,
+} from './choose-settings.js';
 import { type IndexedShard, IndexedUtterance, kindCarriesTarget, type Place, TraitsTable } from './indexed-utterance.js';
 import { addDigest, digestText, settingsDigest, versionDigest } from './view-digest.js';
 
@@ -24,6 +34,7 @@ type ShardRows = Pick<ShardSealed['utterances'][number], 'utteranceId' | 'versio
 type ShardFact = Pick<ShardSealed, 'shardId' | 'stream' | 'objectKey' | 'settingsHash' | 'sealedAt' | 'tile'> & {
   utterances: readonly ShardRows[];
 };
+type SettingsFact = Pick<FeatureSettingsChosen, 'default' | 'corpora'>;
 type RefusalFact = Pick<DeadLetter, 'stage' | 'settingsHash' | 'utteranceId' | 'version'>;
 
 export interface ViewUtterance {
@@ -80,6 +91,7 @@ export class TrainingIndex {
   private readonly corpora = new Map<string, Corpus>();
   private readonly settings = new Map<string, TileSettings>();
   private readonly traits = new TraitsTable();
+  private wanted: SettingsFact | null = null;
   private geometry: string | null = null;
   private isCaughtUp = false;
   private kept: Selection | undefined;
@@ -121,6 +133,13 @@ export class TrainingIndex {
     const isNew = utterance.addRefusal(version, settings);
     utterance.count(1, versionDigest);
     if (isNew) this.changed([utterance.corpus]);
+  }
+
+  /** Under which settings features makes the tiles of each corpus from now on: where a corpus moves to, once it is whole there. */
+  applySettings(fact: SettingsFact | null): void {
+    this.wanted = fact;
+    for (const corpus of this.corpora.values()) corpus.wanted = this.wantedBy(corpus.name);
+    this.changed(this.corpora.values());
   }
 
   /** All that was there at the start has been applied: from now on each corpus stays with its settings until it may move. */
@@ -252,8 +271,16 @@ export class TrainingIndex {
 
   private corpusNamed(name: string): Corpus {
     let corpus = this.corpora.get(name);
-    if (!corpus) this.corpora.set(name, (corpus = new Corpus(name)));
+    if (corpus) return corpus;
+    this.corpora.set(name, (corpus = new Corpus(name)));
+    corpus.wanted = this.wantedBy(name);
     return corpus;
+  }
+
+  private wantedBy(corpus: string): Corpus['wanted'] {
+    if (!this.wanted) return null;
+    const { settingsHash, tile } = featureSettingsOf(this.wanted, corpus);
+    return { hash: settingsHash, geometry: nameOf(tile) };
   }
 
   private settingsOf(hash: string): TileSettings {

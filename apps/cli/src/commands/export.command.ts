@@ -2,6 +2,7 @@
 import { Command, Option } from 'nest-commander';
 import { splits, streams, type Split, type Stream } from '#contracts/labels.js';
 import { deadLetters } from '#contracts/dead-letters.js';
+import { featureSettingsChosen } from '#contracts/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { shardsLabelled, shardsUnlabelled } from '#contracts/shards.js';
 import { utterances } from '#contracts/utterances.js';
@@ -89,6 +90,7 @@ async function readView(connections: Connections): Promise<TrainingView> {
   const follower = new TableFollower(connections.kafka, connections.topicPrefix, 'export', quietLogger)
     .on(utterances, (id, fact) => index.applyUtterance(id, fact))
     .on(deadLetters, (_key, fact) => fact && index.applyDeadLetter(fact))
+    .on(featureSettingsChosen, (_key, fact) => index.applySettings(fact))
     .on(shardsLabelled, (id, fact) => index.applyShard(id, fact))
     .on(shardsUnlabelled, (id, fact) => index.applyShard(id, fact));
   await follower.start();

@@ -7,7 +7,7 @@ import { utterances } from '#contracts/utterances.js';
 import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
 import { activeGroups, groupLag } from '#streaming/group-lag.js';
 import { subjectOf, type PromotionState } from '#overview/pipeline-overview.js';
-import type { TrainerStatus } from '#training/trainer-status.js';
+import { askTrainer } from '../ask-services.js';
 import { connect, readOverview, type Connections } from '../connect.js';
 import { alignedTable } from '../results.js';
 import { print, printJson, UndertoneCommand } from '../undertone-command.js';
@@ -52,6 +52,8 @@ export class StatusCommand extends UndertoneCommand {
         ],
       ),
     );
+    for (const { corpus, settingsHash, covered, live } of snapshot.moves)
+      print(`  corpus ${corpus} is on its way to other feature settings: ${covered} of ${live} under ${settingsHash}`);
     for (const state of snapshot.promotions) print(`  ${promotionLine(state)}`);
     for (const finding of trainer?.findings ?? []) print(`  ! ${finding}`);
     const open = overview.unresolvedDeadLetters;
@@ -90,13 +92,4 @@ async function lagByStage({ kafka, topicPrefix }: Connections): Promise<{ ingest
     ...featureGroups.map((group) => of(utterances, group)),
   ]);
   return { ingest, evaluator, features: Math.max(0, ...features) };
-}
-
-async function askTrainer({ environment }: Connections): Promise<TrainerStatus | null> {
-  try {
-    const response = await fetch(`${environment['TRAINER_URL'] ?? 'http://127.0.0.1:7403'}/status`, { signal: AbortSignal.timeout(2_000) });
-    return (await response.json()) as TrainerStatus;
-  } catch {
-    return null;
-  }
 }

@@ -1,0 +1,36 @@
+/** What the services themselves answer, over HTTP. */
+import type { SettingsAnswer } from '#audio/settings-by-corpus.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import type { TrainerStatus } from '#training/trainer-status.js';
+import type { Connections } from './connect.js';
+
+const answerLimitMs = 2_000;
+
+/** @returns null if it does not answer */
+export async function askTrainer({ environment }: Pick<Connections, 'environment'>): Promise<TrainerStatus | null> {
+  try {
+    return (await ask(`${environment['TRAINER_URL'] ?? 'http://127.0.0.1:7403'}/status`)) as TrainerStatus;
+  } catch {
+    return null;
+  }
+}
+
+/** @throws PipelineError CONFIG_INVALID if features does not answer: only it knows its own settings */
+export async function askFeatures({ environment }: Pick<Connections, 'environment'>): Promise<SettingsAnswer> {
+  const url = `${environment['FEATURES_URL'] ?? 'http://127.0.0.1:7402'}/settings`;
+  try {
+    return (await ask(url)) as SettingsAnswer;
+  } catch (error) {
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `features does not answer at ${url} (${(error as Error).message}). It has to run: only it knows its settings. FEATURES_URL names another address.`,
+      { cause: error },
+    );
+  }
+}
+
+async function ask(url: string): Promise<unknown> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(answerLimitMs) });
+  if (!response.ok) throw new Error(`it says ${response.status}`);
+  return response.json();
+}

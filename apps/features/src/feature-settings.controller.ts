@@ -1,0 +1,16 @@
+/** `GET /settings`: under which feature settings each corpus is made into tiles. 503 until that is known. */
+import { Controller, Get, Inject, ServiceUnavailableException } from '@nestjs/common';
+import type { SettingsAnswer } from '#audio/settings-by-corpus.js';
+import { FeaturesStage } from './features-stage.js';
+
+@Controller('settings')
+export class FeatureSettingsController {
+  constructor(@Inject(FeaturesStage) private readonly stage: FeaturesStage) {}
+
+  @Get()
+  settings(): SettingsAnswer {
+    const answer = this.stage.settings();
+    if (!answer) throw new ServiceUnavailableException('The consumers have not started yet');
+    return answer;
+  }
+}

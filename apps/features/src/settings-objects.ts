@@ -1,0 +1,61 @@
+/**
+ * What the bucket says of feature settings: one object `state/feature-settings/<corpus>.json` for each corpus that differs
+ * from the service's.
+ *
+ * Delivery: the map is read whole or not at all; a store that is away leaves everything as it was. An object that is not
+ * valid is said once, with CONFIG_INVALID, and its corpus keeps what it had (after a start: the service's settings).
+ */
+import type { FeatureSettings } from '#audio/feature-settings.js';
+import { parseOverrides, settledWith, SettingsMap } from '#audio/settings-by-corpus.js';
+import type { FeatureOverrides } from '#contracts/feature-settings.js';
+import { featureSettingsPrefix, parseFeatureSettingsKey } from '#contracts/object-keys.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import type { Objects } from '#storage/object-store.js';
+
+export interface SettingsObjectsOptions {
+  store: Pick<Objects, 'list' | 'find'>;
+  base: FeatureSettings;
+  /** @throws PipelineError if this machine cannot make tiles under them */
+  check: (settings: FeatureSettings) => Promise<void>;
+  onInvalid: (error: PipelineError) => void;
+}
+
+/** The objects of the bucket, as they were read last. */
+export class SettingsObjects {
+  /** By corpus; overrides are null where the object is not valid and none were valid before. */
+  private readonly known = new Map<string, { etag: string; overrides: FeatureOverrides | null }>();
+
+  constructor(private readonly options: SettingsObjectsOptions) {}
+
+  /** @throws PipelineError STORAGE_UNAVAILABLE; then what was read before stands */
+  async read(): Promise<SettingsMap> {
+    const present = new Set<string>();
+    for await (const { key, etag } of this.options.store.list(featureSettingsPrefix)) {
+      const corpus = parseFeatureSettingsKey(key);
+      if (corpus === null) continue;
+      present.add(corpus);
+      if (this.known.get(corpus)?.etag !== etag) await this.readOne(corpus, key);
+    }
+    for (const corpus of this.known.keys()) if (!present.has(corpus)) this.known.delete(corpus);
+    const valid = [...this.known].flatMap(([corpus, { overrides }]) => (overrides ? [[corpus, overrides] as const] : []));
+    return SettingsMap.of(this.options.base, new Map(valid));
+  }
+
+  private async readOne(corpus: string, key: string): Promise<void> {
+    const found = await this.options.store.find(key);
+    if (!found) return; // deleted since it was listed: the next reading says so
+    const before = this.known.get(corpus)?.overrides ?? null;
+    try {
+      const overrides = parseOverrides(found.bytes);
+      await this.options.check(settledWith(this.options.base, overrides).settings);
+      this.known.set(corpus, { etag: found.etag, overrides });
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error;
+      const keeps = before ? 'what it had' : "the service's settings";
+      this.options.onInvalid(
+        new PipelineError('CONFIG_INVALID', `${key}: ${error.message}. Corpus ${corpus} keeps ${keeps}.`, { cause: error }),
+      );
+      this.known.set(corpus, { etag: found.etag, overrides: before });
+    }
+  }
+}

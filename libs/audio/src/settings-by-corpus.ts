@@ -1,0 +1,91 @@
+/**
+ * Which feature settings each corpus is made into tiles under: the service's own, or these with what the corpus has otherwise.
+ * What features goes by and what the command line foretells, so that the two cannot differ.
+ */
+import { featureOverridesSchema, type FeatureOverrides, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { featureSettings, settingsHash, type FeatureSettings } from './feature-settings.js';
+
+export interface CorpusSettings {
+  hash: string;
+  settings: FeatureSettings;
+  overrides: FeatureOverrides;
+}
+
+/** What features answers to `GET /settings`: what it goes by, once it has begun to. */
+export interface SettingsAnswer {
+  /** How often it looks for changes. */
+  readEverySec: number;
+  default: CorpusSettings;
+  corpora: Record<string, CorpusSettings>;
+}
+
+/** Of utterance ids, which are `<corpus>/<path>`. */
+export const corpusOfUtterance = (utteranceId: string): string => utteranceId.slice(0, Math.max(0, utteranceId.indexOf('/')));
+
+/** @throws PipelineError SETTINGS_INVALID */
+export function settledWith(base: FeatureSettings, overrides: FeatureOverrides): CorpusSettings {
+  const settings = featureSettings({ ...base, ...(overrides as Partial<FeatureSettings>) });
+  return { hash: settingsHash(settings, null), settings, overrides };
+}
+
+/** Immutable: a change is another map. */
+export class SettingsMap {
+  private constructor(
+    readonly base: CorpusSettings,
+    readonly corpora: ReadonlyMap<string, CorpusSettings>,
+  ) {}
+
+  /** @throws PipelineError SETTINGS_INVALID */
+  static of(base: FeatureSettings, overrides: ReadonlyMap<string, FeatureOverrides> = new Map()): SettingsMap {
+    return new SettingsMap(settledWith(base, {}), new Map([...overrides].map(([corpus, each]) => [corpus, settledWith(base, each)])));
+  }
+
+  hashOf(corpus: string): string {
+    return (this.corpora.get(corpus) ?? this.base).hash;
+  }
+
+  /** Of every settings hash that a corpus has, or that one which comes tomorrow will have. */
+  get inUse(): ReadonlyMap<string, FeatureSettings> {
+    return new Map([this.base, ...this.corpora.values()].map(({ hash, settings }) => [hash, settings]));
+  }
+
+  /** Whether records that were passed over under the map before are this hash's now. */
+  hasMoreUnder(hash: string, before: SettingsMap): boolean {
+    const named = new Set([...this.corpora.keys(), ...before.corpora.keys()]);
+    return [...named].some((corpus) => this.hashOf(corpus) === hash && before.hashOf(corpus) !== hash);
+  }
+
+  /** As it is told to the stages after features. */
+  fact(): FeatureSettingsChosen {
+    const chosen = ({ hash, settings }: CorpusSettings): FeatureSettingsChosen['default'] => ({
+      settingsHash: hash,
+      tile: [settings.rows, settings.width],
+    });
+    return {
+      default: chosen(this.base),
+      corpora: Object.fromEntries([...this.corpora].map(([corpus, each]) => [corpus, chosen(each)])),
+      chosenAt: new Date().toISOString(),
+    };
+  }
+
+  equals(other: SettingsMap): boolean {
+    const asText = ({ base, corpora }: SettingsMap): string =>
+      JSON.stringify([base.hash, [...corpora].map(([corpus, { hash }]) => [corpus, hash]).sort()]);
+    return asText(this) === asText(other);
+  }
+}
+
+/** @throws PipelineError CONFIG_INVALID, saying all that is wrong */
+export function parseOverrides(bytes: Uint8Array): FeatureOverrides {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    throw new PipelineError('CONFIG_INVALID', 'it is not JSON', { cause: error });
+  }
+  const parsed = featureOverridesSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.')}${path.length > 0 ? ': ' : ''}${message}`);
+  throw new PipelineError('CONFIG_INVALID', problems.join('; '));
+}
