@@ -5,6 +5,7 @@ import { featureSettings } from '#audio/feature-settings.js';
 import { corpusKey } from '#contracts/object-keys.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { ShardPartitionWorker, type ShardWorkshop } from '../../apps/features/src/build-shards.js';
+import { PassedOver } from '../../apps/features/src/passed-over.js';
 import type { ExtractorPool } from '../../apps/features/src/extractor-pool.js';
 import { MemoryBudget } from '../../apps/features/src/memory-budget.js';
 import { sha256Hex } from '#storage/object-store.js';
@@ -34,15 +35,14 @@ async function lifeOf(mortal: Mortal, utterance: UtteranceIngested): Promise<{ s
     maxObjectBytes: 1e9,
     extractOptions: { silence: 'none' } as ShardWorkshop['extractOptions'],
     onExtracted: () => undefined,
+    giveBack: () => undefined,
     onSealed: () => undefined,
   };
-  const worker = new ShardPartitionWorker(workshop, {
-    partition: 0,
-    settle: (offset) => {
-      if (mortal.survived) settled.push(offset);
-    },
-    crash: (error) => crashes.push(error),
-  });
+  const settle = (offset: string): void => {
+    if (mortal.survived) settled.push(offset);
+  };
+  const passedOver = new PassedOver({ settle, isMine: () => true, readAgain: () => Promise.resolve() });
+  const worker = new ShardPartitionWorker(workshop, { partition: 0, settle, crash: (error) => crashes.push(error) }, passedOver);
   const origin = { topic: 'utterances', partition: 0, offset: '7', key: null, value: null };
   await worker.take({ key: utterance.utteranceId, fact: utterance, origin });
   await until(
