@@ -58,7 +58,7 @@ export async function loadNewestModel(world: ChaosWorld): Promise<Checkpoint> {
 
 /** Runs the compaction as a person would, once no round may read what it is to delete. @throws with what it printed */
 export async function compact(world: ChaosWorld): Promise<void> {
-  const command = spawn(process.execPath, [join(packageRoot, 'dist/apps/cli/src/main.js'), 'compact', '--grace', '0'], {
+  const command = spawn(process.execPath, [join(packageRoot, 'dist/apps/cli/src/main.js'), 'compact', '--grace', '0', '--wait'], {
     env: { ...process.env, ...world.directEnvironment, UNDERTONE_HOME: world.folder },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
