@@ -33,7 +33,7 @@ async function lifeOf(mortal: Mortal, utterance: UtteranceIngested): Promise<{ s
     settings: featureSettings({}),
     sealing: { tiles: 1, maxAgeMs: 60_000 },
     maxObjectBytes: 1e9,
-    extractOptions: { silence: 'none' } as ShardWorkshop['extractOptions'],
+    extractOptions: { silence: 'none' },
     onExtracted: () => undefined,
     giveBack: () => undefined,
     onSealed: () => undefined,
