@@ -10,7 +10,7 @@ import { parseOverrides, settledWith, SettingsMap } from '#audio/settings-by-cor
 import type { FeatureOverrides } from '#contracts/feature-settings.js';
 import { featureSettingsPrefix, parseFeatureSettingsKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import type { Objects } from '#storage/object-store.js';
+import type { ListedObject, Objects } from '#storage/object-store.js';
 
 export interface SettingsObjectsOptions {
   store: Pick<Objects, 'list' | 'find'>;
@@ -22,7 +22,7 @@ export interface SettingsObjectsOptions {
 
 /** The objects of the bucket, as they were read last. */
 export class SettingsObjects {
-  /** By corpus; overrides are null where the object is not valid and none were valid before. */
+  /** By corpus, with the ETag that it was listed with; overrides are null where the object is not valid and none were valid before. */
   private readonly known = new Map<string, { etag: string; overrides: FeatureOverrides | null }>();
 
   constructor(private readonly options: SettingsObjectsOptions) {}
@@ -34,28 +34,28 @@ export class SettingsObjects {
       const corpus = parseFeatureSettingsKey(key);
       if (corpus === null) continue;
       present.add(corpus);
-      if (this.known.get(corpus)?.etag !== etag) await this.readOne(corpus, key);
+      if (this.known.get(corpus)?.etag !== etag) await this.readOne(corpus, { key, etag });
     }
     for (const corpus of this.known.keys()) if (!present.has(corpus)) this.known.delete(corpus);
     const valid = [...this.known].flatMap(([corpus, { overrides }]) => (overrides ? [[corpus, overrides] as const] : []));
     return SettingsMap.of(this.options.base, new Map(valid));
   }
 
-  private async readOne(corpus: string, key: string): Promise<void> {
+  private async readOne(corpus: string, { key, etag }: Pick<ListedObject, 'key' | 'etag'>): Promise<void> {
     const found = await this.options.store.find(key);
     if (!found) return; // deleted since it was listed: the next reading says so
     const before = this.known.get(corpus)?.overrides ?? null;
     try {
       const overrides = parseOverrides(found.bytes);
       await this.options.check(settledWith(this.options.base, overrides).settings);
-      this.known.set(corpus, { etag: found.etag, overrides });
+      this.known.set(corpus, { etag, overrides });
     } catch (error) {
       if (!(error instanceof PipelineError)) throw error;
       const keeps = before ? 'what it had' : "the service's settings";
       this.options.onInvalid(
         new PipelineError('CONFIG_INVALID', `${key}: ${error.message}. Corpus ${corpus} keeps ${keeps}.`, { cause: error }),
       );
-      this.known.set(corpus, { etag: found.etag, overrides: before });
+      this.known.set(corpus, { etag, overrides: before });
     }
   }
 }

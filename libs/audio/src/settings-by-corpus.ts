@@ -20,9 +20,6 @@ export interface SettingsAnswer {
   corpora: Record<string, CorpusSettings>;
 }
 
-/** Of utterance ids, which are `<corpus>/<path>`. */
-export const corpusOfUtterance = (utteranceId: string): string => utteranceId.slice(0, Math.max(0, utteranceId.indexOf('/')));
-
 /** @throws PipelineError SETTINGS_INVALID */
 export function settledWith(base: FeatureSettings, overrides: FeatureOverrides): CorpusSettings {
   const settings = featureSettings({ ...base, ...(overrides as Partial<FeatureSettings>) });

@@ -69,6 +69,39 @@ describe('reconciliation', () => {
     expect(overview.reconcile()).toMatchObject({ inShards: 1, inFlight: ['c/a'] });
   });
 
+  it('counts what is there under the settings that features uses now; what has only others is in flight', () => {
+    const overview = new PipelineOverview();
+    for (const id of ['c/a', 'c/b', 'c/bad']) overview.applyUtterance(id, utterance(id), { partition: 1, offset: '7' });
+    overview.applyShard('1', shard('1', ['c/a', 'v1'], ['c/b', 'v1']));
+    overview.applyDeadLetter({ ...letter('features', 'c/bad', 'v1'), settingsHash: 'h' });
+    const uses = (settingsHash: string) =>
+      overview.applySettings({ default: { settingsHash, tile: [128, 256] }, corpora: {}, chosenAt: '2026-01-01T00:00:00.000Z' });
+    uses('h');
+    expect(overview.reconcile()).toMatchObject({ inShards: 2, deadLettered: 1, inFlight: [] });
+    expect(overview.snapshot().moves).toEqual([]);
+    uses('new');
+    overview.applyShard('2', { ...shard('2', ['c/a', 'v1']), settingsHash: 'new' });
+    expect(overview.reconcile()).toMatchObject({ inShards: 1, deadLettered: 0, inFlight: ['c/b', 'c/bad'] });
+    expect(overview.snapshot().moves).toEqual([{ corpus: 'c', settingsHash: 'new', covered: 1, live: 3 }]);
+    expect(overview.coverageUnder('c', 'new')).toMatchObject({ live: 3, covered: 1, missingAudioSec: 2 });
+    // The trainer still learns from these.
+    expect(overview.snapshot().streams.unlabelled.tiles).toBe(2);
+    overview.applyDeadLetter({ ...letter('features', 'c/bad', 'v1'), settingsHash: 'new' });
+    expect(overview.reconcile()).toMatchObject({ deadLettered: 1, inFlight: ['c/b'] });
+    expect(overview.deadLetters).toHaveLength(1);
+    uses('h');
+    expect(overview.reconcile()).toMatchObject({ inShards: 2, deadLettered: 1, inFlight: [] });
+    expect(overview.placeOf('c/a')).toEqual({ partition: 1, offset: '7' });
+  });
+
+  it('takes a corpus that is new for one that is made for the first time, not for one that moves', () => {
+    const overview = new PipelineOverview();
+    overview.applyUtterance('c/a', utterance('c/a'));
+    overview.applySettings({ default: { settingsHash: 'h', tile: [128, 256] }, corpora: {}, chosenAt: '2026-01-01T00:00:00.000Z' });
+    expect(overview.snapshot().moves).toEqual([]);
+    expect(overview.reconcile().inFlight).toEqual(['c/a']);
+  });
+
   it('forgets what was deleted, and counts what ingest itself put aside', () => {
     const overview = new PipelineOverview();
     overview.applyUtterance('c/a', utterance('c/a'));

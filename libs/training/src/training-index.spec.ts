@@ -98,6 +98,70 @@ describe('TrainingIndex', () => {
     expect(index.view().utterances).toEqual([]);
   });
 
+  describe('where features has said which settings it uses', () => {
+    const rows = (...ids: string[]): [string, string][] => ids.map((id) => [id, 'v1']);
+    const newer = { settingsHash: 'new', sealedAt: '2026-02-01T00:00:00.000Z' };
+    const uses = (c: string, tile: [number, number] = [128, 256]) => ({
+      default: { settingsHash: 'h', tile: [128, 256] as [number, number] },
+      corpora: { c: { settingsHash: c, tile } },
+    });
+    /** c/a and c/b under both, d/a under the former. */
+    const moved = (): TrainingIndex => {
+      const index = new TrainingIndex();
+      for (const id of ['c/a', 'c/b', 'd/a']) index.applyUtterance(id, utterance(id));
+      index.applyShard('1', shard('1', rows('c/a', 'c/b', 'd/a')));
+      index.applySettings(uses('new'));
+      index.caughtUp();
+      index.applyShard('2', shard('2', rows('c/a'), newer));
+      expect(index.view().settings).toEqual({ c: 'h', d: 'h' });
+      index.applyDeadLetter(letter('c/b', 'v1', 'new'));
+      expect(index.view().settings).toEqual({ c: 'new', d: 'h' });
+      return index;
+    };
+
+    it('goes back to former ones, though their shards are older, and not before these are whole again', () => {
+      const index = moved();
+      index.applyUtterance('c/late', utterance('c/late'));
+      index.applyShard('3', shard('3', rows('c/late'), newer));
+      index.applySettings(uses('h'));
+      expect(index.view().settings).toEqual({ c: 'new', d: 'h' });
+      index.applyShard('4', shard('4', rows('c/late'), { sealedAt: '2026-03-01T00:00:00.000Z' }));
+      expect(index.view().settings).toEqual({ c: 'h', d: 'h' });
+      expect(index.size).toBe(4);
+    });
+
+    it('goes to no others, however new and whole they are', () => {
+      const index = moved();
+      index.applyShard('3', shard('3', rows('c/a', 'c/b'), { settingsHash: 'newest', sealedAt: '2026-04-01T00:00:00.000Z' }));
+      expect(index.view().settings['c']).toBe('new');
+      index.applySettings(uses('newest'));
+      expect(index.view().settings['c']).toBe('newest');
+    });
+
+    it('reads the former ones where those have lost all tiles, until they are made again', () => {
+      const index = moved();
+      index.applyShard('2', null);
+      expect(index.view().settings['c']).toBe('h');
+      index.applyShard('2', shard('2', rows('c/a'), { ...newer, sealedAt: '2026-05-01T00:00:00.000Z' }));
+      expect(index.view().settings['c']).toBe('new');
+    });
+
+    it('takes another geometry only with all corpora, and goes back to the former one in the same way', () => {
+      const index = moved();
+      const narrow = (id: string, ids: [string, string][]) =>
+        index.applyShard(id, shard(id, ids, { settingsHash: 'narrow', tile: [128, 128], sealedAt: '2026-03-01T00:00:00.000Z' }));
+      index.applySettings(uses('narrow', [128, 128]));
+      narrow('5', rows('c/a', 'c/b'));
+      expect(index.choice.geometry).toBe('128x256');
+      index.applySettings({ default: { settingsHash: 'narrow', tile: [128, 128] }, corpora: {} });
+      expect(index.choice.geometry).toBe('128x256');
+      narrow('6', rows('d/a'));
+      expect(index.choice).toMatchObject({ geometry: '128x128', settings: { c: 'narrow', d: 'narrow' } });
+      index.applySettings(uses('new'));
+      expect(index.choice).toMatchObject({ geometry: '128x256', settings: { c: 'new', d: 'h' } });
+    });
+  });
+
   it('stays with the settings of a corpus until the newer ones cover all of it, then moves over whole', () => {
     const index = new TrainingIndex();
     for (const id of ['c/a', 'c/b', 'd/a']) index.applyUtterance(id, utterance(id));

@@ -1,0 +1,106 @@
+import pino from 'pino';
+import { afterEach, describe, expect, it } from 'vitest';
+import { defaultFeatureSettings } from '#audio/feature-settings.js';
+import { SettingsMap } from '#audio/settings-by-corpus.js';
+import type { FeatureOverrides } from '#contracts/feature-settings.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { ConsumersBySettings, type SettingsConsumer } from './consumers-by-settings.js';
+
+let consumers: ConsumersBySettings;
+afterEach(async () => consumers.stop());
+
+/** Consumers that only say what is done to them; the bucket is a variable. */
+function running(overrides: Record<string, FeatureOverrides> = {}) {
+  const bucket = { map: mapOf(overrides), isAway: false };
+  const done: string[] = [];
+  const announced: SettingsMap[] = [];
+  const watched = new Set<unknown>();
+  const crashes: unknown[] = [];
+  consumers = new ConsumersBySettings({
+    objects: {
+      read: () =>
+        bucket.isAway ? Promise.reject(new PipelineError('STORAGE_UNAVAILABLE', 'The store is away')) : Promise.resolve(bucket.map),
+    },
+    base: defaultFeatureSettings,
+    intervalMs: 5,
+    create: (hash): SettingsConsumer => ({
+      groupId: hash,
+      topics: [],
+      commits: true,
+      activity: () => null,
+      start: () => Promise.resolve(void done.push(`start ${hash}`)),
+      stop: () => Promise.resolve(void done.push(`stop ${hash}`)),
+    }),
+    announce: (map) => Promise.resolve(void announced.push(map)),
+    watch: { add: (each) => watched.add(each), remove: (each) => watched.delete(each) },
+    crash: (error) => crashes.push(error),
+    logger: pino({ level: 'silent' }),
+  });
+  const change = async (to: Record<string, FeatureOverrides>): Promise<string[]> => {
+    done.length = 0;
+    bucket.map = mapOf(to);
+    await expect.poll(() => consumers.applied?.equals(bucket.map)).toBe(true);
+    return [...done];
+  };
+  return { bucket, done, announced, watched, crashes, change };
+}
+
+const mapOf = (overrides: Record<string, FeatureOverrides>) => SettingsMap.of(defaultFeatureSettings, new Map(Object.entries(overrides)));
+const centre = { layout: 'centre' } as const;
+const base = mapOf({}).base.hash;
+const other = mapOf({ c: centre }).hashOf('c');
+
+describe('consumers', () => {
+  it('are one for each settings that a corpus has, and one for those that come', async () => {
+    const { done, watched, announced } = running({ c: centre, d: centre, e: {} });
+    expect(consumers.applied).toBeNull();
+    await consumers.start();
+    expect(done).toEqual([`start ${base}`, `start ${other}`]);
+    expect(watched.size).toBe(2);
+    expect(announced.map((map) => map.hashOf('c'))).toEqual([other]);
+    expect([consumers.isOf(base, 'x'), consumers.isOf(base, 'e'), consumers.isOf(base, 'c'), consumers.isOf(other, 'd')]).toEqual([
+      true,
+      true,
+      false,
+      true,
+    ]);
+  });
+
+  it('begin when a corpus gets settings that none had, and end when nobody has them any more', async () => {
+    const { change, watched, announced } = running();
+    await consumers.start();
+    expect(await change({ c: centre })).toEqual([`start ${other}`]);
+    // The service's own settings run already and have more to do now: they begin again at what is committed.
+    expect(await change({})).toEqual([`stop ${base}`, `start ${base}`, `stop ${other}`]);
+    expect(watched.size).toBe(1);
+    expect(announced.map((map) => map.hashOf('c'))).toEqual([base, other, base]);
+  });
+
+  it('begin again where another corpus joins those that they have', async () => {
+    const { change } = running({ c: centre });
+    await consumers.start();
+    expect(await change({ c: centre, d: centre })).toEqual([`stop ${other}`, `start ${other}`]);
+    expect(await change({ d: centre })).toEqual([`stop ${base}`, `start ${base}`]);
+  });
+
+  it('go on with what they have while the store is away', async () => {
+    const { bucket, change, done, crashes } = running();
+    await consumers.start();
+    bucket.isAway = true;
+    bucket.map = mapOf({ c: centre });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect([consumers.isOf(base, 'c'), done, crashes]).toEqual([true, [`start ${base}`], []]);
+    bucket.isAway = false;
+    expect(await change({ c: centre })).toEqual([`start ${other}`]);
+  });
+
+  it('settle what they pass over once the map was read again', async () => {
+    running({ c: centre });
+    await consumers.start();
+    const settled: string[] = [];
+    const passedOver = consumers.passOver(base, (offset) => settled.push(offset));
+    await passedOver.add('c', '7');
+    await expect.poll(() => settled).toEqual(['7']);
+    consumers.giveBack(passedOver);
+  });
+});
