@@ -9,6 +9,8 @@ import { freePorts } from '#embedded/free-ports.js';
 import { EmbeddedKafka } from '#embedded/kafka-broker.js';
 import { provisionAll } from '#embedded/provision.js';
 import { groupLag } from '#streaming/group-lag.js';
+import { putMadeCorpus } from '../integration/made-corpus.js';
+import { RunningPipeline } from '../integration/running-pipeline.js';
 import { notes, noteTopic, StreamUnderTest, until } from './stream-under-test.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'undertone-chaos-'));
@@ -89,5 +91,23 @@ describe('a broker killed twice in the middle of a stream', () => {
 
     await follower.stop();
     await stream.close();
+  });
+});
+
+describe('a broker that is away', () => {
+  it('keeps no service from ending in time, with 0, when it is told to', async () => {
+    const pipeline = new RunningPipeline({ KAFKA_BROKERS: broker.brokers });
+    await pipeline.prepare();
+    const services = ['ingest', 'features', 'trainer', 'evaluator'] as const;
+    pipeline.start(...services);
+    await putMadeCorpus(pipeline.store, 'made', { speakers: 3, each: 1 });
+    await pipeline.until('steps, with more to tell', () => pipeline.overview.snapshot().training.steps.length > 0, 200);
+    await broker.kill();
+    try {
+      expect(await Promise.all(services.map((service) => pipeline.stopGently(service)))).toEqual([0, 0, 0, 0]);
+    } finally {
+      await broker.start();
+      await pipeline.close();
+    }
   });
 });

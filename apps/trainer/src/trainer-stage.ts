@@ -27,6 +27,7 @@ import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
 import { crashProcess } from '#service/crash-process.js';
 import { ObjectStore } from '#storage/object-store.js';
+import { atMost } from '#streaming/at-most.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
@@ -48,7 +49,8 @@ export const TRAINER_CONFIG = Symbol('trainer config');
 
 const scheduleIntervalMs = 500;
 /** For the snapshot at the end. */
-const lastSnapshotMs = 10_000;
+const lastSnapshotMs = 6_000;
+const lastWordsMs = 2_000;
 /** Errors that another try on the same view would only repeat. All others end the process, and its supervisor tries again. */
 const ofTheView = new Set<ErrorCode>(['SPEAKER_LEAK', 'MODEL_DIVERGED', 'CHECKPOINT_INVALID', 'SETTINGS_INVALID', 'RECORD_INVALID']);
 
@@ -138,9 +140,9 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.stopping = true;
     this.open?.stop();
     clearInterval(this.snapshotTimer);
-    await this.announcing;
-    // A store that is away must not keep the process from ending in time.
-    if (this.follower.completeAtMs > 0) await Promise.race([this.writeSnapshot(), sleep(lastSnapshotMs, undefined, { ref: false })]);
+    // A broker or a store that is away must not keep the process from ending in time.
+    await atMost(lastWordsMs, this.announcing);
+    if (this.follower.completeAtMs > 0) await atMost(lastSnapshotMs, this.writeSnapshot());
     await this.follower.stop();
     await this.stallWatch.stop();
     await this.publisher.close();

@@ -16,6 +16,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { topicName, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
 import type { DeadLetterOffice, RecordOrigin, Subject } from './dead-letter-office.js';
+import { atMost } from './at-most.js';
 import { ConsumerPulse } from './consumer-pulse.js';
 import { patientRetry } from './kafka-client.js';
 import { OffsetLedger } from './offset-ledger.js';
@@ -99,7 +100,9 @@ const rebalanceTimeoutMs = 10_000;
 const crashLimit = 3;
 /** At stop, how long records that workers have in hand may still take, and then what was taken to become durable: less than 20 s together. */
 const finishLimitMs = 4_000;
-const drainLimitMs = 8_000;
+const drainLimitMs = 7_000;
+/** For the commit, and for leaving the group: a broker that is away must not keep a process from ending. */
+const partingMs = 1_500;
 /** More than any of our topics has: a batch must not wait in the client's queue while the group rejoins, or it would be stale. */
 const partitionsAtOnce = 64;
 
@@ -194,13 +197,15 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     this.stopped.abort();
     if (this.commitTimer) this.consumer.pause([{ topic: this.topic }]);
     clearInterval(this.commitTimer);
-    await within(finishLimitMs, Promise.allSettled(this.taking));
-    await within(drainLimitMs, Promise.allSettled([...this.assignments.values()].map(({ worker }) => worker.drain())));
-    await this.committing;
-    await this.commit();
+    await atMost(finishLimitMs, Promise.allSettled(this.taking));
+    await atMost(drainLimitMs, Promise.allSettled([...this.assignments.values()].map(({ worker }) => worker.drain())));
+    await atMost(
+      partingMs,
+      Promise.resolve(this.committing).then(() => this.commit()),
+    );
     this.abandonAll();
     this.left.abort();
-    await this.consumer.disconnect();
+    await atMost(partingMs, this.consumer.disconnect());
   }
 
   private async takeBatch(payload: EachBatchPayload): Promise<void> {
@@ -410,9 +415,4 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     const timer = setTimeout(resume, waitMs);
     signal.addEventListener('abort', resume, { once: true });
   }
-}
-
-/** Resolves with the work, or when its time is over. */
-async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
-  await Promise.race([work, sleep(limitMs, undefined, { ref: false })]);
 }

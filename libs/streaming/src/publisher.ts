@@ -8,9 +8,12 @@
 import { createRequire } from 'node:module';
 import type { Kafka, Message, Producer } from 'kafkajs';
 import { topicName, type Topic, type TopicIdentity } from '#contracts/topic.js';
+import { atMost } from './at-most.js';
 
 const { Partitioners } = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs');
 const maxMessagesPerRequest = 1_000;
+const closingMs = 2_000;
+const partingMs = 1_000;
 /** What one request holds of a topic's partition is one batch to the broker, which takes 1 MiB unless told otherwise. */
 const maxRequestBytes = 512 * 1024;
 
@@ -48,9 +51,10 @@ export class Publisher {
     await this.enqueue(topicName(topic, this.topicPrefix), [{ key, value: null }]);
   }
 
+  /** What is under way has a few seconds to be acknowledged: with the broker away nobody could wait for it. */
   async close(): Promise<void> {
-    await this.sending;
-    await this.producer.disconnect();
+    await atMost(closingMs, this.sending);
+    await atMost(partingMs, this.producer.disconnect());
   }
 
   private async enqueue(topic: string, messages: Message[]): Promise<void> {

@@ -7,6 +7,7 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type { Logger } from '#service/logger.js';
 import type { Gauge, Metrics } from '#service/metrics.js';
+import { atMost } from './at-most.js';
 import { retryLimitMs } from './retry.js';
 import { StallJudge, type ConsumerSight, type PartitionSight, type StallLimits } from './stall-judge.js';
 
@@ -94,7 +95,7 @@ export class StallWatch {
 
   async stop(): Promise<void> {
     clearInterval(this.timer);
-    await this.admin.disconnect().catch(() => undefined);
+    await atMost(500, this.admin.disconnect());
   }
 
   /** @returns which consumer is stalled and why, in words, or null */

@@ -11,6 +11,7 @@ import { once } from 'node:events';
 import type { Batch, Consumer, Kafka } from 'kafkajs';
 import { topicName, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
+import { atMost } from './at-most.js';
 import { ConsumerPulse } from './consumer-pulse.js';
 import { patientRetry } from './kafka-client.js';
 import { retrying } from './retry.js';
@@ -30,6 +31,9 @@ export interface FollowedRecord {
 export type Positions = Record<string, Record<number, string>>;
 
 type Handler = (record: FollowedRecord) => void;
+
+/** A broker that is away must not keep a process from ending. */
+const partingMs = 1_500;
 
 /** Until each of these offsets, by topic and partition, is the next or past. */
 interface Waiting {
@@ -143,7 +147,12 @@ export class TableFollower implements WatchedConsumer {
     this.stopped.abort();
     for (const { reject } of this.waiting) reject(new Error('The follower was stopped'));
     this.waiting.clear();
-    await this.consumer.disconnect();
+    await atMost(partingMs, this.consumer.disconnect());
+    await atMost(partingMs, this.deleteGroup());
+  }
+
+  /** Nobody will use it again. Left behind, the broker forgets it after a week. */
+  private async deleteGroup(): Promise<void> {
     const admin = this.kafka.admin();
     await admin.connect();
     await admin.deleteGroups([this.groupId]).catch(() => undefined);
