@@ -236,7 +236,7 @@ it('stopped by Ctrl-C saves, says so, and goes on with --resume', async () => {
   );
   expect(train('stopped', '--resume')).toMatchObject({
     code: 2,
-    text: expect.stringContaining('begun with another batch and another seed'),
+    text: expect.stringContaining('begun with another model and another batch and another seed'),
   });
   writeFileSync(config, content);
 }, 180_000);
