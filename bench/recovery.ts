@@ -116,7 +116,13 @@ export async function benchRecovery(args: string[]): Promise<void> {
 }
 
 async function measure({ name, run }: Scenario, times: number, broker: EmbeddedKafka): Promise<number[]> {
-  const pipeline = new RunningPipeline({ ROUND_STEPS: '100000', REPORT_STEPS: '1', ROUND_QUIET: '0.1', RECONCILE_INTERVAL: '600' });
+  const pipeline = new RunningPipeline({
+    ROUND_STEPS: '100000',
+    REPORT_STEPS: '1',
+    ROUND_QUIET: '0.1',
+    ROUND_MAX_WAIT: '5',
+    RECONCILE_INTERVAL: '600',
+  });
   await pipeline.prepare();
   const drops = new SteadyDrops(pipeline, dropEveryMs);
   const seconds: number[] = [];
