@@ -13,7 +13,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['apps/**/*.spec.ts', 'libs/**/*.spec.ts', 'test/golden/**/*.spec.ts'], testTimeout: 180_000 },
+        test: { name: 'unit', include: ['apps/**/*.spec.ts', 'libs/**/*.spec.ts', 'test/golden/**/*.spec.ts'], testTimeout: 60_000 },
       },
       {
         extends: true,
@@ -21,8 +21,8 @@ export default defineConfig({
           name: 'integration',
           include: ['test/{integration,chaos,browser}/**/*.spec.ts'],
           globalSetup: ['test/embedded-stack.ts'],
-          testTimeout: 420_000,
-          hookTimeout: 240_000,
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
           fileParallelism: false,
         },
       },

@@ -31,13 +31,6 @@ export interface ModelChoice {
   newest?: boolean;
 }
 
-export const fromOption = {
-  flags: '--from <dir>',
-  description: 'a folder that `undertone train` has made; the running stack if not given',
-};
-export const modelOption = { flags: '--model <run/step>', description: 'this model, as `undertone models` names it; else the champion' };
-export const newestOption = { flags: '--newest', description: 'the newest model, champion or not' };
-
 /** @throws PipelineError CONFIG_INVALID when there is no such model or no finished round, CHECKPOINT_INVALID */
 export async function openModel(choice: ModelChoice): Promise<OpenedModel> {
   const { from } = choice;

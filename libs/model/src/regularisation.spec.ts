@@ -103,7 +103,7 @@ test.each(SEEDS)('phase 2 brings latents closer to the prior, by each measure, s
   const [withPhase2, without] = await withAndWithout(1, seed);
   expect(withPhase2.squaredMmd).toBeLessThan(without.squaredMmd);
   expect(withPhase2.toldApart).toBeLessThan(without.toldApart);
-  expect(withPhase2.values).toBeLessThan(without.values);
+  expect(withPhase2.values).toBeLessThan(0.75 * without.values);
 });
 
 describe.skipIf(!process.env['UNDERTONE_MEASURE'])('of larger latents it is printed what comes of it', () => {

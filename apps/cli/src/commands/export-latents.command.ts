@@ -11,9 +11,10 @@ import { TileStore } from '#training/tile-store.js';
 import type { ViewUtterance } from '#training/training-index.js';
 import { viewOfShards } from '#training/view-of-shards.js';
 import { counted } from '../human-units.js';
-import { fromOption, type ModelChoice, modelOption, newestOption, openModel } from '../open-model.js';
+import { ModelCommand } from '../model-command.js';
+import { type ModelChoice, openModel } from '../open-model.js';
 import { csvField } from '../csv-field.js';
-import { print, UndertoneCommand } from '../undertone-command.js';
+import { print } from '../undertone-command.js';
 
 interface ExportLatentsOptions extends ModelChoice {
   shards: string;
@@ -24,7 +25,7 @@ interface ExportLatentsOptions extends ModelChoice {
   name: 'export-latents',
   description: "Write z of each utterance, the mean of its tiles', as a NumPy array, with its labels beside it",
 })
-export class ExportLatentsCommand extends UndertoneCommand {
+export class ExportLatentsCommand extends ModelCommand {
   protected readonly example =
     './undertone export --format shards --out shards\n  ./undertone export-latents --shards shards --out latents';
 
@@ -66,21 +67,6 @@ export class ExportLatentsCommand extends UndertoneCommand {
   @Option({ flags: '-o, --out <dir>', description: 'a folder that is made', required: true })
   parseOut(folder: string): string {
     return folder;
-  }
-
-  @Option(fromOption)
-  parseFrom(folder: string): string {
-    return folder;
-  }
-
-  @Option(modelOption)
-  parseModel(name: string): string {
-    return name;
-  }
-
-  @Option(newestOption)
-  parseNewest(): boolean {
-    return true;
   }
 }
 

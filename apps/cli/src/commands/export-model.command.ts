@@ -7,8 +7,9 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { saveModel } from '#model/checkpoint.js';
 import { exportOnnx } from '#model/export-onnx.js';
 import { exportTfjsLayers } from '#model/export-tfjs-layers.js';
-import { fromOption, type ModelChoice, modelOption, newestOption, openModel, type OpenedModel } from '../open-model.js';
-import { oneOf, print, UndertoneCommand } from '../undertone-command.js';
+import { ModelCommand } from '../model-command.js';
+import { type ModelChoice, openModel, type OpenedModel } from '../open-model.js';
+import { oneOf, print } from '../undertone-command.js';
 
 const modelFormats = ['tfjs-layers', 'onnx', 'safetensors'] as const;
 type ModelFormat = (typeof modelFormats)[number];
@@ -25,7 +26,7 @@ const howToOpen: Record<ModelFormat, (folder: string) => string> = {
 };
 
 @Command({ name: 'export-model', description: 'Write the champion for a browser (tfjs-layers), for onnxruntime, or as safetensors' })
-export class ExportModelCommand extends UndertoneCommand {
+export class ExportModelCommand extends ModelCommand {
   protected readonly example =
     './undertone export-model --format onnx --out model\n  ./undertone export-model --format tfjs-layers --from runs/paper-aae --out web/model';
 
@@ -51,21 +52,6 @@ export class ExportModelCommand extends UndertoneCommand {
   @Option({ flags: '-f, --format <format>', description: modelFormats.join(', '), defaultValue: 'onnx' })
   parseFormat(text: string): ModelFormat {
     return oneOf(modelFormats, text, '--format');
-  }
-
-  @Option(fromOption)
-  parseFrom(folder: string): string {
-    return folder;
-  }
-
-  @Option(modelOption)
-  parseModel(name: string): string {
-    return name;
-  }
-
-  @Option(newestOption)
-  parseNewest(): boolean {
-    return true;
   }
 }
 

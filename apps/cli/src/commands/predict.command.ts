@@ -7,16 +7,17 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { predict } from '#model/predict.js';
 import { mostProbable } from '#scoring/confusion.js';
 import { extractFile } from '../extract-file.js';
-import { fromOption, type ModelChoice, modelOption, newestOption, openModel } from '../open-model.js';
+import { ModelCommand } from '../model-command.js';
+import { type ModelChoice, openModel } from '../open-model.js';
 import { alignedTable } from '../results.js';
-import { exitCodes, print, printJson, UndertoneCommand } from '../undertone-command.js';
+import { exitCodes, print, printJson } from '../undertone-command.js';
 
 @Command({
   name: 'predict',
   arguments: '<files...>',
   description: 'Emotion probabilities and gender of audio files, from the champion',
 })
-export class PredictCommand extends UndertoneCommand {
+export class PredictCommand extends ModelCommand {
   protected readonly example =
     './undertone predict hello.wav\n  ./undertone predict --json *.flac\n  ./undertone predict --from runs/paper-aae hello.wav';
 
@@ -60,21 +61,6 @@ export class PredictCommand extends UndertoneCommand {
       gender ? `${most(gender)} ${percent(Math.max(...Object.values(gender)))}` : '–',
     ]);
     print(alignedTable(['file', target, ...emotionClasses, 'gender'], rows));
-  }
-
-  @Option(fromOption)
-  parseFrom(folder: string): string {
-    return folder;
-  }
-
-  @Option(modelOption)
-  parseModel(name: string): string {
-    return name;
-  }
-
-  @Option(newestOption)
-  parseNewest(): boolean {
-    return true;
   }
 
   @Option({ flags: '--json', description: 'for scripts' })
