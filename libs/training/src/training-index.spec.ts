@@ -200,6 +200,19 @@ describe('TrainingIndex', () => {
     expect(index.view()).toMatchObject({ settings: { c: 'new', d: 'new' }, settingsHash: 'new', tile: [64, 256] });
   });
 
+  it('reads what is left in another geometry when all shards of its own are withdrawn', () => {
+    const index = new TrainingIndex();
+    index.caughtUp();
+    index.applyUtterance('c/a', utterance('c/a'));
+    index.applyUtterance('c/b', utterance('c/b'));
+    index.applyShard('low', shard('low', [['c/a', 'v1']], { settingsHash: 'low', tile: [64, 256] }));
+    // Sealed in the days before announcements said the geometry, as a hash without shards does not say it either.
+    index.applyShard('old', shard('old', [['c/a', 'v1']], { settingsHash: 'old' }));
+    index.applyShard('low', null);
+    expect(index.view().utterances.map(({ shardId }) => shardId)).toEqual(['old']);
+    expect(index.tile).toEqual([128, 256]);
+  });
+
   it('gives a view that later facts do not change', () => {
     const index = new TrainingIndex();
     index.applyUtterance('c/a', utterance('c/a'));

@@ -297,9 +297,15 @@ export class TrainingIndex {
     this.revision++;
     if (!this.isCaughtUp) return;
     const geometry = this.hasOneGeometry ? this.geometry : nextGeometry(this.corpora.values(), this.geometry);
-    const affected = geometry === this.geometry ? corpora : this.corpora.values();
+    if (geometry === this.geometry) return this.move(corpora);
     this.geometry = geometry;
-    for (const corpus of affected) corpus.current = nextCoverage(corpus, geometry);
+    // What was chosen for another geometry counts no more, whatever its hash says now that its shards may be withdrawn.
+    for (const corpus of this.corpora.values()) corpus.current = null;
+    this.move(this.corpora.values());
+  }
+
+  private move(corpora: Iterable<Corpus>): void {
+    for (const corpus of corpora) corpus.current = nextCoverage(corpus, this.geometry);
   }
 
   /** Then there is nothing to choose, and no need to look at every corpus. */
