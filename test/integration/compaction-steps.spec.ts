@@ -10,6 +10,7 @@ import { utterances } from '#contracts/utterances.js';
 import { writePredictions } from '#scoring/predictions-file.js';
 import { sha256Hex } from '#storage/object-store.js';
 import { TableFollower, type FollowedRecord } from '#streaming/table-follower.js';
+import type { CompactionJob } from '#training/compaction-job.js';
 import { Lease } from '#training/lease.js';
 import { silent, until } from '../chaos/stream-under-test.js';
 import { MadeShards, Mortal, version, type Rows } from './made-shards.js';
@@ -331,6 +332,28 @@ describe('predictions', () => {
     expect(await job.run()).toMatchObject({ predictionsDeleted: 1 });
     expect(await made.keys('predictions/')).toEqual([other]);
     expect(both).not.toBe(other);
+  });
+
+  it('are looked at once by one process after another, and again when something was erased between', async () => {
+    await made.ingest(['c/a', '1', 'test'], ['c/b', '1', 'test']);
+    const [first, second] = [await put(1, ['c/a']), await put(2, ['c/b'])];
+    for (const step of [1, 2]) await evaluate(step);
+    const looked = async (job: CompactionJob): Promise<number> => {
+      let count = 0;
+      await job.run({ onProgress: ({ doing, done }) => void (doing === 'looking at predictions' && (count = done)) });
+      return count;
+    };
+    const before = await made.job();
+    expect(await looked(before)).toBe(2);
+    const idle = await made.job({ clean: before.clean });
+    expect(await looked(idle)).toBe(0);
+    await made.erase('c/a');
+    const after = await made.job({ clean: idle.clean });
+    expect(await looked(after)).toBe(2);
+    expect(await made.keys('predictions/')).toEqual([second]);
+    const last = await made.job({ clean: after.clean });
+    expect(await looked(last)).toBe(0);
+    expect(first).not.toBe(second);
   });
 });
 

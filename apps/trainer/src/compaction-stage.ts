@@ -1,6 +1,6 @@
 /**
- * Compaction beside training: every COMPACTION_INTERVAL the trainer's main process, which does not compute, compacts the
- * shards, if no other process does just then. It follows the topics from its first run on, with a state of its own.
+ * Compaction beside training: every COMPACTION_INTERVAL a process of its own compacts the shards, if no other does just
+ * then. It reads the topics from their start, and ends with its work (compaction-process.ts).
  *
  * Delivery: that of the job (compaction-job.ts). A compaction that fails is tried again at the next interval; training
  * does not depend on it.
@@ -9,28 +9,24 @@ import { randomBytes } from 'node:crypto';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { topics } from '#contracts/topics.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
-import { ObjectStore } from '#storage/object-store.js';
-import { ensureTopics } from '#streaming/ensure-topics.js';
-import { kafkaClient } from '#streaming/kafka-client.js';
-import { Publisher } from '#streaming/publisher.js';
-import { TableFollower } from '#streaming/table-follower.js';
-import { CompactionJob, type CompactionReport } from '#training/compaction-job.js';
+import type { CompactionReport } from '#training/compaction-job.js';
+import type { CleanPredictions } from '#training/sweep-objects.js';
+import { compactInProcess } from './compact-in-process.js';
 import type { TrainerConfig } from './config.js';
 import { TRAINER_CONFIG } from './trainer-stage.js';
 
-const stopLimitMs = 5_000;
+/** Well below how long tombstones are kept: a process that reads the topics after it might have missed one. */
+const cleanForMs = 24 * 3_600_000;
 
 @Injectable()
 export class CompactionStage implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly stopped = new AbortController();
   private readonly metrics;
-  private store: ObjectStore | undefined;
-  private publisher: Publisher | undefined;
-  private job: CompactionJob | undefined;
+  private readonly holder;
+  private clean: { result: CleanPredictions; asOfMs: number } | undefined;
   private running: Promise<void> = Promise.resolve();
 
   constructor(
@@ -38,6 +34,7 @@ export class CompactionStage implements OnApplicationBootstrap, OnApplicationShu
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(Metrics) metrics: Metrics,
   ) {
+    this.holder = `trainer ${config.trainerId} (${randomBytes(4).toString('hex')})`;
     this.metrics = {
       runs: metrics.counter('compaction_runs_total', 'Compactions, by how they ended', ['outcome']),
       seconds: metrics.counter('compaction_seconds_total', 'Time that compactions took'),
@@ -57,11 +54,7 @@ export class CompactionStage implements OnApplicationBootstrap, OnApplicationShu
 
   async onApplicationShutdown(): Promise<void> {
     this.stopped.abort();
-    await this.job?.stop();
-    // It ends before its next step; but a store that does not answer may hold that up for minutes.
-    await Promise.race([this.running, sleep(stopLimitMs, undefined, { ref: false })]);
-    await this.publisher?.close();
-    this.store?.close();
+    await this.running;
   }
 
   private async compactNowAndThen(): Promise<void> {
@@ -71,7 +64,7 @@ export class CompactionStage implements OnApplicationBootstrap, OnApplicationShu
       if (signal.aborted) return;
       const startedAt = performance.now();
       try {
-        this.note(await (await this.started()).run());
+        this.note(await this.compact());
         this.metrics.runs.inc({ outcome: 'done' });
       } catch (error) {
         if (signal.aborted) return;
@@ -81,33 +74,16 @@ export class CompactionStage implements OnApplicationBootstrap, OnApplicationShu
     }
   }
 
-  /** At the first run: a trainer that never compacts does not read the topics twice. */
-  private async started(): Promise<CompactionJob> {
-    if (this.job) return this.job;
-    const { kafka: connection, compaction, trainerId } = this.config;
-    const { topicPrefix } = connection;
-    const kafka = kafkaClient(connection, 'undertone-compaction', this.logger);
-    await ensureTopics(kafka, topics, topicPrefix);
-    this.store ??= new ObjectStore(this.config.store);
-    this.publisher = new Publisher(kafka, topicPrefix);
-    await this.publisher.connect();
-    const job = new CompactionJob({
-      store: this.store,
-      publisher: this.publisher,
-      follower: new TableFollower(kafka, topicPrefix, 'compaction', this.logger),
-      topicPrefix,
-      holder: `trainer ${trainerId} (${randomBytes(4).toString('hex')})`,
-      settings: compaction.settings,
-    });
-    this.job = job;
-    try {
-      await job.start();
-    } catch (error) {
-      this.job = undefined;
-      await job.stop().catch(() => undefined);
-      throw error;
-    }
-    return job;
+  private async compact(): Promise<CompactionReport> {
+    const { kafka, store, service, compaction } = this.config;
+    const asOfMs = Date.now();
+    const known = this.clean && asOfMs - this.clean.asOfMs < cleanForMs ? this.clean.result : undefined;
+    const { report, clean } = await compactInProcess(
+      { kafka, store, logLevel: service.logLevel, holder: this.holder, settings: compaction.settings, clean: known },
+      this.stopped.signal,
+    );
+    this.clean = { result: clean, asOfMs };
+    return report;
   }
 
   private note(report: CompactionReport): void {

@@ -1,9 +1,9 @@
 /** Starts the compute process and speaks to it. Its sudden end is an error of the trainer, which then ends as well. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { errorCodes, PipelineError } from '#contracts/pipeline-error.js';
 import type { TrainingView } from '#training/training-index.js';
 import type { ComputeSetup, FromCompute, ToCompute } from './compute-messages.js';
+import { errorOf } from './process-failure.js';
 
 export type ComputeReady = Extract<FromCompute, { type: 'ready' }>;
 /** What happens during a round, in order. */
@@ -58,7 +58,7 @@ export class ComputeClient {
   }
 
   private receive(message: FromCompute): void {
-    if (message.type === 'failed') return this.pending?.reject(errorFrom(message));
+    if (message.type === 'failed') return this.pending?.reject(errorOf(message));
     if (message.type === 'ready' || message.type === 'roundDone') return this.pending?.resolve(message);
     this.onEvent(message);
   }
@@ -68,9 +68,4 @@ export class ComputeClient {
     this.pending?.reject(error);
     this.onDeath(error);
   }
-}
-
-function errorFrom({ code, message, stack }: Extract<FromCompute, { type: 'failed' }>): Error {
-  if (code !== null && code in errorCodes) return new PipelineError(code, message);
-  return Object.assign(new Error(message), { stack });
 }

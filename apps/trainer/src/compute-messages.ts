@@ -1,9 +1,9 @@
 /** What the trainer and its compute process say to each other. */
-import type { ErrorCode } from '#contracts/pipeline-error.js';
 import type { StoreConnection } from '#service/connection-config.js';
 import type { Checkpoint } from '#training/checkpoint-store.js';
 import type { TrainingView } from '#training/training-index.js';
 import type { RunEvents, RunSettings } from '#training/run-settings.js';
+import type { ProcessFailure } from './process-failure.js';
 
 export interface ComputeSetup {
   run: RunSettings;
@@ -34,4 +34,4 @@ export type FromCompute =
   | { type: 'checkpointRefused'; why: string }
   | ({ type: 'roundFinished' } & Facts<'roundFinished'>)
   | { type: 'roundDone'; trained: boolean }
-  | { type: 'failed'; code: ErrorCode | null; message: string; stack: string | undefined };
+  | ProcessFailure;

@@ -1,5 +1,4 @@
 /** The process that computes: it holds the model, and ends when the trainer that started it does. */
-import { PipelineError } from '#contracts/pipeline-error.js';
 import { chooseBackend } from '#model/backend.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
@@ -8,6 +7,7 @@ import { pruneCheckpoints } from '#training/prune-checkpoints.js';
 import { TileStore } from '#training/tile-store.js';
 import { TrainingRun } from '#training/training-run.js';
 import type { ComputeSetup, FromCompute, ToCompute } from './compute-messages.js';
+import { failureOf } from './process-failure.js';
 
 let run: TrainingRun | undefined;
 let prune: () => Promise<void> = () => Promise.resolve();
@@ -46,11 +46,7 @@ async function handle(message: ToCompute): Promise<void> {
 }
 
 process.on('message', (message: ToCompute) => {
-  handle(message).catch((error: unknown) => {
-    const code = error instanceof PipelineError ? error.code : null;
-    const { message: text, stack } = error instanceof Error ? error : new Error(String(error));
-    tell({ type: 'failed', code, message: text, stack });
-  });
+  handle(message).catch((error: unknown) => tell(failureOf(error)));
 });
 process.once('disconnect', () => process.exit(0));
 // The trainer is told to stop, not this process: a Ctrl-C in a terminal reaches both.

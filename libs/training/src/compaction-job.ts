@@ -9,6 +9,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jobLeaseKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { topicName } from '#contracts/topic.js';
+import { utterances } from '#contracts/utterances.js';
 import { field } from '#service/read-config.js';
 import type { Objects } from '#storage/object-store.js';
 import type { Publisher } from '#streaming/publisher.js';
@@ -18,7 +20,7 @@ import { compactShards, type CompactedShards } from './compact-shards.js';
 import { CompactionState } from './compaction-state.js';
 import { Lease, leaseRenewalMs, verifyEpoch } from './lease.js';
 import { planCompaction, type CompactionPlan, type CompactionSettings, type DroppedTiles } from './plan-compaction.js';
-import { PredictionsScan, sweepObjects, whyNotSwept, type SweptObjects } from './sweep-objects.js';
+import { type CleanPredictions, PredictionsScan, sweepObjects, whyNotSwept, type SweptObjects } from './sweep-objects.js';
 
 export interface CompactionParts {
   store: Objects;
@@ -29,6 +31,8 @@ export interface CompactionParts {
   /** Names this process and no other, past ones included. */
   holder: string;
   settings: CompactionSettings & { graceMs: number };
+  /** What an earlier job found of predictions; without it all are looked at. */
+  clean?: CleanPredictions | undefined;
 }
 
 export interface CompactionProgress {
@@ -80,12 +84,19 @@ function refuseToWait(by: string): never {
 const leaseKey = jobLeaseKey('compaction');
 
 export class CompactionJob {
-  private readonly state = new CompactionState();
-  private readonly scan = new PredictionsScan();
+  private readonly state: CompactionState;
+  private readonly scan: PredictionsScan;
   private readonly stopped = new AbortController();
 
   constructor(private readonly parts: CompactionParts) {
+    this.state = new CompactionState(parts.clean?.upTo);
+    this.scan = new PredictionsScan(parts.clean);
     this.state.followedBy(parts.follower);
+  }
+
+  /** For the next job, so that it need not look at all predictions again. */
+  get clean(): CleanPredictions {
+    return this.scan.result;
   }
 
   /** Reads the topics, and follows them. */
@@ -157,6 +168,7 @@ export class CompactionJob {
     await sync();
     report.shardsAfter = dryRun ? report.shardsBefore + report.written - report.withdrawn : state.shards.size;
     if (notSwept) return report;
+    scan.startAt(state.erasures, follower.positions()[topicName(utterances, topicPrefix)] ?? {});
     const onLook = (looked: number): void => onProgress?.({ doing: 'looking at predictions', done: looked, of: null });
     const swept = await sweepObjects({
       store,

@@ -26,7 +26,7 @@ export interface SweepTools {
   graceMs: number;
   /** Nothing is written down or deleted. */
   dryRun: boolean;
-  /** Of an earlier sweep of the same state: predictions are read once, unless something was erased since. */
+  /** Started just before: predictions are read once, unless something was erased since. */
   scan: PredictionsScan;
   onProgress?: (looked: number) => void;
 }
@@ -41,14 +41,34 @@ export interface SweptObjects {
   heldByRounds: number;
 }
 
+/** Predictions that need not be looked at again unless something was erased since. */
+export interface CleanPredictions {
+  /** Partition of `utterances` to the offset before which nothing erased is named in them. */
+  upTo: Record<number, string>;
+  keys: string[];
+}
+
 /** Which predictions name no erased utterance, as of so many erasures. */
 export class PredictionsScan {
-  private clean = new Set<string>();
+  private clean: Set<string>;
   private erasures = 0;
+  private upTo: CleanPredictions['upTo'];
 
-  startAt(erasures: number): void {
+  /** @param before of an earlier scan, by whatever process; erasures are counted from its end on */
+  constructor(before: CleanPredictions = { upTo: {}, keys: [] }) {
+    this.clean = new Set(before.keys);
+    this.upTo = before.upTo;
+  }
+
+  /** @param upTo where the reader of the erasures stands just now */
+  startAt(erasures: number, upTo: CleanPredictions['upTo']): void {
     if (erasures !== this.erasures) this.clean = new Set();
     this.erasures = erasures;
+    this.upTo = upTo;
+  }
+
+  get result(): CleanPredictions {
+    return { upTo: this.upTo, keys: [...this.clean] };
   }
 
   isClean = (key: string): boolean => this.clean.has(key);
@@ -122,7 +142,6 @@ async function unannouncedShards({ store, state, sync }: SweepTools): Promise<Li
 
 /** Of predictions that were scored; one file is held at a time. */
 async function predictionsOfErased({ store, state, sync, scan, onProgress }: SweepTools): Promise<ListedObject[]> {
-  scan.startAt(state.erasures);
   const found: { object: ListedObject; erased: string[] }[] = [];
   let looked = 0;
   for (const object of await listed(store, 'predictions/')) {

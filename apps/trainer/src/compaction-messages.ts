@@ -1,0 +1,19 @@
+/** What the trainer and a compaction process say to each other. */
+import type { KafkaConnection, StoreConnection } from '#service/connection-config.js';
+import type { CompactionParts, CompactionReport } from '#training/compaction-job.js';
+import type { CleanPredictions } from '#training/sweep-objects.js';
+import type { ProcessFailure } from './process-failure.js';
+
+export interface CompactionSetup extends Pick<CompactionParts, 'holder' | 'settings'> {
+  kafka: KafkaConnection;
+  store: StoreConnection;
+  logLevel: string;
+  clean: CleanPredictions | undefined;
+}
+
+export interface Compacted {
+  report: CompactionReport;
+  clean: CleanPredictions;
+}
+
+export type FromCompaction = ({ type: 'done' } & Compacted) | ProcessFailure;
