@@ -127,6 +127,9 @@ export class EmbeddedS3 {
       '-s3.port.lance=0',
       `-master.port=${ports.master}`,
       `-master.port.grpc=${ports.masterGrpc}`,
+      // Each bucket has volumes of its own, and there may be as many as fit the free disk at full size: at its default of
+      // 1 GB on a large disk that was 60, and the bucket after that took no object.
+      '-master.volumeSizeLimitMB=128',
       `-volume.port=${ports.volume}`,
       `-volume.port.grpc=${ports.volumeGrpc}`,
       `-filer.port=${ports.filer}`,
