@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import { indexOf, linesOf } from './index-contents.js';
 import { RoundView } from './round-view.js';
-import type { TrainingView, ViewUtterance } from './training-index.js';
+import { TrainingIndex, type TrainingView, type ViewUtterance } from './training-index.js';
 import { WaitingTraces } from './waiting-traces.js';
 
 const named = (utteranceId: string, version = 'v1') => ({ utteranceId, version });
@@ -28,11 +29,12 @@ test('beyond its bound the oldest are forgotten', () => {
   expect(traces.contents.map(([id]) => id)).toEqual(['a', 'c']);
 });
 
-test('what is written is restored', () => {
-  const traces = new WaitingTraces();
-  traces.note([named('a'), named('b')], ['ta', 'tb']);
-  traces.forget('b');
-  const restored = new WaitingTraces();
-  restored.restore(traces.contents);
-  expect(restored.contents).toEqual([['a', 'v1', 'ta']]);
+test('they outlive a restart with the index, end with an erased utterance, and are missing from what was written before there were any', () => {
+  const index = new TrainingIndex();
+  index.traces.note([named('a'), named('b')], ['ta', 'tb']);
+  index.applyUtterance('b', null);
+  const lines = linesOf(index);
+  expect(indexOf(lines).traces.contents).toEqual([['a', 'v1', 'ta']]);
+  const { traces: _, ...older } = JSON.parse(lines.pop() ?? '') as Record<string, unknown>;
+  expect(indexOf([...lines, JSON.stringify(older)]).traces.size).toBe(0);
 });
