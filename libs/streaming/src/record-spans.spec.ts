@@ -53,7 +53,7 @@ afterEach(() => {
   for (const api of [trace, context, propagation, diag]) api.disable();
 });
 
-const headersOf = (word: string): RecordHeaders => (sent.find(({ key }) => key === word)?.headers ?? {}) as RecordHeaders;
+const headersOf = (word: string): RecordHeaders => sent.find(({ key }) => key === word)?.headers ?? {};
 const traceIdOf = (word: string): string | undefined => trace.getSpanContext(contextOf(headersOf(word)))?.traceId;
 const received = (headers: RecordHeaders, word = 'a') => ({
   key: word,
