@@ -56,10 +56,9 @@ export function startTracing(stage: string, logger: Logger): void {
     // What was on its way already is no concern of the provider's.
     await exporter.forceFlush();
   };
-  logger.info(
-    { service: resource.attributes['service.name'], sampler: config.root, isParentBased: config.isParentBased },
-    'spans are sent',
-  );
+  const { root, isParentBased } = config;
+  const service = resource.attributes['service.name'];
+  logger.info({ service, sampler: root.kind, ratio: root.ratio, isParentBased }, 'spans are sent');
 }
 
 /** Makes a provider the one that all spans of the process come from. */
