@@ -44,6 +44,13 @@ module.exports = {
       to: { path: 'node_modules/@aws-sdk/' },
     },
     {
+      name: 'only-service-knows-the-opentelemetry-sdk',
+      comment: 'Others make spans by libs/service/src/spans.ts; contexts and headers are the API and W3C parsing of core.',
+      severity: 'error',
+      from: { pathNot: lib('service') + '|^test/|\\.spec\\.ts$' },
+      to: { path: 'node_modules/@opentelemetry/(?!api/|core/)' },
+    },
+    {
       name: 'nest-in-apps-and-service-only',
       severity: 'error',
       from: { path: '^libs/(?!service/)' },

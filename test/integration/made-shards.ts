@@ -202,6 +202,7 @@ export class Mortal {
   publisher(real: Publisher): Publisher {
     return Object.create(real, {
       publish: { value: (...words: Parameters<Publisher['publish']>) => this.call(() => real.publish(...words)) },
+      publishAbout: { value: (...words: Parameters<Publisher['publishAbout']>) => this.call(() => real.publishAbout(...words)) },
       tombstone: { value: (...words: Parameters<Publisher['tombstone']>) => this.call(() => real.tombstone(...words)) },
     }) as Publisher;
   }

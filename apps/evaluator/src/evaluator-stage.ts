@@ -16,6 +16,8 @@ import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
 import { crashProcess } from '#service/crash-process.js';
+import { epochMs } from '#service/epoch.js';
+import { activeSpan, pastSpan } from '#service/spans.js';
 import { countCrash } from '#storage/crash-counter.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { evaluatorGroup } from '#streaming/consumer-groups.js';
@@ -27,6 +29,7 @@ import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
 import { StallWatch } from '#streaming/stall-watch.js';
 import { TableFollower } from '#streaming/table-follower.js';
+import { contextOf, utteranceTraceparents, type RecordHeaders } from '#streaming/trace-headers.js';
 import type { EvaluatorConfig } from './config.js';
 import { evaluatePredictions } from '#training/evaluate-predictions.js';
 import { Promoter } from './promote-models.js';
@@ -97,12 +100,14 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
       deadLetterOffice: new DeadLetterOffice(this.publisher, 'evaluator', (letter) => buried.inc({ code: letter.code })),
       subjectOf: ({ fact }) => ({ objectKey: fact?.objectKey }),
       createWorker: ({ settle }) => ({
-        take: async ({ fact, origin }) => {
+        take: async ({ fact, origin, headers }) => {
           if (fact) {
+            const startedAtMs = epochMs();
             const evaluated = await evaluatePredictions(fact, this.store);
             await this.publisher.publish(evaluations, ...evaluated);
             scored.inc(evaluated.length);
             await this.promoter.consider(fact);
+            tellUtterances(fact, headers, startedAtMs);
           }
           settle(origin.offset);
         },
@@ -195,6 +200,14 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     }, 5_000);
     this.timers.push(timer);
   }
+}
+
+/** The traces of the utterances that the model was the first to have end with its evaluation. */
+function tellUtterances({ runId, step, task }: PredictionsWritten, headers: RecordHeaders | undefined, startedAtMs: number): void {
+  const attributes = { 'undertone.run.id': runId, 'undertone.step': step, 'undertone.task': task };
+  const of = activeSpan().spanContext();
+  for (const traceparent of utteranceTraceparents(headers))
+    if (traceparent) pastSpan('evaluate', { startedAtMs, attributes, of, parent: contextOf({ traceparent }) });
 }
 
 async function lightOf(url: string): Promise<StageLight> {

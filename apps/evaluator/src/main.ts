@@ -7,5 +7,5 @@ import { EvaluatorModule } from './evaluator.module.js';
 await runService(() => {
   const config = readEvaluatorConfig();
   const logger = createLogger('evaluator', config.service.logLevel);
-  return { settings: config.service, logger, module: EvaluatorModule.with(config, logger) };
+  return { stage: 'evaluator', settings: config.service, logger, module: EvaluatorModule.with(config, logger) };
 });

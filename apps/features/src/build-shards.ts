@@ -13,11 +13,12 @@ import { BEGINNING_BYTES, requireStatedDuration } from '#audio/require-stated-du
 import { streamOf, streams, type Stream } from '#contracts/labels.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { shardTopicOf } from '#contracts/shards.js';
+import { shardTopicOf, type ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import type { ObjectStore } from '#storage/object-store.js';
 import type { PartitionWorker, StreamRecord, WorkerContext } from '#streaming/partition-consumer.js';
 import type { Publisher } from '#streaming/publisher.js';
+import { beginSpan, inSpan, linksTo, type Span } from '#service/spans.js';
 import { retrying } from '#streaming/retry.js';
 import type { ExtractorPool } from './extractor-pool.js';
 import type { MemoryBudget } from './memory-budget.js';
@@ -40,7 +41,7 @@ export interface ShardWorkshop {
   onExtracted: (utterance: UtteranceIngested, features: ExtractedFeatures, seconds: number) => void;
   /** The worker has ended. */
   giveBack: (passedOver: PassedOver) => void;
-  onSealed: (stream: Stream, tileCount: number, sizeBytes: number) => void;
+  onSealed: (shard: Pick<ShardSealed, 'shardId' | 'stream' | 'tileCount' | 'sizeBytes'>) => void;
 }
 
 /** Smaller objects are cheaper to read once, whole. */
@@ -75,7 +76,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
     const features = await this.extract(record.fact);
     if (this.abandoned) return;
     if (!features) return this.context.settle(offset);
-    this.open[streamOf(record.fact.labels)].add({ utterance: record.fact, features, offset });
+    this.open[streamOf(record.fact.labels)].add({ utterance: record.fact, features, offset, sealing: beginSpan('seal') });
     this.sealWhatIsDue();
     this.isHeldUp = true;
     while (this.uploads.size >= uploadsAtOnce) await Promise.race(this.uploads);
@@ -114,7 +115,9 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
 
   private async readAndExtract(utterance: UtteranceIngested): Promise<ExtractedFeatures | null> {
     const { store, pool, settings, extractOptions, onExtracted } = this.workshop;
-    const found = await store.find(utterance.objectKey);
+    const found = await inSpan('fetch', { attributes: { 'undertone.object.size': utterance.sizeBytes } }, () =>
+      store.find(utterance.objectKey),
+    );
     if (found?.etag !== utterance.etag && (await this.hasChanged(utterance))) return null;
     if (!found || found.bytes.byteLength === 0) throw new PipelineError('AUDIO_EMPTY', 'The object has no bytes');
     const startedAt = performance.now();
@@ -158,10 +161,22 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
 
   private async announce(builder: ShardBuilder, stream: Stream): Promise<void> {
     const { publisher, storing, onSealed } = this.workshop;
-    const { fact, offsets } = await storing.use(builder.sizeBytes, () => this.store(builder));
-    await retrying(() => publisher.publish(shardTopicOf(stream), fact));
-    onSealed(stream, fact.tileCount, fact.sizeBytes);
-    for (const offset of offsets) this.context.settle(offset);
+    // Of the shard, whoever's tiles filled it.
+    await inSpan('seal shard', { root: true }, async (span) => {
+      const { fact, offsets, sealings } = await storing.use(builder.sizeBytes, () => this.store(builder));
+      const { shardId, tileCount, sizeBytes } = fact;
+      describeShard(span, fact, sealings);
+      await retrying(() =>
+        publisher.publishAbout(
+          shardTopicOf(stream),
+          [fact],
+          sealings.map((each) => each.spanContext()),
+        ),
+      );
+      onSealed({ shardId, stream, tileCount, sizeBytes });
+      for (const sealing of sealings) sealing.end();
+      for (const offset of offsets) this.context.settle(offset);
+    });
   }
 
   private async store(builder: ShardBuilder): Promise<SealedShard> {
@@ -177,4 +192,18 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   private newBuilder(stream: Stream): ShardBuilder {
     return new ShardBuilder(stream, this.workshop.settings);
   }
+}
+
+/** The trace of a shard and those of its utterances name each other; of many utterances, the shard's names the first. */
+function describeShard(span: Span, { shardId, stream, tileCount, sizeBytes, utterances }: ShardSealed, sealings: readonly Span[]): void {
+  if (!span.isRecording()) return;
+  span.setAttributes({
+    'undertone.shard.id': shardId,
+    'undertone.shard.stream': stream,
+    'undertone.shard.tiles': tileCount,
+    'undertone.shard.size': sizeBytes,
+    'undertone.shard.utterances': utterances.length,
+  });
+  span.addLinks(linksTo(sealings.map((each) => each.spanContext())));
+  for (const sealing of sealings) sealing.setAttribute('undertone.shard.id', shardId).addLinks(linksTo([span.spanContext()]));
 }

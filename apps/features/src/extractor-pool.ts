@@ -8,6 +8,7 @@ import { estimateMemory } from '#audio/estimate-memory.js';
 import type { ExtractedFeatures, ExtractOptions } from '#audio/extract-features.js';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { pastSpan } from '#service/spans.js';
 import type { ExtractOutcome, ExtractTask } from './extract-worker.js';
 import { MemoryBudget } from './memory-budget.js';
 import { runningTimeLimit } from './running-time-limit.js';
@@ -53,7 +54,10 @@ export class ExtractorPool {
     try {
       const transferList = bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer as ArrayBuffer] : [];
       const outcome = await this.pool.run({ bytes, settings, options }, { signal: timeLimit.signal, transferList });
-      if ('features' in outcome) return outcome.features;
+      if ('features' in outcome) {
+        spansOf(outcome);
+        return outcome.features;
+      }
       throw new PipelineError(outcome.refusal.code, outcome.refusal.message, { context: outcome.refusal.context });
     } catch (error) {
       if (!timeLimit.signal.aborted) throw error;
@@ -73,4 +77,12 @@ export class ExtractorPool {
   async close(): Promise<void> {
     await this.pool.destroy();
   }
+}
+
+/** What the worker did, told by its clock: what lies before is the wait for memory and for a worker. */
+function spansOf({ features, times }: Extract<ExtractOutcome, { features: unknown }>): void {
+  const { decoder, audioSec, count } = features;
+  const decoded = { 'undertone.decoder': decoder, 'undertone.audio.duration': audioSec };
+  pastSpan('decode', { startedAtMs: times.beganAtMs, endedAtMs: times.decodedAtMs, attributes: decoded });
+  pastSpan('extract', { startedAtMs: times.decodedAtMs, endedAtMs: times.doneAtMs, attributes: { 'undertone.tiles': count } });
 }

@@ -186,10 +186,10 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
         const { count, audioSec, keptSec, cut: silence } = features;
         logger.info({ utteranceId: utterance.utteranceId, tiles: count, audioSec, keptSec, silence }, 'made tiles');
       },
-      onSealed: (stream, tileCount, sizeBytes) => {
+      onSealed: ({ shardId, stream, tileCount, sizeBytes }) => {
         shards.inc({ stream });
         tiles.inc({ stream }, tileCount);
-        logger.info({ stream, tileCount, sizeBytes }, 'announced a shard');
+        logger.info({ shardId, stream, tileCount, sizeBytes }, 'announced a shard');
       },
     };
   }

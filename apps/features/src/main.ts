@@ -7,5 +7,5 @@ import { FeaturesModule } from './features.module.js';
 await runService(() => {
   const config = readFeaturesConfig();
   const logger = createLogger('features', config.service.logLevel);
-  return { settings: config.service, logger, module: FeaturesModule.with(config, logger) };
+  return { stage: 'features', settings: config.service, logger, module: FeaturesModule.with(config, logger) };
 });

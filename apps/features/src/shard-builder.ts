@@ -11,12 +11,15 @@ import type { Stream } from '#contracts/labels.js';
 import { shardKey } from '#contracts/object-keys.js';
 import { factBytesOf, largestFactBytes, type ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
+import type { Span } from '#service/spans.js';
 import { sha256Hex } from '#storage/object-store.js';
 
 interface Held {
   utterance: UtteranceIngested;
   features: ExtractedFeatures;
   offset: string;
+  /** From the tiles to the shard's announcement; in the utterance's trace. */
+  sealing: Span;
 }
 
 export interface SealedShard {
@@ -24,6 +27,8 @@ export interface SealedShard {
   fact: ShardSealed;
   /** Of the records that are settled once the shard is announced. */
   offsets: string[];
+  /** In the order of the fact's utterances. */
+  sealings: Span[];
 }
 
 export class ShardBuilder {
@@ -50,6 +55,7 @@ export class ShardBuilder {
     if (!held) return null;
     this.held.delete(utteranceId);
     this.tileCount -= held.features.count;
+    held.sealing.setAttribute('undertone.superseded', true).end();
     return held.offset;
   }
 
@@ -103,7 +109,7 @@ export class ShardBuilder {
       utterances,
       sealedAt: new Date().toISOString(),
     };
-    return { bytes, fact, offsets: held.map(({ offset }) => offset) };
+    return { bytes, fact, offsets: held.map(({ offset }) => offset), sealings: held.map(({ sealing }) => sealing) };
   }
 
   private rowsOf({ utterance, features }: Held): ShardRow[] {

@@ -14,6 +14,7 @@ import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { crashProcess } from '#service/crash-process.js';
+import { activeSpan } from '#service/spans.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
 import { countCrash } from '#storage/crash-counter.js';
@@ -159,7 +160,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
 
   /** Keeps a notification that came over HTTP; it is parsed like those that come by Kafka. */
   async acceptEvent(event: unknown): Promise<void> {
-    await this.publisher.publish(bucketEvents, event);
+    await this.publisher.publishApart(bucketEvents, [event]);
   }
 
   /**
@@ -199,13 +200,17 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     const ours = parseBucketEvent(record.fact, record.key).filter(
       ({ bucket, key }) => bucket === this.config.store.bucket && parseCorpusKey(key),
     );
-    if (ours.length > 0) await this.publisher.publish(objectHints, ...ours.map(({ key }) => hintAt(key, 'event')));
+    const hints = ours.map(({ key }) => hintAt(key, 'event'));
+    // The trace of an event is that of its object, unless it names several.
+    if (hints.length === 1) await this.publisher.publish(objectHints, ...hints);
+    else await this.publisher.publishApart(objectHints, hints);
   }
 
   private async unpack(head: ObjectHead, corpus: string): Promise<boolean> {
     const keys = await unpackArchive(this.store, head, { corpus, limits: this.config.archiveLimits, logger: this.logger });
     for (let at = 0; at < (keys?.length ?? 0); at += hintsAtOnce) {
-      await this.publisher.publish(objectHints, ...(keys ?? []).slice(at, at + hintsAtOnce).map((key) => hintAt(key, 'archive')));
+      const hints = (keys ?? []).slice(at, at + hintsAtOnce).map((key) => hintAt(key, 'archive'));
+      await this.publisher.publishApart(objectHints, hints);
     }
     return keys !== null;
   }
@@ -214,6 +219,10 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     if (!record.fact) return;
     const outcome = await this.decider.decide(record.fact);
     this.decisions.inc({ outcome });
+    activeSpan().setAttributes({ 'undertone.hint.reason': record.fact.reason, 'undertone.decision': outcome });
+    // The line by which the trace of a recording is found.
+    if (outcome === 'ingested' || outcome === 'tombstoned')
+      this.logger.info({ ...hintSubject(record), reason: record.fact.reason }, outcome);
   }
 }
 

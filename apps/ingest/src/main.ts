@@ -7,5 +7,5 @@ import { IngestModule } from './ingest.module.js';
 await runService(() => {
   const config = readIngestConfig();
   const logger = createLogger('ingest', config.service.logLevel);
-  return { settings: config.service, logger, module: IngestModule.with(config, logger) };
+  return { stage: 'ingest', settings: config.service, logger, module: IngestModule.with(config, logger) };
 });

@@ -43,7 +43,8 @@ export class BucketReconciler {
     let hinted = 0;
     let page = new Map<string, string>();
     const flush = async (): Promise<void> => {
-      await this.publisher.publish(objectHints, ...[...page.keys()].map((key) => hintAt(key, 'listing')));
+      const hints = [...page.keys()].map((key) => hintAt(key, 'listing'));
+      await this.publisher.publishApart(objectHints, hints);
       for (const [key, state] of page) this.hinted.set(key, state);
       hinted += page.size;
       page = new Map();
@@ -78,10 +79,10 @@ export class BucketReconciler {
       if (corpus && this.ledger.get(utteranceIdOf(name, path))?.version === versionOf(corpus, head, path)) continue;
       page.push(hintAt(head.key, 'annotations'));
       if (page.length < hintsAtOnce) continue;
-      await this.publisher.publish(objectHints, ...page);
+      await this.publisher.publishApart(objectHints, page);
       page = [];
     }
-    await this.publisher.publish(objectHints, ...page);
+    await this.publisher.publishApart(objectHints, page);
   }
 
   /** @returns null if there is nothing to decide: the ledger describes the object, or it is none of ours */

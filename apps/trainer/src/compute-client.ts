@@ -33,9 +33,12 @@ export class ComputeClient {
     return (await this.ask({ type: 'setup', setup })) as ComputeReady;
   }
 
-  /** @returns false if there was nothing to learn from */
-  async runRound(view: TrainingView): Promise<boolean> {
-    const done = (await this.ask({ type: 'round', view })) as Extract<FromCompute, { type: 'roundDone' }>;
+  /**
+   * @param asked utterances of which `roundStarted` tells whether the round is the first to have them
+   * @returns false if there was nothing to learn from
+   */
+  async runRound(view: TrainingView, asked: string[]): Promise<boolean> {
+    const done = (await this.ask({ type: 'round', view, asked })) as Extract<FromCompute, { type: 'roundDone' }>;
     return done.trained;
   }
 

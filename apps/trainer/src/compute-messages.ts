@@ -17,15 +17,22 @@ export interface ComputeSetup {
 
 export type ToCompute =
   | { type: 'setup'; setup: ComputeSetup }
-  | { type: 'round'; view: TrainingView }
+  /** `asked` are utterances of which `roundStarted` tells whether the round is the first to have them. */
+  | { type: 'round'; view: TrainingView; asked: string[] }
   /** During a round: these are no longer what its view says. */
   | { type: 'erase'; utteranceIds: string[] };
+
+/** Of the utterances that were asked about: those that no round has learnt before, and those that none learns. */
+export interface FirstHad {
+  learnt: string[];
+  heldOut: string[];
+}
 
 type Facts<Name extends keyof RunEvents> = Parameters<RunEvents[Name]>[0];
 
 export type FromCompute =
   | { type: 'ready'; backend: string; why: string; restored: Checkpoint | null }
-  | ({ type: 'roundStarted'; viewDigest: string } & Omit<Facts<'roundStarted'>, 'view'>)
+  | ({ type: 'roundStarted'; viewDigest: string; first: FirstHad } & Omit<Facts<'roundStarted'>, 'view' | 'isFirstLearnt'>)
   | ({ type: 'stepTrained' } & Facts<'stepTrained'>)
   | ({ type: 'checked' } & Facts<'checked'>)
   | ({ type: 'erased' } & Facts<'erased'>)

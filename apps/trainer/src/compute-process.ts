@@ -5,11 +5,13 @@ import { retrying } from '#streaming/retry.js';
 import { listChampions } from '#training/champions.js';
 import { pruneCheckpoints } from '#training/prune-checkpoints.js';
 import { TileStore } from '#training/tile-store.js';
+import { isTrained, type ViewUtterance } from '#training/training-index.js';
 import { TrainingRun } from '#training/training-run.js';
 import type { ComputeSetup, FromCompute, ToCompute } from './compute-messages.js';
 import { failureOf } from './process-failure.js';
 
 let run: TrainingRun | undefined;
+let askedAbout: ReadonlySet<string> = new Set();
 let prune: () => Promise<void> = () => Promise.resolve();
 
 function tell(message: FromCompute): void {
@@ -20,7 +22,12 @@ async function setUp({ run: settings, store: connection, shardCache, epoch, keep
   const backend = await chooseBackend({ ...wanted, log: () => undefined });
   const store = new ObjectStore(connection);
   run = new TrainingRun(settings, store, new TileStore(store, { ...shardCache, connection }), epoch, {
-    roundStarted: ({ view, ...facts }) => tell({ type: 'roundStarted', ...facts, viewDigest: view.digest }),
+    roundStarted: ({ view, isFirstLearnt, ...facts }) => {
+      const asked = view.utterances.filter(({ utteranceId }) => askedAbout.has(utteranceId));
+      const idsOf = (utterances: ViewUtterance[]): string[] => utterances.map(({ utteranceId }) => utteranceId);
+      const first = { learnt: idsOf(asked.filter(isFirstLearnt)), heldOut: idsOf(asked.filter((each) => !isTrained(each))) };
+      tell({ type: 'roundStarted', ...facts, first, viewDigest: view.digest });
+    },
     stepTrained: (facts) => tell({ type: 'stepTrained', ...facts }),
     checked: (facts) => tell({ type: 'checked', ...facts }),
     erased: (facts) => tell({ type: 'erased', ...facts }),
@@ -40,6 +47,7 @@ async function handle(message: ToCompute): Promise<void> {
   if (message.type === 'setup') return setUp(message.setup);
   if (!run) throw new Error('a round came before the set-up');
   if (message.type === 'erase') return run.forget(message.utteranceIds);
+  askedAbout = new Set(message.asked);
   const trained = await run.runRound(message.view);
   if (trained) await retrying(prune);
   tell({ type: 'roundDone', trained });

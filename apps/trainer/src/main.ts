@@ -7,5 +7,5 @@ import { TrainerModule } from './trainer.module.js';
 await runService(() => {
   const config = readTrainerConfig();
   const logger = createLogger('trainer', config.service.logLevel);
-  return { settings: config.service, logger, module: TrainerModule.with(config, logger) };
+  return { stage: 'trainer', settings: config.service, logger, module: TrainerModule.with(config, logger) };
 });

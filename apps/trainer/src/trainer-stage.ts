@@ -16,7 +16,7 @@ import { hintAt, objectHints } from '#contracts/object-hints.js';
 import { corporaPrefix } from '#contracts/object-keys.js';
 import { PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
 import { predictions } from '#contracts/predictions.js';
-import { shardsLabelled, shardsUnlabelled, shardTopicOf } from '#contracts/shards.js';
+import { shardsLabelled, shardsUnlabelled, shardTopicOf, type ShardSealed } from '#contracts/shards.js';
 import { topics } from '#contracts/topics.js';
 import { training } from '#contracts/training.js';
 import { utterances } from '#contracts/utterances.js';
@@ -26,6 +26,7 @@ import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
 import { crashProcess } from '#service/crash-process.js';
+import type { SpanContext } from '#service/spans.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { atMost } from '#streaming/at-most.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
@@ -33,7 +34,8 @@ import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
 import { StallWatch } from '#streaming/stall-watch.js';
-import { TableFollower } from '#streaming/table-follower.js';
+import { TableFollower, type FollowedRecord } from '#streaming/table-follower.js';
+import { utteranceTraceparents } from '#streaming/trace-headers.js';
 import { manifestKey, type Checkpoint } from '#training/checkpoint-store.js';
 import { IndexSnapshots } from '#training/index-snapshot.js';
 import type { TrainerStatus } from '#training/trainer-status.js';
@@ -44,6 +46,7 @@ import type { ComputeClient, RoundEvent } from './compute-client.js';
 import type { TrainerConfig } from './config.js';
 import { OpenRun, runFor } from './open-run.js';
 import { RoundSchedule } from './round-schedule.js';
+import { RoundTrace } from './round-trace.js';
 
 export const TRAINER_CONFIG = Symbol('trainer config');
 
@@ -75,6 +78,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private runId: string;
   /** While a round runs. */
   private roundView: RoundView | undefined;
+  private roundTrace: RoundTrace | undefined;
   private backend: string | null = null;
   private stopping = false;
   private announcing: Promise<void> = Promise.resolve();
@@ -106,8 +110,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
         this.index.applyUtterance(id, fact);
         if (this.roundView?.differs(id, fact?.version)) this.open?.compute.erase([id]);
       })
-      .on(shardsLabelled, (id, fact) => this.index.applyShard(id, fact))
-      .on(shardsUnlabelled, (id, fact) => this.index.applyShard(id, fact))
+      .on(shardsLabelled, (id, fact, record) => this.applyShard(id, fact, record))
+      .on(shardsUnlabelled, (id, fact, record) => this.applyShard(id, fact, record))
       .on(deadLetters, (_key, fact) => fact && this.index.applyDeadLetter(fact))
       .on(featureSettingsChosen, (_key, fact) => this.index.applySettings(fact));
     this.metrics = {
@@ -162,6 +166,11 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.run().catch((error: unknown) => {
       if (!this.stopping) crashProcess(error);
     });
+  }
+
+  private applyShard(shardId: string, fact: ShardSealed | null, { headers }: FollowedRecord): void {
+    this.index.applyShard(shardId, fact);
+    if (fact) this.index.traces.note(fact.utterances, utteranceTraceparents(headers));
   }
 
   private async takeSnapshot(): Promise<void> {
@@ -252,17 +261,21 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     for (const finding of this.labelFindings) this.logger.warn(finding);
     // What this round may read stays in the store, though it may be withdrawn from now on (libs/training/src/sweep-objects.ts).
     await retrying(() => lease.note({ roundStartedAt: new Date() }));
-    await this.train(compute, view);
+    this.roundTrace = new RoundTrace(this.index.traces, this.roundView, this.runId);
+    await this.train(compute, view, this.roundTrace);
     this.roundView = undefined;
+    this.roundTrace = undefined;
     await retrying(() => lease.note({ roundStartedAt: null }));
     await this.announcing;
   }
 
   /** What cannot succeed on this view is said, and waited out: another view, or other settings, will come. */
-  private async train(compute: ComputeClient, view: TrainingView): Promise<void> {
+  private async train(compute: ComputeClient, view: TrainingView, trace: RoundTrace): Promise<void> {
     try {
-      await compute.runRound(view);
+      await compute.runRound(view, trace.utteranceIds);
+      trace.end();
     } catch (error) {
+      trace.end(error);
       if (!(error instanceof PipelineError) || !ofTheView.has(error.code)) throw error;
       this.logger.error({ code: error.code }, error.message);
       this.schedule.trained(view.digest, { nowMs: Date.now(), refused: `${error.code}: ${error.message}` });
@@ -287,6 +300,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
           },
           'round started',
         );
+        this.roundTrace?.started(event);
         this.reportedStep = event.step;
         this.watch = LossWatch.of(this.modelSettings, event.speakers);
         return this.later(() => this.publisher.publish(training, { ...event, type: 'RoundStarted', runId, at }));
@@ -313,6 +327,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
           'erased from the round: in no batch from the next one on',
         );
       case 'roundFinished':
+        this.roundTrace?.finished(event);
         this.metrics.rounds.inc();
         this.logger.info(
           {
@@ -334,7 +349,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
         if (!event.checkpoint.complete) return;
         // Its view may lack what the store had lost; then there is something to train on once that is made again.
         this.schedule.trained(event.checkpoint.view.digest, { nowMs: Date.now() });
-        return this.later(() => this.announce(event.checkpoint));
+        return this.announceModel(event.checkpoint);
       case 'checkpointRefused':
         return this.logger.error({ code: 'CHECKPOINT_INVALID' }, event.why);
       case 'shardsGone':
@@ -348,7 +363,10 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     const lost = [...shardIds].flatMap((shardId) => this.index.readFrom(shardId) ?? []);
     for (const { shardId, stream } of lost) await this.publisher.tombstone(shardTopicOf(stream), shardId);
     const objectKeys = lost.flatMap(({ utteranceIds }) => utteranceIds.map((id) => corporaPrefix + id));
-    await this.publisher.publish(objectHints, ...objectKeys.map((key) => hintAt(key, 'changed-underfoot', true)));
+    await this.publisher.publishApart(
+      objectHints,
+      objectKeys.map((key) => hintAt(key, 'changed-underfoot', true)),
+    );
   }
 
   /** Without predictions that are gone: they named somebody who was erased, and were scored (libs/training/src/sweep-objects.ts). */
@@ -357,7 +375,15 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     await this.announce({ ...checkpoint, predictions: checkpoint.predictions.filter((_, index) => heads[index]) });
   }
 
-  private async announce(checkpoint: Checkpoint): Promise<void> {
+  /** In the round's trace; those of the utterances that it learnt first go on with the predictions. */
+  private announceModel(checkpoint: Checkpoint): void {
+    const { roundTrace } = this;
+    const utteranceSpans = roundTrace?.saved(checkpoint.step);
+    const announce = () => this.announce(checkpoint, utteranceSpans);
+    this.later(() => (roundTrace ? roundTrace.within(announce) : announce()));
+  }
+
+  private async announce(checkpoint: Checkpoint, utteranceSpans: readonly SpanContext[] = []): Promise<void> {
     const { runId, round, step, weights, view, configHash, codeVersion, savedAt } = checkpoint;
     await this.publisher.publish(checkpoints, {
       runId,
@@ -374,7 +400,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       codeVersion,
       savedAt,
     });
-    await this.publisher.publish(predictions, ...checkpoint.predictions);
+    await this.publisher.publishAbout(predictions, checkpoint.predictions, utteranceSpans);
   }
 
   /** Facts go out in the order in which they happened. */

@@ -35,6 +35,7 @@ export interface ExtractOptions {
   sileroDir?: string;
   /** The bytes, and the whole buffer that they lie in, are not needed by anybody else: they are given back once decoded. */
   ownsBytes?: boolean;
+  onDecoded?: () => void;
 }
 
 export interface ExtractedFeatures extends Tiles {
@@ -56,6 +57,7 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
   const { ffmpeg, timeoutMs = 30_000, ownsBytes = false } = options;
   const { samples, sampleRateHz, decoder } = await decodeAudio(bytes, { maxDurationSec, decoders, timeoutMs, ffmpeg });
   if (ownsBytes) release(bytes);
+  options.onDecoded?.();
   const { length } = samples;
   subtractMean(samples);
   requireLongEnough(length, sampleRateHz, settings);

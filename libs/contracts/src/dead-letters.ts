@@ -24,6 +24,10 @@ export const deadLetterSchema = z
     utteranceId: z.string().optional(),
     version: z.string().optional(),
     settingsHash: z.string().length(16).optional().describe('Feature settings under which it failed; under others it may succeed'),
+    traceparent: z
+      .string()
+      .optional()
+      .describe('W3C trace context of the attempt that failed, where it was sampled; another try goes on in its trace'),
     failedAt: z.iso.datetime(),
   })
   .meta({ title: 'DeadLetter', description: 'A record that can never succeed, as it was, and why' });

@@ -1,11 +1,12 @@
-/** Structured logs: JSON lines, or readable ones on a terminal. */
+/** Structured logs: JSON lines, or readable ones on a terminal, with the trace that a line belongs to. */
 import type { LoggerService } from '@nestjs/common';
 import pino, { type Logger } from 'pino';
+import { traceOfLog } from './spans.js';
 
 export type { Logger };
 
 export function createLogger(stage: string, level: string): Logger {
-  const options = { level, base: { stage }, timestamp: pino.stdTimeFunctions.isoTime };
+  const options = { level, base: { stage }, timestamp: pino.stdTimeFunctions.isoTime, mixin: traceOfLog };
   return process.stdout.isTTY
     ? pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname' } } })
     : pino(options);

@@ -9,10 +9,12 @@ import { NestFactory } from '@nestjs/core';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ServiceSettings } from './connection-config.js';
 import { nestLogger, type Logger } from './logger.js';
+import { flushTraces, startTracing } from './tracing.js';
 
 export const shutdownLimitMs = 20_000;
 
 export interface ServiceDefinition {
+  stage: string;
   settings: ServiceSettings;
   logger: Logger;
   module: DynamicModule | (new () => unknown);
@@ -25,6 +27,7 @@ export async function runService(define: () => ServiceDefinition): Promise<void>
     const definition = define();
     logger = definition.logger;
     crashLoudly(logger);
+    startTracing(definition.stage, logger);
     const app = await NestFactory.create<NestExpressApplication>(definition.module, {
       logger: nestLogger(logger),
       abortOnError: false,
@@ -63,7 +66,8 @@ function stopWhenTold(app: INestApplication, logger: Logger): void {
       logger.error('did not stop in time');
       process.exit(1);
     }, shutdownLimitMs).unref();
-    app.close().then(
+    const closed = app.close().then(() => flushTraces());
+    closed.then(
       () => process.exit(0),
       (error: unknown) => {
         reportFatal(error, logger);

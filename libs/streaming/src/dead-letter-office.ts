@@ -4,7 +4,9 @@
  */
 import { deadLetters, type DeadLetter, type Stage } from '#contracts/dead-letters.js';
 import type { PipelineError } from '#contracts/pipeline-error.js';
+import { activeSpan } from '#service/spans.js';
 import type { Publisher } from './publisher.js';
+import { traceparentOf } from './trace-headers.js';
 
 export interface RecordOrigin {
   topic: string;
@@ -38,6 +40,7 @@ export class DeadLetterOffice {
         valueBase64: origin.value?.toString('base64') ?? null,
       },
       ...subject,
+      traceparent: traceparentOf(activeSpan().spanContext()),
       failedAt: new Date().toISOString(),
     };
     await this.publisher.publish(deadLetters, letter).catch((reason: unknown) => {

@@ -15,20 +15,24 @@ import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { topicName, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
+import { failSpan, type Span } from '#service/spans.js';
 import type { DeadLetterOffice, RecordOrigin, Subject } from './dead-letter-office.js';
 import { atMost } from './at-most.js';
 import { ConsumerPulse } from './consumer-pulse.js';
 import { patientRetry } from './kafka-client.js';
 import { OffsetLedger } from './offset-ledger.js';
+import { inProcessSpan, subjectAttributes } from './record-spans.js';
 import { Attempts, fateOf, retrying } from './retry.js';
 import { runThroughOutages } from './run-through-outages.js';
 import type { ConsumerActivity, PartitionActivity, WatchedConsumer } from './stall-watch.js';
+import type { RecordHeaders } from './trace-headers.js';
 
 export interface StreamRecord<Fact> {
   key: string | null;
   /** Null: a tombstone. */
   fact: Fact | null;
   origin: RecordOrigin;
+  headers?: RecordHeaders | undefined;
 }
 
 export interface PartitionWorker<Fact> {
@@ -243,12 +247,19 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   /** @returns null when the record is done with; else how long to wait before it is tried again */
   private async takeRecord(assignment: Assignment<Fact>, partition: number, message: KafkaMessage): Promise<number | null> {
     const origin: RecordOrigin = { topic: this.topic, partition, offset: message.offset, key: message.key, value: message.value };
-    const record: StreamRecord<Fact> = { key: message.key?.toString() ?? null, fact: null, origin };
-    assignment.working = message.offset;
+    const record: StreamRecord<Fact> = { key: message.key?.toString() ?? null, fact: null, origin, headers: message.headers };
+    return inProcessSpan(record, this.groupId, (span) => this.takeInSpan(assignment, record, span));
+  }
+
+  private async takeInSpan(assignment: Assignment<Fact>, record: StreamRecord<Fact>, span: Span): Promise<number | null> {
+    const { offset, value } = record.origin;
+    assignment.working = offset;
     try {
-      if (message.value) record.fact = this.parse(message.value);
+      if (value) record.fact = this.parse(value);
+      if (span.isRecording()) span.setAttributes(subjectAttributes(this.options.subjectOf(record)));
       await this.untilTakenOrLeft(assignment.worker.take(record));
     } catch (error) {
+      failSpan(span, error);
       if (assignment.revoked.signal.aborted) return null;
       const waitMs = this.waitAfter(assignment, record, error);
       if (typeof waitMs === 'number') return waitMs;
@@ -285,7 +296,10 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     try {
       const waitMs = attempts.waitAfter(error);
       this.options.onRetry?.();
-      this.options.logger.warn({ err: error, waitMs, attempt: attempts.failed, key: record.key }, 'will try again');
+      const { utteranceId, objectKey } = this.options.subjectOf(record);
+      const code = error instanceof PipelineError ? error.code : undefined;
+      const attempt = attempts.failed;
+      this.options.logger.warn({ err: error, code, waitMs, attempt, key: record.key, utteranceId, objectKey }, 'will try again');
       return waitMs;
     } catch (final) {
       return { error: final };
@@ -316,8 +330,10 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     try {
       const permanent = fateOf(error) === 'permanent' ? (error as PipelineError) : await this.repeatedCrash(origin, error);
       if (!permanent) throw error;
-      logger.warn({ code: permanent.code, key: record.key, offset: origin.offset }, permanent.message);
-      await retrying(() => deadLetterOffice.bury(origin, subjectOf(record), permanent), { signal });
+      const subject = subjectOf(record);
+      const { utteranceId, objectKey } = subject;
+      logger.warn({ code: permanent.code, key: record.key, offset: origin.offset, utteranceId, objectKey }, permanent.message);
+      await retrying(() => deadLetterOffice.bury(origin, subject, permanent), { signal });
       ledger.settle(origin.offset);
     } catch (fatal) {
       if (signal.aborted) return;

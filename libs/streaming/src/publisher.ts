@@ -8,7 +8,10 @@
 import { createRequire } from 'node:module';
 import type { Kafka, Message, Producer } from 'kafkajs';
 import { topicName, type Topic, type TopicIdentity } from '#contracts/topic.js';
+import { inNoSpan, type Context, type SpanContext } from '#service/spans.js';
 import { atMost } from './at-most.js';
+import { beginPublish, type TraceOfRecord } from './record-spans.js';
+import { utteranceHeaders } from './trace-headers.js';
 
 const { Partitioners } = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs');
 const maxMessagesPerRequest = 1_000;
@@ -42,13 +45,32 @@ export class Publisher {
 
   /** Publishes in order; resolves when all are acknowledged by all replicas. */
   async publish<Fact>(topic: Topic<Fact>, ...facts: NoInfer<Fact>[]): Promise<void> {
-    const messages = facts.map((fact) => ({ key: topic.keyOf(fact), value: JSON.stringify(topic.schema.parse(fact)) }));
-    await this.enqueue(topicName(topic, this.topicPrefix), messages);
+    await this.enqueue(topic, messagesOf(topic, facts), 'active');
+  }
+
+  /**
+   * As `publish`, but each fact begins a trace of its own, linked with the active one: facts of which each is of another
+   * utterance.
+   * @param traceOf the trace that a fact goes on in instead
+   */
+  async publishApart<Fact>(topic: Topic<Fact>, facts: NoInfer<Fact>[], traceOf?: (fact: Fact) => Context | undefined): Promise<void> {
+    const messages = messagesOf(topic, facts);
+    await this.enqueue(topic, messages, (at) => traceOf?.(facts[at] as Fact) ?? 'own');
+  }
+
+  /** As `publish`, of facts that tell of many utterances. @param utterances their spans, in the order in which each fact names them */
+  async publishAbout<Fact>(topic: Topic<Fact>, facts: NoInfer<Fact>[], utterances: readonly SpanContext[]): Promise<void> {
+    const headers = utteranceHeaders(utterances);
+    await this.enqueue(
+      topic,
+      messagesOf(topic, facts).map((message) => ({ ...message, headers })),
+      'active',
+    );
   }
 
   /** Says that a key of a compacted topic is dead. */
   async tombstone(topic: TopicIdentity, key: string): Promise<void> {
-    await this.enqueue(topicName(topic, this.topicPrefix), [{ key, value: null }]);
+    await this.enqueue(topic, [{ key, value: null }], 'active');
   }
 
   /** What is under way has a few seconds to be acknowledged: with the broker away nobody could wait for it. */
@@ -57,11 +79,17 @@ export class Publisher {
     await atMost(partingMs, this.producer.disconnect());
   }
 
-  private async enqueue(topic: string, messages: Message[]): Promise<void> {
-    const acknowledged = messages.map(
-      (message) => new Promise<void>((resolve, reject) => this.waiting.push({ topic, message, resolve, reject })),
-    );
-    this.sending ??= this.sendAll().finally(() => {
+  private async enqueue(of: TopicIdentity, messages: Message[], traceOf: TraceOfRecord | ((at: number) => TraceOfRecord)): Promise<void> {
+    const topic = topicName(of, this.topicPrefix);
+    const acknowledged = messages.map((message, at) => {
+      const place = { topic, key: message.key as string | null, isTombstone: message.value === null };
+      const span = beginPublish(place, typeof traceOf === 'function' ? traceOf(at) : traceOf);
+      const sent = span?.headers ? { ...message, headers: { ...message.headers, ...span.headers } } : message;
+      const acknowledgement = new Promise<void>((resolve, reject) => this.waiting.push({ topic, message: sent, resolve, reject }));
+      return span ? acknowledgement.then(() => span.end(), failing(span.end)) : acknowledgement;
+    });
+    // Requests carry facts of many traces.
+    this.sending ??= inNoSpan(() => this.sendAll()).finally(() => {
       this.sending = undefined;
     });
     await Promise.all(acknowledged);
@@ -93,3 +121,13 @@ export class Publisher {
     }
   }
 }
+
+const messagesOf = <Fact>(topic: Topic<Fact>, facts: readonly Fact[]): Message[] =>
+  facts.map((fact) => ({ key: topic.keyOf(fact), value: JSON.stringify(topic.schema.parse(fact)) }));
+
+const failing =
+  (end: (error: unknown) => void) =>
+  (error: unknown): never => {
+    end(error);
+    throw error;
+  };

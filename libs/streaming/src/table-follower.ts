@@ -17,6 +17,7 @@ import { patientRetry } from './kafka-client.js';
 import { retrying } from './retry.js';
 import { runThroughOutages } from './run-through-outages.js';
 import type { ConsumerActivity, WatchedConsumer } from './stall-watch.js';
+import type { RecordHeaders } from './trace-headers.js';
 
 export interface FollowedRecord {
   key: string | null;
@@ -25,6 +26,7 @@ export interface FollowedRecord {
   partition: number;
   offset: string;
   timestampMs: number;
+  headers: RecordHeaders | undefined;
 }
 
 /** Topic, as the broker knows it, to the offset to read next in each of its partitions. */
@@ -178,6 +180,7 @@ export class TableFollower implements WatchedConsumer {
         partition,
         offset: message.offset,
         timestampMs: Number(message.timestamp),
+        headers: message.headers,
       });
       // At once: what is kept of the records and the positions must never tell of different ones.
       this.next.set(`${topic}/${partition}`, BigInt(message.offset) + 1n);

@@ -32,6 +32,7 @@ interface ShardLine extends Pick<IndexedShard, 'shardId' | 'stream' | 'objectKey
 const lastLineSchema = z.object({
   choice: z.object({ geometry: z.string().nullable(), settings: z.record(z.string(), z.string()) }),
   traits: z.array(z.tuple([labelsSchema, z.enum(splits), z.boolean()])),
+  traces: z.array(z.tuple([z.string(), z.string(), z.string()])).default([]),
 });
 
 /** In one go, so that no fact comes between two of them. */
@@ -52,7 +53,7 @@ export function linesOf(index: TrainingIndex): string[] {
   add('utterances', columns);
   for (const shard of shards) add('shard', shardLine(shard, numbers));
   const ofTraits = [...traits.keys()].map(({ labels, split, withheld }) => [labels, split, withheld]);
-  lines.push(JSON.stringify({ choice: index.choice, traits: ofTraits }));
+  lines.push(JSON.stringify({ choice: index.choice, traits: ofTraits, traces: index.traces.contents }));
   return lines;
 }
 
@@ -113,6 +114,7 @@ export function indexOf(lines: Iterable<string>): TrainingIndex {
   }
   for (const [at, version, settingsHash] of all.refusals)
     index.applyDeadLetter({ stage: 'features', utteranceId: all.ids[at], version, settingsHash });
+  index.traces.restore(last.traces);
   index.resume(last.choice);
   return index;
 }

@@ -8,6 +8,10 @@ export class RoundView {
     this.versions = new Map(view.utterances.map(({ utteranceId, version }) => [utteranceId, version]));
   }
 
+  has(utteranceId: string, version: string): boolean {
+    return this.versions.get(utteranceId) === version;
+  }
+
   /** @param version as it is now; undefined: erased @returns whether the round has another one */
   differs(utteranceId: string, version: string | undefined): boolean {
     const own = this.versions.get(utteranceId);

@@ -5,7 +5,7 @@ import { type ModelSettings, parseModelSettings } from '#model/settings.js';
 import type { StepLosses } from '#model/train-step.js';
 import type { Checkpoint } from './checkpoint-store.js';
 import type { RateSchedule } from './learning-rate.js';
-import type { TrainingView, ViewCounts } from './training-index.js';
+import type { TrainingView, ViewCounts, ViewUtterance } from './training-index.js';
 
 export interface RunSettings {
   runId: string;
@@ -38,6 +38,8 @@ export interface RunEvents {
     tiles: ViewCounts;
     /** Of these, the ones that no earlier round has learnt. */
     freshTiles: ViewCounts;
+    /** Whether an utterance of the view is learnt by this round and was by none before. */
+    isFirstLearnt: (utterance: ViewUtterance) => boolean;
     speakers: number;
     /** Utterances of dev speakers that decide when it is enough; 0: nobody does. */
     checkedOn: number;

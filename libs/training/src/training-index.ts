@@ -27,6 +27,7 @@ import {
 } from './choose-settings.js';
 import { type IndexedShard, IndexedUtterance, kindCarriesTarget, type Place, TraitsTable } from './indexed-utterance.js';
 import { addDigest, digestText, settingsDigest, versionDigest } from './view-digest.js';
+import { WaitingTraces } from './waiting-traces.js';
 
 /** Of the facts, what the index needs. */
 type UtteranceFact = Pick<UtteranceIngested, 'version' | 'labels' | 'split' | 'withheld'>;
@@ -91,6 +92,8 @@ export class TrainingIndex {
   private readonly corpora = new Map<string, Corpus>();
   private readonly settings = new Map<string, TileSettings>();
   private readonly traits = new TraitsTable();
+  /** Of utterances that wait for their first round. */
+  readonly traces = new WaitingTraces();
   private wanted: SettingsFact | null = null;
   private geometry: string | null = null;
   private isCaughtUp = false;
@@ -101,6 +104,7 @@ export class TrainingIndex {
   changes = 0;
 
   applyUtterance(utteranceId: string, fact: UtteranceFact | null): void {
+    if (!fact) this.traces.forget(utteranceId);
     const utterance = fact ? this.utteranceOf(utteranceId) : this.utterances.get(utteranceId);
     if (!utterance || utterance.version === (fact?.version ?? null)) return;
     const { traits, isSharded: wasSharded } = utterance;

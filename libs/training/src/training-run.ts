@@ -157,11 +157,12 @@ export class TrainingRun {
     const model = this.modelFor(view);
     const labels = headLabels(model.settings, { midpoints: this.midpoints, speakers: this.speakers });
     await retrying(() => this.seen.begin(this.store, runId, { round: place.round, view }));
+    const isFresh = (utterance: ViewUtterance): boolean => this.seen.roundOf(utterance) === place.round;
     const sampler = new Sampler(view, {
       seed,
       classOf: labels.emotion.classOf,
       balanced: model.settings.classBalance === 'sampling',
-      isFresh: (utterance) => this.seen.roundOf(utterance) === place.round,
+      isFresh,
       replayShare,
       state: place.sampler,
     });
@@ -174,6 +175,7 @@ export class TrainingRun {
       view,
       tiles: { labelled: sampler.sizeOf('labelled'), unlabelled: sampler.sizeOf('unlabelled') },
       freshTiles: { labelled: sampler.freshSizeOf('labelled'), unlabelled: sampler.freshSizeOf('unlabelled') },
+      isFirstLearnt: isFresh,
       speakers: this.speakers.length,
       checkedOn: checked.length,
     });

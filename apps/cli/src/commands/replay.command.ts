@@ -1,8 +1,9 @@
 /** `undertone replay`: another try for dead letters, by a hint at each object as it is now. */
 import { Command, Option } from 'nest-commander';
 import { errorCodes, PipelineError } from '#contracts/pipeline-error.js';
-import { hintAt, objectHints } from '#contracts/object-hints.js';
+import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
 import { subjectOf } from '#overview/pipeline-overview.js';
+import { contextOf } from '#streaming/trace-headers.js';
 import { connect, readOverview, withPublisher } from '../connect.js';
 import { print, UndertoneCommand } from '../undertone-command.js';
 
@@ -16,7 +17,11 @@ export class ReplayCommand extends UndertoneCommand {
     const keys = [...new Set(letters.flatMap((letter) => letter.objectKey ?? []))].sort();
     if (dryRun) for (const letter of letters) print(`${letter.code}  ${subjectOf(letter)}: ${letter.message}`);
     else {
-      await withPublisher(connections, (publisher) => publisher.publish(objectHints, ...keys.map((key) => hintAt(key, 'replay', true))));
+      const hints = keys.map((key) => hintAt(key, 'replay', true));
+      const traceparents = new Map(letters.map(({ objectKey, traceparent }) => [objectKey, traceparent]));
+      // Another try goes on in the trace of the first.
+      const traceOf = ({ key }: ObjectHint) => contextOf({ traceparent: traceparents.get(key) });
+      await withPublisher(connections, (publisher) => publisher.publishApart(objectHints, hints, traceOf));
     }
     print(`${keys.length} objects ${dryRun ? 'would be' : 'are'} looked at again (${letters.length} dead letters)`);
     connections.store.close();

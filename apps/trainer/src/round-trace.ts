@@ -1,0 +1,104 @@
+/**
+ * The trace of a round, and what it adds to the traces of the utterances that it is the first to have: a span `learn`, or
+ * `hold out`, from the round's start until its model is saved.
+ *
+ * Delivery: what is said of an utterance is said once its model is saved. A round that is taken up again by another process
+ * says it then; one that is refused leaves it to the next.
+ */
+import { ROOT_CONTEXT, trace } from '@opentelemetry/api';
+import { epochMs } from '#service/epoch.js';
+import { beginSpan, failSpan, linksTo, mostLinks, pastSpan, underSpan, type SpanContext } from '#service/spans.js';
+import { flushTraces } from '#service/tracing.js';
+import { spanOf } from '#streaming/trace-headers.js';
+import type { RoundView } from '#training/round-view.js';
+import type { WaitingTraces } from '#training/waiting-traces.js';
+import type { RoundEvent } from './compute-client.js';
+
+type Started = Extract<RoundEvent, { type: 'roundStarted' }>;
+type Finished = Extract<RoundEvent, { type: 'roundFinished' }>;
+
+/** Spans that are made before what waits has gone to the collector: fewer than may wait. */
+const spansAtOnce = 1_000;
+
+export class RoundTrace {
+  private readonly span = beginSpan('round', { root: true });
+  private readonly startedAtMs = epochMs();
+  private readonly traceparents: ReadonlyMap<string, string>;
+  private first: Started['first'] = { learnt: [], heldOut: [] };
+
+  constructor(
+    private readonly waiting: WaitingTraces,
+    view: RoundView,
+    private readonly runId: string,
+  ) {
+    this.traceparents = waiting.of(view);
+  }
+
+  /** Utterances of the round whose traces wait for one. */
+  get utteranceIds(): string[] {
+    return [...this.traceparents.keys()];
+  }
+
+  started({ round, step, steps, tiles, freshTiles, first }: Started): void {
+    this.first = first;
+    this.span.setAttributes({
+      'undertone.run.id': this.runId,
+      'undertone.round': round,
+      'undertone.round.first_step': step,
+      'undertone.round.steps': steps,
+      'undertone.round.tiles': tiles.labelled + tiles.unlabelled,
+      'undertone.round.fresh_tiles': freshTiles.labelled + freshTiles.unlabelled,
+    });
+    this.span.addLinks(linksTo(this.firstSpans().map(({ span }) => span)));
+  }
+
+  /** The model is saved. @returns the spans of the first utterances: their traces go on with its predictions */
+  saved(step: number): SpanContext[] {
+    const all = this.firstSpans();
+    for (const id of this.traceparents.keys()) this.waiting.forget(id);
+    const told = all.slice(0, mostLinks).map((each) => this.tell(each, step));
+    this.tellInTime(all.slice(mostLinks), step).catch(() => undefined);
+    return told;
+  }
+
+  finished({ ended, bestStep, tilesPerSec }: Finished): void {
+    this.span.setAttributes({ 'undertone.round.ended': ended, 'undertone.round.best_step': bestStep });
+    this.span.setAttribute('undertone.round.tiles_per_second', tilesPerSec);
+  }
+
+  end(error?: unknown): void {
+    if (error !== undefined) failSpan(this.span, error);
+    this.span.end();
+  }
+
+  /** What is published meanwhile is of the round's trace. */
+  within<Result>(work: () => Result): Result {
+    return underSpan(this.span, work);
+  }
+
+  private firstSpans(): { name: string; utteranceId: string; span: SpanContext }[] {
+    const spansOf = (name: string, ids: readonly string[]) =>
+      ids.flatMap((utteranceId) => {
+        const span = spanOf(this.traceparents.get(utteranceId) ?? '');
+        return span ? [{ name, utteranceId, span }] : [];
+      });
+    return [...spansOf('learn', this.first.learnt), ...spansOf('hold out', this.first.heldOut)];
+  }
+
+  private tell({ name, utteranceId, span }: ReturnType<RoundTrace['firstSpans']>[number], step: number): SpanContext {
+    return pastSpan(name, {
+      startedAtMs: this.startedAtMs,
+      attributes: { 'undertone.utterance.id': utteranceId, 'undertone.run.id': this.runId, 'undertone.step': step },
+      of: this.span.spanContext(),
+      parent: trace.setSpanContext(ROOT_CONTEXT, span),
+    });
+  }
+
+  /** No faster than the collector takes them. */
+  private async tellInTime(all: ReturnType<RoundTrace['firstSpans']>, step: number): Promise<void> {
+    for (let at = 0; at < all.length; at += spansAtOnce) {
+      for (const each of all.slice(at, at + spansAtOnce)) this.tell(each, step);
+      if (!(await flushTraces())) return;
+    }
+  }
+}

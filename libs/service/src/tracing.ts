@@ -1,0 +1,103 @@
+/**
+ * Sends the spans of a service to an OpenTelemetry collector, by OTLP over HTTP in JSON, where
+ * OTEL_EXPORTER_OTLP_ENDPOINT names one; else nothing is set up (docs/tracing.md).
+ *
+ * A collector that is away costs the spans that it would have got and a line in the log a minute, no more: they wait in a
+ * queue of bounded size, and nobody waits for them.
+ */
+import { context, diag, DiagLogLevel, trace, type DiagLogger } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { setGlobalErrorHandler } from '@opentelemetry/core';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { defaultResource, detectResources, envDetector, resourceFromAttributes, serviceInstanceIdDetector } from '@opentelemetry/resources';
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+  type Sampler,
+} from '@opentelemetry/sdk-trace';
+import type { Logger } from './logger.js';
+import { codeVersion } from './package-root.js';
+import { switchTracing } from './spans.js';
+import { readTracingConfig, type TracingConfig } from './tracing-config.js';
+
+/** Spans that wait for the collector: 16 MB or so. A shard's, or those of a page of the listing, come all at once. */
+const mostWaiting = 16_384;
+/** What dies with a process that is killed is no more than this. */
+const sendEveryMs = 1_000;
+/** At stop. */
+const flushLimitMs = 1_500;
+const complainEveryMs = 60_000;
+
+let flush: (limitMs: number) => Promise<void> = () => Promise.resolve();
+
+/** @throws PipelineError CONFIG_INVALID */
+export function startTracing(stage: string, logger: Logger): void {
+  const config = readTracingConfig();
+  if (!config) return;
+  const complain = complaints(logger);
+  diag.setLogger(complain, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
+  setGlobalErrorHandler((error) => complain.error(typeof error === 'string' ? error : (error as Error).message));
+  const exporter = new OTLPTraceExporter();
+  const resource = defaultResource()
+    .merge(resourceFromAttributes({ 'service.name': `undertone-${stage}`, 'service.version': codeVersion }))
+    .merge(detectResources({ detectors: [envDetector, serviceInstanceIdDetector] }));
+  const provider = new TracerProvider({
+    sampler: samplerOf(config),
+    resource,
+    spanProcessors: [new BatchSpanProcessor({ exporter, maxQueueSize: mostWaiting, scheduledDelayMillis: sendEveryMs })],
+  });
+  registerTracing(provider);
+  flush = async (timeoutMillis) => {
+    await provider.forceFlush({ timeoutMillis });
+    // What was on its way already is no concern of the provider's.
+    await exporter.forceFlush();
+  };
+  const { root, isParentBased } = config;
+  const service = resource.attributes['service.name'];
+  logger.info({ service, sampler: root.kind, ratio: root.ratio, isParentBased }, 'spans are sent');
+}
+
+/** Makes a provider the one that all spans of the process come from. */
+export function registerTracing(provider: TracerProvider): void {
+  trace.setGlobalTracerProvider(provider);
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  switchTracing(true);
+}
+
+/** Sends what waits, as far as that is quick. Never rejects. @returns whether all of it went */
+export async function flushTraces(limitMs = flushLimitMs): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), limitMs);
+  });
+  const sent = flush(limitMs).then(
+    () => true,
+    () => false,
+  );
+  try {
+    return await Promise.race([sent, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function samplerOf({ root: { kind, ratio }, isParentBased }: TracingConfig): Sampler {
+  const made = { always_on: new AlwaysOnSampler(), always_off: new AlwaysOffSampler(), traceidratio: new TraceIdRatioBasedSampler(ratio) };
+  return isParentBased ? new ParentBasedSampler({ root: made[kind] }) : made[kind];
+}
+
+/** Of a collector that is away each batch would complain. */
+function complaints(logger: Logger): DiagLogger {
+  let saidAtMs = -Infinity;
+  const say = (why: string): void => {
+    if (performance.now() - saidAtMs < complainEveryMs) return;
+    saidAtMs = performance.now();
+    logger.warn({ why }, 'spans are lost: the collector does not take them (OTEL_EXPORTER_OTLP_ENDPOINT). Nothing else is affected');
+  };
+  const ignore = (): void => undefined;
+  return { error: say, warn: say, info: ignore, debug: ignore, verbose: ignore };
+}
