@@ -14,6 +14,7 @@ import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
 import { ObjectStore } from '#storage/object-store.js';
+import { storeMetrics } from '#storage/store-metrics.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
@@ -39,6 +40,7 @@ export class CompactionStage implements OnApplicationBootstrap, OnApplicationShu
     @Inject(Metrics) metrics: Metrics,
   ) {
     this.metrics = {
+      storeCalled: storeMetrics(metrics),
       runs: metrics.counter('compaction_runs_total', 'Compactions, by how they ended', ['outcome']),
       seconds: metrics.counter('compaction_seconds_total', 'Time that compactions took'),
       written: metrics.counter('compaction_shards_written_total', 'Shards written by compaction'),
@@ -88,7 +90,7 @@ export class CompactionStage implements OnApplicationBootstrap, OnApplicationShu
     const { topicPrefix } = connection;
     const kafka = kafkaClient(connection, 'undertone-compaction', this.logger);
     await ensureTopics(kafka, topics, topicPrefix);
-    this.store ??= new ObjectStore(this.config.store);
+    this.store ??= new ObjectStore(this.config.store, { onCall: this.metrics.storeCalled });
     this.publisher = new Publisher(kafka, topicPrefix);
     await this.publisher.connect();
     const job = new CompactionJob({

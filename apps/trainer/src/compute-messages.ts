@@ -1,6 +1,7 @@
 /** What the trainer and its compute process say to each other. */
 import type { ErrorCode } from '#contracts/pipeline-error.js';
 import type { StoreConnection } from '#service/connection-config.js';
+import type { StoreCall } from '#storage/object-store.js';
 import type { Checkpoint } from '#training/checkpoint-store.js';
 import type { TrainingView } from '#training/training-index.js';
 import type { RunEvents, RunSettings } from '#training/run-settings.js';
@@ -33,5 +34,7 @@ export type FromCompute =
   | { type: 'saved'; checkpoint: Checkpoint }
   | { type: 'checkpointRefused'; why: string }
   | ({ type: 'roundFinished' } & Facts<'roundFinished'>)
+  /** Of the process's own connections; the trainer counts it with its own. */
+  | ({ type: 'storeCalled' } & StoreCall)
   | { type: 'roundDone'; trained: boolean }
   | { type: 'failed'; code: ErrorCode | null; message: string; stack: string | undefined };

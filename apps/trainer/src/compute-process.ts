@@ -1,7 +1,7 @@
 /** The process that computes: it holds the model, and ends when the trainer that started it does. */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { chooseBackend } from '#model/backend.js';
-import { ObjectStore } from '#storage/object-store.js';
+import { ObjectStore, type StoreCall } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import { listChampions } from '#training/champions.js';
 import { pruneCheckpoints } from '#training/prune-checkpoints.js';
@@ -18,8 +18,9 @@ function tell(message: FromCompute): void {
 
 async function setUp({ run: settings, store: connection, shardCache, epoch, keepModels, backend: wanted }: ComputeSetup): Promise<void> {
   const backend = await chooseBackend({ ...wanted, log: () => undefined });
-  const store = new ObjectStore(connection);
-  run = new TrainingRun(settings, store, new TileStore(store, { ...shardCache, connection }), epoch, {
+  const onCall = (call: StoreCall): void => tell({ type: 'storeCalled', ...call });
+  const store = new ObjectStore(connection, { onCall });
+  run = new TrainingRun(settings, store, new TileStore(store, { ...shardCache, connection, onCall }), epoch, {
     roundStarted: ({ view, ...facts }) => tell({ type: 'roundStarted', ...facts, viewDigest: view.digest }),
     stepTrained: (facts) => tell({ type: 'stepTrained', ...facts }),
     checked: (facts) => tell({ type: 'checked', ...facts }),
