@@ -37,7 +37,6 @@ async function lifeOf(mortal: Mortal, utterance: UtteranceIngested): Promise<{ s
     onExtracted: () => undefined,
     giveBack: () => undefined,
     onSealed: () => undefined,
-    onRetry: () => undefined,
   };
   const settle = (offset: string): void => {
     if (mortal.survived) settled.push(offset);

@@ -19,7 +19,7 @@ import { crashProcess } from '#service/crash-process.js';
 import { countCrash } from '#storage/crash-counter.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { storeMetrics } from '#storage/store-metrics.js';
-import { consumerMetrics } from '#streaming/consumer-metrics.js';
+import { letterMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { evaluatorGroup } from '#streaming/consumer-groups.js';
 import { DeadLetterOffice } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
@@ -77,7 +77,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     this.follower = followInto(this.overview, new TableFollower(this.kafka, prefix, 'evaluator-table', logger), () => {
       this.changed = true;
     });
-    const { onBuried, onRetry } = consumerMetrics(metrics);
+    retryMetrics(metrics);
     const scored = metrics.counter('evaluations_total', 'Evaluations published');
     const scoring = metrics.histogram(
       'scoring_duration_seconds',
@@ -107,8 +107,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
       logger,
       crash: crashProcess,
       countCrash: (origin) => countCrash(this.store, evaluatorGroup(prefix), origin),
-      deadLetterOffice: new DeadLetterOffice(this.publisher, 'evaluator', onBuried),
-      onRetry,
+      deadLetterOffice: new DeadLetterOffice(this.publisher, 'evaluator', letterMetrics(metrics)),
       subjectOf: ({ fact }) => ({ objectKey: fact?.objectKey }),
       createWorker: ({ settle }) => ({
         take: async ({ fact, origin }) => {

@@ -42,8 +42,6 @@ export interface ShardWorkshop {
   giveBack: (passedOver: PassedOver) => void;
   /** Of a shard that is announced: its seconds are those from when it was closed, waiting for memory and tries included. */
   onSealed: (shard: { stream: Stream; tileCount: number; sizeBytes: number; seconds: number }) => void;
-  /** The store or the broker did not answer; it is tried again. */
-  onRetry: () => void;
 }
 
 /** Smaller objects are cheaper to read once, whole. */
@@ -160,10 +158,10 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   }
 
   private async announce(builder: ShardBuilder, stream: Stream): Promise<void> {
-    const { publisher, storing, onSealed, onRetry } = this.workshop;
+    const { publisher, storing, onSealed } = this.workshop;
     const startedAt = performance.now();
     const { fact, offsets } = await storing.use(builder.sizeBytes, () => this.store(builder));
-    await retrying(() => publisher.publish(shardTopicOf(stream), fact), { onRetry });
+    await retrying(() => publisher.publish(shardTopicOf(stream), fact));
     onSealed({ stream, tileCount: fact.tileCount, sizeBytes: fact.sizeBytes, seconds: (performance.now() - startedAt) / 1000 });
     for (const offset of offsets) this.context.settle(offset);
   }
@@ -173,7 +171,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
     const { bytes, fact } = sealed;
     // An object of that name holds those bytes already: then the condition fails, and that is as good.
     const options = { onlyIf: 'absent', contentType: 'application/vnd.apache.arrow.file' } as const;
-    await retrying(() => this.workshop.store.put(fact.objectKey, bytes, options), { onRetry: this.workshop.onRetry });
+    await retrying(() => this.workshop.store.put(fact.objectKey, bytes, options));
     release(bytes);
     return sealed;
   }

@@ -15,7 +15,7 @@ import { crashProcess } from '#service/crash-process.js';
 import { countCrash } from '#storage/crash-counter.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { storeMetrics } from '#storage/store-metrics.js';
-import { consumerMetrics } from '#streaming/consumer-metrics.js';
+import { letterMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { DeadLetterOffice } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
@@ -131,9 +131,9 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
   /** Of what it makes, memory, threads and counts are everybody's. */
   private consumerFactory(): (hash: string, settings: FeatureSettings) => SettingsConsumer {
     const { config, metrics, logger, kafka, store, publisher } = this;
-    const { onBuried, onRetry } = consumerMetrics(metrics);
-    const shared = { ...workshopMetrics(metrics, logger), ...this.workshop(), onRetry };
-    const deadLetterOffice = new DeadLetterOffice(publisher, 'features', onBuried);
+    retryMetrics(metrics);
+    const shared = { ...workshopMetrics(metrics, logger), ...this.workshop() };
+    const deadLetterOffice = new DeadLetterOffice(publisher, 'features', letterMetrics(metrics));
     return (hash, settings) => {
       const groupId = featuresGroup(config.kafka.topicPrefix, hash);
       return new PartitionConsumer({
@@ -143,7 +143,6 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
         groupId,
         logger,
         crash: crashProcess,
-        onRetry,
         countCrash: (origin) => countCrash(store, groupId, origin),
         deadLetterOffice,
         subjectOf: ({ fact, key }) => ({
@@ -160,7 +159,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     };
   }
 
-  private workshop(): Omit<ShardWorkshop, 'settings' | 'giveBack' | 'onExtracted' | 'onSealed' | 'onRetry'> {
+  private workshop(): Omit<ShardWorkshop, 'settings' | 'giveBack' | 'onExtracted' | 'onSealed'> {
     const { config, store, publisher, pool } = this;
     return {
       store,

@@ -19,7 +19,7 @@ import { Readiness } from '#service/readiness.js';
 import { countCrash } from '#storage/crash-counter.js';
 import { type ObjectHead, ObjectStore } from '#storage/object-store.js';
 import { storeMetrics } from '#storage/store-metrics.js';
-import { consumerMetrics } from '#streaming/consumer-metrics.js';
+import { letterMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { ingestEventsGroup, ingestGroup } from '#streaming/consumer-groups.js';
 import { DeadLetterOffice, type Subject } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
@@ -91,15 +91,14 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       'From taking a hint to having published what follows from it',
       [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
     );
-    const { onBuried, onRetry } = consumerMetrics(metrics);
+    retryMetrics(metrics);
     metrics.gaugeOf('live_utterances', 'Utterances alive, as this instance knows them', () => this.ledger.size);
-    const office = new DeadLetterOffice(this.publisher, 'ingest', onBuried);
+    const office = new DeadLetterOffice(this.publisher, 'ingest', letterMetrics(metrics));
     const shared = {
       kafka: this.kafka,
       topicPrefix: prefix,
       deadLetterOffice: office,
       logger,
-      onRetry,
       crash: crashProcess,
     };
     const groups = { events: ingestEventsGroup(prefix), hints: ingestGroup(prefix) };

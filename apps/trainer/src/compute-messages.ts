@@ -34,7 +34,8 @@ export type FromCompute =
   | { type: 'saved'; checkpoint: Checkpoint }
   | { type: 'checkpointRefused'; why: string }
   | ({ type: 'roundFinished' } & Facts<'roundFinished'>)
-  /** Of the process's own connections; the trainer counts it with its own. */
+  /** Of the process's own connections, as what is tried again; the trainer counts both with its own. */
   | ({ type: 'storeCalled' } & StoreCall)
+  | { type: 'retried' }
   | { type: 'roundDone'; trained: boolean }
   | { type: 'failed'; code: ErrorCode | null; message: string; stack: string | undefined };

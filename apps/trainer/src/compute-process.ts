@@ -2,7 +2,7 @@
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { chooseBackend } from '#model/backend.js';
 import { ObjectStore, type StoreCall } from '#storage/object-store.js';
-import { retrying } from '#streaming/retry.js';
+import { observeRetries, retrying } from '#streaming/retry.js';
 import { listChampions } from '#training/champions.js';
 import { pruneCheckpoints } from '#training/prune-checkpoints.js';
 import { TileStore } from '#training/tile-store.js';
@@ -10,6 +10,7 @@ import { TrainingRun } from '#training/training-run.js';
 import type { ComputeSetup, FromCompute, ToCompute } from './compute-messages.js';
 
 let run: TrainingRun | undefined;
+observeRetries(() => tell({ type: 'retried' }));
 let prune: () => Promise<void> = () => Promise.resolve();
 
 function tell(message: FromCompute): void {

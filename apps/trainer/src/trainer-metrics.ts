@@ -2,6 +2,7 @@
 import type { ErrorCode } from '#contracts/pipeline-error.js';
 import type { Metrics } from '#service/metrics.js';
 import { storeMetrics } from '#storage/store-metrics.js';
+import { retryMetrics } from '#streaming/consumer-metrics.js';
 import type { ViewCounts } from '#training/training-index.js';
 import type { RoundEvent } from './compute-client.js';
 
@@ -22,6 +23,7 @@ export class TrainerMetrics {
   private readonly findings;
   /** Of this process and the one that computes. */
   readonly storeCalled;
+  private readonly retried;
   private reportedStep = 0;
 
   /** @param refusable codes of which a round may be given up */
@@ -50,6 +52,7 @@ export class TrainerMetrics {
     this.erased = metrics.counter('erased_utterances_total', 'Utterances that were erased or replaced while a round had them');
     this.findings = metrics.gauge('findings', 'What is wrong with the round, in number; /status says it in words');
     this.storeCalled = storeMetrics(metrics);
+    this.retried = retryMetrics(metrics);
   }
 
   /** What there is to learn from, and how much of it no round has had yet. */
@@ -69,6 +72,7 @@ export class TrainerMetrics {
 
   observe(event: RoundEvent): void {
     if (event.type === 'storeCalled') this.storeCalled(event);
+    else if (event.type === 'retried') this.retried();
     else if (event.type === 'roundStarted') this.reportedStep = event.step;
     else if (event.type === 'stepTrained') this.observeSteps(event);
     else if (event.type === 'checked') this.devUa.set(event.ua);

@@ -265,6 +265,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.metrics.observe(event);
     switch (event.type) {
       case 'storeCalled':
+      case 'retried':
         return;
       case 'roundStarted':
         this.logger.info(

@@ -53,7 +53,7 @@ export const reliability = dashboard(
       title: 'What is tried again?',
       description: 'Tries a second after an error that may pass. Steady: the store or the broker is ill, and the logs say which.',
       unit: 'suffix: /s',
-      queries: (['ingest', 'features', 'evaluator'] as const).map((stage) => [
+      queries: (['ingest', 'features', 'trainer', 'evaluator'] as const).map((stage) => [
         `sum(rate(undertone_${stage}_retries_total{job=~"$job"}[$__rate_interval]))`,
         stage,
       ]),

@@ -1,17 +1,21 @@
-/** What every stage counts of the records that it takes: dead letters by code, and tries again. */
+/** What stages count of their work with broker and store: dead letters by code, and tries again. */
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import { errorCodes, type ErrorCode } from '#contracts/pipeline-error.js';
 import type { Metrics } from '#service/metrics.js';
+import { observeRetries } from './retry.js';
 
-export interface ConsumerMetrics {
-  onBuried: (letter: DeadLetter) => void;
-  onRetry: () => void;
-}
-
-export function consumerMetrics(metrics: Metrics): ConsumerMetrics {
+/** @returns what a dead-letter office calls for each letter */
+export function letterMetrics(metrics: Metrics): (letter: DeadLetter) => void {
   const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
   // A series that begins with its first letter would not be seen to rise: no alert would see the first of a kind.
   for (const code of Object.keys(errorCodes) as ErrorCode[]) if (errorCodes[code] === 'permanent') buried.inc({ code }, 0);
+  return ({ code }) => buried.inc({ code });
+}
+
+/** Counts all tries again of this process. @returns what counts those of another, which works for it */
+export function retryMetrics(metrics: Metrics): () => void {
   const retries = metrics.counter('retries_total', 'Tries again after an error that may pass');
-  return { onBuried: ({ code }) => buried.inc({ code }), onRetry: () => retries.inc() };
+  const onRetry = (): void => retries.inc();
+  observeRetries(onRetry);
+  return onRetry;
 }

@@ -26,6 +26,11 @@ export interface RetryOptions {
   signal?: AbortSignal;
 }
 
+/** All tries again of the process, whoever makes them: what is counted as `retries_total`. */
+const observers = new Set<() => void>();
+/** @param observer called before each wait for another try */
+export const observeRetries = (observer: () => void): void => void observers.add(observer);
+
 const firstWaitMs = 200;
 const longestWaitMs = 15_000;
 export const retryLimitMs = 15 * 60_000;
@@ -46,6 +51,7 @@ export class Attempts {
         cause: error,
       });
     }
+    for (const observer of observers) observer();
     return Math.round(Math.random() * Math.min(longestWaitMs, firstWaitMs * 2 ** this.failed++)) + 20;
   }
 }

@@ -2,6 +2,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '#service/package-root.js';
-import { dashboardFiles } from '../deploy/grafana/src/dashboards.js';
+import { dashboardFiles } from './dashboards.js';
 
 for (const [name, json] of Object.entries(dashboardFiles())) writeFileSync(join(packageRoot, 'deploy/grafana/dashboards', name), json);
