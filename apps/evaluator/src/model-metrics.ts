@@ -8,7 +8,8 @@
 import type { EmotionTarget } from '#contracts/labels.js';
 import type { ModelPromoted } from '#contracts/promotions.js';
 import type { Gauge, Metrics } from '#service/metrics.js';
-import type { ModelScores, OverviewSnapshot, PipelineOverview } from '#overview/pipeline-overview.js';
+import type { OverviewSnapshot, PipelineOverview } from '#overview/pipeline-overview.js';
+import type { ModelScores } from '#overview/scores-by-model.js';
 import type { Objects } from '#storage/object-store.js';
 import { findCheckpoint } from '#training/checkpoint-store.js';
 
@@ -78,7 +79,7 @@ export class ModelMetrics {
 }
 
 /** What is not said any more, of a champion that was replaced, goes. */
-function show({ ua, wa, recall }: ScoreGauges, models: { labels: Record<string, string>; scores: ModelScores[] }[]): void {
+function show({ ua, wa, recall }: ScoreGauges, models: { labels: Record<string, string>; scores: readonly ModelScores[] }[]): void {
   for (const gauge of [ua, wa, recall]) gauge.reset();
   for (const { labels, scores } of models) {
     for (const { task, split, ...score } of scores) {

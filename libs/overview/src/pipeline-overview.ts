@@ -12,11 +12,12 @@ import type { CheckpointSaved } from '#contracts/checkpoints.js';
 import { deadLetterIdentity, type DeadLetter } from '#contracts/dead-letters.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
-import { emotionTargets, streams, type EmotionTarget, type ScoredSplit, type Stream, type Task } from '#contracts/labels.js';
+import { emotionTargets, streams, type EmotionTarget, type Stream } from '#contracts/labels.js';
 import type { ModelPromoted, ModelRejected, PromotionFact } from '#contracts/promotions.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { DevChecked, RoundFinished, RoundStarted, StepTrained, TrainingFact } from '#contracts/training.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
+import { type ModelScores, ScoresByModel } from './scores-by-model.js';
 
 export interface StreamTotals {
   shards: number;
@@ -69,17 +70,6 @@ export interface HistoryPoint {
   at: string;
 }
 
-/** How good a model is at a task, on one split. */
-export interface ModelScores {
-  task: Task;
-  split: ScoredSplit;
-  ua: number;
-  /** Null where it is not known. */
-  wa: number | null;
-  /** By class; null where the class does not occur. Empty for speakers, of whom there may be thousands. */
-  recall: Record<string, number | null>;
-}
-
 /** What was decided about the models of a target. */
 export interface PromotionState {
   target: EmotionTarget;
@@ -123,7 +113,6 @@ interface TilesOfVersion {
 
 const keptSteps = 600;
 const keptPoints = 2_000;
-const keptModels = 1_000;
 const latestDeadLetters = 20;
 
 export class PipelineOverview {
@@ -145,8 +134,7 @@ export class PipelineOverview {
   /** The newest of each task and split, whole; of the others only the points of a line. */
   private readonly evaluations = new Map<string, ModelEvaluated>();
   private readonly points = new Map<string, HistoryPoint>();
-  /** By run and step. */
-  private readonly scores = new Map<string, ModelScores[]>();
+  private readonly scores = new ScoresByModel();
   private readonly champions = new Map<EmotionTarget, ModelPromoted>();
   private readonly rejections = new Map<EmotionTarget, ModelRejected>();
 
@@ -207,7 +195,7 @@ export class PipelineOverview {
     this.points.set(`${runId}/${step}/${task}/${split}`, { runId, step, task, split, ua, wa, at });
     const [oldest] = this.points.keys();
     if (this.points.size > keptPoints && oldest !== undefined) this.points.delete(oldest);
-    this.keepScores(fact);
+    this.scores.apply(fact);
     const newest = this.evaluations.get(`${task}/${split}`);
     if (!newest || at >= newest.evaluatedAt) this.evaluations.set(`${task}/${split}`, fact);
   }
@@ -233,12 +221,11 @@ export class PipelineOverview {
   }
 
   /** Of the champion of a target, at whatever it was scored on; where it was not, what its promotion says of its dev speakers. */
-  championScores(target: EmotionTarget): ModelScores[] {
+  championScores(target: EmotionTarget): readonly ModelScores[] {
     const champion = this.champions.get(target);
     if (!champion) return [];
-    const { runId, step } = champion.challenger;
     const compared = champion.comparison?.challenger;
-    const scored = this.scores.get(`${runId}/${step}`) ?? [];
+    const scored = this.scores.of(champion.challenger);
     if (!compared || scored.some(({ task, split }) => task === target && split === 'dev')) return scored;
     return [...scored, { task: target, split: 'dev', wa: null, ...compared }];
   }
@@ -266,14 +253,6 @@ export class PipelineOverview {
       else inFlight.push(utteranceId);
     }
     return { utterances: ids.size, inShards, deadLettered, inFlight };
-  }
-
-  private keepScores({ runId, step, task, split, ua, wa, recall }: ModelEvaluated): void {
-    const model = `${runId}/${step}`;
-    const others = (this.scores.get(model) ?? []).filter((each) => each.task !== task || each.split !== split);
-    this.scores.set(model, [...others, { task, split, ua, wa, recall: task === 'speaker' ? {} : recall }]);
-    const [oldest] = this.scores.keys();
-    if (this.scores.size > keptModels && oldest !== undefined) this.scores.delete(oldest);
   }
 
   /** @returns undefined where features has not said it */
