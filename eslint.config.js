@@ -19,7 +19,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/config.ts', '**/*-config.ts', 'libs/embedded/**', 'test/**', 'bench/**', 'scripts/**', '**/*.spec.ts'],
+    files: ['**/config.ts', '**/*-config.ts', 'libs/embedded/**', 'test/**', 'bench/**', 'examples/**', 'scripts/**', '**/*.spec.ts'],
     rules: { 'no-restricted-properties': 'off' },
   },
 );

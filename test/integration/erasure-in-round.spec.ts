@@ -49,11 +49,13 @@ it('takes an utterance that is deleted, and one that is replaced, out of the rou
   const erasedAt = lastStep();
   await store.put(corpusKey('made', replaced), toneWav({ pitchHz: 333 }));
   await pipeline.until('the replaced one too', async () => (await erasedOfMetrics()) === 2);
-  const told = pipeline
-    .logOf('trainer')
-    .split('\n')
-    .filter((line) => line.includes('erased from the round'));
-  expect(told.map((line) => (JSON.parse(line) as { utterances: number }).utterances)).toEqual([1, 1]);
+  const told = (): string[] =>
+    pipeline
+      .logOf('trainer')
+      .split('\n')
+      .filter((line) => line.includes('erased from the round'));
+  await pipeline.until('both in the log, which takes another way than the metrics', () => told().length === 2);
+  expect(told().map((line) => (JSON.parse(line) as { utterances: number }).utterances)).toEqual([1, 1]);
 
   await pipeline.until('the same round to go on', () => lastStep() >= erasedAt + 40);
   await pipeline.until('a checkpoint that says so', async () => (await newestOf(runId))?.erasedInRound === 2);

@@ -97,7 +97,8 @@ describe('promotion', () => {
     await pipeline.until('metrics', async () => {
       const metrics = await (await fetch(`${pipeline.url('evaluator')}/metrics`)).text();
       return [
-        'undertone_evaluator_champion_ua_ratio{target="emotion"} 0.7',
+        'undertone_evaluator_champion_ua_ratio{target="emotion",task="emotion",split="dev"} 0.7',
+        'undertone_evaluator_champion_recall_ratio{target="emotion",task="emotion",split="dev",class="sad"} 0.7',
         'undertone_evaluator_champion_number{target="emotion"} 2',
         'undertone_evaluator_promotions_total{outcome="promoted"} 2',
         'undertone_evaluator_promotions_total{outcome="recall-fell"} 1',

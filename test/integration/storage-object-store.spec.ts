@@ -118,6 +118,34 @@ describe('a conditional put', () => {
   });
 });
 
+describe('what is counted of calls', () => {
+  it('is one call each, with what was asked and how it ended', async () => {
+    const calls: string[] = [];
+    const counted = new ObjectStore(
+      { ...readStoreConnection(), bucket: store.bucket },
+      { onCall: ({ operation, outcome }) => calls.push(`${operation} ${outcome}`) },
+    );
+    await counted.put('counted', 'x', { onlyIf: 'absent' });
+    await counted.put('counted', 'x', { onlyIf: 'absent' });
+    await counted.get('counted');
+    await counted.findRange('counted', 0, 1);
+    await counted.head('never-there');
+    await expect(counted.get('never-there')).rejects.toMatchObject({ code: 'OBJECT_GONE' });
+    await counted.list('counted').next();
+    await counted.delete('counted');
+    counted.close();
+    expect(calls).toEqual(['put ok', 'put absent', 'get ok', 'range ok', 'head absent', 'get absent', 'list ok', 'delete ok']);
+    const [port = 0] = await freePorts(1);
+    const away = new ObjectStore(
+      { ...readStoreConnection(), endpoint: `http://127.0.0.1:${port}` },
+      { onCall: ({ operation, outcome, seconds }) => calls.push(`${operation} ${outcome} ${seconds > 0}`) },
+    );
+    await expect(away.get('a')).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+    away.close();
+    expect(calls.at(-1)).toBe('get unavailable true');
+  });
+});
+
 describe('a store that is away', () => {
   it('is STORAGE_UNAVAILABLE, which may pass, for every call', async () => {
     const [port = 0] = await freePorts(1);

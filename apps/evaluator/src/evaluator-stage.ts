@@ -6,7 +6,7 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShut
 import { Subject, type Observable } from 'rxjs';
 import { evaluations } from '#contracts/evaluations.js';
 import { predictions, type PredictionsWritten } from '#contracts/predictions.js';
-import { promotions } from '#contracts/promotions.js';
+import { promotions, rejectionReasons } from '#contracts/promotions.js';
 import { topics } from '#contracts/topics.js';
 import { followInto } from '#overview/follow-pipeline.js';
 import { PipelineOverview, type OverviewSnapshot } from '#overview/pipeline-overview.js';
@@ -20,6 +20,8 @@ import { epochMs } from '#service/epoch.js';
 import { activeSpan, pastSpan } from '#service/spans.js';
 import { countCrash } from '#storage/crash-counter.js';
 import { ObjectStore } from '#storage/object-store.js';
+import { storeMetrics } from '#storage/store-metrics.js';
+import { letterMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { evaluatorGroup } from '#streaming/consumer-groups.js';
 import { DeadLetterOffice } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
@@ -32,6 +34,7 @@ import { TableFollower } from '#streaming/table-follower.js';
 import { contextOf, utteranceTraceparents, type RecordHeaders } from '#streaming/trace-headers.js';
 import type { EvaluatorConfig } from './config.js';
 import { evaluatePredictions } from '#training/evaluate-predictions.js';
+import { ModelMetrics } from './model-metrics.js';
 import { Promoter } from './promote-models.js';
 
 export const EVALUATOR_CONFIG = Symbol('evaluator config');
@@ -43,6 +46,7 @@ export type DashboardState = OverviewSnapshot & { stages: Record<StageName, Stag
 
 const publishIntervalMs = 500;
 const healthIntervalMs = 2_000;
+const metricsIntervalMs = 5_000;
 
 @Injectable()
 export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -53,6 +57,9 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
   private readonly consumer: PartitionConsumer<PredictionsWritten>;
   private readonly follower: TableFollower;
   private readonly promoter: Promoter;
+  private readonly modelMetrics: ModelMetrics;
+  private readonly inFlight;
+  private readonly live;
   private readonly overview = new PipelineOverview();
   private readonly changes = new Subject<DashboardState>();
   private readonly lights: Record<StageName, StageLight> = { ingest: 'down', features: 'down', trainer: 'down', evaluator: 'starting' };
@@ -61,21 +68,27 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
 
   constructor(
     @Inject(EVALUATOR_CONFIG) private readonly config: EvaluatorConfig,
-    @Inject(LOGGER) logger: Logger,
-    @Inject(Metrics) private readonly metrics: Metrics,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(Metrics) metrics: Metrics,
     @Inject(Readiness) private readonly readiness: Readiness,
     @Inject(Liveness) liveness: Liveness,
   ) {
     const prefix = config.kafka.topicPrefix;
     this.kafka = kafkaClient(config.kafka, 'undertone-evaluator', logger);
-    this.store = new ObjectStore(config.store);
+    this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
     this.publisher = new Publisher(this.kafka, prefix);
     this.follower = followInto(this.overview, new TableFollower(this.kafka, prefix, 'evaluator-table', logger), () => {
       this.changed = true;
     });
-    const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
+    retryMetrics(metrics);
     const scored = metrics.counter('evaluations_total', 'Evaluations published');
+    const scoring = metrics.histogram(
+      'scoring_duration_seconds',
+      'From reading the predictions of one task to having published their scores',
+      [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
+    );
     const decided = metrics.counter('promotions_total', 'Models that were looked at, by what became of them', ['outcome']);
+    for (const outcome of ['promoted', ...rejectionReasons]) decided.inc({ outcome }, 0);
     this.promoter = new Promoter({
       store: this.store,
       settings: config.promotion,
@@ -97,14 +110,16 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
       logger,
       crash: crashProcess,
       countCrash: (origin) => countCrash(this.store, evaluatorGroup(prefix), origin),
-      deadLetterOffice: new DeadLetterOffice(this.publisher, 'evaluator', (letter) => buried.inc({ code: letter.code })),
+      deadLetterOffice: new DeadLetterOffice(this.publisher, 'evaluator', letterMetrics(metrics)),
       subjectOf: ({ fact }) => ({ objectKey: fact?.objectKey }),
       createWorker: ({ settle }) => ({
         take: async ({ fact, origin, headers }) => {
           if (fact) {
             const startedAtMs = epochMs();
+            const stopClock = scoring.startTimer();
             const evaluated = await evaluatePredictions(fact, this.store);
             await this.publisher.publish(evaluations, ...evaluated);
+            stopClock();
             scored.inc(evaluated.length);
             await this.promoter.consider(fact);
             tellUtterances(fact, headers, startedAtMs);
@@ -115,14 +130,16 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
         drain: () => Promise.resolve(),
       }),
     });
-    this.exposeMetrics();
+    this.modelMetrics = new ModelMetrics(metrics, this.overview, this.store);
+    this.inFlight = metrics.gauge('in_flight_utterances', 'Utterances neither in a shard nor put aside');
+    this.live = metrics.gauge('live_utterances', 'Utterances alive');
     this.stallWatch = new StallWatch({
       kafka: this.kafka,
       consumers: [this.follower, this.consumer],
       metrics,
       logger,
     });
-    liveness.watch(() => this.stallWatch.whyStalled());
+    liveness.watch('consumers', () => this.stallWatch.whyStalled());
   }
 
   onApplicationBootstrap(): void {
@@ -149,6 +166,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     await retrying(() => this.promoter.announceChampions());
     await this.consumer.start();
     this.timers.push(setInterval(() => this.publishChange(), publishIntervalMs));
+    this.timers.push(setInterval(() => void this.updateMetrics(), metricsIntervalMs));
     this.timers.push(setInterval(() => void this.askStages(), healthIntervalMs));
     await this.askStages();
     this.lights.evaluator = 'ready';
@@ -177,28 +195,13 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     }
   }
 
-  private exposeMetrics(): void {
-    const ua = this.metrics.gauge('ua_ratio', 'Unweighted accuracy of the newest model', ['task', 'split']);
-    const wa = this.metrics.gauge('wa_ratio', 'Weighted accuracy of the newest model', ['task', 'split']);
-    const championUa = this.metrics.gauge('champion_ua_ratio', 'Unweighted accuracy of the champion on dev speakers', ['target']);
-    const championNumber = this.metrics.gauge('champion_number', 'Number of the champion, as in champions/<number>.json', ['target']);
-    const inFlight = this.metrics.gauge('in_flight_utterances', 'Utterances neither in a shard nor put aside');
-    const live = this.metrics.gauge('live_utterances', 'Utterances alive');
-    const timer = setInterval(() => {
-      const { evaluations: newest, promotions: decisions, reconciliation, utterances } = this.overview.snapshot();
-      for (const { task, split, ua: u, wa: w } of newest) {
-        ua.set({ task, split }, u);
-        wa.set({ task, split }, w);
-      }
-      for (const { target, champion, championUa: share } of decisions) {
-        if (champion) championNumber.set({ target }, champion.number);
-        if (share === null) championUa.remove({ target });
-        else championUa.set({ target }, share);
-      }
-      inFlight.set(reconciliation.inFlight);
-      live.set(utterances.live);
-    }, 5_000);
-    this.timers.push(timer);
+  private async updateMetrics(): Promise<void> {
+    const snapshot = this.overview.snapshot();
+    this.inFlight.set(snapshot.reconciliation.inFlight);
+    this.live.set(snapshot.utterances.live);
+    await this.modelMetrics.update(snapshot).catch((error: unknown) => {
+      this.logger.debug({ err: error }, 'how fresh the champion is cannot be read now');
+    });
   }
 }
 

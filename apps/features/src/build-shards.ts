@@ -41,7 +41,8 @@ export interface ShardWorkshop {
   onExtracted: (utterance: UtteranceIngested, features: ExtractedFeatures, seconds: number) => void;
   /** The worker has ended. */
   giveBack: (passedOver: PassedOver) => void;
-  onSealed: (shard: Pick<ShardSealed, 'shardId' | 'stream' | 'tileCount' | 'sizeBytes'>) => void;
+  /** Of a shard that is announced: its seconds are those from when it was closed, waiting for memory and tries included. */
+  onSealed: (shard: Pick<ShardSealed, 'shardId' | 'stream' | 'tileCount' | 'sizeBytes'> & { seconds: number }) => void;
 }
 
 /** Smaller objects are cheaper to read once, whole. */
@@ -161,6 +162,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
 
   private async announce(builder: ShardBuilder, stream: Stream): Promise<void> {
     const { publisher, storing, onSealed } = this.workshop;
+    const startedAt = performance.now();
     // Of the shard, whoever's tiles filled it.
     await inSpan('seal shard', { root: true }, async (span) => {
       const { fact, offsets, sealings } = await storing.use(builder.sizeBytes, () => this.store(builder));
@@ -173,7 +175,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
           sealings.map((each) => each.spanContext()),
         ),
       );
-      onSealed({ shardId, stream, tileCount, sizeBytes });
+      onSealed({ shardId, stream, tileCount, sizeBytes, seconds: (performance.now() - startedAt) / 1000 });
       for (const sealing of sealings) sealing.end();
       for (const offset of offsets) this.context.settle(offset);
     });

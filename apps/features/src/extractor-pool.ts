@@ -27,16 +27,27 @@ export class ExtractorPool {
   private readonly memory: MemoryBudget;
   private readonly fileTimeoutMs: number;
   private idleWorkers: number;
+  readonly size: number;
 
   constructor({ workers, fileTimeoutMs, memoryBytes }: PoolLimits) {
     this.memory = new MemoryBudget(memoryBytes);
     this.fileTimeoutMs = fileTimeoutMs;
     this.idleWorkers = workers;
+    this.size = workers;
     this.pool = new Piscina({
       filename: fileURLToPath(new URL('./extract-worker.js', import.meta.url)),
       minThreads: workers,
       maxThreads: workers,
     });
+  }
+
+  get busy(): number {
+    return this.size - this.idleWorkers;
+  }
+
+  /** Files that wait for memory or for a worker. */
+  get waitingFiles(): number {
+    return this.memory.waitingCount + this.waiting.length;
   }
 
   /**

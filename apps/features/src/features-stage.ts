@@ -14,6 +14,8 @@ import { Readiness } from '#service/readiness.js';
 import { crashProcess } from '#service/crash-process.js';
 import { countCrash } from '#storage/crash-counter.js';
 import { ObjectStore } from '#storage/object-store.js';
+import { storeMetrics } from '#storage/store-metrics.js';
+import { letterMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { DeadLetterOffice } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
@@ -28,6 +30,7 @@ import { ConsumersBySettings, type SettingsConsumer } from './consumers-by-setti
 import { ExtractorPool } from './extractor-pool.js';
 import { MemoryBudget } from './memory-budget.js';
 import { SettingsObjects } from './settings-objects.js';
+import { poolMetrics, workshopMetrics } from './workshop-metrics.js';
 
 /** Of the memory for audio, the part for objects that are read and wait for a worker. */
 const READING_SHARE = 0.25;
@@ -53,13 +56,14 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     @Inject(Liveness) liveness: Liveness,
   ) {
     this.kafka = kafkaClient(config.kafka, 'undertone-features', logger);
-    this.store = new ObjectStore(config.store);
+    this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
     this.publisher = new Publisher(this.kafka, config.kafka.topicPrefix);
     this.pool = new ExtractorPool({
       workers: config.workers,
       fileTimeoutMs: config.fileTimeoutMs,
       memoryBytes: config.audioMemoryBytes * (1 - READING_SHARE - STORING_SHARE),
     });
+    poolMetrics(metrics, this.pool);
     this.stallWatch = new StallWatch({
       kafka: this.kafka,
       consumers: [],
@@ -77,7 +81,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       crash: crashProcess,
       logger,
     });
-    liveness.watch(() => this.stallWatch.whyStalled());
+    liveness.watch('consumers', () => this.stallWatch.whyStalled());
   }
 
   onApplicationBootstrap(): void {
@@ -127,10 +131,9 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
   /** Of what it makes, memory, threads and counts are everybody's. */
   private consumerFactory(): (hash: string, settings: FeatureSettings) => SettingsConsumer {
     const { config, metrics, logger, kafka, store, publisher } = this;
-    const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
-    const retries = metrics.counter('retries_total', 'Tries again after an error that may pass');
-    const shared = this.workshop();
-    const deadLetterOffice = new DeadLetterOffice(publisher, 'features', (letter) => buried.inc({ code: letter.code }));
+    retryMetrics(metrics);
+    const shared = { ...workshopMetrics(metrics, logger), ...this.workshop() };
+    const deadLetterOffice = new DeadLetterOffice(publisher, 'features', letterMetrics(metrics));
     return (hash, settings) => {
       const groupId = featuresGroup(config.kafka.topicPrefix, hash);
       return new PartitionConsumer({
@@ -140,7 +143,6 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
         groupId,
         logger,
         crash: crashProcess,
-        onRetry: () => retries.inc(),
         countCrash: (origin) => countCrash(store, groupId, origin),
         deadLetterOffice,
         subjectOf: ({ fact, key }) => ({
@@ -157,18 +159,8 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     };
   }
 
-  private workshop(): Omit<ShardWorkshop, 'settings' | 'giveBack'> {
-    const { config, metrics, store, publisher, pool, logger } = this;
-    const done = metrics.counter('utterances_total', 'Utterances turned into tiles');
-    const audio = metrics.counter('audio_seconds_total', 'Audio turned into tiles');
-    const cut = metrics.counter('silence_cut_seconds_total', 'Silence cut away');
-    const tiles = metrics.counter('tiles_total', 'Tiles announced, by stream', ['stream']);
-    const shards = metrics.counter('shards_total', 'Shards announced, by stream', ['stream']);
-    const durations = metrics.histogram(
-      'extract_duration_seconds',
-      'From bytes to tiles, one file',
-      [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
-    );
+  private workshop(): Omit<ShardWorkshop, 'settings' | 'giveBack' | 'onExtracted' | 'onSealed'> {
+    const { config, store, publisher, pool } = this;
     return {
       store,
       publisher,
@@ -178,19 +170,6 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       sealing: config.sealing,
       maxObjectBytes: config.maxObjectBytes,
       extractOptions: { silence: 'none', timeoutMs: config.fileTimeoutMs, ffmpeg: config.ffmpeg, sileroDir: config.sileroDir },
-      onExtracted: (utterance, features, seconds) => {
-        done.inc();
-        audio.inc(features.audioSec);
-        cut.inc(features.audioSec - features.keptSec);
-        durations.observe(seconds);
-        const { count, audioSec, keptSec, cut: silence } = features;
-        logger.info({ utteranceId: utterance.utteranceId, tiles: count, audioSec, keptSec, silence }, 'made tiles');
-      },
-      onSealed: ({ shardId, stream, tileCount, sizeBytes }) => {
-        shards.inc({ stream });
-        tiles.inc({ stream }, tileCount);
-        logger.info({ shardId, stream, tileCount, sizeBytes }, 'announced a shard');
-      },
     };
   }
 }

@@ -10,6 +10,10 @@ export class MemoryBudget {
 
   constructor(private readonly totalBytes: number) {}
 
+  get waitingCount(): number {
+    return this.waiting.length;
+  }
+
   async use<Result>(bytes: number, work: () => Promise<Result>): Promise<Result> {
     await new Promise<void>((begin) => {
       this.waiting.push({ bytes, begin });

@@ -19,7 +19,8 @@ import { trustMs, type CorpusCatalogue } from './corpus-catalogue.js';
 import { describeObject } from './describe-object.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
-export type Decision = 'not-ours' | 'annotations' | 'unpacked' | 'unchanged' | 'ingested' | 'tombstoned';
+export const decisions = ['not-ours', 'annotations', 'unpacked', 'unchanged', 'ingested', 'tombstoned'] as const;
+export type Decision = (typeof decisions)[number];
 
 export interface ObjectDeciderParts {
   store: ObjectStore;

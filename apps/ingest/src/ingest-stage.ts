@@ -19,6 +19,8 @@ import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
 import { countCrash } from '#storage/crash-counter.js';
 import { type ObjectHead, ObjectStore } from '#storage/object-store.js';
+import { storeMetrics } from '#storage/store-metrics.js';
+import { letterMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { ingestEventsGroup, ingestGroup } from '#streaming/consumer-groups.js';
 import { DeadLetterOffice, type Subject } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
@@ -31,7 +33,7 @@ import { TableFollower } from '#streaming/table-follower.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
 import type { IngestConfig } from './config.js';
 import { CorpusCatalogue } from './corpus-catalogue.js';
-import { ObjectDecider } from './decide-object.js';
+import { decisions, ObjectDecider } from './decide-object.js';
 import { parseBucketEvent } from './parse-bucket-event.js';
 import { BucketReconciler, hintsAtOnce } from './reconcile-bucket.js';
 import { unpackArchive } from './unpack-archive.js';
@@ -51,6 +53,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   private readonly follower: TableFollower;
   private readonly consumers: (WatchedConsumer & { start(): Promise<void>; stop(): Promise<void> })[];
   private readonly decisions;
+  private readonly decisionDurations;
   private reconcileTimer: NodeJS.Timeout | undefined;
   private reconciling: Promise<void> | undefined;
   private isStopping = false;
@@ -64,7 +67,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   ) {
     const prefix = config.kafka.topicPrefix;
     this.kafka = kafkaClient(config.kafka, 'undertone-ingest', logger);
-    this.store = new ObjectStore(config.store);
+    this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
     this.publisher = new Publisher(this.kafka, prefix);
     const catalogue = new CorpusCatalogue(this.store, logger);
     this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger, catalogue);
@@ -83,16 +86,20 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       this.ledger.apply(id, record),
     );
     this.decisions = metrics.counter('decisions_total', 'Objects decided about, by outcome', ['outcome']);
-    const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
-    const retries = metrics.counter('retries_total', 'Tries again after an error that may pass');
+    for (const outcome of decisions) this.decisions.inc({ outcome }, 0);
+    this.decisionDurations = metrics.histogram(
+      'decision_duration_seconds',
+      'From taking a hint to having published what follows from it',
+      [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
+    );
+    retryMetrics(metrics);
     metrics.gaugeOf('live_utterances', 'Utterances alive, as this instance knows them', () => this.ledger.size);
-    const office = new DeadLetterOffice(this.publisher, 'ingest', (letter) => buried.inc({ code: letter.code }));
+    const office = new DeadLetterOffice(this.publisher, 'ingest', letterMetrics(metrics));
     const shared = {
       kafka: this.kafka,
       topicPrefix: prefix,
       deadLetterOffice: office,
       logger,
-      onRetry: () => retries.inc(),
       crash: crashProcess,
     };
     const groups = { events: ingestEventsGroup(prefix), hints: ingestGroup(prefix) };
@@ -128,7 +135,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       metrics,
       logger,
     });
-    liveness.watch(() => this.stallWatch.whyStalled());
+    liveness.watch('consumers', () => this.stallWatch.whyStalled());
   }
 
   onApplicationBootstrap(): void {
@@ -217,12 +224,17 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
 
   private async decide(record: StreamRecord<ObjectHint>): Promise<void> {
     if (!record.fact) return;
-    const outcome = await this.decider.decide(record.fact);
-    this.decisions.inc({ outcome });
-    activeSpan().setAttributes({ 'undertone.hint.reason': record.fact.reason, 'undertone.decision': outcome });
-    // The line by which the trace of a recording is found.
-    if (outcome === 'ingested' || outcome === 'tombstoned')
-      this.logger.info({ ...hintSubject(record), reason: record.fact.reason }, outcome);
+    const stopClock = this.decisionDurations.startTimer();
+    try {
+      const outcome = await this.decider.decide(record.fact);
+      this.decisions.inc({ outcome });
+      activeSpan().setAttributes({ 'undertone.hint.reason': record.fact.reason, 'undertone.decision': outcome });
+      // The line by which the trace of a recording is found.
+      if (outcome === 'ingested' || outcome === 'tombstoned')
+        this.logger.info({ ...hintSubject(record), reason: record.fact.reason }, outcome);
+    } finally {
+      stopClock();
+    }
   }
 }
 

@@ -2,20 +2,33 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { StoreCall } from '#storage/object-store.js';
 import type { Compacted, CompactionSetup, FromCompaction } from './compaction-messages.js';
 import { errorOf } from './process-failure.js';
 
 /** It ends before its next step; but a store that does not answer may hold that up for minutes. */
 const stopLimitMs = 6_000;
 
+interface CompactionEvents {
+  /** Of the process's own connections, as what is tried again. */
+  onStoreCall: (call: StoreCall) => void;
+  onRetry: () => void;
+  stopped: AbortSignal;
+}
+
 /**
- * @param stopped the process then gives its lease back and ends; this rejects, after some seconds at most
+ * @param events when `stopped` aborts, the process then gives its lease back and ends; this rejects, after some seconds at most
  * @throws PipelineError as CompactionJob.run does; any other error of the process, or one that says how it ended
  */
-export async function compactInProcess(setup: CompactionSetup, stopped: AbortSignal): Promise<Compacted> {
+export async function compactInProcess(setup: CompactionSetup, { stopped, onStoreCall, onRetry }: CompactionEvents): Promise<Compacted> {
   const child = fork(fileURLToPath(new URL('./compaction-process.js', import.meta.url)), { serialization: 'advanced' });
-  let answer: FromCompaction | undefined;
-  child.on('message', (message) => (answer = message as FromCompaction));
+  let answer: Extract<FromCompaction, { type: 'done' | 'failed' }> | undefined;
+  child.on('message', (message) => {
+    const said = message as FromCompaction;
+    if (said.type === 'storeCalled') onStoreCall(said);
+    else if (said.type === 'retried') onRetry();
+    else answer = said;
+  });
   const stop = (): void => {
     if (child.connected) child.disconnect();
     setTimeout(() => child.kill('SIGKILL'), stopLimitMs).unref();

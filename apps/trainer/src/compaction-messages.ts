@@ -1,5 +1,6 @@
 /** What the trainer and a compaction process say to each other. */
 import type { KafkaConnection, StoreConnection } from '#service/connection-config.js';
+import type { StoreCall } from '#storage/object-store.js';
 import type { CompactionParts, CompactionReport } from '#training/compaction-job.js';
 import type { CleanPredictions } from '#training/sweep-objects.js';
 import type { ProcessFailure } from './process-failure.js';
@@ -16,4 +17,4 @@ export interface Compacted {
   clean: CleanPredictions;
 }
 
-export type FromCompaction = ({ type: 'done' } & Compacted) | ProcessFailure;
+export type FromCompaction = ({ type: 'storeCalled' } & StoreCall) | { type: 'retried' } | ({ type: 'done' } & Compacted) | ProcessFailure;

@@ -5,6 +5,7 @@
 import { topics } from '#contracts/topics.js';
 import { createLogger } from '#service/logger.js';
 import { ObjectStore } from '#storage/object-store.js';
+import { observeRetries } from '#streaming/retry.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
@@ -21,7 +22,7 @@ async function compact({ kafka: connection, store: bucket, logLevel, ...parts }:
   const logger = createLogger('trainer', logLevel);
   const kafka = kafkaClient(connection, 'undertone-compaction', logger);
   await ensureTopics(kafka, topics, topicPrefix);
-  const store = new ObjectStore(bucket);
+  const store = new ObjectStore(bucket, { onCall: (call) => tell({ type: 'storeCalled', ...call }) });
   const publisher = new Publisher(kafka, topicPrefix);
   await publisher.connect();
   const follower = new TableFollower(kafka, topicPrefix, 'compaction', logger);
@@ -36,11 +37,16 @@ async function compact({ kafka: connection, store: bucket, logLevel, ...parts }:
   }
 }
 
+function tell(message: FromCompaction): void {
+  if (process.connected) process.send?.(message);
+}
+
 function answer(message: FromCompaction): void {
   if (process.connected) process.send?.(message, () => process.exit(0));
   else process.exit(0);
 }
 
+observeRetries(() => tell({ type: 'retried' }));
 process.once('message', (setup: CompactionSetup) => {
   compact(setup).then(
     (compacted) => answer({ type: 'done', ...compacted }),

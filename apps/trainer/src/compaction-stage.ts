@@ -12,6 +12,8 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
+import { storeMetrics } from '#storage/store-metrics.js';
+import { noteRetry } from '#streaming/retry.js';
 import type { CompactionReport } from '#training/compaction-job.js';
 import type { CleanPredictions } from '#training/sweep-objects.js';
 import { compactInProcess } from './compact-in-process.js';
@@ -36,6 +38,7 @@ export class CompactionStage implements OnApplicationBootstrap, OnApplicationShu
   ) {
     this.holder = `trainer ${config.trainerId} (${randomBytes(4).toString('hex')})`;
     this.metrics = {
+      storeCalled: storeMetrics(metrics),
       runs: metrics.counter('compaction_runs_total', 'Compactions, by how they ended', ['outcome']),
       seconds: metrics.counter('compaction_seconds_total', 'Time that compactions took'),
       written: metrics.counter('compaction_shards_written_total', 'Shards written by compaction'),
@@ -80,7 +83,7 @@ export class CompactionStage implements OnApplicationBootstrap, OnApplicationShu
     const known = this.clean && asOfMs - this.clean.asOfMs < cleanForMs ? this.clean.result : undefined;
     const { report, clean } = await compactInProcess(
       { kafka, store, logLevel: service.logLevel, holder: this.holder, settings: compaction.settings, clean: known },
-      this.stopped.signal,
+      { stopped: this.stopped.signal, onStoreCall: this.metrics.storeCalled, onRetry: noteRetry },
     );
     this.clean = { result: clean, asOfMs };
     return report;

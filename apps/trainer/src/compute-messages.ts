@@ -1,5 +1,6 @@
 /** What the trainer and its compute process say to each other. */
 import type { StoreConnection } from '#service/connection-config.js';
+import type { StoreCall } from '#storage/object-store.js';
 import type { Checkpoint } from '#training/checkpoint-store.js';
 import type { TrainingView } from '#training/training-index.js';
 import type { RunEvents, RunSettings } from '#training/run-settings.js';
@@ -40,5 +41,8 @@ export type FromCompute =
   | { type: 'saved'; checkpoint: Checkpoint }
   | { type: 'checkpointRefused'; why: string }
   | ({ type: 'roundFinished' } & Facts<'roundFinished'>)
+  /** Of the process's own connections, as what is tried again; the trainer counts both with its own. */
+  | ({ type: 'storeCalled' } & StoreCall)
+  | { type: 'retried' }
   | { type: 'roundDone'; trained: boolean }
   | ProcessFailure;

@@ -1,7 +1,7 @@
 /** The process that computes: it holds the model, and ends when the trainer that started it does. */
 import { chooseBackend } from '#model/backend.js';
-import { ObjectStore } from '#storage/object-store.js';
-import { retrying } from '#streaming/retry.js';
+import { ObjectStore, type StoreCall } from '#storage/object-store.js';
+import { observeRetries, retrying } from '#streaming/retry.js';
 import { listChampions } from '#training/champions.js';
 import { pruneCheckpoints } from '#training/prune-checkpoints.js';
 import { TileStore } from '#training/tile-store.js';
@@ -12,6 +12,7 @@ import { failureOf } from './process-failure.js';
 
 let run: TrainingRun | undefined;
 let askedAbout: ReadonlySet<string> = new Set();
+observeRetries(() => tell({ type: 'retried' }));
 let prune: () => Promise<void> = () => Promise.resolve();
 
 function tell(message: FromCompute): void {
@@ -20,8 +21,9 @@ function tell(message: FromCompute): void {
 
 async function setUp({ run: settings, store: connection, shardCache, epoch, keepModels, backend: wanted }: ComputeSetup): Promise<void> {
   const backend = await chooseBackend({ ...wanted, log: () => undefined });
-  const store = new ObjectStore(connection);
-  run = new TrainingRun(settings, store, new TileStore(store, { ...shardCache, connection }), epoch, {
+  const onCall = (call: StoreCall): void => tell({ type: 'storeCalled', ...call });
+  const store = new ObjectStore(connection, { onCall });
+  run = new TrainingRun(settings, store, new TileStore(store, { ...shardCache, connection, onCall }), epoch, {
     roundStarted: ({ view, isFirstLearnt, ...facts }) => {
       const asked = view.utterances.filter(({ utteranceId }) => askedAbout.has(utteranceId));
       const idsOf = (utterances: ViewUtterance[]): string[] => utterances.map(({ utteranceId }) => utteranceId);

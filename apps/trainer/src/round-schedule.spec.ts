@@ -30,6 +30,20 @@ it('starts no round on what was trained on already, though the index has moved a
   expect(schedule.decide(index(7, { digest: 'd' }), 60_000)).toMatchObject(because('nothing new'));
 });
 
+it('says how much no round has had yet', () => {
+  const schedule = new RoundSchedule({ ...options, quietMs: 10 });
+  schedule.decide(index(1, { changes: 3 }), 0);
+  expect(schedule.news).toBe(3);
+  schedule.trained('d1', { nowMs: 30 });
+  schedule.decide(index(1, { changes: 3 }), 40);
+  expect(schedule.news).toBe(0);
+  schedule.decide(index(2, { changes: 8 }), 50);
+  expect(schedule.news).toBe(5);
+  // What came and went again is no news.
+  schedule.decide(index(3, { changes: 9, digest: 'd1' }), 60);
+  expect(schedule.news).toBe(0);
+});
+
 it('waits until enough is new, and counts from the last round', () => {
   const schedule = new RoundSchedule({ ...options, quietMs: 10, minNew: 20 });
   expect(schedule.decide(index(1, { changes: 3 }), 0)).toMatchObject({ start: false });

@@ -33,6 +33,8 @@ export class RoundSchedule {
   private changesBefore = 0;
   private changes = 0;
   private lastRoundMs: number | null = null;
+  /** Utterances that came, went or changed and are in no round yet; after a start all that there are, if any is. */
+  news = 0;
 
   constructor(private readonly options: RoundScheduleOptions) {}
 
@@ -55,15 +57,15 @@ export class RoundSchedule {
       this.lastNewsMs = nowMs;
       this.firstNewsMs ??= nowMs;
     }
+    this.news = index.digest === this.trainedDigest ? 0 : Math.max(0, index.changes - this.changesBefore);
     if (index.trainable === 0) return wait('no tiles of training speakers yet');
     const isSame = index.digest === this.trainedDigest;
     if (isSame && this.refusedBecause !== null) return wait(this.refusedBecause);
     if (this.isDueByClock(nowMs)) return { start: true };
     if (isSame) return wait(`nothing new since the last round${this.untilClock(nowMs)}`);
     const { minNew, quietMs, maxWaitMs } = this.options;
-    const news = index.changes - this.changesBefore;
-    if (this.lastRoundMs !== null && news < minNew)
-      return wait(`${news} of ${minNew} changed utterances that a round takes${this.untilClock(nowMs)}`);
+    if (this.lastRoundMs !== null && this.news < minNew)
+      return wait(`${this.news} of ${minNew} changed utterances that a round takes${this.untilClock(nowMs)}`);
     const waitedMs = nowMs - (this.firstNewsMs ?? nowMs);
     if (nowMs - this.lastNewsMs >= quietMs || waitedMs >= maxWaitMs) return { start: true };
     return wait(`news is still coming in; a round starts after ${quietMs / 1000} s of quiet`);

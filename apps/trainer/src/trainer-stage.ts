@@ -47,6 +47,7 @@ import type { TrainerConfig } from './config.js';
 import { OpenRun, runFor } from './open-run.js';
 import { RoundSchedule } from './round-schedule.js';
 import { RoundTrace } from './round-trace.js';
+import { TrainerMetrics } from './trainer-metrics.js';
 
 export const TRAINER_CONFIG = Symbol('trainer config');
 
@@ -69,11 +70,10 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private snapshotTimer: NodeJS.Timeout | undefined;
   private readonly modelSettings: ModelSettings;
   private watch: LossWatch | undefined;
-  private reportedStep = 0;
   /** Of the labels of the round's view. */
   private labelFindings: string[] = [];
   private schedule: RoundSchedule;
-  private readonly metrics;
+  private readonly metrics: TrainerMetrics;
   private open: OpenRun | undefined;
   private runId: string;
   /** While a round runs. */
@@ -93,7 +93,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   ) {
     const { kafka, store } = config;
     this.kafka = kafkaClient(kafka, 'undertone-trainer', logger);
-    this.store = new ObjectStore(store);
+    this.metrics = new TrainerMetrics(metrics, ofTheView);
+    this.store = new ObjectStore(store, { onCall: this.metrics.storeCalled });
     this.publisher = new Publisher(this.kafka, kafka.topicPrefix);
     this.runId = config.run.runId;
     this.schedule = new RoundSchedule(config.rounds);
@@ -114,25 +115,13 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       .on(shardsUnlabelled, (id, fact, record) => this.applyShard(id, fact, record))
       .on(deadLetters, (_key, fact) => fact && this.index.applyDeadLetter(fact))
       .on(featureSettingsChosen, (_key, fact) => this.index.applySettings(fact));
-    this.metrics = {
-      tiles: metrics.gauge('tiles', 'Tiles that may be learnt from, by stream', ['stream']),
-      steps: metrics.counter('steps_total', 'Steps trained'),
-      rounds: metrics.counter('rounds_total', 'Rounds finished'),
-      refused: metrics.counter('rounds_refused_total', 'Rounds that could not be, by code', ['code']),
-      trainingSeconds: metrics.counter('training_seconds_total', 'Time that steps took, waiting included'),
-      waitSeconds: metrics.counter('data_wait_seconds_total', 'Time of these that was spent waiting for tiles'),
-      devUa: metrics.gauge('dev_ua_ratio', 'UA of emotion on dev speakers at the last check within a round'),
-      erased: metrics.counter('erased_utterances_total', 'Utterances that were erased or replaced while a round had them'),
-      stepSeconds: metrics.gauge('step_duration_seconds', 'Mean duration of the last reported steps'),
-      loss: metrics.gauge('loss', 'Loss of the last reported step, by phase or head', ['part']),
-    };
     this.stallWatch = new StallWatch({
       kafka: this.kafka,
       consumers: [this.follower],
       metrics,
       logger,
     });
-    liveness.watch(() => this.stallWatch.whyStalled());
+    liveness.watch('consumers', () => this.stallWatch.whyStalled());
   }
 
   onApplicationBootstrap(): void {
@@ -242,8 +231,6 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
 
   private async roundWhenDue({ compute, lease }: OpenRun): Promise<void> {
     const tiles = this.index.counts(this.modelSettings.target);
-    this.metrics.tiles.set({ stream: 'labelled' }, tiles.labelled);
-    this.metrics.tiles.set({ stream: 'unlabelled' }, tiles.unlabelled);
     const decision = this.schedule.decide(
       {
         revision: this.index.revision,
@@ -253,12 +240,14 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       },
       Date.now(),
     );
+    this.metrics.waiting(tiles, this.schedule.news);
     if (!decision.start) return this.enter('waiting', decision.because);
     this.enter('training', describe(tiles));
     const view = this.index.view();
     this.roundView = new RoundView(view); // from here on, what is erased is told to the round
     this.labelFindings = labelFindings(view, this.modelSettings);
     for (const finding of this.labelFindings) this.logger.warn(finding);
+    this.metrics.found(this.findings);
     // What this round may read stays in the store, though it may be withdrawn from now on (libs/training/src/sweep-objects.ts).
     await retrying(() => lease.note({ roundStartedAt: new Date() }));
     this.roundTrace = new RoundTrace(this.index.traces, this.roundView, this.runId);
@@ -279,14 +268,18 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       if (!(error instanceof PipelineError) || !ofTheView.has(error.code)) throw error;
       this.logger.error({ code: error.code }, error.message);
       this.schedule.trained(view.digest, { nowMs: Date.now(), refused: `${error.code}: ${error.message}` });
-      this.metrics.refused.inc({ code: error.code });
+      this.metrics.refused(error.code);
     }
   }
 
   private onRoundEvent(event: RoundEvent): void {
     const { runId } = this;
     const at = new Date().toISOString();
+    this.metrics.observe(event);
     switch (event.type) {
+      case 'storeCalled':
+      case 'retried':
+        return;
       case 'roundStarted':
         this.logger.info(
           {
@@ -301,34 +294,24 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
           'round started',
         );
         this.roundTrace?.started(event);
-        this.reportedStep = event.step;
         this.watch = LossWatch.of(this.modelSettings, event.speakers);
         return this.later(() => this.publisher.publish(training, { ...event, type: 'RoundStarted', runId, at }));
       case 'stepTrained': {
-        const steps = event.step - this.reportedStep;
-        this.reportedStep = event.step;
-        this.metrics.steps.inc(steps);
-        this.metrics.trainingSeconds.inc((event.stepMs * steps) / 1000);
-        this.metrics.waitSeconds.inc((event.waitMs * steps) / 1000);
-        this.metrics.stepSeconds.set(event.stepMs / 1000);
         for (const finding of this.watch?.observe(event.losses) ?? []) this.logger.warn({ step: event.step }, finding);
-        for (const [part, loss] of Object.entries(event.losses)) if (loss !== null) this.metrics.loss.set({ part }, loss as number);
         const { findings } = this;
+        this.metrics.found(findings);
         return this.later(() => this.publisher.publish(training, { ...event, type: 'StepTrained', runId, at, findings }));
       }
       case 'checked':
-        this.metrics.devUa.set(event.ua);
         this.logger.info({ step: event.step, ua: event.ua, bestStep: event.bestStep, bestUa: event.bestUa }, 'checked on dev speakers');
         return this.later(() => this.publisher.publish(training, { ...event, type: 'DevChecked', runId, at }));
       case 'erased':
-        this.metrics.erased.inc(event.utterances);
         return this.logger.info(
           { step: event.step, utterances: event.utterances },
           'erased from the round: in no batch from the next one on',
         );
       case 'roundFinished':
         this.roundTrace?.finished(event);
-        this.metrics.rounds.inc();
         this.logger.info(
           {
             round: event.round,
@@ -394,6 +377,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       viewDigest: view.digest,
       viewUtterances: view.utterances,
       viewTiles: view.tiles,
+      newestUtteranceAt: view.newestAt,
       predictedTasks: checkpoint.predictions.map(({ task }) => task),
       backend: this.backend ?? '',
       configHash,

@@ -13,6 +13,10 @@ export const checkpointSavedSchema = z
     viewDigest: z.string().describe('Digest of the utterance versions that the round trained on'),
     viewUtterances: z.number().int().nonnegative(),
     viewTiles: z.object({ labelled: z.number().int(), unlabelled: z.number().int() }),
+    newestUtteranceAt: z.iso
+      .datetime()
+      .optional()
+      .describe('When the newest utterance that the round could learn from was ingested: the model knows of nothing after'),
     predictedTasks: z.array(z.enum(tasks)).describe('Tasks whose predictions are announced with it'),
     backend: z.string(),
     configHash: z.string(),

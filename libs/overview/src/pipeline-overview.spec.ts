@@ -112,6 +112,23 @@ describe('reconciliation', () => {
   });
 });
 
+describe('the newest that may be learnt from', () => {
+  it('is neither held out nor deleted', () => {
+    const overview = new PipelineOverview();
+    expect(overview.newestTrainableAt).toBeNull();
+    const at = (day: number): string => `2026-01-0${day}T00:00:00.000Z`;
+    for (const [id, day] of [
+      ['c/a', 1],
+      ['c/b', 2],
+      ['c/c', 3],
+    ] as const)
+      overview.applyUtterance(id, { ...utterance(id), ingestedAt: at(day) });
+    overview.applyUtterance('c/dev', { ...utterance('c/dev'), split: 'dev', ingestedAt: at(4) });
+    overview.applyUtterance('c/c', null);
+    expect(overview.newestTrainableAt).toBe(at(2));
+  });
+});
+
 describe('promotions', () => {
   const base = { target: 'emotion', comparison: null, at: '2026-01-01T00:00:00.000Z', why: 'w' } as const;
   const promoted = (number: number, step: number): ModelPromoted => ({
@@ -155,5 +172,45 @@ describe('promotions', () => {
     overview.applyEvaluation({ ...scored, ...rest, step: 20, ua: 0.9 });
     expect(overview.promotionOf('emotion').championUa).toBe(0.6);
     expect(new PipelineOverview().snapshot().promotions).toEqual([]);
+  });
+
+  it('show all scores of the champion, and of one that was never scored what its promotion says', () => {
+    const overview = new PipelineOverview();
+    const comparison: ModelPromoted['comparison'] = {
+      challenger: { ua: 0.5, recall: { sad: 0.4 } },
+      champion: null,
+      chance: 0.25,
+      difference: 0.25,
+      interval: [0.1, 0.4],
+      probability: 0.99,
+      largestFall: null,
+      utterances: 8,
+      speakers: 5,
+    };
+    overview.applyPromotion({ ...promoted(1, 10), comparison });
+    expect(overview.championScores('emotion')).toEqual([{ task: 'emotion', split: 'dev', wa: null, ua: 0.5, recall: { sad: 0.4 } }]);
+    const scored = {
+      runId: 'r',
+      step: 10,
+      n: 1,
+      speakers: 1,
+      wa: 0.7,
+      ua: 0.6,
+      uaInterval: null,
+      classes: [],
+      confusion: [],
+      viewDigest: 'd',
+    };
+    for (const [task, split] of [
+      ['emotion', 'dev'],
+      ['speaker', 'withheld'],
+    ] as const)
+      overview.applyEvaluation({ ...scored, task, split, recall: { x: 0.5 }, evaluatedAt: base.at });
+    overview.applyEvaluation({ ...scored, step: 20, task: 'emotion', split: 'dev', recall: {}, evaluatedAt: base.at });
+    expect(overview.championScores('emotion')).toEqual([
+      { task: 'emotion', split: 'dev', wa: 0.7, ua: 0.6, recall: { x: 0.5 } },
+      { task: 'speaker', split: 'withheld', wa: 0.7, ua: 0.6, recall: {} },
+    ]);
+    expect(overview.championScores('valence')).toEqual([]);
   });
 });

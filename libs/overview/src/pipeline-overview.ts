@@ -17,6 +17,7 @@ import type { ModelPromoted, ModelRejected, PromotionFact } from '#contracts/pro
 import type { ShardSealed } from '#contracts/shards.js';
 import type { DevChecked, RoundFinished, RoundStarted, StepTrained, TrainingFact } from '#contracts/training.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
+import { type ModelScores, ScoresByModel } from './scores-by-model.js';
 
 export interface StreamTotals {
   shards: number;
@@ -133,6 +134,7 @@ export class PipelineOverview {
   /** The newest of each task and split, whole; of the others only the points of a line. */
   private readonly evaluations = new Map<string, ModelEvaluated>();
   private readonly points = new Map<string, HistoryPoint>();
+  private readonly scores = new ScoresByModel();
   private readonly champions = new Map<EmotionTarget, ModelPromoted>();
   private readonly rejections = new Map<EmotionTarget, ModelRejected>();
 
@@ -193,6 +195,7 @@ export class PipelineOverview {
     this.points.set(`${runId}/${step}/${task}/${split}`, { runId, step, task, split, ua, wa, at });
     const [oldest] = this.points.keys();
     if (this.points.size > keptPoints && oldest !== undefined) this.points.delete(oldest);
+    this.scores.apply(fact);
     const newest = this.evaluations.get(`${task}/${split}`);
     if (!newest || at >= newest.evaluatedAt) this.evaluations.set(`${task}/${split}`, fact);
   }
@@ -215,6 +218,24 @@ export class PipelineOverview {
       championUa: scored ?? champion?.comparison?.challenger.ua ?? null,
       rejected: this.rejections.get(target) ?? null,
     };
+  }
+
+  /** Of the champion of a target, at whatever it was scored on; where it was not, what its promotion says of its dev speakers. */
+  championScores(target: EmotionTarget): readonly ModelScores[] {
+    const champion = this.champions.get(target);
+    if (!champion) return [];
+    const compared = champion.comparison?.challenger;
+    const scored = this.scores.of(champion.challenger);
+    if (!compared || scored.some(({ task, split }) => task === target && split === 'dev')) return scored;
+    return [...scored, { task: target, split: 'dev', wa: null, ...compared }];
+  }
+
+  /** When the newest of the live utterances that may be learnt from was ingested; null where there are none. */
+  get newestTrainableAt(): string | null {
+    let newest: string | null = null;
+    for (const { split, withheld, ingestedAt } of this.utterances.values())
+      if (split === 'train' && !withheld && (newest === null || ingestedAt > newest)) newest = ingestedAt;
+    return newest;
   }
 
   /** Utterances = in shards + dead-lettered + in flight, by id. What ingest itself put aside counts as an utterance. */

@@ -3,16 +3,15 @@
  * add a check. A service that waits for its broker or its store is alive: a restart would help nobody.
  */
 export class Liveness {
-  private readonly checks: (() => string | null)[] = [];
+  private readonly checks = new Map<string, () => string | null>();
 
   /** @param check returns why the process should be replaced, or null */
-  watch(check: () => string | null): void {
-    this.checks.push(check);
+  watch(name: string, check: () => string | null): void {
+    this.checks.set(name, check);
   }
 
-  /** @returns null while alive, else why not */
-  whyNot(): string | null {
-    const reasons = this.checks.flatMap((check) => check() ?? []);
-    return reasons.length > 0 ? reasons.join('; ') : null;
+  /** @returns by the name of each check null while it finds nothing, else why the process should be replaced */
+  findings(): [name: string, reason: string | null][] {
+    return [...this.checks].map(([name, check]) => [name, check()]);
   }
 }

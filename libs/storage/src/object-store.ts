@@ -79,16 +79,38 @@ const isRefusedCondition = (error: unknown): boolean => httpStatus(error) === 41
 
 export const sha256Hex = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
 
+/** What the store can be asked, as it is counted. */
+export type StoreOperation = 'bucket' | 'head' | 'get' | 'range' | 'put' | 'upload' | 'delete' | 'list';
+/**
+ * `absent`: there was no such object, or a condition of a put did not hold. `unavailable`: no answer, or one that says to
+ * come again. `failed`: any other error.
+ */
+export type StoreOutcome = 'ok' | 'absent' | 'unavailable' | 'failed';
+
+/** One call as its caller saw it: the body read, and the SDK's own short retries, included. */
+export interface StoreCall {
+  operation: StoreOperation;
+  outcome: StoreOutcome;
+  seconds: number;
+}
+
+export interface ObjectStoreOptions {
+  /** A connection on which nothing moves for this long is given up; a store that restarts may never answer. */
+  idleLimitMs?: number;
+  onCall?: (call: StoreCall) => void;
+}
+
 /** What those need who read and write objects, wherever these are: a bucket, or a folder (folder-store.ts). */
 export type Objects = Pick<ObjectStore, 'head' | 'get' | 'find' | 'findJson' | 'put' | 'delete' | 'list'>;
 
 export class ObjectStore {
   private readonly client: S3Client;
   readonly bucket: string;
+  private readonly onCall: (call: StoreCall) => void;
 
-  /** @param idleLimitMs a connection on which nothing moves for this long is given up; a store that restarts may never answer */
-  constructor(connection: StoreConnection, { idleLimitMs = 30_000 }: { idleLimitMs?: number } = {}) {
+  constructor(connection: StoreConnection, { idleLimitMs = 30_000, onCall = () => undefined }: ObjectStoreOptions = {}) {
     this.bucket = connection.bucket;
+    this.onCall = onCall;
     this.client = new S3Client({
       region: connection.region,
       endpoint: connection.endpoint,
@@ -100,7 +122,7 @@ export class ObjectStore {
 
   /** Makes the bucket unless it is there. */
   async ensureBucket(): Promise<void> {
-    await this.translated(async () => {
+    await this.translated('bucket', async () => {
       try {
         await this.client.send(new HeadBucketCommand({ Bucket: this.bucket }));
       } catch (error) {
@@ -114,15 +136,19 @@ export class ObjectStore {
 
   /** @returns null if there is no such object */
   async head(key: string): Promise<ObjectHead | null> {
-    return this.translated(async () => {
-      try {
-        const found = await this.client.send(new HeadObjectCommand({ Bucket: this.bucket, Key: key }));
-        return { key, etag: bareEtag(found.ETag), sizeBytes: found.ContentLength ?? 0 };
-      } catch (error) {
-        if (isMissing(error)) return null;
-        throw error;
-      }
-    }, key);
+    return this.translated(
+      'head',
+      async () => {
+        try {
+          const found = await this.client.send(new HeadObjectCommand({ Bucket: this.bucket, Key: key }));
+          return { key, etag: bareEtag(found.ETag), sizeBytes: found.ContentLength ?? 0 };
+        } catch (error) {
+          if (isMissing(error)) return null;
+          throw error;
+        }
+      },
+      key,
+    );
   }
 
   /** @throws PipelineError OBJECT_GONE */
@@ -146,40 +172,52 @@ export class ObjectStore {
 
   /** @returns `count` bytes from `at` on, fewer where the object ends before; null if there is no such object */
   async findRange(key: string, at: number, count: number): Promise<Uint8Array | null> {
-    return this.translated(async () => {
-      try {
-        const range = `bytes=${at}-${at + count - 1}`;
-        return await readAll(await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key, Range: range })));
-      } catch (error) {
-        if (isMissing(error)) return null;
-        throw error;
-      }
-    }, key);
+    return this.translated(
+      'range',
+      async () => {
+        try {
+          const range = `bytes=${at}-${at + count - 1}`;
+          return await readAll(await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key, Range: range })));
+        } catch (error) {
+          if (isMissing(error)) return null;
+          throw error;
+        }
+      },
+      key,
+    );
   }
 
   private async findOnce(key: string): Promise<{ bytes: Uint8Array; etag: string } | null> {
-    return this.translated(async () => {
-      try {
-        const found = await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key }));
-        return { bytes: await readAll(found), etag: bareEtag(found.ETag) };
-      } catch (error) {
-        if (isMissing(error)) return null;
-        throw error;
-      }
-    }, key);
+    return this.translated(
+      'get',
+      async () => {
+        try {
+          const found = await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key }));
+          return { bytes: await readAll(found), etag: bareEtag(found.ETag) };
+        } catch (error) {
+          if (isMissing(error)) return null;
+          throw error;
+        }
+      },
+      key,
+    );
   }
 
   /** Writes an object to a file as it comes. @throws PipelineError OBJECT_GONE */
   async download(key: string, path: string): Promise<void> {
-    await this.translated(async () => {
-      try {
-        const found = await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key }));
-        await pipeline(found.Body as Readable, createWriteStream(path));
-      } catch (error) {
-        if (!isMissing(error)) throw error;
-        throw new PipelineError('OBJECT_GONE', `There is no object ${key} in bucket ${this.bucket}`, { context: { key } });
-      }
-    }, key);
+    await this.translated(
+      'get',
+      async () => {
+        try {
+          const found = await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key }));
+          await pipeline(found.Body as Readable, createWriteStream(path));
+        } catch (error) {
+          if (!isMissing(error)) throw error;
+          throw new PipelineError('OBJECT_GONE', `There is no object ${key} in bucket ${this.bucket}`, { context: { key } });
+        }
+      },
+      key,
+    );
   }
 
   async findJson(key: string): Promise<unknown> {
@@ -190,58 +228,74 @@ export class ObjectStore {
   /** @returns the new ETag, or null when the condition did not hold */
   async put(key: string, body: Uint8Array | string, options: PutOptions = {}): Promise<string | null> {
     const { onlyIf, contentType } = options;
-    return this.translated(async () => {
-      try {
-        const written = await this.client.send(
-          new PutObjectCommand({
-            Bucket: this.bucket,
-            Key: key,
-            Body: body,
-            ContentType: contentType,
-            IfNoneMatch: onlyIf === 'absent' ? '*' : undefined,
-            IfMatch: typeof onlyIf === 'object' ? `"${onlyIf.etag}"` : undefined,
-          }),
-        );
-        return bareEtag(written.ETag);
-      } catch (error) {
-        if (onlyIf && (isRefusedCondition(error) || isMissing(error))) return null;
-        throw error;
-      }
-    }, key);
+    return this.translated(
+      'put',
+      async () => {
+        try {
+          const written = await this.client.send(
+            new PutObjectCommand({
+              Bucket: this.bucket,
+              Key: key,
+              Body: body,
+              ContentType: contentType,
+              IfNoneMatch: onlyIf === 'absent' ? '*' : undefined,
+              IfMatch: typeof onlyIf === 'object' ? `"${onlyIf.etag}"` : undefined,
+            }),
+          );
+          return bareEtag(written.ETag);
+        } catch (error) {
+          if (onlyIf && (isRefusedCondition(error) || isMissing(error))) return null;
+          throw error;
+        }
+      },
+      key,
+    );
   }
 
   /** Goes on with the newest upload of the key that was not completed, or begins one. */
   async resumeUpload(key: string): Promise<PartialUpload> {
-    return this.translated(async () => {
-      const open = await this.client.send(new ListMultipartUploadsCommand({ Bucket: this.bucket, Prefix: key }));
-      const newest = (open.Uploads ?? [])
-        .filter((upload) => upload.Key === key)
-        .sort((a, b) => (b.Initiated?.getTime() ?? 0) - (a.Initiated?.getTime() ?? 0))[0];
-      if (newest?.UploadId) return { key, uploadId: newest.UploadId, parts: await this.partsOf(key, newest.UploadId) };
-      const begun = await this.client.send(new CreateMultipartUploadCommand({ Bucket: this.bucket, Key: key }));
-      return { key, uploadId: begun.UploadId as string, parts: new Map() };
-    }, key);
+    return this.translated(
+      'upload',
+      async () => {
+        const open = await this.client.send(new ListMultipartUploadsCommand({ Bucket: this.bucket, Prefix: key }));
+        const newest = (open.Uploads ?? [])
+          .filter((upload) => upload.Key === key)
+          .sort((a, b) => (b.Initiated?.getTime() ?? 0) - (a.Initiated?.getTime() ?? 0))[0];
+        if (newest?.UploadId) return { key, uploadId: newest.UploadId, parts: await this.partsOf(key, newest.UploadId) };
+        const begun = await this.client.send(new CreateMultipartUploadCommand({ Bucket: this.bucket, Key: key }));
+        return { key, uploadId: begun.UploadId as string, parts: new Map() };
+      },
+      key,
+    );
   }
 
   /** @returns the part's ETag */
   async uploadPart({ key, uploadId }: PartialUpload, number: number, bytes: Uint8Array): Promise<string> {
-    return this.translated(async () => {
-      const sent = await this.client.send(
-        new UploadPartCommand({ Bucket: this.bucket, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes }),
-      );
-      return bareEtag(sent.ETag);
-    }, key);
+    return this.translated(
+      'upload',
+      async () => {
+        const sent = await this.client.send(
+          new UploadPartCommand({ Bucket: this.bucket, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes }),
+        );
+        return bareEtag(sent.ETag);
+      },
+      key,
+    );
   }
 
   /** @returns the object's ETag */
   async completeUpload({ key, uploadId }: PartialUpload, etags: ReadonlyMap<number, string>): Promise<string> {
     const Parts = [...etags].sort(([a], [b]) => a - b).map(([PartNumber, ETag]) => ({ PartNumber, ETag }));
-    return this.translated(async () => {
-      const done = await this.client.send(
-        new CompleteMultipartUploadCommand({ Bucket: this.bucket, Key: key, UploadId: uploadId, MultipartUpload: { Parts } }),
-      );
-      return bareEtag(done.ETag);
-    }, key);
+    return this.translated(
+      'upload',
+      async () => {
+        const done = await this.client.send(
+          new CompleteMultipartUploadCommand({ Bucket: this.bucket, Key: key, UploadId: uploadId, MultipartUpload: { Parts } }),
+        );
+        return bareEtag(done.ETag);
+      },
+      key,
+    );
   }
 
   private async partsOf(key: string, uploadId: string): Promise<Map<number, string>> {
@@ -258,7 +312,7 @@ export class ObjectStore {
   }
 
   async delete(key: string): Promise<void> {
-    await this.translated(() => this.client.send(new DeleteObjectCommand({ Bucket: this.bucket, Key: key })), key);
+    await this.translated('delete', () => this.client.send(new DeleteObjectCommand({ Bucket: this.bucket, Key: key })), key);
   }
 
   /** Every object under a prefix, in the store's own order. */
@@ -267,6 +321,7 @@ export class ObjectStore {
     do {
       const continuation = token;
       const page = await this.translated(
+        'list',
         () => this.client.send(new ListObjectsV2Command({ Bucket: this.bucket, Prefix: prefix, ContinuationToken: continuation })),
         prefix,
       );
@@ -285,10 +340,15 @@ export class ObjectStore {
   }
 
   /** Errors that may pass become STORAGE_UNAVAILABLE; all others stay what they are, and crash. */
-  private async translated<Result>(call: () => Promise<Result>, key?: string): Promise<Result> {
+  private async translated<Result>(operation: StoreOperation, call: () => Promise<Result>, key?: string): Promise<Result> {
+    const startedAt = performance.now();
+    const note = (outcome: StoreOutcome): void => this.onCall({ operation, outcome, seconds: (performance.now() - startedAt) / 1000 });
     try {
-      return await call();
+      const result = await call();
+      note(result === null ? 'absent' : 'ok');
+      return result;
     } catch (error) {
+      note(outcomeOf(error));
       // The SDK compares what it reads with the checksum that the store keeps.
       if (error instanceof Error && error.message.startsWith('Checksum mismatch')) {
         throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${key} came with other bytes than were put`, {
@@ -301,6 +361,11 @@ export class ObjectStore {
       throw new PipelineError('STORAGE_UNAVAILABLE', `The object store did not answer: ${reason}`, { cause: error, context: { key } });
     }
   }
+}
+
+function outcomeOf(error: unknown): StoreOutcome {
+  if (error instanceof PipelineError && error.code === 'OBJECT_GONE') return 'absent';
+  return mayPass(error) ? 'unavailable' : 'failed';
 }
 
 const passingCodes = new Set([

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { Attempts, fateOf, retrying } from './retry.js';
+import { Attempts, fateOf, observeRetries, retrying } from './retry.js';
 
 const unavailable = () => new PipelineError('STORAGE_UNAVAILABLE', 'the store is away');
 
@@ -67,5 +67,19 @@ describe('the tries of one piece of work', () => {
       expect(() => attempts.waitAfter(error)).toThrow(error);
     }
     expect(attempts.failed).toBe(0);
+  });
+});
+
+describe('observeRetries', () => {
+  it('tells of each try again, and not of what cannot pass', () => {
+    let seen = 0;
+    observeRetries(() => seen++);
+    const attempts = new Attempts();
+    attempts.waitAfter(unavailable());
+    new Attempts().waitAfter(unavailable());
+    expect(seen).toBe(2);
+    expect(() => attempts.waitAfter(new PipelineError('AUDIO_EMPTY', 'empty'))).toThrow();
+    expect(() => new Attempts(0).waitAfter(unavailable())).toThrow('Gave up');
+    expect(seen).toBe(2);
   });
 });

@@ -26,6 +26,15 @@ export interface RetryOptions {
   signal?: AbortSignal;
 }
 
+/** All tries again of the process, whoever makes them: what is counted as `retries_total`. */
+const observers = new Set<() => void>();
+/** @param observer called before each wait for another try */
+export const observeRetries = (observer: () => void): void => void observers.add(observer);
+/** A try again, of this process or of one that works for it. */
+export function noteRetry(): void {
+  for (const observer of observers) observer();
+}
+
 const firstWaitMs = 200;
 const longestWaitMs = 15_000;
 export const retryLimitMs = 15 * 60_000;
@@ -46,6 +55,7 @@ export class Attempts {
         cause: error,
       });
     }
+    noteRetry();
     return Math.round(Math.random() * Math.min(longestWaitMs, firstWaitMs * 2 ** this.failed++)) + 20;
   }
 }

@@ -55,6 +55,8 @@ const checkpointSchema = z.object({
     key: z.string(),
     utterances: z.number().int(),
     tiles: z.object({ labelled: z.number().int(), unlabelled: z.number().int() }),
+    /** When the newest utterance that could be learnt from was ingested; absent where nobody knew. */
+    newestAt: z.iso.datetime().optional(),
   }),
   /** All that the run has learnt from up to here. */
   seen: z.object({ digest: z.string(), versions: z.number().int(), parts: z.array(seenPartSchema) }),
@@ -150,7 +152,7 @@ export async function findNewestModel(store: Objects): Promise<Checkpoint | null
 }
 
 /** @returns null if there is no such checkpoint, or it was not written whole. @throws PipelineError CHECKPOINT_INVALID */
-export async function findCheckpoint(store: Objects, runId: string, step: number): Promise<Checkpoint | null> {
+export async function findCheckpoint(store: Pick<Objects, 'findJson'>, runId: string, step: number): Promise<Checkpoint | null> {
   const key = manifestKey(runId, step);
   const json = await store.findJson(key);
   return json === null ? null : parseCheckpoint(key, json);

@@ -15,6 +15,8 @@ interface UtteranceColumns {
   versions: (string | null)[];
   /** Place in the list of all traits; -1: not alive. */
   traits: number[];
+  /** Seconds since 1970; 0: not known. Snapshots of former days lack them. */
+  ingestedAtSec?: number[];
   /** Place in this line, version, settings hash. */
   refusals: [number, string, string][];
 }
@@ -57,13 +59,14 @@ export function linesOf(index: TrainingIndex): string[] {
   return lines;
 }
 
-const emptyColumns = (): UtteranceColumns => ({ ids: [], versions: [], traits: [], refusals: [] });
+const emptyColumns = (): Required<UtteranceColumns> => ({ ids: [], versions: [], traits: [], ingestedAtSec: [], refusals: [] });
 
-function addToColumns(columns: UtteranceColumns, utterance: IndexedUtterance, traits: Map<Traits, number>): void {
+function addToColumns(columns: Required<UtteranceColumns>, utterance: IndexedUtterance, traits: Map<Traits, number>): void {
   const at = columns.ids.push(utterance.utteranceId) - 1;
   columns.versions.push(utterance.version);
   if (utterance.traits && !traits.has(utterance.traits)) traits.set(utterance.traits, traits.size);
   columns.traits.push(utterance.traits ? (traits.get(utterance.traits) as number) : -1);
+  columns.ingestedAtSec.push(utterance.ingestedAtSec);
   for (const { version, settings } of utterance.refusals ?? []) columns.refusals.push([at, version, settings.hash]);
 }
 
@@ -95,7 +98,7 @@ function shardLine(shard: IndexedShard, numbers: ReadonlyMap<IndexedUtterance, n
 /** @throws for lines that {@link linesOf} did not make */
 export function indexOf(lines: Iterable<string>): TrainingIndex {
   const index = new TrainingIndex();
-  const all: UtteranceColumns = emptyColumns();
+  const all = emptyColumns();
   let last: z.infer<typeof lastLineSchema> | undefined;
   for (const text of lines) {
     const line = JSON.parse(text) as { utterances?: UtteranceColumns; shard?: ShardLine };
@@ -110,7 +113,9 @@ export function indexOf(lines: Iterable<string>): TrainingIndex {
     if (version === null || version === undefined) continue;
     if (!traits) throw new Error('it lacks labels');
     const [labels, split, withheld] = traits;
-    index.applyUtterance(all.ids[at] as string, { version, labels, split, withheld });
+    const atSec = all.ingestedAtSec[at] ?? 0;
+    const ingestedAt = atSec > 0 ? new Date(atSec * 1000).toISOString() : undefined;
+    index.applyUtterance(all.ids[at] as string, { version, labels, split, withheld, ingestedAt });
   }
   for (const [at, version, settingsHash] of all.refusals)
     index.applyDeadLetter({ stage: 'features', utteranceId: all.ids[at], version, settingsHash });
@@ -119,12 +124,13 @@ export function indexOf(lines: Iterable<string>): TrainingIndex {
   return index;
 }
 
-function addAll(all: UtteranceColumns, { ids, versions, traits, refusals }: UtteranceColumns): void {
+function addAll(all: Required<UtteranceColumns>, { ids, versions, traits, ingestedAtSec, refusals }: UtteranceColumns): void {
   const before = all.ids.length;
   for (let at = 0; at < ids.length; at++) {
     all.ids.push(ids[at] as string);
     all.versions.push(versions[at] as string | null);
     all.traits.push(traits[at] as number);
+    all.ingestedAtSec.push(ingestedAtSec?.[at] ?? 0);
   }
   for (const [at, ...refusal] of refusals) all.refusals.push([before + at, ...refusal]);
 }

@@ -73,6 +73,8 @@ function traitsName({ speakerId, gender, category, activation, valence, session 
 export class IndexedUtterance {
   /** Null: not alive. */
   version: string | null = null;
+  /** When that version was ingested, seconds since 1970 (a million of them: no more than a small integer each); 0: not known. */
+  ingestedAtSec = 0;
   traits: Traits | null = null;
   places: Place | null = null;
   /** Versions that are dead letters, and under which settings. */

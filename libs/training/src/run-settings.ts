@@ -44,7 +44,8 @@ export interface RunEvents {
     /** Utterances of dev speakers that decide when it is enough; 0: nobody does. */
     checkedOn: number;
   }) => void;
-  stepTrained: (facts: { round: number; step: number; losses: StepLosses; stepMs: number; waitMs: number }) => void;
+  /** Times are means over the steps since the last report, tiles their sum. */
+  stepTrained: (facts: { round: number; step: number; losses: StepLosses; stepMs: number; waitMs: number; tiles: number }) => void;
   /** Emotion UA on dev speakers, as training goes on. */
   checked: (facts: { round: number; step: number; ua: number; bestStep: number; bestUa: number }) => void;
   /** Utterances of the round's view that are drawn no more. */

@@ -10,7 +10,7 @@ import { Worker } from 'node:worker_threads';
 import { readShard } from '#audio/shard-file.js';
 import { errorCodes, PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
 import type { StoreConnection } from '#service/connection-config.js';
-import { sha256Hex, type Objects } from '#storage/object-store.js';
+import { sha256Hex, type Objects, type StoreCall } from '#storage/object-store.js';
 import type { TileRef } from './tile-pool.js';
 import type { ViewUtterance } from './training-index.js';
 
@@ -35,7 +35,8 @@ export type ToReader =
 
 export type FromReader =
   | { id: number; pixels: Uint8Array }
-  | { id: number; error: { message: string; code: string | null; stack: string | undefined } };
+  | { id: number; error: { message: string; code: string | null; stack: string | undefined } }
+  | { call: StoreCall };
 
 export interface ShardCache {
   folder: string;
@@ -43,6 +44,8 @@ export interface ShardCache {
   limitBytes: number;
   /** Of the store, for the thread that reads what is not in the cache. */
   connection: StoreConnection;
+  /** Told of what that thread asks the store. */
+  onCall?: (call: StoreCall) => void;
 }
 
 interface CheckedShard extends OpenShard {
@@ -124,6 +127,7 @@ export class TileStore {
   }
 
   private settle(answer: FromReader): void {
+    if ('call' in answer) return this.cache?.onCall?.(answer.call);
     const waiting = this.pending.get(answer.id);
     this.pending.delete(answer.id);
     if ('pixels' in answer) return waiting?.resolve(answer.pixels);

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
-import { heldOut, isTrained, refuseLeaks, trainedTiles, TrainingIndex } from './training-index.js';
+import { indexOf, linesOf } from './index-contents.js';
+import { heldOut, isTrained, newestLearntAt, refuseLeaks, trainedTiles, TrainingIndex } from './training-index.js';
 
 const utterance = (utteranceId: string, changes: Partial<UtteranceIngested> = {}): UtteranceIngested => ({
   utteranceId,
@@ -47,6 +48,45 @@ const letter = (utteranceId: string, version: string, settingsHash: string): Dea
   version,
   settingsHash,
   failedAt: '2026-01-01T00:00:00.000Z',
+});
+
+describe('how fresh a view is', () => {
+  const at = (minute: number): string => `2026-01-01T00:0${minute}:07.000Z`;
+  const made = (...utterances: UtteranceIngested[]): TrainingIndex => {
+    const index = new TrainingIndex();
+    for (const each of utterances) index.applyUtterance(each.utteranceId, each);
+    index.applyShard(
+      's',
+      shard(
+        's',
+        utterances.slice(0, 4).map(({ utteranceId }) => [utteranceId, 'v1']),
+      ),
+    );
+    index.caughtUp();
+    return index;
+  };
+  const index = made(
+    utterance('c/old', { ingestedAt: at(1) }),
+    utterance('c/new', { ingestedAt: at(2) }),
+    utterance('c/dev', { ingestedAt: at(3), split: 'dev' }),
+    utterance('c/withheld', { ingestedAt: at(4), withheld: true }),
+    utterance('c/without-tiles', { ingestedAt: at(5) }),
+  );
+
+  it('is said by the newest utterance that teaches a model something: not by those held out, or without tiles yet', () => {
+    expect(newestLearntAt(index.view())).toBe(at(2));
+  });
+
+  it('is kept in a snapshot', () => {
+    expect(newestLearntAt(indexOf(linesOf(index)).view())).toBe(at(2));
+  });
+
+  it('is not known of a snapshot from before it was kept, and of an empty view', () => {
+    const lines = linesOf(index).map((line) => line.replace(/"ingestedAtSec":\[[^\]]*\],/, ''));
+    expect(lines.join()).not.toContain('ingestedAtSec');
+    expect(newestLearntAt(indexOf(lines).view())).toBeNull();
+    expect(newestLearntAt(new TrainingIndex().view())).toBeNull();
+  });
 });
 
 describe('TrainingIndex', () => {

@@ -30,7 +30,7 @@ import { addDigest, digestText, settingsDigest, versionDigest } from './view-dig
 import { WaitingTraces } from './waiting-traces.js';
 
 /** Of the facts, what the index needs. */
-type UtteranceFact = Pick<UtteranceIngested, 'version' | 'labels' | 'split' | 'withheld'>;
+type UtteranceFact = Pick<UtteranceIngested, 'version' | 'labels' | 'split' | 'withheld'> & Partial<Pick<UtteranceIngested, 'ingestedAt'>>;
 type ShardRows = Pick<ShardSealed['utterances'][number], 'utteranceId' | 'version' | 'firstRow' | 'tileCount'>;
 type ShardFact = Pick<ShardSealed, 'shardId' | 'stream' | 'objectKey' | 'settingsHash' | 'sealedAt' | 'tile'> & {
   utterances: readonly ShardRows[];
@@ -46,6 +46,8 @@ export interface ViewUtterance {
   labels: Labels;
   split: Split;
   withheld: boolean;
+  /** Seconds since 1970; not known of files in a folder. */
+  ingestedAtSec?: number;
   /** Where its tiles are. */
   shardId: string;
   shardObjectKey: string;
@@ -110,6 +112,7 @@ export class TrainingIndex {
     const { traits, isSharded: wasSharded } = utterance;
     utterance.count(-1, versionDigest);
     utterance.version = fact && utterance.heldVersion(fact.version);
+    utterance.ingestedAtSec = fact?.ingestedAt === undefined ? 0 : Math.floor(Date.parse(fact.ingestedAt) / 1000);
     utterance.traits = fact && this.traits.take(fact);
     if (traits) this.traits.giveBack(traits);
     utterance.count(1, versionDigest);
@@ -348,7 +351,10 @@ function commonest(coverages: Coverage[]): string | null {
   return [...tiles].sort(([a, inA], [b, inB]) => inB - inA || (a < b ? -1 : 1))[0]?.[0] ?? null;
 }
 
-function viewUtterance({ utteranceId, version, traits }: IndexedUtterance, { shard, firstRow, tileCount }: Place): ViewUtterance {
+function viewUtterance(
+  { utteranceId, version, traits, ingestedAtSec }: IndexedUtterance,
+  { shard, firstRow, tileCount }: Place,
+): ViewUtterance {
   const { labels = {}, split = 'train', withheld = false } = traits ?? {};
   return {
     utteranceId,
@@ -358,6 +364,7 @@ function viewUtterance({ utteranceId, version, traits }: IndexedUtterance, { sha
     labels,
     split,
     withheld,
+    ...(ingestedAtSec > 0 && { ingestedAtSec }),
     shardId: shard.shardId,
     shardObjectKey: shard.objectKey,
     firstRow,
@@ -389,6 +396,13 @@ export function viewOf(
 
 /** What may be learnt from: training speakers, without the utterances withheld for speaker identification. */
 export const isTrained = (utterance: ViewUtterance): boolean => utterance.split === 'train' && !utterance.withheld;
+
+/** When the newest utterance that may be learnt from was ingested: what a model of this view knows of nothing after. Null: not known. */
+export function newestLearntAt(view: TrainingView): string | null {
+  let newest = 0;
+  for (const utterance of view.utterances) if (isTrained(utterance)) newest = Math.max(newest, utterance.ingestedAtSec ?? 0);
+  return newest > 0 ? new Date(newest * 1000).toISOString() : null;
+}
 
 /** What a run has ever trained on: late labels may move it out of training, but a model cannot unhear it. */
 export interface Heard {

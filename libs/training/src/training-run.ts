@@ -46,7 +46,16 @@ import { Sampler } from './sampler.js';
 import { Seen } from './seen.js';
 import type { TileRef } from './tile-pool.js';
 import type { TileStore } from './tile-store.js';
-import { heldOut, isTrained, refuseLeaks, trainedTiles, viewOf, type TrainingView, type ViewUtterance } from './training-index.js';
+import {
+  heldOut,
+  isTrained,
+  newestLearntAt,
+  refuseLeaks,
+  trainedTiles,
+  viewOf,
+  type TrainingView,
+  type ViewUtterance,
+} from './training-index.js';
 
 type RunLabels = Record<HeadName, HeadLabels>;
 
@@ -216,7 +225,7 @@ export class TrainingRun {
     let tiles = 0;
     let losses: StepLosses | null = null;
     let ended: RoundEnd | null = null;
-    let reported = { at: startedAt, step: this.step, waitedMs: 0 };
+    let reported = { at: startedAt, step: this.step, waitedMs: 0, tiles: 0 };
     while (ended === null && !stop?.aborted) {
       const { refs, tiles: pixels } = await feeder.next();
       if (refs.length === 0) break; // all of it was erased
@@ -233,10 +242,10 @@ export class TrainingRun {
       if (isDue && round.checked.length > 0) await this.check(model, round);
       if (isStale(place.best, patience)) ended ??= 'dev';
       if (this.step % reportEvery === 0 || ended !== null) {
-        const now = { at: performance.now(), step: this.step, waitedMs: feeder.waitedMs };
+        const now = { at: performance.now(), step: this.step, waitedMs: feeder.waitedMs, tiles };
         const steps = now.step - reported.step;
         const [stepMs, waitMs] = [(now.at - reported.at) / steps, (now.waitedMs - reported.waitedMs) / steps];
-        this.events.stepTrained({ round: place.round, step: this.step, losses, stepMs, waitMs });
+        this.events.stepTrained({ round: place.round, step: this.step, losses, stepMs, waitMs, tiles: now.tiles - reported.tiles });
         reported = now;
       }
       if (ended === null && (isDue || stop?.aborted)) await this.save(model, round, { losses, predictions: [], complete: false });
@@ -328,6 +337,7 @@ export class TrainingRun {
         key: viewKey(runId, view.digest),
         utterances: view.utterances.length,
         tiles: trainedTiles(view, model.settings.target),
+        newestAt: newestLearntAt(view) ?? undefined,
       },
       seen: { digest: this.seen.digest, versions: this.seen.versions, parts: [...this.seen.parts] },
       erasedInRound: place.erased,

@@ -1,0 +1,99 @@
+/**
+ * What is known of the newest model (the challenger) and of the champions, as metrics: scores, and how fresh they are. A
+ * model knows of nothing that was ingested after the newest utterance its round could learn from. That time is what is
+ * given, so that the age is `time() - …` whenever it is looked at. All is read from the overview now and then.
+ *
+ * Recall by class is left out for speakers, whose number has no bound.
+ */
+import type { EmotionTarget } from '#contracts/labels.js';
+import type { ModelPromoted } from '#contracts/promotions.js';
+import type { Gauge, Metrics } from '#service/metrics.js';
+import type { OverviewSnapshot, PipelineOverview } from '#overview/pipeline-overview.js';
+import type { ModelScores } from '#overview/scores-by-model.js';
+import type { Objects } from '#storage/object-store.js';
+import { findCheckpoint } from '#training/checkpoint-store.js';
+
+interface ScoreGauges {
+  ua: Gauge<string>;
+  wa: Gauge<string>;
+  recall: Gauge<string>;
+}
+
+export class ModelMetrics {
+  private readonly newest: ScoreGauges;
+  private readonly champion: ScoreGauges;
+  private readonly championNumber;
+  private readonly liveUtterance;
+  private readonly modelUtterance;
+  private readonly championUtterance;
+  /** By target, the champion whose manifest was read last. */
+  private readonly known = new Map<EmotionTarget, number>();
+
+  constructor(
+    metrics: Metrics,
+    private readonly overview: PipelineOverview,
+    private readonly store: Pick<Objects, 'findJson'>,
+  ) {
+    const scored = ['task', 'split'];
+    this.newest = {
+      ua: metrics.gauge('ua_ratio', 'Unweighted accuracy of the newest model', scored),
+      wa: metrics.gauge('wa_ratio', 'Weighted accuracy of the newest model', scored),
+      recall: metrics.gauge('recall_ratio', 'Recall of the newest model, by class; not of speakers', [...scored, 'class']),
+    };
+    const ofChampion = ['target', ...scored];
+    this.champion = {
+      ua: metrics.gauge('champion_ua_ratio', 'Unweighted accuracy of the champion', ofChampion),
+      wa: metrics.gauge('champion_wa_ratio', 'Weighted accuracy of the champion', ofChampion),
+      recall: metrics.gauge('champion_recall_ratio', 'Recall of the champion, by class; not of speakers', [...ofChampion, 'class']),
+    };
+    this.championNumber = metrics.gauge('champion_number', 'Number of the champion, as in champions/<number>.json', ['target']);
+    const whenIngested = (which: string): string => `When the newest utterance ${which} was ingested, seconds since 1970`;
+    this.liveUtterance = metrics.gauge('newest_utterance_timestamp_seconds', whenIngested('that is alive and may be learnt from'));
+    this.modelUtterance = metrics.gauge('model_newest_utterance_timestamp_seconds', whenIngested('that the newest model has had'));
+    this.championUtterance = metrics.gauge('champion_newest_utterance_timestamp_seconds', whenIngested('that the champion has had'), [
+      'target',
+    ]);
+  }
+
+  /** @throws PipelineError STORAGE_UNAVAILABLE, CHECKPOINT_INVALID where a champion's manifest cannot be read; the next update tries again */
+  async update({ evaluations, checkpoint, promotions }: OverviewSnapshot): Promise<void> {
+    show(this.newest, [{ labels: {}, scores: evaluations }]);
+    const champions = promotions.flatMap(({ champion }) => champion ?? []);
+    show(
+      this.champion,
+      champions.map(({ target }) => ({ labels: { target }, scores: this.overview.championScores(target) })),
+    );
+    for (const { target, number } of champions) this.championNumber.set({ target }, number);
+    setTime(this.liveUtterance, {}, this.overview.newestTrainableAt);
+    setTime(this.modelUtterance, {}, checkpoint?.newestUtteranceAt);
+    for (const champion of champions) await this.updateFreshness(champion);
+  }
+
+  /** The topic has the newest checkpoint of a run only; the champion's manifest stays in the store. */
+  private async updateFreshness({ target, number, challenger }: ModelPromoted): Promise<void> {
+    if (this.known.get(target) === number) return;
+    const checkpoint = await findCheckpoint(this.store, challenger.runId, challenger.step);
+    setTime(this.championUtterance, { target }, checkpoint?.view.newestAt);
+    this.known.set(target, number);
+  }
+}
+
+/** What is not said any more, of a champion that was replaced, goes. */
+function show({ ua, wa, recall }: ScoreGauges, models: { labels: Record<string, string>; scores: readonly ModelScores[] }[]): void {
+  for (const gauge of [ua, wa, recall]) gauge.reset();
+  for (const { labels, scores } of models) {
+    for (const { task, split, ...score } of scores) {
+      const of = { ...labels, task, split };
+      ua.set(of, score.ua);
+      if (score.wa !== null) wa.set(of, score.wa);
+      if (task === 'speaker') continue;
+      for (const [name, share] of Object.entries(score.recall)) if (share !== null) recall.set({ ...of, class: name }, share);
+    }
+  }
+}
+
+/** Times that nobody knows are not shown as 1970. */
+function setTime(gauge: Gauge<string>, labels: Record<string, string>, at: string | null | undefined): void {
+  if (at) gauge.set(labels, Date.parse(at) / 1000);
+  else gauge.remove(labels);
+}
