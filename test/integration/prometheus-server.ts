@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
 import { freePorts } from '#embedded/free-ports.js';
+import { findOnPath } from '#embedded/run-command.js';
 import { packageRoot } from '#service/package-root.js';
 
 export const prometheusFolder = join(packageRoot, 'deploy/prometheus');
@@ -28,6 +29,7 @@ export class PrometheusServer {
 
   /** @param targets service name to host:port. Resolves when it answers. */
   async start(targets: Record<string, string>): Promise<void> {
+    if (!findOnPath('prometheus')) throw new Error('prometheus is not installed: on Debian, apt-get install prometheus');
     const config = parse(readFileSync(join(prometheusFolder, 'prometheus.yaml'), 'utf8')) as { global: Record<string, string> };
     // As it is, but in less time.
     config.global = { scrape_interval: '1s', evaluation_interval: '1s' };
