@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 /** `#lib/file.js` is `libs/lib/src/file.ts` in tests, so that they never run a stale build. */
-const sourceOfLibs = {
+export const sourceOfLibs = {
   find: /^#(\w+)\/(.+)\.js$/,
   replacement: `${fileURLToPath(new URL('.', import.meta.url))}libs/$1/src/$2.ts`,
 };

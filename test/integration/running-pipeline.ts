@@ -23,7 +23,7 @@ export type Twin = `features-${number}`;
 type ProcessName = ServiceName | Twin;
 
 /** Small enough that a step on a loaded machine takes milliseconds. */
-const tinyModel = {
+export const tinyModel = {
   filters: [2, 2, 4],
   pools: [
     [2, 4],
@@ -38,13 +38,15 @@ const tinyModel = {
 export class RunningPipeline {
   readonly overview = new PipelineOverview();
   readonly store: ObjectStore;
-  readonly prefix = `test-${randomBytes(5).toString('hex')}`;
+  readonly prefix: string;
   readonly logsDir = mkdtempSync(join(tmpdir(), 'undertone-pipeline-'));
   private readonly children = new Map<ProcessName, ChildProcess>();
   private follower: TableFollower | undefined;
   private ports: Record<ServiceName, number> = { ingest: 0, features: 0, trainer: 0, evaluator: 0 };
 
-  constructor(private readonly settings: Record<string, string> = {}) {
+  /** @param settings also TOPIC_PREFIX and the services' ports, where somebody has to know them before */
+  constructor(protected readonly settings: Record<string, string> = {}) {
+    this.prefix = settings['TOPIC_PREFIX'] ?? `test-${randomBytes(5).toString('hex')}`;
     this.store = new ObjectStore(readStoreConnection(this.environment));
   }
 
@@ -77,8 +79,10 @@ export class RunningPipeline {
 
   /** Makes bucket and topics, and begins to watch. */
   async prepare(): Promise<void> {
-    const [ingest = 0, features = 0, trainer = 0, evaluator = 0] = await freePorts(4);
-    this.ports = { ingest, features, trainer, evaluator };
+    const free = await freePorts(4);
+    for (const [at, service] of (['ingest', 'features', 'trainer', 'evaluator'] as const).entries()) {
+      this.ports[service] = Number(this.settings[`${service.toUpperCase()}_PORT`] ?? free[at]);
+    }
     writeFileSync(join(this.logsDir, 'model.json'), JSON.stringify(tinyModel));
     await this.store.ensureBucket();
     const logger = pino({ level: 'silent' });
