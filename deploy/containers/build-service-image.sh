@@ -19,6 +19,6 @@ done
     sed -nE "s/^(global|:env:)\.(index-url|extra-index-url|trusted-host|cert|default-timeout)='(.*)'\$/\2 = \3/p" | awk '!seen[$1]++'
 } >"$settings/pip.conf"
 
-DOCKER_BUILDKIT=1 docker build --progress plain --network host --file deploy/Dockerfile --tag "$tag" \
+DOCKER_BUILDKIT=1 docker build --quiet --network host --file deploy/Dockerfile --tag "$tag" \
   --secret "id=npmrc,src=$settings/npmrc" --secret "id=pip.conf,src=$settings/pip.conf" "$@" . >/dev/null
 echo "✓ $tag  ${SECONDS} s"

@@ -6,34 +6,22 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  DockerComposeEnvironment,
-  getContainerRuntimeClient,
-  type StartedDockerComposeEnvironment,
-  type StartedTestContainer,
-} from 'testcontainers';
+import { DockerComposeEnvironment, getContainerRuntimeClient, type StartedTestContainer } from 'testcontainers';
 import { freePorts } from '#embedded/free-ports.js';
 import { packageRoot } from '#service/package-root.js';
-import { RunningPipeline, tinyModel, type ServiceName } from '../integration/running-pipeline.js';
+import { quickSettings, RunningPipeline, tinyModel, type ServiceName } from '../integration/running-pipeline.js';
 import { fromEventsAlone, type PipelineStack } from '../pipeline-suite.js';
 import type { Compose } from './engine.js';
 
 const credentials = { AWS_ACCESS_KEY_ID: 'undertonetest', AWS_SECRET_ACCESS_KEY: 'undertonetestsecret' };
 const services: ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator'];
-/** Small and quick, as `RunningPipeline` has it for processes. */
-const quick = {
-  ...fromEventsAlone,
-  SHARD_MAX_AGE: '1',
-  ROUND_STEPS: '20',
-  ROUND_QUIET: '3',
-  REPORT_STEPS: '5',
-  CHECKPOINT_STEPS: '10',
-  BATCH_LABELLED: '4',
-  BATCH_UNLABELLED: '4',
-  MODEL_SETTINGS_FILE: '/etc/undertone/model.json',
-};
+const quick = { ...quickSettings, ...fromEventsAlone, MODEL_SETTINGS_FILE: '/etc/undertone/model.json' };
 
-export async function startCompose(version: Compose): Promise<PipelineStack & { compose: StartedDockerComposeEnvironment }> {
+export interface ComposeStack extends PipelineStack {
+  containerOf(service: ServiceName): StartedTestContainer;
+}
+
+export async function startCompose(version: Compose): Promise<ComposeStack> {
   const folder = mkdtempSync(join(tmpdir(), 'undertone-compose-'));
   writeFileSync(join(folder, 'model.json'), JSON.stringify(tinyModel));
   const overrides = { environment: quick, volumes: [`${join(folder, 'model.json')}:/etc/undertone/model.json:ro`] };
@@ -46,19 +34,23 @@ export async function startCompose(version: Compose): Promise<PipelineStack & { 
   const prefix = `test-${randomBytes(5).toString('hex')}`;
   Object.assign(process.env, credentials);
   const image = process.env['UNDERTONE_IMAGE'];
-  const environment = new DockerComposeEnvironment(join(packageRoot, 'deploy'), ['compose.yaml', override]).withEnvironment({
-    ...credentials,
-    ...portSettings,
-    TOPIC_PREFIX: prefix,
-    S3_BUCKET: prefix,
-    GRAFANA_PASSWORD: 'not started',
-    TRAINER_TARGET: 'services',
-    ...(image ? { TRAINER_IMAGE: image } : {}),
-  });
+  const environment = new DockerComposeEnvironment(join(packageRoot, 'deploy'), ['compose.yaml', override])
+    .withProjectName(prefix)
+    .withEnvironment({
+      ...credentials,
+      ...portSettings,
+      TOPIC_PREFIX: prefix,
+      S3_BUCKET: prefix,
+      GRAFANA_PASSWORD: 'not started',
+      TRAINER_TARGET: 'services',
+      ...(image ? { TRAINER_IMAGE: image } : {}),
+    });
   if (version === 'standalone') environment.withClientOptions({ executable: { standalone: true } });
   if (!image) environment.withBuild();
   const started = await environment.up(services);
-  const pipeline = new ComposePipeline(started, {
+  const containerOf = (service: ServiceName): StartedTestContainer =>
+    started.getContainer(version === 'standalone' ? `${prefix}_${service}_1` : `${service}-1`);
+  const pipeline = new ComposePipeline(containerOf, {
     ...portSettings,
     TOPIC_PREFIX: prefix,
     KAFKA_BROKERS: `127.0.0.1:${portSettings['KAFKA_PORT']}`,
@@ -67,7 +59,7 @@ export async function startCompose(version: Compose): Promise<PipelineStack & { 
   await pipeline.prepare();
   return {
     pipeline,
-    compose: started,
+    containerOf,
     close: async () => {
       await pipeline.close();
       await started.down({ removeVolumes: true });
@@ -79,7 +71,7 @@ export async function startCompose(version: Compose): Promise<PipelineStack & { 
 /** A pipeline that Compose has started already, before `start` is called. */
 class ComposePipeline extends RunningPipeline {
   constructor(
-    private readonly compose: StartedDockerComposeEnvironment,
+    private readonly containerOf: ComposeStack['containerOf'],
     settings: Record<string, string>,
   ) {
     super(settings);
@@ -92,21 +84,18 @@ class ComposePipeline extends RunningPipeline {
     try {
       await super.until(...wait);
     } catch (error) {
-      const ends = await Promise.all(services.map(async (name) => `--- ${name}\n${await lastLines(containerOf(this.compose, name))}`));
+      const ends = await Promise.all(services.map(async (name) => `--- ${name}\n${await lastLines(this.containerOf(name))}`));
       throw new Error([(error as Error).message, ...ends].join('\n'), { cause: error });
     }
   }
 
   override async stopGently(service: ServiceName): Promise<number | null> {
     const { container: engine } = await getContainerRuntimeClient();
-    const container = engine.getById(containerOf(this.compose, service).getId());
+    const container = engine.getById(this.containerOf(service).getId());
     await engine.stop(container, { timeout: 30_000 });
     return (await engine.inspect(container)).State.ExitCode;
   }
 }
-
-export const containerOf = (environment: StartedDockerComposeEnvironment, service: ServiceName): StartedTestContainer =>
-  environment.getContainer(`${service}-1`);
 
 async function lastLines(container: StartedTestContainer): Promise<string> {
   const chunks: Buffer[] = [];

@@ -2,7 +2,7 @@
 import { describe, expect, inject, it } from 'vitest';
 import type { ServiceName } from '../integration/running-pipeline.js';
 import { describePipeline } from '../pipeline-suite.js';
-import { containerOf, startCompose } from './compose-pipeline.js';
+import { startCompose } from './compose-pipeline.js';
 
 const version = inject('compose') ?? 'plugin';
 
@@ -14,7 +14,7 @@ describe.skipIf(inject('compose') === null)('compose', () =>
       it.each<ServiceName>(['ingest', 'features', 'trainer', 'evaluator'])(
         '%s is not root and cannot change its image',
         async (service) => {
-          const container = containerOf(started().compose, service);
+          const container = started().containerOf(service);
           expect((await container.exec(['id', '-u'])).output.trim()).toBe('10001');
           const { exitCode, output } = await container.exec(['touch', '/opt/undertone/package.json']);
           expect(exitCode, output).not.toBe(0);
@@ -23,12 +23,12 @@ describe.skipIf(inject('compose') === null)('compose', () =>
       );
 
       it('the command inside the image sees the stack', async () => {
-        const { exitCode, output } = await containerOf(started().compose, 'ingest').exec(['undertone', 'status', '--json']);
+        const { exitCode, output } = await started().containerOf('ingest').exec(['undertone', 'status', '--json']);
         expect(exitCode, output).toBe(0);
       });
 
       it('MP3 decodes: the image has its ffmpeg', async () => {
-        const { exitCode, output } = await containerOf(started().compose, 'features').exec(['ffmpeg', '-version']);
+        const { exitCode, output } = await started().containerOf('features').exec(['ffmpeg', '-version']);
         expect(exitCode, output).toBe(0);
       });
     },

@@ -35,6 +35,18 @@ export const tinyModel = {
   update: 'joint',
 };
 
+/** Settings by which the whole way takes seconds. */
+export const quickSettings = {
+  SHARD_MAX_AGE: '1',
+  ROUND_STEPS: '20',
+  ROUND_QUIET: '3',
+  REPORT_STEPS: '5',
+  CHECKPOINT_STEPS: '10',
+  BATCH_LABELLED: '4',
+  BATCH_UNLABELLED: '4',
+  RECONCILE_INTERVAL: '2',
+};
+
 export class RunningPipeline {
   readonly overview = new PipelineOverview();
   readonly store: ObjectStore;
@@ -61,14 +73,7 @@ export class RunningPipeline {
       ...process.env,
       TOPIC_PREFIX: this.prefix,
       S3_BUCKET: this.prefix,
-      SHARD_MAX_AGE: '1',
-      ROUND_STEPS: '20',
-      ROUND_QUIET: '3',
-      REPORT_STEPS: '5',
-      CHECKPOINT_STEPS: '10',
-      BATCH_LABELLED: '4',
-      BATCH_UNLABELLED: '4',
-      RECONCILE_INTERVAL: '2',
+      ...quickSettings,
       MODEL_SETTINGS_FILE: join(this.logsDir, 'model.json'),
       SHARD_CACHE: join(this.logsDir, 'shards'),
       TRAINER_ID: this.prefix,
