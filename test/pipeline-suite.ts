@@ -80,7 +80,7 @@ export function describePipeline<Stack extends PipelineStack>(
     more(() => stack);
 
     it('services say how they are, and end with 0 when they are told to', async () => {
-      const overview = (await (await fetch(`${pipeline.url('evaluator')}/api/overview`)).json()) as unknown;
+      const overview = await (await fetch(`${pipeline.url('evaluator')}/api/overview`)).json();
       expect(overview).toMatchObject({
         utterances: { live: paths.length + 1 },
         stages: { ingest: 'ready', features: 'ready', trainer: 'ready' },

@@ -65,7 +65,7 @@ describe('compose.yaml', () => {
     // zod reads definitions by their newer name, and durations as ISO has them, which are not Compose's.
     const json = JSON.stringify(composeSchema).replaceAll('definitions', '$defs').replaceAll('"format":"duration"', '"minLength":2');
     const { $schema: _, id: __, ...schema } = JSON.parse(json) as Record<string, unknown>;
-    const specification = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
+    const specification = z.fromJSONSchema(schema);
     expect(specification.safeParse(compose).error?.issues ?? []).toEqual([]);
     const misspelt = { ...compose, services: { ...compose.services, kafka: { ...compose.services['kafka'], helthcheck: {} } } };
     expect(specification.safeParse(misspelt).success).toBe(false);
