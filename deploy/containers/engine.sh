@@ -37,6 +37,8 @@ case $action in
     pid=$(cat "$folder/pid")
     kill "$pid"
     while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+    # It leaves its own network name space mounted.
+    awk -v inside="$folder/" 'index($2, inside) == 1 { print $2 }' /proc/mounts | sort -r | xargs --no-run-if-empty umount
     rm -rf "$folder"
     ;;
   *)
