@@ -16,8 +16,8 @@ describe.skipIf(inject('compose') === null)('compose', () =>
         async (service) => {
           const container = started().containerOf(service);
           expect((await container.exec(['id', '-u'])).output.trim()).toBe('10001');
-          const { exitCode, output } = await container.exec(['touch', '/opt/undertone/package.json']);
-          expect(exitCode, output).not.toBe(0);
+          // Where anybody might write otherwise.
+          const { output } = await container.exec(['touch', '/tmp/anything']);
           expect(output).toMatch(/read-only file system/i);
         },
       );
