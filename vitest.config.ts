@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 /** `#lib/file.js` is `libs/lib/src/file.ts` in tests, so that they never run a stale build. */
-const sourceOfLibs = {
+export const sourceOfLibs = {
   find: /^#(\w+)\/(.+)\.js$/,
   replacement: `${fileURLToPath(new URL('.', import.meta.url))}libs/$1/src/$2.ts`,
 };
@@ -15,7 +15,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['apps/**/*.spec.ts', 'libs/**/*.spec.ts', 'deploy/**/*.spec.ts', 'test/golden/**/*.spec.ts'],
+          include: ['apps/**/*.spec.ts', 'libs/**/*.spec.ts', 'deploy/**/*.spec.ts', 'test/{golden,deploy}/**/*.spec.ts'],
           testTimeout: 60_000,
         },
       },

@@ -6,7 +6,7 @@
  *
  * 1. dependencies: `npm ci --ignore-scripts` when package-lock.json changed, then `npm rebuild node`, which brings Node 22;
  * 2. build: `tsc -p tsconfig.build.json` when a source changed;
- * 3. the command, under that Node 22; for `test`: `undertone setup`, then vitest.
+ * 3. the command, under that Node 22; for `test`: `undertone setup`, then vitest; for `test:containers` vitest on containers.
  *
  * Prints (to stderr) only what it had to do; nothing when all is in place. Signals and the exit code pass through: the command
  * has its own process group, gets each Ctrl-C once, and is told to end (SIGTERM) if this process is killed (Linux).
@@ -46,6 +46,9 @@ async function main([command, ...args]) {
   if (command === 'test') {
     await run([cli, 'setup']);
     await run([inRoot('node_modules', 'vitest', 'vitest.mjs'), 'run', '--root', root, ...args]);
+  } else if (command === 'test:containers') {
+    const config = inRoot('vitest.containers.config.ts');
+    await run([inRoot('node_modules', 'vitest', 'vitest.mjs'), 'run', '--root', root, '--config', config, ...args]);
   } else {
     await run(['--enable-source-maps', cli, ...(command === undefined ? [] : [command]), ...args]);
   }

@@ -23,7 +23,7 @@ export type Twin = `features-${number}`;
 type ProcessName = ServiceName | Twin;
 
 /** Small enough that a step on a loaded machine takes milliseconds. */
-const tinyModel = {
+export const tinyModel = {
   filters: [2, 2, 4],
   pools: [
     [2, 4],
@@ -35,16 +35,30 @@ const tinyModel = {
   update: 'joint',
 };
 
+/** Settings by which the whole way takes seconds. */
+export const quickSettings = {
+  SHARD_MAX_AGE: '1',
+  ROUND_STEPS: '20',
+  ROUND_QUIET: '3',
+  REPORT_STEPS: '5',
+  CHECKPOINT_STEPS: '10',
+  BATCH_LABELLED: '4',
+  BATCH_UNLABELLED: '4',
+  RECONCILE_INTERVAL: '2',
+};
+
 export class RunningPipeline {
   readonly overview = new PipelineOverview();
   readonly store: ObjectStore;
-  readonly prefix = `test-${randomBytes(5).toString('hex')}`;
+  readonly prefix: string;
   readonly logsDir = mkdtempSync(join(tmpdir(), 'undertone-pipeline-'));
   private readonly children = new Map<ProcessName, ChildProcess>();
   private follower: TableFollower | undefined;
   private ports: Record<ServiceName, number> = { ingest: 0, features: 0, trainer: 0, evaluator: 0 };
 
-  constructor(private readonly settings: Record<string, string> = {}) {
+  /** @param settings also TOPIC_PREFIX and the services' ports, where somebody has to know them before */
+  constructor(protected readonly settings: Record<string, string> = {}) {
+    this.prefix = settings['TOPIC_PREFIX'] ?? `test-${randomBytes(5).toString('hex')}`;
     this.store = new ObjectStore(readStoreConnection(this.environment));
   }
 
@@ -59,14 +73,7 @@ export class RunningPipeline {
       ...process.env,
       TOPIC_PREFIX: this.prefix,
       S3_BUCKET: this.prefix,
-      SHARD_MAX_AGE: '1',
-      ROUND_STEPS: '20',
-      ROUND_QUIET: '3',
-      REPORT_STEPS: '5',
-      CHECKPOINT_STEPS: '10',
-      BATCH_LABELLED: '4',
-      BATCH_UNLABELLED: '4',
-      RECONCILE_INTERVAL: '2',
+      ...quickSettings,
       MODEL_SETTINGS_FILE: join(this.logsDir, 'model.json'),
       SHARD_CACHE: join(this.logsDir, 'shards'),
       TRAINER_ID: this.prefix,
@@ -77,8 +84,10 @@ export class RunningPipeline {
 
   /** Makes bucket and topics, and begins to watch. */
   async prepare(): Promise<void> {
-    const [ingest = 0, features = 0, trainer = 0, evaluator = 0] = await freePorts(4);
-    this.ports = { ingest, features, trainer, evaluator };
+    const free = await freePorts(4);
+    for (const [at, service] of (['ingest', 'features', 'trainer', 'evaluator'] as const).entries()) {
+      this.ports[service] = Number(this.settings[`${service.toUpperCase()}_PORT`] ?? free[at]);
+    }
     writeFileSync(join(this.logsDir, 'model.json'), JSON.stringify(tinyModel));
     await this.store.ensureBucket();
     const logger = pino({ level: 'silent' });

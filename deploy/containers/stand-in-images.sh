@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Images for the tests where none can be pulled, made of what this machine has: undertone/node instead of node:22-bookworm-slim,
+# undertone/kafka instead of apache/kafka, undertone/s3 instead of chrislusf/seaweedfs. On Debian, after `npm ci` and
+# `undertone setup`; the engine is the one that DOCKER_HOST names.
+set -euo pipefail
+cd "$(dirname "$0")"
+repository=$(cd ../.. && pwd)
+cache=${UNDERTONE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/undertone}
+npm_version=10.9.4 # as in node:22
+
+context=$(mktemp -d)
+trap 'rm -rf "$context"' EXIT
+build() { docker build --quiet --tag "$1" "$2" >/dev/null && echo "✓ $1  ${SECONDS} s"; }
+
+./debian-slim.sh | docker import --change 'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt' - undertone/debian-slim >/dev/null
+echo "✓ undertone/debian-slim  ${SECONDS} s"
+
+mkdir -p "$context"/{node/bin,kafka/libs,s3}
+cp node/Dockerfile "$context/node/"
+cp "$repository/node_modules/node/bin/node" "$context/node/bin/"
+npm install --global --prefix "$context/node" --ignore-scripts --no-audit --no-fund --silent "npm@$npm_version"
+build undertone/node "$context/node"
+
+# Links are followed: Debian's Java has its settings in /etc.
+java_home=$(java -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java.home = //p')
+mkdir "$context/kafka/java"
+tar -C "$java_home" --dereference --exclude=./jmods --exclude=./man --exclude='*src.zip' --exclude=./demo --ignore-failed-read -cf - . 2>/dev/null |
+  tar -C "$context/kafka/java" -xf -
+cp "$cache"/kafka-4*/*.jar "$context/kafka/libs/"
+cp kafka/* "$repository/deploy/embedded/kafka/log4j2.yaml" "$context/kafka/"
+build undertone/kafka "$context/kafka"
+
+cp s3/* "$cache"/seaweedfs-*/weed "$context/s3/"
+build undertone/s3 "$context/s3"

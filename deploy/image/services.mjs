@@ -1,0 +1,9 @@
+/** The services of the image, and the port each has unless its variable names another. */
+const services = {
+  evaluator: { variable: 'EVALUATOR_PORT', port: 7400 },
+  ingest: { variable: 'INGEST_PORT', port: 7401 },
+  features: { variable: 'FEATURES_PORT', port: 7402 },
+  trainer: { variable: 'TRAINER_PORT', port: 7403 },
+};
+
+export const serviceNamed = (name) => (Object.hasOwn(services, name ?? '') ? services[name] : undefined);

@@ -1,0 +1,95 @@
+/**
+ * From a bucket to a measured model, on whatever broker and store a stack brings. The store's own events must be enough: a
+ * listing at the start finds nothing yet, and the next is an hour away.
+ *
+ * More of what can go wrong, on the embedded servers only, is in integration/ and chaos/.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { corpusKey } from '#contracts/object-keys.js';
+import { putMadeCorpus, toneWav } from './integration/made-corpus.js';
+import type { RunningPipeline, ServiceName } from './integration/running-pipeline.js';
+
+export interface PipelineStack {
+  /** Prepared, its services not started; `fromEventsAlone` among its settings. */
+  pipeline: RunningPipeline;
+  /** Stops all that the stack brought, the pipeline too. */
+  close(): Promise<void>;
+}
+
+export const fromEventsAlone = { RECONCILE_INTERVAL: '3600' };
+const services: ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator'];
+
+/**
+ * @param startStack may take minutes where images have to be pulled
+ * @param more tests of this stack only, while its services run
+ */
+export function describePipeline<Stack extends PipelineStack>(
+  title: string,
+  startStack: () => Promise<Stack>,
+  more: (started: () => Stack) => void = () => undefined,
+): void {
+  describe(title, () => {
+    let stack: Stack;
+    let pipeline: RunningPipeline;
+    let paths: string[];
+
+    beforeAll(async () => {
+      stack = await startStack();
+      pipeline = stack.pipeline;
+      pipeline.start(...services);
+      // Ready is who has listed the bucket and follows its topics.
+      await pipeline.until('four services that are ready', async () => (await Promise.all(services.map(isReady))).every(Boolean), 180);
+    }, 600_000);
+    afterAll(async () => stack?.close(), 120_000);
+
+    const isReady = async (service: ServiceName): Promise<boolean> => {
+      const answer = await fetch(`${pipeline.url(service)}/health/ready`).catch(() => null);
+      return answer?.ok ?? false;
+    };
+    const settled = (count: number) => () => {
+      const { utterances, inFlight } = pipeline.overview.reconcile();
+      return utterances === count && inFlight.length === 0;
+    };
+    const evaluatedAll = (): boolean => {
+      const { checkpoint, reconciliation } = pipeline.overview.snapshot();
+      if (!checkpoint || checkpoint.viewUtterances !== reconciliation.inShards) return false;
+      const done = new Set(pipeline.overview.evaluationsOf(checkpoint.runId, checkpoint.step).map((each) => each.task));
+      return checkpoint.predictedTasks.length > 0 && checkpoint.predictedTasks.every((task) => done.has(task));
+    };
+
+    it('an event of the store leads to utterances, shards, a model and its evaluation', async () => {
+      ({ paths } = await putMadeCorpus(pipeline.store, 'made'));
+      await pipeline.until('all utterances in shards', settled(paths.length));
+      expect(pipeline.overview.reconcile()).toMatchObject({ inShards: paths.length, deadLettered: 0 });
+      await pipeline.until('an evaluated model', evaluatedAll, 180);
+      const { evaluations, checkpoint } = pipeline.overview.snapshot();
+      expect(checkpoint).toMatchObject({ round: 1, viewUtterances: paths.length });
+      expect(evaluations.find((each) => each.task === 'emotion' && each.split === 'test')).toMatchObject({ n: 8, speakers: 1 });
+    });
+
+    it('one object more, an unreadable one and a deleted one are each noticed by their event', async () => {
+      await pipeline.store.put(corpusKey('late', 'a ü+b.wav'), toneWav());
+      await pipeline.until('one utterance more', settled(paths.length + 1));
+      await pipeline.store.put(corpusKey('late', 'text.wav'), 'This is no sound at all, only a text.');
+      await pipeline.until('a dead letter', () => settled(paths.length + 2)() && pipeline.overview.reconcile().deadLettered === 1);
+      expect(pipeline.overview.deadLetters).toMatchObject([{ utteranceId: 'late/text.wav', code: 'AUDIO_NOT_RECOGNISED' }]);
+      await pipeline.store.delete(corpusKey('late', 'a ü+b.wav'));
+      await pipeline.until('its tombstone', settled(paths.length + 1));
+    });
+
+    more(() => stack);
+
+    it('services say how they are, and end with 0 when they are told to', async () => {
+      const overview = await (await fetch(`${pipeline.url('evaluator')}/api/overview`)).json();
+      expect(overview).toMatchObject({
+        utterances: { live: paths.length + 1 },
+        stages: { ingest: 'ready', features: 'ready', trainer: 'ready' },
+      });
+      for (const service of services) {
+        const metrics = await (await fetch(`${pipeline.url(service)}/metrics`)).text();
+        expect(metrics).toMatch(new RegExp(`^undertone_${service}_`, 'm'));
+        expect(await pipeline.stopGently(service), `${service} at SIGTERM`).toBe(0);
+      }
+    });
+  });
+}
