@@ -35,7 +35,7 @@ export interface ComparisonFamily {
   comparisons: Comparison[];
 }
 
-const draws = 10_000;
+export const draws = 10_000;
 
 /** @param summaries of these results */
 export function compareSystems({ results, experiment }: ExperimentResults, summaries: readonly TaskSummary[]): ComparisonFamily[] {
