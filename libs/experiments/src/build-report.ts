@@ -3,9 +3,9 @@
  * how training went, what was learnt, and what made it. Says nothing that the results do not hold.
  */
 import { compareSystems } from './compare-systems.js';
-import { comparisonSentence, comparisonTable } from './class-tables.js';
+import { comparisonSentences, comparisonTable } from './class-tables.js';
 import type { ExperimentResults } from './experiment-results.js';
-import { counted, interval, listed, percent } from './format-numbers.js';
+import { counted, grouped, interval, listed, percent } from './format-numbers.js';
 import { classSection, learntSection, scoresSection, trainingSection } from './report-sections.js';
 import { howItWasMade } from './provenance-section.js';
 import type { Report, ReportSection } from './report-blocks.js';
@@ -68,27 +68,37 @@ function heading({ experiment, isSynthetic, missing, results }: ExperimentResult
 
 function summaryOf(results: ExperimentResults, { summaries, families }: Omit<BuiltReport, 'report'>): string[] {
   const { protocol, rows, missing } = results;
-  const ran = rows.filter(({ isQuotedOnly }) => !isQuotedOnly).length;
+  const tasks = [...new Set(rows.map(primaryTask))];
+  const ran = rows.filter(({ isQuotedOnly }) => !isQuotedOnly);
+  const systems = new Set(ran.map(({ label }) => label)).size;
   const planned = results.results.length + missing.length;
   const lines = [
-    `${counted(ran, 'row')} run with ${counted(protocol.folds, 'fold')} and ${counted(protocol.seeds.length, 'seed')}: ${results.results.length} of ${counted(planned, 'job')} done.`,
+    `${counted(systems, 'system')}${tasks.length > 1 ? `, ${tasks.length} targets` : ''}, ${counted(protocol.folds, 'fold')}, ${counted(protocol.seeds.length, 'seed')}: ${missing.length === 0 ? 'all' : `${results.results.length} of`} ${counted(planned, 'job')} done${extent(summaries)}.`,
   ];
-  const tasks = [...new Set(rows.map(primaryTask))];
   for (const task of tasks) {
     const own = summaries.filter((each) => each.task === task && primaryTask(each.row) === task);
     if (own.length === 0) continue;
     const best = own.reduce((a, b) => (b.ua.mean > a.ua.mean ? b : a));
-    const at = best.point === null ? '' : ` at ${best.point} (${(protocol.sweep ?? 'point').toLowerCase()})`;
+    const at = best.point === null ? '' : ` at ${(protocol.sweep ?? 'point').toLowerCase()} = ${grouped(best.point)}`;
     const range = best.ua.interval ? `, 95 % interval ${interval(best.ua.interval)}` : '';
     lines.push(`Highest UA in ${taskInText(task)}: ${best.row.label}${at}, ${percent(best.ua.mean)} %${range}.`);
   }
-  lines.push(...families.filter(({ task }) => tasks.includes(task)).map(comparisonSentence));
+  lines.push(...comparisonSentences(families.filter(({ task }) => tasks.includes(task))));
   const behind = againstPaper(summaries);
   if (behind.length > 0)
     lines.push(
       `Against the paper’s numbers ours differ by ${listed(behind)} points of UA${results.isSynthetic ? ', which means nothing on synthetic voices' : ''}.`,
     );
   return lines;
+}
+
+/** Of the largest of the tests. */
+function extent(summaries: readonly TaskSummary[]): string {
+  const largest = Math.max(0, ...summaries.map(({ utterances }) => utterances));
+  const speakers = Math.max(0, ...summaries.map((each) => each.speakers));
+  return largest === 0
+    ? ''
+    : `; tested on ${counted(largest, 'utterance')} of ${speakers === 0 ? 'unknown speakers' : counted(speakers, 'speaker')}`;
 }
 
 function againstPaper(summaries: readonly TaskSummary[]): string[] {

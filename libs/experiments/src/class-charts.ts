@@ -1,5 +1,5 @@
 /** Which classes are taken for which, and how sure a model may be: confusion matrices and reliability diagrams, one panel for each row. */
-import { type ChartSpec, ink, palette, quiet } from './draw-chart.js';
+import { type ChartSpec, panelHeader, ink, palette, quiet } from './draw-chart.js';
 import type { TaskSummary } from './summarise-results.js';
 
 /** Of a matrix that is drawn: more classes than this cannot be read. */
@@ -26,8 +26,9 @@ export function confusionChart(summaries: readonly TaskSummary[]): ChartSpec {
   return {
     data: { values },
     columns: classes.length > 5 ? 2 : 3,
-    spacing: { row: 26, column: 26 },
-    facet: { field: 'panel', type: 'nominal', sort: summaries.map(({ row }) => row.label), header: { title: null, labelLimit: 190 } },
+    spacing: { row: 74, column: 30 },
+    bounds: 'flush',
+    facet: { field: 'panel', type: 'nominal', sort: summaries.map(({ row }) => row.label), header: panelHeader() },
     spec: {
       width: classes.length * side,
       height: classes.length * side * 0.8,
@@ -38,7 +39,7 @@ export function confusionChart(summaries: readonly TaskSummary[]): ChartSpec {
           sort: classes,
           axis: { title: 'answered', orient: 'bottom', labelAngle: classes.length > 4 ? -40 : 0, ticks: false, domain: false },
         },
-        y: { field: 'truth', type: 'nominal', sort: classes, axis: { title: 'true class', ticks: false, domain: false } },
+        y: { field: 'truth', type: 'nominal', sort: classes, axis: { title: 'true class', ticks: false, domain: false, labelPadding: 6 } },
       },
       layer: [
         {
@@ -74,8 +75,9 @@ export function reliabilityChart(summaries: readonly TaskSummary[]): ChartSpec {
   return {
     data: { values: [...values, ...errors] },
     columns: 3,
-    spacing: { row: 26, column: 30 },
-    facet: { field: 'panel', type: 'nominal', sort: panels.map(({ row }) => row.label), header: { title: null, labelLimit: 190 } },
+    spacing: { row: 74, column: 36 },
+    bounds: 'flush',
+    facet: { field: 'panel', type: 'nominal', sort: panels.map(({ row }) => row.label), header: panelHeader() },
     spec: {
       width: side,
       height: side,
@@ -101,11 +103,6 @@ export function reliabilityChart(summaries: readonly TaskSummary[]): ChartSpec {
         },
         {
           transform: [{ filter: 'isValid(datum.confidence)' }],
-          mark: { type: 'line', color: palette[0], strokeWidth: 1.6 },
-          encoding: { x: { field: 'confidence', type: 'quantitative' }, y: { field: 'accuracy', type: 'quantitative' } },
-        },
-        {
-          transform: [{ filter: 'isValid(datum.confidence)' }],
           mark: { type: 'point', filled: true, color: palette[0], opacity: 1 },
           encoding: {
             x: {
@@ -120,7 +117,7 @@ export function reliabilityChart(summaries: readonly TaskSummary[]): ChartSpec {
         },
         {
           transform: [{ filter: 'isValid(datum.text)' }],
-          mark: { type: 'text', x: 6, y: 10, align: 'left', fontWeight: 'bold' },
+          mark: { type: 'text', x: side - 6, y: side - 10, align: 'right', fontWeight: 'bold' },
           encoding: { text: { field: 'text' } },
         },
       ],

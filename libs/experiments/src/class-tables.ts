@@ -1,10 +1,10 @@
 /** Tables of recall by class, of calibration, and of the comparisons between systems. */
 import { type Comparison, type ComparisonFamily } from './compare-systems.js';
-import { interval, nothing, percent, pValue, signedPoints, grouped } from './format-numbers.js';
+import { interval, nothing, percent, pValue, signedPoints, grouped, listed } from './format-numbers.js';
 import { mostClasses } from './class-charts.js';
 import type { ReportTable } from './report-blocks.js';
 import type { TaskSummary } from './summarise-results.js';
-import { taskInText, taskName } from './task-names.js';
+import { taskInText, taskName, taskShort } from './task-names.js';
 
 const level = 0.05;
 
@@ -36,7 +36,7 @@ export function calibrationTable(summaries: readonly TaskSummary[], where: strin
     rows: summaries.flatMap(({ row, task, calibration, wa }) => {
       if (!calibration) return [];
       const confidence = calibration.bins.reduce((sum, bin) => sum + bin.count * (bin.confidence ?? 0), 0) / calibration.n;
-      return [[row.label, taskName(task), percent(calibration.ece), percent(confidence), percent(wa.pooled), grouped(calibration.n)]];
+      return [[row.label, taskShort(task), percent(calibration.ece), percent(confidence), percent(wa.pooled), grouped(calibration.n)]];
     }),
   };
 }
@@ -49,8 +49,8 @@ export function comparisonTable({ task, comparisons }: ComparisonFamily, isSweep
     id: `comparisons-${task}`,
     caption: `${taskName(task)}: ${isSweep ? 'each point of a line against its first' : 'each system against each other'}, UA on the same utterances of ${speakers} speakers, by paired bootstrap over speakers; points. p: two-sided; corrected for the ${comparisons.length} comparisons of this table by Holm’s method.`,
     columns: [
-      { name: isSweep ? 'System' : 'Better or worse' },
-      { name: isSweep ? 'Points' : 'than' },
+      { name: 'System' },
+      { name: isSweep ? 'points' : 'against' },
       ...['difference', '95 % interval', 'p', 'p corrected'].map((name) => ({ name, numeric: true })),
       { name: 'beyond chance' },
     ],
@@ -71,10 +71,16 @@ function cellsOf({ tested }: Comparison): ReportTable['rows'][number] {
 
 const isBeyondChance = (tested: Comparison['tested']): boolean => tested !== null && tested.adjusted < level;
 
-/** In a sentence. */
-export function comparisonSentence({ task, comparisons }: ComparisonFamily): string {
-  const tested = comparisons.filter((each) => each.tested !== null);
-  if (tested.length === 0) return `No difference in ${taskInText(task)} could be tested: ${comparisons[0]?.why ?? 'nothing to compare'}.`;
-  const found = tested.filter((each) => isBeyondChance(each.tested)).length;
-  return `In ${taskInText(task)}, ${found === 0 ? 'none' : String(found)} of ${tested.length} comparisons ${found === 1 ? 'is' : 'are'} beyond chance (p < ${level} after correction).`;
+/** In sentences. */
+export function comparisonSentences(families: readonly ComparisonFamily[]): string[] {
+  const counts: string[] = [];
+  const untested: string[] = [];
+  for (const { task, comparisons } of families) {
+    const tested = comparisons.filter((each) => each.tested !== null);
+    if (tested.length === 0)
+      untested.push(`Differences in ${taskInText(task)} could not be tested: ${comparisons[0]?.why ?? 'nothing to compare'}.`);
+    else counts.push(`${tested.filter((each) => isBeyondChance(each.tested)).length} of ${tested.length} in ${taskInText(task)}`);
+  }
+  const found = counts.length === 0 ? [] : [`Differences beyond chance (p < ${level} after correction): ${listed(counts)}.`];
+  return [...found, ...untested];
 }

@@ -19,7 +19,8 @@ export const interval = (range: readonly [number, number] | null, format: (share
 export const pValue = (value: number): string => (value < 0.001 ? '< 0.001' : value.toFixed(3));
 
 /** @param count utterances and the like: 12,345 */
-export const grouped = (count: number): string => String(count).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
+export const grouped = (count: number): string =>
+  Number.isInteger(count) ? String(count).replace(/\B(?=(\d{3})+(?!\d))/g, ',') : String(count);
 
 export const counted = (count: number, one: string, many = `${one}s`): string => `${grouped(count)} ${count === 1 ? one : many}`;
 

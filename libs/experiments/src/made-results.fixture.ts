@@ -145,7 +145,7 @@ function resultOf({ skill }: MadeRow, row: ExperimentRow, job: ExperimentJob, op
       };
     }),
     predictions,
-    curve: curveOf(job, skill),
+    curve: row.system === 'majority' || row.system === 'functionals' ? [] : curveOf(job, skill),
     bestStep: 160,
     wallSec: 41.5,
     machine: '2 cores, x86-64, native TensorFlow 2.15.1',
@@ -230,7 +230,7 @@ function madeLatents(random: () => number): LatentSample[] {
       [direction(gender), 1.2],
     ];
     const code = Float32Array.from({ length: 48 }, (_, dimension) =>
-      parts.reduce((sum, [values, weight]) => sum + weight * (values[dimension] as number), 0.9 * normal(random)),
+      parts.reduce((sum, [values, weight]) => sum + weight * (values[dimension] as number), 2.6 * normal(random)),
     );
     return {
       utteranceId: `sample-labelled/${speakerId}/${index}.wav`,

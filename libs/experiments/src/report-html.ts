@@ -32,7 +32,7 @@ export function reportHtml(report: Report): string {
     '<h2>In short</h2>',
     `<ul>${summary.map((line) => `<li>${escapeXml(line)}</li>`).join('')}</ul>`,
     '</section>',
-    `<nav aria-label="Sections">${sections.map(({ id, title: name }) => `<a href="#${id}">${escapeXml(name)}</a>`).join('')}</nav>`,
+    `<nav aria-label="Sections">${sections.map(({ id, title: name }) => `<a href="#${id}">${escapeXml(name)}</a>`).join(' ')}</nav>`,
     '</header>',
     '<main>',
     ...sections.map((section) => sectionHtml(section, mark, number)),
@@ -87,13 +87,16 @@ function blockHtml(block: ReportBlock, mark: string | null, number: Numbering): 
   }
 }
 
+/** Rows of a table that may be cut by the end of a page; shorter ones stay whole. */
+const longTable = 18;
+
 function tableHtml({ id, caption, columns, rows, notes = [] }: ReportTable, number: string): string {
   const head = columns.some(({ group }) => group !== undefined)
     ? groupedHead(columns)
     : `<tr>${columns.map((_, index) => headCell(columns, index)).join('')}</tr>`;
   const body = rows.map((row) => `<tr>${row.map((cell, index) => bodyCell(cell, columns, index)).join('')}</tr>`);
   return [
-    `<div class="wide"><table id="${id}">`,
+    `<div class="wide${rows.length > longTable ? ' long' : ''}"><table id="${id}">`,
     `<caption><b>${number}</b>${escapeXml(caption)}</caption>`,
     `<thead>${head}</thead>`,
     `<tbody>${body.join('\n')}</tbody>`,

@@ -64,17 +64,17 @@ export async function classSection(results: ExperimentResults, summaries: readon
     if (scored.length === 0) continue;
     blocks.push(recallTable(scored, where));
     if (task === 'gender' || task === 'speaker') continue;
-    const caption = `${taskName(task)}: which class is answered for which, pooled over folds and seeds${where}. Upper number and colour: share of the true class (a line makes 100 %); lower number: answers, an utterance counted once for each seed.`;
+    const caption = `Which class is answered for which, pooled over folds and seeds${where}. Upper number and colour: share of the true class (a line makes 100 %); lower number: answers, an utterance counted once for each seed.`;
     blocks.push(
-      await figure({ id: `figure-confusion-${task}`, title: `Confusion, ${taskInText(task)}`, caption, spec: confusionChart(scored) }),
+      await figure({ id: `figure-confusion-${task}`, title: `Confusion: ${taskInText(task)}`, caption, spec: confusionChart(scored) }),
     );
   }
   for (const [task, own] of Map.groupBy(last, (each) => each.task)) {
     const told = own.filter(({ calibration }) => calibration !== null);
     if (task === 'gender' || task === 'speaker' || told.length === 0) continue;
-    const caption = `${taskName(task)}, calibration: the share of answers that were right, by the probability that they were given with (ten bins; larger points hold more answers)${where}. On the dashed line a model is as sure as it may be; below it, too sure. The vertical strokes are the gaps whose weighted mean is the expected calibration error (ECE).`;
+    const caption = `The share of answers that were right, by the probability that they were given with (ten bins; larger points hold more answers)${where}. On the dashed line a model is as sure as it may be; below it, too sure. The vertical strokes are the gaps whose weighted mean is the expected calibration error (ECE).`;
     blocks.push(
-      await figure({ id: `figure-calibration-${task}`, title: `Reliability, ${taskInText(task)}`, caption, spec: reliabilityChart(told) }),
+      await figure({ id: `figure-calibration-${task}`, title: `Reliability: ${taskInText(task)}`, caption, spec: reliabilityChart(told) }),
     );
   }
   if (last.some(({ calibration }) => calibration !== null)) blocks.push(calibrationTable(last, where));

@@ -1,6 +1,6 @@
 /** The scores of an experiment as pictures: systems with intervals as points or as bars (the paper's Fig. 2), sweeps as lines with bands (Fig. 3). */
 import type { Task } from '#contracts/labels.js';
-import { type ChartSpec, dashes, ink, palette, quiet, shapes } from './draw-chart.js';
+import { type ChartSpec, dashes, panelHeader, ink, palette, quiet, shapes } from './draw-chart.js';
 import { quotedOf } from './quoted-scores.js';
 import { taskName } from './task-names.js';
 import type { ExperimentRow } from './experiment-results.js';
@@ -34,14 +34,16 @@ function marksOf({ rows, summaries, measures }: RowScores): ScoreMark[] {
     return measures.map((measure): ScoreMark => {
       const scores = own?.[measure];
       const panel = [severalTasks ? taskName(task) : null, measures.length > 1 || !severalTasks ? measureNames[measure] : null];
+      const quoted = quotedOf(row, task, measure)?.value ?? null;
+      const [value, low, high] = [percentOf(scores?.mean), percentOf(scores?.interval?.[0]), percentOf(scores?.interval?.[1])];
       return {
         system: row.label,
         panel: panel.filter((part) => part !== null).join(', '),
-        value: percentOf(scores?.mean),
-        low: percentOf(scores?.interval?.[0]),
-        high: percentOf(scores?.interval?.[1]),
-        quoted: quotedOf(row, task, measure)?.value ?? null,
-        text: scores ? (scores.mean * 100).toFixed(1) : '',
+        value,
+        low,
+        high,
+        quoted,
+        text: value === null ? '' : value.toFixed(1),
         chance: measure === 'ua' ? percentOf(chanceOf(own)) : null,
       };
     });
@@ -56,12 +58,8 @@ const lowToHigh = { x: { field: 'low', type: 'quantitative' }, x2: { field: 'hig
 
 /** Points with intervals, and what the paper gives as a hollow diamond: one panel for each target and measure. */
 export function pointsChart(scores: RowScores): ChartSpec {
-  const marks = marksOf(scores);
-  return panels(marks, {
-    ends: (values) => [
-      Math.max(0, Math.floor(Math.min(...values) / 10) * 10 - 5),
-      Math.min(100, Math.ceil(Math.max(...values) / 10) * 10 + 5),
-    ],
+  return panels(marksOf(scores), {
+    ends: (values) => [Math.max(0, Math.floor(Math.min(...values) / 10) * 10 - 2), Math.ceil(Math.max(...values) / 10) * 10],
     own: [
       { mark: { type: 'rule', color: palette[0], strokeWidth: 2 }, encoding: lowToHigh },
       {
@@ -69,8 +67,6 @@ export function pointsChart(scores: RowScores): ChartSpec {
         encoding: { x: { field: 'value', type: 'quantitative' } },
       },
     ],
-    textDy: -9,
-    textAt: 'value',
   });
 }
 
@@ -78,26 +74,21 @@ export function pointsChart(scores: RowScores): ChartSpec {
 export function barsChart(scores: RowScores): ChartSpec {
   const marks = marksOf(scores);
   const systems = [...new Set(marks.map(({ system }) => system))];
-  return panels(
-    marks.map((mark) => ({ ...mark, end: Math.max(mark.high ?? 0, mark.value ?? 0, mark.quoted ?? 0) })),
-    {
-      ends: () => [0, 100],
-      own: [
-        {
-          mark: { type: 'bar', height: { band: 0.72 } },
-          encoding: {
-            x: { field: 'value', type: 'quantitative' },
-            color: { field: 'system', type: 'nominal', scale: { domain: systems, range: systems.map(colourOf) }, legend: null },
-          },
+  return panels(marks, {
+    ends: () => [0, 100],
+    own: [
+      {
+        mark: { type: 'bar', height: { band: 0.72 } },
+        encoding: {
+          x: { field: 'value', type: 'quantitative' },
+          color: { field: 'system', type: 'nominal', scale: { domain: systems, range: systems.map(colourOf) }, legend: null },
         },
-        { mark: { type: 'rule', color: ink, strokeWidth: 1.3 }, encoding: lowToHigh },
-        { mark: { type: 'tick', color: ink, height: 7, thickness: 1.3 }, encoding: { x: { field: 'low', type: 'quantitative' } } },
-        { mark: { type: 'tick', color: ink, height: 7, thickness: 1.3 }, encoding: { x: { field: 'high', type: 'quantitative' } } },
-      ],
-      textDy: 0,
-      textAt: 'end',
-    },
-  );
+      },
+      { mark: { type: 'rule', color: ink, strokeWidth: 1.3 }, encoding: lowToHigh },
+      { mark: { type: 'tick', color: ink, height: 7, thickness: 1.3 }, encoding: { x: { field: 'low', type: 'quantitative' } } },
+      { mark: { type: 'tick', color: ink, height: 7, thickness: 1.3 }, encoding: { x: { field: 'high', type: 'quantitative' } } },
+    ],
+  });
 }
 
 const colourOf = (_: unknown, index: number): string => palette[index % palette.length] as string;
@@ -106,24 +97,31 @@ interface PanelParts {
   /** Of the axis, in percent. */
   ends: (values: number[]) => [number, number];
   own: ChartSpec[];
-  textDy: number;
-  textAt: 'value' | 'end';
 }
 
-function panels(marks: readonly ScoreMark[], { ends, own, textDy, textAt }: PanelParts): ChartSpec {
+/** Of an axis, at its right end, for a column of numbers. */
+const textRoom = 0.17;
+
+function ticksOf(first: number, last: number): number[] {
+  const step = last - first > 60 ? 20 : 10;
+  const from = Math.ceil(first / step) * step;
+  return Array.from({ length: Math.floor((last - from) / step) + 1 }, (_, index) => from + index * step);
+}
+
+function panels(marks: readonly ScoreMark[], { ends, own }: PanelParts): ChartSpec {
   const names = [...new Set(marks.map(({ panel }) => panel))];
   const systems = [...new Set(marks.map(({ system }) => system))];
   const values = marks
     .flatMap(({ value, low, high, quoted, chance }) => [value, low, high, quoted, chance])
     .filter((each) => each !== null);
-  const domain = ends(values.length > 0 ? values : [0, 100]);
+  const [first, last] = ends(values.length > 0 ? values : [0, 100]);
   const columns = names.length === 1 ? 1 : 2;
   const chance = { x: { field: 'chance', type: 'quantitative', aggregate: 'min' } };
   return {
     data: { values: marks },
     columns,
     spacing: { row: 22, column: 26 },
-    facet: { field: 'panel', type: 'nominal', sort: names, header: { title: null } },
+    facet: { field: 'panel', type: 'nominal', sort: names, header: panelHeader(40) },
     spec: {
       width: columns === 1 ? 420 : 245,
       height: { step: 25 },
@@ -135,11 +133,15 @@ function panels(marks: readonly ScoreMark[], { ends, own, textDy, textAt }: Pane
           title: null,
           axis: { ticks: false, domain: false, labelPadding: 8, grid: false },
         },
-        x: { type: 'quantitative', scale: { domain, zero: false, nice: false }, axis: { title: 'percent', tickCount: 5 } },
+        x: {
+          type: 'quantitative',
+          scale: { domain: [first, last + textRoom * (last - first)], zero: false, nice: false },
+          axis: { title: 'percent', values: ticksOf(first, last) },
+        },
       },
       layer: [
-        { mark: { type: 'rule', color: quiet, strokeDash: [3, 3] }, encoding: { ...chance, y: null } },
         ...own,
+        { mark: { type: 'rule', color: quiet, strokeDash: [3, 3] }, encoding: { ...chance, y: null } },
         {
           mark: { type: 'point', shape: 'diamond', filled: false, stroke: ink, strokeWidth: 1.4, size: 60, opacity: 1 },
           encoding: { x: { field: 'quoted', type: 'quantitative' } },
@@ -147,13 +149,11 @@ function panels(marks: readonly ScoreMark[], { ends, own, textDy, textAt }: Pane
         {
           mark: {
             type: 'text',
-            align: textAt === 'end' ? 'left' : 'center',
-            dx: textAt === 'end' ? 5 : 0,
-            dy: textDy,
+            align: 'right',
             color: ink,
             fontSize: 11,
           },
-          encoding: { x: { field: textAt, type: 'quantitative' }, text: { field: 'text' } },
+          encoding: { x: { value: 'width' }, text: { field: 'text' } },
         },
       ],
     },
@@ -174,7 +174,8 @@ export function linesChart(summaries: readonly TaskSummary[], sweep: string): Ch
     high: 100 * Math.min(1, ua.interval?.[1] ?? ua.mean + (ua.sdOverFolds ?? 0)),
   }));
   const points = [...new Set(values.map(({ point }) => point))].sort((a, b) => a - b);
-  const legend = rows.length > 1 ? { title: null, orient: 'bottom', direction: 'horizontal', symbolStrokeWidth: 2 } : null;
+  const legend =
+    rows.length > 1 ? { title: null, orient: 'bottom', direction: 'horizontal', symbolStrokeWidth: 2, symbolOpacity: 1 } : null;
   const bySystem = (range: readonly unknown[]): ChartSpec => ({
     field: 'system',
     type: 'nominal',
@@ -184,27 +185,33 @@ export function linesChart(summaries: readonly TaskSummary[], sweep: string): Ch
   return {
     data: { values },
     columns: Math.min(3, tasks.length),
-    spacing: 24,
-    facet: { field: 'panel', type: 'nominal', sort: tasks.map(panelOf), header: { title: null } },
+    spacing: tasks.length > 2 ? 58 : 64,
+    bounds: 'flush',
+    facet: { field: 'panel', type: 'nominal', sort: tasks.map(panelOf), header: panelHeader(40) },
     spec: {
-      width: tasks.length === 1 ? 440 : tasks.length === 2 ? 270 : 185,
+      width: tasks.length === 1 ? 440 : tasks.length === 2 ? 290 : 190,
       height: 190,
       encoding: {
         x: {
           field: 'point',
           type: 'quantitative',
           scale: { zero: false, nice: false, padding: 8 },
-          axis: { title: sweep, values: points, grid: false, labelOverlap: true },
+          axis: { title: sweep, values: points, labelFontSize: 10, grid: false, labelOverlap: 'greedy', labelSeparation: 5 },
         },
-        y: { type: 'quantitative', scale: { zero: false }, axis: { title: 'UA, percent', tickCount: 5 } },
-        color: bySystem(palette),
+        y: { type: 'quantitative', scale: { zero: false, nice: false, padding: 8 }, axis: { title: 'UA, percent', tickCount: 5 } },
       },
       layer: [
-        { mark: { type: 'area', opacity: 0.16 }, encoding: { y: { field: 'low', type: 'quantitative' }, y2: { field: 'high' } } },
-        { mark: { type: 'line', strokeWidth: 2 }, encoding: { y: { field: 'value', type: 'quantitative' }, strokeDash: bySystem(dashes) } },
+        {
+          mark: { type: 'area', opacity: 0.16 },
+          encoding: { color: bySystem(palette), y: { field: 'low', type: 'quantitative' }, y2: { field: 'high' } },
+        },
+        {
+          mark: { type: 'line', strokeWidth: 2 },
+          encoding: { y: { field: 'value', type: 'quantitative' }, color: bySystem(palette), strokeDash: bySystem(dashes) },
+        },
         {
           mark: { type: 'point', filled: true, size: 55, opacity: 1 },
-          encoding: { y: { field: 'value', type: 'quantitative' }, shape: bySystem(shapes) },
+          encoding: { y: { field: 'value', type: 'quantitative' }, color: bySystem(palette), shape: bySystem(shapes) },
         },
       ],
     },

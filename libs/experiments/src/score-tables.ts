@@ -5,7 +5,7 @@ import type { ExperimentResults, ExperimentRow } from './experiment-results.js';
 import { measuresOf, quotedOf } from './quoted-scores.js';
 import type { Cell, ReportTable } from './report-blocks.js';
 import { primaryTask, type Measure, type MeasureName, type TaskSummary } from './summarise-results.js';
-import { taskInText, taskName } from './task-names.js';
+import { taskInText, taskName, taskShort } from './task-names.js';
 
 /** One of a table's groups of columns. */
 interface Group {
@@ -41,7 +41,10 @@ interface TableContext {
 }
 
 function scoreTable(groups: readonly Group[], { results, summaries, part, several }: TableContext): ReportTable {
-  const withIntervals = groups.length <= mostGroupsWithIntervals;
+  const isQuoted = groups.map(({ task, measure }) =>
+    results.rows.some((row) => primaryTask(row) === task && quotedOf(row, task, measure) !== undefined),
+  );
+  const withIntervals = groups.length <= mostGroupsWithIntervals || !isQuoted.includes(true);
   const { paperReference } = results.experiment;
   const best = groups.map(({ task, measure }) => Math.max(...ofTask(summaries, task).map((each) => each[measure].mean)));
   const rowsOfLabel = Map.groupBy(results.rows, ({ label }) => label);
@@ -53,13 +56,16 @@ function scoreTable(groups: readonly Group[], { results, summaries, part, severa
     caption: [
       `${taskList(tasks)}: ours, mean ± standard deviation over ${results.protocol.folds} folds`,
       withIntervals ? ', with the 95 % interval by bootstrap over speakers' : '',
-      `, beside ${paperReference === null ? 'published numbers' : `${paperReference} of the paper`}; percent. Difference: ours less the paper’s, in points. The highest of ours is bold.`,
+      isQuoted.includes(true)
+        ? `, beside ${paperReference === null ? 'published numbers' : `${paperReference} of the paper`}; percent. Diff.: ours less the paper’s, in points.`
+        : '; percent.',
+      ' The highest of ours is bold.',
     ].join(''),
     columns: [
       { name: 'System' },
-      ...groups.flatMap(({ task, measure }) => {
+      ...groups.flatMap(({ task, measure }, index) => {
         const group = several ? `${taskName(task)}, ${measure.toUpperCase()}` : measure.toUpperCase();
-        const names = ['ours', ...(withIntervals ? ['95 % interval'] : []), 'paper', 'difference'];
+        const names = ['ours', ...(withIntervals ? ['95 % interval'] : []), ...(isQuoted[index] ? ['paper', 'diff.'] : [])];
         return names.map((name) => ({ group, name, numeric: true }));
       }),
     ],
@@ -68,7 +74,12 @@ function scoreTable(groups: readonly Group[], { results, summaries, part, severa
       ...groups.flatMap(({ task, measure }, index): Cell[] => {
         const row = rows.find((each) => primaryTask(each) === task);
         const scores = row && ofTask(summaries, task).find((each) => each.row.id === row.id)?.[measure];
-        return cellsOf(scores, { quoted: row && quotedOf(row, task, measure)?.value, isBest: scores?.mean === best[index], withIntervals });
+        return cellsOf(scores, {
+          quoted: row && quotedOf(row, task, measure)?.value,
+          isBest: scores?.mean === best[index],
+          withIntervals,
+          isQuoted: isQuoted[index] === true,
+        });
       }),
     ]),
     notes: notesOf(
@@ -89,14 +100,18 @@ const ofTask = (summaries: readonly TaskSummary[], task: Task): TaskSummary[] =>
 
 function cellsOf(
   scores: Measure | undefined,
-  { quoted, isBest, withIntervals }: { quoted: number | undefined; isBest: boolean; withIntervals: boolean },
+  { quoted, isBest, withIntervals, isQuoted }: { quoted: number | undefined; isBest: boolean; withIntervals: boolean; isQuoted: boolean },
 ): Cell[] {
   const ours = scores ? meanAndSd(scores) : nothing;
   return [
     isBest ? { text: ours, strong: true } : ours,
     ...(withIntervals ? [interval(scores?.interval ?? null)] : []),
-    quoted === undefined ? nothing : String(quoted),
-    scores && quoted !== undefined ? signedPoints(scores.mean - quoted / 100) : nothing,
+    ...(isQuoted
+      ? [
+          quoted === undefined ? nothing : String(quoted),
+          scores && quoted !== undefined ? signedPoints(scores.mean - quoted / 100) : nothing,
+        ]
+      : []),
   ];
 }
 
@@ -130,7 +145,7 @@ export function sweepTable(results: ExperimentResults, summaries: readonly TaskS
     caption: `UA by ${sweep.toLowerCase()}: mean ± standard deviation over ${results.protocol.folds} folds, percent.`,
     columns: [{ name: 'Task' }, { name: 'System' }, ...points.map((point) => ({ group: sweep, name: grouped(point ?? 0), numeric: true }))],
     rows: lines.map((own) => [
-      taskName((own[0] as TaskSummary).task),
+      taskShort((own[0] as TaskSummary).task),
       (own[0] as TaskSummary).row.label,
       ...points.map((point) => {
         const found = own.find((each) => each.point === point);
@@ -153,18 +168,19 @@ export function sourcesTable(results: ExperimentResults, summaries: readonly Tas
     kind: 'table',
     id: 'sources',
     caption:
-      'Every score of this experiment and what it rests on; percent. SD: standard deviation of UA over folds, and over seeds. Pooled: UA over the test utterances of all folds, which the interval is of.',
+      'Every score of this experiment, in percent, and what it rests on: n test utterances. SD: standard deviation of UA over folds, and over seeds. Pooled: UA over the test utterances of all folds, which the interval is of.',
     columns: [
       { name: 'System' },
       { name: 'Task' },
       ...(hasPoints ? [{ name: results.protocol.sweep as string, numeric: true }] : []),
-      ...['WA', 'UA', 'SD folds', 'SD seeds', 'pooled', '95 % interval', 'utterances', 'speakers', 'folds', 'seeds', 'jobs'].map(
-        (name) => ({ name, numeric: true }),
-      ),
+      ...['WA', 'UA', 'SD folds', 'SD seeds', 'pooled', '95 % interval', 'n', 'speakers', 'folds × seeds', 'jobs'].map((name) => ({
+        name,
+        numeric: true,
+      })),
     ],
     rows: summaries.map(({ row, task, point, wa, ua, utterances, speakers, folds, seeds, jobs }) => [
       row.label,
-      taskName(task),
+      taskShort(task),
       ...(hasPoints ? [grouped(point ?? 0)] : []),
       percent(wa.mean),
       percent(ua.mean),
@@ -172,7 +188,10 @@ export function sourcesTable(results: ExperimentResults, summaries: readonly Tas
       percent(ua.sdOverSeeds),
       percent(ua.pooled),
       interval(ua.interval),
-      ...[utterances, speakers, folds, seeds, jobs].map(grouped),
+      grouped(utterances),
+      grouped(speakers),
+      `${folds} × ${seeds}`,
+      grouped(jobs),
     ]),
     notes: noIntervalNotes(summaries),
   };

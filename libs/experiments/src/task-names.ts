@@ -12,4 +12,6 @@ const taskNames: Record<Task, string> = {
 };
 
 export const taskName = (task: Task): string => taskNames[task];
+/** Where there is little room. */
+export const taskShort = (task: Task): string => (task === 'emotion' ? 'Emotion' : taskNames[task]);
 export const taskInText = (task: Task): string => taskNames[task].toLowerCase();

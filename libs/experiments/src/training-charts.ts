@@ -1,5 +1,5 @@
 /** How training went: UA on dev speakers and the losses by step, as the mean over a row's jobs with a band of one standard deviation. */
-import { type ChartSpec, dashes, palette } from './draw-chart.js';
+import { type ChartSpec, panelHeader, dashes, palette } from './draw-chart.js';
 import type { ExperimentResults, JobResult } from './experiment-results.js';
 import { mean, standardDeviation } from './summarise-results.js';
 
@@ -27,8 +27,9 @@ export function devCurves(results: ExperimentResults): ChartSpec | null {
   return {
     data: { values: points },
     columns: 3,
-    spacing: { row: 24, column: 24 },
-    facet: { field: 'system', type: 'nominal', sort: rows, header: { title: null, labelLimit: 190 } },
+    spacing: { row: 70, column: 30 },
+    bounds: 'flush',
+    facet: { field: 'system', type: 'nominal', sort: rows, header: panelHeader() },
     spec: {
       width: rows.length === 1 ? 420 : 178,
       height: 130,
@@ -58,8 +59,9 @@ export function lossCurves(results: ExperimentResults): ChartSpec | null {
   return {
     data: { values: points },
     columns: 3,
-    spacing: { row: 24, column: 34 },
-    facet: { field: 'part', type: 'nominal', sort: [...new Set(points.map(({ part }) => part))], header: { title: null } },
+    spacing: { row: 70, column: 52 },
+    bounds: 'flush',
+    facet: { field: 'part', type: 'nominal', sort: [...new Set(points.map(({ part }) => part))], header: panelHeader() },
     spec: {
       width: 172,
       height: 130,
