@@ -8,8 +8,8 @@ import { compile, type TopLevelSpec } from 'vega-lite';
 /** Of Vega-Lite, without its data's size and its theme. */
 export type ChartSpec = Record<string, unknown>;
 
-/** Okabe and Ito, "Color universal design", 2008; without its yellow, which paper swallows. */
-export const palette = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000'];
+/** Okabe and Ito, "Color universal design", 2008; without its yellow, which paper swallows. Neighbours differ in lightness too. */
+export const palette = ['#0072B2', '#D55E00', '#56B4E9', '#E69F00', '#009E73', '#CC79A7', '#000000'];
 export const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle-down', 'triangle-right'];
 export const dashes = [
   [1, 0],

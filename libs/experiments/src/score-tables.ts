@@ -11,23 +11,30 @@ import { taskInText, taskName, taskShort } from './task-names.js';
 interface Group {
   task: Task;
   measure: MeasureName;
+  /** Whether there is a published number for any of its rows. */
+  isQuoted: boolean;
+  /** The highest mean of ours. */
+  best: number;
 }
 
-/** With more groups than this, intervals have their place in the table of sources only: the page has an end. */
-const mostGroupsWithIntervals = 2;
-const mostGroups = 4;
+/** So many fit the width of a page, with the paper's numbers and without. */
+const mostGroups = { quoted: 2, own: 3 };
 
 /**
  * Rows that have one label and different targets share a line, as in the paper's Table IV.
  * @param summaries of these results
  */
 export function scoreTables(results: ExperimentResults, summaries: readonly TaskSummary[]): ReportTable[] {
-  const tasks = [...new Set(results.rows.map(primaryTask))];
-  const measures = measuresOf(results.rows);
-  const groups = tasks.flatMap((task) => measures.map((measure): Group => ({ task, measure })));
-  const tables = Math.ceil(groups.length / mostGroups);
-  const each = Math.ceil(groups.length / tables);
-  return Array.from({ length: tables }, (_, part) =>
+  const { rows } = results;
+  const tasks = [...new Set(rows.map(primaryTask))];
+  const groups = tasks.flatMap((task) =>
+    measuresOf(rows).map((measure): Group => {
+      const isQuoted = rows.some((row) => primaryTask(row) === task && quotedOf(row, task, measure) !== undefined);
+      return { task, measure, isQuoted, best: Math.max(...ofTask(summaries, task).map((each) => each[measure].mean)) };
+    }),
+  );
+  const each = groups.some(({ isQuoted }) => isQuoted) ? mostGroups.quoted : mostGroups.own;
+  return Array.from({ length: Math.ceil(groups.length / each) }, (_, part) =>
     scoreTable(groups.slice(part * each, (part + 1) * each), { results, summaries, part, several: tasks.length > 1 }),
   );
 }
@@ -41,77 +48,65 @@ interface TableContext {
 }
 
 function scoreTable(groups: readonly Group[], { results, summaries, part, several }: TableContext): ReportTable {
-  const isQuoted = groups.map(({ task, measure }) =>
-    results.rows.some((row) => primaryTask(row) === task && quotedOf(row, task, measure) !== undefined),
-  );
-  const withIntervals = groups.length <= mostGroupsWithIntervals || !isQuoted.includes(true);
-  const { paperReference } = results.experiment;
-  const best = groups.map(({ task, measure }) => Math.max(...ofTask(summaries, task).map((each) => each[measure].mean)));
-  const rowsOfLabel = Map.groupBy(results.rows, ({ label }) => label);
   const tasks = groups.map(({ task }) => task);
-  const lines = [...rowsOfLabel].filter(([, rows]) => rows.some((row) => tasks.includes(primaryTask(row))));
+  const lines = linesOf(results.rows.filter((row) => tasks.includes(primaryTask(row))));
   return {
     kind: 'table',
     id: `scores-${part + 1}`,
-    caption: [
-      `${taskList(tasks)}: ours, mean ± standard deviation over ${results.protocol.folds} folds`,
-      withIntervals ? ', with the 95 % interval by bootstrap over speakers' : '',
-      isQuoted.includes(true)
-        ? `, beside ${paperReference === null ? 'published numbers' : `${paperReference} of the paper`}; percent. Diff.: ours less the paper’s, in points.`
-        : '; percent.',
-      ' The highest of ours is bold.',
-    ].join(''),
+    caption: captionOf(groups, results),
     columns: [
       { name: 'System' },
-      ...groups.flatMap(({ task, measure }, index) => {
+      ...groups.flatMap(({ task, measure, isQuoted }) => {
         const group = several ? `${taskName(task)}, ${measure.toUpperCase()}` : measure.toUpperCase();
-        const names = ['ours', ...(withIntervals ? ['95 % interval'] : []), ...(isQuoted[index] ? ['paper', 'diff.'] : [])];
-        return names.map((name) => ({ group, name, numeric: true }));
+        return ['ours', '95 % interval', ...(isQuoted ? ['paper', 'diff.'] : [])].map((name) => ({ group, name, numeric: true }));
       }),
     ],
-    rows: lines.map(([label, rows]) => [
-      label,
-      ...groups.flatMap(({ task, measure }, index): Cell[] => {
-        const row = rows.find((each) => primaryTask(each) === task);
-        const scores = row && ofTask(summaries, task).find((each) => each.row.id === row.id)?.[measure];
-        return cellsOf(scores, {
-          quoted: row && quotedOf(row, task, measure)?.value,
-          isBest: scores?.mean === best[index],
-          withIntervals,
-          isQuoted: isQuoted[index] === true,
-        });
+    rows: lines.map((rows) => [
+      (rows[0] as ExperimentRow).label,
+      ...groups.flatMap((group) => {
+        const row = rows.find((each) => primaryTask(each) === group.task);
+        const scores = ofTask(summaries, group.task).find((each) => each.row.id === row?.id)?.[group.measure];
+        return cellsOf(group, { scores, quoted: row && quotedOf(row, group.task, group.measure)?.value });
       }),
     ]),
-    notes: notesOf(
-      results,
-      lines.flatMap(([, rows]) => rows),
-    ),
+    notes: notesOf(results, lines.flat()),
   };
 }
 
-/** Of a sweep there is one for each point; the last counts. */
-const ofTask = (summaries: readonly TaskSummary[], task: Task): TaskSummary[] =>
-  [
-    ...Map.groupBy(
-      summaries.filter((each) => each.task === task && primaryTask(each.row) === task),
-      ({ row }) => row.id,
-    ).values(),
-  ].map((own) => own.at(-1) as TaskSummary);
-
-function cellsOf(
-  scores: Measure | undefined,
-  { quoted, isBest, withIntervals, isQuoted }: { quoted: number | undefined; isBest: boolean; withIntervals: boolean; isQuoted: boolean },
-): Cell[] {
-  const ours = scores ? meanAndSd(scores) : nothing;
+function captionOf(groups: readonly Group[], { experiment, protocol }: ExperimentResults): string {
+  const { paperReference } = experiment;
+  const beside = paperReference === null ? 'published numbers' : `${paperReference} of the paper`;
   return [
-    isBest ? { text: ours, strong: true } : ours,
-    ...(withIntervals ? [interval(scores?.interval ?? null)] : []),
-    ...(isQuoted
-      ? [
-          quoted === undefined ? nothing : String(quoted),
-          scores && quoted !== undefined ? signedPoints(scores.mean - quoted / 100) : nothing,
-        ]
-      : []),
+    `${taskList(groups.map(({ task }) => task))}: ours, mean ± standard deviation over ${protocol.folds} folds, with the 95 % interval by bootstrap over speakers`,
+    groups.some(({ isQuoted }) => isQuoted) ? `, beside ${beside}; percent. Diff.: ours less the paper’s, in points.` : '; percent.',
+    ' The highest of ours is bold.',
+  ].join('');
+}
+
+/** Rows of one label, one for each target; a second one of the same target begins another line. */
+function linesOf(rows: readonly ExperimentRow[]): ExperimentRow[][] {
+  const lines: ExperimentRow[][] = [];
+  for (const row of rows) {
+    const line = lines.find((own) => own[0]?.label === row.label && !own.some((each) => primaryTask(each) === primaryTask(row)));
+    if (line) line.push(row);
+    else lines.push([row]);
+  }
+  return lines;
+}
+
+/** Of a sweep there is one for each point; the last counts. */
+function ofTask(summaries: readonly TaskSummary[], task: Task): TaskSummary[] {
+  const own = summaries.filter((each) => each.task === task && primaryTask(each.row) === task);
+  return [...Map.groupBy(own, ({ row }) => row.id).values()].map((points) => points.at(-1) as TaskSummary);
+}
+
+function cellsOf({ best, isQuoted }: Group, { scores, quoted }: { scores: Measure | undefined; quoted: number | undefined }): Cell[] {
+  const ours = scores ? meanAndSd(scores) : nothing;
+  const difference = scores && quoted !== undefined ? signedPoints(scores.mean - quoted / 100) : nothing;
+  return [
+    scores?.mean === best ? { text: ours, strong: true } : ours,
+    interval(scores?.interval ?? null),
+    ...(isQuoted ? [quoted === undefined ? nothing : String(quoted), difference] : []),
   ];
 }
 
