@@ -9,7 +9,8 @@ import { counted, grouped, interval, listed, percent } from './format-numbers.js
 import { classSection, learntSection, scoresSection, trainingSection } from './report-sections.js';
 import { howItWasMade } from './provenance-section.js';
 import type { Report, ReportSection } from './report-blocks.js';
-import { primaryTask, summariseResults, type TaskSummary } from './summarise-results.js';
+import { primaryTask } from './primary-task.js';
+import { summariseResults, type TaskSummary } from './summarise-results.js';
 import { taskInText } from './task-names.js';
 
 export const syntheticMark = 'Synthetic voices: says nothing of real emotion.';
@@ -81,7 +82,7 @@ function summaryOf(results: ExperimentResults, { summaries, families }: Omit<Bui
     const best = own.reduce((a, b) => (b.ua.mean > a.ua.mean ? b : a));
     const at = best.point === null ? '' : ` at ${(protocol.sweep ?? 'point').toLowerCase()} = ${grouped(best.point)}`;
     const range = best.ua.interval ? `, 95 % interval ${interval(best.ua.interval)}` : '';
-    lines.push(`Highest UA in ${taskInText(task)}: ${best.row.label}${at}, ${percent(best.ua.mean)} %${range}.`);
+    lines.push(`Highest UA in ${taskInText(task)}: ${best.names.short}${at}, ${percent(best.ua.mean)} %${range}.`);
   }
   lines.push(...comparisonSentences(families.filter(({ task }) => tasks.includes(task))));
   const behind = againstPaper(summaries);

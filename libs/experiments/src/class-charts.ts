@@ -5,14 +5,16 @@ import type { TaskSummary } from './summarise-results.js';
 /** Of a matrix that is drawn: more classes than this cannot be read. */
 export const mostClasses = 8;
 
+const letterWidth = 6;
+
 /** @param summaries of one task, with their classes in one order */
 export function confusionChart(summaries: readonly TaskSummary[]): ChartSpec {
   const classes = summaries[0]?.classes ?? [];
-  const values = summaries.flatMap(({ row, confusion }) =>
+  const values = summaries.flatMap(({ names, confusion }) =>
     (confusion ?? []).flatMap((line, truth) => {
       const total = line.reduce((sum, count) => sum + count, 0);
       return line.map((count, prediction) => ({
-        panel: row.label,
+        panel: names.short,
         truth: classes[truth],
         prediction: classes[prediction],
         share: total === 0 ? 0 : (100 * count) / total,
@@ -28,7 +30,7 @@ export function confusionChart(summaries: readonly TaskSummary[]): ChartSpec {
     columns: classes.length > 5 ? 2 : 3,
     spacing: { row: 74, column: 30 },
     bounds: 'flush',
-    facet: { field: 'panel', type: 'nominal', sort: summaries.map(({ row }) => row.label), header: panelHeader() },
+    facet: { field: 'panel', type: 'nominal', sort: summaries.map(({ names }) => names.short), header: panelHeader() },
     spec: {
       width: classes.length * side,
       height: classes.length * side * 0.8,
@@ -37,7 +39,13 @@ export function confusionChart(summaries: readonly TaskSummary[]): ChartSpec {
           field: 'prediction',
           type: 'nominal',
           sort: classes,
-          axis: { title: 'answered', orient: 'bottom', labelAngle: classes.length > 4 ? -40 : 0, ticks: false, domain: false },
+          axis: {
+            title: 'answered',
+            orient: 'bottom',
+            labelAngle: letterWidth * Math.max(...classes.map(({ length }) => length)) > side ? -40 : 0,
+            ticks: false,
+            domain: false,
+          },
         },
         y: { field: 'truth', type: 'nominal', sort: classes, axis: { title: 'true class', ticks: false, domain: false, labelPadding: 6 } },
       },
@@ -64,12 +72,21 @@ export function confusionChart(summaries: readonly TaskSummary[]): ChartSpec {
 /** Accuracy by the mean probability of the answers of a bin; a model that knows what it knows lies on the diagonal. */
 export function reliabilityChart(summaries: readonly TaskSummary[]): ChartSpec {
   const panels = summaries.filter(({ calibration }) => calibration !== null);
-  const values = panels.flatMap(({ row, calibration }) =>
+  const values = panels.flatMap(({ names, calibration }) =>
     (calibration?.bins ?? [])
       .filter(({ count }) => count > 0)
-      .map(({ confidence, accuracy, count }) => ({ panel: row.label, confidence, accuracy, count, share: count / (calibration?.n ?? 1) })),
+      .map(({ confidence, accuracy, count }) => ({
+        panel: names.short,
+        confidence,
+        accuracy,
+        count,
+        share: count / (calibration?.n ?? 1),
+      })),
   );
-  const errors = panels.map(({ row, calibration }) => ({ panel: row.label, text: `ECE ${(100 * (calibration?.ece ?? 0)).toFixed(1)} %` }));
+  const errors = panels.map(({ names, calibration }) => ({
+    panel: names.short,
+    text: `ECE ${(100 * (calibration?.ece ?? 0)).toFixed(1)} %`,
+  }));
   const axis = { values: [0, 0.25, 0.5, 0.75, 1], format: '.2~f' };
   const side = 165;
   return {
@@ -77,7 +94,7 @@ export function reliabilityChart(summaries: readonly TaskSummary[]): ChartSpec {
     columns: 3,
     spacing: { row: 74, column: 36 },
     bounds: 'flush',
-    facet: { field: 'panel', type: 'nominal', sort: panels.map(({ row }) => row.label), header: panelHeader() },
+    facet: { field: 'panel', type: 'nominal', sort: panels.map(({ names }) => names.short), header: panelHeader() },
     spec: {
       width: side,
       height: side,

@@ -16,7 +16,7 @@ export function recallTable(summaries: readonly TaskSummary[], where: string): R
     id: `recall-${task}`,
     caption: `${taskName(task)}: recall by class, pooled over folds and seeds${where}; percent of the utterances of a class that were answered right.`,
     columns: [{ name: 'System' }, ...classes.map((name) => ({ name, numeric: true })), { name: 'UA', numeric: true }],
-    rows: summaries.map(({ row, recall, ua }) => [row.label, ...recall.map((value) => percent(value)), percent(ua.pooled)]),
+    rows: summaries.map(({ names, recall, ua }) => [names.full, ...recall.map((value) => percent(value)), percent(ua.pooled)]),
   };
 }
 
@@ -33,10 +33,10 @@ export function calibrationTable(summaries: readonly TaskSummary[], where: strin
       { name: 'Task' },
       ...['ECE', 'mean probability', 'WA, pooled', 'answers'].map((name) => ({ name, numeric: true })),
     ],
-    rows: summaries.flatMap(({ row, task, calibration, wa }) => {
+    rows: summaries.flatMap(({ names, task, calibration, wa }) => {
       if (!calibration) return [];
       const confidence = calibration.bins.reduce((sum, bin) => sum + bin.count * (bin.confidence ?? 0), 0) / calibration.n;
-      return [[row.label, taskShort(task), percent(calibration.ece), percent(confidence), percent(wa.pooled), grouped(calibration.n)]];
+      return [[names.full, taskShort(task), percent(calibration.ece), percent(confidence), percent(wa.pooled), grouped(calibration.n)]];
     }),
   };
 }
@@ -60,7 +60,9 @@ export function comparisonTable({ task, comparisons }: ComparisonFamily, isSweep
 }
 
 const namesOf = ({ first, second }: Comparison, isSweep: boolean): [string, string] =>
-  isSweep ? [first.row.label, `${grouped(first.point ?? 0)} against ${grouped(second.point ?? 0)}`] : [first.row.label, second.row.label];
+  isSweep
+    ? [first.names.full, `${grouped(first.point ?? 0)} against ${grouped(second.point ?? 0)}`]
+    : [first.names.full, second.names.full];
 
 function cellsOf({ tested }: Comparison): ReportTable['rows'][number] {
   if (!tested) return [nothing, nothing, nothing, nothing, 'not tested'];

@@ -12,7 +12,8 @@ import { holmAdjusted } from '#scoring/holm.js';
 import { type PairedScored, pairRows, uaDifference } from '#scoring/paired-bootstrap.js';
 import type { Task } from '#contracts/labels.js';
 import type { ExperimentResults, JobResult } from './experiment-results.js';
-import { primaryTask, reportedPredictions, type TaskSummary } from './summarise-results.js';
+import { primaryTask } from './primary-task.js';
+import { reportedPredictions, type TaskSummary } from './summarise-results.js';
 
 export interface Comparison {
   first: TaskSummary;

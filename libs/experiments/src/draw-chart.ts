@@ -54,8 +54,10 @@ const theme = {
 export const panelHeader = (letters = 26): ChartSpec => ({ title: null, labelExpr: brokenAt(letters), labelLineHeight: 14 });
 
 /** As a Vega expression: at the last blank before the limit. */
-const brokenAt = (letters: number): string =>
-  `length(datum.label) > ${letters} && lastindexof(slice(datum.label, 0, ${letters}), ' ') > 0 ? [slice(datum.label, 0, lastindexof(slice(datum.label, 0, ${letters}), ' ')), slice(datum.label, lastindexof(slice(datum.label, 0, ${letters}), ' ') + 1)] : datum.label`;
+function brokenAt(letters: number): string {
+  const blank = `lastindexof(slice(datum.label, 0, ${letters}), ' ')`;
+  return `length(datum.label) > ${letters} && ${blank} > 0 ? [slice(datum.label, 0, ${blank}), slice(datum.label, ${blank} + 1)] : datum.label`;
+}
 
 export interface ChartWords {
   /** Unique on its page; only letters, digits and hyphens. */

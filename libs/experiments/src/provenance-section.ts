@@ -2,6 +2,7 @@
 import { draws } from './compare-systems.js';
 import type { ExperimentJob, ExperimentResults, JobResult } from './experiment-results.js';
 import { duration, grouped, listed } from './format-numbers.js';
+import { namesOfRows } from './row-names.js';
 import type { ReportBlock, ReportSection, ReportTable } from './report-blocks.js';
 
 const stratifications: Record<ExperimentResults['protocol']['stratification'], string> = {
@@ -81,7 +82,7 @@ function timeTable({ results }: ExperimentResults): ReportTable {
 const wallSecOf = (results: readonly JobResult[]): number => results.reduce((sum, { wallSec }) => sum + wallSec, 0);
 
 function missingTable({ missing, rows, protocol }: ExperimentResults): ReportTable {
-  const labels = new Map(rows.map(({ id, label }) => [id, label]));
+  const names = namesOfRows(rows);
   const sweep = protocol.sweep === null ? [] : [{ name: protocol.sweep, numeric: true }];
   return {
     kind: 'table',
@@ -90,7 +91,7 @@ function missingTable({ missing, rows, protocol }: ExperimentResults): ReportTab
     columns: [{ name: 'System' }, ...sweep, { name: 'jobs', numeric: true }, { name: 'which' }],
     rows: [...Map.groupBy(missing, ({ rowId, point }) => `${rowId} ${point}`).values()].map((own) => {
       const [{ rowId, point }] = own as [ExperimentJob];
-      return [labels.get(rowId) ?? rowId, ...(sweep.length > 0 ? [grouped(point ?? 0)] : []), grouped(own.length), placesOf(own)];
+      return [names.get(rowId)?.full ?? rowId, ...(sweep.length > 0 ? [grouped(point ?? 0)] : []), grouped(own.length), placesOf(own)];
     }),
   };
 }

@@ -1,7 +1,8 @@
 /** The paper's numbers beside ours. */
 import type { Task } from '#contracts/labels.js';
 import type { ExperimentRow } from './experiment-results.js';
-import { primaryTask, type MeasureName } from './summarise-results.js';
+import { primaryTask } from './primary-task.js';
+import type { MeasureName } from './summarise-results.js';
 
 /** @returns what the paper gives, in percent; undefined where it gives nothing */
 export const quotedOf = ({ quoted }: ExperimentRow, task: Task, measure: MeasureName): ExperimentRow['quoted'][number] | undefined =>

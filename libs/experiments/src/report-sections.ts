@@ -10,7 +10,8 @@ import { reconstructionError, reconstructionPicture } from './reconstruction-pic
 import type { ReportBlock, ReportFigure, ReportSection } from './report-blocks.js';
 import { barsChart, linesChart, pointsChart } from './score-charts.js';
 import { scoreTables, sourcesTable, sweepTable, taskList } from './score-tables.js';
-import { primaryTask, type TaskSummary } from './summarise-results.js';
+import { primaryTask } from './primary-task.js';
+import type { TaskSummary } from './summarise-results.js';
 import { taskInText, taskName } from './task-names.js';
 import { devCurves, lossCurves } from './training-charts.js';
 

@@ -89,7 +89,7 @@ export function resultsJson(all: ExperimentResults, { summaries, families }: Omi
   return `${JSON.stringify(content, null, 1)}\n`;
 }
 
-const describeSummary = ({ row, ...rest }: TaskSummary): object => ({ row: row.id, ...rest });
+const describeSummary = ({ row, names: _names, ...rest }: TaskSummary): object => ({ row: row.id, ...rest });
 
 const describeFamily = ({ task, comparisons }: ComparisonFamily): object[] =>
   comparisons.map(({ first, second, tested, why, speakers }) => ({

@@ -1,10 +1,12 @@
 /** The scores of an experiment as pictures: systems with intervals as points or as bars (the paper's Fig. 2), sweeps as lines with bands (Fig. 3). */
 import type { Task } from '#contracts/labels.js';
 import { type ChartSpec, dashes, panelHeader, ink, palette, quiet, shapes } from './draw-chart.js';
+import { namesOfRows } from './row-names.js';
 import { quotedOf } from './quoted-scores.js';
 import { taskName } from './task-names.js';
 import type { ExperimentRow } from './experiment-results.js';
-import { primaryTask, type MeasureName, type TaskSummary } from './summarise-results.js';
+import { primaryTask } from './primary-task.js';
+import type { MeasureName, TaskSummary } from './summarise-results.js';
 
 const measureNames: Record<MeasureName, string> = { ua: 'UA', wa: 'WA' };
 
@@ -28,6 +30,7 @@ interface RowScores {
 
 function marksOf({ rows, summaries, measures }: RowScores): ScoreMark[] {
   const severalTasks = new Set(rows.map(primaryTask)).size > 1;
+  const names = namesOfRows(rows);
   return rows.flatMap((row) => {
     const task = primaryTask(row);
     const own = summaries.findLast((each) => each.row.id === row.id && each.task === task);
@@ -37,7 +40,7 @@ function marksOf({ rows, summaries, measures }: RowScores): ScoreMark[] {
       const quoted = quotedOf(row, task, measure)?.value ?? null;
       const [value, low, high] = [percentOf(scores?.mean), percentOf(scores?.interval?.[0]), percentOf(scores?.interval?.[1])];
       return {
-        system: row.label,
+        system: names.get(row.id)?.short ?? row.label,
         panel: panel.filter((part) => part !== null).join(', '),
         value,
         low,
@@ -163,10 +166,10 @@ function panels(marks: readonly ScoreMark[], { ends, own }: PanelParts): ChartSp
 
 /** UA by the sweep's variable: one panel for each task, one line for each row; the band is the interval, else one standard deviation. */
 export function linesChart(summaries: readonly TaskSummary[], sweep: string): ChartSpec {
-  const rows = [...new Set(summaries.map(({ row }) => row.label))];
+  const rows = [...new Set(summaries.map(({ names }) => names.full))];
   const tasks = [...new Set(summaries.map(({ task }) => task))];
-  const values = summaries.map(({ row, point, task, ua }) => ({
-    system: row.label,
+  const values = summaries.map(({ names, point, task, ua }) => ({
+    system: names.full,
     panel: panelOf(task),
     point: point ?? 0,
     value: ua.mean * 100,

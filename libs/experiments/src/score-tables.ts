@@ -2,9 +2,11 @@
 import type { Task } from '#contracts/labels.js';
 import { interval, nothing, percent, signedPoints, grouped } from './format-numbers.js';
 import type { ExperimentResults, ExperimentRow } from './experiment-results.js';
+import { namesOfRows } from './row-names.js';
 import { measuresOf, quotedOf } from './quoted-scores.js';
 import type { Cell, ReportTable } from './report-blocks.js';
-import { primaryTask, type Measure, type MeasureName, type TaskSummary } from './summarise-results.js';
+import { primaryTask } from './primary-task.js';
+import type { Measure, MeasureName, TaskSummary } from './summarise-results.js';
 import { taskInText, taskName, taskShort } from './task-names.js';
 
 /** One of a table's groups of columns. */
@@ -18,7 +20,7 @@ interface Group {
 }
 
 /** So many fit the width of a page, with the paper's numbers and without. */
-const mostGroups = { quoted: 2, own: 3 };
+const mostGroups = { quoted: 2, own: 4 };
 
 /**
  * Rows that have one label and different targets share a line, as in the paper's Table IV.
@@ -27,13 +29,16 @@ const mostGroups = { quoted: 2, own: 3 };
 export function scoreTables(results: ExperimentResults, summaries: readonly TaskSummary[]): ReportTable[] {
   const { rows } = results;
   const tasks = [...new Set(rows.map(primaryTask))];
+  const measures = measuresOf(rows);
   const groups = tasks.flatMap((task) =>
-    measuresOf(rows).map((measure): Group => {
+    measures.map((measure): Group => {
       const isQuoted = rows.some((row) => primaryTask(row) === task && quotedOf(row, task, measure) !== undefined);
       return { task, measure, isQuoted, best: Math.max(...ofTask(summaries, task).map((each) => each[measure].mean)) };
     }),
   );
-  const each = groups.some(({ isQuoted }) => isQuoted) ? mostGroups.quoted : mostGroups.own;
+  const most = groups.some(({ isQuoted }) => isQuoted) ? mostGroups.quoted : mostGroups.own;
+  // WA and UA of one target stay together.
+  const each = measures.length * Math.max(1, Math.floor(most / measures.length));
   return Array.from({ length: Math.ceil(groups.length / each) }, (_, part) =>
     scoreTable(groups.slice(part * each, (part + 1) * each), { results, summaries, part, several: tasks.length > 1 }),
   );
@@ -49,6 +54,7 @@ interface TableContext {
 
 function scoreTable(groups: readonly Group[], { results, summaries, part, several }: TableContext): ReportTable {
   const tasks = groups.map(({ task }) => task);
+  const names = namesOfRows(results.rows);
   const lines = linesOf(results.rows.filter((row) => tasks.includes(primaryTask(row))));
   return {
     kind: 'table',
@@ -62,7 +68,7 @@ function scoreTable(groups: readonly Group[], { results, summaries, part, severa
       }),
     ],
     rows: lines.map((rows) => [
-      (rows[0] as ExperimentRow).label,
+      names.get((rows[0] as ExperimentRow).id)?.short ?? '',
       ...groups.flatMap((group) => {
         const row = rows.find((each) => primaryTask(each) === group.task);
         const scores = ofTask(summaries, group.task).find((each) => each.row.id === row?.id)?.[group.measure];
@@ -141,7 +147,7 @@ export function sweepTable(results: ExperimentResults, summaries: readonly TaskS
     columns: [{ name: 'Task' }, { name: 'System' }, ...points.map((point) => ({ group: sweep, name: grouped(point ?? 0), numeric: true }))],
     rows: lines.map((own) => [
       taskShort((own[0] as TaskSummary).task),
-      (own[0] as TaskSummary).row.label,
+      (own[0] as TaskSummary).names.full,
       ...points.map((point) => {
         const found = own.find((each) => each.point === point);
         return found ? meanAndSd(found.ua) : nothing;
@@ -173,8 +179,8 @@ export function sourcesTable(results: ExperimentResults, summaries: readonly Tas
         numeric: true,
       })),
     ],
-    rows: summaries.map(({ row, task, point, wa, ua, utterances, speakers, folds, seeds, jobs }) => [
-      row.label,
+    rows: summaries.map(({ names, task, point, wa, ua, utterances, speakers, folds, seeds, jobs }) => [
+      names.full,
       taskShort(task),
       ...(hasPoints ? [grouped(point ?? 0)] : []),
       percent(wa.mean),

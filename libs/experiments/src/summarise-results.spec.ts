@@ -185,12 +185,16 @@ describe('the table of scores', () => {
 
   it('puts rows of one label and different targets into one line, and loses none', () => {
     const rows = [
-      rowOf('ga', { label: 'Gender', target: 'activation' }),
+      rowOf('ga', {
+        label: 'Gender',
+        target: 'activation',
+        quoted: [{ task: 'activation', measure: 'ua', value: 63.54, where: 'Table IV' }],
+      }),
       rowOf('gv', { label: 'Gender', target: 'valence' }),
       rowOf('twice', { label: 'Gender', target: 'valence' }),
     ];
     const tables = scoreTables(resultsOf(rows, []), []);
-    expect(tables.flatMap((table) => table.rows.map((row) => row[0]))).toEqual(['Gender', 'Gender', 'Gender', 'Gender']);
-    expect(tables[0]?.columns.map(({ group }) => group).filter((group) => group?.startsWith('Activation'))).toHaveLength(4);
+    expect(tables.flatMap((table) => table.rows.map((row) => row[0]))).toEqual(['Gender', 'Gender (twice)']);
+    expect(tables[0]?.rows[0]).toEqual(['Gender', '–', '–', '63.54', '–', '–', '–']);
   });
 });

@@ -15,6 +15,8 @@ import { calibrationOf, type Calibration } from '#scoring/calibration.js';
 import { confusionMatrix, mostProbable, scoresOf } from '#scoring/confusion.js';
 import type { PredictionRow } from '#scoring/predictions-file.js';
 import type { ExperimentResults, ExperimentRow, JobResult } from './experiment-results.js';
+import { primaryTask } from './primary-task.js';
+import { namesOfRows, type RowNames } from './row-names.js';
 
 export type MeasureName = 'ua' | 'wa';
 
@@ -29,6 +31,7 @@ export interface Measure {
 
 export interface TaskSummary {
   row: ExperimentRow;
+  names: RowNames;
   point: number | null;
   task: Task;
   ua: Measure;
@@ -48,13 +51,9 @@ export interface TaskSummary {
   calibration: Calibration | null;
 }
 
-/** What the emotion head of a row learns, as the task that it is scored under. */
-export function primaryTask({ target }: Pick<ExperimentRow, 'target'>): Task {
-  return emotionTargets.find((each) => each === target) ?? 'emotion';
-}
-
 /** By row, then point, then task with the emotion first. Rows of which no job is done have none. */
 export function summariseResults({ rows, results }: Pick<ExperimentResults, 'rows' | 'results'>): TaskSummary[] {
+  const names = namesOfRows(rows);
   return rows.flatMap((row) => {
     const byPoint = Map.groupBy(
       results.filter(({ job }) => job.rowId === row.id),
@@ -62,7 +61,9 @@ export function summariseResults({ rows, results }: Pick<ExperimentResults, 'row
     );
     return [...byPoint]
       .sort(([a], [b]) => (a ?? 0) - (b ?? 0))
-      .flatMap(([point, jobs]) => tasksOf(row, jobs).map((task) => summarise(jobs, { row, point, task })));
+      .flatMap(([point, jobs]) =>
+        tasksOf(row, jobs).map((task) => summarise(jobs, { row, names: names.get(row.id) as RowNames, point, task })),
+      );
   });
 }
 
@@ -78,7 +79,10 @@ export function reportedPredictions({ predictions }: JobResult, task: Task): { c
   return { classes: own?.classes ?? [], rows: own?.rows.filter(({ split }) => split === reportedSplit(task)) ?? [] };
 }
 
-function summarise(jobs: readonly JobResult[], { row, point, task }: Pick<TaskSummary, 'row' | 'point' | 'task'>): TaskSummary {
+function summarise(
+  jobs: readonly JobResult[],
+  { row, names, point, task }: Pick<TaskSummary, 'row' | 'names' | 'point' | 'task'>,
+): TaskSummary {
   const scored = jobs.filter(({ evaluations }) => evaluationOf(evaluations, task));
   const evaluated = scored.map(({ job, evaluations }) => ({ ...job, evaluation: evaluationOf(evaluations, task) as Evaluation }));
   const { classes, answers, rows } = pool(scored, task);
@@ -105,6 +109,7 @@ function summarise(jobs: readonly JobResult[], { row, point, task }: Pick<TaskSu
     );
   return {
     row,
+    names,
     point,
     task,
     ua: measure('ua'),

@@ -1,6 +1,7 @@
 /** How training went: UA on dev speakers and the losses by step, as the mean over a row's jobs with a band of one standard deviation. */
 import { type ChartSpec, panelHeader, dashes, palette } from './draw-chart.js';
 import type { ExperimentResults, JobResult } from './experiment-results.js';
+import { namesOfRows } from './row-names.js';
 import { mean, standardDeviation } from './summarise-results.js';
 
 interface CurvePoint {
@@ -96,6 +97,7 @@ type Look = { step: number; part: string; value: number };
 
 /** Of a sweep, the jobs of its last point. */
 function curvesOf({ rows, results }: ExperimentResults, looks: (result: JobResult) => Look[]): CurvePoint[] {
+  const names = namesOfRows(rows);
   return rows.flatMap((row) => {
     const all = results.filter(({ job }) => job.rowId === row.id);
     const last = Math.max(...all.map(({ job }) => job.point ?? 0));
@@ -107,7 +109,7 @@ function curvesOf({ rows, results }: ExperimentResults, looks: (result: JobResul
         const { part, step } = found[0] as Look;
         const values = found.map(({ value }) => value);
         const [middle, spread] = [mean(values), standardDeviation(values) ?? 0];
-        return { system: row.label, part, step, value: middle, low: middle - spread, high: middle + spread };
+        return { system: names.get(row.id)?.full ?? row.label, part, step, value: middle, low: middle - spread, high: middle + spread };
       })
       .sort((a, b) => a.step - b.step);
   });
