@@ -76,7 +76,7 @@ export async function drawChart(spec: ChartSpec, words: ChartWords): Promise<str
     info: () => quietLogger,
     debug: () => quietLogger,
   };
-  const view = new vega.View(vega.parse(compile(whole, { logger: quietLogger as never }).spec), { renderer: 'none' });
+  const view = new vega.View(vega.parse(compile(whole, { logger: quietLogger }).spec), { renderer: 'none' });
   try {
     return standAlone(await view.toSVG(), words);
   } finally {

@@ -97,7 +97,7 @@ it('writes a row of CSV for each job and task, that parses back to the same numb
   const results = madeTable({ ...small, title: 'commas, "quotes"' });
   results.rows[1] = { ...(results.rows[1] as ExperimentResults['rows'][number]), label: 'Functionals, "eGeMAPS"\nand more' };
   const { csv } = await render('csv', results);
-  const records = parse(csv, { columns: true }) as Record<string, string>[];
+  const records = parse<Record<string, string>>(csv, { columns: true });
   const expected = results.results.flatMap(({ job, evaluations }) => evaluations.map(({ task, ua }) => `${job.jobId} ${task} ${ua}`));
   expect(records.map(({ job, task, ua }) => `${job} ${task} ${ua}`)).toEqual(expected);
   expect(records.find(({ row }) => row === 'functionals')).toMatchObject({ label: 'Functionals, "eGeMAPS"\nand more', synthetic: 'true' });
