@@ -3,6 +3,7 @@ import { type Comparison, type ComparisonFamily } from './compare-systems.js';
 import { interval, nothing, percent, pValue, signedPoints, grouped, listed } from './format-numbers.js';
 import { mostClasses } from './class-charts.js';
 import type { ReportTable } from './report-blocks.js';
+import { primaryTask } from './primary-task.js';
 import type { TaskSummary } from './summarise-results.js';
 import { taskInText, taskName, taskShort } from './task-names.js';
 
@@ -16,7 +17,11 @@ export function recallTable(summaries: readonly TaskSummary[], where: string): R
     id: `recall-${task}`,
     caption: `${taskName(task)}: recall by class, pooled over folds and seeds${where}; percent of the utterances of a class that were answered right.`,
     columns: [{ name: 'System' }, ...classes.map((name) => ({ name, numeric: true })), { name: 'UA', numeric: true }],
-    rows: summaries.map(({ names, recall, ua }) => [names.full, ...recall.map((value) => percent(value)), percent(ua.pooled)]),
+    rows: summaries.map(({ row, names, recall, ua }) => [
+      primaryTask(row) === task ? names.short : names.full,
+      ...recall.map((value) => percent(value)),
+      percent(ua.pooled),
+    ]),
   };
 }
 

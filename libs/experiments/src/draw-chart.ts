@@ -10,8 +10,8 @@ export type ChartSpec = Record<string, unknown>;
 
 /** Okabe and Ito, "Color universal design", 2008; without its yellow, which paper swallows. Neighbours differ in lightness too. */
 export const palette = ['#0072B2', '#D55E00', '#56B4E9', '#E69F00', '#009E73', '#CC79A7', '#000000'];
-export const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle-down', 'triangle-right'];
-export const dashes = [
+const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle-down', 'triangle-right'];
+const dashes = [
   [1, 0],
   [6, 3],
   [2, 2],
@@ -20,6 +20,17 @@ export const dashes = [
   [1, 3],
   [10, 4],
 ];
+/**
+ * A colour and a dash (or a shape) for each of the names: after seven the colours come again, with other dashes.
+ * @returns scales of Vega-Lite
+ */
+export function scalesOf(names: readonly string[]): Record<'color' | 'dash' | 'shape', ChartSpec> {
+  const turned = <Look>(looks: readonly Look[]): Look[] =>
+    names.map((_, index) => looks[(index + Math.floor(index / palette.length)) % looks.length] as Look);
+  const color = { domain: names, range: names.map((_, index) => palette[index % palette.length]) };
+  return { color, dash: { domain: names, range: turned(dashes) }, shape: { domain: names, range: turned(shapes) } };
+}
+
 export const ink = '#222222';
 export const quiet = '#767676';
 
@@ -44,6 +55,7 @@ const theme = {
     gridColor: '#e4e4e4',
     labelLimit: 260,
   },
+  axisY: { titlePadding: 9 },
   header: { titleFontSize: 11, labelFontSize: 12, labelFontWeight: 'bold', labelColor: ink, labelLimit: 320, labelPadding: 6 },
   legend: { labelFontSize: 11, titleFontSize: 11, titleFontWeight: 'normal', labelColor: ink, symbolSize: 70, labelLimit: 240 },
   title: { fontSize: 12, fontWeight: 'bold', anchor: 'start', color: ink },

@@ -6,7 +6,7 @@
  */
 import { UMAP } from 'umap-js';
 import { seededRandom } from '#scoring/bootstrap.js';
-import { type ChartSpec, palette, quiet, shapes } from './draw-chart.js';
+import { type ChartSpec, quiet, scalesOf } from './draw-chart.js';
 import type { LatentSample } from './experiment-results.js';
 
 export const fewestCodes = 10;
@@ -56,9 +56,9 @@ function groupsOf<Key extends string>(values: readonly Record<Key, string>[], ke
 
 function panel(field: string, groups: readonly string[]): ChartSpec {
   const isRest = (name: string): boolean => name === unknown || name === others;
-  // Colours repeat after seven groups, with another set of shapes: no two look alike.
-  const colour = (name: string, index: number): string => (isRest(name) ? '#b8b8b8' : (palette[index % palette.length] as string));
-  const shape = (_: string, index: number): string => shapes[(index + Math.floor(index / palette.length)) % shapes.length] as string;
+  const scales = scalesOf(groups);
+  const colours = scales.color['range'] as string[];
+  const colour = (name: string, index: number): string => (isRest(name) ? '#b8b8b8' : (colours[index] as string));
   const legend = { title: null, orient: 'bottom', columns: groups.length > 6 ? 3 : 2, labelLimit: 90 };
   return {
     title: { text: `by ${field}`, anchor: 'start' },
@@ -70,7 +70,7 @@ function panel(field: string, groups: readonly string[]): ChartSpec {
       x: { field: 'x', type: 'quantitative', scale: { zero: false, padding: 6 }, axis: null },
       y: { field: 'y', type: 'quantitative', scale: { zero: false, padding: 6 }, axis: null },
       color: { field, type: 'nominal', scale: { domain: groups, range: groups.map(colour) }, legend },
-      shape: { field, type: 'nominal', scale: { domain: groups, range: groups.map(shape) }, legend },
+      shape: { field, type: 'nominal', scale: scales.shape, legend },
     },
   };
 }

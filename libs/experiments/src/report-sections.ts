@@ -86,14 +86,18 @@ export async function trainingSection(results: ExperimentResults): Promise<Repor
   const blocks: ReportBlock[] = [];
   const which = results.protocol.sweep === null ? '' : ' Jobs of the last point of the sweep.';
   const left = ' Steps that fewer than half of a row’s jobs reached are left out.';
-  const [dev, losses] = [devCurves(results), lossCurves(results)];
+  const dev = devCurves(results);
   if (dev) {
     const caption = `UA on dev speakers by step: mean over a row’s jobs (folds and seeds), with a band of one standard deviation.${which}${left} Training stops, and weights are chosen, by this curve; test speakers take no part.`;
     blocks.push(await figure({ id: 'figure-dev', title: 'Learning curves', caption, spec: dev }));
   }
-  if (losses) {
+  const tasks = [...new Set(results.rows.map(primaryTask))];
+  for (const task of tasks) {
+    const losses = lossCurves(results, task);
+    if (!losses) continue;
+    const title = tasks.length > 1 ? `Losses: ${taskInText(task)}` : 'Losses';
     const caption = `The parts of the loss on training tiles by step, mean over a row’s jobs.${which}${left}`;
-    blocks.push(await figure({ id: 'figure-losses', title: 'Losses', caption, spec: losses }));
+    blocks.push(await figure({ id: `figure-losses-${task}`, title, caption, spec: losses }));
   }
   return { id: 'training', title: 'How training went', blocks };
 }

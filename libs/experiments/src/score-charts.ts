@@ -1,6 +1,6 @@
 /** The scores of an experiment as pictures: systems with intervals as points or as bars (the paper's Fig. 2), sweeps as lines with bands (Fig. 3). */
 import type { Task } from '#contracts/labels.js';
-import { type ChartSpec, dashes, panelHeader, ink, palette, quiet, shapes } from './draw-chart.js';
+import { type ChartSpec, panelHeader, ink, palette, quiet, scalesOf } from './draw-chart.js';
 import { namesOfRows } from './row-names.js';
 import { quotedOf } from './quoted-scores.js';
 import { taskName } from './task-names.js';
@@ -177,13 +177,14 @@ export function linesChart(summaries: readonly TaskSummary[], sweep: string): Ch
     high: 100 * Math.min(1, ua.interval?.[1] ?? ua.mean + (ua.sdOverFolds ?? 0)),
   }));
   const points = [...new Set(values.map(({ point }) => point))].sort((a, b) => a - b);
-  const legend =
-    rows.length > 1 ? { title: null, orient: 'bottom', direction: 'horizontal', symbolStrokeWidth: 2, symbolOpacity: 1 } : null;
-  const bySystem = (range: readonly unknown[]): ChartSpec => ({
+  const scales = scalesOf(rows);
+  const legend = { title: null, orient: 'bottom', direction: 'horizontal', symbolType: 'stroke', symbolSize: 260, symbolStrokeWidth: 2 };
+  // The line's look alone is explained; fill and shape follow it.
+  const bySystem = (scale: ChartSpec, explained: boolean): ChartSpec => ({
     field: 'system',
     type: 'nominal',
-    scale: { domain: rows, range: rows.map((_, index) => range[index % range.length]) },
-    legend,
+    scale,
+    legend: explained && rows.length > 1 ? legend : null,
   });
   return {
     data: { values },
@@ -206,15 +207,23 @@ export function linesChart(summaries: readonly TaskSummary[], sweep: string): Ch
       layer: [
         {
           mark: { type: 'area', opacity: 0.16 },
-          encoding: { color: bySystem(palette), y: { field: 'low', type: 'quantitative' }, y2: { field: 'high' } },
+          encoding: { fill: bySystem(scales.color, false), y: { field: 'low', type: 'quantitative' }, y2: { field: 'high' } },
         },
         {
           mark: { type: 'line', strokeWidth: 2 },
-          encoding: { y: { field: 'value', type: 'quantitative' }, color: bySystem(palette), strokeDash: bySystem(dashes) },
+          encoding: {
+            y: { field: 'value', type: 'quantitative' },
+            color: bySystem(scales.color, true),
+            strokeDash: bySystem(scales.dash, true),
+          },
         },
         {
           mark: { type: 'point', filled: true, size: 55, opacity: 1 },
-          encoding: { y: { field: 'value', type: 'quantitative' }, color: bySystem(palette), shape: bySystem(shapes) },
+          encoding: {
+            y: { field: 'value', type: 'quantitative' },
+            fill: bySystem(scales.color, false),
+            shape: bySystem(scales.shape, false),
+          },
         },
       ],
     },

@@ -1,6 +1,8 @@
 /** How training went: UA on dev speakers and the losses by step, as the mean over a row's jobs with a band of one standard deviation. */
-import { type ChartSpec, panelHeader, dashes, palette } from './draw-chart.js';
+import { type ChartSpec, panelHeader, palette, scalesOf } from './draw-chart.js';
+import type { Task } from '#contracts/labels.js';
 import type { ExperimentResults, JobResult } from './experiment-results.js';
+import { primaryTask } from './primary-task.js';
 import { namesOfRows } from './row-names.js';
 import { mean, standardDeviation } from './summarise-results.js';
 
@@ -41,21 +43,25 @@ export function devCurves(results: ExperimentResults): ChartSpec | null {
   };
 }
 
-/** One panel for each part of the loss, one line for each row. @returns null without any */
-export function lossCurves(results: ExperimentResults): ChartSpec | null {
-  const points = curvesOf(results, ({ curve }) =>
+/** One panel for each part of the loss, one line for each row of a target. @returns null without any */
+export function lossCurves(results: ExperimentResults, task: Task): ChartSpec | null {
+  const rows = results.rows.filter((row) => primaryTask(row) === task);
+  const points = curvesOf({ ...results, rows }, ({ curve }) =>
     thinned(curve).flatMap(({ step, losses }) =>
       Object.entries(losses).flatMap(([part, value]) => (value === null || !Number.isFinite(value) ? [] : [{ step, part, value }])),
     ),
   );
   if (points.length === 0) return null;
-  const rows = labelsOf(points);
-  const bySystem = (range: readonly unknown[]): ChartSpec => ({
+  const systems = labelsOf(points);
+  const scales = scalesOf(systems);
+  const bySystem = (scale: ChartSpec): ChartSpec => ({
     field: 'system',
     type: 'nominal',
-    scale: { domain: rows, range: rows.map((_, index) => range[index % range.length]) },
+    scale,
     legend:
-      rows.length > 1 ? { title: null, orient: 'bottom', columns: 3, symbolType: 'stroke', symbolSize: 220, symbolStrokeWidth: 2 } : null,
+      systems.length > 1
+        ? { title: null, orient: 'bottom', columns: 3, symbolType: 'stroke', symbolSize: 220, symbolStrokeWidth: 2 }
+        : null,
   });
   return {
     data: { values: points },
@@ -68,8 +74,8 @@ export function lossCurves(results: ExperimentResults): ChartSpec | null {
       height: 130,
       encoding: {
         x: { field: 'step', type: 'quantitative', axis: { title: 'step', tickCount: 4, grid: false } },
-        color: bySystem(palette),
-        strokeDash: bySystem(dashes),
+        color: bySystem(scales.color),
+        strokeDash: bySystem(scales.dash),
       },
       layer: [
         {
