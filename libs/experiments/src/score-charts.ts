@@ -178,13 +178,19 @@ export function linesChart(summaries: readonly TaskSummary[], sweep: string): Ch
   }));
   const points = [...new Set(values.map(({ point }) => point))].sort((a, b) => a - b);
   const scales = scalesOf(rows);
-  const legend = { title: null, orient: 'bottom', direction: 'horizontal', symbolType: 'stroke', symbolSize: 260, symbolStrokeWidth: 2 };
-  // The line's look alone is explained; fill and shape follow it.
-  const bySystem = (scale: ChartSpec, explained: boolean): ChartSpec => ({
+  const legend = {
+    title: null,
+    orient: 'bottom',
+    direction: 'horizontal',
+    symbolStrokeWidth: 0,
+    symbolOpacity: 1,
+  };
+  // One legend for all channels: a null in one of them would take it from all.
+  const bySystem = (scale: ChartSpec): ChartSpec => ({
     field: 'system',
     type: 'nominal',
     scale,
-    legend: explained && rows.length > 1 ? legend : null,
+    legend: rows.length > 1 ? legend : null,
   });
   return {
     data: { values },
@@ -207,22 +213,22 @@ export function linesChart(summaries: readonly TaskSummary[], sweep: string): Ch
       layer: [
         {
           mark: { type: 'area', opacity: 0.16 },
-          encoding: { fill: bySystem(scales.color, false), y: { field: 'low', type: 'quantitative' }, y2: { field: 'high' } },
+          encoding: { color: bySystem(scales.color), y: { field: 'low', type: 'quantitative' }, y2: { field: 'high' } },
         },
         {
           mark: { type: 'line', strokeWidth: 2 },
           encoding: {
             y: { field: 'value', type: 'quantitative' },
-            color: bySystem(scales.color, true),
-            strokeDash: bySystem(scales.dash, true),
+            color: bySystem(scales.color),
+            strokeDash: bySystem(scales.dash),
           },
         },
         {
           mark: { type: 'point', filled: true, size: 55, opacity: 1 },
           encoding: {
             y: { field: 'value', type: 'quantitative' },
-            fill: bySystem(scales.color, false),
-            shape: bySystem(scales.shape, false),
+            color: bySystem(scales.color),
+            shape: bySystem(scales.shape),
           },
         },
       ],
