@@ -201,6 +201,15 @@ it('a trained model goes out for others: to a browser, to onnxruntime, as bare w
   expect(readFileSync(join(latents, 'latents.csv'), 'utf8').split('\n')).toHaveLength(74);
 }, 60_000);
 
+it('has a model card, that says where its voices are synthetic', () => {
+  const asked = [words('', [])[0] as string, 'model-card', '--from', join(folder, 'whole'), '--synthetic', 'made'];
+  const { status, stdout, stderr } = spawnSync(process.execPath, asked, { env, encoding: 'utf8' });
+  expect(status, stderr).toBe(0);
+  expect(stdout).toContain('# Model card: tiny/100');
+  expect(stdout).toContain('> **Synthetic voices (made): the scores below say nothing of real emotion.**');
+  expect(stdout).toMatch(/\| Categorical emotion \| dev \| \d+ \| \d+ \| [\d.]+ \| [\d.]+ \|/);
+}, 60_000);
+
 it('trains on clusters of activation and valence, keeps their midpoints, and scores them', async () => {
   const paper = readFileSync(config, 'utf8');
   writeFileSync(config, paper.replace('model: {', 'model: { system: cnn, target: clusters-3, classBalance: sampling,'));

@@ -6,6 +6,7 @@ import { ExportModelCommand } from './commands/export-model.command.js';
 import { ExportCommand } from './commands/export.command.js';
 import { FeaturesCommand } from './commands/features.command.js';
 import { LineageCommand } from './commands/lineage.command.js';
+import { ModelCardCommand } from './commands/model-card.command.js';
 import { ModelsCommand } from './commands/models.command.js';
 import { PredictCommand } from './commands/predict.command.js';
 import { PromoteCommand } from './commands/promote.command.js';
@@ -36,6 +37,7 @@ import { VerifyCommand } from './commands/verify.command.js';
     ReprocessCommand,
     LineageCommand,
     ModelsCommand,
+    ModelCardCommand,
     PromoteCommand,
     RollbackCommand,
     CompactCommand,

@@ -17,7 +17,7 @@ import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import type { TrainingView, ViewUtterance } from '#training/training-index.js';
 import { splitsFile } from '#training/view-of-shards.js';
-import { csvField } from './csv-field.js';
+import { csvField } from '#corpora/csv-field.js';
 
 export const exportFormats = ['webdataset', 'npy', 'shards'] as const;
 export type ExportFormat = (typeof exportFormats)[number];

@@ -1,6 +1,6 @@
 /** What a demo found, as a table for people and as JSON for scripts. */
 import type { CheckpointSaved } from '#contracts/checkpoints.js';
-import type { ModelEvaluated } from '#contracts/evaluations.js';
+import { reportedSplit, type ModelEvaluated } from '#contracts/evaluations.js';
 import type { Task } from '#contracts/labels.js';
 import type { PipelineOverview } from '#overview/pipeline-overview.js';
 import { subjectOf } from '#overview/pipeline-overview.js';
@@ -18,9 +18,6 @@ export interface Results {
   backend: string;
   model: { runId: string; step: number; settings: unknown };
 }
-
-/** Held-out speakers are scored on test; speakers can only be identified among those that were trained on. */
-const reportedSplit = (task: Task): ModelEvaluated['split'] => (task === 'speaker' ? 'withheld' : 'test');
 
 /** Evaluations of one checkpoint, by task, on the split that is reported. */
 export function reportedEvaluations(overview: PipelineOverview, checkpoint: CheckpointSaved): Partial<Record<Task, ModelEvaluated>> {

@@ -39,7 +39,8 @@ export interface DemoCorpora {
   unlabelled?: string;
 }
 
-const sampleCorpora = [
+/** The acted voices and most of the unlabelled ones are a synthesiser's. */
+export const sampleCorpora = [
   { corpus: 'acted', folder: join(packageRoot, 'samples', 'acted') },
   { corpus: 'librispeech-mini', folder: join(packageRoot, 'samples', 'librispeech-mini') },
 ];

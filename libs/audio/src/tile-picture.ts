@@ -1,17 +1,16 @@
 /**
  * Tiles as a PNG to look at: what is trained on, as a person would see it (the paper's Fig. 1, Section IV-B). Low
  * frequencies at the bottom, time from left to right in seconds, four tiles a line, white lines between tiles, grey where a
- * tile is padded; beside it the colours in dB below the loudest. They interpolate nine anchors of matplotlib's magma, whose
- * brightness grows evenly.
+ * tile is padded; beside it the colours in dB below the loudest.
  *
  * Does not promise the pixel values back: it is for eyes. Use npy for numbers.
  */
 import { PNG } from 'pngjs';
 import { drawText, glyphHeight, glyphWidth } from './bitmap-font.js';
 import type { FeatureSettings } from './feature-settings.js';
+import { magmaOf, type Colour } from './magma.js';
 import { melRowOf } from './mel-bank.js';
 
-const MAGMA = [0x000004, 0x1d1147, 0x51127c, 0x832681, 0xb73779, 0xe75263, 0xfc8961, 0xfec488, 0xfcfdbf];
 const TILES_A_LINE = 4;
 /** Pixels of the picture for a pixel of a tile. */
 const SCALE = 2;
@@ -58,7 +57,7 @@ function drawTile(canvas: Canvas, tiles: Uint8Array, tile: number, { first, top,
     for (let column = 0; column < width; column++) {
       const isPadding = tile * width + column >= frames;
       const level = tiles[(tile * rows + row) * width + column] as number;
-      const colour = isPadding ? GREY(PADDING) : colourOf(level);
+      const colour = isPadding ? GREY(PADDING) : magmaOf(level);
       canvas.fill(left + column * SCALE, top + (rows - 1 - row) * SCALE, SCALE, SCALE, colour);
     }
   }
@@ -100,7 +99,7 @@ function drawFrequencyAxis(canvas: Canvas, top: number, settings: PictureSetting
 
 function drawColourBar(canvas: Canvas, left: number, top: number, { rows, floorDb }: PictureSettings): void {
   const height = rows * SCALE;
-  for (let y = 0; y < height; y++) canvas.fill(left, top + y, BAR.width, 1, colourOf(Math.round((255 * (height - 1 - y)) / (height - 1))));
+  for (let y = 0; y < height; y++) canvas.fill(left, top + y, BAR.width, 1, magmaOf(Math.round((255 * (height - 1 - y)) / (height - 1))));
   for (let quarter = 0; quarter <= 4; quarter++) {
     const y = top + Math.round(((height - 1) * quarter) / 4);
     canvas.fill(left + BAR.width, y, TICK / 2, 1, GREY(INK));
@@ -108,15 +107,7 @@ function drawColourBar(canvas: Canvas, left: number, top: number, { rows, floorD
   }
 }
 
-type Colour = readonly [number, number, number];
-
 const GREY = (level: number): Colour => [level, level, level];
-const colours = colourTable();
-const colourOf = (level: number): Colour => [
-  colours[3 * level] as number,
-  colours[3 * level + 1] as number,
-  colours[3 * level + 2] as number,
-];
 
 /** White, and drawn on with y down from the top; what lies outside is left out. */
 class Canvas {
@@ -151,23 +142,4 @@ class Canvas {
   png(): Uint8Array {
     return PNG.sync.write(this.image);
   }
-}
-
-/** [256, 3] */
-function colourTable(): Uint8Array {
-  const table = new Uint8Array(256 * 3);
-  for (let level = 0; level < 256; level++) {
-    const place = (level / 255) * (MAGMA.length - 1);
-    const anchor = Math.min(Math.floor(place), MAGMA.length - 2);
-    for (let channel = 0; channel < 3; channel++) {
-      const low = channelOf(MAGMA[anchor] as number, channel);
-      const high = channelOf(MAGMA[anchor + 1] as number, channel);
-      table[level * 3 + channel] = Math.round(low + (high - low) * (place - anchor));
-    }
-  }
-  return table;
-}
-
-function channelOf(colour: number, channel: number): number {
-  return (colour >> (16 - 8 * channel)) & 255;
 }

@@ -1,6 +1,6 @@
 /** Scores of one checkpoint on one task and split (paper, Section V). */
 import { z } from 'zod';
-import { scoredSplits, tasks } from './labels.js';
+import { scoredSplits, tasks, type ScoredSplit, type Task } from './labels.js';
 import { compacted, type Topic } from './topic.js';
 
 const share = z.number().min(0).max(1);
@@ -27,6 +27,9 @@ export const modelEvaluatedSchema = z
   })
   .meta({ title: 'ModelEvaluated', description: 'A checkpoint was scored on one task and split' });
 export type ModelEvaluated = z.infer<typeof modelEvaluatedSchema>;
+
+/** Held-out speakers are scored on test; speakers can only be identified among those that were trained on. */
+export const reportedSplit = (task: Task): ScoredSplit => (task === 'speaker' ? 'withheld' : 'test');
 
 export const evaluations: Topic<ModelEvaluated> = {
   noun: 'evaluations',

@@ -1,5 +1,5 @@
 /**
- * 95 % interval of UA by bootstrap over speakers: utterances of one speaker are not independent, so speakers are drawn,
+ * 95 % interval of UA, or of WA, by bootstrap over speakers: utterances of one speaker are not independent, so speakers are drawn,
  * with all their utterances. Below five speakers no interval is given: with two it would cover 53 %, not 95.
  */
 import { confusionMatrix, scoresOf, type Scored } from './confusion.js';
@@ -12,14 +12,18 @@ export const fewestSpeakers = 5;
 const draws = 1_000;
 
 /** @returns [low, high], or null below five speakers; the same for the same input */
-export function uaInterval(scored: readonly SpeakerScored[], classCount: number): [number, number] | null {
+export const uaInterval = (scored: readonly SpeakerScored[], classCount: number): [number, number] | null =>
+  scoreInterval(scored, classCount, 'ua');
+
+/** As {@link uaInterval}, of either measure. */
+export function scoreInterval(scored: readonly SpeakerScored[], classCount: number, measure: 'ua' | 'wa'): [number, number] | null {
   const bySpeaker = [...Map.groupBy(scored, (each) => each.speakerId).values()].map((own) => confusionMatrix(own, classCount));
   if (bySpeaker.length < fewestSpeakers) return null;
   const random = seededRandom(bySpeaker.length);
   const values: number[] = [];
   for (let draw = 0; draw < draws; draw++) {
     const drawn = Array.from(bySpeaker, () => bySpeaker[Math.floor(random() * bySpeaker.length)] as number[][]);
-    values.push(scoresOf(sum(drawn)).ua);
+    values.push(scoresOf(sum(drawn))[measure]);
   }
   values.sort((a, b) => a - b);
   return [values[Math.floor(draws * 0.025)] as number, values[Math.ceil(draws * 0.975) - 1] as number];

@@ -13,7 +13,7 @@ import { viewOfShards } from '#training/view-of-shards.js';
 import { counted } from '../human-units.js';
 import { ModelCommand } from '../model-command.js';
 import { type ModelChoice, openModel } from '../open-model.js';
-import { csvField } from '../csv-field.js';
+import { csvField } from '#corpora/csv-field.js';
 import { print } from '../undertone-command.js';
 
 interface ExportLatentsOptions extends ModelChoice {

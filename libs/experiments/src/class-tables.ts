@@ -1,0 +1,93 @@
+/** Tables of recall by class, of calibration, and of the comparisons between systems. */
+import { type Comparison, type ComparisonFamily } from './compare-systems.js';
+import { interval, nothing, percent, pValue, signedPoints, grouped, listed } from './format-numbers.js';
+import { mostClasses } from './class-charts.js';
+import type { ReportTable } from './report-blocks.js';
+import { primaryTask } from './primary-task.js';
+import type { TaskSummary } from './summarise-results.js';
+import { taskInText, taskName, taskShort } from './task-names.js';
+
+const level = 0.05;
+
+/** @param summaries of one task */
+export function recallTable(summaries: readonly TaskSummary[], where: string): ReportTable {
+  const [{ task, classes }] = summaries as [TaskSummary, ...TaskSummary[]];
+  return {
+    kind: 'table',
+    id: `recall-${task}`,
+    caption: `${taskName(task)}: recall by class, pooled over folds and seeds${where}; percent of the utterances of a class that were answered right.`,
+    columns: [{ name: 'System' }, ...classes.map((name) => ({ name, numeric: true })), { name: 'UA', numeric: true }],
+    rows: summaries.map(({ row, names, recall, ua }) => [
+      primaryTask(row) === task ? names.short : names.full,
+      ...recall.map((value) => percent(value)),
+      percent(ua.pooled),
+    ]),
+  };
+}
+
+/** Of so many classes as there are speakers only the range is printed. */
+export const hasFewClasses = ({ classes }: TaskSummary): boolean => classes.length <= mostClasses;
+
+export function calibrationTable(summaries: readonly TaskSummary[], where: string): ReportTable {
+  return {
+    kind: 'table',
+    id: 'calibration',
+    caption: `Expected calibration error (ECE) of the probabilities, ten bins of equal width, pooled over folds and seeds${where}; percent. Zero: of the answers given with 70 %, 70 % are right.`,
+    columns: [
+      { name: 'System' },
+      { name: 'Task' },
+      ...['ECE', 'mean probability', 'WA, pooled', 'answers'].map((name) => ({ name, numeric: true })),
+    ],
+    rows: summaries.flatMap(({ names, task, calibration, wa }) => {
+      if (!calibration) return [];
+      const confidence = calibration.bins.reduce((sum, bin) => sum + bin.count * (bin.confidence ?? 0), 0) / calibration.n;
+      return [[names.full, taskShort(task), percent(calibration.ece), percent(confidence), percent(wa.pooled), grouped(calibration.n)]];
+    }),
+  };
+}
+
+export function comparisonTable({ task, comparisons }: ComparisonFamily, isSweep: boolean): ReportTable {
+  const reasons = [...new Set(comparisons.flatMap(({ why }) => why ?? []))];
+  const speakers = Math.max(...comparisons.map((each) => each.speakers));
+  return {
+    kind: 'table',
+    id: `comparisons-${task}`,
+    caption: `${taskName(task)}: ${isSweep ? 'each point of a line against its first' : 'each system against each other'}, UA on the same utterances of ${speakers} speakers, by paired bootstrap over speakers; points. p: two-sided; corrected for the ${comparisons.length} comparisons of this table by Holm’s method.`,
+    columns: [
+      { name: 'System' },
+      { name: isSweep ? 'points' : 'against' },
+      ...['difference', '95 % interval', 'p', 'p corrected'].map((name) => ({ name, numeric: true })),
+      { name: 'beyond chance' },
+    ],
+    rows: comparisons.map((comparison) => [...namesOf(comparison, isSweep), ...cellsOf(comparison)]),
+    notes: reasons.map((why) => `Not tested: ${why}.`),
+  };
+}
+
+const namesOf = ({ first, second }: Comparison, isSweep: boolean): [string, string] =>
+  isSweep
+    ? [first.names.full, `${grouped(first.point ?? 0)} against ${grouped(second.point ?? 0)}`]
+    : [first.names.full, second.names.full];
+
+function cellsOf({ tested }: Comparison): ReportTable['rows'][number] {
+  if (!tested) return [nothing, nothing, nothing, nothing, 'not tested'];
+  const { difference, interval: range, p, adjusted } = tested;
+  const yes = { text: 'yes', strong: true } as const;
+  return [signedPoints(difference), interval(range, signedPoints), pValue(p), pValue(adjusted), isBeyondChance(tested) ? yes : 'no'];
+}
+
+const isBeyondChance = (tested: Comparison['tested']): boolean => tested !== null && tested.adjusted < level;
+
+/** In sentences. */
+export function comparisonSentences(families: readonly ComparisonFamily[]): string[] {
+  const counts: string[] = [];
+  const untested: string[] = [];
+  for (const { task, comparisons } of families) {
+    const tested = comparisons.filter((each) => each.tested !== null);
+    if (tested.length === 0)
+      untested.push(`Differences in ${taskInText(task)} could not be tested: ${comparisons[0]?.why ?? 'nothing to compare'}.`);
+    else counts.push(`${tested.filter((each) => isBeyondChance(each.tested)).length} of ${tested.length} in ${taskInText(task)}`);
+  }
+  const found = counts.length === 0 ? [] : [`Differences beyond chance (p < ${level} after correction): ${listed(counts)}.`];
+  return [...found, ...untested];
+}

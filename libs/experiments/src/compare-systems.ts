@@ -1,0 +1,99 @@
+/**
+ * Which systems differ by more than chance: UA of two on the same utterances, by paired bootstrap over speakers, with
+ * Holm's correction over all comparisons of one task. A table's rows are compared each with each; a sweep's points with
+ * the first point of their line.
+ *
+ * A pair of jobs is two of one fold and seed; what only one of the two has done is left out. p is two-sided, from the share
+ * of draws in which one is better (ties halved), with one draw added to either side so that no p is 0. It knows of
+ * speakers only: what another seed would change is in the standard deviation over seeds.
+ */
+import { fewestSpeakers } from '#scoring/bootstrap.js';
+import { holmAdjusted } from '#scoring/holm.js';
+import { type PairedScored, pairRows, uaDifference } from '#scoring/paired-bootstrap.js';
+import type { Task } from '#contracts/labels.js';
+import type { ExperimentResults, JobResult } from './experiment-results.js';
+import { primaryTask } from './primary-task.js';
+import { reportedPredictions, type TaskSummary } from './summarise-results.js';
+
+export interface Comparison {
+  first: TaskSummary;
+  second: TaskSummary;
+  /** Null where it could not be tested; `why` says so. */
+  tested: {
+    /** UA of the first less that of the second, and its 95 % interval. */
+    difference: number;
+    interval: [low: number, high: number];
+    p: number;
+    /** After Holm. */
+    adjusted: number;
+  } | null;
+  why: string | null;
+  speakers: number;
+}
+
+export interface ComparisonFamily {
+  task: Task;
+  comparisons: Comparison[];
+}
+
+export const draws = 10_000;
+
+/** @param summaries of these results */
+export function compareSystems({ results, experiment }: ExperimentResults, summaries: readonly TaskSummary[]): ComparisonFamily[] {
+  const isSweep = experiment.layout === 'lines';
+  // Speakers are not drawn where they are the classes; and beside a sweep, the auxiliary tasks are no systems to be compared.
+  const compared = summaries.filter(({ task, row }) => task !== 'speaker' && (isSweep || task === primaryTask(row)));
+  return [...Map.groupBy(compared, ({ task }) => task)].flatMap(([task, own]) => {
+    const pairs = isSweep ? againstFirstPoint(own) : eachWithEach(own);
+    const comparisons = corrected(pairs.map(([first, second]) => compare(results, first, second)));
+    return comparisons.length > 0 ? [{ task, comparisons }] : [];
+  });
+}
+
+const eachWithEach = (own: readonly TaskSummary[]): [TaskSummary, TaskSummary][] =>
+  own.flatMap((second, index) => own.slice(index + 1).map((first): [TaskSummary, TaskSummary] => [first, second]));
+
+const againstFirstPoint = (own: readonly TaskSummary[]): [TaskSummary, TaskSummary][] =>
+  [...Map.groupBy(own, ({ row }) => row.id).values()].flatMap(([first, ...later]) =>
+    first ? later.map((point): [TaskSummary, TaskSummary] => [point, first]) : [],
+  );
+
+function compare(results: readonly JobResult[], first: TaskSummary, second: TaskSummary): Comparison {
+  const found = { first, second, tested: null, why: null, speakers: 0 };
+  let pairs: PairedScored[];
+  try {
+    pairs = pairJobs(results, first, second);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return { ...found, why: 'they were not asked about the same utterances' };
+  }
+  if (pairs.length === 0) return { ...found, why: 'they have no predictions of one fold and seed in common' };
+  const known = pairs.filter(({ speakerId }) => speakerId !== '');
+  const speakers = new Set(known.map(({ speakerId }) => speakerId)).size;
+  const difference = uaDifference(known, first.classes.length, { draws });
+  if (!difference) return { ...found, speakers, why: `fewer than ${fewestSpeakers} speakers` };
+  const won = difference.probability * draws;
+  const p = Math.min(1, (2 * (Math.min(won, draws - won) + 1)) / (draws + 1));
+  return { ...found, speakers, tested: { difference: difference.difference, interval: difference.interval, p, adjusted: p } };
+}
+
+/** @throws RangeError where the two do not speak of the same */
+function pairJobs(results: readonly JobResult[], first: TaskSummary, second: TaskSummary): PairedScored[] {
+  const jobsOf = ({ row, point }: TaskSummary): JobResult[] => results.filter(({ job }) => job.rowId === row.id && job.point === point);
+  const others = new Map(jobsOf(second).map((result) => [placeOf(result), result]));
+  return jobsOf(first).flatMap((result) => {
+    const other = others.get(placeOf(result));
+    if (!other) return [];
+    const [ours, theirs] = [reportedPredictions(result, first.task), reportedPredictions(other, second.task)];
+    if (ours.classes.join() !== theirs.classes.join()) throw new RangeError('their classes differ');
+    return pairRows(ours.rows, theirs.rows);
+  });
+}
+
+const placeOf = ({ job }: JobResult): string => `${job.fold}/${job.seed}`;
+
+function corrected(comparisons: readonly Comparison[]): Comparison[] {
+  const adjusted = holmAdjusted(comparisons.flatMap(({ tested }) => tested?.p ?? []));
+  let next = 0;
+  return comparisons.map((each) => (each.tested ? { ...each, tested: { ...each.tested, adjusted: adjusted[next++] as number } } : each));
+}

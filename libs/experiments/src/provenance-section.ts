@@ -1,0 +1,132 @@
+/** How an experiment was made: protocol, data, machines and time, what is missing, settings, and how its numbers are computed. */
+import { draws } from './compare-systems.js';
+import type { ExperimentJob, ExperimentResults, JobResult } from './experiment-results.js';
+import { duration, grouped, listed } from './format-numbers.js';
+import { namesOfRows } from './row-names.js';
+import type { ReportBlock, ReportSection, ReportTable } from './report-blocks.js';
+
+const stratifications: Record<ExperimentResults['protocol']['stratification'], string> = {
+  'speakers-apart':
+    'By speaker: no speaker is in two folds, so that test speakers were never heard in training. This is the safe reading of the paper’s “stratified based on speaker ID”.',
+  'every-speaker-in-every-fold':
+    'Stratified: every fold holds utterances of every speaker, the other reading of the paper’s “stratified based on speaker ID”. Test speakers were heard in training, so that scores are higher than for new speakers.',
+  sessions: 'By recording session: the speakers of a session are in one fold.',
+};
+
+export function howItWasMade(results: ExperimentResults): ReportSection {
+  const { settings, missing } = results;
+  const blocks: ReportBlock[] = [
+    { kind: 'facts', facts: protocolFacts(results) },
+    dataTable(results),
+    ...(results.results.length > 0 ? [timeTable(results)] : []),
+    ...(missing.length > 0 ? [missingTable(results)] : []),
+    { kind: 'facts', facts: methodFacts(results) },
+    { kind: 'text', text: 'All settings, as the experiment had them:' },
+    { kind: 'code', text: settings.trimEnd() },
+  ];
+  return { id: 'made', title: 'How it was made', blocks };
+}
+
+function protocolFacts({ protocol, data, results, experiment, madeAt }: ExperimentResults): [string, string][] {
+  const range = (key: 'alpha' | 'beta'): string =>
+    [...new Set(results.map(({ job }) => job[key]))].sort((a, b) => a - b).join(', ') || 'none yet';
+  const versions = [...new Set(results.map(({ codeVersion }) => codeVersion))];
+  return [
+    ['Experiment', `${experiment.name}; report of ${madeAt.slice(0, 16).replace('T', ' ')} UTC`],
+    ['Folds', `${protocol.folds}. ${stratifications[protocol.stratification]}`],
+    ['Seeds', protocol.seeds.join(', ')],
+    ['Training', `${grouped(protocol.steps)} steps at most, the weights of the best step on dev speakers`],
+    [
+      'α and β',
+      `α ${range('alpha')}; β ${range('beta')}; ${protocol.searched ? 'searched on dev speakers only' : 'as the settings give them, not searched'}`,
+    ],
+    ['Data', `view ${data.viewDigest}; feature settings ${data.settingsHash ?? 'more than one'}`],
+    [
+      'Code',
+      versions.length > 1
+        ? `${listed(versions)}: the jobs were not all done by one version, compare with care`
+        : (versions[0] ?? 'none yet'),
+    ],
+  ];
+}
+
+function dataTable({ data, isSynthetic }: ExperimentResults): ReportTable {
+  return {
+    kind: 'table',
+    id: 'data',
+    caption: `The data${isSynthetic ? ' (synthetic voices)' : ''}: utterances, of these labelled for emotion, speakers, and spectrogram tiles by corpus.`,
+    columns: [{ name: 'Corpus' }, ...['utterances', 'labelled', 'speakers', 'tiles'].map((name) => ({ name, numeric: true }))],
+    rows: data.corpora.map(({ name, utterances, labelled, speakers, tiles }) => [
+      name,
+      ...[utterances, labelled, speakers, tiles].map(grouped),
+    ]),
+  };
+}
+
+function timeTable({ results }: ExperimentResults): ReportTable {
+  const byMachine = [...Map.groupBy(results, ({ machine }) => machine)];
+  return {
+    kind: 'table',
+    id: 'time',
+    caption: 'Where the jobs ran, and the wall time of all of them together; of several at once, the sum.',
+    columns: [{ name: 'Machine' }, ...['jobs', 'wall time', 'a job, mean'].map((name) => ({ name, numeric: true }))],
+    rows: byMachine.map(([machine, own]) => [
+      machine,
+      grouped(own.length),
+      duration(wallSecOf(own)),
+      duration(wallSecOf(own) / own.length),
+    ]),
+  };
+}
+
+const wallSecOf = (results: readonly JobResult[]): number => results.reduce((sum, { wallSec }) => sum + wallSec, 0);
+
+function missingTable({ missing, rows, protocol }: ExperimentResults): ReportTable {
+  const names = namesOfRows(rows);
+  const sweep = protocol.sweep === null ? [] : [{ name: protocol.sweep, numeric: true }];
+  return {
+    kind: 'table',
+    id: 'missing',
+    caption: `Jobs that were planned and are not done: ${grouped(missing.length)}.`,
+    columns: [{ name: 'System' }, ...sweep, { name: 'jobs', numeric: true }, { name: 'which' }],
+    rows: [...Map.groupBy(missing, ({ rowId, point }) => `${rowId} ${point}`).values()].map((own) => {
+      const [{ rowId, point }] = own as [ExperimentJob];
+      return [names.get(rowId)?.full ?? rowId, ...(sweep.length > 0 ? [grouped(point ?? 0)] : []), grouped(own.length), placesOf(own)];
+    }),
+  };
+}
+
+function placesOf(jobs: readonly ExperimentJob[]): string {
+  return [...Map.groupBy(jobs, ({ seed }) => seed)]
+    .sort(([a], [b]) => a - b)
+    .map(([seed, own]) => `seed ${seed}: ${own.length === 1 ? 'fold' : 'folds'} ${listed(own.map(({ fold }) => String(fold)))}`)
+    .join('; ');
+}
+
+const noPredictions: [string, string] = [
+  'Predictions',
+  'None were kept: there are means over folds, but no intervals, comparisons or calibration.',
+];
+
+function methodFacts({ results }: ExperimentResults): [string, string][] {
+  const kept = results.some(({ predictions }) => predictions.length > 0);
+  return [
+    [
+      'WA, UA',
+      'WA: the share of test utterances that were right. UA: the mean recall over the classes that occur (scikit-learn’s balanced accuracy). An utterance’s probabilities are the mean of its tiles’.',
+    ],
+    [
+      'Mean and SD',
+      'In each fold the mean over seeds; of these fold means the mean and the standard deviation (n − 1). SD over seeds: of each seed’s mean over folds.',
+    ],
+    [
+      'Interval',
+      'Of the pooled score: predictions of all folds and seeds together, which is each seed’s score over all test speakers, averaged over seeds (where jobs are missing, weighted by utterances). 1,000 draws of speakers with replacement, all utterances of one together; the middle 95 %. It holds the luck of who the speakers are, not that of another corpus.',
+    ],
+    [
+      'Comparisons',
+      `Both systems on the same utterances; ${grouped(draws)} draws of speakers, the same for both. p is twice the share of draws in which the lower one is the better (ties halved, one draw added to either side). Holm’s correction over the comparisons of a table. “No” is not “equal”: with few speakers a real difference may not be seen.`,
+    ],
+    ...(kept ? [] : [noPredictions]),
+  ];
+}

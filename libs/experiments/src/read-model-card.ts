@@ -1,0 +1,56 @@
+/** What a model card says, read from where models lie: the checkpoint, what its run has seen, its predictions, the champions. */
+import type { ModelEvaluated } from '#contracts/evaluations.js';
+import { calibrationOf, type Calibration } from '#scoring/calibration.js';
+import { readPredictions } from '#scoring/predictions-file.js';
+import type { Objects } from '#storage/object-store.js';
+import { type Champion, championOf, listChampions } from '#training/champions.js';
+import { type Checkpoint, targetOf } from '#training/checkpoint-store.js';
+import { evaluatePredictions } from '#training/evaluate-predictions.js';
+import { type Lineage, lineageOf } from '#training/lineage.js';
+import { Seen } from '#training/seen.js';
+
+export interface ModelCardFacts {
+  checkpoint: Checkpoint;
+  lineage: Pick<Lineage, 'byCorpus' | 'parents'>;
+  /** Speakers, known by name, that were heard in training. */
+  speakersHeard: number;
+  /** The last time that it was made the champion; null if it never was. */
+  champion: { number: number; since: string; why: string; by: Champion['by']; isStill: boolean } | null;
+  /** By task, then split. */
+  scores: { evaluation: ModelEvaluated; calibration: Calibration | null }[];
+  /** Of the corpora behind it, those whose voices are synthetic. */
+  syntheticCorpora: string[];
+}
+
+/** @throws PipelineError CHECKPOINT_INVALID, OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH where what a checkpoint names is not there */
+export async function readModelCard(
+  store: Objects,
+  checkpoint: Checkpoint,
+  { syntheticCorpora }: { syntheticCorpora: readonly string[] },
+): Promise<ModelCardFacts> {
+  const lineage = await lineageOf(store, checkpoint);
+  const seen = await Seen.read(store, checkpoint.seen.parts);
+  const scores: ModelCardFacts['scores'] = [];
+  for (const fact of checkpoint.predictions) {
+    const rows = readPredictions((await store.get(fact.objectKey)).bytes);
+    for (const evaluation of await evaluatePredictions(fact, store)) {
+      scores.push({ evaluation, calibration: calibrationOf(rows.filter(({ split }) => split === evaluation.split)) });
+    }
+  }
+  return {
+    checkpoint,
+    lineage,
+    speakersHeard: seen.speakerIds.size,
+    champion: crownOf(await listChampions(store), checkpoint),
+    scores,
+    syntheticCorpora: syntheticCorpora.filter((corpus) => corpus in lineage.byCorpus),
+  };
+}
+
+function crownOf(champions: readonly Champion[], checkpoint: Checkpoint): ModelCardFacts['champion'] {
+  const { runId, step, weights } = checkpoint;
+  const own = champions.findLast(({ model }) => model.runId === runId && model.step === step && model.sha256 === weights.sha256);
+  if (!own) return null;
+  const { number, since, why, by } = own;
+  return { number, since, why, by, isStill: championOf(champions, targetOf(checkpoint))?.number === number };
+}

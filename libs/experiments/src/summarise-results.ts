@@ -1,0 +1,175 @@
+/**
+ * From the jobs' results to the numbers of a report (paper, Section V): by row, point of a sweep and task.
+ *
+ * - Mean: in each fold the mean over seeds, then the mean over folds, as the paper's "mean over all iterations"; the
+ *   standard deviation over folds is of these fold means (n - 1).
+ * - Pooled: the predictions of all folds and seeds put together. Where no job is missing each seed has the same
+ *   utterances, and the pooled score is the mean over seeds of the score over all test speakers.
+ * - Interval: 95 % by bootstrap over speakers, of the pooled score; null below five speakers, and for recognising
+ *   speakers, where drawing speakers would drop classes. Speakers of unknown name take no part in it.
+ */
+import { reportedSplit } from '#contracts/evaluations.js';
+import { emotionTargets, type Task } from '#contracts/labels.js';
+import { scoreInterval, type SpeakerScored } from '#scoring/bootstrap.js';
+import { calibrationOf, type Calibration } from '#scoring/calibration.js';
+import { confusionMatrix, mostProbable, scoresOf } from '#scoring/confusion.js';
+import type { PredictionRow } from '#scoring/predictions-file.js';
+import type { ExperimentResults, ExperimentRow, JobResult } from './experiment-results.js';
+import { primaryTask } from './primary-task.js';
+import { namesOfRows, type RowNames } from './row-names.js';
+
+export type MeasureName = 'ua' | 'wa';
+
+/** All are shares from 0 to 1; null where it cannot be said. */
+export interface Measure {
+  mean: number;
+  sdOverFolds: number | null;
+  sdOverSeeds: number | null;
+  pooled: number | null;
+  interval: [low: number, high: number] | null;
+}
+
+export interface TaskSummary {
+  row: ExperimentRow;
+  names: RowNames;
+  point: number | null;
+  task: Task;
+  ua: Measure;
+  wa: Measure;
+  /** Utterances and speakers, each counted once; of a speaker that nobody knows nothing is counted. */
+  utterances: number;
+  speakers: number;
+  folds: number;
+  seeds: number;
+  jobs: number;
+  classes: string[];
+  /** Rows: truth, columns: prediction; over all folds and seeds. Null where no job kept any. */
+  confusion: number[][] | null;
+  /** By class, pooled; null where the class does not occur. */
+  recall: (number | null)[];
+  /** Null without predictions. */
+  calibration: Calibration | null;
+}
+
+/** By row, then point, then task with the emotion first. Rows of which no job is done have none. */
+export function summariseResults({ rows, results }: Pick<ExperimentResults, 'rows' | 'results'>): TaskSummary[] {
+  const names = namesOfRows(rows);
+  return rows.flatMap((row) => {
+    const byPoint = Map.groupBy(
+      results.filter(({ job }) => job.rowId === row.id),
+      ({ job }) => job.point,
+    );
+    return [...byPoint]
+      .sort(([a], [b]) => (a ?? 0) - (b ?? 0))
+      .flatMap(([point, jobs]) =>
+        tasksOf(row, jobs).map((task) => summarise(jobs, { row, names: names.get(row.id) as RowNames, point, task })),
+      );
+  });
+}
+
+function tasksOf(row: ExperimentRow, jobs: readonly JobResult[]): Task[] {
+  const found = new Set(jobs.flatMap(({ evaluations }) => evaluations.map(({ task }) => task)));
+  const order: Task[] = [primaryTask(row), ...emotionTargets, 'gender', 'speaker'];
+  return [...new Set(order)].filter((task) => found.has(task));
+}
+
+/** The rows of a job's test fold (speaker: of withheld utterances), with the names of the classes that they speak of. */
+export function reportedPredictions({ predictions }: JobResult, task: Task): { classes: string[]; rows: PredictionRow[] } {
+  const own = predictions.find((each) => each.task === task);
+  return { classes: own?.classes ?? [], rows: own?.rows.filter(({ split }) => split === reportedSplit(task)) ?? [] };
+}
+
+function summarise(
+  jobs: readonly JobResult[],
+  { row, names, point, task }: Pick<TaskSummary, 'row' | 'names' | 'point' | 'task'>,
+): TaskSummary {
+  const scored = jobs.filter(({ evaluations }) => evaluationOf(evaluations, task));
+  const evaluated = scored.map(({ job, evaluations }) => ({ ...job, evaluation: evaluationOf(evaluations, task) as Evaluation }));
+  const { classes, answers, rows } = pool(scored, task);
+  const kept = answers.length > 0 ? confusionMatrix(answers, classes.length) : sumOfConfusions(evaluated.map((each) => each.evaluation));
+  const pooled = kept && scoresOf(kept);
+  const knownSpeakers = answers.filter(({ speakerId }) => speakerId !== '').sort((a, b) => (a.speakerId < b.speakerId ? -1 : 1));
+  const measure = (name: MeasureName): Measure => {
+    const values = evaluated.map(({ fold, seed, evaluation }) => ({ fold, seed, value: evaluation[name] }));
+    const byFold = meansBy(values, 'fold');
+    return {
+      mean: mean(byFold),
+      sdOverFolds: standardDeviation(byFold),
+      sdOverSeeds: standardDeviation(meansBy(values, 'seed')),
+      pooled: pooled?.[name] ?? null,
+      interval: task === 'speaker' ? null : scoreInterval(knownSpeakers, classes.length, name),
+    };
+  };
+  const countsByFold = (of: 'n' | 'speakers'): number =>
+    Math.round(
+      meansBy(
+        evaluated.map(({ fold, seed, evaluation }) => ({ fold, seed, value: evaluation[of] })),
+        'fold',
+      ).reduce(sum, 0),
+    );
+  return {
+    row,
+    names,
+    point,
+    task,
+    ua: measure('ua'),
+    wa: measure('wa'),
+    utterances: rows.length > 0 ? new Set(rows.map(({ utteranceId }) => utteranceId)).size : countsByFold('n'),
+    speakers: rows.length > 0 ? new Set(knownSpeakers.map(({ speakerId }) => speakerId)).size : countsByFold('speakers'),
+    folds: new Set(evaluated.map(({ fold }) => fold)).size,
+    seeds: new Set(evaluated.map(({ seed }) => seed)).size,
+    jobs: evaluated.length,
+    classes,
+    confusion: kept,
+    recall: pooled?.recall ?? classes.map(() => null),
+    calibration: calibrationOf(rows),
+  };
+}
+
+type Evaluation = JobResult['evaluations'][number];
+
+const evaluationOf = (evaluations: readonly Evaluation[], task: Task): Evaluation | undefined =>
+  evaluations.find((each) => each.task === task && each.split === reportedSplit(task));
+
+/** Folds know different speakers: what one calls class 3 is another's class 5, so classes are put together by name. */
+function pool(jobs: readonly JobResult[], task: Task): { classes: string[]; answers: SpeakerScored[]; rows: PredictionRow[] } {
+  const own = jobs.map((job) => reportedPredictions(job, task));
+  const named = own.some(({ classes }) => classes.length > 0)
+    ? own
+    : jobs.flatMap(({ evaluations }) => evaluationOf(evaluations, task) ?? []);
+  const classes = [...new Set(named.flatMap((each) => each.classes))];
+  const indexOf = new Map(classes.map((name, index) => [name, index]));
+  const answers = own.flatMap(({ classes: names, rows }) =>
+    rows.map(({ speakerId, truth, probabilities }) => ({
+      speakerId,
+      truth: indexOf.get(names[truth] as string) as number,
+      prediction: indexOf.get(names[mostProbable(probabilities)] as string) as number,
+    })),
+  );
+  return { classes, answers, rows: own.flatMap(({ rows }) => rows) };
+}
+
+/** Where no predictions were kept. Null where the classes of jobs differ, or there are too many for a matrix. */
+function sumOfConfusions(evaluations: readonly Evaluation[]): number[][] | null {
+  const [first] = evaluations;
+  if (!first || first.confusion.length === 0 || evaluations.some(({ classes }) => classes.join() !== first.classes.join())) return null;
+  return first.confusion.map((line, truth) =>
+    line.map((_, prediction) => evaluations.reduce((total, { confusion }) => total + (confusion[truth]?.[prediction] ?? 0), 0)),
+  );
+}
+
+const sum = (a: number, b: number): number => a + b;
+
+/** @param values not empty */
+export const mean = (values: readonly number[]): number => values.reduce(sum, 0) / values.length;
+
+/** With n - 1; null for fewer than two. */
+export function standardDeviation(values: readonly number[]): number | null {
+  if (values.length < 2) return null;
+  const middle = mean(values);
+  return Math.sqrt(values.reduce((total, value) => total + (value - middle) ** 2, 0) / (values.length - 1));
+}
+
+function meansBy<Key extends 'fold' | 'seed'>(values: readonly (Record<Key, number> & { value: number })[], key: Key): number[] {
+  return [...Map.groupBy(values, (each) => each[key]).values()].map((own) => mean(own.map(({ value }) => value)));
+}
