@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A container engine for the tests. `start FOLDER` prints what DOCKER_HOST has to be: that of an engine which answers already,
-# else of a dockerd of its own, without systemd, which keeps all it has in FOLDER. `stop FOLDER` ends that one, and only that.
+# else of a dockerd of its own, without systemd, which keeps all it has in FOLDER. `stop FOLDER` ends that one, and only that,
+# and deletes the folder.
 set -euo pipefail
 action=${1:?start or stop}
 folder=${2:?}
@@ -29,17 +30,17 @@ case $action in
     exit 1
     ;;
   stop)
-    if ! [ -f "$folder/pid" ]; then exit; fi
-    # Left over where a test was killed.
-    containers=$(docker --host "$socket" ps --all --quiet)
-    # shellcheck disable=SC2086 # one word a container
-    if [ -n "$containers" ]; then docker --host "$socket" rm --force $containers >/dev/null; fi
-    pid=$(cat "$folder/pid")
-    kill "$pid"
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
-    # It leaves its own network name space mounted.
-    awk -v inside="$folder/" 'index($2, inside) == 1 { print $2 }' /proc/mounts | sort -r | xargs --no-run-if-empty umount
-    rm -rf "$folder"
+    if [ -f "$folder/pid" ]; then
+      # Left over where a test was killed.
+      docker --host "$socket" ps --all --quiet | xargs --no-run-if-empty docker --host "$socket" rm --force >/dev/null
+      pid=$(cat "$folder/pid")
+      kill "$pid"
+      while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+      # It leaves its own network name space mounted.
+      awk -v inside="$folder/" 'index($2, inside) == 1 { print $2 }' /proc/mounts | sort -r | xargs --no-run-if-empty umount
+    fi
+    # Some hundred thousand small files: nobody waits for that.
+    setsid rm -rf "$folder" >/dev/null 2>&1 </dev/null &
     ;;
   *)
     echo "usage: engine.sh start|stop FOLDER" >&2

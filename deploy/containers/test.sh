@@ -9,8 +9,8 @@ export REQUIRE_CONTAINERS=${REQUIRE_CONTAINERS:-0}
 if ! docker buildx version >/dev/null 2>&1; then export PATH=/usr/bin:$PATH; fi
 
 folder=$(mktemp -d)
-trap './engine.sh stop "$folder/engine"; rm -rf "$folder"' EXIT
-if ! DOCKER_HOST=$(./engine.sh start "$folder/engine"); then
+trap './engine.sh stop "$folder"' EXIT
+if ! DOCKER_HOST=$(./engine.sh start "$folder"); then
   echo '✗ NO CONTAINER ENGINE: the containers suite does not run.' >&2
   exit "$REQUIRE_CONTAINERS"
 fi
