@@ -1,0 +1,31 @@
+/** What the process that hands out jobs and those that do them say to each other. */
+import type { BackendOptions } from '#model/backend.js';
+import type { ModelSettings } from '#model/settings.js';
+import type { RunSettings } from '#training/run-settings.js';
+import type { ExperimentFile } from './experiment-file.js';
+import type { JobResult } from './experiment-results.js';
+import type { JobProgress } from './run-job.js';
+
+export interface WorkerSetup {
+  file: ExperimentFile;
+  /** Folder of shards. */
+  shards: string;
+  /** Folder of the experiment. */
+  out: string;
+  search: boolean;
+  backend: Omit<BackendOptions, 'log'>;
+}
+
+export type ToWorker =
+  | { type: 'setup'; setup: WorkerSetup }
+  | { type: 'job'; jobId: string }
+  | { type: 'time'; models: { model: ModelSettings; batch: RunSettings['batch'] }[]; backend: WorkerSetup['backend'] };
+
+export type FromWorker =
+  | { type: 'ready' }
+  | { type: 'progress'; jobId: string; progress: JobProgress }
+  | { type: 'done'; jobId: string; result: Pick<JobResult, 'job' | 'evaluations' | 'wallSec'> }
+  /** Seconds, of each model in turn. */
+  | { type: 'timed'; stepSec: number[]; machine: string }
+  /** The job cannot be done; null: nothing can. */
+  | { type: 'failed'; jobId: string | null; code: string | null; message: string };
