@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { cacheRoot } from '#embedded/cache-directory.js';
+import { provisionTensorflow } from '#embedded/provision-tensorflow.js';
 import { hasPlan, readExperimentResults, recordedPlan, writePlan } from '#experiments/experiment-folder.js';
 import { type ExperimentFile, readExperimentFile } from '#experiments/experiment-file.js';
 import { readJobResult } from '#experiments/job-results.js';
@@ -19,7 +20,7 @@ import { describeExperiment, describeTime, distinctModels } from '../describe-ex
 import { ExperimentDisplay } from '../experiment-display.js';
 import { counted } from '../human-units.js';
 import { backendWanted } from '../open-model.js';
-import { exitCodes, print, UndertoneCommand } from '../undertone-command.js';
+import { exitCodes, print, printSetup, UndertoneCommand } from '../undertone-command.js';
 
 interface ExperimentOptions {
   resume?: boolean;
@@ -49,6 +50,7 @@ export class ExperimentCommand extends UndertoneCommand {
     const shards = await shardsFor(file, options.shards);
     const loaded = loadExperiment(file, shards, { search });
     print(describeExperiment(loaded));
+    await prepareTensorflow();
     const parallel = options.jobs ?? defaultParallel();
     const backend = backendWanted();
     const childEnvironment = { ...environment, ...threadsOf(1) };
@@ -109,6 +111,18 @@ async function shardsFor(file: ExperimentFile, named: string | undefined): Promi
     cache: cacheRoot(environment),
     onMake: () => print('· tiles of the sample corpora …'),
   });
+}
+
+/** An experiment without it would take days for hours. */
+async function prepareTensorflow(): Promise<void> {
+  const asked = environment['TF_BACKEND'];
+  if (asked && asked !== 'node') return;
+  try {
+    const onMake = (): void => printSetup('TensorFlow  fetching 207 MB and compiling its binding …');
+    await provisionTensorflow(cacheRoot(environment), environment, { onMake });
+  } catch (error) {
+    printSetup(`TensorFlow: ${(error as Error).message} (going on with wasm or cpu, which are far slower)`, 'warning');
+  }
 }
 
 function defaultParallel(): number {
