@@ -54,7 +54,9 @@ it('runs the smallest sample experiment from its file alone to a report', async 
   expect(rows.map(({ id }) => id)).toEqual(['majority', 'functionals', 'both']);
   // Every utterance of the corpus is tested once by each row.
   for (const { id } of rows) {
-    const tested = jobs.filter(({ job }) => job.rowId === id).flatMap(({ predictions }) => predictions.find(({ task }) => task === 'emotion')?.rows ?? []);
+    const tested = jobs
+      .filter(({ job }) => job.rowId === id)
+      .flatMap(({ predictions }) => predictions.find(({ task }) => task === 'emotion')?.rows ?? []);
     expect(new Set(tested.map(({ utteranceId }) => utteranceId)).size).toBe(432);
     expect(tested.length).toBe(432);
   }
@@ -81,7 +83,9 @@ it('killed twice on the way and resumed, has the numbers of the run that was not
   const work = join(folder, 'killed/work');
   /** Checkpoints of the network that is being trained. */
   const checkpoints = (): string[] =>
-    existsSync(work) ? readdirSync(work, { recursive: true, encoding: 'utf8' }).filter((path) => /models.*0000000[123]0.manifest\.json$/.test(path)) : [];
+    existsSync(work)
+      ? readdirSync(work, { recursive: true, encoding: 'utf8' }).filter((path) => /models.*0000000[123]0.manifest\.json$/.test(path))
+      : [];
 
   // All of it at once, with a job half done.
   const first = start('killed', '--jobs', '1');

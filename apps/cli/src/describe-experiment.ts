@@ -15,20 +15,21 @@ const readings = {
 
 export function describeExperiment({ file, data, plan }: LoadedExperiment): string {
   const corpora = describeData(data).corpora.map(
-    ({ name, utterances, speakers, labelled }) => `${name}: ${utterances} utterances of ${counted(speakers, 'speaker')}, ${labelled} labelled`,
+    ({ name, utterances, speakers, labelled }) =>
+      `${name}: ${utterances} utterances of ${counted(speakers, 'speaker')}, ${labelled} labelled`,
   );
   const { count, by } = file.folds;
   const parts = [
     `${file.title ?? file.name}: ${counted(plan.jobs.length, 'job')}`,
     ...corpora,
     `${count} folds, ${readings[by]}: one is dev, one test, ${count - 2} train, rotated; ${counted(file.seeds.length, 'seed')}`,
-    ...foldSizes({ file, data, plan } as LoadedExperiment),
+    ...foldSizes({ file, data }),
     ...[...data.findings, ...plan.findings].map((finding) => `! ${finding}`),
   ];
   return parts.join('\n');
 }
 
-function foldSizes({ file, data }: LoadedExperiment): string[] {
+function foldSizes({ file, data }: Pick<LoadedExperiment, 'file' | 'data'>): string[] {
   const rows = Array.from({ length: file.folds.count }, (_, fold) => {
     const { test, dev } = rotated(fold, file.folds.count);
     const of = (which: number): string => {
@@ -50,7 +51,8 @@ const timingName = ({ model, batch }: { model: ModelSettings; batch: PlannedJob[
 /** One of each kind of network that the jobs train. */
 export function distinctModels({ plan }: LoadedExperiment): { model: ModelSettings; batch: PlannedJob['batch'] }[] {
   const found = new Map<string, { model: ModelSettings; batch: PlannedJob['batch'] }>();
-  for (const { candidates, batch } of plan.jobs) for (const { model } of candidates) found.set(timingName({ model, batch }), { model, batch });
+  for (const { candidates, batch } of plan.jobs)
+    for (const { model } of candidates) found.set(timingName({ model, batch }), { model, batch });
   return [...found.values()];
 }
 
@@ -68,7 +70,9 @@ export function describeTime(
       const sec = own.reduce((sum, job) => sum + trainingSec(job), 0);
       const first = own[0]?.candidates[0];
       const step = first ? secOf.get(timingName({ model: first.model, batch: own[0]!.batch })) : undefined;
-      const weights = first ? `${own[0]!.candidates.length > 1 ? `${own[0]!.candidates.length} searched` : `α ${first.alpha}, β ${first.beta}`}` : '';
+      const weights = first
+        ? `${own[0]!.candidates.length > 1 ? `${own[0]!.candidates.length} searched` : `α ${first.alpha}, β ${first.beta}`}`
+        : '';
       return [label, String(own.length), weights, step === undefined ? '' : `${(1000 * step).toFixed(0)} ms`, first ? asDuration(sec) : ''];
     });
   function trainingSec({ candidates, batch }: PlannedJob): number {

@@ -54,7 +54,9 @@ describe('folds by speaker', () => {
         const foldOf = assignFolds(utterances, { count, by: 'speaker' });
         for (const part of ['test', 'dev'] as const) {
           const turns = utterances.map(
-            ({ utteranceId }) => Array.from({ length: count }, (_, turn) => rotated(turn, count)[part]).filter((fold) => fold === foldOf.get(utteranceId)).length,
+            ({ utteranceId }) =>
+              Array.from({ length: count }, (_, turn) => rotated(turn, count)[part]).filter((fold) => fold === foldOf.get(utteranceId))
+                .length,
           );
           expect(turns.every((each) => each === 1)).toBe(true);
         }
@@ -67,7 +69,9 @@ describe('folds by speaker', () => {
       fc.property(withFolds, ([speakers, count]) => {
         const utterances = utterancesOf(speakers);
         const sizes = folds(utterances, assignFolds(utterances, { count, by: 'speaker' }), count).map((own) => own.length);
-        const largest = [...genders, null].map((gender) => Math.max(0, ...speakers.filter((each) => each.gender === gender).map((each) => each.utterances)));
+        const largest = [...genders, null].map((gender) =>
+          Math.max(0, ...speakers.filter((each) => each.gender === gender).map((each) => each.utterances)),
+        );
         expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(largest.reduce((sum, each) => sum + each, 0));
       }),
     );
@@ -80,7 +84,9 @@ describe('folds by speaker', () => {
         const by = 'speaker';
         const there = assignFolds(utterances, { count, by });
         const back = assignFolds(utterances.toReversed(), { count, by });
-        expect(utterances.map(({ utteranceId }) => back.get(utteranceId))).toEqual(utterances.map(({ utteranceId }) => there.get(utteranceId)));
+        expect(utterances.map(({ utteranceId }) => back.get(utteranceId))).toEqual(
+          utterances.map(({ utteranceId }) => there.get(utteranceId)),
+        );
       }),
     );
   });

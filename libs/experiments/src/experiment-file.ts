@@ -75,7 +75,9 @@ const schema = z.strictObject({
    * `speaker`: no speaker in two folds (the safe reading of "stratified by speaker"); `session`: no session in two;
    * `utterance`: every speaker in every fold, the other reading.
    */
-  folds: z.strictObject({ count: z.int().min(3).default(10), by: z.enum(['speaker', 'session', 'utterance']).default('speaker') }).prefault({}),
+  folds: z
+    .strictObject({ count: z.int().min(3).default(10), by: z.enum(['speaker', 'session', 'utterance']).default('speaker') })
+    .prefault({}),
   seeds: z.array(z.int().min(0)).min(1).default([1]),
   /** Of all rows; see libs/model/src/settings.ts. */
   model: z.record(z.string(), z.unknown()).default({}),

@@ -25,10 +25,21 @@ export const workFolderOf = (folder: string, jobId: string): string => join(fold
 const stratifications = { speaker: 'speakers-apart', session: 'sessions', utterance: 'every-speaker-in-every-fold' } as const;
 const sweepTitles = { 'auxiliary-speakers': 'Auxiliary speakers', 'label-share': 'Share of labels' };
 
-export function recordedPlan(file: ExperimentFile, data: ExperimentData, plan: ExperimentPlan, { search }: { search: boolean }): RecordedPlan {
+export function recordedPlan(
+  file: ExperimentFile,
+  data: ExperimentData,
+  plan: ExperimentPlan,
+  { search }: { search: boolean },
+): RecordedPlan {
   const { name, title = name, layout, paper, note, folds, seeds, sweep, steps, synthetic } = file;
   return {
-    experiment: { name, title, layout, paperReference: paper, note: [note, ...data.findings, ...plan.findings].filter(Boolean).join(' · ') },
+    experiment: {
+      name,
+      title,
+      layout,
+      paperReference: paper,
+      note: [note, ...data.findings, ...plan.findings].filter(Boolean).join(' · '),
+    },
     isSynthetic: synthetic,
     data: describeData(data),
     protocol: {

@@ -49,7 +49,10 @@ export function foldView(file: ExperimentFile, data: ExperimentData, { fold, poi
     else if (own === parts.test && !data.test) tested.push({ ...utterance, split: 'test', withheld: false });
     else learnt.push(train(utterance));
   }
-  const [labelShare, speakers] = [file.sweep?.over === 'label-share' ? point : null, file.sweep?.over === 'auxiliary-speakers' ? point : null];
+  const [labelShare, speakers] = [
+    file.sweep?.over === 'label-share' ? point : null,
+    file.sweep?.over === 'auxiliary-speakers' ? point : null,
+  ];
   const primary = labelShare === null ? learnt : keepLabels(learnt, labelShare);
   const auxiliary = (speakers === null ? data.auxiliary : ofFirstSpeakers(data.auxiliary, speakers)).map(train);
   const utterances = [...primary, ...checked, ...auxiliary].sort(byId);

@@ -19,7 +19,9 @@ const resultKey = (jobId: string): string => `${prefixOf(jobId)}result.json`;
 const predictionsKey = (jobId: string, task: string): string => `${prefixOf(jobId)}${task}.arrow`;
 const showcaseKey = (jobId: string): string => `${prefixOf(jobId)}showcase.json`;
 
-type StoredResult = Omit<JobResult, 'predictions'> & { predictions: { task: JobResult['predictions'][number]['task']; classes: string[] }[] };
+type StoredResult = Omit<JobResult, 'predictions'> & {
+  predictions: { task: JobResult['predictions'][number]['task']; classes: string[] }[];
+};
 
 export async function writeJobResult(store: Objects, result: JobResult, showcase: Showcase | null): Promise<void> {
   const { jobId } = result.job;

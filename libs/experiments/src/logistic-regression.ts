@@ -30,8 +30,8 @@ export async function fitLogisticRegression(
     adam.minimize(
       () => {
         const logits = inputs.matMul(weights as unknown as tf.Tensor2D).add(bias); // [N,F] -> [N,K]
-        const fit = tf.losses.softmaxCrossEntropy(targets, logits) as tf.Scalar;
-        return fit.add(tf.sum(tf.square(weights)).mul(l2)) as tf.Scalar;
+        const fit = tf.losses.softmaxCrossEntropy<tf.Tensor2D, tf.Scalar>(targets as tf.Tensor2D, logits as tf.Tensor2D);
+        return fit.add<tf.Scalar>(tf.sum(tf.square(weights)).mul(l2));
       },
       false,
       [weights, bias],

@@ -15,7 +15,8 @@ export async function measureStep({ model: settings, batch }: { model: ModelSett
   const count = batch.labelled + batch.unlabelled;
   const random = seededRandom(1);
   const tiles = Uint8Array.from({ length: count * settings.tile[0] * settings.tile[1] }, () => random() * 256);
-  const labels = (classes: number, known: number): Int32Array => Int32Array.from({ length: count }, (_, at) => (at < known ? at % classes : -1));
+  const labels = (classes: number, known: number): Int32Array =>
+    Int32Array.from({ length: count }, (_, at) => (at < known ? at % classes : -1));
   const made = {
     tiles,
     count,

@@ -53,10 +53,20 @@ describe('the jobs of an experiment', () => {
   });
 
   it('have the same ids however often they are planned, and others for whatever changes the numbers', () => {
-    const ids = (more: string, search = false): string => planOf(more, search).jobs.map(({ job }) => job.jobId).join();
+    const ids = (more: string, search = false): string =>
+      planOf(more, search)
+        .jobs.map(({ job }) => job.jobId)
+        .join();
     expect(ids(rows)).toBe(ids(rows));
     expect(ids(`${rows}title: another title`)).toBe(ids(rows));
-    for (const change of ['seeds: [2]', 'steps: 7', 'model: { beta: 0.3 }', 'batch: { labelled: 8, unlabelled: 8 }', 'patience: 3', 'checkEvery: 5'])
+    for (const change of [
+      'seeds: [2]',
+      'steps: 7',
+      'model: { beta: 0.3 }',
+      'batch: { labelled: 8, unlabelled: 8 }',
+      'patience: 3',
+      'checkEvery: 5',
+    ])
       expect(ids(`${rows}${change}`), change).not.toBe(ids(rows));
     expect(ids(rows, true)).not.toBe(ids(rows));
     const file = fileOf(rows);
@@ -66,7 +76,10 @@ describe('the jobs of an experiment', () => {
   });
 
   it('go through alpha from 0.1 to 1.0 only when searched, and a CNN, which has none, never', () => {
-    const alphas = (search: boolean, row: string) => planOf(rows, search).jobs.find(({ job }) => job.rowId === row)?.candidates.map(({ alpha }) => alpha);
+    const alphas = (search: boolean, row: string) =>
+      planOf(rows, search)
+        .jobs.find(({ job }) => job.rowId === row)
+        ?.candidates.map(({ alpha }) => alpha);
     expect(alphas(false, 'mtl')).toEqual([0.4]);
     expect(alphas(true, 'mtl')).toEqual([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]);
     expect(alphas(true, 'cnn')).toEqual([0.4]);
@@ -92,7 +105,9 @@ describe('what a job learns from', () => {
         expect(training.utterances.every(({ split }) => split !== 'test')).toBe(true);
         expect(test.every(ofCorpus('acted'))).toBe(true);
         const books = training.utterances.filter(ofCorpus('books'));
-        expect(books.every(({ split, labels }) => split === 'train' && labels.category === undefined && labels.valence === undefined)).toBe(true);
+        expect(books.every(({ split, labels }) => split === 'train' && labels.category === undefined && labels.valence === undefined)).toBe(
+          true,
+        );
         expect(books.length).toBe(72);
         expect(training.utterances.some(ofCorpus('other'))).toBe(false);
         refuseLeaks(training);
@@ -111,7 +126,10 @@ describe('what a job learns from', () => {
   });
 
   it('withholds some of the training speakers’ utterances where a row names speakers, and none where none does', () => {
-    const withheld = (more: string): number => planOf(more).viewOf({ fold: 0, point: null }).training.utterances.filter((each) => each.withheld).length;
+    const withheld = (more: string): number =>
+      planOf(more)
+        .viewOf({ fold: 0, point: null })
+        .training.utterances.filter((each) => each.withheld).length;
     expect(withheld(rows)).toBeGreaterThan(0);
     expect(withheld('rows:\n  - { id: gender, auxiliary: [gender] }')).toBe(0);
   });
@@ -135,13 +153,16 @@ describe('what a job learns from', () => {
       const { training, test } = plan.viewOf({ fold: 0, point });
       const acted = training.utterances.filter(ofCorpus('acted'));
       const of = (part: ViewUtterance[]) => part.filter(({ labels }) => labels.category !== undefined);
-      return { train: of(acted.filter(({ split }) => split === 'train')), dev: of(acted.filter(({ split }) => split === 'dev')).length, test: of(test).length };
+      return {
+        train: of(acted.filter(({ split }) => split === 'train')),
+        dev: of(acted.filter(({ split }) => split === 'dev')).length,
+        test: of(test).length,
+      };
     };
     const [quarter, whole] = [labelled(0.25), labelled(1)];
     expect(quarter.train.length).toBe(Math.ceil(whole.train.length / 4));
     expect([quarter.dev, quarter.test]).toEqual([whole.dev, whole.test]);
-    for (const category of emotionCategories)
-      expect(quarter.train.filter(({ labels }) => labels.category === category).length).toBe(3);
+    for (const category of emotionCategories) expect(quarter.train.filter(({ labels }) => labels.category === category).length).toBe(3);
   });
 
   it('is tested on all of another corpus in a cross-corpus run, of which nothing is learnt', () => {

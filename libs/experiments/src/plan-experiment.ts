@@ -65,8 +65,17 @@ export function planExperiment(file: ExperimentFile, data: ExperimentData, { sea
           const { alpha = 0, beta = 0 } = candidates[0] ?? {};
           jobs.push({ ...planned, job: { jobId, rowId: printed.id, point, fold, seed, alpha, beta } });
         }
-  const showcase = (jobs.find(({ row }) => row.system === 'aae' || row.system === 'ae') ?? jobs.find(({ candidates }) => candidates.length > 0))?.job;
-  return { rows: rows.map(({ printed }) => printed), jobs, showcase: showcase?.jobId ?? null, points, findings, viewOf: (job) => views.of(job) };
+  const showcase = (
+    jobs.find(({ row }) => row.system === 'aae' || row.system === 'ae') ?? jobs.find(({ candidates }) => candidates.length > 0)
+  )?.job;
+  return {
+    rows: rows.map(({ printed }) => printed),
+    jobs,
+    showcase: showcase?.jobId ?? null,
+    points,
+    findings,
+    viewOf: (job) => views.of(job),
+  };
 }
 
 /** Views are as large as the corpora: one is kept, and of the others the digest. */
@@ -107,7 +116,11 @@ type PlannedRow = Omit<FileRow, 'system'> & { system: FileRow['system'] | null }
 function printedRow(row: FileRow, file: ExperimentFile): ExperimentRow {
   const { id, label = id, target, task, auxiliary, system, quotedOnly } = row;
   const where = file.paper ?? 'the paper';
-  const quoted = row.quoted.map((each) => ({ ...each, task: each.task ?? (task === 'emotion' ? target : task), where: each.where ?? where }));
+  const quoted = row.quoted.map((each) => ({
+    ...each,
+    task: each.task ?? (task === 'emotion' ? target : task),
+    where: each.where ?? where,
+  }));
   return { id, label, system: quotedOnly ? 'quoted' : system, target, auxiliary: [...auxiliary], quoted, isQuotedOnly: quotedOnly };
 }
 
@@ -137,7 +150,10 @@ function pointsOf({ sweep }: ExperimentFile, { auxiliary }: ExperimentData): { p
   const points = sweep.points.filter((point) => point <= speakers);
   const beyond = sweep.points.filter((point) => point > speakers);
   if (points.length === 0)
-    throw new PipelineError('CONFIG_INVALID', `sweep.points: the auxiliary corpora have ${speakers} speakers: give smaller numbers, or more shards`);
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `sweep.points: the auxiliary corpora have ${speakers} speakers: give smaller numbers, or more shards`,
+    );
   const findings = beyond.length > 0 ? [`sweep: ${beyond.join(', ')} left out: the auxiliary corpora have ${speakers} speakers`] : [];
   return { points, findings };
 }
@@ -181,6 +197,15 @@ function jobIdOf(file: ExperimentFile, job: Omit<PlannedJob, 'job'> & { seed: nu
   const { steps, checkEvery, patience, schedule, warmupSteps, statisticsTiles } = file;
   const { row, task, candidates, batch, seed, digest } = job;
   const network = { candidates, batch, steps, checkEvery, patience, schedule, warmupSteps, statisticsTiles };
-  const what = { protocolVersion, row: row.id, system: row.system, target: row.target, task, seed, digest, ...(candidates.length > 0 && network) };
+  const what = {
+    protocolVersion,
+    row: row.id,
+    system: row.system,
+    target: row.target,
+    task,
+    seed,
+    digest,
+    ...(candidates.length > 0 && network),
+  };
   return hash('sha256', canonicalJson(what)).slice(0, 24);
 }

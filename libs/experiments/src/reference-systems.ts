@@ -34,7 +34,18 @@ export async function predictReference({ row, job }: PlannedJob, view: FoldView,
   const probabilities =
     row.system === 'majority'
       ? frequencies(train.classes, { classCount: classes.length, count: test.utterances.length })
-      : await regression({ train, test, dev: labelled(view.training.utterances.filter(({ split }) => split === 'dev'), labels) }, classes.length, tileStore);
+      : await regression(
+          {
+            train,
+            test,
+            dev: labelled(
+              view.training.utterances.filter(({ split }) => split === 'dev'),
+              labels,
+            ),
+          },
+          classes.length,
+          tileStore,
+        );
   const rows = test.utterances.map(({ utteranceId, labels: { speakerId = '' } }, index): PredictionRow => {
     const own = probabilities.slice(index * classes.length, (index + 1) * classes.length);
     return { utteranceId, split: 'test', speakerId, truth: test.classes[index] as number, probabilities: own };

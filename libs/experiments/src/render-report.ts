@@ -7,7 +7,9 @@ import { summariseRows } from './summarise-rows.js';
 /** @returns the paths that were written */
 export function renderReport(results: ExperimentResults, folder: string): Promise<string[]> {
   mkdirSync(folder, { recursive: true });
-  const lines = summariseRows(results).map(({ label, done, planned, wa, ua }) => `| ${label} | ${done} of ${planned} | ${percent(wa)} | ${percent(ua)} |`);
+  const lines = summariseRows(results).map(
+    ({ label, done, planned, wa, ua }) => `| ${label} | ${done} of ${planned} | ${percent(wa)} | ${percent(ua)} |`,
+  );
   const text = [`# ${results.experiment.title}`, '', '| row | jobs | WA | UA |', '| --- | --- | --- | --- |', ...lines, ''].join('\n');
   const paths = [join(folder, 'results.json'), join(folder, 'report.md')];
   const { latents: _latents, reconstructions: _reconstructions, ...numbers } = results;

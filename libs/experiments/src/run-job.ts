@@ -151,7 +151,11 @@ async function trainCandidate(
 }
 
 /** Of the test fold, and of the speaker task on withheld utterances of training speakers. */
-async function testPredictions(model: Model, { speakers, midpoints }: Checkpoint, { view, tileStore }: JobSurroundings): Promise<TaskPredictions[]> {
+async function testPredictions(
+  model: Model,
+  { speakers, midpoints }: Checkpoint,
+  { view, tileStore }: JobSurroundings,
+): Promise<TaskPredictions[]> {
   const labels = headLabels(model.settings, { midpoints, speakers });
   const withheld = view.training.utterances.filter((utterance) => utterance.withheld);
   return predictHeldOut(model, [...view.test, ...withheld], tileStore, labels);

@@ -35,7 +35,12 @@ const mostTries = 2;
 
 /** Child processes' own: so many threads each. */
 export function threadsOf(threads: number): Record<string, string> {
-  return { TF_NUM_INTRAOP_THREADS: String(threads), TF_NUM_INTEROP_THREADS: '1', OMP_NUM_THREADS: String(threads), TF_CPP_MIN_LOG_LEVEL: '2' };
+  return {
+    TF_NUM_INTRAOP_THREADS: String(threads),
+    TF_NUM_INTEROP_THREADS: '1',
+    OMP_NUM_THREADS: String(threads),
+    TF_CPP_MIN_LOG_LEVEL: '2',
+  };
 }
 
 /** @returns jobs that could not be done @throws PipelineError when no job could be done */
@@ -78,7 +83,10 @@ export async function timeSteps(
   try {
     const answer = await worker.ask({ type: 'time', ...request });
     if (answer.type === 'timed') return answer;
-    throw new PipelineError('SETUP_FAILED', `A step could not be timed: ${answer.type === 'failed' ? answer.message : 'the process ended'}`);
+    throw new PipelineError(
+      'SETUP_FAILED',
+      `A step could not be timed: ${answer.type === 'failed' ? answer.message : 'the process ended'}`,
+    );
   } finally {
     worker.end();
   }
@@ -116,7 +124,8 @@ class Worker {
         onMessage(answer);
         if (answer.type !== 'progress') settle(answer);
       };
-      const ended = (code: number | null, signal: string | null): void => settle({ type: 'ended', how: `its process ended with ${signal ?? code}` });
+      const ended = (code: number | null, signal: string | null): void =>
+        settle({ type: 'ended', how: `its process ended with ${signal ?? code}` });
       this.child.on('message', hear).on('exit', ended);
       this.child.send(message, (error) => error && ended(this.child.exitCode, this.child.signalCode));
     });

@@ -109,6 +109,8 @@ function annotationsOf(folder: string, paths: readonly string[]): { annotations:
   const options = paths.includes(optionsPath) ? optionsSchema.parse(JSON.parse(readFileSync(join(folder, optionsPath), 'utf8'))) : {};
   const [recognised] = recogniseReaders(paths);
   const reader = (options.reader === undefined ? undefined : readerNamed(options.reader)) ?? recognised!;
-  const files = paths.filter((path) => annotates(reader, path)).map((path): [string, string] => [path, readFileSync(join(folder, path), 'utf8')]);
+  const files = paths
+    .filter((path) => annotates(reader, path))
+    .map((path): [string, string] => [path, readFileSync(join(folder, path), 'utf8')]);
   return { annotations: reader.read(new Map(files)), silence: options.silence ?? reader.silence };
 }

@@ -42,7 +42,8 @@ function summarise(row: ExperimentRow, point: number | null, { results, missing 
     planned: done.length + missing.filter(isOwn).length,
     wa,
     ua,
-    uaDeviation: ua === null || scores.length < 2 ? null : Math.sqrt(scores.reduce((sum, each) => sum + (each.ua - ua) ** 2, 0) / (scores.length - 1)),
+    uaDeviation:
+      ua === null || scores.length < 2 ? null : Math.sqrt(scores.reduce((sum, each) => sum + (each.ua - ua) ** 2, 0) / (scores.length - 1)),
   };
 }
 
@@ -51,4 +52,5 @@ function mainTask({ target }: ExperimentRow, evaluations: JobResult['evaluations
   return evaluations.find(({ task }) => task === target)?.task ?? evaluations[0]?.task;
 }
 
-const meanOf = (values: number[]): number | null => (values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
+const meanOf = (values: number[]): number | null =>
+  values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : null;

@@ -54,7 +54,10 @@ export class ExperimentCommand extends UndertoneCommand {
     const parallel = options.jobs ?? defaultParallel();
     const backend = backendWanted();
     const childEnvironment = { ...environment, ...threadsOf(1) };
-    if (options.dryRun) return print(await describeTime(loaded, { parallel, timing: await timeSteps({ models: distinctModels(loaded), backend }, childEnvironment) }));
+    if (options.dryRun)
+      return print(
+        await describeTime(loaded, { parallel, timing: await timeSteps({ models: distinctModels(loaded), backend }, childEnvironment) }),
+      );
     const out = options.out ?? join('experiments', file.name);
     const setup: WorkerSetup = { file, shards, out: resolve(out), search, backend };
     await runHere(loaded, { setup, parallel, childEnvironment, resume: options.resume ?? false });
@@ -68,7 +71,8 @@ export class ExperimentCommand extends UndertoneCommand {
   @Option({ flags: '-j, --jobs <n>', description: 'jobs at a time, each on one thread; as many as cores and memory allow if not given' })
   parseJobs(text: string): number {
     const jobs = Number(text);
-    if (!Number.isInteger(jobs) || jobs < 1) throw new PipelineError('CONFIG_INVALID', `--jobs ${text}: it must be a whole number from 1 on`);
+    if (!Number.isInteger(jobs) || jobs < 1)
+      throw new PipelineError('CONFIG_INVALID', `--jobs ${text}: it must be a whole number from 1 on`);
     return jobs;
   }
 
