@@ -17,6 +17,7 @@ export interface Showcase {
 const prefixOf = (jobId: string): string => `jobs/${jobId}/`;
 const resultKey = (jobId: string): string => `${prefixOf(jobId)}result.json`;
 const predictionsKey = (jobId: string, task: string): string => `${prefixOf(jobId)}${task}.arrow`;
+const failureKey = (jobId: string): string => `${prefixOf(jobId)}failed.json`;
 const showcaseKey = (jobId: string): string => `${prefixOf(jobId)}showcase.json`;
 
 type StoredResult = Omit<JobResult, 'predictions'> & {
@@ -33,8 +34,20 @@ export async function writeJobResult(store: Objects, result: JobResult, showcase
   await store.put(resultKey(jobId), `${JSON.stringify(stored, null, 1)}\n`);
 }
 
-export async function isDone(store: Objects, jobId: string): Promise<boolean> {
-  return (await store.head(resultKey(jobId))) !== null;
+/** That a job cannot be done, so that no other trainer tries. */
+export async function writeJobFailure(store: Objects, jobId: string, why: string): Promise<void> {
+  await store.put(failureKey(jobId), JSON.stringify({ why }));
+}
+
+/** @returns null where the job did not fail */
+export async function readJobFailure(store: Objects, jobId: string): Promise<string | null> {
+  const found = (await store.findJson(failureKey(jobId))) as { why: string } | null;
+  return found?.why ?? null;
+}
+
+/** It may be tried again. */
+export async function clearJobFailure(store: Objects, jobId: string): Promise<void> {
+  await store.delete(failureKey(jobId));
 }
 
 /** @returns null where the job was not done */

@@ -69,7 +69,10 @@ export async function runJob(planned: PlannedJob, around: JobSurroundings): Prom
   const timed = (result: JobResult): JobResult => ({ ...result, wallSec: (performance.now() - startedAt) / 1000 });
   if (candidates.length === 0) {
     const predictions = await predictReference(planned, view, tileStore);
-    return { result: timed({ job, ...scored(planned, view, { predictions, step: 0 }), curve: [], bestStep: 0, ...said }), showcase: null };
+    return {
+      result: timed({ job, ...scored(planned, around, { predictions, step: 0 }), curve: [], bestStep: 0, ...said }),
+      showcase: null,
+    };
   }
   const { candidate, checkpoint, curve } = await bestOf(planned, around);
   const model = loadModel(checkpoint.model, await readWeights(new FolderStore(workFolder), checkpoint));
@@ -78,7 +81,7 @@ export async function runJob(planned: PlannedJob, around: JobSurroundings): Prom
     const { alpha, beta } = candidate;
     const result = { job: { ...job, alpha, beta }, curve, bestStep: checkpoint.weightsStep, ...said };
     const shown = isShowcase ? await showcaseOf(model, view.test, tileStore) : null;
-    return { result: timed({ ...result, ...scored(planned, view, { predictions, step: checkpoint.weightsStep }) }), showcase: shown };
+    return { result: timed({ ...result, ...scored(planned, around, { predictions, step: checkpoint.weightsStep }) }), showcase: shown };
   } finally {
     model.dispose();
   }
@@ -164,13 +167,15 @@ async function testPredictions(
 /** Tasks that the row does not learn are left out, and emotion where it counts nothing. */
 function scored(
   { job, row, task }: PlannedJob,
-  view: FoldView,
+  { view, file: { name: experiment } }: JobSurroundings,
   { predictions, step }: { predictions: TaskPredictions[]; step: number },
 ): Pick<JobResult, 'evaluations' | 'predictions'> {
   const kept = predictions.filter((each) => (task === 'emotion' ? true : each.task === task));
   const fact = { runId: job.jobId, step, viewDigest: view.digest };
   return {
     predictions: kept.map(({ task, classes, rows }) => ({ task, classes, rows })),
-    evaluations: kept.flatMap(({ task, classes, rows }) => evaluateRows({ ...fact, task, classes }, rows)),
+    evaluations: kept.flatMap(({ task, classes, rows }) =>
+      evaluateRows({ ...fact, task, classes }, rows).map((evaluation) => ({ ...evaluation, experiment })),
+    ),
   };
 }

@@ -5,9 +5,8 @@
  * Delivery: a job counts once its result is whole; a child that dies takes no other job with it, and its job is begun again
  * once, from its checkpoint. A job that cannot be done is told of, and the others go on.
  */
-import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { JobWorker } from './job-worker.js';
 import type { PlannedJob } from './plan-experiment.js';
 import type { JobProgress } from './run-job.js';
 import type { FromWorker, ToWorker, WorkerSetup } from './worker-messages.js';
@@ -48,11 +47,11 @@ export async function runLocally({ setup, jobs, parallel, environment, onProgres
   const waiting = jobs.map(({ job }) => ({ jobId: job.jobId, tries: 0 }));
   const failed: FailedJob[] = [];
   const work = async (): Promise<void> => {
-    let worker: Worker | null = null;
+    let worker: JobWorker | null = null;
     try {
       for (let next = waiting.shift(); next && !stop.aborted; next = waiting.shift()) {
         next.tries++;
-        worker ??= await Worker.start(setup, environment, stop);
+        worker ??= await JobWorker.start(setup, { environment, stop });
         const answer = await worker.ask({ type: 'job', jobId: next.jobId }, (message) => {
           if (message.type === 'progress') onProgress(message.jobId, message.progress);
         });
@@ -79,7 +78,7 @@ export async function timeSteps(
   request: Omit<Extract<ToWorker, { type: 'time' }>, 'type'>,
   environment: LocalRun['environment'],
 ): Promise<{ stepSec: number[]; machine: string }> {
-  const worker = new Worker(environment, new AbortController().signal);
+  const worker = new JobWorker({ environment });
   try {
     const answer = await worker.ask({ type: 'time', ...request });
     if (answer.type === 'timed') return answer;
@@ -89,49 +88,5 @@ export async function timeSteps(
     );
   } finally {
     worker.end();
-  }
-}
-
-type Answer = FromWorker | { type: 'ended'; how: string };
-
-class Worker {
-  private readonly child: ChildProcess;
-
-  constructor(environment: LocalRun['environment'], stop: AbortSignal) {
-    // Beside this module, as it runs: compiled.
-    this.child = fork(fileURLToPath(new URL('./job-process.js', import.meta.url)), { env: environment });
-    stop.addEventListener('abort', () => this.end(), { once: true });
-  }
-
-  /** @throws PipelineError, what it says if it cannot begin */
-  static async start(setup: WorkerSetup, environment: LocalRun['environment'], stop: AbortSignal): Promise<Worker> {
-    const worker = new Worker(environment, stop);
-    const answer = await worker.ask({ type: 'setup', setup });
-    if (answer.type === 'ready' || stop.aborted) return worker;
-    worker.end();
-    const why = answer.type === 'failed' ? answer.message : answer.type === 'ended' ? answer.how : answer.type;
-    throw new PipelineError('SETUP_FAILED', `No job can be done: ${why}`);
-  }
-
-  /** @returns the first answer that is no progress, or that the process ended */
-  ask(message: ToWorker, onMessage: (message: FromWorker) => void = () => undefined): Promise<Answer> {
-    return new Promise((resolve) => {
-      const settle = (answer: Answer): void => {
-        this.child.off('message', hear).off('exit', ended);
-        resolve(answer);
-      };
-      const hear = (answer: FromWorker): void => {
-        onMessage(answer);
-        if (answer.type !== 'progress') settle(answer);
-      };
-      const ended = (code: number | null, signal: string | null): void =>
-        settle({ type: 'ended', how: `its process ended with ${signal ?? code}` });
-      this.child.on('message', hear).on('exit', ended);
-      this.child.send(message, (error) => error && ended(this.child.exitCode, this.child.signalCode));
-    });
-  }
-
-  end(): void {
-    this.child.kill('SIGTERM');
   }
 }

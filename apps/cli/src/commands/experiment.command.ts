@@ -1,25 +1,26 @@
 /** `undertone experiment`: a table or a figure of the paper, from a file and a folder of shards. */
-import { existsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { cacheRoot } from '#embedded/cache-directory.js';
 import { provisionTensorflow } from '#embedded/provision-tensorflow.js';
-import { hasPlan, readExperimentResults, recordedPlan, writePlan } from '#experiments/experiment-folder.js';
+import { readExperimentResults } from '#experiments/experiment-folder.js';
 import { type ExperimentFile, readExperimentFile } from '#experiments/experiment-file.js';
-import { readJobResult } from '#experiments/job-results.js';
-import { featuresOf, type LoadedExperiment, loadExperiment } from '#experiments/load-experiment.js';
+import { featuresOf, loadExperiment, tilesOfBucket, tilesOfFolder } from '#experiments/load-experiment.js';
 import { renderReport } from '#experiments/render-report.js';
-import { runLocally, threadsOf, timeSteps } from '#experiments/run-local.js';
+import { threadsOf, timeSteps } from '#experiments/run-local.js';
 import { sampleCorpora, shardsOf } from '#experiments/sample-shards.js';
 import type { WorkerSetup } from '#experiments/worker-messages.js';
-import { FolderStore } from '#storage/folder-store.js';
+import type { Objects } from '#storage/object-store.js';
 import { environment } from '../config.js';
+import { connect } from '../connect.js';
 import { describeExperiment, describeTime, distinctModels } from '../describe-experiment.js';
-import { ExperimentDisplay } from '../experiment-display.js';
 import { counted } from '../human-units.js';
 import { backendWanted } from '../open-model.js';
+import { readView } from '../read-view.js';
+import { runHere, runOnTrainers } from '../run-experiment.js';
+import { readStackNote } from '../stack-file.js';
 import { exitCodes, print, printSetup, UndertoneCommand } from '../undertone-command.js';
 
 interface ExperimentOptions {
@@ -46,21 +47,30 @@ export class ExperimentCommand extends UndertoneCommand {
 
   async run([path = '']: string[], options: ExperimentOptions): Promise<void> {
     const file = readExperimentFile(path);
-    const search = options.search ?? false;
-    const shards = await shardsFor(file, options.shards);
-    const loaded = loadExperiment(file, shards, { search });
+    const { search = false, resume = false, dryRun = false } = options;
+    const place = placeOf(file, options);
+    const connections = place === 'trainers' ? connect() : null;
+    const shards = connections ? null : await shardsFor(file, options.shards);
+    const source = connections ? await tilesOfBucket(connections.store, await readView(connections)) : tilesOfFolder(shards ?? '');
+    const loaded = loadExperiment(file, source, { search });
     print(describeExperiment(loaded));
-    await prepareTensorflow();
     const parallel = options.jobs ?? defaultParallel();
     const backend = backendWanted();
     const childEnvironment = { ...environment, ...threadsOf(1) };
-    if (options.dryRun)
-      return print(
-        await describeTime(loaded, { parallel, timing: await timeSteps({ models: distinctModels(loaded), backend }, childEnvironment) }),
-      );
-    const out = options.out ?? join('experiments', file.name);
-    const setup: WorkerSetup = { file, shards, out: resolve(out), search, backend };
-    await runHere(loaded, { setup, parallel, childEnvironment, resume: options.resume ?? false });
+    if (dryRun || !connections) await prepareTensorflow();
+    if (dryRun) {
+      const timing = await timeSteps({ models: distinctModels(loaded), backend }, childEnvironment);
+      print(describeTime(loaded, { parallel, timing }));
+    } else {
+      const out = resolve(options.out ?? join('experiments', file.name));
+      const run = { loaded, search, resume, stop: stopSignal() };
+      const setup: WorkerSetup = { source: { kind: 'folder', file, shards: shards ?? '', out, search }, backend };
+      const results = connections
+        ? await runOnTrainers(run, { connections, source })
+        : await runHere(run, { out, setup, parallel, environment: childEnvironment });
+      await report(results, out);
+    }
+    connections?.store.close();
   }
 
   @Option({ flags: '--resume', description: 'go on with what is in the folder already; jobs that are done stay done' })
@@ -81,7 +91,7 @@ export class ExperimentCommand extends UndertoneCommand {
     return true;
   }
 
-  @Option({ flags: '--local', description: 'run the jobs on this machine' })
+  @Option({ flags: '--local', description: 'run the jobs on this machine, also where a stack runs whose trainers could share them' })
   parseLocal(): boolean {
     return true;
   }
@@ -108,7 +118,7 @@ async function shardsFor(file: ExperimentFile, named: string | undefined): Promi
   if (from === undefined)
     throw new PipelineError(
       'CONFIG_INVALID',
-      `Of which shards? Give --shards DIR: \`./undertone put\` the corpora, then \`./undertone export DIR --format shards\``,
+      `Of which shards? Give --shards DIR (\`./undertone export --format shards --out DIR\` writes them), or start the stack whose bucket has them`,
     );
   if (from !== 'samples') return resolve(from);
   return shardsOf(sampleCorpora, featuresOf(file), {
@@ -133,42 +143,23 @@ function defaultParallel(): number {
   return Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / jobMemoryBytes)));
 }
 
-async function runHere(
-  { file, data, plan }: LoadedExperiment,
-  run: { setup: WorkerSetup; parallel: number; childEnvironment: Record<string, string | undefined>; resume: boolean },
-): Promise<void> {
-  const { setup, parallel, childEnvironment, resume } = run;
-  const { out, search } = setup;
-  const store = new FolderStore(out);
-  if ((await hasPlan(store)) && !resume)
-    throw new PipelineError('CONFIG_INVALID', `${out} holds an experiment already: --resume goes on with it, --out names another folder`);
-  await writePlan(store, recordedPlan(file, data, plan, { search }));
-  const earlier = (await Promise.all(plan.jobs.map(({ job }) => readJobResult(store, job.jobId)))).filter((result) => result !== null);
-  const done = new Set(earlier.map(({ job }) => job.jobId));
-  const jobs = plan.jobs.filter(({ job }) => !done.has(job.jobId));
-  if (done.size > 0) print(`${counted(done.size, 'job')} of ${plan.jobs.length} done before`);
+/** Trainers share the bucket's shards: a folder of this machine, or samples made here, they do not have. */
+function placeOf({ shards }: ExperimentFile, { local, shards: named }: ExperimentOptions): 'here' | 'trainers' {
+  if (local || named !== undefined || shards !== undefined) return 'here';
+  return environment['KAFKA_BROKERS'] || readStackNote(environment) ? 'trainers' : 'here';
+}
+
+function stopSignal(): AbortSignal {
   const stopping = new AbortController();
-  process.once('SIGINT', () => stopping.abort());
-  process.once('SIGTERM', () => stopping.abort());
-  const display = new ExperimentDisplay(process.stdout, plan.rows, plan.jobs, { steps: file.steps, earlier });
-  const failed = await runLocally({
-    setup,
-    jobs,
-    parallel,
-    environment: childEnvironment,
-    onProgress: (jobId, progress) => display.progress(jobId, progress),
-    onDone: (result) => display.finished(result),
-    stop: stopping.signal,
-  }).finally(() => display.clear());
-  print(display.table().join('\n'));
-  for (const { jobId, why } of failed) print(`✗ job ${jobId}: ${why}`);
-  if (stopping.signal.aborted) print('Stopped. --resume goes on from here.');
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
+  return stopping.signal;
+}
+
+async function report(store: Objects, out: string): Promise<void> {
   const results = await readExperimentResults(store);
-  if (!results) throw new PipelineError('CONFIG_INVALID', `${out} is gone`);
-  const written = await renderReport(results, out);
-  print(written.filter((path) => existsSync(path)).join('\n'));
-  if (results.missing.length > 0) {
-    print(`${counted(results.missing.length, 'job')} missing: the report is partial`);
-    process.exitCode = exitCodes.failed;
-  }
+  if (!results) throw new PipelineError('CONFIG_INVALID', `What was planned is gone from ${out}`);
+  print((await renderReport(results, out)).join('\n'));
+  if (results.missing.length === 0) return;
+  print(`${counted(results.missing.length, 'job')} missing: the report is partial`);
+  process.exitCode = exitCodes.failed;
 }
