@@ -9,6 +9,7 @@ type Done = Pick<JobResult, 'job' | 'evaluations' | 'wallSec'>;
 
 const barWidth = 12;
 const redrawMs = 250;
+const keptReports = 50;
 
 export class ExperimentDisplay {
   private readonly done: Done[] = [];
@@ -17,15 +18,14 @@ export class ExperimentDisplay {
   private readonly startedAtMs: number;
   private shown = 0;
   private shownAtMs = -Infinity;
-  /** Steps that were learnt since the start, which tell the speed. */
-  private readonly before = new Map<string, number>();
-  private finishedSteps = 0;
+  /** Of the last reports. */
+  private readonly stepsMs: number[] = [];
 
   constructor(
     private readonly out: { isTTY?: boolean; columns?: number; write(text: string): unknown },
     private readonly rows: readonly ExperimentRow[],
     jobs: readonly PlannedJob[],
-    private readonly options: { steps: number; earlier: readonly Done[]; clockMs?: () => number },
+    private readonly options: { steps: number; parallel: number; earlier: readonly Done[]; clockMs?: () => number },
   ) {
     this.planned = new Map(jobs.map((each) => [each.job.jobId, each]));
     this.done.push(...options.earlier);
@@ -33,15 +33,14 @@ export class ExperimentDisplay {
   }
 
   progress(jobId: string, progress: JobProgress): void {
-    if (!this.before.has(jobId)) this.before.set(jobId, progress.step - 1);
     this.running.set(jobId, progress);
+    this.stepsMs.push(progress.stepMs);
+    if (this.stepsMs.length > keptReports) this.stepsMs.shift();
     this.draw();
   }
 
   finished(result: Done): void {
-    const { jobId } = result.job;
-    this.finishedSteps += Math.max(0, this.stepsOf(jobId) - (this.before.get(jobId) ?? 0));
-    this.running.delete(jobId);
+    this.running.delete(result.job.jobId);
     this.done.push(result);
     if (this.out.isTTY) this.draw(true);
     else this.out.write(`${this.doneLine(result)}\n`);
@@ -87,13 +86,21 @@ export class ExperimentDisplay {
   }
 
   private left(): string {
-    const total = [...this.planned.keys()].reduce((sum, jobId) => sum + this.stepsOf(jobId), 0);
-    const earlier = this.done.reduce((sum, { job }) => sum + this.stepsOf(job.jobId), 0);
-    const underWay = [...this.running.values()].reduce((sum, { step }) => sum + step, 0);
-    const here = [...this.running].reduce((sum, [jobId, { step }]) => sum + step - (this.before.get(jobId) ?? 0), this.finishedSteps);
-    const sec = (this.nowMs - this.startedAtMs) / 1000;
     const count = `${this.done.length} of ${this.planned.size} jobs done`;
-    return here > 0 ? `${count}, about ${asDuration(((total - earlier - underWay) * sec) / here)} left` : count;
+    const sec = this.secondsLeft();
+    return sec === null ? count : `${count}, about ${asDuration(sec)} left`;
+  }
+
+  /** By the steps that are left and what a step takes; where nobody tells of steps, by the jobs. */
+  private secondsLeft(): number | null {
+    const stepsIn = (jobIds: Iterable<string>): number => [...jobIds].reduce((sum, jobId) => sum + this.stepsOf(jobId), 0);
+    const underWay = [...this.running.values()].reduce((sum, { step }) => sum + step, 0);
+    const steps = stepsIn(this.planned.keys()) - stepsIn(this.done.map(({ job }) => job.jobId)) - underWay;
+    const mean = this.stepsMs.reduce((sum, each) => sum + each, 0) / this.stepsMs.length;
+    if (this.stepsMs.length > 0) return (steps * mean) / 1000 / this.options.parallel;
+    const here = this.done.length - this.options.earlier.length;
+    const jobs = this.planned.size - this.done.length;
+    return here > 0 ? (jobs * (this.nowMs - this.startedAtMs)) / 1000 / here : null;
   }
 
   private stepsOf(jobId: string): number {

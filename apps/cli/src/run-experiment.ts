@@ -41,7 +41,8 @@ export async function runHere(
   }: { out: string; setup: WorkerSetup; parallel: number; environment: Record<string, string | undefined> },
 ): Promise<Objects> {
   const store = new FolderStore(out);
-  const { display, jobs } = await begin(run, store, `--resume goes on with what is in ${out}, --out names another folder`);
+  const remedy = `--resume goes on with what is in ${out}, --out names another folder`;
+  const { display, jobs } = await begin(run, store, { remedy, parallel });
   const failed = await runLocally({
     setup,
     jobs,
@@ -63,7 +64,7 @@ export async function runOnTrainers(
   const { loaded, search, stop } = run;
   const experiment = publishedName(loaded);
   const store = new PrefixedStore(connections.store, experimentPrefix(experiment));
-  const { display, jobs } = await begin(run, store, '--resume goes on with it');
+  const { display, jobs } = await begin(run, store, { remedy: '--resume goes on with it', parallel: 1 });
   await publishExperiment(store, { file: loaded.file, search, source });
   const plannedAt = new Date().toISOString();
   await withPublisher(connections, async (publisher) => {
@@ -97,14 +98,14 @@ function publishedName({ file, plan }: LoadedExperiment): string {
 async function begin(
   { loaded: { file, data, plan }, search, resume }: ExperimentRun,
   store: Objects,
-  remedy: string,
+  { remedy, parallel }: { remedy: string; parallel: number },
 ): Promise<{ display: ExperimentDisplay; jobs: PlannedJob[] }> {
   if ((await hasPlan(store)) && !resume) throw new PipelineError('CONFIG_INVALID', `The experiment was begun already: ${remedy}`);
   await writePlan(store, recordedPlan(file, data, plan, { search }));
   const earlier = (await Promise.all(plan.jobs.map(({ job }) => readJobResult(store, job.jobId)))).filter((result) => result !== null);
   if (earlier.length > 0) print(`${counted(earlier.length, 'job')} of ${plan.jobs.length} done before`);
   const done = new Set(earlier.map(({ job }) => job.jobId));
-  const display = new ExperimentDisplay(process.stdout, plan.rows, plan.jobs, { steps: file.steps, earlier });
+  const display = new ExperimentDisplay(process.stdout, plan.rows, plan.jobs, { steps: file.steps, parallel, earlier });
   return { display, jobs: plan.jobs.filter(({ job }) => !done.has(job.jobId)) };
 }
 

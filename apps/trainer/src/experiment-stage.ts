@@ -139,8 +139,10 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
       if (answer.type === 'done') return 'done';
       why =
         answer.type === 'failed' ? `${answer.code ?? 'unknown'}: ${answer.message}` : answer.type === 'ended' ? answer.how : answer.type;
-      if (answer.type === 'ended') this.worker = null;
-      else break;
+      // Its plan may be an older one than what was published since.
+      this.worker?.process.end();
+      this.worker = null;
+      if (answer.type !== 'ended') break;
     }
     if (this.stopped.signal.aborted) return 'failed';
     this.logger.error({ ...job, why }, 'a job of an experiment failed');

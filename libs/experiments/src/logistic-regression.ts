@@ -21,8 +21,8 @@ export async function fitLogisticRegression(
   { classCount, l2 }: { classCount: number; l2: number },
 ): Promise<(others: Features) => Promise<Float32Array>> {
   const scale = scaleOf(features);
-  const weights = tf.variable(tf.zeros([features.size, classCount]));
-  const bias = tf.variable(tf.zeros([classCount]));
+  const weights = tf.tidy(() => tf.variable(tf.zeros([features.size, classCount])));
+  const bias = tf.tidy(() => tf.variable(tf.zeros([classCount])));
   const adam = tf.train.adam(rate);
   const inputs = tf.tensor2d(standardised(features, scale), [features.count, features.size]);
   const targets = tf.tidy(() => tf.oneHot(tf.tensor1d(classes, 'int32'), classCount).toFloat());

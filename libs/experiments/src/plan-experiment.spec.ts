@@ -33,8 +33,8 @@ const all = viewOf('hash', [...corpus('acted', 24), ...corpus('books', 12), ...c
 const text = (more: string): string => `name: x\ncorpus: acted\nauxiliary: [books]\nfolds: { count: 3 }\n${more}`;
 const fileOf = (more: string): ExperimentFile => parseExperimentFile(text(more), 'x.yaml');
 const rows = 'rows:\n  - { id: mtl, auxiliary: [gender, speaker] }\n  - { id: cnn, system: cnn }\n';
-function planOf(more: string, search = false): ExperimentPlan {
-  const file = fileOf(more);
+function planOf(more: string, { search = false, by = 'speaker' }: { search?: boolean; by?: string } = {}): ExperimentPlan {
+  const file = parseExperimentFile(text(more).replace('{ count: 3 }', `{ count: 3, by: ${by} }`), 'x.yaml');
   return planExperiment(file, experimentData(file, all, [128, 256]), { search });
 }
 const ofCorpus = (name: string) => (each: ViewUtterance) => each.utteranceId.startsWith(`${name}/`);
@@ -54,7 +54,7 @@ describe('the jobs of an experiment', () => {
 
   it('have the same ids however often they are planned, and others for whatever changes the numbers', () => {
     const ids = (more: string, search = false): string =>
-      planOf(more, search)
+      planOf(more, { search })
         .jobs.map(({ job }) => job.jobId)
         .join();
     expect(ids(rows)).toBe(ids(rows));
@@ -77,7 +77,7 @@ describe('the jobs of an experiment', () => {
 
   it('go through alpha from 0.1 to 1.0 only when searched, and a CNN, which has none, never', () => {
     const alphas = (search: boolean, row: string) =>
-      planOf(rows, search)
+      planOf(rows, { search })
         .jobs.find(({ job }) => job.rowId === row)
         ?.candidates.map(({ alpha }) => alpha);
     expect(alphas(false, 'mtl')).toEqual([0.4]);
@@ -99,7 +99,7 @@ describe('what a job learns from', () => {
   it('never holds what it is tested on; dev is checked and not learnt; auxiliary corpora are learnt only, without emotions', () => {
     fc.assert(
       fc.property(foldRules, fc.integer({ min: 0, max: 2 }), (by, fold) => {
-        const { training, test } = planOf(`${rows}`.concat(by === 'utterance' ? '' : '')).viewOf({ fold, point: null });
+        const { training, test } = planOf(rows, { by }).viewOf({ fold, point: null });
         const learnt = new Set(training.utterances.map(({ utteranceId }) => utteranceId));
         expect(test.some(({ utteranceId }) => learnt.has(utteranceId))).toBe(false);
         expect(training.utterances.every(({ split }) => split !== 'test')).toBe(true);
@@ -117,8 +117,7 @@ describe('what a job learns from', () => {
   });
 
   it('in the reading with every speaker in every fold, knows the voices of dev and test, and passes them on as others', () => {
-    const file = parseExperimentFile(text(rows).replace('{ count: 3 }', '{ count: 3, by: utterance }'), 'x');
-    const { viewOf: view } = planExperiment(file, experimentData(file, all, [128, 256]), { search: false });
+    const { viewOf: view } = planOf(rows, { by: 'utterance' });
     const { training, test } = view({ fold: 1, point: null });
     refuseLeaks(training);
     const learnt = new Set(training.utterances.filter(isTrained).map(({ labels }) => labels.speakerId));
