@@ -73,7 +73,7 @@ it('runs the smallest sample experiment from its file alone to a report', async 
 });
 
 it('refuses a folder that holds an experiment already, unless it is to go on', async () => {
-  expect(await run('whole')).toMatchObject({ code: 2, text: expect.stringContaining('--resume goes on with it') });
+  expect(await run('whole')).toMatchObject({ code: 2, text: expect.stringContaining('--resume goes on with what is in') });
   const { code, text } = await run('whole', '--resume');
   expect(text).toContain('9 jobs of 9 done before');
   expect(code).toBe(0);

@@ -116,6 +116,17 @@ describe('what a job learns from', () => {
     );
   });
 
+  it('is the same whatever the labels of the test fold say: neither early stopping nor a search can see them', () => {
+    const { test, training } = planOf(rows).viewOf({ fold: 0, point: null });
+    const tested = new Set(test.map(({ utteranceId }) => utteranceId));
+    const relabelled = all.utterances.map((each) =>
+      tested.has(each.utteranceId) ? { ...each, version: 'v2', labels: { ...each.labels, category: 'angry' as const } } : each,
+    );
+    const file = fileOf(rows);
+    const other = planExperiment(file, experimentData(file, viewOf('hash', relabelled), [128, 256]), { search: true });
+    expect(other.viewOf({ fold: 0, point: null }).training).toEqual(training);
+  });
+
   it('in the reading with every speaker in every fold, knows the voices of dev and test, and passes them on as others', () => {
     const { viewOf: view } = planOf(rows, { by: 'utterance' });
     const { training, test } = view({ fold: 1, point: null });
