@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { CompactCommand } from './commands/compact.command.js';
 import { DemoCommand } from './commands/demo.command.js';
+import { ExperimentCommand } from './commands/experiment.command.js';
 import { ExportLatentsCommand } from './commands/export-latents.command.js';
 import { ExportModelCommand } from './commands/export-model.command.js';
 import { ExportCommand } from './commands/export.command.js';
@@ -27,6 +28,7 @@ import { VerifyCommand } from './commands/verify.command.js';
     UpCommand,
     PutCommand,
     TrainCommand,
+    ExperimentCommand,
     FeaturesCommand,
     ExportCommand,
     ExportModelCommand,

@@ -1,7 +1,7 @@
 /** The model that a command is to use, of the stack that runs or of a folder that `undertone train` has made. */
 import { existsSync } from 'node:fs';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { type BackendChoice, chooseBackend } from '#model/backend.js';
+import { type BackendChoice, type BackendOptions, chooseBackend } from '#model/backend.js';
 import { loadModel } from '#model/checkpoint.js';
 import type { Model } from '#model/model.js';
 import type { Environment } from '#service/read-config.js';
@@ -83,10 +83,10 @@ export async function chooseModel(
 /** The one that is asked for, by TF_BACKEND if not here; else the first that loads. */
 export async function startBackend(requested = environment['TF_BACKEND']): Promise<BackendChoice> {
   quietTensorflow();
-  return chooseBackend({
-    requested,
-    webgpuDir: environment['WEBGPU_DIR'],
-    hasGpu: existsSync('/dev/nvidia0'),
-    log: () => undefined,
-  });
+  return chooseBackend({ ...backendWanted(requested), log: () => undefined });
+}
+
+/** What a process is asked to compute with. */
+export function backendWanted(requested = environment['TF_BACKEND']): Omit<BackendOptions, 'log'> {
+  return { requested: requested || undefined, webgpuDir: environment['WEBGPU_DIR'], hasGpu: existsSync('/dev/nvidia0') };
 }

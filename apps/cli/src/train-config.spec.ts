@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Split } from '#contracts/labels.js';
+import { featureSettings } from '#audio/feature-settings.js';
 import { viewOf, type ViewUtterance } from '#training/training-index.js';
 import type { FolderView } from '#training/view-of-shards.js';
 import { readTrainConfig, resolveConfig, splitsOf } from './train-config.js';
@@ -28,7 +29,11 @@ const utterance = (speakerId: string, split: Split): ViewUtterance => ({
   firstRow: 0,
   tileCount: 1,
 });
-const view: FolderView = { ...viewOf('hash', [utterance('c/a', 'train'), utterance('c/b', 'test')]), tileShape: [64, 128] };
+const view: FolderView = {
+  ...viewOf('hash', [utterance('c/a', 'train'), utterance('c/b', 'test')]),
+  tileShape: [64, 128],
+  features: featureSettings({ rows: 64, width: 128 }),
+};
 
 describe('the configuration of a run', () => {
   it('may leave unlabelled tiles out, not labelled ones', () => {

@@ -57,6 +57,8 @@ export function readTrainerConfig() {
     /** Seconds between compactions of the shards; 0: never. */
     COMPACTION_INTERVAL: field.whole(600),
     ...compactionFields,
+    /** Whether it takes jobs of experiments, beside its rounds. */
+    EXPERIMENT_WORKER: field.flag(false),
   });
   const model = read.MODEL_SETTINGS_FILE ? readModelSettings(read.MODEL_SETTINGS_FILE) : {};
   const batch = { labelled: read.BATCH_LABELLED, unlabelled: read.BATCH_UNLABELLED };
@@ -92,6 +94,7 @@ export function readTrainerConfig() {
     snapshotIntervalMs: read.SNAPSHOT_INTERVAL * 1000,
     shardCache: { folder: read.SHARD_CACHE, limitBytes: read.SHARD_CACHE_MB * 1e6 },
     compaction: { intervalMs: read.COMPACTION_INTERVAL * 1000, settings: compactionSettings(read) },
+    experiments: read.EXPERIMENT_WORKER,
     backend: { requested: read.TF_BACKEND, webgpuDir: read.WEBGPU_DIR, hasGpu: existsSync('/dev/nvidia0') },
   };
 }

@@ -23,6 +23,7 @@ export const modelEvaluatedSchema = z
     classes: z.array(z.string()),
     confusion: z.array(z.array(z.number().int().nonnegative())).describe('Rows: truth, columns: prediction'),
     viewDigest: z.string(),
+    experiment: z.string().optional().describe('Of a job of this experiment, whose id is the run; absent: of continuous training'),
     evaluatedAt: z.iso.datetime(),
   })
   .meta({ title: 'ModelEvaluated', description: 'A checkpoint was scored on one task and split' });
@@ -35,7 +36,7 @@ export const evaluations: Topic<ModelEvaluated> = {
   noun: 'evaluations',
   version: 1,
   description: 'WA, UA, recall by class and confusion of every checkpoint.',
-  producers: ['evaluator'],
+  producers: ['evaluator', 'trainer'],
   consumers: ['evaluator', 'cli'],
   schema: modelEvaluatedSchema,
   keySchema: z.string().describe('<run id>/<step>/<task>/<split>'),

@@ -17,6 +17,8 @@ export const jobLeaseKey = (job: string): string => `state/leases/${job}.json`;
 /** Named by content as well: what was announced is never overwritten. */
 export const predictionsKey = (place: { runId: string; step: number; task: string; sha256: string }): string =>
   `predictions/${place.runId}/${String(place.step).padStart(9, '0')}/${place.task}-${place.sha256.slice(0, 16)}.arrow`;
+/** What was published of an experiment, and the results of its jobs. */
+export const experimentPrefix = (experiment: string): string => `experiments/${experiment}/`;
 /** Which models are, and were, in use. */
 export const championsPrefix = 'champions/';
 export const championKey = (number: number): string => `${championsPrefix}${number}.json`;

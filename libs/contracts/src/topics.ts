@@ -3,6 +3,7 @@ import { bucketEvents } from './bucket-events.js';
 import { checkpoints } from './checkpoints.js';
 import { deadLetters } from './dead-letters.js';
 import { evaluations } from './evaluations.js';
+import { experimentJobs } from './experiment-jobs.js';
 import { featureSettingsChosen } from './feature-settings.js';
 import { objectHints } from './object-hints.js';
 import { predictions } from './predictions.js';
@@ -19,6 +20,7 @@ export const topics = [
   shardsLabelled,
   shardsUnlabelled,
   training,
+  experimentJobs,
   predictions,
   checkpoints,
   evaluations,

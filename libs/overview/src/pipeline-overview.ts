@@ -190,7 +190,8 @@ export class PipelineOverview {
   }
 
   applyEvaluation(fact: ModelEvaluated | null): void {
-    if (!fact) return;
+    // Models of an experiment come to no use; the curves are those of continuous training.
+    if (!fact || fact.experiment !== undefined) return;
     const { runId, step, task, split, ua, wa, evaluatedAt: at } = fact;
     this.points.set(`${runId}/${step}/${task}/${split}`, { runId, step, task, split, ua, wa, at });
     const [oldest] = this.points.keys();

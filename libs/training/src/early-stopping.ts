@@ -1,7 +1,7 @@
 /**
  * Early stopping on dev speakers: a round is checked at each checkpoint, and ends when its emotion UA has not risen for
  * so many checks; what it leaves behind is the best of them. Test speakers are never looked at. Below five dev speakers
- * there is nothing to go by, and a round has all its steps.
+ * there is nothing to go by, and a round has all its steps; an experiment goes by as few as its protocol says (one, of ten folds).
  */
 import { fewestSpeakers } from '#scoring/bootstrap.js';
 import { confusionMatrix, mostProbable, scoresOf } from '#scoring/confusion.js';
@@ -27,9 +27,10 @@ export const isStale = (best: BestCheck | null, patience: number): boolean => pa
 export function checkedUtterances(
   unheard: readonly ViewUtterance[],
   carriesTarget: (utterance: ViewUtterance) => boolean,
+  fewest = fewestSpeakers,
 ): ViewUtterance[] {
   const dev = unheard.filter((utterance) => utterance.split === 'dev' && carriesTarget(utterance));
-  return new Set(dev.flatMap(({ labels }) => labels.speakerId ?? [])).size >= fewestSpeakers ? dev : [];
+  return new Set(dev.flatMap(({ labels }) => labels.speakerId ?? [])).size >= fewest ? dev : [];
 }
 
 /** @param rows of one task @throws RangeError if there are none */

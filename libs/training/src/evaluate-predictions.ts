@@ -13,7 +13,7 @@ import { readPredictions, type PredictionRow } from '#scoring/predictions-file.j
 import { sha256Hex, type Objects } from '#storage/object-store.js';
 
 /** A confusion matrix of more classes than this is left out: nobody could read it, and it would not fit a record. */
-const largestConfusion = 64;
+export const largestConfusion = 64;
 
 /** @throws PipelineError OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH, STORAGE_UNAVAILABLE */
 export async function evaluatePredictions(fact: PredictionsWritten, store: Objects): Promise<ModelEvaluated[]> {
@@ -23,14 +23,20 @@ export async function evaluatePredictions(fact: PredictionsWritten, store: Objec
       context: { key: fact.objectKey },
     });
   }
-  const rows = readPredictions(bytes);
+  return evaluateRows(fact, readPredictions(bytes));
+}
+
+type ScoredFact = Pick<PredictionsWritten, 'runId' | 'step' | 'task' | 'classes' | 'viewDigest'>;
+
+/** The same of predictions that are at hand. */
+export function evaluateRows(fact: ScoredFact, rows: readonly PredictionRow[]): ModelEvaluated[] {
   return scoredSplits.flatMap((split) => {
     const own = rows.filter((row) => row.split === split);
     return own.length > 0 ? [evaluate(fact, split, own)] : [];
   });
 }
 
-function evaluate(fact: PredictionsWritten, split: ScoredSplit, rows: PredictionRow[]): ModelEvaluated {
+function evaluate(fact: ScoredFact, split: ScoredSplit, rows: PredictionRow[]): ModelEvaluated {
   const { classes } = fact;
   const scored = rows.map(({ truth, probabilities, speakerId }) => ({ truth, speakerId, prediction: mostProbable(probabilities) }));
   const scores = scoresOf(confusionMatrix(scored, classes.length));

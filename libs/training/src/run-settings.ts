@@ -19,6 +19,8 @@ export interface RunSettings {
   replayShare: number;
   /** Checks on dev speakers, one a checkpoint, that a round bears without getting better; 0: it is not checked. */
   patience: number;
+  /** Dev speakers below which a round is not checked; as `uaInterval` needs if not given. */
+  fewestDevSpeakers?: number;
   rate: RateSchedule;
   /** A step is reported each time this many are done, and a checkpoint saved. */
   reportEvery: number;

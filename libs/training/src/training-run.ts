@@ -161,7 +161,7 @@ export class TrainingRun {
   }
 
   private async beginRound(view: TrainingView): Promise<RoundWork> {
-    const { seed, replayShare, batch, patience, runId, roundSteps } = this.settings;
+    const { seed, replayShare, batch, patience, fewestDevSpeakers, runId, roundSteps } = this.settings;
     const place = placeInRound(this.checkpoint, view, { step: this.step, roundSteps });
     const model = this.modelFor(view);
     const labels = headLabels(model.settings, { midpoints: this.midpoints, speakers: this.speakers });
@@ -176,7 +176,8 @@ export class TrainingRun {
       state: place.sampler,
     });
     const feeder = new BatchFeeder(sampler, this.tileStore, batch);
-    const checked = patience > 0 ? checkedUtterances(heldOut(view, this.seen), (utterance) => labels.emotion.classOf(utterance) >= 0) : [];
+    const isLabelled = (utterance: ViewUtterance): boolean => labels.emotion.classOf(utterance) >= 0;
+    const checked = patience > 0 ? checkedUtterances(heldOut(view, this.seen), isLabelled, fewestDevSpeakers) : [];
     this.events.roundStarted({
       round: place.round,
       step: this.step,

@@ -8,6 +8,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { FeatureSettings } from '#audio/feature-settings.js';
 import { readShard, type ShardFile } from '#audio/shard-file.js';
 import { labelsSchema, type Split, splits as splitNames, streamOf } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -18,6 +19,8 @@ import { type TrainingView, type ViewUtterance, viewOf } from './training-index.
 export interface FolderView extends TrainingView {
   /** [rows, frames] of every tile. */
   tileShape: [number, number];
+  /** Of every shard. */
+  features: FeatureSettings;
 }
 
 /** Speaker, with its corpus before it, to split. */
@@ -31,11 +34,11 @@ export function viewOfShards(folder: string, chosen: ReadonlyMap<string, Split> 
   const paths = shardPaths(folder);
   const splits = new Map([...readSplits(join(folder, splitsFile)), ...chosen]);
   const utterances = new Map<string, ViewUtterance>();
-  let settings: { hash: string; path: string; tileShape: [number, number] } | undefined;
+  let settings: { hash: string; path: string; features: FeatureSettings } | undefined;
   for (const path of paths) {
     const bytes = readFileSync(path);
     const shard = readShard(bytes);
-    settings ??= { hash: shard.settingsHash, path, tileShape: [shard.settings.rows, shard.settings.width] };
+    settings ??= { hash: shard.settingsHash, path, features: shard.settings };
     if (shard.settingsHash !== settings.hash) {
       throw new PipelineError('CONFIG_INVALID', `${path} has other feature settings than ${settings.path}: give a folder of one kind`);
     }
@@ -43,7 +46,8 @@ export function viewOfShards(folder: string, chosen: ReadonlyMap<string, Split> 
       utterances.set(utterance.utteranceId, utterance);
   }
   const ordered = [...utterances.values()].sort((a, b) => (a.utteranceId < b.utteranceId ? -1 : 1));
-  return { ...viewOf(settings?.hash ?? null, ordered), tileShape: settings?.tileShape ?? [0, 0] };
+  const { hash, features } = settings!; // there is a shard at least
+  return { ...viewOf(hash, ordered), tileShape: [features.rows, features.width], features };
 }
 
 function readSplits(path: string): [string, Split][] {

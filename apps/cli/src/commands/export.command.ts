@@ -1,16 +1,12 @@
 /** `undertone export`: the tiles that are live, for other tools. */
 import { Command, Option } from 'nest-commander';
 import { splits, streams, type Split, type Stream } from '#contracts/labels.js';
-import { deadLetters } from '#contracts/dead-letters.js';
-import { featureSettingsChosen } from '#contracts/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { shardsLabelled, shardsUnlabelled } from '#contracts/shards.js';
-import { utterances } from '#contracts/utterances.js';
-import { TableFollower } from '#streaming/table-follower.js';
-import { TrainingIndex, viewOf, type TrainingView } from '#training/training-index.js';
-import { connect, quietLogger, refuseMissingTopics, type Connections } from '../connect.js';
+import { viewOf } from '#training/training-index.js';
+import { connect } from '../connect.js';
 import { exportFormats, exportTiles, type ExportFormat } from '../export-tiles.js';
 import { asBytes, counted } from '../human-units.js';
+import { readView } from '../read-view.js';
 import { oneOf, print, UndertoneCommand } from '../undertone-command.js';
 
 interface ExportCommandOptions {
@@ -82,18 +78,4 @@ export class ExportCommand extends UndertoneCommand {
       throw new PipelineError('CONFIG_INVALID', `--tiles-per-file ${text}: it must be a whole number`);
     return count;
   }
-}
-
-async function readView(connections: Connections): Promise<TrainingView> {
-  await refuseMissingTopics(connections);
-  const index = new TrainingIndex();
-  const follower = new TableFollower(connections.kafka, connections.topicPrefix, 'export', quietLogger)
-    .on(utterances, (id, fact) => index.applyUtterance(id, fact))
-    .on(deadLetters, (_key, fact) => fact && index.applyDeadLetter(fact))
-    .on(featureSettingsChosen, (_key, fact) => index.applySettings(fact))
-    .on(shardsLabelled, (id, fact) => index.applyShard(id, fact))
-    .on(shardsUnlabelled, (id, fact) => index.applyShard(id, fact));
-  await follower.start();
-  await follower.stop();
-  return index.view();
 }

@@ -1,6 +1,5 @@
 /** `undertone train`: one run on a folder of shards, without Kafka and without a bucket. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
 import { canonicalJson } from '#audio/feature-settings.js';
@@ -14,6 +13,7 @@ import type { Checkpoint } from '#training/checkpoint-store.js';
 import { labelFindings, LossWatch } from '#training/diagnose-training.js';
 import { evaluatePredictions } from '#training/evaluate-predictions.js';
 import { leaseRenewalMs, Lease } from '#training/lease.js';
+import { hasEnded, processHolder } from '#training/lease-holder.js';
 import { TileStore } from '#training/tile-store.js';
 import { refuseLeaks, trainedTiles, type TrainingView } from '#training/training-index.js';
 import type { RunSettings } from '#training/run-settings.js';
@@ -153,7 +153,7 @@ async function train(
   { out, stop, backend }: { out: string; stop: AbortSignal; backend: string },
 ): Promise<Checkpoint | null> {
   const store = new FolderStore(out);
-  const lease = await Lease.acquire(store, runLeaseKey(config.name), `${hostname()}:${process.pid}`, {
+  const lease = await Lease.acquire(store, runLeaseKey(config.name), processHolder(), {
     onWait: (by) => print(`waiting for ${by}, which trains in ${out}`),
     isGone: hasEnded,
   });
@@ -216,17 +216,6 @@ async function train(
     display.clear();
     await tiles.close();
     await lease.release();
-  }
-}
-
-/** Of a run on this machine that was killed, nobody needs to wait for the lease. @param holder host and process id */
-function hasEnded(holder: string): boolean {
-  const [host, id] = holder.split(':');
-  if (host !== hostname()) return false;
-  try {
-    return !process.kill(Number(id), 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
   }
 }
 

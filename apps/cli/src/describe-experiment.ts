@@ -1,0 +1,88 @@
+/** What an experiment would do, in words, before it does it. */
+import type { LoadedExperiment } from '#experiments/load-experiment.js';
+import { describeData } from '#experiments/experiment-data.js';
+import { rotated } from '#experiments/assign-folds.js';
+import type { PlannedJob } from '#experiments/plan-experiment.js';
+import type { ModelSettings } from '#model/settings.js';
+import { asDuration, counted } from './human-units.js';
+import { alignedTable } from './results.js';
+
+const readings = {
+  speaker: 'no speaker in two of them',
+  session: 'no session in two of them',
+  utterance: 'every speaker in each of them, so that a model knows the voices that it is tested on',
+};
+
+export function describeExperiment({ file, data, plan }: LoadedExperiment): string {
+  const corpora = describeData(data).corpora.map(
+    ({ name, utterances, speakers, labelled }) =>
+      `${name}: ${utterances} utterances of ${counted(speakers, 'speaker')}, ${labelled} labelled`,
+  );
+  const { count, by } = file.folds;
+  const parts = [
+    `${file.title ?? file.name}: ${counted(plan.jobs.length, 'job')}`,
+    ...corpora,
+    `${count} folds, ${readings[by]}: one is dev, one test, ${count - 2} train, rotated; ${counted(file.seeds.length, 'seed')}`,
+    ...foldSizes({ file, data }),
+    ...[...data.findings, ...plan.findings].map((finding) => `! ${finding}`),
+  ];
+  return parts.join('\n');
+}
+
+function foldSizes({ file, data }: Pick<LoadedExperiment, 'file' | 'data'>): string[] {
+  const rows = Array.from({ length: file.folds.count }, (_, fold) => {
+    const { test, dev } = rotated(fold, file.folds.count);
+    const of = (which: number): string => {
+      const own = data.primary.filter(({ utteranceId }) => data.foldOf.get(utteranceId) === which);
+      const speakers = new Set(own.map(({ labels }) => labels.speakerId));
+      const names = speakers.size <= 3 ? [...speakers].join(', ') : counted(speakers.size, 'speaker');
+      return `${own.length} utterances (${names})`;
+    };
+    return [String(fold + 1), of(dev), data.test ? `all of ${file.testCorpus}` : of(test)];
+  });
+  return [alignedTable(['fold', 'dev', 'test'], rows)];
+}
+
+const timingName = ({ model, batch }: { model: ModelSettings; batch: PlannedJob['batch'] }): string => {
+  const { seed: _seed, alpha: _alpha, beta: _beta, ...shape } = model;
+  return JSON.stringify([shape, batch]);
+};
+
+/** One of each kind of network that the jobs train. */
+export function distinctModels({ plan }: LoadedExperiment): { model: ModelSettings; batch: PlannedJob['batch'] }[] {
+  const found = new Map<string, { model: ModelSettings; batch: PlannedJob['batch'] }>();
+  for (const { candidates, batch } of plan.jobs)
+    for (const { model } of candidates) found.set(timingName({ model, batch }), { model, batch });
+  return [...found.values()];
+}
+
+/** @param timing of the distinct models, in their order */
+export function describeTime(
+  loaded: LoadedExperiment,
+  { parallel, timing }: { parallel: number; timing: { stepSec: number[]; machine: string } },
+): string {
+  const { file, plan } = loaded;
+  const secOf = new Map(distinctModels(loaded).map((each, index) => [timingName(each), timing.stepSec[index] ?? 0]));
+  const rows = plan.rows
+    .filter(({ isQuotedOnly }) => !isQuotedOnly)
+    .map(({ id, label }) => {
+      const own = plan.jobs.filter(({ job }) => job.rowId === id);
+      const sec = own.reduce((sum, job) => sum + trainingSec(job), 0);
+      const first = own[0]?.candidates[0];
+      const step = first ? secOf.get(timingName({ model: first.model, batch: own[0]!.batch })) : undefined;
+      const weights = first
+        ? `${own[0]!.candidates.length > 1 ? `${own[0]!.candidates.length} searched` : `α ${first.alpha}, β ${first.beta}`}`
+        : '';
+      return [label, String(own.length), weights, step === undefined ? '' : `${(1000 * step).toFixed(0)} ms`, first ? asDuration(sec) : ''];
+    });
+  function trainingSec({ candidates, batch }: PlannedJob): number {
+    return candidates.reduce((sum, { model }) => sum + (secOf.get(timingName({ model, batch })) ?? 0) * file.steps, 0);
+  }
+  const total = plan.jobs.reduce((sum, job) => sum + trainingSec(job), 0);
+  const patience = file.patience === null ? '' : ', less where dev speakers say that it is enough';
+  return [
+    alignedTable(['row', 'jobs', 'weights', 'a step', 'alone'], rows),
+    `About ${asDuration(total / parallel)} with ${counted(parallel, 'job')} at a time${patience}: ${counted(file.steps, 'step')} each, timed just now, ` +
+      `one job alone on one thread (${timing.machine}). Looks at dev speakers and the test come on top, about a tenth.`,
+  ].join('\n');
+}

@@ -1,0 +1,116 @@
+/**
+ * An experiment's jobs done: in processes of this machine, or by trainers that share them over Kafka. Either way the results lie
+ * in a folder or under a prefix of the bucket, and what is done there stays done.
+ */
+import { hash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { experimentJobs } from '#contracts/experiment-jobs.js';
+import { experimentPrefix } from '#contracts/object-keys.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { hasPlan, recordedPlan, writePlan } from '#experiments/experiment-folder.js';
+import { clearJobFailure, readJobFailure, readJobResult } from '#experiments/job-results.js';
+import { type LoadedExperiment, publishExperiment, type TileSource } from '#experiments/load-experiment.js';
+import type { PlannedJob } from '#experiments/plan-experiment.js';
+import { type FailedJob, runLocally } from '#experiments/run-local.js';
+import type { WorkerSetup } from '#experiments/worker-messages.js';
+import { FolderStore } from '#storage/folder-store.js';
+import type { Objects } from '#storage/object-store.js';
+import { PrefixedStore } from '#storage/prefixed-store.js';
+import { type Connections, withPublisher } from './connect.js';
+import { ExperimentDisplay } from './experiment-display.js';
+import { counted } from './human-units.js';
+import { print } from './undertone-command.js';
+
+export interface ExperimentRun {
+  loaded: LoadedExperiment;
+  search: boolean;
+  resume: boolean;
+  stop: AbortSignal;
+}
+
+const pollMs = 2_000;
+
+/** @returns where the results lie @throws PipelineError CONFIG_INVALID when the folder holds an experiment and is not to be gone on with */
+export async function runHere(
+  run: ExperimentRun,
+  {
+    out,
+    setup,
+    parallel,
+    environment,
+  }: { out: string; setup: WorkerSetup; parallel: number; environment: Record<string, string | undefined> },
+): Promise<Objects> {
+  const store = new FolderStore(out);
+  const remedy = `--resume goes on with what is in ${out}, --out names another folder`;
+  const { display, jobs } = await begin(run, store, { remedy, parallel });
+  const failed = await runLocally({
+    setup,
+    jobs,
+    parallel,
+    environment,
+    onProgress: (jobId, progress) => display.progress(jobId, progress),
+    onDone: (result) => display.finished(result),
+    stop: run.stop,
+  }).finally(() => display.clear());
+  end(display, failed, run.stop.aborted ? 'Stopped. --resume goes on from here.' : null);
+  return store;
+}
+
+/** @param source what the trainers are to learn from @returns where the results lie */
+export async function runOnTrainers(
+  run: ExperimentRun,
+  { connections, source }: { connections: Connections; source: TileSource },
+): Promise<Objects> {
+  const { loaded, search, stop } = run;
+  const experiment = publishedName(loaded);
+  const store = new PrefixedStore(connections.store, experimentPrefix(experiment));
+  const { display, jobs } = await begin(run, store, { remedy: '--resume goes on with it', parallel: 1 });
+  await publishExperiment(store, { file: loaded.file, search, source });
+  const plannedAt = new Date().toISOString();
+  await withPublisher(connections, async (publisher) => {
+    for (const { job } of jobs) await clearJobFailure(store, job.jobId);
+    const facts = jobs.map(({ job: { jobId, rowId, point, fold, seed } }) => ({ experiment, jobId, rowId, point, fold, seed, plannedAt }));
+    await publisher.publish(experimentJobs, ...facts);
+  });
+  print(`${counted(jobs.length, 'job')} for trainers with EXPERIMENT_WORKER=1; results in experiments/${experiment}/ of the bucket`);
+  const waiting = new Map(jobs.map((each) => [each.job.jobId, each]));
+  const failed: FailedJob[] = [];
+  while (waiting.size > 0 && !stop.aborted) {
+    for (const jobId of [...waiting.keys()]) {
+      const result = await readJobResult(store, jobId);
+      const why = result ? null : await readJobFailure(store, jobId);
+      if (result) display.finished(result);
+      if (why !== null) failed.push({ jobId, why });
+      if (result || why !== null) waiting.delete(jobId);
+    }
+    if (waiting.size > 0) await sleep(pollMs, undefined, { signal: stop }).catch(() => undefined);
+  }
+  display.clear();
+  end(display, failed, stop.aborted ? 'The trainers go on. --resume watches them again.' : null);
+  return store;
+}
+
+/** Of one name and other jobs is another experiment: trainers would mistake one for the other. */
+function publishedName({ file, plan }: LoadedExperiment): string {
+  return `${file.name}-${hash('sha256', plan.jobs.map(({ job }) => job.jobId).join()).slice(0, 8)}`;
+}
+
+async function begin(
+  { loaded: { file, data, plan }, search, resume }: ExperimentRun,
+  store: Objects,
+  { remedy, parallel }: { remedy: string; parallel: number },
+): Promise<{ display: ExperimentDisplay; jobs: PlannedJob[] }> {
+  if ((await hasPlan(store)) && !resume) throw new PipelineError('CONFIG_INVALID', `The experiment was begun already: ${remedy}`);
+  await writePlan(store, recordedPlan(file, data, plan, { search }));
+  const earlier = (await Promise.all(plan.jobs.map(({ job }) => readJobResult(store, job.jobId)))).filter((result) => result !== null);
+  if (earlier.length > 0) print(`${counted(earlier.length, 'job')} of ${plan.jobs.length} done before`);
+  const done = new Set(earlier.map(({ job }) => job.jobId));
+  const display = new ExperimentDisplay(process.stdout, plan.rows, plan.jobs, { steps: file.steps, parallel, earlier });
+  return { display, jobs: plan.jobs.filter(({ job }) => !done.has(job.jobId)) };
+}
+
+function end(display: ExperimentDisplay, failed: readonly FailedJob[], stopped: string | null): void {
+  print(display.table().join('\n'));
+  for (const { jobId, why } of failed) print(`✗ job ${jobId}: ${why}`);
+  if (stopped !== null) print(stopped);
+}

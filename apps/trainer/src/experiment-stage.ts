@@ -1,0 +1,179 @@
+/**
+ * Jobs of experiments beside training, with EXPERIMENT_WORKER=1: all trainers that have it read the same jobs and take one at a
+ * time each, so that a fast one takes more. A job may take hours, so nothing of it hangs on the membership of a consumer group.
+ *
+ * Delivery: a lease in the object store says who does a job; its results are stored, then its scores announced, then the job is
+ * tombstoned. Killed in between, another trainer takes the job when the lease has run out: it announces what is stored, or does
+ * the job again, from its checkpoint where it is the same machine. What is announced twice has the same keys.
+ */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { evaluations } from '#contracts/evaluations.js';
+import { experimentJobs, type ExperimentJobPlanned } from '#contracts/experiment-jobs.js';
+import { experimentPrefix, jobLeaseKey } from '#contracts/object-keys.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { topics } from '#contracts/topics.js';
+import { readJobFailure, readJobResult, writeJobFailure } from '#experiments/job-results.js';
+import { JobWorker } from '#experiments/job-worker.js';
+import { crashProcess } from '#service/crash-process.js';
+import type { Logger } from '#service/logger.js';
+import { Metrics } from '#service/metrics.js';
+import { LOGGER } from '#service/observability.module.js';
+import { ObjectStore } from '#storage/object-store.js';
+import { PrefixedStore } from '#storage/prefixed-store.js';
+import { ensureTopics } from '#streaming/ensure-topics.js';
+import { kafkaClient } from '#streaming/kafka-client.js';
+import { Publisher } from '#streaming/publisher.js';
+import { retrying } from '#streaming/retry.js';
+import { TableFollower } from '#streaming/table-follower.js';
+import { Lease, leaseRenewalMs } from '#training/lease.js';
+import type { TrainerConfig } from './config.js';
+import { TRAINER_CONFIG } from './trainer-stage.js';
+
+const pollMs = 1_000;
+/** Before a job that another has is looked at again. */
+const heldMs = 10_000;
+/** Times that this trainer begins a job whose process ends without a word. */
+const mostTries = 2;
+const stopLimitMs = 3_000;
+
+@Injectable()
+export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly stopped = new AbortController();
+  private readonly jobs = new Map<string, ExperimentJobPlanned>();
+  private readonly heldUntil = new Map<string, number>();
+  private readonly done;
+  private worker: { experiment: string; process: JobWorker } | null = null;
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(
+    @Inject(TRAINER_CONFIG) private readonly config: TrainerConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(Metrics) metrics: Metrics,
+  ) {
+    this.done = metrics.counter('experiment_jobs_total', 'Jobs of experiments, by how they ended', ['outcome']);
+  }
+
+  onApplicationBootstrap(): void {
+    if (!this.config.experiments) return;
+    this.running = this.work();
+    this.running.catch((error: unknown) => {
+      if (!this.stopped.signal.aborted) crashProcess(error);
+    });
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.stopped.abort();
+    this.worker?.process.end();
+    await Promise.race([this.running.catch(() => undefined), sleep(stopLimitMs, undefined, { ref: false })]);
+  }
+
+  private async work(): Promise<void> {
+    const { kafka: connection, store: storeConnection } = this.config;
+    const { topicPrefix } = connection;
+    const kafka = kafkaClient(connection, 'undertone-experiments', this.logger);
+    await ensureTopics(kafka, topics, topicPrefix);
+    const publisher = new Publisher(kafka, topicPrefix);
+    const store = new ObjectStore(storeConnection);
+    const follower = new TableFollower(kafka, topicPrefix, 'experiment-jobs', this.logger).on(experimentJobs, (key, fact) => {
+      if (fact) this.jobs.set(key, fact);
+      else this.jobs.delete(key);
+    });
+    await publisher.connect();
+    await follower.start();
+    const { signal } = this.stopped;
+    try {
+      while (!signal.aborted) {
+        const [key, job] = [...this.jobs].find(([each]) => (this.heldUntil.get(each) ?? 0) <= Date.now()) ?? [];
+        if (key === undefined || !job) await sleep(pollMs, undefined, { signal }).catch(() => undefined);
+        else await this.take(key, job, { store, publisher });
+      }
+    } finally {
+      await follower.stop();
+      await publisher.close();
+      store.close();
+    }
+  }
+
+  private async take(
+    key: string,
+    job: ExperimentJobPlanned,
+    { store, publisher }: { store: ObjectStore; publisher: Publisher },
+  ): Promise<void> {
+    const { trainerId } = this.config;
+    const holder = `trainer ${trainerId} (${randomBytes(4).toString('hex')})`;
+    let lease: Lease;
+    try {
+      lease = await retrying(() => Lease.acquire(store, jobLeaseKey(`experiments/${key}`), holder, refuseToWait));
+    } catch (error) {
+      if (!(error instanceof PipelineError) || error.code !== 'LEASE_HELD') throw error;
+      this.heldUntil.set(key, Date.now() + heldMs);
+      return;
+    }
+    // Lost: another does the job by now, and both would come to the same.
+    const renewal = setInterval(() => void lease.renew().catch(() => undefined), leaseRenewalMs);
+    try {
+      const results = new PrefixedStore(store, experimentPrefix(job.experiment));
+      const outcome = await this.outcomeOf(job, results);
+      if (this.stopped.signal.aborted) return;
+      const result = await retrying(() => readJobResult(results, job.jobId));
+      if (result) await retrying(() => publisher.publish(evaluations, ...result.evaluations));
+      await retrying(() => publisher.tombstone(experimentJobs, key));
+      this.jobs.delete(key);
+      this.done.inc({ outcome });
+    } finally {
+      clearInterval(renewal);
+      await lease.release();
+    }
+  }
+
+  private async outcomeOf(job: ExperimentJobPlanned, results: PrefixedStore): Promise<'done' | 'failed' | 'found'> {
+    const { jobId, experiment } = job;
+    if (await retrying(() => readJobResult(results, jobId))) return 'found';
+    if (await retrying(() => readJobFailure(results, jobId))) return 'failed';
+    this.logger.info(job, 'a job of an experiment begins');
+    let why = '';
+    for (let tries = 0; tries < mostTries && !this.stopped.signal.aborted; tries++) {
+      const answer = await this.ask(experiment, jobId);
+      if (answer.type === 'done') return 'done';
+      why =
+        answer.type === 'failed' ? `${answer.code ?? 'unknown'}: ${answer.message}` : answer.type === 'ended' ? answer.how : answer.type;
+      // Its plan may be an older one than what was published since.
+      this.worker?.process.end();
+      this.worker = null;
+      if (answer.type !== 'ended') break;
+    }
+    if (this.stopped.signal.aborted) return 'failed';
+    this.logger.error({ ...job, why }, 'a job of an experiment failed');
+    await retrying(() => writeJobFailure(results, jobId, why));
+    return 'failed';
+  }
+
+  /** The process of the last job does the next one of the same experiment too. */
+  private async ask(experiment: string, jobId: string): ReturnType<JobWorker['ask']> {
+    if (this.worker?.experiment !== experiment) {
+      this.worker?.process.end();
+      this.worker = null;
+      const { store: connection, shardCache, backend } = this.config;
+      const source = {
+        kind: 'bucket',
+        connection,
+        experiment,
+        shardCache: { ...shardCache, folder: `${shardCache.folder}-experiments` },
+        workFolder: `${shardCache.folder}-experiment-work`,
+      } as const;
+      try {
+        this.worker = { experiment, process: await JobWorker.start({ source, backend }, {}) };
+      } catch (error) {
+        return { type: 'failed', jobId, code: error instanceof PipelineError ? error.code : null, message: (error as Error).message };
+      }
+    }
+    return this.worker.process.ask({ type: 'job', jobId });
+  }
+}
+
+/** @param by who has it. @throws PipelineError LEASE_HELD */
+function refuseToWait(by: string): never {
+  throw new PipelineError('LEASE_HELD', `${by} does this job`);
+}

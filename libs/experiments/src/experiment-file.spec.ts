@@ -1,0 +1,47 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { packageRoot } from '#service/package-root.js';
+import { parseExperimentFile, readExperimentFile } from './experiment-file.js';
+
+const least = 'name: x\ncorpus: c\nrows: [{ id: a }]';
+const parse = (more = ''): ReturnType<typeof parseExperimentFile> => parseExperimentFile(`${least}\n${more}`, 'x.yaml');
+
+describe('the file of an experiment', () => {
+  it('needs a name, a corpus and rows; the rest is the protocol of the paper', () => {
+    expect(parse()).toMatchObject({
+      folds: { count: 10, by: 'speaker' },
+      fourCategoriesOnly: true,
+      references: ['majority', 'functionals'],
+      rows: [{ system: 'aae', target: 'emotion', task: 'emotion', auxiliary: [] }],
+    });
+    expect(parse().search.alpha).toHaveLength(10);
+  });
+
+  it.each([
+    ['rows: [{ id: a, system: lstm }]', /x\.yaml: rows\.0\.system/],
+    ['folds: { count: 2 }', /folds\.count/],
+    ['patients: 3', /Unrecognized key.*patients/],
+    ['sweep: { over: label-share, points: [0, 0.5] }', /share of labels lies above 0/],
+    ['auxiliary: [c]', /c is the corpus of the folds/],
+    ['testCorpus: c', /c is learnt from/],
+    ['sweep: { over: auxiliary-speakers, points: [1] }', /no auxiliary corpus/],
+    ['model: { filters: [8], pools: [] }', /rows\.a: model settings/],
+  ])('refuses %s, and says what is wrong', (more, complaint) => {
+    const own = more.startsWith('rows') ? `name: x\ncorpus: c\n${more}` : `${least}\n${more}`;
+    expect(() => parseExperimentFile(own, 'x.yaml')).toThrow(complaint);
+  });
+
+  it('refuses two rows of one name, and a row that quotes nothing and runs nothing', () => {
+    expect(() => parseExperimentFile('name: x\ncorpus: c\nrows: [{ id: a }, { id: a }]', 'x')).toThrow(/two are called a/);
+    expect(() => parseExperimentFile('name: x\ncorpus: c\nrows: [{ id: a, quotedOnly: true }]', 'x')).toThrow(/quotes nothing/);
+  });
+
+  const examples = readdirSync(join(packageRoot, 'examples')).filter((name) => /^(paper|sample)-(table|fig|smoke)/.test(name));
+  it.each(examples)('reads examples/%s', (name) => {
+    const file = readExperimentFile(join(packageRoot, 'examples', name));
+    expect(`${file.name}.yaml`).toBe(name);
+    if (name.startsWith('paper-')) expect(file.features).toEqual({ layout: 'centre' });
+    else expect(file).toMatchObject({ synthetic: true, shards: 'samples' });
+  });
+});

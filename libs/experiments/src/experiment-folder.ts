@@ -1,0 +1,83 @@
+/**
+ * The folder of an experiment: experiment.json (what was planned), `jobs/` (what is done), `work/` (checkpoints of what is not),
+ * and what the report makes. From the first two all results can be read again.
+ */
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { FolderStore } from '#storage/folder-store.js';
+import type { Objects } from '#storage/object-store.js';
+import { describeData, type ExperimentData } from './experiment-data.js';
+import type { ExperimentFile } from './experiment-file.js';
+import type { ExperimentJob, ExperimentResults, JobResult } from './experiment-results.js';
+import { readJobResult, readShowcase } from './job-results.js';
+import type { ExperimentPlan } from './plan-experiment.js';
+
+const planKey = 'experiment.json';
+
+/** What is the same however many jobs are done. */
+type RecordedPlan = Pick<ExperimentResults, 'experiment' | 'isSynthetic' | 'data' | 'protocol' | 'rows' | 'settings'> & {
+  jobs: ExperimentJob[];
+  showcase: string | null;
+};
+
+export const workFolderOf = (folder: string, jobId: string): string => join(folder, 'work', jobId);
+
+const stratifications = { speaker: 'speakers-apart', session: 'sessions', utterance: 'every-speaker-in-every-fold' } as const;
+const sweepTitles = { 'auxiliary-speakers': 'Auxiliary speakers', 'label-share': 'Share of labels' };
+
+export function recordedPlan(
+  file: ExperimentFile,
+  data: ExperimentData,
+  plan: ExperimentPlan,
+  { search }: { search: boolean },
+): RecordedPlan {
+  const { name, title = name, layout, paper, note, folds, seeds, sweep, steps, synthetic } = file;
+  return {
+    experiment: {
+      name,
+      title,
+      layout,
+      paperReference: paper,
+      note: [note, ...data.findings, ...plan.findings].filter(Boolean).join(' · '),
+    },
+    isSynthetic: synthetic,
+    data: describeData(data),
+    protocol: {
+      folds: folds.count,
+      stratification: stratifications[folds.by],
+      seeds,
+      sweep: sweep ? sweepTitles[sweep.over] : null,
+      steps,
+      searched: search,
+    },
+    rows: plan.rows,
+    settings: stringify(file),
+    jobs: plan.jobs.map(({ job }) => job),
+    showcase: plan.showcase,
+  };
+}
+
+export async function writePlan(store: Objects, plan: RecordedPlan): Promise<void> {
+  await store.put(planKey, `${JSON.stringify(plan, null, 1)}\n`);
+}
+
+export async function hasPlan(store: Objects): Promise<boolean> {
+  return (await store.head(planKey)) !== null;
+}
+
+/** @returns null where the folder holds no experiment; jobs that are not done are `missing` */
+export async function readExperimentResults(from: string | Objects): Promise<ExperimentResults | null> {
+  const store = typeof from === 'string' ? new FolderStore(from) : from;
+  const recorded = (await store.findJson(planKey)) as RecordedPlan | null;
+  if (!recorded) return null;
+  const { jobs, showcase, ...plan } = recorded;
+  const results: JobResult[] = [];
+  const missing: ExperimentJob[] = [];
+  for (const job of jobs) {
+    const result = await readJobResult(store, job.jobId);
+    if (result) results.push(result);
+    else missing.push(job);
+  }
+  const shown = showcase === null ? { latents: [], reconstructions: [] } : await readShowcase(store, showcase);
+  return { ...plan, results, missing, ...shown, madeAt: new Date().toISOString() };
+}

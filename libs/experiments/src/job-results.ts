@@ -1,0 +1,90 @@
+/**
+ * What a job leaves behind, as objects of a folder or of a bucket: `jobs/<jobId>/`, with result.json put last.
+ *
+ * Delivery: a job without result.json was not done; written twice it is the same but for the times.
+ */
+import type { JobResult, LatentSample, ReconstructionSample } from './experiment-results.js';
+import { largestConfusion } from '#training/evaluate-predictions.js';
+import { readPredictions, writePredictions } from '#scoring/predictions-file.js';
+import type { Objects } from '#storage/object-store.js';
+
+/** Of one job of the experiment, for looking at. */
+export interface Showcase {
+  latents: LatentSample[];
+  reconstructions: ReconstructionSample[];
+}
+
+const prefixOf = (jobId: string): string => `jobs/${jobId}/`;
+const resultKey = (jobId: string): string => `${prefixOf(jobId)}result.json`;
+const predictionsKey = (jobId: string, task: string): string => `${prefixOf(jobId)}${task}.arrow`;
+const failureKey = (jobId: string): string => `${prefixOf(jobId)}failed.json`;
+const showcaseKey = (jobId: string): string => `${prefixOf(jobId)}showcase.json`;
+
+type StoredResult = Omit<JobResult, 'predictions'> & {
+  predictions: { task: JobResult['predictions'][number]['task']; classes: string[] }[];
+};
+
+export async function writeJobResult(store: Objects, result: JobResult, showcase: Showcase | null): Promise<void> {
+  const { jobId } = result.job;
+  // Of thousands of speakers the probabilities would be gigabytes; their scores stand in the evaluations.
+  const kept = result.predictions.filter(({ classes }) => classes.length <= largestConfusion);
+  for (const { task, classes, rows } of kept) await store.put(predictionsKey(jobId, task), writePredictions(rows, classes.length));
+  if (showcase) await store.put(showcaseKey(jobId), JSON.stringify(encoded(showcase)));
+  const stored: StoredResult = { ...result, predictions: kept.map(({ task, classes }) => ({ task, classes })) };
+  await store.put(resultKey(jobId), `${JSON.stringify(stored, null, 1)}\n`);
+}
+
+/** That a job cannot be done, so that no other trainer tries. */
+export async function writeJobFailure(store: Objects, jobId: string, why: string): Promise<void> {
+  await store.put(failureKey(jobId), JSON.stringify({ why }));
+}
+
+/** @returns null where the job did not fail */
+export async function readJobFailure(store: Objects, jobId: string): Promise<string | null> {
+  const found = (await store.findJson(failureKey(jobId))) as { why: string } | null;
+  return found?.why ?? null;
+}
+
+/** It may be tried again. */
+export async function clearJobFailure(store: Objects, jobId: string): Promise<void> {
+  await store.delete(failureKey(jobId));
+}
+
+/** @returns null where the job was not done */
+export async function readJobResult(store: Objects, jobId: string): Promise<JobResult | null> {
+  const stored = (await store.findJson(resultKey(jobId))) as StoredResult | null;
+  if (!stored) return null;
+  const predictions = stored.predictions.map(async ({ task, classes }) => {
+    const { bytes } = await store.get(predictionsKey(jobId, task));
+    return { task, classes, rows: readPredictions(bytes) };
+  });
+  return { ...stored, predictions: await Promise.all(predictions) };
+}
+
+export async function readShowcase(store: Objects, jobId: string): Promise<Showcase> {
+  const found = (await store.findJson(showcaseKey(jobId))) as ReturnType<typeof encoded> | null;
+  if (!found) return { latents: [], reconstructions: [] };
+  return {
+    latents: found.latents.map((each) => ({ ...each, code: floats(each.code) })),
+    reconstructions: found.reconstructions.map((each) => ({
+      ...each,
+      original: floats(each.original),
+      reconstruction: floats(each.reconstruction),
+    })),
+  };
+}
+
+/** Numbers in JSON as base64 of their four bytes each. */
+function encoded({ latents, reconstructions }: Showcase) {
+  return {
+    latents: latents.map((each) => ({ ...each, code: base64(each.code) })),
+    reconstructions: reconstructions.map((each) => ({
+      ...each,
+      original: base64(each.original),
+      reconstruction: base64(each.reconstruction),
+    })),
+  };
+}
+
+const base64 = ({ buffer, byteOffset, byteLength }: Float32Array): string => Buffer.from(buffer, byteOffset, byteLength).toString('base64');
+const floats = (text: string): Float32Array => new Float32Array(Uint8Array.from(Buffer.from(text, 'base64')).buffer);

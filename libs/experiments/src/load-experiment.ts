@@ -1,0 +1,90 @@
+/**
+ * From a file and tiles to a plan: the same in the process that hands jobs out and in those that do them. The tiles are those of a
+ * folder, or of a bucket, where what is live at the time is published beside the file for all that take jobs.
+ */
+import { promisify } from 'node:util';
+import { gunzip, gzip } from 'node:zlib';
+import { canonicalJson, featureSettings, type FeatureSettings } from '#audio/feature-settings.js';
+import { readShard } from '#audio/shard-file.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import type { Objects } from '#storage/object-store.js';
+import type { TrainingView } from '#training/training-index.js';
+import { viewOfShards } from '#training/view-of-shards.js';
+import { corpusOf, type ExperimentData, experimentData } from './experiment-data.js';
+import type { ExperimentFile } from './experiment-file.js';
+import { type ExperimentPlan, planExperiment } from './plan-experiment.js';
+
+export interface LoadedExperiment {
+  file: ExperimentFile;
+  data: ExperimentData;
+  plan: ExperimentPlan;
+}
+
+/** Tiles, and how they were made. */
+export interface TileSource {
+  view: TrainingView;
+  /** Of the shards, as far as they differ. */
+  features: FeatureSettings[];
+}
+
+const publishedKey = 'published.json.gz';
+const compress = promisify(gzip);
+const decompress = promisify(gunzip);
+
+interface Published {
+  file: ExperimentFile;
+  search: boolean;
+  source: TileSource;
+}
+
+/** @throws PipelineError CONFIG_INVALID, SETTINGS_INVALID */
+export function loadExperiment(file: ExperimentFile, source: TileSource, { search }: { search: boolean }): LoadedExperiment {
+  const { view, features } = source;
+  for (const each of features) refuseOtherFeatures(file, each);
+  const [first] = features;
+  if (!first) throw new PipelineError('CONFIG_INVALID', 'There are no tiles: nothing to learn from');
+  const data = experimentData(file, view, [first.rows, first.width]);
+  return { file, data, plan: planExperiment(file, data, { search }) };
+}
+
+/** @param folder of shards @throws PipelineError CONFIG_INVALID */
+export function tilesOfFolder(folder: string): TileSource {
+  const { features, tileShape: _tileShape, ...view } = viewOfShards(folder);
+  return { view, features: [features] };
+}
+
+/** @param view of shards in the store: one of each corpus is looked into @throws PipelineError OBJECT_GONE */
+export async function tilesOfBucket(store: Objects, view: TrainingView): Promise<TileSource> {
+  const first = new Map(view.utterances.map((utterance) => [corpusOf(utterance), utterance.shardObjectKey]));
+  const features: FeatureSettings[] = [];
+  for (const key of new Set(first.values())) features.push(readShard((await store.get(key)).bytes).settings);
+  return { view, features };
+}
+
+/** For whoever takes jobs of it. @param store of the experiment */
+export async function publishExperiment(store: Objects, published: Published): Promise<void> {
+  await store.put(publishedKey, await compress(JSON.stringify(published)), { contentType: 'application/gzip' });
+}
+
+/** @param store of the experiment @throws PipelineError CONFIG_INVALID */
+export async function loadPublished(store: Objects): Promise<LoadedExperiment> {
+  const found = await store.find(publishedKey);
+  if (!found) throw new PipelineError('CONFIG_INVALID', `${publishedKey} of the experiment is gone`);
+  const { file, search, source } = JSON.parse((await decompress(found.bytes)).toString()) as Published;
+  return loadExperiment(file, source, { search });
+}
+
+/** Settings that shards of this experiment have. @throws PipelineError SETTINGS_INVALID */
+export const featuresOf = (file: ExperimentFile): FeatureSettings => featureSettings(file.features);
+
+function refuseOtherFeatures({ features }: ExperimentFile, have: FeatureSettings): void {
+  for (const [name, wanted] of Object.entries(features)) {
+    const found = (have as unknown as Record<string, unknown>)[name];
+    if (canonicalJson(found) === canonicalJson(wanted)) continue;
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `The shards were made with ${name} ${JSON.stringify(found)} and the experiment asks for ${JSON.stringify(wanted)}: ` +
+        `make them with it (docs/operations.md, feature settings), or change features in the file`,
+    );
+  }
+}

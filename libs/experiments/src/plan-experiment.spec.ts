@@ -1,0 +1,184 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { emotionCategories, genders } from '#contracts/labels.js';
+import { isTrained, refuseLeaks, viewOf, type ViewUtterance } from '#training/training-index.js';
+import { experimentData } from './experiment-data.js';
+import { parseExperimentFile, type ExperimentFile } from './experiment-file.js';
+import { type ExperimentPlan, planExperiment } from './plan-experiment.js';
+
+const speakers = 6;
+const utterance = (corpus: string, speaker: number, take: number): ViewUtterance => ({
+  utteranceId: `${corpus}/s${speaker}/${take}`,
+  version: 'v1',
+  objectKey: 'k',
+  stream: 'labelled',
+  labels: {
+    speakerId: `${corpus}/s${speaker}`,
+    gender: genders[speaker % 2],
+    category: emotionCategories[take % 4],
+    activation: 1 + (take % 5),
+    valence: 1 + ((take * 2 + speaker) % 5),
+  },
+  split: 'train',
+  withheld: false,
+  shardId: 's',
+  shardObjectKey: 's',
+  firstRow: 0,
+  tileCount: 1,
+});
+const corpus = (name: string, takes: number): ViewUtterance[] =>
+  Array.from({ length: speakers * takes }, (_, index) => utterance(name, Math.floor(index / takes), index % takes));
+const all = viewOf('hash', [...corpus('acted', 24), ...corpus('books', 12), ...corpus('other', 8)]);
+
+const text = (more: string): string => `name: x\ncorpus: acted\nauxiliary: [books]\nfolds: { count: 3 }\n${more}`;
+const fileOf = (more: string): ExperimentFile => parseExperimentFile(text(more), 'x.yaml');
+const rows = 'rows:\n  - { id: mtl, auxiliary: [gender, speaker] }\n  - { id: cnn, system: cnn }\n';
+function planOf(more: string, { search = false, by = 'speaker' }: { search?: boolean; by?: string } = {}): ExperimentPlan {
+  const file = parseExperimentFile(text(more).replace('{ count: 3 }', `{ count: 3, by: ${by} }`), 'x.yaml');
+  return planExperiment(file, experimentData(file, all, [128, 256]), { search });
+}
+const ofCorpus = (name: string) => (each: ViewUtterance) => each.utteranceId.startsWith(`${name}/`);
+
+describe('the jobs of an experiment', () => {
+  it('are rows × folds × seeds, and of each reference one for each fold', () => {
+    const { jobs } = planOf(`${rows}seeds: [1, 2]`);
+    const counts = Map.groupBy(jobs, ({ job }) => job.rowId);
+    expect([...counts].map(([row, own]) => [row, own.length])).toEqual([
+      ['majority', 3],
+      ['functionals', 3],
+      ['mtl', 6],
+      ['cnn', 6],
+    ]);
+    expect(new Set(jobs.map(({ job }) => job.jobId)).size).toBe(jobs.length);
+  });
+
+  it('have the same ids however often they are planned, and others for whatever changes the numbers', () => {
+    const ids = (more: string, search = false): string =>
+      planOf(more, { search })
+        .jobs.map(({ job }) => job.jobId)
+        .join();
+    expect(ids(rows)).toBe(ids(rows));
+    expect(ids(`${rows}title: another title`)).toBe(ids(rows));
+    for (const change of [
+      'seeds: [2]',
+      'steps: 7',
+      'model: { beta: 0.3 }',
+      'batch: { labelled: 8, unlabelled: 8 }',
+      'patience: 3',
+      'checkEvery: 5',
+    ])
+      expect(ids(`${rows}${change}`), change).not.toBe(ids(rows));
+    expect(ids(rows, true)).not.toBe(ids(rows));
+    const file = fileOf(rows);
+    const relabelled = all.utterances.map((each, index) => (index === 0 ? { ...each, version: 'v2' } : each));
+    const other = planExperiment(file, experimentData(file, viewOf('hash', relabelled), [128, 256]), { search: false });
+    expect(other.jobs.map(({ job }) => job.jobId).join()).not.toBe(ids(rows));
+  });
+
+  it('go through alpha from 0.1 to 1.0 only when searched, and a CNN, which has none, never', () => {
+    const alphas = (search: boolean, row: string) =>
+      planOf(rows, { search })
+        .jobs.find(({ job }) => job.rowId === row)
+        ?.candidates.map(({ alpha }) => alpha);
+    expect(alphas(false, 'mtl')).toEqual([0.4]);
+    expect(alphas(true, 'mtl')).toEqual([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]);
+    expect(alphas(true, 'cnn')).toEqual([0.4]);
+  });
+
+  it('give a task that is learnt alone no weight of emotion, and a single-task CNN no unlabelled tiles', () => {
+    const { jobs } = planOf('references: []\nrows:\n  - { id: gender, task: gender }\n  - { id: cnn, system: cnn }');
+    const model = jobs.find(({ job }) => job.rowId === 'gender')?.candidates[0]?.model;
+    expect(model).toMatchObject({ beta: 0, auxiliary: { gender: true, speaker: false } });
+    expect(jobs.find(({ job }) => job.rowId === 'cnn')?.batch).toEqual({ labelled: 16, unlabelled: 0 });
+  });
+});
+
+describe('what a job learns from', () => {
+  const foldRules = fc.constantFrom('speaker', 'utterance');
+
+  it('never holds what it is tested on; dev is checked and not learnt; auxiliary corpora are learnt only, without emotions', () => {
+    fc.assert(
+      fc.property(foldRules, fc.integer({ min: 0, max: 2 }), (by, fold) => {
+        const { training, test } = planOf(rows, { by }).viewOf({ fold, point: null });
+        const learnt = new Set(training.utterances.map(({ utteranceId }) => utteranceId));
+        expect(test.some(({ utteranceId }) => learnt.has(utteranceId))).toBe(false);
+        expect(training.utterances.every(({ split }) => split !== 'test')).toBe(true);
+        expect(test.every(ofCorpus('acted'))).toBe(true);
+        const books = training.utterances.filter(ofCorpus('books'));
+        expect(books.every(({ split, labels }) => split === 'train' && labels.category === undefined && labels.valence === undefined)).toBe(
+          true,
+        );
+        expect(books.length).toBe(72);
+        expect(training.utterances.some(ofCorpus('other'))).toBe(false);
+        refuseLeaks(training);
+      }),
+      { numRuns: 6 },
+    );
+  });
+
+  it('is the same whatever the labels of the test fold say: neither early stopping nor a search can see them', () => {
+    const { test, training } = planOf(rows).viewOf({ fold: 0, point: null });
+    const tested = new Set(test.map(({ utteranceId }) => utteranceId));
+    const relabelled = all.utterances.map((each) =>
+      tested.has(each.utteranceId) ? { ...each, version: 'v2', labels: { ...each.labels, category: 'angry' as const } } : each,
+    );
+    const file = fileOf(rows);
+    const other = planExperiment(file, experimentData(file, viewOf('hash', relabelled), [128, 256]), { search: true });
+    expect(other.viewOf({ fold: 0, point: null }).training).toEqual(training);
+  });
+
+  it('in the reading with every speaker in every fold, knows the voices of dev and test, and passes them on as others', () => {
+    const { viewOf: view } = planOf(rows, { by: 'utterance' });
+    const { training, test } = view({ fold: 1, point: null });
+    refuseLeaks(training);
+    const learnt = new Set(training.utterances.filter(isTrained).map(({ labels }) => labels.speakerId));
+    expect(test.every(({ labels }) => learnt.has(labels.speakerId))).toBe(true);
+  });
+
+  it('withholds some of the training speakers’ utterances where a row names speakers, and none where none does', () => {
+    const withheld = (more: string): number =>
+      planOf(more)
+        .viewOf({ fold: 0, point: null })
+        .training.utterances.filter((each) => each.withheld).length;
+    expect(withheld(rows)).toBeGreaterThan(0);
+    expect(withheld('rows:\n  - { id: gender, auxiliary: [gender] }')).toBe(0);
+  });
+
+  it('has in a sweep over auxiliary speakers so many of them, the fewer among the more, both genders by turns', () => {
+    const plan = planOf(`${rows}sweep: { over: auxiliary-speakers, points: [0, 2, 4, 99] }`);
+    expect(plan.points).toEqual([0, 2, 4]);
+    expect(plan.findings.join()).toContain('99 left out');
+    const heard = plan.points.map((point) => {
+      const books = plan.viewOf({ fold: 0, point }).training.utterances.filter(ofCorpus('books'));
+      return new Map(books.map(({ labels }) => [labels.speakerId, labels.gender]));
+    });
+    expect(heard.map(({ size }) => size)).toEqual([0, 2, 4]);
+    expect([...heard[1]!.keys()].every((speaker) => heard[2]!.has(speaker))).toBe(true);
+    expect(new Set(heard[1]!.values()).size).toBe(2);
+  });
+
+  it('has in a sweep over labels that share of each category, and of test and dev all', () => {
+    const plan = planOf(`${rows}sweep: { over: label-share, points: [0.25, 1] }`);
+    const labelled = (point: number) => {
+      const { training, test } = plan.viewOf({ fold: 0, point });
+      const acted = training.utterances.filter(ofCorpus('acted'));
+      const of = (part: ViewUtterance[]) => part.filter(({ labels }) => labels.category !== undefined);
+      return {
+        train: of(acted.filter(({ split }) => split === 'train')),
+        dev: of(acted.filter(({ split }) => split === 'dev')).length,
+        test: of(test).length,
+      };
+    };
+    const [quarter, whole] = [labelled(0.25), labelled(1)];
+    expect(quarter.train.length).toBe(Math.ceil(whole.train.length / 4));
+    expect([quarter.dev, quarter.test]).toEqual([whole.dev, whole.test]);
+    for (const category of emotionCategories) expect(quarter.train.filter(({ labels }) => labels.category === category).length).toBe(3);
+  });
+
+  it('is tested on all of another corpus in a cross-corpus run, of which nothing is learnt', () => {
+    const { training, test } = planOf(`${rows}testCorpus: other`).viewOf({ fold: 0, point: null });
+    expect(test.length).toBe(48);
+    expect(test.every(ofCorpus('other'))).toBe(true);
+    expect(training.utterances.some(ofCorpus('other'))).toBe(false);
+  });
+});

@@ -1,0 +1,116 @@
+/**
+ * Shards of corpora that lie in folders, made in this process: what ingest and features make of them, without services. For the sample
+ * corpora, so that an experiment runs from nothing.
+ *
+ * Delivery: the folder is named by the feature settings and the audio, and gets its name when all is written; the same files
+ * give the same bytes.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { z } from 'zod';
+import { extractFeatures } from '#audio/extract-features.js';
+import { canonicalJson, type FeatureSettings } from '#audio/feature-settings.js';
+import { type ShardRow, writeShard } from '#audio/shard-file.js';
+import { type SilenceProfile, silenceProfiles } from '#contracts/labels.js';
+import { utteranceIdOf } from '#contracts/object-keys.js';
+import { isAudioPath } from '#corpora/audio-paths.js';
+import type { CorpusAnnotations } from '#corpora/corpus-reader.js';
+import { annotates, optionsPath, readerNamed, recogniseReaders } from '#corpora/corpus-readers.js';
+import { packageRoot } from '#service/package-root.js';
+
+export interface CorpusFolder {
+  corpus: string;
+  folder: string;
+}
+
+export const sampleCorpora: readonly CorpusFolder[] = ['acted', 'librispeech-mini'].map((corpus) => ({
+  corpus,
+  folder: join(packageRoot, 'samples', corpus),
+}));
+
+const tilesPerShard = 512;
+
+/** @returns a folder of shards, below `cache` @param onMake called when they are not there and are made now */
+export async function shardsOf(
+  corpora: readonly CorpusFolder[],
+  settings: FeatureSettings,
+  { cache, onMake }: { cache: string; onMake: () => void },
+): Promise<string> {
+  const found = corpora.map(({ corpus, folder }) => ({ corpus, folder, paths: pathsIn(folder) }));
+  const digest = createHash('sha256').update(canonicalJson({ ...settings }));
+  for (const { corpus, folder, paths } of found)
+    for (const path of paths) digest.update(`${corpus}/${path}`).update(readFileSync(join(folder, path)));
+  const made = join(cache, `shards-${digest.digest('hex').slice(0, 16)}`);
+  if (existsSync(made)) return made;
+  onMake();
+  const draft = `${made}.${process.pid}.part`;
+  rmSync(draft, { recursive: true, force: true });
+  mkdirSync(draft, { recursive: true });
+  let rows: ShardRow[] = [];
+  let files = 0;
+  const flush = (): void => {
+    if (rows.length > 0) writeFileSync(join(draft, `tiles-${String(files++).padStart(6, '0')}.arrow`), writeShard(rows, settings));
+    rows = [];
+  };
+  for (const each of found)
+    for await (const ofUtterance of rowsOf(each, settings)) {
+      if (rows.length >= tilesPerShard) flush();
+      rows.push(...ofUtterance);
+    }
+  flush();
+  try {
+    renameSync(draft, made);
+  } catch (error) {
+    // Another process was faster, with the same bytes.
+    rmSync(draft, { recursive: true, force: true });
+    if (!existsSync(made)) throw error;
+  }
+  return made;
+}
+
+function pathsIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
+    .sort();
+}
+
+async function* rowsOf(
+  { corpus, folder, paths }: CorpusFolder & { paths: readonly string[] },
+  settings: FeatureSettings,
+): AsyncGenerator<ShardRow[]> {
+  const { annotations, silence } = annotationsOf(folder, paths);
+  for (const path of paths.filter(isAudioPath)) {
+    const bytes = readFileSync(join(folder, path));
+    const { labels } = annotations.annotationOf(path);
+    const version = createHash('sha256').update(bytes).update(canonicalJson(labels)).digest('hex').slice(0, 16);
+    const { tiles, count } = await extractFeatures(bytes, settings, { silence, ffmpeg: null });
+    const size = tiles.length / count;
+    yield Array.from({ length: count }, (_, tileIndex) => ({
+      tile: tiles.slice(tileIndex * size, (tileIndex + 1) * size),
+      utteranceId: utteranceIdOf(corpus, path),
+      version,
+      tileIndex,
+      corpus,
+      // Two corpora may both have a speaker "1": the corpus's name goes before it, as ingest does.
+      speaker: labels.speakerId === undefined ? null : `${corpus}/${labels.speakerId}`,
+      gender: labels.gender ?? null,
+      category: labels.category ?? null,
+      activation: labels.activation ?? null,
+      valence: labels.valence ?? null,
+    }));
+  }
+}
+
+const optionsSchema = z.object({ reader: z.string().optional(), silence: z.enum(silenceProfiles).optional() });
+
+function annotationsOf(folder: string, paths: readonly string[]): { annotations: CorpusAnnotations; silence: SilenceProfile } {
+  const options = paths.includes(optionsPath) ? optionsSchema.parse(JSON.parse(readFileSync(join(folder, optionsPath), 'utf8'))) : {};
+  const [recognised] = recogniseReaders(paths);
+  const reader = (options.reader === undefined ? undefined : readerNamed(options.reader)) ?? recognised!;
+  const files = paths
+    .filter((path) => annotates(reader, path))
+    .map((path): [string, string] => [path, readFileSync(join(folder, path), 'utf8')]);
+  return { annotations: reader.read(new Map(files)), silence: options.silence ?? reader.silence };
+}

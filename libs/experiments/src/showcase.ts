@@ -1,0 +1,45 @@
+/** Of a few tested utterances, what a report shows: z of their first tiles, and tiles beside what the decoder makes of them. */
+import type { Model } from '#model/model.js';
+import { encode, reconstruct } from '#model/predict.js';
+import type { TileStore } from '#training/tile-store.js';
+import type { ViewUtterance } from '#training/training-index.js';
+import type { Showcase } from './job-results.js';
+
+const mostLatents = 240;
+const mostReconstructions = 6;
+
+export async function showcaseOf(model: Model, utterances: readonly ViewUtterance[], tileStore: TileStore): Promise<Showcase> {
+  const shown = spread(utterances, mostLatents);
+  const codes = await encode(model, await firstTiles(shown, tileStore), shown.length);
+  const size = codes.length / Math.max(1, shown.length);
+  const latents = shown.map(({ utteranceId, labels }, index) => ({
+    utteranceId,
+    speakerId: labels.speakerId ?? '',
+    emotion: labels.category ?? null,
+    gender: labels.gender ?? null,
+    code: codes.slice(index * size, (index + 1) * size),
+  }));
+  return { latents, reconstructions: model.decoder ? await reconstructions(model, spread(shown, mostReconstructions), tileStore) : [] };
+}
+
+async function reconstructions(model: Model, utterances: ViewUtterance[], tileStore: TileStore): Promise<Showcase['reconstructions']> {
+  const { tile } = model.settings;
+  const tiles = await firstTiles(utterances, tileStore);
+  const decoded = await reconstruct(model, tiles, utterances.length);
+  const size = tile[0] * tile[1];
+  return utterances.map(({ utteranceId }, index) => ({
+    utteranceId,
+    original: Float32Array.from(tiles.subarray(index * size, (index + 1) * size), (pixel) => pixel / 255),
+    reconstruction: decoded.slice(index * size, (index + 1) * size),
+    shape: [...tile],
+  }));
+}
+
+const firstTiles = (utterances: readonly ViewUtterance[], tileStore: TileStore): Promise<Uint8Array> =>
+  tileStore.read(utterances.map((utterance) => ({ utterance, row: utterance.firstRow })));
+
+/** Evenly over all, in their order. */
+function spread<Each>(all: readonly Each[], most: number): Each[] {
+  const stride = Math.max(1, all.length / most);
+  return Array.from({ length: Math.min(most, all.length) }, (_, index) => all[Math.floor(index * stride)] as Each);
+}

@@ -1,0 +1,56 @@
+/** Where the rows of an experiment stand: jobs done, means of what the row is about. For the terminal; a report says more. */
+import type { Task } from '#contracts/labels.js';
+import type { ExperimentJob, ExperimentResults, ExperimentRow, JobResult } from './experiment-results.js';
+
+export interface RowSummary {
+  id: string;
+  label: string;
+  /** Of a sweep. */
+  point: number | null;
+  done: number;
+  planned: number;
+  /** Means over the jobs done; null before the first. */
+  wa: number | null;
+  ua: number | null;
+  /** Standard deviation of UA over the jobs; null below two. */
+  uaDeviation: number | null;
+}
+
+type Planned = Pick<ExperimentResults, 'rows' | 'missing'> & { results: readonly Pick<JobResult, 'job' | 'evaluations'>[] };
+
+/** A line for each row and point. */
+export function summariseRows({ rows, results, missing }: Planned): RowSummary[] {
+  const jobs = [...results.map(({ job }) => job), ...missing];
+  return rows
+    .filter(({ isQuotedOnly }) => !isQuotedOnly)
+    .flatMap((row) => pointsOf(row, jobs).map((point) => summarise(row, point, { results, missing })));
+}
+
+const pointsOf = ({ id }: ExperimentRow, jobs: readonly ExperimentJob[]): (number | null)[] =>
+  [...new Set(jobs.filter(({ rowId }) => rowId === id).map(({ point }) => point))].sort((a, b) => (a ?? 0) - (b ?? 0));
+
+function summarise(row: ExperimentRow, point: number | null, { results, missing }: Omit<Planned, 'rows'>): RowSummary {
+  const isOwn = (job: ExperimentJob): boolean => job.rowId === row.id && job.point === point;
+  const done = results.filter(({ job }) => isOwn(job));
+  const scores = done.flatMap(({ evaluations }) => evaluations.find(({ task }) => task === mainTask(row, evaluations)) ?? []);
+  const [wa, ua] = [meanOf(scores.map((each) => each.wa)), meanOf(scores.map((each) => each.ua))];
+  return {
+    id: row.id,
+    label: point === null ? row.label : `${row.label}, ${point}`,
+    point,
+    done: done.length,
+    planned: done.length + missing.filter(isOwn).length,
+    wa,
+    ua,
+    uaDeviation:
+      ua === null || scores.length < 2 ? null : Math.sqrt(scores.reduce((sum, each) => sum + (each.ua - ua) ** 2, 0) / (scores.length - 1)),
+  };
+}
+
+/** Emotion, unless the row learns another task alone. */
+function mainTask({ target }: ExperimentRow, evaluations: JobResult['evaluations']): Task | undefined {
+  return evaluations.find(({ task }) => task === target)?.task ?? evaluations[0]?.task;
+}
+
+const meanOf = (values: number[]): number | null =>
+  values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : null;

@@ -1,0 +1,112 @@
+/** `undertone experiment` as people run it: the smallest one on the sample corpora, whole, and killed twice on the way. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { readExperimentResults } from '#experiments/experiment-folder.js';
+import type { ExperimentResults } from '#experiments/experiment-results.js';
+import { packageRoot } from '#service/package-root.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'undertone-experiment-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const file = join(packageRoot, 'examples/sample-smoke.yaml');
+
+function start(out: string, ...more: string[]) {
+  const words = [join(packageRoot, 'dist/apps/cli/src/main.js'), 'experiment', file, '--out', join(folder, out), ...more];
+  // A group of its own, so that a test can end all of it at once, as a machine does that loses its power.
+  const child = spawn(process.execPath, words, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece: Buffer) => (text += piece.toString()));
+  return { child, ended: once(child, 'close').then(([code]) => ({ code: code as number | null, text })) };
+}
+const run = (out: string, ...more: string[]) => start(out, ...more).ended;
+
+/** All but when and how long. */
+function numbers(results: ExperimentResults | null) {
+  const jobs = results?.results.map(({ wallSec: _wallSec, evaluations, ...result }) => ({
+    ...result,
+    evaluations: evaluations.map(({ evaluatedAt: _evaluatedAt, ...evaluation }) => evaluation),
+  }));
+  return { jobs, latents: results?.latents, reconstructions: results?.reconstructions };
+}
+const resultsOf = (out: string) => readExperimentResults(join(folder, out));
+
+it('says what jobs there are and how long they take, and runs none, with --dry-run', async () => {
+  const { code, text } = await run('dry', '--dry-run');
+  expect(text).toMatch(/9 jobs[\s\S]*3 folds, no speaker in two of them[\s\S]*About .* with \d+ jobs? at a time/);
+  expect(code).toBe(0);
+  expect(existsSync(join(folder, 'dry'))).toBe(false);
+});
+
+it('runs the smallest sample experiment from its file alone to a report', async () => {
+  const { code, text } = await run('whole', '--jobs', '2');
+  expect(code, text).toBe(0);
+  expect(text).toMatch(/AAE, gender and speaker +█+ +3 of 3 +WA [\d.]+ % +UA [\d.]+ %/);
+  const results = await resultsOf('whole');
+  expect(results).toMatchObject({
+    isSynthetic: true,
+    protocol: { folds: 3, stratification: 'speakers-apart', seeds: [1], steps: 40, searched: false },
+    missing: [],
+  });
+  const { rows, results: jobs, latents, reconstructions } = results!;
+  expect(rows.map(({ id }) => id)).toEqual(['majority', 'functionals', 'both']);
+  // Every utterance of the corpus is tested once by each row.
+  for (const { id } of rows) {
+    const tested = jobs
+      .filter(({ job }) => job.rowId === id)
+      .flatMap(({ predictions }) => predictions.find(({ task }) => task === 'emotion')?.rows ?? []);
+    expect(new Set(tested.map(({ utteranceId }) => utteranceId)).size).toBe(432);
+    expect(tested.length).toBe(432);
+  }
+  const majority = jobs.filter(({ job }) => job.rowId === 'majority').flatMap(({ evaluations }) => evaluations);
+  expect(majority.map(({ ua }) => ua)).toEqual([0.25, 0.25, 0.25]);
+  const [network] = jobs.filter(({ job }) => job.rowId === 'both');
+  expect(network?.evaluations.map(({ task, split }) => `${task} ${split}`)).toEqual(['emotion test', 'gender test', 'speaker withheld']);
+  expect(network?.curve.filter(({ devUa }) => devUa !== null).map(({ step }) => step)).toEqual([10, 20, 30, 40]);
+  expect(network?.curve).toHaveLength(40);
+  expect(latents.length).toBeGreaterThan(100);
+  expect(reconstructions[0]?.shape).toEqual([16, 32]);
+  expect(existsSync(join(folder, 'whole/results.json'))).toBe(true);
+  expect(readdirSync(join(folder, 'whole/work'))).toEqual([]);
+});
+
+it('refuses a folder that holds an experiment already, unless it is to go on', async () => {
+  expect(await run('whole')).toMatchObject({ code: 2, text: expect.stringContaining('--resume goes on with what is in') });
+  const { code, text } = await run('whole', '--resume');
+  expect(text).toContain('9 jobs of 9 done before');
+  expect(code).toBe(0);
+});
+
+it('killed twice on the way and resumed, has the numbers of the run that was not, to the digit', async () => {
+  const work = join(folder, 'killed/work');
+  /** Checkpoints of the network that is being trained. */
+  const checkpoints = (): string[] =>
+    existsSync(work)
+      ? readdirSync(work, { recursive: true, encoding: 'utf8' }).filter((path) => /models.*0000000[123]0.manifest\.json$/.test(path))
+      : [];
+
+  // All of it at once, with a job half done.
+  const first = start('killed', '--jobs', '1');
+  await expect.poll(() => checkpoints().length, { timeout: 200_000, interval: 20 }).toBeGreaterThan(0);
+  process.kill(-first.child.pid!, 'SIGKILL');
+  await first.ended;
+  const done = (await resultsOf('killed'))!.results.length;
+  expect(done).toBeLessThan(9);
+
+  // Only the one that hands out jobs; the others end by themselves. Its next network is under way then.
+  const before = new Set(readdirSync(work));
+  const second = start('killed', '--jobs', '1', '--resume');
+  await expect
+    .poll(() => checkpoints().some((path) => !before.has(path.split('/')[0] as string)), { timeout: 200_000, interval: 20 })
+    .toBe(true);
+  process.kill(second.child.pid!, 'SIGKILL');
+  await second.ended;
+  expect((await resultsOf('killed'))!.missing.length).toBeGreaterThan(0);
+
+  const { code, text } = await run('killed', '--jobs', '2', '--resume');
+  expect(text).toMatch(/[1-8] jobs? of 9 done before/);
+  expect(code, text).toBe(0);
+  expect(numbers(await resultsOf('killed'))).toEqual(numbers(await resultsOf('whole')));
+}, 600_000);
