@@ -96,7 +96,7 @@ function summaryOf(results: ExperimentResults, { summaries, families }: Omit<Bui
 /** Of the largest of the tests. */
 function extent(summaries: readonly TaskSummary[]): string {
   const largest = Math.max(0, ...summaries.map(({ utterances }) => utterances));
-  const speakers = Math.max(0, ...summaries.map((each) => each.speakers));
+  const speakers = Math.max(0, ...summaries.filter(({ utterances }) => utterances === largest).map((each) => each.speakers));
   return largest === 0
     ? ''
     : `; tested on ${counted(largest, 'utterance')} of ${speakers === 0 ? 'unknown speakers' : counted(speakers, 'speaker')}`;

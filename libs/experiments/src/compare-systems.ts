@@ -3,7 +3,8 @@
  * Holm's correction over all comparisons of one task. A table's rows are compared each with each; a sweep's points with
  * the first point of their line.
  *
- * A pair of jobs is two of one fold and seed; what only one of the two has done is left out. p is two-sided, from the share
+ * A pair of jobs is two of one fold and seed; what only one of the two has done is left out. A reference, which has no seed, is
+ * paired with every seed of the other. p is two-sided, from the share
  * of draws in which one is better (ties halved), with one draw added to either side so that no p is 0. It knows of
  * speakers only: what another seed would change is in the standard deviation over seeds.
  */
@@ -11,6 +12,7 @@ import { fewestSpeakers } from '#scoring/bootstrap.js';
 import { holmAdjusted } from '#scoring/holm.js';
 import { type PairedScored, pairRows, uaDifference } from '#scoring/paired-bootstrap.js';
 import type { Task } from '#contracts/labels.js';
+import { referenceSystems } from './experiment-file.js';
 import type { ExperimentResults, JobResult } from './experiment-results.js';
 import { primaryTask } from './primary-task.js';
 import { reportedPredictions, type TaskSummary } from './summarise-results.js';
@@ -80,17 +82,22 @@ function compare(results: readonly JobResult[], first: TaskSummary, second: Task
 /** @throws RangeError where the two do not speak of the same */
 function pairJobs(results: readonly JobResult[], first: TaskSummary, second: TaskSummary): PairedScored[] {
   const jobsOf = ({ row, point }: TaskSummary): JobResult[] => results.filter(({ job }) => job.rowId === row.id && job.point === point);
-  const others = new Map(jobsOf(second).map((result) => [placeOf(result), result]));
-  return jobsOf(first).flatMap((result) => {
-    const other = others.get(placeOf(result));
-    if (!other) return [];
+  const isSeedless = [first, second].some(({ row }) => seedless.has(row.system));
+  const isPair = ({ job: one }: JobResult, { job: other }: JobResult): boolean =>
+    one.fold === other.fold && (isSeedless || one.seed === other.seed);
+  const pairs = jobsOf(first).flatMap((result) =>
+    jobsOf(second)
+      .filter((other) => isPair(result, other))
+      .map((other) => [result, other] as const),
+  );
+  return pairs.flatMap(([result, other]) => {
     const [ours, theirs] = [reportedPredictions(result, first.task), reportedPredictions(other, second.task)];
     if (ours.classes.join() !== theirs.classes.join()) throw new RangeError('their classes differ');
     return pairRows(ours.rows, theirs.rows);
   });
 }
 
-const placeOf = ({ job }: JobResult): string => `${job.fold}/${job.seed}`;
+const seedless: ReadonlySet<string> = new Set(referenceSystems);
 
 function corrected(comparisons: readonly Comparison[]): Comparison[] {
   const adjusted = holmAdjusted(comparisons.flatMap(({ tested }) => tested?.p ?? []));

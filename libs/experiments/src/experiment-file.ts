@@ -49,6 +49,9 @@ const rowSchema = z.strictObject({
   quotedOnly: z.boolean().default(false),
 });
 
+/** Systems without a network: nothing in them is drawn, so that they have no seed. */
+export const referenceSystems = ['majority', 'functionals'] as const;
+
 const schema = z.strictObject({
   name: slug,
   title: z.string().optional(),
@@ -93,7 +96,7 @@ const schema = z.strictObject({
   /** What `--search` goes through, on dev speakers only. */
   search: z.strictObject({ alpha: z.array(share).min(1).default(paperGrid), beta: z.array(share).min(1).optional() }).prefault({}),
   /** Rows that a reader expects beside, without a network. */
-  references: z.array(z.enum(['majority', 'functionals'])).default(['majority', 'functionals']),
+  references: z.array(z.enum(referenceSystems)).default([...referenceSystems]),
   /** One model for each of the points. */
   sweep: z
     .strictObject({ over: z.enum(['auxiliary-speakers', 'label-share']), points: z.array(z.number().min(0)).min(1) })

@@ -161,6 +161,16 @@ describe('intervals and comparisons', () => {
     expect(copyOverRight?.tested).toMatchObject({ difference: 0, p: 1, adjusted: 1 });
   });
 
+  it('compares all seeds of a network with the one run of a reference', () => {
+    const speakers = ['s1', 's2', 's3', 's4', 's5', 's6'];
+    const all = (answer: string): Record<string, string> => Object.fromEntries(speakers.map((speaker) => [speaker, answer]));
+    const rows = [rowOf('majority', { system: 'majority' }), rowOf('net')];
+    const made = resultsOf(rows, [job('majority', 0, 1, all('aA hA')), job('net', 0, 1, all('aA hH')), job('net', 0, 2, all('aA hA'))]);
+    const [family] = compareSystems(made, summariseResults(made));
+    // 100 % with one seed, 50 % with the other, less 50 % of the reference.
+    expect(family?.comparisons.map(({ tested }) => tested?.difference)).toEqual([0.25]);
+  });
+
   it('compares on what both have answered, and says so where they were asked different things', () => {
     const rows = [rowOf('a'), rowOf('b'), rowOf('c')];
     const made = resultsOf(rows, [job('a', 0, 1, { s1: 'aA hH' }), job('b', 0, 1, { s1: 'aA aA' }), job('c', 1, 1, { s2: 'aA' })]);
