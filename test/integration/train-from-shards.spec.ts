@@ -55,7 +55,7 @@ beforeAll(() => {
     [
       'name: tiny',
       'model: { filters: [2, 4], pools: [[2, 4], [2, 2]], dense: 8, headFilters: 2 }',
-      'batch: { labelled: 6, unlabelled: 2 }',
+      'batch: { labelled: 3, unlabelled: 1 }',
       'steps: 100',
       'checkpointEvery: 50',
       'splits: { dev: [made/s2], test: [] }',
@@ -241,7 +241,7 @@ it('stopped by Ctrl-C saves, says so, and goes on with --resume', async () => {
   const content = readFileSync(config, 'utf8');
   writeFileSync(
     config,
-    `${content}\nseed: 9\nbatch: { labelled: 5, unlabelled: 2 }`.replace('batch: { labelled: 6, unlabelled: 2 }\n', ''),
+    `${content}\nseed: 9\nbatch: { labelled: 5, unlabelled: 2 }`.replace('batch: { labelled: 3, unlabelled: 1 }\n', ''),
   );
   expect(train('stopped', '--resume')).toMatchObject({
     code: 2,
