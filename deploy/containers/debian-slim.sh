@@ -31,7 +31,7 @@ dpkg --listfiles "${packages[@]}" | grep '^/' |
 
 # What packages make when they are configured: the libraries' index, alternatives, users, certificates, where to fetch from.
 ln -s mawk "$root/usr/bin/awk"
-cp -a /etc/{alternatives,debconf.conf,nsswitch.conf,ld.so.conf,ld.so.conf.d} "$root/etc/" 2>/dev/null || true
+cp -a /etc/{alternatives,debconf.conf,nsswitch.conf,ld.so.conf,ld.so.conf.d} "$root/etc/"
 cp -a /etc/ssl /etc/ca-certificates* "$root/etc/"
 # Also whoever is in this machine's bundle by hand, so that an update of the bundle keeps them.
 mkdir -p "$root/usr/local/share/ca-certificates"

@@ -21,10 +21,10 @@ cp "$repository/node_modules/node/bin/node" "$context/node/bin/"
 npm install --global --prefix "$context/node" --ignore-scripts --no-audit --no-fund --silent "npm@$npm_version"
 build undertone/node "$context/node"
 
-# Links are followed: Debian's Java has its settings in /etc.
+# Links are followed: Debian's Java has its settings in /etc. One that leads nowhere is told of and left out.
 java_home=$(java -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java.home = //p')
 mkdir "$context/kafka/java"
-tar -C "$java_home" --dereference --exclude=./jmods --exclude=./man --exclude='*src.zip' --exclude=./demo --ignore-failed-read -cf - . 2>/dev/null |
+tar -C "$java_home" --dereference --exclude=./jmods --exclude=./man --exclude='*src.zip' --exclude=./demo --ignore-failed-read -cf - . |
   tar -C "$context/kafka/java" -xf -
 cp "$cache"/kafka-4*/*.jar "$context/kafka/libs/"
 cp kafka/* "$repository/deploy/embedded/kafka/log4j2.yaml" "$context/kafka/"

@@ -66,6 +66,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
   async onApplicationShutdown(): Promise<void> {
     this.stopped.abort();
     this.worker?.process.end();
+    // What it failed with is dealt with where it was started.
     await Promise.race([this.running.catch(() => undefined), sleep(stopLimitMs, undefined, { ref: false })]);
   }
 

@@ -57,7 +57,7 @@ export class RoundTrace {
     const all = this.firstSpans();
     for (const id of this.traceparents.keys()) this.waiting.forget(id);
     const told = all.slice(0, mostLinks).map((each) => this.tell(each, step));
-    this.tellInTime(all.slice(mostLinks), step).catch(() => undefined);
+    void this.tellInTime(all.slice(mostLinks), step);
     return told;
   }
 

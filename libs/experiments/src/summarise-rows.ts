@@ -1,6 +1,7 @@
 /** Where the rows of an experiment stand: jobs done, means of what the row is about. For the terminal; a report says more. */
 import type { Task } from '#contracts/labels.js';
 import type { ExperimentJob, ExperimentResults, ExperimentRow, JobResult } from './experiment-results.js';
+import { primaryTask } from './primary-task.js';
 
 export interface RowSummary {
   id: string;
@@ -47,9 +48,9 @@ function summarise(row: ExperimentRow, point: number | null, { results, missing 
   };
 }
 
-/** Emotion, unless the row learns another task alone. */
-function mainTask({ target }: ExperimentRow, evaluations: JobResult['evaluations']): Task | undefined {
-  return evaluations.find(({ task }) => task === target)?.task ?? evaluations[0]?.task;
+/** The emotion head's, unless the row learns another task alone. */
+function mainTask(row: ExperimentRow, evaluations: JobResult['evaluations']): Task | undefined {
+  return evaluations.find(({ task }) => task === primaryTask(row))?.task ?? evaluations[0]?.task;
 }
 
 const meanOf = (values: number[]): number | null =>
