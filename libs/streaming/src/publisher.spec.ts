@@ -49,3 +49,32 @@ test('it uses no transactions and no idempotence of the client, waits for all re
   expect(requests.length).toBeGreaterThan(1);
   for (const request of requests) expect(request).toEqual({ acks: -1, inFlight: 1 });
 });
+
+test.each([
+  ['right after a call that had nothing to publish', [[], [1]]],
+  ['between such calls', [[], [1], [], [2], []]],
+  ['many in one turn', Array.from({ length: 20 }, (_, i) => (i % 3 === 0 ? [] : [i]))],
+])('what is published %s is sent', async (_, calls) => {
+  const sent: unknown[] = [];
+  const producer = {
+    sendBatch: ({ topicMessages }: ProducerBatch) => {
+      sent.push(...(topicMessages ?? []).flatMap(({ messages }) => messages.map(({ value }) => Number(value))));
+      return Promise.resolve();
+    },
+  };
+  const publisher = new Publisher({ producer: () => producer } as unknown as Kafka, 'test');
+  await Promise.all(calls.map((facts) => publisher.publish(topic, ...facts)));
+  expect(sent).toEqual(calls.flat());
+});
+
+test('what is published in any turn after an acknowledgement is sent', async () => {
+  const producer = { sendBatch: () => Promise.resolve() };
+  const publisher = new Publisher({ producer: () => producer } as unknown as Kafka, 'test');
+  for (let turns = 0; turns < 30; turns++) {
+    const later = async (): Promise<void> => {
+      for (let turn = 0; turn < turns; turn++) await undefined;
+      await publisher.publish(topic, 2);
+    };
+    await Promise.all([publisher.publish(topic, 1), later()]);
+  }
+});

@@ -30,7 +30,8 @@ interface Waiting {
 export class Publisher {
   private readonly producer: Producer;
   private waiting: Waiting[] = [];
-  private sending: Promise<void> | undefined;
+  private isSending = false;
+  private sent: Promise<void> = Promise.resolve();
 
   constructor(
     kafka: Kafka,
@@ -75,7 +76,7 @@ export class Publisher {
 
   /** What is under way has a few seconds to be acknowledged: with the broker away nobody could wait for it. */
   async close(): Promise<void> {
-    await atMost(closingMs, this.sending);
+    await atMost(closingMs, this.sent);
     await atMost(partingMs, this.producer.disconnect());
   }
 
@@ -89,9 +90,7 @@ export class Publisher {
       return span ? acknowledgement.then(() => span.end(), failing(span.end)) : acknowledgement;
     });
     // Requests carry facts of many traces.
-    this.sending ??= inNoSpan(() => this.sendAll()).finally(() => {
-      this.sending = undefined;
-    });
+    if (!this.isSending) this.sent = inNoSpan(() => this.sendAll());
     await Promise.all(acknowledged);
   }
 
@@ -105,7 +104,9 @@ export class Publisher {
     return tooMany === -1 ? this.waiting.length : Math.max(1, tooMany);
   }
 
+  /** Says that it has ended in the same turn in which it found nothing more: what comes a turn later is sent by the next. */
   private async sendAll(): Promise<void> {
+    this.isSending = true;
     while (this.waiting.length > 0) {
       const batch = this.waiting.splice(0, this.countForRequest());
       const byTopic = Map.groupBy(batch, (entry) => entry.topic);
@@ -119,6 +120,7 @@ export class Publisher {
         for (const entry of batch) entry.reject(error);
       }
     }
+    this.isSending = false;
   }
 }
 
