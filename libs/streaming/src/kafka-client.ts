@@ -3,10 +3,12 @@ import { createRequire } from 'node:module';
 import type { Kafka, KafkaConfig } from 'kafkajs';
 import type { KafkaConnection } from '#service/connection-config.js';
 import type { Logger } from '#service/logger.js';
+import { mendClientConnections } from './client-connection.js';
 
 // kafkajs is CommonJS whose named exports Node cannot see.
 const kafkajs = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs');
 const { logLevel } = kafkajs;
+mendClientConnections();
 
 /**
  * With at most 1 s between tries, so that work goes on at once when the broker is back, for about 15 minutes: the time
