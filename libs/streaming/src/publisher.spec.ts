@@ -72,7 +72,7 @@ test('what is published in any turn after an acknowledgement is sent', async () 
   const publisher = new Publisher({ producer: () => producer } as unknown as Kafka, 'test');
   for (let turns = 0; turns < 30; turns++) {
     const later = async (): Promise<void> => {
-      for (let turn = 0; turn < turns; turn++) await undefined;
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
       await publisher.publish(topic, 2);
     };
     await Promise.all([publisher.publish(topic, 1), later()]);
