@@ -13,8 +13,8 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -72,6 +72,7 @@ function install(lockSha256) {
     }
     return `${process.version} of this machine, since the package's could not be brought`;
   });
+  rmSync(inRoot('.undertone', 'node'), { recursive: true, force: true });
   writeFileSync(installStamp, lockSha256);
 }
 
@@ -110,8 +111,23 @@ function versionLine(path) {
 function npm(...args) {
   // Under `npm start` this is the very npm that runs us; `npm` of PATH otherwise.
   const script = process.env.npm_execpath;
-  if (script?.endsWith('.js')) tool(process.execPath, [script, ...args], `npm ${args[0]}`);
-  else tool(windows ? 'npm.cmd' : 'npm', args, `npm ${args[0]}`);
+  const node = nodeThatStays();
+  if (script?.endsWith('.js')) tool(node, [script, ...args], `npm ${args[0]}`);
+  else tool(windows ? 'npm.cmd' : 'npm', args, `npm ${args[0]}`, dirname(node));
+}
+
+/**
+ * The Node that runs this, where `npm ci` does not delete it: `npm` puts node_modules/.bin first on PATH, so that this may be
+ * the one of node_modules.
+ */
+function nodeThatStays() {
+  if (!process.execPath.startsWith(inRoot('node_modules') + sep)) return process.execPath;
+  const copy = inRoot('.undertone', 'node', windows ? 'node.exe' : 'node');
+  if (!existsSync(copy)) {
+    mkdirSync(dirname(copy), { recursive: true });
+    copyFileSync(process.execPath, copy);
+  }
+  return copy;
 }
 
 // --- 2. build ----------------------------------------------------------------------------------------------------------------
@@ -201,9 +217,10 @@ function step(name, how, act) {
 }
 
 /** A tool that must succeed; what it printed is shown only if it does not. */
-function tool(command, args, label) {
+function tool(command, args, label, firstOnPath) {
   const result = spawnSync(command, args, {
     cwd: root,
+    env: firstOnPath ? { ...process.env, PATH: `${firstOnPath}${delimiter}${process.env.PATH}` } : process.env,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
     maxBuffer: 64 << 20,
