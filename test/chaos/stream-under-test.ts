@@ -9,7 +9,8 @@ import { readKafkaConnection } from '#service/connection-config.js';
 import { DeadLetterOffice, type RecordOrigin, type Subject } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
-import { PartitionConsumer, type PartitionWorker, type StreamRecord, type WorkerContext } from '#streaming/partition-consumer.js';
+import { PartitionConsumer } from '#streaming/partition-consumer.js';
+import type { PartitionWorker, StreamRecord, WorkerContext } from '#streaming/partition-worker.js';
 import { Publisher } from '#streaming/publisher.js';
 import { TableFollower, type FollowedRecord } from '#streaming/table-follower.js';
 

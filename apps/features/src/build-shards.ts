@@ -16,7 +16,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { shardTopicOf, type ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import type { ObjectStore } from '#storage/object-store.js';
-import type { PartitionWorker, StreamRecord, WorkerContext } from '#streaming/partition-consumer.js';
+import type { PartitionWorker, StreamRecord, WorkerContext } from '#streaming/partition-worker.js';
 import type { Publisher } from '#streaming/publisher.js';
 import { beginSpan, inSpan, linksTo, type Span } from '#service/spans.js';
 import { retrying } from '#streaming/retry.js';

@@ -9,68 +9,26 @@
  * At every (re)join all workers are thrown away, because the client then reads on from the committed offsets: what a
  * worker held and had not settled comes again. What is idempotent about an effect is the worker's to say.
  */
-import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
-import { PipelineError } from '#contracts/pipeline-error.js';
-import { topicName, type Topic } from '#contracts/topic.js';
-import type { Logger } from '#service/logger.js';
+import { topicName } from '#contracts/topic.js';
 import { failSpan, type Span } from '#service/spans.js';
-import type { DeadLetterOffice, RecordOrigin, Subject } from './dead-letter-office.js';
+import type { RecordOrigin } from './dead-letter-office.js';
 import { atMost } from './at-most.js';
 import { ConsumerPulse } from './consumer-pulse.js';
 import { patientRetry } from './kafka-client.js';
 import { OffsetLedger } from './offset-ledger.js';
+import type { PartitionWorker, StreamRecord, WorkerContext } from './partition-worker.js';
+import { RecordFate, type RecordFateOptions, type Trying } from './record-fate.js';
 import { inProcessSpan, subjectAttributes } from './record-spans.js';
-import { Attempts, fateOf, retrying } from './retry.js';
+import { Attempts } from './retry.js';
 import { runThroughOutages } from './run-through-outages.js';
 import type { ConsumerActivity, PartitionActivity, WatchedConsumer } from './stall-watch.js';
-import type { RecordHeaders } from './trace-headers.js';
 
-export interface StreamRecord<Fact> {
-  key: string | null;
-  /** Null: a tombstone. */
-  fact: Fact | null;
-  origin: RecordOrigin;
-  headers?: RecordHeaders | undefined;
-}
-
-export interface PartitionWorker<Fact> {
-  /**
-   * Takes one record; the next comes when this resolves. Effects may become durable later: until `settle` is called
-   * with the record's offset, it is not committed. A thrown error decides the record's fate.
-   */
-  take(record: StreamRecord<Fact>): Promise<void>;
-  /** The partition may belong to another now: forget what is held, settle nothing more. */
-  abandon(): void;
-  /** The process is asked to stop: finish what is held, if that is quick. */
-  drain(): Promise<void>;
-  /** Whether it waits for something that is away and is being tried again: then a `take` that lasts is no stall. */
-  readonly isHeldUp?: boolean;
-}
-
-export interface WorkerContext {
-  partition: number;
-  settle: (offset: string) => void;
-  /** For errors outside `take` (timers): the process crashes, as it would for an unknown error inside. */
-  crash: (error: unknown) => void;
-}
-
-export interface PartitionConsumerOptions<Fact> {
+export interface PartitionConsumerOptions<Fact> extends RecordFateOptions<Fact> {
   kafka: Kafka;
-  topic: Topic<Fact>;
   topicPrefix: string;
   groupId: string;
   createWorker: (context: WorkerContext) => PartitionWorker<Fact>;
-  deadLetterOffice: DeadLetterOffice;
-  /** Names the subject of a dead letter. */
-  subjectOf: (record: StreamRecord<Fact>) => Subject;
-  /** Counts crashes on one offset, durably, and returns the count with this one. */
-  countCrash: (origin: RecordOrigin) => Promise<number>;
-  /** Ends the process loudly. */
-  crash: (error: unknown) => void;
-  logger: Logger;
-  onRetry?: () => void;
   partitionsConsumedConcurrently?: number;
 }
 
@@ -85,7 +43,7 @@ interface Assignment<Fact> {
   /** Until the record is tried again. */
   paused: boolean;
   /** The record that is tried again, while there is one. */
-  trying: { offset: string; attempts: Attempts } | undefined;
+  trying: Trying | undefined;
   /** Commits in the generation that the assignment is of, without tries of its own. */
   commit: EachBatchPayload['commitOffsetsIfNecessary'] | undefined;
 }
@@ -100,8 +58,6 @@ const heartbeatIntervalMs = 1_000;
 const sessionTimeoutMs = 6_000;
 /** How long the others of a group wait for one that has a long recording in hand; then it is put out, and the record comes again. */
 const rebalanceTimeoutMs = 10_000;
-/** The third crash on one offset is a dead letter. */
-const crashLimit = 3;
 /** At stop, how long records that workers have in hand may still take, and then what was taken to become durable: less than 20 s together. */
 const finishLimitMs = 4_000;
 const drainLimitMs = 7_000;
@@ -114,6 +70,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   readonly commits = true;
   private readonly consumer: Consumer;
   private readonly pulse: ConsumerPulse;
+  private readonly fate: RecordFate<Fact>;
   private readonly topic: string;
   private readonly assignments = new Map<number, Assignment<Fact>>();
   /** By partition, where the client was when the group was joined again with records still open before it. */
@@ -129,6 +86,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
 
   constructor(private readonly options: PartitionConsumerOptions<Fact>) {
     this.topic = topicName(options.topic, options.topicPrefix);
+    this.fate = new RecordFate(options);
     this.consumer = options.kafka.consumer({
       groupId: options.groupId,
       sessionTimeout: sessionTimeoutMs,
@@ -255,15 +213,16 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     const { offset, value } = record.origin;
     assignment.working = offset;
     try {
-      if (value) record.fact = this.parse(value);
+      if (value) record.fact = this.fate.parse(value);
       if (span.isRecording()) span.setAttributes(subjectAttributes(this.options.subjectOf(record)));
       await this.untilTakenOrLeft(assignment.worker.take(record));
     } catch (error) {
       failSpan(span, error);
       if (assignment.revoked.signal.aborted) return null;
-      const waitMs = this.waitAfter(assignment, record, error);
+      if (assignment.trying?.offset !== offset) assignment.trying = { offset, attempts: new Attempts() };
+      const waitMs = this.fate.waitAfter(assignment.trying, record, error);
       if (typeof waitMs === 'number') return waitMs;
-      await this.decideFate(assignment, record, waitMs.error);
+      await this.fate.decide(assignment.ledger, assignment.revoked.signal, { record, error: waitMs.error });
     } finally {
       assignment.working = undefined;
     }
@@ -287,68 +246,6 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
       signal.removeEventListener('abort', leave);
       this.taking.delete(taking);
     }
-  }
-
-  private waitAfter(assignment: Assignment<Fact>, record: StreamRecord<Fact>, error: unknown): number | { error: unknown } {
-    const { offset } = record.origin;
-    if (assignment.trying?.offset !== offset) assignment.trying = { offset, attempts: new Attempts() };
-    const { attempts } = assignment.trying;
-    try {
-      const waitMs = attempts.waitAfter(error);
-      this.options.onRetry?.();
-      const { utteranceId, objectKey } = this.options.subjectOf(record);
-      const code = error instanceof PipelineError ? error.code : undefined;
-      const attempt = attempts.failed;
-      this.options.logger.warn({ err: error, code, waitMs, attempt, key: record.key, utteranceId, objectKey }, 'will try again');
-      return waitMs;
-    } catch (final) {
-      return { error: final };
-    }
-  }
-
-  private parse(value: Buffer): Fact {
-    let json: unknown;
-    try {
-      json = JSON.parse(value.toString());
-    } catch (error) {
-      if (!this.options.topic.acceptsBytes) throw new PipelineError('RECORD_INVALID', 'The record is not JSON', { cause: error });
-      json = value;
-    }
-    const parsed = this.options.topic.schema.safeParse(json);
-    if (parsed.success) return parsed.data;
-    const problem = parsed.error.issues[0];
-    throw new PipelineError(
-      'RECORD_INVALID',
-      `The record does not fit ${this.options.topic.noun}: ${problem?.path.join('.')} ${problem?.message}`,
-    );
-  }
-
-  /** Resolves when the record is settled as a dead letter, or, after a crash, when the assignment has ended. */
-  private async decideFate({ ledger, revoked: { signal } }: Assignment<Fact>, record: StreamRecord<Fact>, error: unknown): Promise<void> {
-    const { logger, deadLetterOffice, subjectOf } = this.options;
-    const { origin } = record;
-    try {
-      const permanent = fateOf(error) === 'permanent' ? (error as PipelineError) : await this.repeatedCrash(origin, error);
-      if (!permanent) throw error;
-      const subject = subjectOf(record);
-      const { utteranceId, objectKey } = subject;
-      logger.warn({ code: permanent.code, key: record.key, offset: origin.offset, utteranceId, objectKey }, permanent.message);
-      await retrying(() => deadLetterOffice.bury(origin, subject, permanent), { signal });
-      ledger.settle(origin.offset);
-    } catch (fatal) {
-      if (signal.aborted) return;
-      this.options.crash(fatal);
-      // The process is going down; the batch must not go on past this record.
-      await once(signal, 'abort');
-    }
-  }
-
-  /** @returns the dead letter's error if this offset has crashed the stage too often, else null */
-  private async repeatedCrash(origin: RecordOrigin, error: unknown): Promise<PipelineError | null> {
-    const crashes = await this.options.countCrash(origin).catch(() => 1);
-    if (crashes < crashLimit) return null;
-    const message = error instanceof Error ? error.message : String(error);
-    return new PipelineError('UNKNOWN_REPEATED', `Crashed ${crashes} times on this record: ${message}`, { cause: error });
   }
 
   private assignmentOf(partition: number): Assignment<Fact> {
