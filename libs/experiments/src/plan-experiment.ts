@@ -15,7 +15,7 @@ import type { ExperimentJob, ExperimentRow } from './experiment-results.js';
 import { foldView, speakersInOrder, type FoldView } from './fold-view.js';
 
 /** Raised with every change that makes the same job come to other numbers. */
-const protocolVersion = 1;
+const protocolVersion = 2;
 
 /** What a job trains, for one alpha and beta. */
 export interface Candidate {

@@ -41,12 +41,23 @@ describe('Sampler', () => {
     const sampler = new Sampler(view(utterance('a', 'labelled'), utterance('u', 'unlabelled'), ...heldOut), { seed: 1, classOf });
     const drawn = Array.from({ length: 30 }, () => names(sampler.nextBatch({ labelled: 2, unlabelled: 2 }))).flat();
     expect(new Set(drawn.map((name) => name.split('#')[0]))).toEqual(new Set(['a', 'u']));
-    expect(new Set(names(sampler.spread(100)).map((name) => name.split('#')[0]))).toEqual(new Set(['a', 'u']));
+    expect(new Set(names(sampler.spread(100, { labelled: 2, unlabelled: 2 })).map((name) => name.split('#')[0]))).toEqual(
+      new Set(['a', 'u']),
+    );
   });
 
   it('draws no unlabelled tiles where none are wanted', () => {
     const sampler = new Sampler(view(utterance('a', 'labelled'), utterance('u', 'unlabelled')), { seed: 1, classOf });
     expect(names(sampler.nextBatch({ labelled: 3, unlabelled: 0 })).sort()).toEqual(['a#0', 'a#1', 'a#2']);
+  });
+
+  it('spreads statistics over the streams that batches are drawn from, and over the other where those have nothing', () => {
+    const [labelled, unlabelled] = [utterance('a', 'labelled'), utterance('u', 'unlabelled')];
+    const spreadOf = (data: TrainingView, wanted: Record<Stream, number>): string[] =>
+      names(new Sampler(data, { seed: 1, classOf }).spread(9, wanted)).map((name) => name.charAt(0));
+    expect(spreadOf(view(labelled, unlabelled), { labelled: 3, unlabelled: 0 })).toEqual(['a', 'a', 'a']);
+    expect(spreadOf(view(labelled, unlabelled), { labelled: 2, unlabelled: 1 })).toEqual(['a', 'a', 'a', 'u', 'u', 'u']);
+    expect(spreadOf(view(unlabelled), { labelled: 3, unlabelled: 0 })).toEqual(['u', 'u', 'u']);
   });
 
   it('goes on where it was', () => {
@@ -147,7 +158,7 @@ describe('erasure', () => {
     expect(new Set(drawn)).toEqual(new Set(['b#0', 'b#1', 'b#2']));
     expect(drawn).toHaveLength(48);
     expect(sampler.sizeOf('unlabelled')).toBe(0);
-    expect(names(sampler.spread(9)).toSorted()).toEqual(['b#0', 'b#1', 'b#2']);
+    expect(names(sampler.spread(9, { labelled: 1, unlabelled: 1 })).toSorted()).toEqual(['b#0', 'b#1', 'b#2']);
   });
 
   it('of everything leaves nothing to draw', () => {

@@ -133,17 +133,24 @@ export class Sampler {
    */
   nextBatch(wanted: Record<Stream, number>): TileRef[] {
     const total = wanted.labelled + wanted.unlabelled;
-    const has = (stream: Stream): boolean => this.sizeOf(stream) > 0;
-    if (has('labelled') && has('unlabelled')) return streams.flatMap((stream) => this.draw(stream, wanted[stream]));
-    return streams.flatMap((stream) => (has(stream) ? this.draw(stream, total) : []));
+    if (this.has('labelled') && this.has('unlabelled')) return streams.flatMap((stream) => this.draw(stream, wanted[stream]));
+    return streams.flatMap((stream) => (this.has(stream) ? this.draw(stream, total) : []));
   }
 
-  /** Some tiles for statistics, the same for the same view: spread over all pools, without moving the sampler. */
-  spread(count: number): TileRef[] {
-    const pools = streams.flatMap((stream) => ages.map((age) => this.pools[stream][age]));
+  /**
+   * Some tiles for statistics, the same for the same view: spread over all pools that batches of `wanted` are drawn from, without
+   * moving the sampler. Who learns from labelled tiles alone sees no others here either.
+   */
+  spread(count: number, wanted: Record<Stream, number>): TileRef[] {
+    const asked = streams.filter((stream) => wanted[stream] > 0 && this.has(stream));
+    const pools = (asked.length > 0 ? asked : streams).flatMap((stream) => ages.map((age) => this.pools[stream][age]));
     const all = pools.flatMap((pool) => pool.all.filter(({ utterance }) => this.isAlive(utterance)));
     const stride = Math.max(1, all.length / count);
     return Array.from({ length: Math.min(count, all.length) }, (_, index) => all[Math.floor(index * stride)] as TileRef);
+  }
+
+  private has(stream: Stream): boolean {
+    return this.sizeOf(stream) > 0;
   }
 
   private draw(stream: Stream, count: number): TileRef[] {

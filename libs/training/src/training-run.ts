@@ -288,8 +288,9 @@ export class TrainingRun {
 
   /** Running statistics lag behind the weights in short rounds; predictions would suffer for it. */
   private async reestimateStatistics(model: Model, sampler: Sampler): Promise<void> {
-    const size = this.settings.batch.labelled + this.settings.batch.unlabelled;
-    const tiles = sampler.spread(this.settings.statisticsTiles);
+    const { batch: wanted, statisticsTiles } = this.settings;
+    const size = wanted.labelled + wanted.unlabelled;
+    const tiles = sampler.spread(statisticsTiles, wanted);
     // Every n-th tile, so that each batch is mixed as training's are.
     const batchCount = Math.max(1, Math.floor(tiles.length / size));
     const batches = Array.from({ length: batchCount }, (_, first) => tiles.filter((_tile, index) => index % batchCount === first));
