@@ -56,8 +56,8 @@ beforeAll(() => {
       'name: tiny',
       'model: { filters: [2, 4], pools: [[2, 4], [2, 2]], dense: 8, headFilters: 2 }',
       'batch: { labelled: 3, unlabelled: 1 }',
-      'steps: 100',
-      'checkpointEvery: 50',
+      'steps: 40',
+      'checkpointEvery: 20',
       'splits: { dev: [made/s2], test: [] }',
     ].join('\n'),
   );
@@ -102,9 +102,9 @@ it('takes the example of the paper for these shards, in a dry run', () => {
   expect(code).toBe(0);
 });
 
-it('trains, scores held-out speakers; 100 steps are 50, a kill, and 50 more from the checkpoint, bit for bit', async () => {
+it('trains, scores held-out speakers; 40 steps are 20, a kill, and 20 more from the checkpoint, bit for bit', async () => {
   const whole = train('whole');
-  expect(whole).toMatchObject({ code: 0, text: expect.stringContaining('step 100 of 100') });
+  expect(whole).toMatchObject({ code: 0, text: expect.stringContaining('step 40 of 40') });
   expect(whole.text).toMatch(/emotion +dev +16 /);
   const evaluations = JSON.parse(readFileSync(join(folder, 'whole/evaluations.json'), 'utf8')) as {
     task: string;
@@ -121,18 +121,18 @@ it('trains, scores held-out speakers; 100 steps are 50, a kill, and 50 more from
   });
 
   const running = spawn(process.execPath, words('killed', []), { env, stdio: 'ignore' });
-  await expect.poll(async () => (await newest('killed'))?.step ?? 0, { timeout: 60_000, interval: 20 }).toBe(50);
+  await expect.poll(async () => (await newest('killed'))?.step ?? 0, { timeout: 60_000, interval: 20 }).toBe(20);
   running.kill('SIGKILL');
   await once(running, 'exit');
   const before = await newest('killed');
-  expect(before).toMatchObject({ step: 50, complete: false });
+  expect(before).toMatchObject({ step: 20, complete: false });
   expect(train('killed')).toMatchObject({ code: 2, text: expect.stringContaining('--resume goes on with it') });
-  expect(train('killed', '--resume')).toMatchObject({ code: 0, text: expect.stringContaining('step 50 to 100') });
+  expect(train('killed', '--resume')).toMatchObject({ code: 0, text: expect.stringContaining('step 20 to 40') });
   // On the plain backend, bit for bit.
   const [killed, unbroken] = [await newest('killed'), await newest('whole')];
   expect(killed?.weights.sha256).toBe(unbroken?.weights.sha256);
   // Adam's step counts and the generator's state among them.
-  expect(killed).toMatchObject({ step: 100, complete: true, model: unbroken?.model, sampler: unbroken?.sampler });
+  expect(killed).toMatchObject({ step: 40, complete: true, model: unbroken?.model, sampler: unbroken?.sampler });
 }, 180_000);
 
 it("is repeated from a run's config.json and the shards alone, on its backend; other shards, another backend, other tiles are refused", async () => {
@@ -140,7 +140,7 @@ it("is repeated from a run's config.json and the shards alone, on its backend; o
   const splits = readFileSync(hints, 'utf8');
   rmSync(hints);
   const { TF_BACKEND: _asked, ...unasked } = env;
-  expect(repeated('again', {}, unasked)).toMatchObject({ code: 0, text: expect.stringContaining('step 0 to 100 on cpu') });
+  expect(repeated('again', {}, unasked)).toMatchObject({ code: 0, text: expect.stringContaining('step 0 to 40 on cpu') });
   expect((await newest('again'))?.weights.sha256).toBe((await newest('whole'))?.weights.sha256);
   writeFileSync(hints, splits);
 
@@ -180,7 +180,7 @@ it('a trained model goes out for others: to a browser, to onnxruntime, as bare w
     expect(readdirSync(out).sort()).toEqual(files);
     expect(JSON.parse(readFileSync(join(out, 'about.json'), 'utf8'))).toMatchObject({
       run: 'tiny',
-      step: 100,
+      step: 40,
       classes: { emotion: ['angry', 'happy', 'neutral', 'sad'], speaker: ['made/s3', 'made/s4', 'made/s5'] },
     });
   }
@@ -205,7 +205,7 @@ it('has a model card, that says where its voices are synthetic', () => {
   const asked = [words('', [])[0] as string, 'model-card', '--from', join(folder, 'whole'), '--synthetic', 'made'];
   const { status, stdout, stderr } = spawnSync(process.execPath, asked, { env, encoding: 'utf8' });
   expect(status, stderr).toBe(0);
-  expect(stdout).toContain('# Model card: tiny/100');
+  expect(stdout).toContain('# Model card: tiny/40');
   expect(stdout).toContain('> **Synthetic voices (made): the scores below say nothing of real emotion.**');
   expect(stdout).toMatch(/\| Categorical emotion \| dev \| \d+ \| \d+ \| [\d.]+ \| [\d.]+ \|/);
 }, 60_000);
@@ -229,7 +229,7 @@ it('stopped by Ctrl-C saves, says so, and goes on with --resume', async () => {
   const running = spawn(process.execPath, words('stopped', []), { env });
   let text = '';
   running.stdout.on('data', (piece: Buffer) => (text += piece.toString()));
-  await expect.poll(() => text, { timeout: 60_000, interval: 20 }).toContain('step 0 to 100');
+  await expect.poll(() => text, { timeout: 60_000, interval: 20 }).toContain('step 0 to 40');
   running.kill('SIGINT');
   expect((await once(running, 'exit'))[0]).toBe(1);
   const [, step = ''] = /Stopped at step (\d+)\. --resume goes on from here\./.exec(text) ?? [];
