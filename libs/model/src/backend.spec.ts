@@ -80,7 +80,11 @@ async function gradientsOn(requested: string, latent: 'gaussian' | 'relu') {
     const z = encode(model.encoder, pixels, byBatchStatistics());
     const reconstruction = meanSquaredError(pixels, decode(model.decoder!, z, byBatchStatistics()));
     const generator = generatorLoss(headLogits(model.discriminator!, z, seededDropout(model.random, 0.5)), 'non-saturating');
-    return tf.addN<tf.Scalar>([reconstruction, generator, classificationLoss(taskLosses(model, z, batch), model)]);
+    return tf.addN<tf.Scalar>([
+      reconstruction,
+      generator,
+      classificationLoss(taskLosses(model, z, { labels: batch, normalise: byBatchStatistics() }), model),
+    ]);
   }, parameters);
   const named: { name: string; values: Float32Array }[] = [];
   for (const [i, gradient] of gradients.entries()) named.push({ name: parameters[i]!.name, values: await gradient!.data<'float32'>() });

@@ -4,8 +4,11 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { byBatchStatistics, type ObservedStatistics } from './batch-norm.js';
-import { type Model, modelStatistics } from './model.js';
-import { decode, encode } from './networks.js';
+import { recurrentLogits } from './cnn-lstm.js';
+import type { Model } from './model.js';
+import { decode, encode, noDropout } from './networks.js';
+import type { Parameter } from './parameter.js';
+import { observeColumn } from './progressive-phases.js';
 import { pixelsOf } from './tiles.js';
 
 export interface StatisticsBatch {
@@ -17,32 +20,44 @@ export interface StatisticsBatch {
 /**
  * Replaces running means and variances by their exact average over these batches (weighted by tiles), each layer fed, as
  * in training, with what the layer below made of the batch. No weight moves, no chance is used. Batches should be mixed
- * as training's are. Without a batch everything stays.
+ * as training's are. Without a batch everything stays, as does in `progressive` the column that does not learn.
+ * @param options `ofSource`: of `progressive` the first column's, at its end, in place of those of the one that learns
  */
-export async function reestimateBatchNorm(model: Model, batches: Iterable<StatisticsBatch>): Promise<void> {
-  const statistics = modelStatistics(model);
-  const sums = new Map(statistics.map((parameter) => [parameter, new Float64Array(parameter.value.size)]));
+export async function reestimateBatchNorm(
+  model: Model,
+  batches: Iterable<StatisticsBatch>,
+  { ofSource = false }: { ofSource?: boolean } = {},
+): Promise<void> {
+  const sums = new Map<Parameter, Float64Array>();
+  const sumOf = (parameter: Parameter): Float64Array => {
+    const sum = sums.get(parameter) ?? new Float64Array(parameter.value.size);
+    sums.set(parameter, sum);
+    return sum;
+  };
   let tilesSeen = 0;
   for (const batch of batches) {
     tilesSeen += batch.count;
-    for (const { layer, mean, variance } of observe(model, batch)) {
-      addWeighted(sums.get(layer.runningMean)!, await mean.data(), batch.count);
-      addWeighted(sums.get(layer.runningVariance)!, await variance.data(), batch.count);
+    for (const { layer, mean, variance } of observe(model, batch, ofSource)) {
+      addWeighted(sumOf(layer.runningMean), await mean.data(), batch.count);
+      addWeighted(sumOf(layer.runningVariance), await variance.data(), batch.count);
       tf.dispose([mean, variance]);
     }
   }
-  if (tilesSeen === 0) return;
   for (const [parameter, sum] of sums) {
     tf.tidy(() => parameter.value.assign(tf.tensor1d(Float32Array.from(sum, (value) => value / tilesSeen))));
   }
 }
 
-function observe({ encoder, decoder, settings }: Model, { tiles, count }: StatisticsBatch): ObservedStatistics[] {
+function observe(model: Model, { tiles, count }: StatisticsBatch, ofSource: boolean): ObservedStatistics[] {
+  const { encoder, decoder, heads, settings } = model;
   const observed: ObservedStatistics[] = [];
   const normalise = byBatchStatistics(observed);
   tf.tidy(() => {
-    const z = encode(encoder, pixelsOf(tiles, count, settings.tile), normalise);
+    const pixels = pixelsOf(tiles, count, settings.tile);
+    if (model.lateral) return observeColumn(model, pixels, { normalise, ofSource });
+    const z = encode(encoder, pixels, normalise);
     if (decoder) decode(decoder, z, normalise);
+    if ('recurrent' in heads.emotion.layers) recurrentLogits(heads.emotion.layers, z, { normalise, dropout: noDropout });
   });
   return observed;
 }

@@ -6,6 +6,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import protobuf from 'protobufjs/light.js';
 import { BATCH_NORM_EPSILON, type BatchNormWeights } from './batch-norm.js';
+import { exportableHeads } from './exportable-heads.js';
 import { headNames } from './losses.js';
 import type { Model } from './model.js';
 import { HEAD_KERNEL, HEAD_POOL, type Head, type Network } from './networks.js';
@@ -77,7 +78,8 @@ const { ModelProto } = protobuf.Root.fromJSON({
 
 /** @param metadata goes into the file's `metadata_props` */
 export async function exportOnnx(model: Model, metadata: Record<string, string>): Promise<Uint8Array> {
-  const { settings, encoder, decoder, heads, speakerCount } = model;
+  const { settings, encoder, decoder, speakerCount } = model;
+  const heads = exportableHeads(model);
   const [rows, frames] = settings.tile;
   const graph = new GraphBuilder();
   // One channel: [B,R,F,1] and [B,1,R,F] are the same numbers in the same order.

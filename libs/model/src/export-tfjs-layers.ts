@@ -5,6 +5,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { BATCH_NORM_EPSILON, type BatchNormWeights } from './batch-norm.js';
+import { exportableHeads } from './exportable-heads.js';
 import { headNames } from './losses.js';
 import type { Model } from './model.js';
 import { HEAD_KERNEL, HEAD_POOL, type Head, type Network } from './networks.js';
@@ -35,7 +36,8 @@ class LayersBuilder {
   }
 
   build(): tf.LayersModel {
-    const { settings, encoder, decoder, heads, speakerCount } = this.#model;
+    const { settings, encoder, decoder, speakerCount } = this.#model;
+    const heads = exportableHeads(this.#model);
     const pixels = tf.input({ shape: [...settings.tile, 1], name: 'pixels' });
     const z = this.#encode(encoder, pixels);
     const present = headNames.filter((name) => heads[name] && (name !== 'speaker' || speakerCount > 0));

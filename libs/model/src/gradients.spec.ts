@@ -48,7 +48,7 @@ beforeAll(async () => {
     'literal generator': { parameters: encoder.parameters, loss: () => generatorLoss(judged(z()), 'literal') },
     classification: {
       parameters: [...encoder.parameters, ...headParameters(heads)],
-      loss: () => classificationLoss(taskLosses(model, z(), batch), model),
+      loss: () => classificationLoss(taskLosses(model, z(), { labels: batch, normalise: byBatchStatistics() }), model),
     },
   };
 });

@@ -32,7 +32,7 @@ export function jointUpdate(model: Model, pixels: tf.Tensor4D, labels: Labels): 
     let z!: tf.Tensor4D;
     const { loss, gradients } = lossAndGradients(() => {
       z = tf.keep(encode(encoder, pixels, normalise));
-      parts = { reconstruction: meanSquaredError(pixels, decode(decoder, z, normalise)), ...taskLosses(model, z, labels) };
+      parts = { reconstruction: meanSquaredError(pixels, decode(decoder, z, normalise)), ...taskLosses(model, z, { labels, normalise }) };
       if (discriminator) {
         const logits = headLogits(discriminator, z, seededDropout(random, settings.dropout));
         parts.generator = generatorLoss(logits, settings.regularisation.generatorLoss);

@@ -3,7 +3,7 @@
  * term where the prior sample's D(z) is meant; eq. 5 as printed drops alpha and beta, which eq. 1 to 3 carry.
  */
 import * as tf from '@tensorflow/tfjs';
-import { isMultiTask, type ModelSettings } from './settings.js';
+import { isMultiTask, isSupervised, type ModelSettings } from './settings.js';
 
 /** Emotion's head tells apart what `target` names: categories, levels or clusters. */
 export const headNames = ['emotion', 'gender', 'speaker'] as const;
@@ -70,13 +70,14 @@ export function discriminatorAccuracy(realLogits: tf.Tensor, fakeLogits: tf.Tens
 
 /** Eq. (3): beta on emotion, 1 - beta on the others. Eq. (1), single-task: L_su is emotion's loss alone. */
 export function taskWeight(task: HeadName, settings: ModelSettings): number {
+  if (settings.system === 'progressive') return 1; // one task at a time
   if (!isMultiTask(settings)) return task === 'emotion' ? 1 : 0;
   return task === 'emotion' ? settings.beta : 1 - settings.beta;
 }
 
-/** Eq. (1) weighs classification by 1 - alpha; eq. (2), multi-task, by 1. A CNN has nothing unsupervised to trade against. */
+/** Eq. (1) weighs classification by 1 - alpha; eq. (2), multi-task, by 1. A supervised system has nothing to trade against. */
 function classificationWeight(settings: ModelSettings): number {
-  return isMultiTask(settings) || settings.system === 'cnn' ? 1 : 1 - settings.alpha;
+  return isMultiTask(settings) || isSupervised(settings) ? 1 : 1 - settings.alpha;
 }
 
 /** Phase 2 has its own optimiser in `phases`, where a factor on its loss would do nothing. */

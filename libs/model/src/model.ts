@@ -3,13 +3,15 @@
  * of chance. Everything a checkpoint has to hold is reachable from here in one fixed order.
  */
 import { Adam } from './adam.js';
+import { createRecurrentHead, type RecurrentHead } from './cnn-lstm.js';
 import { headNames } from './losses.js';
 import { createDecoder, createEncoder, createHead, type DecoderBlock, type EncoderBlock, type Head, type Network } from './networks.js';
 import type { Parameter } from './parameter.js';
+import { createLateral, type Lateral } from './progressive.js';
 import { SeededRandom } from './random.js';
-import { isMultiTask, type ModelSettings, speakerCapacity } from './settings.js';
+import { isMultiTask, isSupervised, type ModelSettings, sourceTaskOf, speakerCapacity } from './settings.js';
 
-export type Heads = { emotion: Network<Head> } & Record<'gender' | 'speaker', Network<Head> | null>;
+export type Heads = { emotion: Network<Head | RecurrentHead> } & Record<'gender' | 'speaker', Network<Head> | null>;
 
 /** Optimisers a system has; the others are null. */
 interface Optimisers {
@@ -24,6 +26,9 @@ interface Optimisers {
   classificationHeads: Adam | null;
   /** Encoder, decoder, heads of `joint`. */
   joint: Adam | null;
+  /** The first column of `progressive`; the second and the adapters. */
+  source: Adam | null;
+  target: Adam | null;
 }
 
 export interface Model {
@@ -35,6 +40,9 @@ export interface Model {
   readonly decoder: Network<DecoderBlock[]> | null;
   readonly discriminator: Network<Head> | null;
   readonly heads: Heads;
+  /** Of `progressive`: the first column's encoder, whose head is that of the source task, and the adapters from it. */
+  readonly source: Network<EncoderBlock[]> | null;
+  readonly lateral: Network<Lateral> | null;
   readonly optimisers: Optimisers;
   random: SeededRandom;
   /** Frees every tensor the model holds; it is of no use afterwards. */
@@ -45,22 +53,22 @@ export interface Model {
 export function createModel(settings: ModelSettings): Model {
   const random = SeededRandom.fromSeed(settings.seed);
   const encoder = createEncoder(settings, random);
-  const decoder = settings.system === 'cnn' ? null : createDecoder(settings, random);
+  const decoder = isSupervised(settings) ? null : createDecoder(settings, random);
   const discriminator = settings.system === 'aae' ? createHead('discriminator', 1, settings, random) : null;
-  const { tasks: classes, auxiliary } = settings;
+  const { tasks: classes, auxiliary, system } = settings;
+  const createEmotion = system === 'cnn-lstm' ? createRecurrentHead : createHead;
   const heads: Heads = {
-    emotion: createHead('emotion', classes.emotion.length, settings, random),
+    emotion: createEmotion('emotion', classes.emotion.length, settings, random),
     gender: auxiliary.gender ? createHead('gender', classes.gender.length, settings, random) : null,
     speaker: auxiliary.speaker ? createHead('speaker', speakerCapacity(classes.speakers), settings, random) : null,
   };
+  const source = system === 'progressive' ? createEncoder(settings, random, 'source') : null;
+  const lateral = system === 'progressive' ? createLateral(settings, random) : null;
+  const parts: Parts = { settings, encoder, decoder, discriminator, heads, source, lateral };
   const model: Model = {
-    settings,
+    ...parts,
     speakerCount: classes.speakers,
-    encoder,
-    decoder,
-    discriminator,
-    heads,
-    optimisers: createOptimisers({ settings, encoder, decoder, discriminator, heads }),
+    optimisers: createOptimisers(parts),
     random,
     dispose: () => {
       for (const { value } of [...modelParameters(model), ...modelStatistics(model)]) value.dispose();
@@ -89,25 +97,26 @@ export function modelOptimisers({ optimisers }: Model): Adam[] {
   return Object.values(optimisers).filter((optimiser): optimiser is Adam => optimiser !== null);
 }
 
-function networks({ encoder, decoder, discriminator, heads }: Model): Network<unknown>[] {
-  const all = [encoder, decoder, discriminator, ...headNames.map((name) => heads[name])];
+function networks({ encoder, decoder, discriminator, heads, source, lateral }: Model): Network<unknown>[] {
+  const all = [encoder, decoder, discriminator, ...headNames.map((name) => heads[name]), source, lateral];
   return all.filter((network) => network !== null);
 }
 
-type Parts = Pick<Model, 'settings' | 'encoder' | 'decoder' | 'discriminator' | 'heads'>;
+type Parts = Pick<Model, 'settings' | 'encoder' | 'decoder' | 'discriminator' | 'heads' | 'source' | 'lateral'>;
 
 /**
  * Adam forgets the scale of a loss, so in a phase with an optimiser of its own alpha scales the encoder's learning rate
  * instead: alpha in phase 1 and, single-task, 1 - alpha in phase 3. Decoder and heads keep theirs, or alpha = 1 would
  * never train a head.
  */
-function createOptimisers({ settings, encoder, decoder, discriminator, heads }: Parts): Optimisers {
-  const { system, update, alpha, learningRate, adamEpsilon: epsilon, regularisation } = settings;
+function createOptimisers({ settings, encoder, decoder, discriminator, heads, source, lateral }: Parts): Optimisers {
+  const { update, alpha, learningRate, adamEpsilon: epsilon, regularisation } = settings;
   const adam = (name: string, parameters: Parameter[], rate: number) =>
     new Adam(name, parameters, { learningRate: learningRate * rate, epsilon });
-  const inPhases = system === 'cnn' || update === 'phases';
+  const isProgressive = source !== null && lateral !== null;
+  const inPhases = !isProgressive && (isSupervised(settings) || update === 'phases');
   const phase1 = inPhases && decoder !== null;
-  const encoderInPhase3 = isMultiTask(settings) || system === 'cnn' ? 1 : 1 - alpha;
+  const encoderInPhase3 = isMultiTask(settings) || isSupervised(settings) ? 1 : 1 - alpha;
   const discriminatorRate = inPhases ? regularisation.discriminatorRate : settings.joint.discriminatorRate;
   const classifiers = headParameters(heads);
   return {
@@ -116,7 +125,9 @@ function createOptimisers({ settings, encoder, decoder, discriminator, heads }: 
     discriminator: discriminator ? adam('regularisation.discriminator', discriminator.parameters, discriminatorRate) : null,
     generator: inPhases && discriminator ? adam('regularisation.encoder', encoder.parameters, regularisation.encoderRate) : null,
     classificationEncoder: inPhases ? adam('classification.encoder', encoder.parameters, encoderInPhase3) : null,
-    classificationHeads: inPhases ? adam('classification.heads', classifiers, 1) : null,
-    joint: inPhases ? null : adam('joint', [...encoder.parameters, ...(decoder?.parameters ?? []), ...classifiers], 1),
+    classificationHeads: inPhases ? adam('classification.heads', classifiers, settings.cnnLstm?.recurrentRate ?? 1) : null,
+    joint: inPhases || isProgressive ? null : adam('joint', [...encoder.parameters, ...(decoder?.parameters ?? []), ...classifiers], 1),
+    source: isProgressive ? adam('source', [...source.parameters, ...heads[sourceTaskOf(settings)]!.parameters], 1) : null,
+    target: isProgressive ? adam('target', [...encoder.parameters, ...lateral.parameters, ...heads.emotion.parameters], 1) : null,
   };
 }

@@ -11,7 +11,7 @@ import type { BatchNormWeights, Normalise } from './batch-norm.js';
 import { opsOfBackend } from './ops-of-backend.js';
 import type { Parameter } from './parameter.js';
 import type { SeededRandom } from './random.js';
-import { encoderBlocks, latentShape, type ModelSettings } from './settings.js';
+import { encoderBlocks, isSupervised, latentShape, type ModelSettings } from './settings.js';
 
 /** Added to the logit of a unit that stands for nobody yet: its probability is exactly 0 in float32. */
 const MASKED_LOGIT = -1e9;
@@ -34,7 +34,7 @@ export interface DecoderBlock {
   stride: [number, number];
 }
 
-interface Dense {
+export interface Dense {
   kernel: Parameter<tf.Rank.R2>;
   bias: Parameter<tf.Rank.R1>;
 }
@@ -58,11 +58,18 @@ export interface Network<Layers> {
 
 /** E: tiles to z. Without its last ReLU z reaches all of N(0, I). */
 export function encode(encoder: Network<EncoderBlock[]>, pixels: tf.Tensor4D, normalise: Normalise): tf.Tensor4D {
-  return encoder.layers.reduce((x, { kernel, norm, pool, rectified }) => {
-    const features = normalise(tf.conv2d(x, kernel.value, 1, 'same'), norm); // [B,128,256,1] -> [B,128,256,16]
-    const pooled = tf.maxPool(features, pool, pool, 'valid'); // -> [B,64,128,16] -> [B,32,32,32] -> [B,16,16,32]
-    return rectified ? opsOfBackend().relu(pooled) : pooled;
-  }, pixels);
+  return encoder.layers.reduce((x, block) => encodeBlock(block, x, { normalise }), pixels);
+}
+
+/** @param pass `beside` is added to what the convolution gives: from another column's layers, see progressive.ts */
+export function encodeBlock(
+  { kernel, norm, pool, rectified }: EncoderBlock,
+  x: tf.Tensor4D,
+  { normalise, beside }: { normalise: Normalise; beside?: tf.Tensor4D },
+): tf.Tensor4D {
+  const features = normalise(plus(tf.conv2d(x, kernel.value, 1, 'same'), beside), norm); // [B,128,256,1] -> [B,128,256,16]
+  const pooled = tf.maxPool(features, pool, pool, 'valid'); // -> [B,64,128,16] -> [B,32,32,32] -> [B,16,16,32]
+  return rectified ? opsOfBackend().relu(pooled) : pooled;
 }
 
 /** D_delta: z to tiles, linear at the end. */
@@ -75,17 +82,36 @@ export function decode(decoder: Network<DecoderBlock[]>, z: tf.Tensor4D, normali
   }, z);
 }
 
+export type Dropout = (hidden: tf.Tensor2D) => tf.Tensor2D;
+
 /** C_phi and D_omega up to their logits. `dropout` works on the hidden layer: identity at inference. */
-export function headLogits({ layers }: Network<Head>, z: tf.Tensor4D, dropout: (hidden: tf.Tensor2D) => tf.Tensor2D): tf.Tensor2D {
-  const { convolution, hidden, output } = layers;
+export function headLogits(head: Network<Head>, z: tf.Tensor4D, dropout: Dropout): tf.Tensor2D {
+  return headPass(head.layers, z, { dropout }).logits;
+}
+
+/** What a head's layers make of z, each in turn. */
+export interface HeadPass {
+  flat: tf.Tensor2D;
+  hidden: tf.Tensor2D;
+  logits: tf.Tensor2D;
+}
+
+/** @param pass `beside` is added to what each layer gives before its ReLU: from another column's layers, see progressive.ts */
+export function headPass(
+  { convolution, hidden, output }: Head,
+  z: tf.Tensor4D,
+  { dropout, beside }: { dropout: Dropout; beside?: { convolution: tf.Tensor4D; hidden: tf.Tensor2D; output: tf.Tensor2D } },
+): HeadPass {
   const { relu } = opsOfBackend();
-  const features = tf.conv2d(z, convolution.kernel.value, 1, 'same'); // [B,16,16,32] -> [B,16,16,32]
+  const features = plus(tf.conv2d(z, convolution.kernel.value, 1, 'same'), beside?.convolution); // [B,16,16,32] -> [B,16,16,32]
   const pooled = tf.maxPool(features, HEAD_POOL, HEAD_POOL, 'valid'); // -> [B,8,8,32]
   const rectified = relu(tf.add<tf.Tensor4D>(pooled, convolution.bias.value));
   const flat = tf.reshape<tf.Rank.R2>(rectified, [z.shape[0], -1]); // -> [B,2048]
-  const activations = relu(dense(hidden, flat)); // -> [B,128]
-  return dense(output, dropout(activations)); // -> [B,classes]
+  const activations = relu(plus(dense(hidden, flat), beside?.hidden)); // -> [B,128]
+  return { flat, hidden: activations, logits: plus(dense(output, dropout(activations)), beside?.output) }; // -> [B,classes]
 }
+
+const plus = <T extends tf.Tensor>(x: T, beside: T | undefined): T => (beside ? tf.add<T>(x, beside) : x);
 
 /** Speaker logits with the units beyond `speakerCount` masked. */
 export function maskSpeakers(logits: tf.Tensor2D, speakerCount: number): tf.Tensor2D {
@@ -94,7 +120,7 @@ export function maskSpeakers(logits: tf.Tensor2D, speakerCount: number): tf.Tens
 }
 
 /** Dropout whose mask comes from the model's generator, so that a resumed run drops the same units. */
-export function seededDropout(random: SeededRandom, rate: number): (hidden: tf.Tensor2D) => tf.Tensor2D {
+export function seededDropout(random: SeededRandom, rate: number): Dropout {
   return (hidden) => (rate === 0 ? hidden : tf.mul(hidden, random.dropoutMask(hidden.shape, rate)));
 }
 
@@ -102,16 +128,16 @@ export function noDropout(hidden: tf.Tensor2D): tf.Tensor2D {
   return hidden;
 }
 
-function dense({ kernel, bias }: Dense, x: tf.Tensor2D): tf.Tensor2D {
+export function dense({ kernel, bias }: Dense, x: tf.Tensor2D): tf.Tensor2D {
   return tf.add(tf.matMul(x, kernel.value), bias.value);
 }
 
 // ---------------------------------------------------------------------------------------------------------- weights
 
-export function createEncoder(settings: ModelSettings, random: SeededRandom): Network<EncoderBlock[]> {
-  const weights = new WeightMaker('encoder', random);
+export function createEncoder(settings: ModelSettings, random: SeededRandom, name = 'encoder'): Network<EncoderBlock[]> {
+  const weights = new WeightMaker(name, random);
   const { filters, pools } = encoderBlocks(settings);
-  const hasPrior = settings.system !== 'cnn' && settings.latent === 'gaussian';
+  const hasPrior = !isSupervised(settings) && settings.latent === 'gaussian';
   const layers = filters.map((channels, i): EncoderBlock => {
     const last = i === filters.length - 1;
     return {
@@ -157,7 +183,7 @@ export function createHead(name: string, classes: number, settings: ModelSetting
 }
 
 /** Makes weights, Glorot-uniform, in the order they are asked for. */
-class WeightMaker {
+export class WeightMaker {
   readonly parameters: Parameter[] = [];
   readonly statistics: Parameter[] = [];
   readonly #prefix: string;
@@ -174,10 +200,16 @@ class WeightMaker {
   }
 
   dense(name: string, inputs: number, units: number): Dense {
-    return {
-      kernel: this.#trained(`${name}.kernel`, this.#random.glorotUniform([inputs, units], inputs, units) as tf.Tensor2D),
-      bias: this.constant(`${name}.bias`, units, 0),
-    };
+    return { kernel: this.matrix(`${name}.kernel`, inputs, units), bias: this.constant(`${name}.bias`, units, 0) };
+  }
+
+  matrix(name: string, inputs: number, units: number): Parameter<tf.Rank.R2> {
+    return this.#trained(name, this.#random.glorotUniform([inputs, units], inputs, units) as tf.Tensor2D);
+  }
+
+  /** [count, inputs, units] */
+  matrices(name: string, count: number, [inputs, units]: [number, number]): Parameter<tf.Rank.R3> {
+    return this.#trained(name, this.#random.glorotUniform([count, inputs, units], inputs, units) as tf.Tensor3D);
   }
 
   constant(name: string, size: number, value: number): Parameter<tf.Rank.R1> {

@@ -7,7 +7,8 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { byRunningStatistics } from './batch-norm.js';
 import { type HeadName, headNames } from './losses.js';
 import type { Model } from './model.js';
-import { decode, encode as encodePixels, headLogits, maskSpeakers, noDropout } from './networks.js';
+import { infer } from './infer.js';
+import { decode, encode as encodePixels, maskSpeakers } from './networks.js';
 import { pixelsOf } from './tiles.js';
 
 /** Tiles per pass: bounds memory (32 default tiles hold 67 MB after the first convolution), whatever the caller asks for. */
@@ -29,8 +30,8 @@ export async function predict(model: Model, tiles: Uint8Array, count: number): P
   const outputs = await inChunks(model, tiles, {
     count,
     pass: (pixels) => {
-      const z = encodePixels(model.encoder, pixels, byRunningStatistics);
-      return present.map((task) => probabilities(model, z, task));
+      const { logitsOf } = infer(model, pixels);
+      return present.map((task) => probabilities(model, logitsOf(task), task));
     },
   });
   const of = (task: HeadName) => outputs[present.indexOf(task)] ?? (model.heads[task] ? new Float32Array() : null);
@@ -39,17 +40,17 @@ export async function predict(model: Model, tiles: Uint8Array, count: number): P
 
 /** z of each tile, row-major [tile][row][frame][channel]; its shape is `latentShape(settings)`. */
 export async function encode(model: Model, tiles: Uint8Array, count: number): Promise<Float32Array> {
-  const [z] = await inChunks(model, tiles, { count, pass: (pixels) => [encodePixels(model.encoder, pixels, byRunningStatistics)] });
+  const [z] = await inChunks(model, tiles, { count, pass: (pixels) => [infer(model, pixels).z] });
   return z ?? new Float32Array();
 }
 
 /**
  * Tiles as the decoder gives them back, row-major [tile][row][frame], in units of 0 to 1 (linear, so a little beyond).
- * @throws PipelineError SETTINGS_INVALID for a CNN, which has no decoder.
+ * @throws PipelineError SETTINGS_INVALID for a supervised system, which has no decoder.
  */
 export async function reconstruct(model: Model, tiles: Uint8Array, count: number): Promise<Float32Array> {
-  const { decoder, encoder } = model;
-  if (!decoder) throw new PipelineError('SETTINGS_INVALID', 'system cnn has no decoder: reconstruct with aae or ae');
+  const { decoder, encoder, settings } = model;
+  if (!decoder) throw new PipelineError('SETTINGS_INVALID', `system ${settings.system} has no decoder: reconstruct with aae or ae`);
   const [pixels] = await inChunks(model, tiles, {
     count,
     pass: (pixels) => [decode(decoder, encodePixels(encoder, pixels, byRunningStatistics), byRunningStatistics)],
@@ -57,8 +58,7 @@ export async function reconstruct(model: Model, tiles: Uint8Array, count: number
   return pixels ?? new Float32Array();
 }
 
-function probabilities(model: Model, z: tf.Tensor4D, task: HeadName): tf.Tensor2D {
-  const logits = headLogits(model.heads[task]!, z, noDropout); // [B,16,16,32] -> [B,classes]
+function probabilities(model: Model, logits: tf.Tensor2D, task: HeadName): tf.Tensor2D {
   if (task !== 'speaker') return tf.softmax(logits);
   const known = tf.softmax(maskSpeakers(logits, model.speakerCount)); // [B,capacity]
   return tf.slice2d(known, [0, 0], [-1, model.speakerCount]); // [B,capacity] -> [B,speakers]

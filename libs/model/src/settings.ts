@@ -16,9 +16,45 @@ const SMALLEST_LATENT = 2;
 const pair = z.tuple([z.int().min(1), z.int().min(1)]);
 const positive = z.number().positive();
 const share = z.number().min(0, 'must lie in [0, 1]').max(1, 'must lie in [0, 1]');
+
+export const systems = ['aae', 'ae', 'cnn', 'cnn-lstm', 'progressive'] as const;
+
+const cnnLstmSchema = z.strictObject({
+  /** Of the four convolutional blocks, in place of the shared settings of these names. */
+  filters: z.array(z.int().min(1)).min(1).default([16, 16, 32, 32]),
+  pools: z
+    .array(pair)
+    .min(1)
+    .default([
+      [2, 2],
+      [2, 2],
+      [2, 2],
+      [2, 1],
+    ]),
+  /** Of the LSTM, in each direction. */
+  units: z.int().min(1).default(64),
+  /** Learning rate of the recurrent part, as a factor of `learningRate`. */
+  recurrentRate: positive.default(1),
+  /** Between which factors a training tile's frequencies are warped; [1, 1]: not at all. */
+  warp: z
+    .tuple([positive, positive])
+    .refine(([lowest, highest]) => lowest <= highest, 'the first factor must not be above the second')
+    .default([0.9, 1.1]),
+});
+
+const progressiveSchema = z.strictObject({
+  /** Updates of the first column, on the source task, before it is frozen. */
+  sourceSteps: z.int().min(1).default(1000),
+  /** An adapter's inner width: that of the layer it reads (of dense ones: `dense`) over this. */
+  reduction: z.int().min(1).default(2),
+});
+
 const schema = z.strictObject({
-  /** `aae`: the paper's model; `ae`: without phase 2; `cnn`: two shared blocks and the heads, nothing unsupervised. */
-  system: z.enum(['aae', 'ae', 'cnn']).default('aae'),
+  /**
+   * `aae`: the paper's model; `ae`: without phase 2; `cnn`: two shared blocks and the heads, nothing unsupervised. Of the papers
+   * that Table II quotes: `cnn-lstm` [73] (cnn-lstm.ts), `progressive` [78] (progressive.ts).
+   */
+  system: z.enum(systems).default('aae'),
   /** `phases`: one optimiser step per phase, as in the paper; `joint`: eq. 5 as one step from one encoder pass. */
   update: z.enum(['phases', 'joint']).default('phases'),
   /** Rows (frequency) and frames (time) of a tile. */
@@ -96,6 +132,10 @@ const schema = z.strictObject({
   speakerLoss: z.enum(['raw', 'perLogK']).default('raw'),
   /** Seeds weights, prior samples and dropout. */
   seed: z.int().min(0).default(1),
+  /** Of system `cnn-lstm`; absent in the others, whose runs keep their digests. */
+  cnnLstm: cnnLstmSchema.optional(),
+  /** Of system `progressive`; absent in the others. */
+  progressive: progressiveSchema.optional(),
 });
 
 type ParsedSettings = z.output<typeof schema>;
@@ -112,15 +152,26 @@ export function parseModelSettings(input: unknown = {}): ModelSettings {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`);
     throw new PipelineError('SETTINGS_INVALID', `model settings: ${problems.join('; ')}`);
   }
-  const { tasks, target } = parsed.data;
-  const settings = { ...parsed.data, tasks: { ...tasks, emotion: tasks.emotion ?? [...targetClasses[target]] } };
-  const problem = classProblem(settings) ?? sizeProblem(settings);
+  const { tasks, target, system } = parsed.data;
+  const settings = {
+    ...parsed.data,
+    tasks: { ...tasks, emotion: tasks.emotion ?? [...targetClasses[target]] },
+    ...(system === 'cnn-lstm' && { cnnLstm: parsed.data.cnnLstm ?? cnnLstmSchema.parse({}) }),
+    ...(system === 'progressive' && { progressive: parsed.data.progressive ?? progressiveSchema.parse({}) }),
+  };
+  const problem = systemProblem(settings) ?? classProblem(settings) ?? sizeProblem(settings);
   if (problem) throw new PipelineError('SETTINGS_INVALID', `model settings: ${problem}`);
   return settings;
 }
 
-/** The encoder's blocks: all of them, or the two that the CNN's heads share. */
+/** Without a decoder: nothing is learnt from tiles without a label. */
+export function isSupervised({ system }: Pick<ModelSettings, 'system'>): boolean {
+  return system !== 'aae' && system !== 'ae';
+}
+
+/** The encoder's blocks: all of them, the two that the CNN's heads share, or the CNN-LSTM's own. */
 export function encoderBlocks(settings: ModelSettings): { filters: number[]; pools: [number, number][] } {
+  if (settings.cnnLstm) return settings.cnnLstm;
   const depth = settings.system === 'cnn' ? 2 : settings.filters.length;
   return { filters: settings.filters.slice(0, depth), pools: settings.pools.slice(0, depth) };
 }
@@ -142,6 +193,21 @@ export function isMultiTask(settings: ModelSettings): boolean {
   return settings.auxiliary.gender || settings.auxiliary.speaker;
 }
 
+/** What the first column of `progressive` learns. */
+export function sourceTaskOf({ auxiliary }: ModelSettings): 'gender' | 'speaker' {
+  return auxiliary.gender ? 'gender' : 'speaker';
+}
+
+function systemProblem({ system, auxiliary, cnnLstm, progressive }: ModelSettings): string | null {
+  if (cnnLstm && system !== 'cnn-lstm') return `cnnLstm is of system cnn-lstm, and this is ${system}: leave it out`;
+  if (progressive && system !== 'progressive') return `progressive is of a system of that name, and this is ${system}: leave it out`;
+  if (system === 'cnn-lstm' && (auxiliary.gender || auxiliary.speaker))
+    return 'system cnn-lstm learns emotion alone: set auxiliary.gender and auxiliary.speaker to false';
+  if (system === 'progressive' && auxiliary.gender === auxiliary.speaker)
+    return 'system progressive has one source task: set one of auxiliary.gender and auxiliary.speaker to true, the other to false';
+  return null;
+}
+
 /** Labels are numbered by fixed vocabularies: under other names, or in another order, answers would bear the wrong name. */
 function classProblem({ tasks, target }: ModelSettings): string | null {
   const fixed = [
@@ -155,7 +221,8 @@ function classProblem({ tasks, target }: ModelSettings): string | null {
 }
 
 function sizeProblem(settings: ModelSettings): string | null {
-  const { filters, pools, tile, system, kernel } = settings;
+  const { tile, system, kernel } = settings;
+  const { filters, pools } = settings.cnnLstm ?? settings;
   if (filters.length !== pools.length) return `filters has ${filters.length} blocks and pools ${pools.length}: give one pool per block`;
   if (system === 'cnn' && filters.length < 2) return 'system cnn shares two blocks: give at least two filters and pools';
   const [rows, frames] = latentShape(settings);
@@ -166,11 +233,11 @@ function sizeProblem(settings: ModelSettings): string | null {
   for (const { axis, size, full } of axes) {
     if (!Number.isInteger(size))
       return `pools do not divide the tile's ${full} ${axis}: change tile or pools so that each pool divides what the one before it leaves`;
-    if (size < SMALLEST_LATENT)
+    if (size < SMALLEST_LATENT && system !== 'cnn-lstm')
       return `pools leave z ${size} ${axis}, the heads need ${SMALLEST_LATENT}: use smaller pools or a larger tile`;
   }
   // A stride above the kernel would leave pixels that no transposed convolution reaches.
-  if (system !== 'cnn' && pools.some((pool) => Math.max(...pool) > kernel))
+  if (!isSupervised(settings) && pools.some((pool) => Math.max(...pool) > kernel))
     return `a pool is wider than kernel ${kernel}: raise kernel to the widest pool`;
   return null;
 }

@@ -9,8 +9,10 @@ import { jointUpdate } from './joint-update.js';
 import { objectiveWeights, type HeadName, headNames } from './losses.js';
 import type { Model } from './model.js';
 import { reconstructionPhase } from './reconstruction-phase.js';
+import { isLearningSource, progressivePhase } from './progressive-phases.js';
 import { discriminatorStep, generatorStep } from './regularisation-phase.js';
 import { pixelsOf } from './tiles.js';
+import { perturbed } from './vocal-tract-length.js';
 
 /** Labels are class numbers, -1 where the tile carries none. A speaker's number lies below `model.speakerCount`. */
 export interface TrainingBatch {
@@ -46,18 +48,49 @@ type StepTensors = Partial<Record<Exclude<keyof StepLosses, 'total'>, tf.Scalar>
  * at a time: wait for one before the next.
  * @throws RangeError when sizes or labels do not fit the model.
  */
-export async function trainStep(model: Model, batch: TrainingBatch): Promise<StepLosses> {
-  checkLabels(model, batch);
+export async function trainStep(model: Model, given: TrainingBatch): Promise<StepLosses> {
+  checkLabels(model, given);
+  const batch = learntBatch(model, given);
   let names: string[] = [];
   const together = tf.tidy(() => {
     const pixels = pixelsOf(batch.tiles, batch.count, model.settings.tile);
-    const losses = model.optimisers.joint ? jointIteration(model, pixels, batch) : threePhases(model, pixels, batch);
+    const losses = iteration(model, pixels, batch);
     names = Object.keys(losses);
     return stacked(Object.values(losses));
   });
   const values = await together.data();
   together.dispose();
   return withTotal(model, Object.fromEntries(names.map((name, i) => [name, values[i]!])));
+}
+
+/** Whether the model makes anything of a tile without emotion now. */
+export function learnsWithoutEmotion(model: Model): boolean {
+  return model.settings.system !== 'cnn-lstm' && (model.settings.system !== 'progressive' || isLearningSource(model));
+}
+
+/** Of the batch what is learnt from, as it is learnt: augmentation is for these tiles alone, never for those predicted. */
+function learntBatch(model: Model, batch: TrainingBatch): TrainingBatch {
+  const { random, settings } = model;
+  const learnt = learnsWithoutEmotion(model) ? batch : withEmotion(batch, settings.tile);
+  if (!settings.cnnLstm) return learnt;
+  return { ...learnt, tiles: perturbed(learnt.tiles, settings.tile, { warp: settings.cnnLstm.warp, random }) };
+}
+
+function withEmotion(batch: TrainingBatch, [rows, frames]: [number, number]): TrainingBatch {
+  const kept = [...batch.emotion.keys()].filter((tile) => batch.emotion[tile]! >= 0);
+  if (kept.length === batch.count) return batch;
+  const size = rows * frames;
+  const tiles = new Uint8Array(kept.length * size);
+  kept.forEach((tile, at) => tiles.set(batch.tiles.subarray(tile * size, (tile + 1) * size), at * size));
+  const of = (labels: Int32Array): Int32Array => Int32Array.from(kept, (tile) => labels[tile]!);
+  const { emotion, gender, speaker } = batch;
+  return { ...batch, tiles, count: kept.length, emotion: of(emotion), gender: of(gender), speaker: of(speaker) };
+}
+
+function iteration(model: Model, pixels: tf.Tensor4D, batch: TrainingBatch): StepTensors {
+  if (batch.count === 0) return {};
+  if (model.lateral) return progressivePhase(model, pixels, batch);
+  return model.optimisers.joint ? jointIteration(model, pixels, batch) : threePhases(model, pixels, batch);
 }
 
 /** For one transfer of all; disposes the scalars. */

@@ -21,7 +21,8 @@ import type { DimensionalLabel } from '#corpora/activation-valence-clusters.js';
 import type { HeadName } from '#model/losses.js';
 import { createModel, modelOptimisers, type Model } from '#model/model.js';
 import type { ModelSettings } from '#model/settings.js';
-import { trainStep, type StepLosses, type TrainingBatch } from '#model/train-step.js';
+import { isLearningSource } from '#model/progressive-phases.js';
+import { learnsWithoutEmotion, trainStep, type StepLosses, type TrainingBatch } from '#model/train-step.js';
 import type { Objects } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import { BatchFeeder } from './batch-feeder.js';
@@ -232,15 +233,17 @@ export class TrainingRun {
       if (refs.length === 0) break; // all of it was erased
       refuseHeldOut(refs);
       setRate(model, rateFactor(this.settings.rate, this.step - place.startStep, place.endStep - place.startStep));
+      const wasLearningSource = isLearningSource(model);
       losses = await trainStep(model, { ...batchOf(refs, pixels, round.labels), emotionWeights: round.emotionWeights });
       refuseDivergence(losses, this.step);
+      if (wasLearningSource && !isLearningSource(model)) await this.reestimateStatistics(model, round.sampler, { ofSource: true });
       this.step++;
       this.weightsStep = this.step;
       tiles += refs.length;
       if (this.step === place.endStep) ended = 'steps';
       else if (roundMaxSec !== null && performance.now() - startedAt >= roundMaxSec * 1000) ended = 'time';
       const isDue = this.step % checkpointEvery === 0 || ended !== null;
-      if (isDue && round.checked.length > 0) await this.check(model, round);
+      if (isDue && round.checked.length > 0 && !wasLearningSource) await this.check(model, round);
       if (isStale(place.best, patience)) ended ??= 'dev';
       if (this.step % reportEvery === 0 || ended !== null) {
         const now = { at: performance.now(), step: this.step, waitedMs: feeder.waitedMs, tiles };
@@ -287,15 +290,17 @@ export class TrainingRun {
   }
 
   /** Running statistics lag behind the weights in short rounds; predictions would suffer for it. */
-  private async reestimateStatistics(model: Model, sampler: Sampler): Promise<void> {
-    const { batch: wanted, statisticsTiles } = this.settings;
+  private async reestimateStatistics(model: Model, sampler: Sampler, { ofSource = false } = {}): Promise<void> {
+    const { batch, statisticsTiles } = this.settings;
+    const isEmotionAlone = !ofSource && !learnsWithoutEmotion(model);
+    const wanted = isEmotionAlone ? { ...batch, unlabelled: 0 } : batch;
     const size = wanted.labelled + wanted.unlabelled;
     const tiles = sampler.spread(statisticsTiles, wanted);
     // Every n-th tile, so that each batch is mixed as training's are.
     const batchCount = Math.max(1, Math.floor(tiles.length / size));
     const batches = Array.from({ length: batchCount }, (_, first) => tiles.filter((_tile, index) => index % batchCount === first));
     const read = batches.map(async (batch) => ({ tiles: await this.tileStore.read(batch), count: batch.length }));
-    await reestimateBatchNorm(model, await Promise.all(read));
+    await reestimateBatchNorm(model, await Promise.all(read), { ofSource });
   }
 
   private async writePredictions(model: Model, { view, labels, sampler }: RoundWork): Promise<PredictionsWritten[]> {
