@@ -1,36 +1,18 @@
 /** `undertone experiment` as people run it: the smallest one on the sample corpora, whole, and killed twice on the way. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { readExperimentResults } from '#experiments/experiment-folder.js';
-import type { ExperimentResults } from '#experiments/experiment-results.js';
 import { packageRoot } from '#service/package-root.js';
+import { numbers, startExperiment } from './experiment-process.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'undertone-experiment-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const file = join(packageRoot, 'examples/sample-smoke.yaml');
 
-function start(out: string, ...more: string[]) {
-  const words = [join(packageRoot, 'dist/apps/cli/src/main.js'), 'experiment', file, '--out', join(folder, out), ...more];
-  // A group of its own, so that a test can end all of it at once, as a machine does that loses its power.
-  const child = spawn(process.execPath, words, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  let text = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece: Buffer) => (text += piece.toString()));
-  return { child, ended: once(child, 'close').then(([code]) => ({ code: code as number | null, text })) };
-}
+const start = (out: string, ...more: string[]) => startExperiment(file, join(folder, out), ...more);
 const run = (out: string, ...more: string[]) => start(out, ...more).ended;
-
-/** All but when and how long. */
-function numbers(results: ExperimentResults | null) {
-  const jobs = results?.results.map(({ wallSec: _wallSec, evaluations, ...result }) => ({
-    ...result,
-    evaluations: evaluations.map(({ evaluatedAt: _evaluatedAt, ...evaluation }) => evaluation),
-  }));
-  return { jobs, latents: results?.latents, reconstructions: results?.reconstructions };
-}
 const resultsOf = (out: string) => readExperimentResults(join(folder, out));
 
 it('says what jobs there are and how long they take, and runs none, with --dry-run', async () => {

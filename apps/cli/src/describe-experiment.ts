@@ -2,7 +2,8 @@
 import type { LoadedExperiment } from '#experiments/load-experiment.js';
 import { describeData } from '#experiments/experiment-data.js';
 import { rotated } from '#experiments/assign-folds.js';
-import type { PlannedJob } from '#experiments/plan-experiment.js';
+import type { MeasuredModel } from '#experiments/measure-step.js';
+import { type PlannedJob, stepsOf } from '#experiments/plan-experiment.js';
 import type { ModelSettings } from '#model/settings.js';
 import { asDuration, counted } from './human-units.js';
 import { alignedTable } from './results.js';
@@ -49,10 +50,10 @@ const timingName = ({ model, batch }: { model: ModelSettings; batch: PlannedJob[
 };
 
 /** One of each kind of network that the jobs train. */
-export function distinctModels({ plan }: LoadedExperiment): { model: ModelSettings; batch: PlannedJob['batch'] }[] {
-  const found = new Map<string, { model: ModelSettings; batch: PlannedJob['batch'] }>();
+export function distinctModels({ plan, file: { steps } }: LoadedExperiment): MeasuredModel[] {
+  const found = new Map<string, MeasuredModel>();
   for (const { candidates, batch } of plan.jobs)
-    for (const { model } of candidates) found.set(timingName({ model, batch }), { model, batch });
+    for (const { model } of candidates) found.set(timingName({ model, batch }), { model, batch, steps });
   return [...found.values()];
 }
 
@@ -70,13 +71,11 @@ export function describeTime(
       const sec = own.reduce((sum, job) => sum + trainingSec(job), 0);
       const first = own[0]?.candidates[0];
       const step = first ? secOf.get(timingName({ model: first.model, batch: own[0]!.batch })) : undefined;
-      const weights = first
-        ? `${own[0]!.candidates.length > 1 ? `${own[0]!.candidates.length} searched` : `α ${first.alpha}, β ${first.beta}`}`
-        : '';
+      const weights = first ? weightsOf(own[0]!.candidates) : '';
       return [label, String(own.length), weights, step === undefined ? '' : `${(1000 * step).toFixed(0)} ms`, first ? asDuration(sec) : ''];
     });
   function trainingSec({ candidates, batch }: PlannedJob): number {
-    return candidates.reduce((sum, { model }) => sum + (secOf.get(timingName({ model, batch })) ?? 0) * file.steps, 0);
+    return candidates.reduce((sum, { model }) => sum + (secOf.get(timingName({ model, batch })) ?? 0) * stepsOf({ model }, file.steps), 0);
   }
   const total = plan.jobs.reduce((sum, job) => sum + trainingSec(job), 0);
   const patience = file.patience === null ? '' : ', less where dev speakers say that it is enough';
@@ -85,4 +84,13 @@ export function describeTime(
     `About ${asDuration(total / parallel)} with ${counted(parallel, 'job')} at a time${patience}: ${counted(file.steps, 'step')} each, timed just now, ` +
       `one job alone on one thread (${timing.machine}). Looks at dev speakers and the test come on top, about a tenth.`,
   ].join('\n');
+}
+
+/** Of those that count in the row's losses. */
+function weightsOf([first, ...others]: PlannedJob['candidates']): string {
+  if (!first) return '';
+  if (others.length > 0) return `${1 + others.length} searched`;
+  const { cnnLstm, progressive } = first.model;
+  if (progressive) return `${counted(progressive.sourceSteps, 'step')} before`;
+  return cnnLstm ? '' : `α ${first.alpha}, β ${first.beta}`;
 }

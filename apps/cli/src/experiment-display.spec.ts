@@ -6,7 +6,9 @@ import { ExperimentDisplay } from './experiment-display.js';
 
 const row: ExperimentRow = { id: 'both', label: 'Both', system: 'aae', target: 'emotion', auxiliary: [], quoted: [], isQuotedOnly: false };
 const job = (fold: number): ExperimentJob => ({ jobId: `j${fold}`, rowId: 'both', point: null, fold, seed: 1, alpha: 0.4, beta: 0.5 });
-const planned = [0, 1, 2].map((fold) => ({ job: job(fold), row, task: 'emotion', candidates: [{}], batch: {} }) as unknown as PlannedJob);
+const planned = [0, 1, 2].map(
+  (fold) => ({ job: job(fold), row, task: 'emotion', candidates: [{ model: {} }], batch: {} }) as unknown as PlannedJob,
+);
 const done = (fold: number, ua: number) => ({
   job: job(fold),
   wallSec: 60,

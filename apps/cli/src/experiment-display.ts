@@ -1,6 +1,6 @@
 /** Progress of an experiment for people: a table of rows with their folds and scores, what runs now, the time that is left. */
 import type { ExperimentJob, ExperimentRow, JobResult } from '#experiments/experiment-results.js';
-import type { PlannedJob } from '#experiments/plan-experiment.js';
+import { type PlannedJob, stepsOf } from '#experiments/plan-experiment.js';
 import type { JobProgress } from '#experiments/run-job.js';
 import { summariseRows } from '#experiments/summarise-rows.js';
 import { asDuration } from './human-units.js';
@@ -104,7 +104,8 @@ export class ExperimentDisplay {
   }
 
   private stepsOf(jobId: string): number {
-    return (this.planned.get(jobId)?.candidates.length ?? 0) * this.options.steps;
+    const candidates = this.planned.get(jobId)?.candidates ?? [];
+    return candidates.reduce((sum, candidate) => sum + stepsOf(candidate, this.options.steps), 0);
   }
 
   private get nowMs(): number {

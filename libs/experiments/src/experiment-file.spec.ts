@@ -27,6 +27,17 @@ describe('the file of an experiment', () => {
     ['testCorpus: c', /c is learnt from/],
     ['sweep: { over: auxiliary-speakers, points: [1] }', /no auxiliary corpus/],
     ['model: { filters: [8], pools: [] }', /rows\.a: model settings/],
+    ['rows: [{ id: a, system: cnn-lstm, auxiliary: [gender] }]', /rows\.a: system cnn-lstm is single-task/],
+    ['rows: [{ id: a, system: cnn-lstm, task: gender }]', /rows\.a: system cnn-lstm is about emotion/],
+    ['rows: [{ id: a, system: cnn-lstm, alpha: 0.4 }]', /rows\.a: system cnn-lstm has neither alpha nor beta/],
+    ['rows: [{ id: a, system: progressive }]', /rows\.a: system progressive has one source task/],
+    ['rows: [{ id: a, system: progressive, auxiliary: [gender, speaker] }]', /rows\.a: system progressive has one source task/],
+    ['rows: [{ id: a, system: progressive, auxiliary: [gender], beta: 1 }]', /rows\.a: system progressive has neither alpha nor beta/],
+    ['rows: [{ id: a, model: { cnnLstm: { units: 3 } } }]', /rows\.a: model settings: cnnLstm is of system cnn-lstm/],
+    [
+      'rows: [{ id: a, system: cnn-lstm, model: { cnnLstm: { filters: [8] } } }]',
+      /rows\.a: model settings: filters has 1 blocks and pools 4/,
+    ],
   ])('refuses %s, and says what is wrong', (more, complaint) => {
     const own = more.startsWith('rows') ? `name: x\ncorpus: c\n${more}` : `${least}\n${more}`;
     expect(() => parseExperimentFile(own, 'x.yaml')).toThrow(complaint);

@@ -7,7 +7,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { emotionTargets, tasks } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { parseModelSettings } from '#model/settings.js';
+import { parseModelSettings, systems } from '#model/settings.js';
 import { rateSchedules } from '#training/learning-rate.js';
 
 const share = z.number().min(0).max(1);
@@ -29,7 +29,8 @@ const quotedSchema = z.strictObject({
 const rowSchema = z.strictObject({
   id: slug,
   label: z.string().optional(),
-  system: z.enum(['aae', 'ae', 'cnn']).default('aae'),
+  /** `cnn-lstm` and `progressive` are what Table II quotes of other papers: see libs/model/src/cnn-lstm.ts and progressive.ts. */
+  system: z.enum(systems).default('aae'),
   /** What the emotion head tells apart. */
   target: z.enum(emotionTargets).default('emotion'),
   /**
@@ -37,7 +38,7 @@ const rowSchema = z.strictObject({
    * emotion loss counts nothing (beta 0), and nothing is chosen on dev speakers, who say nothing of it.
    */
   task: z.enum(['emotion', 'gender', 'speaker']).default('emotion'),
-  /** Learnt beside emotion; none: single-task. */
+  /** Learnt beside emotion; none: single-task. Of `progressive` the one task that is learnt before emotion. */
   auxiliary: z.array(z.enum(['gender', 'speaker'])).default([]),
   alpha: share.optional(),
   beta: share.optional(),
@@ -145,13 +146,16 @@ export function parseExperimentFile(text: string, name: string): ExperimentFile 
 
 function problemOf({ rows, model, sweep, auxiliary, corpus, testCorpus }: ExperimentFile): string | null {
   const ids = new Set<string>();
-  for (const { id, task, auxiliary: beside, quotedOnly, quoted, model: own } of rows) {
+  for (const row of rows) {
+    const { id, task, auxiliary: beside, quotedOnly, quoted } = row;
     if (ids.has(id)) return `rows: two are called ${id}`;
     ids.add(id);
     if (quotedOnly && quoted.length === 0) return `rows.${id}: it is quotedOnly and quotes nothing`;
     if (task !== 'emotion' && beside.some((each) => each !== task)) return `rows.${id}: task ${task} is learnt alone: leave auxiliary out`;
+    const problem = baselineProblem(row);
+    if (problem) return `rows.${id}: ${problem}`;
     try {
-      parseModelSettings({ ...model, ...own });
+      parseModelSettings({ ...model, ...row.model, ...networkOf(row) });
     } catch (error) {
       return `rows.${id}: ${(error as Error).message}`;
     }
@@ -162,4 +166,19 @@ function problemOf({ rows, model, sweep, auxiliary, corpus, testCorpus }: Experi
   if (testCorpus !== undefined && (testCorpus === corpus || auxiliary.includes(testCorpus)))
     return `testCorpus: ${testCorpus} is learnt from`;
   return null;
+}
+
+/** What a row says of its network beside the settings. */
+export function networkOf({ system, target, task, auxiliary }: Omit<FileRow, 'system'> & { system: FileRow['system'] | null }) {
+  const learnt = task === 'emotion' ? auxiliary : [task];
+  return { system, target, auxiliary: { gender: learnt.includes('gender'), speaker: learnt.includes('speaker') } };
+}
+
+/** The baselines that other papers describe have no shares to choose, and learn what those papers say. */
+function baselineProblem({ system, task, auxiliary, alpha, beta }: FileRow): string | null {
+  if (system !== 'cnn-lstm' && system !== 'progressive') return null;
+  if (task !== 'emotion') return `system ${system} is about emotion: leave task out`;
+  if (alpha !== undefined || beta !== undefined) return `system ${system} has neither alpha nor beta: leave them out`;
+  if (system === 'cnn-lstm') return auxiliary.length > 0 ? 'system cnn-lstm is single-task: leave auxiliary out' : null;
+  return new Set(auxiliary).size === 1 ? null : 'system progressive has one source task: give auxiliary [gender] or [speaker]';
 }

@@ -40,7 +40,10 @@ interface Published {
 /** @throws PipelineError CONFIG_INVALID, SETTINGS_INVALID */
 export function loadExperiment(file: ExperimentFile, source: TileSource, { search }: { search: boolean }): LoadedExperiment {
   const { view, features } = source;
-  for (const each of features) refuseOtherFeatures(file, each);
+  for (const each of features) {
+    refuseOtherFeatures(file, each);
+    refuseMelRows(file, each);
+  }
   const [first] = features;
   if (!first) throw new PipelineError('CONFIG_INVALID', 'There are no tiles: nothing to learn from');
   const data = experimentData(file, view, [first.rows, first.width]);
@@ -87,4 +90,11 @@ function refuseOtherFeatures({ features }: ExperimentFile, have: FeatureSettings
         `make them with it (docs/operations.md, feature settings), or change features in the file`,
     );
   }
+}
+
+/** Vocal tract lengths are warped on rows that are equally wide. */
+function refuseMelRows({ rows }: ExperimentFile, { scale }: FeatureSettings): void {
+  const warping = rows.find(({ system, quotedOnly }) => system === 'cnn-lstm' && !quotedOnly);
+  if (scale === 'mel' && warping)
+    throw new PipelineError('CONFIG_INVALID', `rows.${warping.id}: system cnn-lstm needs tiles of scale linear, and the shards have mel`);
 }

@@ -4,7 +4,7 @@ import { emotionCategories, genders } from '#contracts/labels.js';
 import { isTrained, refuseLeaks, viewOf, type ViewUtterance } from '#training/training-index.js';
 import { experimentData } from './experiment-data.js';
 import { parseExperimentFile, type ExperimentFile } from './experiment-file.js';
-import { type ExperimentPlan, planExperiment } from './plan-experiment.js';
+import { type ExperimentPlan, planExperiment, stepsOf } from './plan-experiment.js';
 
 const speakers = 6;
 const utterance = (corpus: string, speaker: number, take: number): ViewUtterance => ({
@@ -90,6 +90,44 @@ describe('the jobs of an experiment', () => {
     const model = jobs.find(({ job }) => job.rowId === 'gender')?.candidates[0]?.model;
     expect(model).toMatchObject({ beta: 0, auxiliary: { gender: true, speaker: false } });
     expect(jobs.find(({ job }) => job.rowId === 'cnn')?.batch).toEqual({ labelled: 16, unlabelled: 0 });
+  });
+
+  it('draw for a CNN-LSTM all classes equally often and no unlabelled tiles, unless the file says otherwise', () => {
+    const planned = (model = '{}') =>
+      planOf(`references: []\nrows:\n  - { id: own, system: cnn-lstm, model: ${model} }`, { search: true }).jobs[0]!;
+    expect(planned().batch).toEqual({ labelled: 16, unlabelled: 0 });
+    expect(planned().candidates).toMatchObject([{ model: { classBalance: 'sampling', cnnLstm: { warp: [0.9, 1.1] } } }]);
+    expect(planned('{ classBalance: weights }').candidates[0]?.model.classBalance).toBe('weights');
+  });
+
+  it('give a progressive network steps for its source task before those of emotion: half as many, unless the file says how many', () => {
+    const planned = (model = '{}') =>
+      planOf(`references: []\nsteps: 7\nrows:\n  - { id: own, system: progressive, auxiliary: [speaker], model: ${model} }`, {
+        search: true,
+      }).jobs[0]!;
+    const { candidates, batch } = planned();
+    expect(candidates).toHaveLength(1);
+    expect(candidates[0]?.model).toMatchObject({
+      auxiliary: { gender: false, speaker: true },
+      progressive: { sourceSteps: 4, reduction: 2 },
+    });
+    expect(stepsOf(candidates[0]!, 7)).toBe(11);
+    expect(batch).toEqual({ labelled: 16, unlabelled: 16 });
+    expect(planned('{ progressive: { sourceSteps: 3, reduction: 4 } }').candidates[0]?.model.progressive).toEqual({
+      sourceSteps: 3,
+      reduction: 4,
+    });
+    const mtl = planOf(rows).jobs.find(({ row }) => row.system === 'aae')!.candidates[0]!;
+    expect(stepsOf(mtl, 7)).toBe(7);
+    expect(Object.keys(mtl.model)).not.toEqual(expect.arrayContaining(['cnnLstm']));
+    expect(Object.keys(mtl.model)).not.toEqual(expect.arrayContaining(['progressive']));
+  });
+
+  it('are refused for a progressive network whose source task no utterance has a label of', () => {
+    const file = fileOf('rows:\n  - { id: prognet, system: progressive, auxiliary: [gender] }');
+    const ungendered = all.utterances.map((each) => ({ ...each, labels: { ...each.labels, gender: undefined } }));
+    const data = experimentData(file, viewOf('hash', ungendered), [128, 256]);
+    expect(() => planExperiment(file, data, { search: false })).toThrow(/rows\.prognet: no utterance says a gender/);
   });
 });
 

@@ -7,10 +7,10 @@
 import { hash } from 'node:crypto';
 import { canonicalJson } from '#audio/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { isMultiTask, type ModelSettings } from '#model/settings.js';
+import { isMultiTask, isSupervised, type ModelSettings } from '#model/settings.js';
 import { modelSettingsOf, type RunSettings } from '#training/run-settings.js';
 import type { ExperimentData } from './experiment-data.js';
-import type { ExperimentFile, FileRow } from './experiment-file.js';
+import { type ExperimentFile, type FileRow, networkOf } from './experiment-file.js';
 import type { ExperimentJob, ExperimentRow } from './experiment-results.js';
 import { foldView, speakersInOrder, type FoldView } from './fold-view.js';
 
@@ -23,6 +23,9 @@ export interface Candidate {
   beta: number;
   model: ModelSettings;
 }
+
+/** Those of the file, and before them what a first column takes. */
+export const stepsOf = ({ model }: Pick<Candidate, 'model'>, steps: number): number => steps + (model.progressive?.sourceSteps ?? 0);
 
 /** A network on a fold, or one of the references, which has no candidates. */
 export interface PlannedJob {
@@ -48,6 +51,7 @@ export interface ExperimentPlan {
 
 /** @throws PipelineError CONFIG_INVALID, SETTINGS_INVALID */
 export function planExperiment(file: ExperimentFile, data: ExperimentData, { search }: { search: boolean }): ExperimentPlan {
+  refuseUnknownSource(file, data);
   const { points, findings } = pointsOf(file, data);
   const views = new LastView(file, data);
   const rows = [...referenceRows(file), ...file.rows.map((row) => ({ row, printed: printedRow(row, file) }))];
@@ -100,6 +104,13 @@ class LastView {
     this.digests.set(name, digest);
     return digest;
   }
+}
+
+/** A first column without a label to learn would never hand over to emotion. */
+function refuseUnknownSource({ rows }: ExperimentFile, { primary, auxiliary }: ExperimentData): void {
+  const row = rows.find(({ system, quotedOnly, auxiliary: [source] }) => system === 'progressive' && !quotedOnly && source === 'gender');
+  if (row && ![primary, auxiliary].some((each) => each.some(({ labels }) => labels.gender !== undefined)))
+    throw new PipelineError('CONFIG_INVALID', `rows.${row.id}: no utterance says a gender, and the first column would learn it`);
 }
 
 /** References have no seed, and hear no auxiliary speakers: they are run once, at the sweep's first point. */
@@ -162,35 +173,34 @@ function candidatesOf(
   row: PlannedRow,
   { file, data, seed, search }: { file: ExperimentFile; data: ExperimentData; seed: number; search: boolean },
 ): Candidate[] {
-  const { system, target, task, auxiliary: beside } = row;
-  const learnt = task === 'emotion' ? beside : [task];
+  const { system, task } = row;
+  const given = { ...file.model, ...row.model };
   const settingsWith = (weights: { alpha?: number; beta?: number }): ModelSettings =>
     modelSettingsOf(
       {
         seed,
         model: {
-          ...file.model,
-          ...row.model,
+          ...(system === 'cnn-lstm' && { classBalance: 'sampling' }),
+          ...given,
+          ...(system === 'progressive' && { progressive: { sourceSteps: Math.ceil(file.steps / 2), ...(given['progressive'] as object) } }),
           ...(row.alpha !== undefined && { alpha: row.alpha }),
           ...(task === 'emotion' ? row.beta !== undefined && { beta: row.beta } : { beta: 0 }),
           ...weights,
-          system,
-          target,
-          auxiliary: { gender: learnt.includes('gender'), speaker: learnt.includes('speaker') },
+          ...networkOf(row),
         },
       },
       data.tileShape,
     );
   const own = settingsWith({});
-  // A CNN has no unsupervised objective, and dev speakers tell nothing of a row about speakers.
-  const alphas = search && task === 'emotion' && system !== 'cnn' ? file.search.alpha : [own.alpha];
-  const betas = search && task === 'emotion' && isMultiTask(own) ? (file.search.beta ?? [own.beta]) : [own.beta];
+  // A supervised system has no alpha, one task at a time no beta, and dev speakers tell nothing of a row about speakers.
+  const alphas = search && task === 'emotion' && !isSupervised(own) ? file.search.alpha : [own.alpha];
+  const betas = search && task === 'emotion' && isMultiTask(own) && !own.progressive ? (file.search.beta ?? [own.beta]) : [own.beta];
   return alphas.flatMap((alpha) => betas.map((beta) => ({ alpha, beta, model: settingsWith({ alpha, beta }) })));
 }
 
-/** A single-task CNN makes nothing of tiles without emotion. */
+/** A single-task CNN, or CNN-LSTM, makes nothing of tiles without emotion. */
 function batchOf({ system, task, auxiliary }: PlannedRow, { batch }: ExperimentFile): RunSettings['batch'] {
-  return system === 'cnn' && task === 'emotion' && auxiliary.length === 0 ? { ...batch, unlabelled: 0 } : batch;
+  return (system === 'cnn' || system === 'cnn-lstm') && task === 'emotion' && auxiliary.length === 0 ? { ...batch, unlabelled: 0 } : batch;
 }
 
 function jobIdOf(file: ExperimentFile, job: Omit<PlannedJob, 'job'> & { seed: number; digest: string }): string {

@@ -28,7 +28,7 @@ import type { JobResult, LearningCurvePoint } from './experiment-results.js';
 import type { FoldView } from './fold-view.js';
 import type { Showcase } from './job-results.js';
 import { LearningCurve } from './learning-curve.js';
-import type { Candidate, PlannedJob } from './plan-experiment.js';
+import { type Candidate, type PlannedJob, stepsOf } from './plan-experiment.js';
 import { predictReference } from './reference-systems.js';
 import { showcaseOf } from './showcase.js';
 
@@ -106,16 +106,17 @@ async function trainCandidate(
 ): Promise<TrainedCandidate> {
   const { file, view, tileStore, workFolder, onProgress } = around;
   const runId = `${job.jobId}-${index}`;
+  const steps = stepsOf(candidate, file.steps);
   const store = new FolderStore(workFolder);
   const settings: RunSettings = {
     runId,
     model: { ...candidate.model },
     batch,
-    roundSteps: file.steps,
+    roundSteps: steps,
     roundMaxSec: null,
     replayShare: 0,
     // Without an end of patience the best look still counts.
-    patience: task === 'emotion' ? (file.patience ?? file.steps) : 0,
+    patience: task === 'emotion' ? (file.patience ?? steps) : 0,
     fewestDevSpeakers: 1,
     rate: { schedule: file.schedule, warmupSteps: file.warmupSteps },
     reportEvery: Math.max(1, Math.min(file.checkEvery, Math.ceil(file.steps / 100))),
@@ -134,7 +135,7 @@ async function trainCandidate(
       ...noEvents,
       stepTrained: ({ step, losses, stepMs }) => {
         curve?.stepTrained(step, losses);
-        onProgress({ step: index * file.steps + step, steps: candidates.length * file.steps, stepMs, devUa });
+        onProgress({ step: index * steps + step, steps: candidates.length * steps, stepMs, devUa });
       },
       checked: ({ step, ua }) => {
         devUa = ua;

@@ -1,11 +1,10 @@
 /** What the process that hands out jobs and those that do them say to each other. */
 import type { BackendOptions } from '#model/backend.js';
-import type { ModelSettings } from '#model/settings.js';
 import type { StoreConnection } from '#service/connection-config.js';
-import type { RunSettings } from '#training/run-settings.js';
 import type { ShardCache } from '#training/tile-store.js';
 import type { ExperimentFile } from './experiment-file.js';
 import type { JobResult } from './experiment-results.js';
+import type { MeasuredModel } from './measure-step.js';
 import type { JobProgress } from './run-job.js';
 
 export interface WorkerSetup {
@@ -38,7 +37,7 @@ export type WorkerSource =
 export type ToWorker =
   | { type: 'setup'; setup: WorkerSetup }
   | { type: 'job'; jobId: string }
-  | { type: 'time'; models: { model: ModelSettings; batch: RunSettings['batch'] }[]; backend: WorkerSetup['backend'] };
+  | { type: 'time'; models: MeasuredModel[]; backend: WorkerSetup['backend'] };
 
 export type FromWorker =
   | { type: 'ready' }

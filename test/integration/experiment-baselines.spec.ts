@@ -1,0 +1,93 @@
+/** The baselines that Table II quotes, as rows of an experiment on the sample corpora: whole, and killed in each phase. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { readExperimentResults } from '#experiments/experiment-folder.js';
+import { numbers, startExperiment } from './experiment-process.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'undertone-baselines-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const file = join(folder, 'baselines.yaml');
+writeFileSync(
+  file,
+  `name: baselines
+synthetic: true
+shards: samples
+features: { rows: 16, width: 32 }
+corpus: acted
+auxiliary: [librispeech-mini]
+folds: { count: 3, by: speaker }
+model: { filters: [4, 8], pools: [[2, 2], [2, 2]], dense: 16, headFilters: 4, speakerLoss: perLogK }
+batch: { labelled: 12, unlabelled: 4 }
+steps: 20
+checkEvery: 10
+statisticsTiles: 64
+references: []
+rows:
+  - id: cnn-lstm
+    system: cnn-lstm
+    model: { cnnLstm: { filters: [4, 4, 8, 8], units: 8 } }
+    quoted: [{ measure: ua, value: 61.7 }]
+  - id: from-gender
+    system: progressive
+    auxiliary: [gender]
+  - id: from-speaker
+    system: progressive
+    auxiliary: [speaker]
+`,
+);
+const start = (out: string, ...more: string[]) => startExperiment(file, join(folder, out), ...more);
+const resultsOf = (out: string) => readExperimentResults(join(folder, out));
+
+it('times their steps in a dry run, those of the source task among them', async () => {
+  const { code, text } = await start('dry', '--dry-run').ended;
+  expect(text).toMatch(/cnn-lstm +3 +\d+ ms[\s\S]*from-gender +3 +10 steps before +\d+ ms[\s\S]*About .* with \d+ jobs? at a time/);
+  expect(code).toBe(0);
+});
+
+it('runs them to a report, with the paper’s number beside; dev is looked at only once emotion is learnt', async () => {
+  const { code, text } = await start('whole', '--jobs', '2').ended;
+  expect(code, text).toBe(0);
+  const { results } = (await resultsOf('whole'))!;
+  const of = (rowId: string) => results.filter(({ job }) => job.rowId === rowId);
+  const looksOf = (rowId: string) =>
+    of(rowId)[0]!
+      .curve.filter(({ devUa }) => devUa !== null)
+      .map(({ step }) => step);
+  expect(looksOf('cnn-lstm')).toEqual([10, 20]);
+  expect(looksOf('from-gender')).toEqual([20, 30]);
+  const [progressive] = of('from-gender');
+  const learnt = (part: string) => progressive!.curve.filter(({ losses }) => losses[part] !== null).map(({ step }) => step);
+  expect(learnt('gender')).toEqual(Array.from({ length: 10 }, (_, at) => at + 1));
+  expect(learnt('emotion')).toEqual(Array.from({ length: 20 }, (_, at) => at + 11));
+  const tasksOf = (rowId: string) => of(rowId)[0]!.evaluations.map(({ task, split }) => `${task} ${split}`);
+  expect(tasksOf('cnn-lstm')).toEqual(['emotion test']);
+  expect(tasksOf('from-gender')).toEqual(['emotion test', 'gender test']);
+  expect(tasksOf('from-speaker')).toEqual(['emotion test', 'speaker withheld']);
+  expect(readFileSync(join(folder, 'whole/report.md'), 'utf8')).toContain('61.7');
+  for (const rowId of ['cnn-lstm', 'from-gender', 'from-speaker'])
+    expect(new Set(of(rowId).flatMap(({ predictions }) => predictions[0]!.rows.map(({ utteranceId }) => utteranceId))).size).toBe(432);
+}, 300_000);
+
+it('killed while the first column learns and while the second does, and resumed, have the numbers of the run that was not', async () => {
+  const work = join(folder, 'killed/work');
+  const checkpoints = (): string[] =>
+    existsSync(work) ? readdirSync(work, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('manifest.json')) : [];
+  /** Kills all of it once a checkpoint of this step is there. */
+  const killAt = async (step: string, ...more: string[]): Promise<void> => {
+    const { child, ended } = start('killed', '--jobs', '1', ...more);
+    const before = new Set(checkpoints());
+    const isThere = (): boolean => checkpoints().some((path) => path.includes(step) && !before.has(path));
+    await expect.poll(isThere, { timeout: 200_000, interval: 5 }).toBe(true);
+    process.kill(-child.pid!, 'SIGKILL');
+    await ended;
+  };
+  await killAt('000000010'); // of the CNN-LSTM, halfway
+  await killAt('000000010', '--resume'); // of a first column, at its end
+  await killAt('000000020', '--resume'); // of a second column, halfway
+  expect((await resultsOf('killed'))!.missing.length).toBeGreaterThan(0);
+  const { code, text } = await start('killed', '--jobs', '2', '--resume').ended;
+  expect(code, text).toBe(0);
+  expect(numbers(await resultsOf('killed'))).toEqual(numbers(await resultsOf('whole')));
+}, 600_000);
