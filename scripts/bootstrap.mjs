@@ -23,6 +23,7 @@ const inRoot = (...segments) => join(root, ...segments);
 const bundledNode = inRoot('node_modules', 'node', 'bin', windows ? 'node.exe' : 'node');
 const installStamp = inRoot('node_modules', '.undertone-installed');
 const buildStamp = inRoot('dist', '.undertone-built');
+let keptNode;
 
 /** A failure to tell in one line, without a stack. */
 class Stop extends Error {}
@@ -121,12 +122,15 @@ function npm(...args) {
  * the one of node_modules.
  */
 function nodeThatStays() {
-  if (!process.execPath.startsWith(inRoot('node_modules') + sep)) return process.execPath;
+  keptNode ??= process.execPath.startsWith(inRoot('node_modules') + sep) ? copyOfOwnNode() : process.execPath;
+  return keptNode;
+}
+
+/** Made anew each time: one of a start that was killed may be half of it. */
+function copyOfOwnNode() {
   const copy = inRoot('.undertone', 'node', windows ? 'node.exe' : 'node');
-  if (!existsSync(copy)) {
-    mkdirSync(dirname(copy), { recursive: true });
-    copyFileSync(process.execPath, copy);
-  }
+  mkdirSync(dirname(copy), { recursive: true });
+  copyFileSync(process.execPath, copy);
   return copy;
 }
 

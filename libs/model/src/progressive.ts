@@ -8,9 +8,10 @@
  * a_i is a learnt scale that begins small, V_i a 1x1 convolution (dense layers: a matrix) to fewer channels, U_i of the
  * layer's own kernel.
  *
- * Of [78] its abstract and introduction were read; the adapters are those of Rusu et al. Ours: [78] has dense layers over functionals of an utterance (eGeMAPS), here columns are the paper's encoder and classifier
- * over spectrogram tiles; the number of source steps, widths and scales; one source corpus and task at a time, learnt from all
- * train tiles that carry its label, auxiliary corpora included; the second column begins at random weights.
+ * Of [78] its abstract and introduction were read; the adapters are those of Rusu et al. Ours: [78] has dense layers over
+ * functionals of an utterance (eGeMAPS), here columns are the paper's encoder and classifier over spectrogram tiles; the number
+ * of source steps, widths and scales; one source corpus and task at a time, learnt from all train tiles that carry its label,
+ * auxiliary corpora included; the second column begins at random weights.
  *
  * Shapes in the comments are those of networks.ts.
  */

@@ -4,9 +4,9 @@
  * matter, frequencies are multiplied by alpha; from there to the Nyquist frequency the rest is squeezed or stretched, so
  * that the highest row stays where it is. Time stays as it is.
  *
- * A tile's alpha is drawn from the model's generator, so that a resumed run warps the same tiles the same way. Rows are taken to be equally wide, row 0 lowest: it does not fit mel rows.
+ * A tile's alpha is drawn from the model's generator, so that a resumed run warps the same tiles the same way. Rows are taken
+ * to be equally wide, row 0 lowest: it does not fit mel rows.
  */
-
 import type { SeededRandom } from './random.js';
 
 /** 4 800 Hz of 11 000, as a share of the rows: the paper's boundary, in our band. */
