@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Makes Undertone's two sample corpora beside this file.
+"""Makes Undertone's sample corpora beside this file.
 
   acted/              an acted corpus: synthetic voices (espeak-ng), four emotions, a manifest
+  acted-faint/        another one, and a harder one: other voices and sentences, emotions fainter, voices further apart
   librispeech-mini/   an unlabelled corpus in LibriSpeech's layout: five real LibriVox recordings and
                       further synthetic voices that read neutrally
 
-The acted corpus is SYNTHETIC. An "emotion" here is a row of the table below, and nothing else: a result on
+The acted corpora are SYNTHETIC. An "emotion" here is a row of the table below, and nothing else: a result on
 it says that the plumbing works, never that anything recognises how a person feels.
 
 Needs: python3 with numpy and scipy, espeak-ng (1.51), flac, and Debian's pocketsphinx-testdata.
@@ -85,6 +86,14 @@ SENTENCES = [
 ]
 
 
+FAINT_SENTENCES = [
+    'The lamp is standing | beside the green chair.',
+    'He will bring | the papers after lunch.',
+    'You can leave | your coat in the hall.',
+    'It was raining | when the bus arrived.',
+]
+
+
 @dataclass(frozen=True)
 class Voice:
     """`pitch` is espeak-ng's -p (0..99), `wpm` its -s, and `formants` a resampling by that many per cent,
@@ -119,6 +128,37 @@ VOICES = [
     Voice('m08', 'male', 'en-gb-scotland+m3', 51, 180, 101, 'test'),
     Voice('m09', 'male', 'en-gb-x-rp+m4', 56, 176, 98, 'test'),
 ]
+
+FAINT_VOICES = [
+    Voice('f11', 'female', 'en-us-nyc+f3', 50, 176, 103, 'train'),
+    Voice('f12', 'female', 'en-gb-x-gbclan+f4', 55, 170, 98, 'train'),
+    Voice('f13', 'female', 'en-029+Alicia', 40, 180, 101, 'train'),
+    Voice('f14', 'female', 'en-us+steph2', 50, 174, 97, 'train'),
+    Voice('f15', 'female', 'en-gb-scotland+f1', 60, 182, 104, 'dev'),
+    Voice('f16', 'female', 'en-gb-x-rp+belinda', 50, 172, 100, 'test'),
+    Voice('m11', 'male', 'en-us+m3', 50, 174, 103, 'train'),
+    Voice('m12', 'male', 'en-us-nyc+m2', 54, 180, 97, 'train'),
+    Voice('m13', 'male', 'en-gb-x-gbclan+m4', 55, 170, 101, 'train'),
+    Voice('m14', 'male', 'en-gb-scotland+adam', 50, 184, 98, 'train'),
+    Voice('m15', 'male', 'en-029+m6', 52, 176, 96, 'dev'),
+    Voice('m16', 'male', 'en-gb-x-rp+ed', 50, 172, 104, 'test'),
+]
+
+
+@dataclass(frozen=True)
+class Acting:
+    """An acted corpus, and how hard it is. `strength` multiplies every difference of the table from neutral; `habits`, how
+    far a voice strays from the table in all its clips."""
+
+    folder: str
+    voices: list
+    sentences: list
+    strength: float = 1.0
+    habits: float = 1.0
+
+
+ACTED = Acting('acted', VOICES, SENTENCES)
+FAINT = Acting('acted-faint', FAINT_VOICES, FAINT_SENTENCES, strength=0.7, habits=1.5)
 
 # The unlabelled corpus. LibriSpeech names a reader by a number; its own end below 9000, so that none of these
 # can be taken for one of them.
@@ -263,19 +303,19 @@ def write_flac(path, samples):
     subprocess.run(args, input=samples.tobytes(), check=True)
 
 
-# --- the acted corpus ------------------------------------------------------------------------------------
+# --- the acted corpora -----------------------------------------------------------------------------------
 
 
-def act(voice, emotion, number):
+def act(acting, voice, emotion, number):
     """One clip and its activation and valence."""
     e, n = EMOTIONS[emotion], EMOTIONS['neutral']
     own = rng(voice.id)
-    own = {k: own.normal(0, sd) for k, sd in SPEAKER_SD.items()}
+    own = {k: own.normal(0, acting.habits * sd) for k, sd in SPEAKER_SD.items()}
     habit = rng(voice.id, emotion).uniform(*SPEAKER_STRENGTH)
     key = (voice.id, emotion, number)
     draw = rng(*key)
     mean, sd, low, high = UTTERANCE_STRENGTH
-    utterance = float(np.clip(draw.normal(mean, sd), low, high))
+    utterance = acting.strength * float(np.clip(draw.normal(mean, sd), low, high))
     strength = habit * utterance
     j = {k: draw.normal(0, sd) for k, sd in UTTERANCE_SD.items()}
 
@@ -284,7 +324,7 @@ def act(voice, emotion, number):
 
     pause = n['pause_ms'] * np.exp(strength * np.log(e['pause_ms'] / n['pause_ms']) + own['pause'] + j['pause'])
     semitones = strength * e['pitch_st'] + own['pitch_st'] + j['pitch_st']
-    first, second = (part.strip() for part in SENTENCES[number - 1].split('|'))
+    first, second = (part.strip() for part in acting.sentences[number - 1].split('|'))
     if draw.random() < e['exclaim']:
         second = second.rstrip('.') + '!'
     text = f'{first} <break time="{round(pause)}ms"/> {second}'
@@ -313,12 +353,11 @@ def act(voice, emotion, number):
     return quantise(x), scale('activation'), scale('valence')
 
 
-def make_acted(root, pool):
-    jobs = [(v, e, i + 1) for v in VOICES for e in EMOTIONS for i in range(len(SENTENCES))]
-    clips = dict(zip(jobs, pool.map(lambda job: act(*job), jobs)))
-    report = assert_genders(VOICES, {
-        v: [clips[v, 'neutral', i + 1][0] for i in range(len(SENTENCES))] for v in VOICES
-    })
+def make_acted(acting, root, pool):
+    voices, numbers = acting.voices, range(1, len(acting.sentences) + 1)
+    jobs = [(v, e, number) for v in voices for e in EMOTIONS for number in numbers]
+    clips = dict(zip(jobs, pool.map(lambda job: act(acting, *job), jobs)))
+    report = assert_genders(voices, {v: [clips[v, 'neutral', number][0] for number in numbers] for v in voices})
     rows = []
     for (voice, emotion, number), (samples, activation, valence) in clips.items():
         path = f'audio/{voice.id}/{voice.id}-{emotion}-{number:02d}.flac'
@@ -331,7 +370,7 @@ def make_acted(root, pool):
         out.writerow('path,speaker,gender,emotion,activation,valence,session,split'.split(','))
         out.writerows(rows)
     description = (
-        f'Synthetic: {len(VOICES)} espeak-ng voices "act" four emotions by a table of prosody settings. It exercises the '
+        f'Synthetic: {len(voices)} espeak-ng voices "act" four emotions by a table of prosody settings. It exercises the '
         'pipeline; no result on it says anything about real emotion.'
     )
     corpus = {'reader': 'manifest', 'silence': 'none', 'description': description}
@@ -491,14 +530,16 @@ def main():
     if not args.librivox.is_dir():
         raise SystemExit(f'{args.librivox}: not there; install pocketsphinx-testdata, or give --librivox')
 
-    acted, mini = args.out / 'acted', args.out / 'librispeech-mini'
-    for folder in (acted, mini):
+    acted, mini = [args.out / acting.folder for acting in (ACTED, FAINT)], args.out / 'librispeech-mini'
+    folders = [*acted, mini]
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-    acted.mkdir(parents=True)
-    (mini / 'LibriSpeech').mkdir(parents=True)
+        folder.mkdir(parents=True)
+    (mini / 'LibriSpeech').mkdir()
     with ThreadPoolExecutor() as pool:
-        results = [make_acted(acted, pool), make_unlabelled(mini / 'LibriSpeech', args.librivox, pool)]
-    # All together: an unlabelled voice must not be an acted one either.
+        results = [make_acted(acting, folder, pool) for acting, folder in zip((ACTED, FAINT), acted)]
+        results.append(make_unlabelled(mini / 'LibriSpeech', args.librivox, pool))
+    # All together: no voice may be one of another corpus.
     everyone = [r for report, _ in results for r in report]
     wrong = []
     assert_distinct(everyone, wrong)
@@ -511,7 +552,7 @@ def main():
         v = r['voice']
         print(f'| {v.id} | {v.gender} | `{v.espeak}` | {v.formants - 100:+d} % | {v.split} '
               f'| {r["f0"]:.0f} ({r["low"]:.0f}-{r["high"]:.0f}) | {r["nearest"][1]} ({r["nearest"][0]:.1f}) |')
-    for folder, (_, seconds) in zip((acted, mini), results):
+    for folder, (_, seconds) in zip(folders, results):
         size = sum(f.stat().st_size for f in folder.rglob('*') if f.is_file())
         print(f'{folder.name}: {len(seconds)} clips of {min(seconds):.2f} to {max(seconds):.2f} s '
               f'(median {np.median(seconds):.2f}), {sum(seconds) / 60:.1f} min, {size / 1e6:.2f} MB', file=sys.stderr)

@@ -40,7 +40,7 @@ export interface DemoCorpora {
 }
 
 /** The acted voices and most of the unlabelled ones are a synthesiser's. */
-export const sampleCorpora = [
+const demoCorpora = [
   { corpus: 'acted', folder: join(packageRoot, 'samples', 'acted') },
   { corpus: 'librispeech-mini', folder: join(packageRoot, 'samples', 'librispeech-mini') },
 ];
@@ -83,7 +83,7 @@ export async function runDemo(
 }
 
 function corporaOf({ labelled, unlabelled }: DemoCorpora): { corpus: string; folder: string }[] {
-  if (!labelled && !unlabelled) return sampleCorpora;
+  if (!labelled && !unlabelled) return demoCorpora;
   const named = Object.entries({ labelled, unlabelled }).flatMap(([kind, folder]) =>
     folder ? [{ kind, folder, name: corpusName(folder) }] : [],
   );

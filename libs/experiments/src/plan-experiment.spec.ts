@@ -195,7 +195,7 @@ describe('what a job learns from', () => {
     expect(new Set(heard[1]!.values()).size).toBe(2);
   });
 
-  it('has in a sweep over labels that share of each category, and of test and dev all', () => {
+  it('has in a sweep over labels that share of each category, the others without it, and of test and dev all', () => {
     const plan = planOf(`${rows}sweep: { over: label-share, points: [0.25, 1] }`);
     const labelled = (point: number) => {
       const { training, test } = plan.viewOf({ fold: 0, point });
@@ -203,12 +203,14 @@ describe('what a job learns from', () => {
       const of = (part: ViewUtterance[]) => part.filter(({ labels }) => labels.category !== undefined);
       return {
         train: of(acted.filter(({ split }) => split === 'train')),
+        heard: acted.filter(({ split, labels }) => split === 'train' && labels.speakerId !== undefined).length,
         dev: of(acted.filter(({ split }) => split === 'dev')).length,
         test: of(test).length,
       };
     };
     const [quarter, whole] = [labelled(0.25), labelled(1)];
     expect(quarter.train.length).toBe(Math.ceil(whole.train.length / 4));
+    expect(quarter.heard).toBe(whole.train.length);
     expect([quarter.dev, quarter.test]).toEqual([whole.dev, whole.test]);
     for (const category of emotionCategories) expect(quarter.train.filter(({ labels }) => labels.category === category).length).toBe(3);
   });

@@ -24,7 +24,7 @@ export interface CorpusFolder {
   folder: string;
 }
 
-export const sampleCorpora: readonly CorpusFolder[] = ['acted', 'librispeech-mini'].map((corpus) => ({
+export const sampleCorpora: readonly CorpusFolder[] = ['acted', 'acted-faint', 'librispeech-mini'].map((corpus) => ({
   corpus,
   folder: join(packageRoot, 'samples', corpus),
 }));

@@ -113,15 +113,17 @@ export class ExperimentCommand extends UndertoneCommand {
 }
 
 /** @throws PipelineError CONFIG_INVALID where neither says which */
-async function shardsFor(file: ExperimentFile, named: string | undefined): Promise<string> {
-  const from = named ?? file.shards;
+async function shardsFor(file: ExperimentFile, folder: string | undefined): Promise<string> {
+  const from = folder ?? file.shards;
   if (from === undefined)
     throw new PipelineError(
       'CONFIG_INVALID',
       `Of which shards? Give --shards DIR (\`./undertone export --format shards --out DIR\` writes them), or start the stack whose bucket has them`,
     );
   if (from !== 'samples') return resolve(from);
-  return shardsOf(sampleCorpora, featuresOf(file), {
+  const named = new Set([file.corpus, ...file.auxiliary, file.testCorpus]);
+  const corpora = sampleCorpora.filter(({ corpus }) => named.has(corpus));
+  return shardsOf(corpora, featuresOf(file), {
     cache: cacheRoot(environment),
     onMake: () => print('· tiles of the sample corpora …'),
   });

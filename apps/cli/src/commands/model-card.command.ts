@@ -4,12 +4,12 @@ import { Command, Option } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { renderModelCard } from '#experiments/model-card.js';
 import { readModelCard } from '#experiments/read-model-card.js';
+import { sampleCorpora } from '#experiments/sample-shards.js';
 import type { Objects } from '#storage/object-store.js';
 import { FolderStore } from '#storage/folder-store.js';
 import { connect } from '../connect.js';
 import { ModelCommand } from '../model-command.js';
 import { chooseModel, type ModelChoice } from '../open-model.js';
-import { sampleCorpora } from '../run-demo.js';
 import { print } from '../undertone-command.js';
 
 interface ModelCardOptions extends ModelChoice {
