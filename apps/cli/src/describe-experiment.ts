@@ -4,7 +4,8 @@ import { describeData } from '#experiments/experiment-data.js';
 import { rotated } from '#experiments/assign-folds.js';
 import type { MeasuredModel } from '#experiments/measure-step.js';
 import { type PlannedJob, stepsOf } from '#experiments/plan-experiment.js';
-import type { ModelSettings } from '#model/settings.js';
+import { namesOfRows } from '#experiments/row-names.js';
+import { isMultiTask, isSupervised, type ModelSettings } from '#model/settings.js';
 import { asDuration, counted } from './human-units.js';
 import { alignedTable } from './results.js';
 
@@ -64,6 +65,7 @@ export function describeTime(
 ): string {
   const { file, plan } = loaded;
   const secOf = new Map(distinctModels(loaded).map((each, index) => [timingName(each), timing.stepSec[index] ?? 0]));
+  const names = namesOfRows(plan.rows);
   const rows = plan.rows
     .filter(({ isQuotedOnly }) => !isQuotedOnly)
     .map(({ id, label }) => {
@@ -72,7 +74,13 @@ export function describeTime(
       const first = own[0]?.candidates[0];
       const step = first ? secOf.get(timingName({ model: first.model, batch: own[0]!.batch })) : undefined;
       const weights = first ? weightsOf(own[0]!.candidates) : '';
-      return [label, String(own.length), weights, step === undefined ? '' : `${(1000 * step).toFixed(0)} ms`, first ? asDuration(sec) : ''];
+      return [
+        names.get(id)?.full ?? label,
+        String(own.length),
+        weights,
+        step === undefined ? '' : `${(1000 * step).toFixed(0)} ms`,
+        first ? asDuration(sec) : '',
+      ];
     });
   function trainingSec({ candidates, batch }: PlannedJob): number {
     return candidates.reduce((sum, { model }) => sum + (secOf.get(timingName({ model, batch })) ?? 0) * stepsOf({ model }, file.steps), 0);
@@ -90,7 +98,8 @@ export function describeTime(
 function weightsOf([first, ...others]: PlannedJob['candidates']): string {
   if (!first) return '';
   if (others.length > 0) return `${1 + others.length} searched`;
-  const { cnnLstm, progressive } = first.model;
+  const { progressive } = first.model;
   if (progressive) return `${counted(progressive.sourceSteps, 'step')} before`;
-  return cnnLstm ? '' : `α ${first.alpha}, β ${first.beta}`;
+  const alpha = isSupervised(first.model) ? [] : [`α ${first.alpha}`];
+  return [...alpha, ...(isMultiTask(first.model) ? [`β ${first.beta}`] : [])].join(', ');
 }

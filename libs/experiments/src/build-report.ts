@@ -9,6 +9,7 @@ import { counted, grouped, interval, listed, percent } from './format-numbers.js
 import { classSection, learntSection, scoresSection, trainingSection } from './report-sections.js';
 import { howItWasMade } from './provenance-section.js';
 import type { Report, ReportSection } from './report-blocks.js';
+import { levelRows } from './level-rows.js';
 import { primaryTask } from './primary-task.js';
 import { summariseResults, type TaskSummary } from './summarise-results.js';
 import { taskInText } from './task-names.js';
@@ -68,19 +69,24 @@ function heading({ experiment, isSynthetic, missing, results }: ExperimentResult
 }
 
 function summaryOf(results: ExperimentResults, { summaries, families }: Omit<BuiltReport, 'report'>): string[] {
-  const { protocol, rows, missing } = results;
-  const tasks = [...new Set(rows.map(primaryTask))];
+  const { protocol, rows, missing, experiment } = results;
+  const isSweep = experiment.layout === 'lines';
+  const targets = [...new Set(rows.map(primaryTask))];
+  // A sweep's figure has a line for each task. With more speakers another test is taken: of that one no point is the best.
+  const tasks = isSweep ? [...new Set(summaries.map(({ task }) => task))].filter((task) => task !== 'speaker') : targets;
+  const level = levelRows(summaries);
   const ran = rows.filter(({ isQuotedOnly }) => !isQuotedOnly);
   const systems = new Set(ran.map(({ label }) => label)).size;
   const planned = results.results.length + missing.length;
   const lines = [
-    `${counted(systems, 'system')}${tasks.length > 1 ? `, ${tasks.length} targets` : ''}, ${counted(protocol.folds, 'fold')}, ${counted(protocol.seeds.length, 'seed')}: ${missing.length === 0 ? 'all' : `${results.results.length} of`} ${counted(planned, 'job')} done${extent(summaries)}.`,
+    `${counted(systems, 'system')}${targets.length > 1 ? `, ${targets.length} targets` : ''}, ${counted(protocol.folds, 'fold')}, ${counted(protocol.seeds.length, 'seed')}: ${missing.length === 0 ? 'all' : `${results.results.length} of`} ${counted(planned, 'job')} done${extent(summaries)}.`,
   ];
   for (const task of tasks) {
-    const own = summaries.filter((each) => each.task === task && primaryTask(each.row) === task);
+    const own = summaries.filter((each) => each.task === task && (isSweep || primaryTask(each.row) === task));
     if (own.length === 0) continue;
     const best = own.reduce((a, b) => (b.ua.mean > a.ua.mean ? b : a));
-    const at = best.point === null ? '' : ` at ${(protocol.sweep ?? 'point').toLowerCase()} = ${grouped(best.point)}`;
+    const at =
+      best.point === null || level.has(best.row.id) ? '' : ` at ${(protocol.sweep ?? 'point').toLowerCase()} = ${grouped(best.point)}`;
     const range = best.ua.interval ? `, 95 % interval ${interval(best.ua.interval)}` : '';
     lines.push(`Highest UA in ${taskInText(task)}: ${best.names.short}${at}, ${percent(best.ua.mean)} %${range}.`);
   }

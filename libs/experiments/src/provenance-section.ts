@@ -1,6 +1,6 @@
 /** How an experiment was made: protocol, data, machines and time, what is missing, settings, and how its numbers are computed. */
 import { draws } from './compare-systems.js';
-import type { ExperimentJob, ExperimentResults, JobResult } from './experiment-results.js';
+import type { ExperimentJob, ExperimentResults, ExperimentRow, JobResult } from './experiment-results.js';
 import { duration, grouped, listed } from './format-numbers.js';
 import { namesOfRows } from './row-names.js';
 import type { ReportBlock, ReportSection, ReportTable } from './report-blocks.js';
@@ -27,9 +27,8 @@ export function howItWasMade(results: ExperimentResults): ReportSection {
   return { id: 'made', title: 'How it was made', blocks };
 }
 
-function protocolFacts({ protocol, data, results, experiment, madeAt }: ExperimentResults): [string, string][] {
-  const range = (key: 'alpha' | 'beta'): string =>
-    [...new Set(results.map(({ job }) => job[key]))].sort((a, b) => a - b).join(', ') || 'none yet';
+function protocolFacts(of: ExperimentResults): [string, string][] {
+  const { protocol, data, results, experiment, madeAt } = of;
   const versions = [...new Set(results.map(({ codeVersion }) => codeVersion))];
   return [
     ['Experiment', `${experiment.name}; report of ${madeAt.slice(0, 16).replace('T', ' ')} UTC`],
@@ -38,7 +37,7 @@ function protocolFacts({ protocol, data, results, experiment, madeAt }: Experime
     ['Training', `${grouped(protocol.steps)} steps at most, the weights of the best step on dev speakers`],
     [
       'α and β',
-      `α ${range('alpha')}; β ${range('beta')}; ${protocol.searched ? 'searched on dev speakers only' : 'as the settings give them, not searched'}`,
+      `α ${rangeOf('alpha', of)}; β ${rangeOf('beta', of)}; ${protocol.searched ? 'searched on dev speakers only' : 'as the settings give them, not searched'}`,
     ],
     ['Data', `view ${data.viewDigest}; feature settings ${data.settingsHash ?? 'more than one'}`],
     [
@@ -48,6 +47,19 @@ function protocolFacts({ protocol, data, results, experiment, madeAt }: Experime
         : (versions[0] ?? 'none yet'),
     ],
   ];
+}
+
+/** Whether a row's losses have it: references have none, a supervised network no alpha, a single task no beta. */
+const hasWeight: Record<'alpha' | 'beta', (row: ExperimentRow) => boolean> = {
+  alpha: ({ system }) => system === 'aae' || system === 'ae',
+  beta: ({ system, auxiliary }) => auxiliary.length > 0 && system !== 'progressive',
+};
+
+function rangeOf(key: 'alpha' | 'beta', { rows, results }: ExperimentResults): string {
+  const having = new Set(rows.filter((row) => !row.isQuotedOnly && hasWeight[key](row)).map(({ id }) => id));
+  if (having.size === 0) return 'in no row';
+  const found = new Set(results.filter(({ job }) => having.has(job.rowId)).map(({ job }) => job[key]));
+  return [...found].sort((a, b) => a - b).join(', ') || 'none yet';
 }
 
 function dataTable({ data, isSynthetic }: ExperimentResults): ReportTable {

@@ -133,6 +133,36 @@ it('lets no text become markup', async () => {
   expect(markdown.split('\n')[0]).toBe('# \\<script\\>alert("x")\\</script\\> & \\`co\\` \\| a\\_b');
 });
 
+it('draws a reference that the sweep does not touch as a level line, the best at no point of it', async () => {
+  const results = madeResults({
+    layout: 'lines',
+    rows: [
+      { id: 'reference', label: 'Reference', skill: 3, system: 'functionals' },
+      { id: 'one', label: 'One', skill: 0.3, auxiliary: ['gender'] },
+    ],
+    points: [100, 400],
+    ...small,
+  });
+  const isAt100 = ({ job }: { job: { rowId: string; point: number | null } }) => job.rowId !== 'reference' || job.point === 100;
+  const { html, markdown } = await render('level', { ...results, results: results.results.filter(isAt100) });
+  expect(html).toContain('Level lines: references');
+  expect(markdown).toMatch(/Highest UA in categorical emotion: Reference, \d/);
+  const moving = await render('moving', results);
+  expect(moving.html).not.toContain('Level lines');
+  expect(moving.markdown).toMatch(/Highest UA in categorical emotion: Reference at/);
+});
+
+it('gives the alpha and beta of rows that have one alone', async () => {
+  const rows = [
+    { id: 'aae', skill: 1, system: 'aae', auxiliary: ['gender'] },
+    { id: 'cnn', skill: 1, system: 'cnn' },
+  ] satisfies Parameters<typeof madeResults>[0]['rows'];
+  const results = madeResults({ layout: 'table', rows, ...small });
+  for (const { job } of results.results) Object.assign(job, job.rowId === 'aae' ? { alpha: 0.4, beta: 0.8 } : { alpha: 0.9, beta: 0.1 });
+  const { markdown } = await render('weights', results);
+  expect(markdown).toContain('α 0.4; β 0.8;');
+});
+
 describe('what is not there', () => {
   const one = { id: 'one', label: 'One', skill: 1 };
 

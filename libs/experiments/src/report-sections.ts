@@ -4,6 +4,7 @@ import { calibrationTable, hasFewClasses, recallTable } from './class-tables.js'
 import { drawChart, type ChartSpec } from './draw-chart.js';
 import type { ExperimentResults } from './experiment-results.js';
 import { counted } from './format-numbers.js';
+import { levelRows } from './level-rows.js';
 import { fewestCodes, latentChart, mapOfCodes } from './latent-chart.js';
 import { measuresOf } from './quoted-scores.js';
 import { reconstructionError, reconstructionPicture } from './reconstruction-pictures.js';
@@ -39,7 +40,8 @@ async function scoresFigure(results: ExperimentResults, summaries: readonly Task
   const whiskers = 'The 95 % interval is by bootstrap over speakers, where there are at least five';
   if (experiment.layout === 'lines') {
     const sweep = protocol.sweep ?? 'point';
-    const caption = `UA by ${sweep.toLowerCase()}, mean over folds and seeds. Band: 95 % interval by bootstrap over speakers; for speakers as a task, and below five test speakers, one standard deviation over folds. The axes do not begin at zero.`;
+    const level = levelRows(summaries).size > 0 ? ' Level lines: references, which do not depend on it.' : '';
+    const caption = `UA by ${sweep.toLowerCase()}, mean over folds and seeds.${level} Band: 95 % interval by bootstrap over speakers; for speakers as a task, and below five test speakers, one standard deviation over folds. The axes do not begin at zero.`;
     return figure({ id: 'figure-scores', title: `Scores by ${sweep.toLowerCase()}`, caption, spec: linesChart(summaries, sweep) });
   }
   const quoted = rows.some((row) => row.quoted.length > 0) ? ' Hollow diamond: the number of the paper or its reference.' : '';

@@ -1,6 +1,7 @@
 /** The scores of an experiment as pictures: systems with intervals as points or as bars (the paper's Fig. 2), sweeps as lines with bands (Fig. 3). */
 import type { Task } from '#contracts/labels.js';
 import { type ChartSpec, panelHeader, ink, palette, quiet, scalesOf } from './draw-chart.js';
+import { levelRows } from './level-rows.js';
 import { namesOfRows } from './row-names.js';
 import { quotedOf } from './quoted-scores.js';
 import { taskName } from './task-names.js';
@@ -164,12 +165,17 @@ function panels(marks: readonly ScoreMark[], { ends, own }: PanelParts): ChartSp
   };
 }
 
-/** UA by the sweep's variable: one panel for each task, one line for each row; the band is the interval, else one standard deviation. */
+/**
+ * UA by the sweep's variable: one panel for each task, one line for each row; the band is the interval, else one standard deviation.
+ * A reference that the sweep does not touch is a level line across its panel.
+ */
 export function linesChart(summaries: readonly TaskSummary[], sweep: string): ChartSpec {
+  const level = levelRows(summaries);
   const rows = [...new Set(summaries.map(({ names }) => names.full))];
   const tasks = [...new Set(summaries.map(({ task }) => task))];
-  const values = summaries.map(({ names, point, task, ua }) => ({
+  const values = summaries.map(({ row, names, point, task, ua }) => ({
     system: names.full,
+    isLevel: level.has(row.id),
     panel: panelOf(task),
     point: point ?? 0,
     value: ua.mean * 100,
@@ -181,9 +187,12 @@ export function linesChart(summaries: readonly TaskSummary[], sweep: string): Ch
   const legend = {
     title: null,
     orient: 'bottom',
-    direction: 'horizontal',
-    symbolStrokeWidth: 0,
+    columns: tasks.length > 1 ? 2 : 1,
+    symbolType: 'stroke',
+    symbolSize: 220,
+    symbolStrokeWidth: 2,
     symbolOpacity: 1,
+    labelLimit: 320,
   };
   // One legend for all channels: a null in one of them would take it from all.
   const bySystem = (scale: ChartSpec): ChartSpec => ({
@@ -192,6 +201,7 @@ export function linesChart(summaries: readonly TaskSummary[], sweep: string): Ch
     scale,
     legend: rows.length > 1 ? legend : null,
   });
+  const moving = [{ filter: '!datum.isLevel' }];
   return {
     data: { values },
     columns: Math.min(3, tasks.length),
@@ -212,10 +222,22 @@ export function linesChart(summaries: readonly TaskSummary[], sweep: string): Ch
       },
       layer: [
         {
+          transform: [{ filter: 'datum.isLevel' }],
+          mark: { type: 'rule', strokeWidth: 1.6 },
+          encoding: {
+            x: null,
+            y: { field: 'value', type: 'quantitative' },
+            color: bySystem(scales.color),
+            strokeDash: bySystem(scales.dash),
+          },
+        },
+        {
+          transform: moving,
           mark: { type: 'area', opacity: 0.16 },
           encoding: { color: bySystem(scales.color), y: { field: 'low', type: 'quantitative' }, y2: { field: 'high' } },
         },
         {
+          transform: moving,
           mark: { type: 'line', strokeWidth: 2 },
           encoding: {
             y: { field: 'value', type: 'quantitative' },
@@ -224,12 +246,9 @@ export function linesChart(summaries: readonly TaskSummary[], sweep: string): Ch
           },
         },
         {
-          mark: { type: 'point', filled: true, size: 55, opacity: 1 },
-          encoding: {
-            y: { field: 'value', type: 'quantitative' },
-            color: bySystem(scales.color),
-            shape: bySystem(scales.shape),
-          },
+          transform: moving,
+          mark: { type: 'point', filled: true, size: 45, opacity: 1 },
+          encoding: { y: { field: 'value', type: 'quantitative' }, color: bySystem(scales.color) },
         },
       ],
     },

@@ -2,6 +2,7 @@
 import type { Task } from '#contracts/labels.js';
 import { interval, nothing, percent, signedPoints, grouped } from './format-numbers.js';
 import type { ExperimentResults, ExperimentRow } from './experiment-results.js';
+import { levelRows } from './level-rows.js';
 import { namesOfRows } from './row-names.js';
 import { measuresOf, quotedOf } from './quoted-scores.js';
 import type { Cell, ReportTable } from './report-blocks.js';
@@ -153,6 +154,7 @@ export function sweepTable(results: ExperimentResults, summaries: readonly TaskS
         return found ? meanAndSd(found.ua) : nothing;
       }),
     ]),
+    notes: levelRows(summaries).size > 0 ? [`References do not depend on ${sweep.toLowerCase()}: they were run once.`] : [],
   };
 }
 

@@ -48,7 +48,9 @@ export function lossCurves(results: ExperimentResults, task: Task): ChartSpec | 
   const rows = results.rows.filter((row) => primaryTask(row) === task);
   const points = curvesOf({ ...results, rows }, ({ curve }) =>
     thinned(curve).flatMap(({ step, losses }) =>
-      Object.entries(losses).flatMap(([part, value]) => (value === null || !Number.isFinite(value) ? [] : [{ step, part, value }])),
+      Object.entries(losses).flatMap(([part, value]) =>
+        value === null || !Number.isFinite(value) ? [] : [{ step, part: inWords(part), value }],
+      ),
     ),
   );
   if (points.length === 0) return null;
@@ -87,6 +89,9 @@ export function lossCurves(results: ExperimentResults, task: Task): ChartSpec | 
     resolve: { scale: { y: 'independent' }, axis: { x: 'independent', y: 'independent' } },
   };
 }
+
+/** `discriminatorAccuracy`: discriminator accuracy. */
+const inWords = (part: string): string => part.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 
 function bandAndLine(title: string, { color }: { color: string | undefined }): ChartSpec[] {
   const y = { type: 'quantitative', scale: { zero: false }, axis: { title, tickCount: 5 } };
