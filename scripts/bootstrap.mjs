@@ -180,7 +180,7 @@ function run(args) {
     const node = chosenNode();
     const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => process.platform === 'linux' && existsSync(path));
     const command = setpriv ? [setpriv, '--pdeathsig', 'TERM', '--', node, ...args] : [node, ...args];
-    const child = spawn(command[0], command.slice(1), { stdio: 'inherit', detached: !windows });
+    const child = spawn(command[0], command.slice(1), { env: withCompileCache(process.env), stdio: 'inherit', detached: !windows });
     const release = forwardSignals(child);
     child.once('error', reject);
     child.once('exit', (exitCode, signal) => {
@@ -190,6 +190,11 @@ function run(args) {
       else process.exit(exitCode);
     });
   });
+}
+
+/** Compiled code is kept for the processes to come, of which a stack has six and the tests hundreds: a quarter of a start's work. */
+function withCompileCache(env) {
+  return { ...env, NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? inRoot('.undertone', 'compile-cache') };
 }
 
 /** A terminal and npm may both deliver the same Ctrl-C here: within a second it is one. A later one is passed on: somebody is in a hurry. */

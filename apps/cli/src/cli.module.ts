@@ -1,51 +1,35 @@
-import { Module } from '@nestjs/common';
-import { CompactCommand } from './commands/compact.command.js';
-import { DemoCommand } from './commands/demo.command.js';
-import { ExperimentCommand } from './commands/experiment.command.js';
-import { ExportLatentsCommand } from './commands/export-latents.command.js';
-import { ExportModelCommand } from './commands/export-model.command.js';
-import { ExportCommand } from './commands/export.command.js';
-import { FeaturesCommand } from './commands/features.command.js';
-import { LineageCommand } from './commands/lineage.command.js';
-import { ModelCardCommand } from './commands/model-card.command.js';
-import { ModelsCommand } from './commands/models.command.js';
-import { PredictCommand } from './commands/predict.command.js';
-import { PromoteCommand } from './commands/promote.command.js';
-import { PutCommand } from './commands/put.command.js';
-import { ReplayCommand } from './commands/replay.command.js';
-import { ReprocessCommand } from './commands/reprocess.command.js';
-import { ResetCommand } from './commands/reset.command.js';
-import { RollbackCommand } from './commands/rollback.command.js';
-import { SetupCommand } from './commands/setup.command.js';
-import { StatusCommand } from './commands/status.command.js';
-import { TrainCommand } from './commands/train.command.js';
-import { UpCommand } from './commands/up.command.js';
-import { VerifyCommand } from './commands/verify.command.js';
+import type { DynamicModule, Type } from '@nestjs/common';
 
-@Module({
-  providers: [
-    DemoCommand,
-    UpCommand,
-    PutCommand,
-    TrainCommand,
-    ExperimentCommand,
-    FeaturesCommand,
-    ExportCommand,
-    ExportModelCommand,
-    ExportLatentsCommand,
-    StatusCommand,
-    VerifyCommand,
-    ReplayCommand,
-    ReprocessCommand,
-    LineageCommand,
-    ModelsCommand,
-    ModelCardCommand,
-    PromoteCommand,
-    RollbackCommand,
-    CompactCommand,
-    PredictCommand,
-    ResetCommand,
-    SetupCommand,
-  ],
-})
-export class CliModule {}
+/** In the order of the help. What a command needs (TensorFlow, charts, Kafka) takes a second to load, and is loaded for it alone. */
+const commands: Record<string, () => Promise<Type>> = {
+  demo: async () => (await import('./commands/demo.command.js')).DemoCommand,
+  up: async () => (await import('./commands/up.command.js')).UpCommand,
+  put: async () => (await import('./commands/put.command.js')).PutCommand,
+  train: async () => (await import('./commands/train.command.js')).TrainCommand,
+  experiment: async () => (await import('./commands/experiment.command.js')).ExperimentCommand,
+  features: async () => (await import('./commands/features.command.js')).FeaturesCommand,
+  export: async () => (await import('./commands/export.command.js')).ExportCommand,
+  'export-model': async () => (await import('./commands/export-model.command.js')).ExportModelCommand,
+  'export-latents': async () => (await import('./commands/export-latents.command.js')).ExportLatentsCommand,
+  status: async () => (await import('./commands/status.command.js')).StatusCommand,
+  verify: async () => (await import('./commands/verify.command.js')).VerifyCommand,
+  replay: async () => (await import('./commands/replay.command.js')).ReplayCommand,
+  reprocess: async () => (await import('./commands/reprocess.command.js')).ReprocessCommand,
+  lineage: async () => (await import('./commands/lineage.command.js')).LineageCommand,
+  models: async () => (await import('./commands/models.command.js')).ModelsCommand,
+  'model-card': async () => (await import('./commands/model-card.command.js')).ModelCardCommand,
+  promote: async () => (await import('./commands/promote.command.js')).PromoteCommand,
+  rollback: async () => (await import('./commands/rollback.command.js')).RollbackCommand,
+  compact: async () => (await import('./commands/compact.command.js')).CompactCommand,
+  predict: async () => (await import('./commands/predict.command.js')).PredictCommand,
+  reset: async () => (await import('./commands/reset.command.js')).ResetCommand,
+  setup: async () => (await import('./commands/setup.command.js')).SetupCommand,
+};
+
+class CliModule {}
+
+/** @returns the command that the first word names; all of them where it names none, for the help and for what resembles it */
+export async function cliModuleOf([name = '']: readonly string[]): Promise<DynamicModule> {
+  const named = Object.hasOwn(commands, name) ? [commands[name]!] : Object.values(commands);
+  return { module: CliModule, providers: await Promise.all(named.map((load) => load())) };
+}

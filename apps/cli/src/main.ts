@@ -2,7 +2,7 @@
 import 'reflect-metadata';
 import { CommandFactory } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { CliModule } from './cli.module.js';
+import { cliModuleOf } from './cli.module.js';
 import { exitCodes } from './undertone-command.js';
 
 function end(error: unknown): never {
@@ -20,7 +20,7 @@ function end(error: unknown): never {
 // Usage lines name the command, not the file behind it.
 process.argv[1] = 'undertone';
 
-await CommandFactory.run(CliModule, {
+await CommandFactory.run(await cliModuleOf(process.argv.slice(2)), {
   logger: false,
   cliName: 'undertone',
   usePlugins: false,
