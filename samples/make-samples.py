@@ -7,7 +7,7 @@
                       further synthetic voices that read neutrally
 
 The acted corpora are SYNTHETIC. An "emotion" here is a row of the table below, and nothing else: a result on
-it says that the plumbing works, never that anything recognises how a person feels.
+them says that the plumbing works, never that anything recognises how a person feels.
 
 Needs: python3 with numpy and scipy, espeak-ng (1.51), flac, and Debian's pocketsphinx-testdata.
 Usage: python3 samples/make-samples.py [--out DIR] [--librivox DIR]
@@ -147,8 +147,8 @@ FAINT_VOICES = [
 
 @dataclass(frozen=True)
 class Acting:
-    """An acted corpus, and how hard it is. `strength` multiplies every difference of the table from neutral; `habits`, how
-    far a voice strays from the table in all its clips."""
+    """An acted corpus, and how hard it is. `strength` multiplies how far a clip goes from neutral to its emotion (how
+    often it is exclaimed stays); `habits`, how far a voice strays from the table in all its clips."""
 
     folder: str
     voices: list

@@ -1,5 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Type } from '@nestjs/common';
+import { CommandMeta } from 'nest-commander/src/constants.js';
 import { expect, it } from 'vitest';
 import { cliModuleOf } from './cli.module.js';
 
@@ -7,15 +9,15 @@ const files = readdirSync(join(import.meta.dirname, 'commands'))
   .filter((name) => name.endsWith('.command.ts'))
   .map((name) => name.slice(0, -'.command.ts'.length));
 
-const classesOf = async (...words: string[]): Promise<string[]> =>
-  ((await cliModuleOf(words)).providers as { name: string }[]).map(({ name }) => name);
-
-const classOf = (name: string): string => `${name.replaceAll(/(^|-)\w/g, (start) => start.slice(-1).toUpperCase())}Command`;
+async function namesOf(...words: string[]): Promise<string[]> {
+  const { providers = [] } = await cliModuleOf(words);
+  return providers.map((command) => (Reflect.getMetadata(CommandMeta, command as Type) as { name: string }).name);
+}
 
 it.each(files)('%s is a command, loaded alone where it is named', async (name) => {
-  expect(await classesOf(name, '--help')).toEqual([classOf(name)]);
+  expect(await namesOf(name, '--help')).toEqual([name]);
 });
 
-it.each(['--help', 'hlep', 'constructor'])('all are there for %s', async (word) => {
-  expect((await classesOf(word)).sort()).toEqual(files.map(classOf).sort());
+it.each([[], ['--help'], ['help', 'put'], ['hlep'], ['constructor']])('all are there for %j', async (...words) => {
+  expect((await namesOf(...words)).sort()).toEqual(files.toSorted());
 });

@@ -5,7 +5,8 @@ import { rotated } from '#experiments/assign-folds.js';
 import type { MeasuredModel } from '#experiments/measure-step.js';
 import { type PlannedJob, stepsOf } from '#experiments/plan-experiment.js';
 import { namesOfRows } from '#experiments/row-names.js';
-import { isMultiTask, isSupervised, type ModelSettings } from '#model/settings.js';
+import { hasWeight } from '#experiments/loss-weights.js';
+import type { ModelSettings } from '#model/settings.js';
 import { asDuration, counted } from './human-units.js';
 import { alignedTable } from './results.js';
 
@@ -24,7 +25,7 @@ export function describeExperiment({ file, data, plan }: LoadedExperiment): stri
   const parts = [
     `${file.title ?? file.name}: ${counted(plan.jobs.length, 'job')}`,
     ...corpora,
-    `${count} folds, ${readings[by]}: one is dev, one test, ${count - 2} train, rotated; ${counted(file.seeds.length, 'seed')}`,
+    `${count} folds, ${readings[by]}: one is dev, ${data.test ? `${count - 1}` : `one test, ${count - 2}`} train, rotated; ${counted(file.seeds.length, 'seed')}`,
     ...foldSizes({ file, data }),
     ...[...data.findings, ...plan.findings].map((finding) => `! ${finding}`),
   ];
@@ -73,7 +74,7 @@ export function describeTime(
       const sec = own.reduce((sum, job) => sum + trainingSec(job), 0);
       const first = own[0]?.candidates[0];
       const step = first ? secOf.get(timingName({ model: first.model, batch: own[0]!.batch })) : undefined;
-      const weights = first ? weightsOf(own[0]!.candidates) : '';
+      const weights = first ? weightsOf(own[0]!) : '';
       return [
         names.get(id)?.full ?? label,
         String(own.length),
@@ -95,11 +96,10 @@ export function describeTime(
 }
 
 /** Of those that count in the row's losses. */
-function weightsOf([first, ...others]: PlannedJob['candidates']): string {
+function weightsOf({ row, candidates: [first, ...others] }: PlannedJob): string {
   if (!first) return '';
   if (others.length > 0) return `${1 + others.length} searched`;
-  const { progressive } = first.model;
+  const { progressive, alpha, beta } = first.model;
   if (progressive) return `${counted(progressive.sourceSteps, 'step')} before`;
-  const alpha = isSupervised(first.model) ? [] : [`α ${first.alpha}`];
-  return [...alpha, ...(isMultiTask(first.model) ? [`β ${first.beta}`] : [])].join(', ');
+  return [hasWeight('alpha', row) && `α ${alpha}`, hasWeight('beta', row) && `β ${beta}`].filter(Boolean).join(', ');
 }

@@ -7,6 +7,7 @@ import { corporaPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { topics } from '#contracts/topics.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
+import { type CorpusFolder, sampleCorpora } from '#experiments/sample-shards.js';
 import type { PipelineOverview } from '#overview/pipeline-overview.js';
 import { packageRoot } from '#service/package-root.js';
 import type { ObjectStore } from '#storage/object-store.js';
@@ -40,10 +41,7 @@ export interface DemoCorpora {
 }
 
 /** The acted voices and most of the unlabelled ones are a synthesiser's. */
-const demoCorpora = [
-  { corpus: 'acted', folder: join(packageRoot, 'samples', 'acted') },
-  { corpus: 'librispeech-mini', folder: join(packageRoot, 'samples', 'librispeech-mini') },
-];
+const demoCorpora = sampleCorpora.filter(({ corpus }) => corpus !== 'acted-faint');
 const pollMs = 400;
 /** A service that crashed this often will not come right by itself. */
 const restartLimit = 5;
@@ -82,7 +80,7 @@ export async function runDemo(
   };
 }
 
-function corporaOf({ labelled, unlabelled }: DemoCorpora): { corpus: string; folder: string }[] {
+function corporaOf({ labelled, unlabelled }: DemoCorpora): readonly CorpusFolder[] {
   if (!labelled && !unlabelled) return demoCorpora;
   const named = Object.entries({ labelled, unlabelled }).flatMap(([kind, folder]) =>
     folder ? [{ kind, folder, name: corpusName(folder) }] : [],

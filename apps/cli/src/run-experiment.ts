@@ -101,7 +101,7 @@ async function begin(
   { remedy, parallel }: { remedy: string; parallel: number },
 ): Promise<{ display: ExperimentDisplay; jobs: PlannedJob[] }> {
   if ((await hasPlan(store)) && !resume) throw new PipelineError('CONFIG_INVALID', `The experiment was begun already: ${remedy}`);
-  await writePlan(store, recordedPlan(file, data, plan, { search }));
+  await writePlan(store, recordedPlan(file, data, plan));
   const earlier = (await Promise.all(plan.jobs.map(({ job }) => readJobResult(store, job.jobId)))).filter((result) => result !== null);
   if (earlier.length > 0) print(`${counted(earlier.length, 'job')} of ${plan.jobs.length} done before`);
   const done = new Set(earlier.map(({ job }) => job.jobId));

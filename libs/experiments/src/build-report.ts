@@ -72,9 +72,9 @@ function summaryOf(results: ExperimentResults, { summaries, families }: Omit<Bui
   const { protocol, rows, missing, experiment } = results;
   const isSweep = experiment.layout === 'lines';
   const targets = [...new Set(rows.map(primaryTask))];
-  // A sweep's figure has a line for each task. With more speakers another test is taken: of that one no point is the best.
+  // A sweep's figure has a line for each task. Of speakers, of whom more are harder to tell apart, no point is the best.
   const tasks = isSweep ? [...new Set(summaries.map(({ task }) => task))].filter((task) => task !== 'speaker') : targets;
-  const level = levelRows(summaries);
+  const level = levelRows(summaries, missing);
   const ran = rows.filter(({ isQuotedOnly }) => !isQuotedOnly);
   const systems = new Set(ran.map(({ label }) => label)).size;
   const planned = results.results.length + missing.length;
@@ -88,7 +88,8 @@ function summaryOf(results: ExperimentResults, { summaries, families }: Omit<Bui
     const at =
       best.point === null || level.has(best.row.id) ? '' : ` at ${(protocol.sweep ?? 'point').toLowerCase()} = ${grouped(best.point)}`;
     const range = best.ua.interval ? `, 95 % interval ${interval(best.ua.interval)}` : '';
-    lines.push(`Highest UA in ${taskInText(task)}: ${best.names.short}${at}, ${percent(best.ua.mean)} %${range}.`);
+    const name = isSweep ? best.names.full : best.names.short;
+    lines.push(`Highest UA in ${taskInText(task)}: ${name}${at}, ${percent(best.ua.mean)} %${range}.`);
   }
   lines.push(...comparisonSentences(families.filter(({ task }) => tasks.includes(task))));
   const behind = againstPaper(summaries);

@@ -63,7 +63,7 @@ const schema = z.strictObject({
   note: z.string().default(''),
   /** Made speech: the report says so everywhere. */
   synthetic: z.boolean().default(false),
-  /** A folder of shards, or `samples`: made here from the sample corpora. `--shards` goes before it. */
+  /** A folder of shards, or `samples`: made here from those of the sample corpora that the file names. `--shards` goes before it. */
   shards: z.string().optional(),
   /** The corpus whose speakers are in the folds. */
   corpus: z.string(),

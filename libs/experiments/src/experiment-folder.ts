@@ -8,7 +8,7 @@ import { FolderStore } from '#storage/folder-store.js';
 import type { Objects } from '#storage/object-store.js';
 import { describeData, type ExperimentData } from './experiment-data.js';
 import type { ExperimentFile } from './experiment-file.js';
-import type { ExperimentJob, ExperimentResults, JobResult } from './experiment-results.js';
+import type { ExperimentJob, ExperimentResults, JobResult, LossWeight } from './experiment-results.js';
 import { readJobResult, readShowcase } from './job-results.js';
 import type { ExperimentPlan } from './plan-experiment.js';
 
@@ -25,13 +25,10 @@ export const workFolderOf = (folder: string, jobId: string): string => join(fold
 const stratifications = { speaker: 'speakers-apart', session: 'sessions', utterance: 'every-speaker-in-every-fold' } as const;
 const sweepTitles = { 'auxiliary-speakers': 'Auxiliary speakers', 'label-share': 'Share of labels' };
 
-export function recordedPlan(
-  file: ExperimentFile,
-  data: ExperimentData,
-  plan: ExperimentPlan,
-  { search }: { search: boolean },
-): RecordedPlan {
-  const { name, title = name, layout, paper, note, folds, seeds, sweep, steps, synthetic } = file;
+export function recordedPlan(file: ExperimentFile, data: ExperimentData, plan: ExperimentPlan): RecordedPlan {
+  const { name, title = name, layout, paper, note, folds, seeds, sweep, steps, synthetic, testCorpus = null } = file;
+  const isSearched = (weight: LossWeight): boolean =>
+    plan.jobs.some(({ candidates }) => new Set(candidates.map((each) => each[weight])).size > 1);
   return {
     experiment: {
       name,
@@ -46,9 +43,10 @@ export function recordedPlan(
       folds: folds.count,
       stratification: stratifications[folds.by],
       seeds,
+      testCorpus,
       sweep: sweep ? sweepTitles[sweep.over] : null,
       steps,
-      searched: search,
+      searched: { alpha: isSearched('alpha'), beta: isSearched('beta') },
     },
     rows: plan.rows,
     settings: stringify(file),

@@ -23,6 +23,8 @@ export interface ExperimentRow {
   isQuotedOnly: boolean;
 }
 
+export type LossWeight = 'alpha' | 'beta';
+
 export interface ExperimentJob {
   /** Digest of all that decides the numbers, so that the same job is the same wherever it runs. */
   jobId: string;
@@ -90,10 +92,13 @@ export interface ExperimentResults {
     /** `speakers-apart` is the safe reading; `every-speaker-in-every-fold` the other (design, Section 6). */
     stratification: 'speakers-apart' | 'every-speaker-in-every-fold' | 'sessions';
     seeds: number[];
+    /** All of it is the test of every fold; null where a fold of the first corpus is. */
+    testCorpus: string | null;
     /** What the sweep goes over, as an axis title; null without one. */
     sweep: string | null;
     steps: number;
-    searched: boolean;
+    /** Whether some job chose among several on dev speakers. */
+    searched: Record<LossWeight, boolean>;
   };
   rows: ExperimentRow[];
   results: JobResult[];

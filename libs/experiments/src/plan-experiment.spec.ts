@@ -195,7 +195,7 @@ describe('what a job learns from', () => {
     expect(new Set(heard[1]!.values()).size).toBe(2);
   });
 
-  it('has in a sweep over labels that share of each category, the others without it, and of test and dev all', () => {
+  it('has in a sweep over labels that share of each category, of the others the speaker still, and of test and dev all', () => {
     const plan = planOf(`${rows}sweep: { over: label-share, points: [0.25, 1] }`);
     const labelled = (point: number) => {
       const { training, test } = plan.viewOf({ fold: 0, point });

@@ -137,7 +137,7 @@ function printedRow(row: FileRow, file: ExperimentFile): ExperimentRow {
 
 const referenceLabels = {
   majority: 'Majority class',
-  functionals: 'Functionals of tile rows, logistic regression',
+  functionals: 'Logistic regression on functionals',
 };
 
 /** One of each for every target that is run. */
@@ -147,8 +147,8 @@ function referenceRows(file: ExperimentFile): { row: PlannedRow; printed: Experi
   return targets.flatMap((target) =>
     file.references.map((reference) => {
       const id = targets.length === 1 ? reference : `${reference}-${target}`;
-      const label = targets.length === 1 ? referenceLabels[reference] : `${referenceLabels[reference]} (${target})`;
       const row: PlannedRow = { id, target, task: 'emotion', system: null, auxiliary: [], model: {}, quoted: [], quotedOnly: false };
+      const label = referenceLabels[reference];
       return { row, printed: { id, label, system: reference, target, auxiliary: [], quoted: [], isQuotedOnly: false } };
     }),
   );

@@ -1,7 +1,8 @@
 /** How an experiment was made: protocol, data, machines and time, what is missing, settings, and how its numbers are computed. */
 import { draws } from './compare-systems.js';
-import type { ExperimentJob, ExperimentResults, ExperimentRow, JobResult } from './experiment-results.js';
+import type { ExperimentJob, ExperimentResults, JobResult, LossWeight } from './experiment-results.js';
 import { duration, grouped, listed } from './format-numbers.js';
+import { hasWeight } from './loss-weights.js';
 import { namesOfRows } from './row-names.js';
 import type { ReportBlock, ReportSection, ReportTable } from './report-blocks.js';
 
@@ -30,15 +31,14 @@ export function howItWasMade(results: ExperimentResults): ReportSection {
 function protocolFacts(of: ExperimentResults): [string, string][] {
   const { protocol, data, results, experiment, madeAt } = of;
   const versions = [...new Set(results.map(({ codeVersion }) => codeVersion))];
+  const tested = protocol.testCorpus === null ? '' : ` Each model is tested on all of ${protocol.testCorpus}.`;
   return [
     ['Experiment', `${experiment.name}; report of ${madeAt.slice(0, 16).replace('T', ' ')} UTC`],
-    ['Folds', `${protocol.folds}. ${stratifications[protocol.stratification]}`],
+    ['Folds', `${protocol.folds}. ${stratifications[protocol.stratification]}${tested}`],
     ['Seeds', protocol.seeds.join(', ')],
     ['Training', `${grouped(protocol.steps)} steps at most, the weights of the best step on dev speakers`],
-    [
-      'α and β',
-      `α ${rangeOf('alpha', of)}; β ${rangeOf('beta', of)}; ${protocol.searched ? 'searched on dev speakers only' : 'as the settings give them, not searched'}`,
-    ],
+    ...weightFact('alpha', of),
+    ...weightFact('beta', of),
     ['Data', `view ${data.viewDigest}; feature settings ${data.settingsHash ?? 'more than one'}`],
     [
       'Code',
@@ -49,17 +49,16 @@ function protocolFacts(of: ExperimentResults): [string, string][] {
   ];
 }
 
-/** Whether a row's losses have it: references have none, a supervised network no alpha, a single task no beta. */
-const hasWeight: Record<'alpha' | 'beta', (row: ExperimentRow) => boolean> = {
-  alpha: ({ system }) => system === 'aae' || system === 'ae',
-  beta: ({ system, auxiliary }) => auxiliary.length > 0 && system !== 'progressive',
-};
+const letters: Record<LossWeight, string> = { alpha: 'α', beta: 'β' };
 
-function rangeOf(key: 'alpha' | 'beta', { rows, results }: ExperimentResults): string {
-  const having = new Set(rows.filter((row) => !row.isQuotedOnly && hasWeight[key](row)).map(({ id }) => id));
-  if (having.size === 0) return 'in no row';
-  const found = new Set(results.filter(({ job }) => having.has(job.rowId)).map(({ job }) => job[key]));
-  return [...found].sort((a, b) => a - b).join(', ') || 'none yet';
+/** None where no row has the weight. */
+function weightFact(weight: LossWeight, { rows, results, protocol }: ExperimentResults): [string, string][] {
+  const having = new Set(rows.filter((row) => hasWeight(weight, row)).map(({ id }) => id));
+  if (having.size === 0) return [];
+  const found = new Set(results.filter(({ job }) => having.has(job.rowId)).map(({ job }) => job[weight]));
+  const values = [...found].sort((a, b) => a - b).join(', ') || 'none yet';
+  const how = protocol.searched[weight] ? 'searched on dev speakers only' : 'as the settings give it, not searched';
+  return [[letters[weight], `${values}; ${how}`]];
 }
 
 function dataTable({ data, isSynthetic }: ExperimentResults): ReportTable {
@@ -120,7 +119,7 @@ const noPredictions: [string, string] = [
   'None were kept: there are means over folds, but no intervals, comparisons or calibration.',
 ];
 
-function methodFacts({ results }: ExperimentResults): [string, string][] {
+function methodFacts({ results, protocol }: ExperimentResults): [string, string][] {
   const kept = results.some(({ predictions }) => predictions.length > 0);
   return [
     [
@@ -133,7 +132,7 @@ function methodFacts({ results }: ExperimentResults): [string, string][] {
     ],
     [
       'Interval',
-      'Of the pooled score: predictions of all folds and seeds together, which is each seed’s score over all test speakers, averaged over seeds (where jobs are missing, weighted by utterances). 1,000 draws of speakers with replacement, all utterances of one together; the middle 95 %. It holds the luck of who the speakers are, not that of another corpus.',
+      `Of the pooled score: predictions of all folds and seeds together, which is ${protocol.testCorpus === null ? 'each seed’s score over all test speakers, averaged over seeds' : 'each model’s score over all test speakers, averaged over folds and seeds'} (where jobs are missing, weighted by utterances). 1,000 draws of speakers with replacement, all utterances of one together; the middle 95 %. It holds the luck of who the speakers are, not that of another corpus.`,
     ],
     [
       'Comparisons',

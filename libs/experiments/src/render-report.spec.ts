@@ -145,12 +145,22 @@ it('draws a reference that the sweep does not touch as a level line, the best at
   });
   const isAt100 = ({ job }: { job: { rowId: string; point: number | null } }) => job.rowId !== 'reference' || job.point === 100;
   const { html, markdown } = await render('level', { ...results, results: results.results.filter(isAt100) });
-  expect(html).toContain('Level lines: references');
+  expect(html).toContain('Level lines, without a band: references');
+  expect(rulesIn('level')).toBeGreaterThan(0);
   expect(markdown).toMatch(/Highest UA in categorical emotion: Reference, \d/);
   const moving = await render('moving', results);
   expect(moving.html).not.toContain('Level lines');
+  expect(rulesIn('moving')).toBe(0);
   expect(moving.markdown).toMatch(/Highest UA in categorical emotion: Reference at/);
+  // Its other point is not done yet.
+  const missing = results.results.filter((each) => !isAt100(each)).map(({ job }) => job);
+  const partial = await render('partial', { ...results, results: results.results.filter(isAt100), missing });
+  expect(partial.html).not.toContain('Level lines');
 });
+
+/** Lines that are marks, not axes or grids. */
+const rulesIn = (name: string): number =>
+  [...readFileSync(join(folder, name, 'figures/figure-scores.svg'), 'utf8').matchAll(/class="mark-rule role-mark[^>]*>\s*<line/g)].length;
 
 it('gives the alpha and beta of rows that have one alone', async () => {
   const rows = [
@@ -160,7 +170,14 @@ it('gives the alpha and beta of rows that have one alone', async () => {
   const results = madeResults({ layout: 'table', rows, ...small });
   for (const { job } of results.results) Object.assign(job, job.rowId === 'aae' ? { alpha: 0.4, beta: 0.8 } : { alpha: 0.9, beta: 0.1 });
   const { markdown } = await render('weights', results);
-  expect(markdown).toContain('α 0.4; β 0.8;');
+  expect(markdown).toContain('**α.** 0.4; as the settings give it, not searched');
+  expect(markdown).toContain('**β.** 0.8; as the settings give it, not searched');
+  const searched = { ...results.protocol, searched: { alpha: true, beta: false } };
+  const found = await render('searched', { ...results, protocol: searched });
+  expect(found.markdown).toContain('**α.** 0.4; searched on dev speakers only');
+  expect(found.markdown).toContain('**β.** 0.8; as the settings give it, not searched');
+  const cnnAlone = { ...results, rows: results.rows.slice(1), results: results.results.filter(({ job }) => job.rowId === 'cnn') };
+  expect((await render('no-weights', cnnAlone)).markdown).not.toMatch(/[αβ]\./);
 });
 
 describe('what is not there', () => {

@@ -40,9 +40,15 @@ async function scoresFigure(results: ExperimentResults, summaries: readonly Task
   const whiskers = 'The 95 % interval is by bootstrap over speakers, where there are at least five';
   if (experiment.layout === 'lines') {
     const sweep = protocol.sweep ?? 'point';
-    const level = levelRows(summaries).size > 0 ? ' Level lines: references, which do not depend on it.' : '';
-    const caption = `UA by ${sweep.toLowerCase()}, mean over folds and seeds.${level} Band: 95 % interval by bootstrap over speakers; for speakers as a task, and below five test speakers, one standard deviation over folds. The axes do not begin at zero.`;
-    return figure({ id: 'figure-scores', title: `Scores by ${sweep.toLowerCase()}`, caption, spec: linesChart(summaries, sweep) });
+    const level = levelRows(summaries, results.missing);
+    const levelLines = level.size > 0 ? ' Level lines, without a band: references, which do not depend on it.' : '';
+    const caption = `UA by ${sweep.toLowerCase()}, mean over folds and seeds.${levelLines} Band: 95 % interval by bootstrap over speakers; for speakers as a task, and below five test speakers, one standard deviation over folds. The axes do not begin at zero.`;
+    return figure({
+      id: 'figure-scores',
+      title: `Scores by ${sweep.toLowerCase()}`,
+      caption,
+      spec: linesChart(summaries, { sweep, level }),
+    });
   }
   const quoted = rows.some((row) => row.quoted.length > 0) ? ' Hollow diamond: the number of the paper or its reference.' : '';
   const chance = ' Dashed line: guessing (UA).';
@@ -67,7 +73,7 @@ export async function classSection(results: ExperimentResults, summaries: readon
     if (scored.length === 0) continue;
     blocks.push(recallTable(scored, where));
     if (task === 'gender' || task === 'speaker') continue;
-    const caption = `Which class is answered for which, pooled over folds and seeds${where}. Upper number and colour: share of the true class (a line makes 100 %); lower number: answers, an utterance counted once for each seed.`;
+    const caption = `Which class is answered for which, pooled over folds and seeds${where}. Upper number and colour: share of the true class (a line makes 100 %); lower number: answers, an utterance counted once for each ${results.protocol.testCorpus === null ? 'seed' : 'fold and seed'}.`;
     blocks.push(
       await figure({ id: `figure-confusion-${task}`, title: `Confusion: ${taskInText(task)}`, caption, spec: confusionChart(scored) }),
     );

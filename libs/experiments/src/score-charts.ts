@@ -1,7 +1,6 @@
 /** The scores of an experiment as pictures: systems with intervals as points or as bars (the paper's Fig. 2), sweeps as lines with bands (Fig. 3). */
 import type { Task } from '#contracts/labels.js';
 import { type ChartSpec, panelHeader, ink, palette, quiet, scalesOf } from './draw-chart.js';
-import { levelRows } from './level-rows.js';
 import { namesOfRows } from './row-names.js';
 import { quotedOf } from './quoted-scores.js';
 import { taskName } from './task-names.js';
@@ -167,10 +166,9 @@ function panels(marks: readonly ScoreMark[], { ends, own }: PanelParts): ChartSp
 
 /**
  * UA by the sweep's variable: one panel for each task, one line for each row; the band is the interval, else one standard deviation.
- * A reference that the sweep does not touch is a level line across its panel.
+ * @param level ids of rows that the sweep does not touch: a level line across the panel
  */
-export function linesChart(summaries: readonly TaskSummary[], sweep: string): ChartSpec {
-  const level = levelRows(summaries);
+export function linesChart(summaries: readonly TaskSummary[], { sweep, level }: { sweep: string; level: ReadonlySet<string> }): ChartSpec {
   const rows = [...new Set(summaries.map(({ names }) => names.full))];
   const tasks = [...new Set(summaries.map(({ task }) => task))];
   const values = summaries.map(({ row, names, point, task, ua }) => ({

@@ -154,7 +154,10 @@ export function sweepTable(results: ExperimentResults, summaries: readonly TaskS
         return found ? meanAndSd(found.ua) : nothing;
       }),
     ]),
-    notes: levelRows(summaries).size > 0 ? [`References do not depend on ${sweep.toLowerCase()}: they were run once.`] : [],
+    notes:
+      levelRows(summaries, results.missing).size > 0
+        ? [`References do not depend on ${sweep.toLowerCase()}: they were run at its first point only.`]
+        : [],
   };
 }
 

@@ -121,8 +121,13 @@ async function shardsFor(file: ExperimentFile, folder: string | undefined): Prom
       `Of which shards? Give --shards DIR (\`./undertone export --format shards --out DIR\` writes them), or start the stack whose bucket has them`,
     );
   if (from !== 'samples') return resolve(from);
-  const named = new Set([file.corpus, ...file.auxiliary, file.testCorpus]);
-  const corpora = sampleCorpora.filter(({ corpus }) => named.has(corpus));
+  const named = [...new Set([file.corpus, ...file.auxiliary, ...(file.testCorpus === undefined ? [] : [file.testCorpus])])];
+  const corpora = named.map((name) => {
+    const found = sampleCorpora.find(({ corpus }) => corpus === name);
+    if (found) return found;
+    const known = sampleCorpora.map(({ corpus }) => corpus).join(', ');
+    throw new PipelineError('CONFIG_INVALID', `${name} is none of the sample corpora (${known}): give --shards DIR with its shards`);
+  });
   return shardsOf(corpora, featuresOf(file), {
     cache: cacheRoot(environment),
     onMake: () => print('· tiles of the sample corpora …'),
