@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { compacted, hourMs, retained } from '#contracts/topic.js';
 import { freePorts } from '#embedded/free-ports.js';
@@ -17,171 +17,185 @@ const limits = { intervalMs: 200, stallMs: 1_500, longestTakeMs: 1_500, outOfGro
 /** Long enough for every limit to be passed twice over. */
 const watchedMs = 5_000;
 
-let stream: StreamUnderTest;
-let watch: StallWatch;
-let metrics: Metrics;
-const closing: (() => Promise<unknown>)[] = [];
+/** A stream and what watches it, of one test: they wait side by side. */
+class Scene {
+  stream!: StreamUnderTest;
+  watch!: StallWatch;
+  metrics!: Metrics;
+  private readonly closing: (() => Promise<unknown>)[] = [];
 
-async function freshStream(brokers?: string[]): Promise<StreamUnderTest> {
-  stream = new StreamUnderTest(noteTopic(retained(2, hourMs)), brokers);
-  closing.push(() => stream.close());
-  return stream.prepare();
+  async prepare(topic = noteTopic(retained(2, hourMs)), brokers?: string[]): Promise<StreamUnderTest> {
+    this.stream = new StreamUnderTest(topic, brokers);
+    this.atEnd(() => this.stream.close());
+    return this.stream.prepare();
+  }
+
+  watching(...consumers: WatchedConsumer[]): void {
+    this.metrics = new Metrics('test');
+    this.watch = new StallWatch({ kafka: this.stream.kafka, consumers, metrics: this.metrics, logger: silent, ...limits });
+    this.watch.start();
+    this.atEnd(() => this.watch.stop());
+  }
+
+  /** @returns all that was said in the time */
+  async saidWithin(durationMs: number): Promise<string[]> {
+    const said = new Set<string>();
+    for (const end = Date.now() + durationMs; Date.now() < end; await sleep(50)) said.add(this.watch.whyStalled() ?? '');
+    said.delete('');
+    return [...said];
+  }
+
+  untilStalled(): Promise<void> {
+    return until(
+      () => 'the stall to be found',
+      () => this.watch.whyStalled() !== null,
+    );
+  }
+
+  untilAlive(): Promise<void> {
+    return until(
+      () => 'life',
+      () => this.watch.whyStalled() === null,
+    );
+  }
+
+  atEnd(close: () => Promise<unknown>): void {
+    this.closing.push(close);
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.closing.splice(0).reverse()) await close();
+  }
 }
 
-function watching(...consumers: WatchedConsumer[]): StallWatch {
-  metrics = new Metrics('test');
-  watch = new StallWatch({ kafka: stream.kafka, consumers, metrics, logger: silent, ...limits });
-  watch.start();
-  closing.push(() => watch.stop());
-  return watch;
-}
-
-/** @returns all that was said in the time */
-async function saidWithin(durationMs: number): Promise<string[]> {
-  const said = new Set<string>();
-  for (const end = Date.now() + durationMs; Date.now() < end; await sleep(50)) said.add(watch.whyStalled() ?? '');
-  said.delete('');
-  return [...said];
-}
-
-const untilStalled = (): Promise<void> =>
-  until(
-    () => 'the stall to be found',
-    () => watch.whyStalled() !== null,
-  );
-
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
+const it = test.extend<{ scene: Scene }>({
+  scene: async ({}, use) => {
+    const scene = new Scene();
+    await use(scene);
+    await scene.close();
+  },
 });
 
-describe('a consumer that the client has paused behind our back', () => {
-  it('is stalled while records wait, with its lag in the metrics, and alive again once it takes them', async () => {
-    await freshStream();
+describe.concurrent('a consumer that the client has paused behind our back', () => {
+  it('is stalled while records wait, with its lag in the metrics, and alive again once it takes them', async ({ scene }) => {
+    const stream = await scene.prepare();
     await stream.sendTo(0, ...notes(3));
     const consumer = await stream.consumer().start();
     await consumer.took(3);
     consumer.inner.pause([{ topic: stream.topicName }]);
-    watching(consumer.consumer);
-    expect(await saidWithin(watchedMs / 2)).toEqual([]);
+    scene.watching(consumer.consumer);
+    expect(await scene.saidWithin(watchedMs / 2)).toEqual([]);
     await stream.sendTo(0, ...notes(5, 3));
-    await untilStalled();
-    expect(watch.whyStalled()).toContain(`taken nothing from ${stream.topicName}/0`);
-    expect(watch.whyStalled()).toContain('5 records wait');
-    expect(await metrics.registry.metrics()).toContain(`undertone_test_consumer_lag_records{topic="${stream.topicName}"} 5`);
+    await scene.untilStalled();
+    expect(scene.watch.whyStalled()).toContain(`taken nothing from ${stream.topicName}/0`);
+    expect(scene.watch.whyStalled()).toContain('5 records wait');
+    expect(await scene.metrics.registry.metrics()).toContain(`undertone_test_consumer_lag_records{topic="${stream.topicName}"} 5`);
     consumer.inner.resume([{ topic: stream.topicName }]);
     await consumer.took(8);
-    await until(
-      () => 'life',
-      () => watch.whyStalled() === null,
-    );
+    await scene.untilAlive();
   });
 
-  it('is stalled also where it took nothing since it joined: the committed offset counts', async () => {
-    await freshStream();
+  it('is stalled also where it took nothing since it joined: the committed offset counts', async ({ scene }) => {
+    const stream = await scene.prepare();
     await stream.sendTo(0, ...notes(4));
     const first = await stream.consumer().start();
     await first.took(4);
     await first.stop();
     const second = stream.consumer();
     second.inner.on(second.inner.events.GROUP_JOIN, () => second.inner.pause([{ topic: stream.topicName }]));
-    watching(second.consumer);
+    scene.watching(second.consumer);
     await second.start();
-    expect(await saidWithin(watchedMs / 2)).toEqual([]);
+    expect(await scene.saidWithin(watchedMs / 2)).toEqual([]);
     await stream.sendTo(0, ...notes(1));
-    await untilStalled();
-    expect(watch.whyStalled()).toContain('1 records wait');
+    await scene.untilStalled();
+    expect(scene.watch.whyStalled()).toContain('1 records wait');
   });
 
-  it('is found where a table is followed', async () => {
-    stream = new StreamUnderTest(noteTopic(compacted(1)));
-    closing.push(() => stream.close());
-    await stream.prepare();
+  it('is found where a table is followed', async ({ scene }) => {
+    const stream = await scene.prepare(noteTopic(compacted(1)));
     const follower = stream.follower().on(stream.topic, () => undefined);
     await stream.sendTo(0, ...notes(2));
-    watching(follower);
+    scene.watching(follower);
     await follower.start();
-    closing.push(() => follower.stop());
-    expect(await saidWithin(watchedMs / 2)).toEqual([]);
+    scene.atEnd(() => follower.stop());
+    expect(await scene.saidWithin(watchedMs / 2)).toEqual([]);
     (follower as unknown as { consumer: { pause: (topics: { topic: string }[]) => void } }).consumer.pause([{ topic: stream.topicName }]);
     await stream.sendTo(0, ...notes(2));
-    await untilStalled();
+    await scene.untilStalled();
   });
 });
 
-describe('alive is a consumer', () => {
-  it('whose record is tried again and again', async () => {
-    await freshStream();
+describe.concurrent('alive is a consumer', () => {
+  it('whose record is tried again and again', async ({ scene }) => {
+    const stream = await scene.prepare();
     await stream.sendTo(0, ...notes(3));
     const consumer = stream.consumer({
       take: () => {
         throw new PipelineError('STORAGE_UNAVAILABLE', 'the store is away');
       },
     });
-    watching(consumer.consumer);
+    scene.watching(consumer.consumer);
     await consumer.start();
-    expect(await saidWithin(watchedMs)).toEqual([]);
+    expect(await scene.saidWithin(watchedMs)).toEqual([]);
     expect(consumer.retries).toBeGreaterThan(2);
   });
 
-  it('that has settled nothing, but has taken all', async () => {
-    await freshStream();
+  it('that has settled nothing, but has taken all', async ({ scene }) => {
+    const stream = await scene.prepare();
     await stream.sendTo(0, ...notes(3));
     const consumer = stream.consumer({ take: () => undefined });
-    watching(consumer.consumer);
+    scene.watching(consumer.consumer);
     await consumer.start();
     await consumer.took(3);
-    expect(await saidWithin(watchedMs)).toEqual([]);
+    expect(await scene.saidWithin(watchedMs)).toEqual([]);
   });
 
-  it('without a partition', async () => {
-    await freshStream();
+  it('without a partition', async ({ scene }) => {
+    const stream = await scene.prepare();
     const members = [stream.consumer(), stream.consumer(), stream.consumer()];
-    watching(...members.map(({ consumer }) => consumer));
+    scene.watching(...members.map(({ consumer }) => consumer));
     for (const member of members) await member.start();
-    expect(await saidWithin(watchedMs)).toEqual([]);
+    expect(await scene.saidWithin(watchedMs)).toEqual([]);
   });
 });
 
-describe('a record that is worked on', () => {
-  it('may take its time, but not for ever', async () => {
-    await freshStream();
+describe.concurrent('a record that is worked on', () => {
+  it('may take its time, but not for ever', async ({ scene }) => {
+    const stream = await scene.prepare();
     await stream.sendTo(0, ...notes(1));
     let finish: () => void = () => undefined;
     const finished = new Promise<void>((resolve) => (finish = resolve));
     const consumer = stream.consumer({ take: () => finished });
-    watching(consumer.consumer);
+    scene.watching(consumer.consumer);
     await consumer.start();
-    await untilStalled();
-    expect(watch.whyStalled()).toContain('working on record 0');
+    await scene.untilStalled();
+    expect(scene.watch.whyStalled()).toContain('working on record 0');
     finish();
-    await until(
-      () => 'life',
-      () => watch.whyStalled() === null,
-    );
+    await scene.untilAlive();
   });
 });
 
 describe('while the broker is away', () => {
-  it('nobody is stalled, nor just after it has come back', async () => {
+  it('nobody is stalled, nor just after it has come back', async ({ scene }) => {
     const { kafka: install } = await provisionAll({ needKafka: true, needS3: false, needTensorflow: false, log: () => undefined });
     if (!install) throw new Error('there is no broker to kill');
     const folder = mkdtempSync(join(tmpdir(), 'undertone-stall-'));
-    closing.push(async () => rmSync(folder, { recursive: true, force: true }));
+    scene.atEnd(async () => rmSync(folder, { recursive: true, force: true }));
     const [port = 0, controllerPort = 0] = await freePorts(2);
     const broker = new EmbeddedKafka({ install, dataDir: join(folder, 'kafka'), port, controllerPort });
     await broker.start();
-    closing.push(() => broker.stop());
-    await freshStream([broker.brokers]);
+    scene.atEnd(() => broker.stop());
+    const stream = await scene.prepare(undefined, [broker.brokers]);
     const consumer = stream.consumer();
-    watching(consumer.consumer);
+    scene.watching(consumer.consumer);
     await consumer.start();
     await stream.sendTo(0, ...notes(2));
     await consumer.took(2);
     await broker.kill();
-    expect(await saidWithin(watchedMs)).toEqual([]);
+    expect(await scene.saidWithin(watchedMs)).toEqual([]);
     await broker.start();
     const sending = stream.sendTo(0, ...notes(2, 2));
-    expect(await saidWithin(watchedMs)).toEqual([]);
+    expect(await scene.saidWithin(watchedMs)).toEqual([]);
     await sending;
     await consumer.took(4);
   });
