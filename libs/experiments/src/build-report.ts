@@ -25,14 +25,10 @@ export interface BuiltReport {
 export async function buildReport(results: ExperimentResults): Promise<BuiltReport> {
   const summaries = summariseResults(results);
   const families = compareSystems(results, summaries);
-  const isSweep = results.experiment.layout === 'lines';
   const comparisons: ReportSection = {
     id: 'comparisons',
     title: 'Which differences are more than chance',
-    blocks:
-      families.length > 0
-        ? families.map((family) => comparisonTable(family, isSweep))
-        : [{ kind: 'text', text: 'There are no two systems to compare.' }],
+    blocks: families.length > 0 ? families.map(comparisonTable) : [{ kind: 'text', text: 'There are no two systems to compare.' }],
   };
   const sections = [
     await scoresSection(results, summaries),

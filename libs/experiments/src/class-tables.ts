@@ -46,28 +46,34 @@ export function calibrationTable(summaries: readonly TaskSummary[], where: strin
   };
 }
 
-export function comparisonTable({ task, comparisons }: ComparisonFamily, isSweep: boolean): ReportTable {
+export function comparisonTable({ task, between, comparisons }: ComparisonFamily): ReportTable {
   const reasons = [...new Set(comparisons.flatMap(({ why }) => why ?? []))];
   const speakers = Math.max(...comparisons.map((each) => each.speakers));
+  const compared = {
+    systems: 'each system against each other',
+    points: 'each point of a line against its first',
+    'systems-by-point': `each system against ${comparisons[0]?.second.names.full ?? ''} at the same point`,
+  }[between];
   return {
     kind: 'table',
-    id: `comparisons-${task}`,
-    caption: `${taskName(task)}: ${isSweep ? 'each point of a line against its first' : 'each system against each other'}, UA on the same utterances of ${speakers} speakers, by paired bootstrap over speakers; points. p: two-sided; corrected for the ${comparisons.length} comparisons of this table by Holm’s method.`,
+    id: `comparisons-${task}${between === 'systems-by-point' ? '-by-point' : ''}`,
+    caption: `${taskName(task)}: ${compared}, UA on the same utterances of ${speakers} speakers, by paired bootstrap over speakers; points. p: two-sided; corrected for the ${comparisons.length} comparisons of this table by Holm’s method.`,
     columns: [
       { name: 'System' },
-      { name: isSweep ? 'points' : 'against' },
+      { name: { systems: 'against', points: 'points', 'systems-by-point': 'point' }[between] },
       ...['difference', '95 % interval', 'p', 'p corrected'].map((name) => ({ name, numeric: true })),
       { name: 'beyond chance' },
     ],
-    rows: comparisons.map((comparison) => [...namesOf(comparison, isSweep), ...cellsOf(comparison)]),
+    rows: comparisons.map((comparison) => [comparison.first.names.full, oppositeOf(comparison, between), ...cellsOf(comparison)]),
     notes: reasons.map((why) => `Not tested: ${why}.`),
   };
 }
 
-const namesOf = ({ first, second }: Comparison, isSweep: boolean): [string, string] =>
-  isSweep
-    ? [first.names.full, `${grouped(first.point ?? 0)} against ${grouped(second.point ?? 0)}`]
-    : [first.names.full, second.names.full];
+function oppositeOf({ first, second }: Comparison, between: ComparisonFamily['between']): string {
+  if (between === 'systems') return second.names.full;
+  const at = grouped(first.point ?? 0);
+  return between === 'points' ? `${at} against ${grouped(second.point ?? 0)}` : at;
+}
 
 function cellsOf({ tested }: Comparison): ReportTable['rows'][number] {
   if (!tested) return [nothing, nothing, nothing, nothing, 'not tested'];
@@ -82,11 +88,11 @@ const isBeyondChance = (tested: Comparison['tested']): boolean => tested !== nul
 export function comparisonSentences(families: readonly ComparisonFamily[]): string[] {
   const counts: string[] = [];
   const untested: string[] = [];
-  for (const { task, comparisons } of families) {
+  for (const { task, between, comparisons } of families) {
+    const where = `in ${taskInText(task)}${{ systems: '', points: ' between points', 'systems-by-point': ' between systems' }[between]}`;
     const tested = comparisons.filter((each) => each.tested !== null);
-    if (tested.length === 0)
-      untested.push(`Differences in ${taskInText(task)} could not be tested: ${comparisons[0]?.why ?? 'nothing to compare'}.`);
-    else counts.push(`${tested.filter((each) => isBeyondChance(each.tested)).length} of ${tested.length} in ${taskInText(task)}`);
+    if (tested.length === 0) untested.push(`Differences ${where} could not be tested: ${comparisons[0]?.why ?? 'nothing to compare'}.`);
+    else counts.push(`${tested.filter((each) => isBeyondChance(each.tested)).length} of ${tested.length} ${where}`);
   }
   const found = counts.length === 0 ? [] : [`Differences beyond chance (p < ${level} after correction): ${listed(counts)}.`];
   return [...found, ...untested];

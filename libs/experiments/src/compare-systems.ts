@@ -1,7 +1,7 @@
 /**
  * Which systems differ by more than chance: UA of two on the same utterances, by paired bootstrap over speakers, with
- * Holm's correction over all comparisons of one task. A table's rows are compared each with each; a sweep's points with
- * the first point of their line.
+ * Holm's correction over all comparisons of one task and kind. A table's rows are compared each with each; a sweep's points with
+ * the first point of their line, and at each point its systems with the first network of the file.
  *
  * A pair of jobs is two of one fold and seed; what only one of the two has done is left out. A reference, which has no seed, is
  * paired with every seed of the other. p is two-sided, from the share
@@ -14,6 +14,7 @@ import { type PairedScored, pairRows, uaDifference } from '#scoring/paired-boots
 import type { Task } from '#contracts/labels.js';
 import { referenceSystems } from './experiment-file.js';
 import type { ExperimentResults, JobResult } from './experiment-results.js';
+import { levelRows } from './level-rows.js';
 import { primaryTask } from './primary-task.js';
 import { reportedPredictions, type TaskSummary } from './summarise-results.js';
 
@@ -35,30 +36,51 @@ export interface Comparison {
 
 export interface ComparisonFamily {
   task: Task;
+  /** `points` of one line; `systems`, each with each; `systems-by-point`, with the first network at the same point of a sweep. */
+  between: 'systems' | 'points' | 'systems-by-point';
   comparisons: Comparison[];
 }
 
 export const draws = 10_000;
 
 /** @param summaries of these results */
-export function compareSystems({ results, experiment }: ExperimentResults, summaries: readonly TaskSummary[]): ComparisonFamily[] {
+export function compareSystems({ results, experiment, missing }: ExperimentResults, summaries: readonly TaskSummary[]): ComparisonFamily[] {
   const isSweep = experiment.layout === 'lines';
   // Speakers are not drawn where they are the classes; and beside a sweep, the auxiliary tasks are no systems to be compared.
   const compared = summaries.filter(({ task, row }) => task !== 'speaker' && (isSweep || task === primaryTask(row)));
+  const level = levelRows(summaries, missing);
   return [...Map.groupBy(compared, ({ task }) => task)].flatMap(([task, own]) => {
-    const pairs = isSweep ? againstFirstPoint(own) : eachWithEach(own);
-    const comparisons = corrected(pairs.map(([first, second]) => compare(results, first, second)));
-    return comparisons.length > 0 ? [{ task, comparisons }] : [];
+    const kinds: [ComparisonFamily['between'], Pair[]][] = isSweep
+      ? [
+          ['points', againstFirstPoint(own)],
+          ['systems-by-point', againstFirstNetwork(own.filter(({ row }) => !level.has(row.id)))],
+        ]
+      : [['systems', eachWithEach(own)]];
+    return kinds.flatMap(([between, pairs]) => {
+      const comparisons = corrected(pairs.map(([first, second]) => compare(results, first, second)));
+      return comparisons.length > 0 ? [{ task, between, comparisons }] : [];
+    });
   });
 }
 
-const eachWithEach = (own: readonly TaskSummary[]): [TaskSummary, TaskSummary][] =>
-  own.flatMap((second, index) => own.slice(index + 1).map((first): [TaskSummary, TaskSummary] => [first, second]));
+type Pair = [first: TaskSummary, second: TaskSummary];
 
-const againstFirstPoint = (own: readonly TaskSummary[]): [TaskSummary, TaskSummary][] =>
+const eachWithEach = (own: readonly TaskSummary[]): Pair[] =>
+  own.flatMap((second, index) => own.slice(index + 1).map((first): Pair => [first, second]));
+
+const againstFirstPoint = (own: readonly TaskSummary[]): Pair[] =>
   [...Map.groupBy(own, ({ row }) => row.id).values()].flatMap(([first, ...later]) =>
-    first ? later.map((point): [TaskSummary, TaskSummary] => [point, first]) : [],
+    first ? later.map((point): Pair => [point, first]) : [],
   );
+
+function againstFirstNetwork(own: readonly TaskSummary[]): Pair[] {
+  const first = own.find(({ row }) => !seedless.has(row.system));
+  const others = own.filter(({ row }) => row.id !== first?.row.id);
+  return others.flatMap((other) => {
+    const there = own.find(({ row, point }) => row.id === first?.row.id && point === other.point);
+    return there ? [[other, there] satisfies Pair] : [];
+  });
+}
 
 function compare(results: readonly JobResult[], first: TaskSummary, second: TaskSummary): Comparison {
   const found = { first, second, tested: null, why: null, speakers: 0 };

@@ -171,6 +171,42 @@ describe('intervals and comparisons', () => {
     expect(family?.comparisons.map(({ tested }) => tested?.difference)).toEqual([0.25]);
   });
 
+  it('compares in a sweep the points of a line, and at each point the systems with the first network; a level reference with none', () => {
+    const speakers = ['s1', 's2', 's3', 's4', 's5', 's6'];
+    const all = (answer: string): Record<string, string> => Object.fromEntries(speakers.map((speaker) => [speaker, answer]));
+    const rows = [rowOf('majority', { system: 'majority' }), rowOf('net'), rowOf('other')];
+    const at = (point: number, each: JobResult): JobResult => ({ ...each, job: { ...each.job, point } });
+    const made = resultsOf(rows, [
+      at(1, job('majority', 0, 1, all('aA hA'))),
+      at(1, job('net', 0, 1, all('aA hA'))),
+      at(2, job('net', 0, 1, all('aA hH'))),
+      at(1, job('other', 0, 1, all('aA hH'))),
+      at(2, job('other', 0, 1, all('aH hA'))),
+    ]);
+    const lines = { ...made, experiment: { ...made.experiment, layout: 'lines' as const } };
+    const families = compareSystems(lines, summariseResults(lines));
+    const told = families.map(({ between, comparisons }) => [
+      between,
+      comparisons.map(({ first, second, tested }) => [first.row.id, first.point, second.row.id, second.point, tested?.difference]),
+    ]);
+    expect(told).toEqual([
+      [
+        'points',
+        [
+          ['net', 2, 'net', 1, 0.5],
+          ['other', 2, 'other', 1, -1],
+        ],
+      ],
+      [
+        'systems-by-point',
+        [
+          ['other', 1, 'net', 1, 0.5],
+          ['other', 2, 'net', 2, -1],
+        ],
+      ],
+    ]);
+  });
+
   it('compares on what both have answered, and says so where they were asked different things', () => {
     const rows = [rowOf('a'), rowOf('b'), rowOf('c')];
     const made = resultsOf(rows, [job('a', 0, 1, { s1: 'aA hH' }), job('b', 0, 1, { s1: 'aA aA' }), job('c', 1, 1, { s2: 'aA' })]);
