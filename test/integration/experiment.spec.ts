@@ -29,7 +29,7 @@ it('runs the smallest sample experiment from its file alone to a report', async 
   const results = await resultsOf('whole');
   expect(results).toMatchObject({
     isSynthetic: true,
-    protocol: { folds: 3, stratification: 'speakers-apart', seeds: [1], steps: 40, searched: false },
+    protocol: { folds: 3, stratification: 'speakers-apart', seeds: [1], steps: 40, searched: { alpha: false, beta: false } },
     missing: [],
   });
   const { rows, results: jobs, latents, reconstructions } = results!;
