@@ -63,8 +63,11 @@ export async function runJob(planned: PlannedJob, around: JobSurroundings): Prom
   const startedAt = performance.now();
   const { job, candidates } = planned;
   const { view, tileStore, workFolder, machine, isShowcase } = around;
-  const gone = await tileStore.prepare([...view.training.utterances, ...view.test]);
-  if (gone.size > 0) throw new PipelineError('CONFIG_INVALID', `${gone.size} shards changed since they were read: begin again`);
+  const prepareAll = async (): Promise<void> => {
+    const gone = await tileStore.prepare([...view.training.utterances, ...view.test]);
+    if (gone.size > 0) throw new PipelineError('CONFIG_INVALID', `${gone.size} shards changed since they were read: begin again`);
+  };
+  await prepareAll();
   const said = { machine, codeVersion, wallSec: 0 };
   const timed = (result: JobResult): JobResult => ({ ...result, wallSec: (performance.now() - startedAt) / 1000 });
   if (candidates.length === 0) {
@@ -75,6 +78,8 @@ export async function runJob(planned: PlannedJob, around: JobSurroundings): Prom
     };
   }
   const { candidate, checkpoint, curve } = await bestOf(planned, around);
+  // A round keeps the shards of its view alone.
+  await prepareAll();
   const model = loadModel(checkpoint.model, await readWeights(new FolderStore(workFolder), checkpoint));
   try {
     const predictions = await testPredictions(model, checkpoint, around);
