@@ -55,8 +55,9 @@ const theme = {
     gridColor: '#e4e4e4',
     labelLimit: 260,
   },
+  axisY: { titlePadding: 9 },
   // A label at the end of an axis stays inside: what sticks out would lift the header of its panel above the others'.
-  axisY: { titlePadding: 9, labelFlush: 6 },
+  axisYQuantitative: { labelFlush: 6 },
   header: { titleFontSize: 11, labelFontSize: 12, labelFontWeight: 'bold', labelColor: ink, labelLimit: 320, labelPadding: 6 },
   legend: { labelFontSize: 11, titleFontSize: 11, titleFontWeight: 'normal', labelColor: ink, symbolSize: 70, labelLimit: 240 },
   title: { fontSize: 12, fontWeight: 'bold', anchor: 'start', color: ink },
