@@ -12,7 +12,7 @@ import { fewestSpeakers } from '#scoring/bootstrap.js';
 import { holmAdjusted } from '#scoring/holm.js';
 import { type PairedScored, pairRows, uaDifference } from '#scoring/paired-bootstrap.js';
 import type { Task } from '#contracts/labels.js';
-import { referenceSystems } from './experiment-file.js';
+import { isReference } from './experiment-file.js';
 import type { ExperimentResults, JobResult } from './experiment-results.js';
 import { levelRows } from './level-rows.js';
 import { primaryTask } from './primary-task.js';
@@ -74,7 +74,7 @@ const againstFirstPoint = (own: readonly TaskSummary[]): Pair[] =>
   );
 
 function againstFirstNetwork(own: readonly TaskSummary[]): Pair[] {
-  const first = own.find(({ row }) => !seedless.has(row.system));
+  const first = own.find(({ row }) => !isReference(row));
   const others = own.filter(({ row }) => row.id !== first?.row.id);
   return others.flatMap((other) => {
     const there = own.find(({ row, point }) => row.id === first?.row.id && point === other.point);
@@ -104,7 +104,7 @@ function compare(results: readonly JobResult[], first: TaskSummary, second: Task
 /** @throws RangeError where the two do not speak of the same */
 function pairJobs(results: readonly JobResult[], first: TaskSummary, second: TaskSummary): PairedScored[] {
   const jobsOf = ({ row, point }: TaskSummary): JobResult[] => results.filter(({ job }) => job.rowId === row.id && job.point === point);
-  const isSeedless = [first, second].some(({ row }) => seedless.has(row.system));
+  const isSeedless = [first, second].some(({ row }) => isReference(row));
   const isPair = ({ job: one }: JobResult, { job: other }: JobResult): boolean =>
     one.fold === other.fold && (isSeedless || one.seed === other.seed);
   const pairs = jobsOf(first).flatMap((result) =>
@@ -118,8 +118,6 @@ function pairJobs(results: readonly JobResult[], first: TaskSummary, second: Tas
     return pairRows(ours.rows, theirs.rows);
   });
 }
-
-const seedless: ReadonlySet<string> = new Set(referenceSystems);
 
 function corrected(comparisons: readonly Comparison[]): Comparison[] {
   const adjusted = holmAdjusted(comparisons.flatMap(({ tested }) => tested?.p ?? []));

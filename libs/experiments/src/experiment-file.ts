@@ -53,6 +53,8 @@ const rowSchema = z.strictObject({
 /** Systems without a network: nothing in them is drawn, so that they have no seed. */
 export const referenceSystems = ['majority', 'functionals'] as const;
 
+export const isReference = ({ system }: { system: string }): boolean => referenceSystems.some((each) => each === system);
+
 const schema = z.strictObject({
   name: slug,
   title: z.string().optional(),

@@ -112,7 +112,7 @@ export class ExperimentCommand extends UndertoneCommand {
   }
 }
 
-/** @throws PipelineError CONFIG_INVALID where neither says which */
+/** @throws PipelineError CONFIG_INVALID where neither says which, or a corpus is none of the samples */
 async function shardsFor(file: ExperimentFile, folder: string | undefined): Promise<string> {
   const from = folder ?? file.shards;
   if (from === undefined)
@@ -121,7 +121,7 @@ async function shardsFor(file: ExperimentFile, folder: string | undefined): Prom
       `Of which shards? Give --shards DIR (\`./undertone export --format shards --out DIR\` writes them), or start the stack whose bucket has them`,
     );
   if (from !== 'samples') return resolve(from);
-  const named = [...new Set([file.corpus, ...file.auxiliary, ...(file.testCorpus === undefined ? [] : [file.testCorpus])])];
+  const named = [...new Set([file.corpus, ...file.auxiliary, file.testCorpus ?? []].flat())];
   const corpora = named.map((name) => {
     const found = sampleCorpora.find(({ corpus }) => corpus === name);
     if (found) return found;
