@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 
 /** `#lib/file.js` is `libs/lib/src/file.ts` in tests, so that they never run a stale build. */
 export const sourceOfLibs = {
-  find: /^#(\w+)\/(.+)\.js$/,
+  find: /^#([\w-]+)\/(.+)\.js$/,
   replacement: `${fileURLToPath(new URL('.', import.meta.url))}libs/$1/src/$2.ts`,
 };
 

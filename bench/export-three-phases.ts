@@ -2,10 +2,10 @@
  * Writes what PyTorch needs to repeat our three-phase step: `node dist/bench/export-three-phases.js > cases.json`, then
  * `python bench/peers/three_phases.py cases.json test/golden/model/three-phases.json`.
  */
-import { chooseBackend } from '#model/backend.js';
-import { modelOptimisers, modelParameters, modelStatistics } from '#model/model.js';
-import { latentShape } from '#model/settings.js';
-import { ADAM_STEPS, caseBatch, caseModel, cases, priorValue, SGD_RATE, SGD_STEPS } from '#model/three-phases.fixture.js';
+import { chooseBackend } from '#tensor/backend.js';
+import { modelOptimisers, modelParameters, modelStatistics } from '#paper/model.js';
+import { latentShape } from '#paper/settings.js';
+import { ADAM_STEPS, caseBatch, caseModel, cases, priorValue, SGD_RATE, SGD_STEPS } from '#paper/three-phases.fixture.js';
 
 await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => undefined });
 const exported = Object.entries(cases).map(([name, changes]) => {

@@ -1,7 +1,7 @@
 /** Child of the bench: long files through two workers, each read as the service reads an object; prints its peak in MiB. */
 import { readFile, stat } from 'node:fs/promises';
 import { featureSettings } from '#audio/feature-settings.js';
-import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
+import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
 import { ExtractorPool } from '../apps/features/src/extractor-pool.js';
 import { MemoryBudget } from '../apps/features/src/memory-budget.js';
 

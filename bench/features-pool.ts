@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { encodeWav } from '#audio/encode-wav.js';
+import { encodeWav } from '#audio/decode/encode-wav.js';
 import { featureSettings } from '#audio/feature-settings.js';
 import { ExtractorPool } from '../apps/features/src/extractor-pool.js';
 import { PIECE_SEC } from './speech-files.js';

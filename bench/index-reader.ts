@@ -11,9 +11,9 @@ import { readKafkaConnection, readStoreConnection } from '#service/connection-co
 import { ObjectStore } from '#storage/object-store.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { TableFollower } from '#streaming/table-follower.js';
-import { linesOf } from '#training/index-contents.js';
-import { IndexSnapshots } from '#training/index-snapshot.js';
-import { TrainingIndex } from '#training/training-index.js';
+import { linesOf } from '#index/index-contents.js';
+import { IndexSnapshots } from '#index/index-snapshot.js';
+import { TrainingIndex } from '#index/training-index.js';
 import { madeShard, madeUtterance, UTTERANCES_PER_SHARD } from './made-utterances.js';
 import { median } from './table.js';
 

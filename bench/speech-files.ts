@@ -2,9 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeFlac } from '#audio/decode-flac.js';
-import { encodeWav } from '#audio/encode-wav.js';
-import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
+import { decodeFlac } from '#audio/flac/decode-flac.js';
+import { encodeWav } from '#audio/decode/encode-wav.js';
+import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
 
 export const PIECE_SEC = 15;
 const RATE_HZ = 16_000;

@@ -4,9 +4,9 @@ import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
-import { chooseBackend } from '#model/backend.js';
-import { exportTfjsLayers } from '#model/export-tfjs-layers.js';
-import { answersOf, largestDifference, trainedModel } from '#model/exported-systems.fixture.js';
+import { chooseBackend } from '#tensor/backend.js';
+import { exportTfjsLayers } from '#model-files/export-tfjs-layers.js';
+import { answersOf, largestDifference, trainedModel } from '#model-files/exported-systems.fixture.js';
 import { browserIsSkipped, launchChromium } from './launch-chromium.js';
 
 const tfjs = createRequire(import.meta.url).resolve('@tensorflow/tfjs/dist/tf.min.js');

@@ -1,7 +1,7 @@
 /** Small recordings made from a seed: good ones, and ones that are broken in a known way. The same seed gives the same bytes. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeWav } from '#audio/encode-wav.js';
+import { encodeWav } from '#audio/decode/encode-wav.js';
 import type { ErrorCode } from '#contracts/pipeline-error.js';
 import { packageRoot } from '#service/package-root.js';
 import { SeededRandom } from './seeded-random.js';

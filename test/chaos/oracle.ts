@@ -18,7 +18,7 @@ export function differences(truths: readonly Truth[], objects: readonly TrueObje
   return [...ofUtterances(truths, pipeline), ...ofDeadLetters(truths, objects, pipeline)];
 }
 
-/** As a view's digest is defined (libs/training/src/view-digest.ts): over every utterance that must be in a shard, and each corpus's settings. */
+/** As a view's digest is defined (libs/index/src/view-digest.ts): over every utterance that must be in a shard, and each corpus's settings. */
 export function expectedDigest(truths: readonly Truth[], settingsHash: string): string {
   const good = truths.filter(({ state }) => state.audio.code === null).map(({ object, version }) => ({ object, version }));
   const corpora = new Set(good.map(({ object }) => object.corpus));

@@ -9,8 +9,8 @@ import { utterances, type UtteranceIngested } from '#contracts/utterances.js';
 import { featuresGroup, ingestEventsGroup, ingestGroup } from '#streaming/consumer-groups.js';
 import { groupLag } from '#streaming/group-lag.js';
 import { TableFollower } from '#streaming/table-follower.js';
-import { TrainingIndex } from '#training/training-index.js';
-import type { TrainerStatus } from '#training/trainer-status.js';
+import { TrainingIndex } from '#index/training-index.js';
+import type { TrainerStatus } from '#rounds/trainer-status.js';
 import type { ChaosWorld } from './chaos-world.js';
 
 export class SettledPipeline {

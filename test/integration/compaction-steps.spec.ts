@@ -7,11 +7,11 @@ import { objectHints } from '#contracts/object-hints.js';
 import { shardsLabelled } from '#contracts/shards.js';
 import { topicName, type Topic } from '#contracts/topic.js';
 import { utterances } from '#contracts/utterances.js';
-import { writePredictions } from '#scoring/predictions-file.js';
+import { writePredictions } from '#evaluation/predictions-file.js';
 import { sha256Hex } from '#storage/object-store.js';
 import { TableFollower, type FollowedRecord } from '#streaming/table-follower.js';
-import type { CompactionJob } from '#training/compaction-job.js';
-import { Lease } from '#training/lease.js';
+import type { CompactionJob } from '#compaction/compaction-job.js';
+import { Lease } from '#storage/lease.js';
 import { silent, until } from '../chaos/stream-under-test.js';
 import { MadeShards, Mortal, version, type Rows } from './made-shards.js';
 

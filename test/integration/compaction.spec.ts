@@ -5,10 +5,10 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { readShard } from '#audio/shard-file.js';
+import { readShard } from '#audio/shard/shard-file.js';
 import { corpusKey, jobLeaseKey } from '#contracts/object-keys.js';
 import { packageRoot } from '#service/package-root.js';
-import { Lease } from '#training/lease.js';
+import { Lease } from '#storage/lease.js';
 import { putMadeCorpus, toneWav } from './made-corpus.js';
 import { digestOf } from './made-shards.js';
 import { RunningPipeline } from './running-pipeline.js';

@@ -12,7 +12,7 @@ import { sha256Hex } from '#storage/object-store.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { TableFollower } from '#streaming/table-follower.js';
-import { MadeModels } from '#training/made-models.fixture.js';
+import { MadeModels } from '#rounds/made-models.fixture.js';
 import { silent } from '../chaos/stream-under-test.js';
 import { undertone } from './command-line.js';
 import { FeaturesGroup } from './features-group.js';

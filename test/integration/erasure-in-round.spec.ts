@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { afterEach, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
 import { isWithheld } from '#corpora/splits.js';
-import { newestCheckpoints, type Checkpoint } from '#training/checkpoint-store.js';
+import { newestCheckpoints, type Checkpoint } from '#rounds/checkpoint-store.js';
 import { putMadeCorpus, toneWav } from './made-corpus.js';
 import { RunningPipeline } from './running-pipeline.js';
 

@@ -11,7 +11,7 @@ import { readKafkaConnection } from '#service/connection-config.js';
 import { packageRoot } from '#service/package-root.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
-import { MadeModels } from '#training/made-models.fixture.js';
+import { MadeModels } from '#rounds/made-models.fixture.js';
 import { RunningPipeline } from './running-pipeline.js';
 
 const pipeline = new RunningPipeline();

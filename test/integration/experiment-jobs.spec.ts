@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
-import { readShard, type ShardRow, writeShard } from '#audio/shard-file.js';
+import { readShard, type ShardRow, writeShard } from '#audio/shard/shard-file.js';
 import { evaluations, type ModelEvaluated } from '#contracts/evaluations.js';
 import { experimentJobs } from '#contracts/experiment-jobs.js';
 import { emotionCategories, genders } from '#contracts/labels.js';

@@ -3,10 +3,10 @@
  * label, a newcomer and a compaction. What was seen stays known; what was held out never appears.
  */
 import { afterEach, expect, it } from 'vitest';
-import { readShard } from '#audio/shard-file.js';
+import { readShard } from '#audio/shard/shard-file.js';
 import { corpusKey } from '#contracts/object-keys.js';
 import { isWithheld } from '#corpora/splits.js';
-import type { Lineage, SeenBy } from '#training/lineage.js';
+import type { Lineage, SeenBy } from '#rounds/lineage.js';
 import { undertone } from './command-line.js';
 import { putMadeCorpus, toneWav } from './made-corpus.js';
 import { RunningPipeline } from './running-pipeline.js';

@@ -1,5 +1,5 @@
 /** A small corpus made of tones: speakers differ in pitch, emotions in how the pitch moves. Real WAV files, made here; and one that takes very long. */
-import { encodeWav } from '#audio/encode-wav.js';
+import { encodeWav } from '#audio/decode/encode-wav.js';
 import { emotionCategories } from '#contracts/labels.js';
 import { corpusKey } from '#contracts/object-keys.js';
 import type { ObjectStore } from '#storage/object-store.js';

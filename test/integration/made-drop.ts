@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeWav, type EncodeWavOptions } from '#audio/encode-wav.js';
-import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
+import { encodeWav, type EncodeWavOptions } from '#audio/decode/encode-wav.js';
+import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
 import type { ErrorCode } from '#contracts/pipeline-error.js';
 import { packageRoot } from '#service/package-root.js';
 

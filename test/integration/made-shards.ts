@@ -1,7 +1,7 @@
 /** Shards, utterances and predictions made by hand on a real broker and store, and jobs that compact them. */
 import { createHash } from 'node:crypto';
 import { featureSettings } from '#audio/feature-settings.js';
-import { readShard, writeShard, type ShardRow } from '#audio/shard-file.js';
+import { readShard, writeShard, type ShardRow } from '#audio/shard/shard-file.js';
 import type { Stream } from '#contracts/labels.js';
 import { bucketMarkerKey, shardKey } from '#contracts/object-keys.js';
 import { shardsLabelled, shardsUnlabelled, shardTopicOf, type ShardSealed } from '#contracts/shards.js';
@@ -13,7 +13,7 @@ import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { TableFollower } from '#streaming/table-follower.js';
-import { CompactionJob, type CompactionParts } from '#training/compaction-job.js';
+import { CompactionJob, type CompactionParts } from '#compaction/compaction-job.js';
 import { randomName, silent } from '../chaos/stream-under-test.js';
 
 export type Rows = [utteranceId: string, version: string, tileCount: number][];

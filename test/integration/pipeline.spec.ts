@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
 import { packageRoot } from '#service/package-root.js';
 import type { ObjectStore } from '#storage/object-store.js';
-import { findNewestModel, newestCheckpoints, readView, type Checkpoint } from '#training/checkpoint-store.js';
+import { findNewestModel, newestCheckpoints, readView, type Checkpoint } from '#rounds/checkpoint-store.js';
 import { putMadeCorpus, toneWav } from './made-corpus.js';
 import { RunningPipeline } from './running-pipeline.js';
 

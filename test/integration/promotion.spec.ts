@@ -7,9 +7,9 @@ import { readKafkaConnection } from '#service/connection-config.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { TableFollower } from '#streaming/table-follower.js';
-import { crown, listChampions } from '#training/champions.js';
-import { manifestKey } from '#training/checkpoint-store.js';
-import { MadeModels } from '#training/made-models.fixture.js';
+import { crown, listChampions } from '#evaluation/champions.js';
+import { manifestKey } from '#rounds/checkpoint-store.js';
+import { MadeModels } from '#rounds/made-models.fixture.js';
 import { undertone as commandLine } from './command-line.js';
 import { RunningPipeline } from './running-pipeline.js';
 

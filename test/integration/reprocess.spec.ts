@@ -16,8 +16,8 @@ import { readKafkaConnection } from '#service/connection-config.js';
 import { packageRoot } from '#service/package-root.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { TableFollower } from '#streaming/table-follower.js';
-import { TrainingIndex, type TrainingView } from '#training/training-index.js';
-import type { TrainerStatus } from '#training/trainer-status.js';
+import { TrainingIndex, type TrainingView } from '#index/training-index.js';
+import type { TrainerStatus } from '#rounds/trainer-status.js';
 import { putMadeCorpus, toneWav } from './made-corpus.js';
 import { RunningPipeline } from './running-pipeline.js';
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runLeaseKey as leaseKey } from '#contracts/object-keys.js';
 import { readStoreConnection } from '#service/connection-config.js';
 import { ObjectStore } from '#storage/object-store.js';
-import { Lease, roundStarts, verifyEpoch } from '#training/lease.js';
+import { Lease, roundStarts, verifyEpoch } from '#storage/lease.js';
 import { randomName, until } from '../chaos/stream-under-test.js';
 
 const bucket = randomName();

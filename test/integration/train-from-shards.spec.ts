@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
-import { type ShardRow, writeShard } from '#audio/shard-file.js';
+import { type ShardRow, writeShard } from '#audio/shard/shard-file.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
 import { packageRoot } from '#service/package-root.js';
 import { FolderStore } from '#storage/folder-store.js';
-import { newestCheckpoints } from '#training/checkpoint-store.js';
-import { viewOfShards } from '#training/view-of-shards.js';
+import { newestCheckpoints } from '#rounds/checkpoint-store.js';
+import { viewOfShards } from '#index/view-of-shards.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'undertone-train-'));
 const shards = join(folder, 'shards');

@@ -17,8 +17,8 @@ import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { TableFollower } from '#streaming/table-follower.js';
-import { IndexSnapshots } from '#training/index-snapshot.js';
-import { TrainingIndex } from '#training/training-index.js';
+import { IndexSnapshots } from '#index/index-snapshot.js';
+import { TrainingIndex } from '#index/training-index.js';
 import { randomName, silent, until } from '../chaos/stream-under-test.js';
 
 const topics = [utterances, shardsLabelled, shardsUnlabelled, deadLetters];

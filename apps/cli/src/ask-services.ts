@@ -1,7 +1,7 @@
 /** What the services themselves answer, over HTTP. */
 import type { SettingsAnswer } from '#audio/settings-by-corpus.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import type { TrainerStatus } from '#training/trainer-status.js';
+import type { TrainerStatus } from '#rounds/trainer-status.js';
 import type { Connections } from './connect.js';
 
 const answerLimitMs = 2_000;

@@ -4,8 +4,8 @@ import type { EmotionTarget } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { promotions } from '#contracts/promotions.js';
 import type { Objects } from '#storage/object-store.js';
-import { announceChampion, championOf, crown, listChampions, type Champion } from '#training/champions.js';
-import { type Checkpoint, findCheckpoint, manifestKey, readWeights, targetOf } from '#training/checkpoint-store.js';
+import { announceChampion, championOf, crown, listChampions, type Champion } from '#evaluation/champions.js';
+import { type Checkpoint, findCheckpoint, manifestKey, readWeights, targetOf } from '#rounds/checkpoint-store.js';
 import { type Connections, withPublisher } from './connect.js';
 
 /**

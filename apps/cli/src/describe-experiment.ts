@@ -6,7 +6,7 @@ import type { MeasuredModel } from '#experiments/measure-step.js';
 import { type PlannedJob, stepsOf } from '#experiments/plan-experiment.js';
 import { namesOfRows } from '#experiments/row-names.js';
 import { hasWeight } from '#experiments/loss-weights.js';
-import type { ModelSettings } from '#model/settings.js';
+import type { ModelSettings } from '#paper/settings.js';
 import { asDuration, counted } from './human-units.js';
 import { alignedTable } from './results.js';
 

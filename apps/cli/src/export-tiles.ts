@@ -10,13 +10,13 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { pack, type Pack } from 'tar-stream';
 import type { FeatureSettings } from '#audio/feature-settings.js';
-import { npyHeader, writeNpy } from '#audio/npy.js';
-import { readShard, type ShardRow, writeShard } from '#audio/shard-file.js';
+import { npyHeader, writeNpy } from '#audio/shard/npy.js';
+import { readShard, type ShardRow, writeShard } from '#audio/shard/shard-file.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
-import type { TrainingView, ViewUtterance } from '#training/training-index.js';
-import { splitsFile } from '#training/view-of-shards.js';
+import type { TrainingView, ViewUtterance } from '#index/training-index.js';
+import { splitsFile } from '#index/view-of-shards.js';
 import { csvField } from '#corpora/csv-field.js';
 
 export const exportFormats = ['webdataset', 'npy', 'shards'] as const;

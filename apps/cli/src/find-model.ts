@@ -1,7 +1,7 @@
 /** A model by the name that people give it, RUN/STEP. */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { Objects } from '#storage/object-store.js';
-import { type Checkpoint, findCheckpoint } from '#training/checkpoint-store.js';
+import { type Checkpoint, findCheckpoint } from '#rounds/checkpoint-store.js';
 
 /** @throws PipelineError CONFIG_INVALID when it is no name, there is no such model, or its round did not finish */
 export async function findModel(store: Objects, name: string): Promise<Checkpoint> {

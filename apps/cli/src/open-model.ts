@@ -1,14 +1,14 @@
 /** The model that a command is to use, of the stack that runs or of a folder that `undertone train` has made. */
 import { existsSync } from 'node:fs';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { type BackendChoice, type BackendOptions, chooseBackend } from '#model/backend.js';
-import { loadModel } from '#model/checkpoint.js';
-import type { Model } from '#model/model.js';
+import { type BackendChoice, type BackendOptions, chooseBackend } from '#tensor/backend.js';
+import { loadModel } from '#model-files/checkpoint.js';
+import type { Model } from '#paper/model.js';
 import type { Environment } from '#service/read-config.js';
 import { FolderStore } from '#storage/folder-store.js';
 import type { Objects } from '#storage/object-store.js';
-import { currentChampion } from '#training/champions.js';
-import { type Checkpoint, findCheckpoint, findNewestModel, readWeights, targetOf } from '#training/checkpoint-store.js';
+import { currentChampion } from '#evaluation/champions.js';
+import { type Checkpoint, findCheckpoint, findNewestModel, readWeights, targetOf } from '#rounds/checkpoint-store.js';
 import { environment, quietTensorflow } from './config.js';
 import { connect } from './connect.js';
 import { findModel } from './find-model.js';

@@ -4,7 +4,7 @@ import { featureSettingsChosen } from '#contracts/feature-settings.js';
 import { shardsLabelled, shardsUnlabelled } from '#contracts/shards.js';
 import { utterances } from '#contracts/utterances.js';
 import { TableFollower } from '#streaming/table-follower.js';
-import { TrainingIndex, type TrainingView } from '#training/training-index.js';
+import { TrainingIndex, type TrainingView } from '#index/training-index.js';
 import { type Connections, quietLogger, refuseMissingTopics } from './connect.js';
 
 /** @returns what a trainer's round would take. @throws PipelineError CONFIG_INVALID when there are no topics yet */

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Split } from '#contracts/labels.js';
 import { featureSettings } from '#audio/feature-settings.js';
-import { viewOf, type ViewUtterance } from '#training/training-index.js';
-import type { FolderView } from '#training/view-of-shards.js';
+import { viewOf, type ViewUtterance } from '#index/training-index.js';
+import type { FolderView } from '#index/view-of-shards.js';
 import { readTrainConfig, resolveConfig, splitsOf } from './train-config.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'undertone-config-'));

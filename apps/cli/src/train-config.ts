@@ -7,17 +7,17 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { type Split, splits as splitNames } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { backendNames } from '#model/backend.js';
-import { type ModelSettings, parseModelSettings } from '#model/settings.js';
-import { rateSchedules } from '#training/learning-rate.js';
-import { modelSettingsOf } from '#training/run-settings.js';
-import type { FolderView } from '#training/view-of-shards.js';
+import { backendNames } from '#tensor/backend.js';
+import { type ModelSettings, parseModelSettings } from '#paper/settings.js';
+import { rateSchedules } from '#rounds/learning-rate.js';
+import { modelSettingsOf } from '#rounds/run-settings.js';
+import type { FolderView } from '#index/view-of-shards.js';
 
 const speakers = z.array(z.string()).default([]);
 
 const schema = z.strictObject({
   name: z.string().regex(/^[\w.-]+$/, 'letters, digits, - _ and . only'),
-  /** Of the model, see libs/model/src/settings.ts; the paper's by default, with the shards' tile and this file's seed. */
+  /** Of the model, see libs/paper/src/settings.ts; the paper's by default, with the shards' tile and this file's seed. */
   model: z.record(z.string(), z.unknown()).default({}),
   batch: z.strictObject({ labelled: z.int().min(1).default(16), unlabelled: z.int().min(0).default(16) }).prefault({}),
   steps: z.int().min(1).default(2000),

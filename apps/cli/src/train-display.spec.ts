@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { StepLosses } from '#model/train-step.js';
+import type { StepLosses } from '#paper/train-step.js';
 import { TrainDisplay } from './train-display.js';
 
 const losses: StepLosses = {

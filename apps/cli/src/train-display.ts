@@ -1,5 +1,5 @@
 /** Training's progress for people: a bar, the losses, the time that is left. */
-import type { StepLosses } from '#model/train-step.js';
+import type { StepLosses } from '#paper/train-step.js';
 import { asDuration } from './human-units.js';
 
 const barWidth = 24;

@@ -33,7 +33,7 @@ import { StallWatch } from '#streaming/stall-watch.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { contextOf, utteranceTraceparents, type RecordHeaders } from '#streaming/trace-headers.js';
 import type { EvaluatorConfig } from './config.js';
-import { evaluatePredictions } from '#training/evaluate-predictions.js';
+import { evaluatePredictions } from '#evaluation/evaluate-predictions.js';
 import { ModelMetrics } from './model-metrics.js';
 import { Promoter } from './promote-models.js';
 

@@ -9,8 +9,8 @@ import { PipelineOverview } from '#overview/pipeline-overview.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { Metrics } from '#service/metrics.js';
 import { FolderStore } from '#storage/folder-store.js';
-import { MadeModels } from '#training/made-models.fixture.js';
-import { manifestKey } from '#training/checkpoint-store.js';
+import { MadeModels } from '#rounds/made-models.fixture.js';
+import { manifestKey } from '#rounds/checkpoint-store.js';
 import { ModelMetrics } from './model-metrics.js';
 
 let folder: string;

@@ -11,7 +11,7 @@ import type { Gauge, Metrics } from '#service/metrics.js';
 import type { OverviewSnapshot, PipelineOverview } from '#overview/pipeline-overview.js';
 import type { ModelScores } from '#overview/scores-by-model.js';
 import type { Objects } from '#storage/object-store.js';
-import { findCheckpoint } from '#training/checkpoint-store.js';
+import { findCheckpoint } from '#rounds/checkpoint-store.js';
 
 interface ScoreGauges {
   ua: Gauge<string>;

@@ -6,8 +6,8 @@ import type { PredictionsWritten } from '#contracts/predictions.js';
 import type { PromotionFact } from '#contracts/promotions.js';
 import { PipelineOverview } from '#overview/pipeline-overview.js';
 import { FolderStore } from '#storage/folder-store.js';
-import { crown, currentChampion, listChampions } from '#training/champions.js';
-import { MadeModels } from '#training/made-models.fixture.js';
+import { crown, currentChampion, listChampions } from '#evaluation/champions.js';
+import { MadeModels } from '#rounds/made-models.fixture.js';
 import { Promoter } from './promote-models.js';
 
 let folder: string;

@@ -12,11 +12,11 @@ import { rejectionKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
 import { modelRejectedSchema, type ModelPromoted, type ModelRejected, type PromotionFact } from '#contracts/promotions.js';
-import { readPredictions, type PredictionRow } from '#scoring/predictions-file.js';
+import { readPredictions, type PredictionRow } from '#evaluation/predictions-file.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
-import { announceChampion, championOf, crown, listChampions, promotedFact, type Champion } from '#training/champions.js';
-import { findCheckpoint, manifestKey } from '#training/checkpoint-store.js';
-import { decidePromotion, type PromotionDecision, type PromotionSettings } from './decide-promotion.js';
+import { announceChampion, championOf, crown, listChampions, promotedFact, type Champion } from '#evaluation/champions.js';
+import { findCheckpoint, manifestKey } from '#rounds/checkpoint-store.js';
+import { decidePromotion, type PromotionDecision, type PromotionSettings } from '../../../libs/evaluation/src/decide-promotion.js';
 
 export interface PromoterOptions {
   store: Objects;

@@ -9,7 +9,7 @@
 import type { ExtractedFeatures } from '#audio/extract-features.js';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { release } from '#audio/growing-samples.js';
-import { BEGINNING_BYTES, requireStatedDuration } from '#audio/require-stated-duration.js';
+import { BEGINNING_BYTES, requireStatedDuration } from '#audio/decode/require-stated-duration.js';
 import { streamOf, streams, type Stream } from '#contracts/labels.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
 import { PipelineError } from '#contracts/pipeline-error.js';

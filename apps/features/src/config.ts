@@ -1,7 +1,7 @@
 /** Settings of features, from the environment. */
 import { z } from 'zod';
 import { decodersWith, featureSettings, silenceMethods } from '#audio/feature-settings.js';
-import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
+import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
 import { field, readConfig } from '#service/read-config.js';
 

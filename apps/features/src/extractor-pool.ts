@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
-import { estimateMemory } from '#audio/estimate-memory.js';
+import { estimateMemory } from '#audio/decode/estimate-memory.js';
 import type { ExtractedFeatures, ExtractOptions } from '#audio/extract-features.js';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';

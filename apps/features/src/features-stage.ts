@@ -2,7 +2,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import type { SettingsAnswer } from '#audio/settings-by-corpus.js';
-import { speechDetector } from '#audio/silence-methods.js';
+import { speechDetector } from '#audio/silence/silence-methods.js';
 import { featureSettingsChosen } from '#contracts/feature-settings.js';
 import { topics } from '#contracts/topics.js';
 import { utterances } from '#contracts/utterances.js';

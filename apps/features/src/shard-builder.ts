@@ -6,7 +6,7 @@
 import { settingsHash, tileSizeBytes, type FeatureSettings } from '#audio/feature-settings.js';
 import type { ExtractedFeatures } from '#audio/extract-features.js';
 import { release } from '#audio/growing-samples.js';
-import { writeShard, type ShardRow } from '#audio/shard-file.js';
+import { writeShard, type ShardRow } from '#audio/shard/shard-file.js';
 import type { Stream } from '#contracts/labels.js';
 import { shardKey } from '#contracts/object-keys.js';
 import { factBytesOf, largestFactBytes, type ShardSealed } from '#contracts/shards.js';

@@ -1,8 +1,8 @@
 /** What the trainer and a compaction process say to each other. */
 import type { KafkaConnection, StoreConnection } from '#service/connection-config.js';
 import type { StoreCall } from '#storage/object-store.js';
-import type { CompactionParts, CompactionReport } from '#training/compaction-job.js';
-import type { CleanPredictions } from '#training/sweep-objects.js';
+import type { CompactionParts, CompactionReport } from '#compaction/compaction-job.js';
+import type { CleanPredictions } from '#compaction/sweep-objects.js';
 import type { ProcessFailure } from './process-failure.js';
 
 export interface CompactionSetup extends Pick<CompactionParts, 'holder' | 'settings'> {

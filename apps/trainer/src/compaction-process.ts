@@ -10,7 +10,7 @@ import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { TableFollower } from '#streaming/table-follower.js';
-import { CompactionJob } from '#training/compaction-job.js';
+import { CompactionJob } from '#compaction/compaction-job.js';
 import type { Compacted, CompactionSetup, FromCompaction } from './compaction-messages.js';
 import { failureOf } from './process-failure.js';
 

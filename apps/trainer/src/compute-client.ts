@@ -1,7 +1,7 @@
 /** Starts the compute process and speaks to it. Its sudden end is an error of the trainer, which then ends as well. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { TrainingView } from '#training/training-index.js';
+import type { TrainingView } from '#index/training-index.js';
 import type { ComputeSetup, FromCompute, ToCompute } from './compute-messages.js';
 import { errorOf } from './process-failure.js';
 

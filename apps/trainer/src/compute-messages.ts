@@ -1,9 +1,9 @@
 /** What the trainer and its compute process say to each other. */
 import type { StoreConnection } from '#service/connection-config.js';
 import type { StoreCall } from '#storage/object-store.js';
-import type { Checkpoint } from '#training/checkpoint-store.js';
-import type { TrainingView } from '#training/training-index.js';
-import type { RunEvents, RunSettings } from '#training/run-settings.js';
+import type { Checkpoint } from '#rounds/checkpoint-store.js';
+import type { TrainingView } from '#index/training-index.js';
+import type { RunEvents, RunSettings } from '#rounds/run-settings.js';
 import type { ProcessFailure } from './process-failure.js';
 
 export interface ComputeSetup {

@@ -1,12 +1,12 @@
 /** The process that computes: it holds the model, and ends when the trainer that started it does. */
-import { chooseBackend } from '#model/backend.js';
+import { chooseBackend } from '#tensor/backend.js';
 import { ObjectStore, type StoreCall } from '#storage/object-store.js';
 import { observeRetries, retrying } from '#streaming/retry.js';
-import { listChampions } from '#training/champions.js';
-import { pruneCheckpoints } from '#training/prune-checkpoints.js';
-import { TileStore } from '#training/tile-store.js';
-import { isTrained, type ViewUtterance } from '#training/training-index.js';
-import { TrainingRun } from '#training/training-run.js';
+import { listChampions } from '#evaluation/champions.js';
+import { pruneCheckpoints } from '#rounds/prune-checkpoints.js';
+import { TileStore } from '#rounds/tile-store.js';
+import { isTrained, type ViewUtterance } from '#index/training-index.js';
+import { TrainingRun } from '#rounds/training-run.js';
 import type { ComputeSetup, FromCompute, ToCompute } from './compute-messages.js';
 import { failureOf } from './process-failure.js';
 

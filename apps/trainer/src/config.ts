@@ -4,13 +4,13 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { parseModelSettings } from '#model/settings.js';
+import { parseModelSettings } from '#paper/settings.js';
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
 import { codeVersion } from '#service/package-root.js';
 import { field, readConfig } from '#service/read-config.js';
-import { compactionFields, compactionSettings } from '#training/compaction-job.js';
-import { rateSchedules } from '#training/learning-rate.js';
-import { configHashOf, type RunSettings } from '#training/run-settings.js';
+import { compactionFields, compactionSettings } from '#compaction/compaction-job.js';
+import { rateSchedules } from '#rounds/learning-rate.js';
+import { configHashOf, type RunSettings } from '#rounds/run-settings.js';
 
 export function readTrainerConfig() {
   // TensorFlow greets on stderr unless told not to; the compute process inherits this.

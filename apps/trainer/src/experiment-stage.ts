@@ -27,7 +27,7 @@ import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
 import { TableFollower } from '#streaming/table-follower.js';
-import { Lease, leaseRenewalMs } from '#training/lease.js';
+import { Lease, leaseRenewalMs } from '#storage/lease.js';
 import type { TrainerConfig } from './config.js';
 import { TRAINER_CONFIG } from './trainer-stage.js';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { configHashOf, plainRounds, type RunSettings } from '#training/run-settings.js';
+import { configHashOf, plainRounds, type RunSettings } from '#rounds/run-settings.js';
 import { runFor } from './open-run.js';
 
 const run: RunSettings = {

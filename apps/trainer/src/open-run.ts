@@ -9,8 +9,8 @@ import { runLeaseKey } from '#contracts/object-keys.js';
 import { crashProcess } from '#service/crash-process.js';
 import type { ObjectStore } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
-import { Lease, leaseRenewalMs } from '#training/lease.js';
-import { configHashOf, type RunSettings } from '#training/run-settings.js';
+import { Lease, leaseRenewalMs } from '#storage/lease.js';
+import { configHashOf, type RunSettings } from '#rounds/run-settings.js';
 import { ComputeClient, type ComputeReady, type RoundEvent } from './compute-client.js';
 import type { TrainerConfig } from './config.js';
 

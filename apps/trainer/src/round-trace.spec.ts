@@ -5,9 +5,9 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { switchTracing } from '#service/spans.js';
 import { registerTracing } from '#service/tracing.js';
-import { RoundView } from '#training/round-view.js';
-import type { TrainingView, ViewUtterance } from '#training/training-index.js';
-import { WaitingTraces } from '#training/waiting-traces.js';
+import { RoundView } from '#rounds/round-view.js';
+import type { TrainingView, ViewUtterance } from '#index/training-index.js';
+import { WaitingTraces } from '#index/waiting-traces.js';
 import { RoundTrace } from './round-trace.js';
 
 let exporter: InMemorySpanExporter;

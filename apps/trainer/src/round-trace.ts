@@ -10,8 +10,8 @@ import { epochMs } from '#service/epoch.js';
 import { beginSpan, failSpan, linksTo, mostLinks, pastSpan, underSpan, type SpanContext } from '#service/spans.js';
 import { flushTraces } from '#service/tracing.js';
 import { spanOf } from '#streaming/trace-headers.js';
-import type { RoundView } from '#training/round-view.js';
-import type { WaitingTraces } from '#training/waiting-traces.js';
+import type { RoundView } from '#rounds/round-view.js';
+import type { WaitingTraces } from '#index/waiting-traces.js';
 import type { RoundEvent } from './compute-client.js';
 
 type Started = Extract<RoundEvent, { type: 'roundStarted' }>;

@@ -4,7 +4,7 @@ import type { Metrics } from '#service/metrics.js';
 import { storeMetrics } from '#storage/store-metrics.js';
 import { retryMetrics } from '#streaming/consumer-metrics.js';
 import { noteRetry } from '#streaming/retry.js';
-import type { ViewCounts } from '#training/training-index.js';
+import type { ViewCounts } from '#index/training-index.js';
 import type { RoundEvent } from './compute-client.js';
 
 export class TrainerMetrics {

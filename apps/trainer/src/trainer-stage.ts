@@ -8,7 +8,7 @@
  */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ModelSettings, parseModelSettings } from '#model/settings.js';
+import { type ModelSettings, parseModelSettings } from '#paper/settings.js';
 import { checkpoints } from '#contracts/checkpoints.js';
 import { deadLetters } from '#contracts/dead-letters.js';
 import { featureSettingsChosen } from '#contracts/feature-settings.js';
@@ -36,12 +36,12 @@ import { retrying } from '#streaming/retry.js';
 import { StallWatch } from '#streaming/stall-watch.js';
 import { TableFollower, type FollowedRecord } from '#streaming/table-follower.js';
 import { utteranceTraceparents } from '#streaming/trace-headers.js';
-import { manifestKey, type Checkpoint } from '#training/checkpoint-store.js';
-import { IndexSnapshots } from '#training/index-snapshot.js';
-import type { TrainerStatus } from '#training/trainer-status.js';
-import { labelFindings, LossWatch } from '#training/diagnose-training.js';
-import { RoundView } from '#training/round-view.js';
-import { TrainingIndex, type TrainingView } from '#training/training-index.js';
+import { manifestKey, type Checkpoint } from '#rounds/checkpoint-store.js';
+import { IndexSnapshots } from '#index/index-snapshot.js';
+import type { TrainerStatus } from '#rounds/trainer-status.js';
+import { labelFindings, LossWatch } from '#rounds/diagnose-training.js';
+import { RoundView } from '#rounds/round-view.js';
+import { TrainingIndex, type TrainingView } from '#index/training-index.js';
 import type { ComputeClient, RoundEvent } from './compute-client.js';
 import type { TrainerConfig } from './config.js';
 import { OpenRun, runFor } from './open-run.js';
@@ -248,7 +248,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.labelFindings = labelFindings(view, this.modelSettings);
     for (const finding of this.labelFindings) this.logger.warn(finding);
     this.metrics.found(this.findings);
-    // What this round may read stays in the store, though it may be withdrawn from now on (libs/training/src/sweep-objects.ts).
+    // What this round may read stays in the store, though it may be withdrawn from now on (libs/compaction/src/sweep-objects.ts).
     await retrying(() => lease.note({ roundStartedAt: new Date() }));
     this.roundTrace = new RoundTrace(this.index.traces, this.roundView, this.runId);
     await this.train(compute, view, this.roundTrace);
@@ -352,7 +352,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     );
   }
 
-  /** Without predictions that are gone: they named somebody who was erased, and were scored (libs/training/src/sweep-objects.ts). */
+  /** Without predictions that are gone: they named somebody who was erased, and were scored (libs/compaction/src/sweep-objects.ts). */
   private async announceAgain(checkpoint: Checkpoint): Promise<void> {
     const heads = await retrying(() => Promise.all(checkpoint.predictions.map(({ objectKey }) => this.store.head(objectKey))));
     await this.announce({ ...checkpoint, predictions: checkpoint.predictions.filter((_, index) => heads[index]) });

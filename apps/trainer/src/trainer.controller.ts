@@ -1,6 +1,6 @@
 /** `GET /status`: what the trainer is doing, or waiting for. */
 import { Controller, Get, Inject } from '@nestjs/common';
-import type { TrainerStatus } from '#training/trainer-status.js';
+import type { TrainerStatus } from '#rounds/trainer-status.js';
 import { TrainerStage } from './trainer-stage.js';
 
 @Controller('status')

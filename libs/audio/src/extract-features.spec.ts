@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { encodeWav } from './encode-wav.js';
+import { encodeWav } from './decode/encode-wav.js';
 import { extractFeatures } from './extract-features.js';
 import { featureSettings } from './feature-settings.js';
 

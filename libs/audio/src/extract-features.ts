@@ -11,16 +11,16 @@
  */
 import type { SilenceProfile } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { decodeAudio } from './decode-audio.js';
-import { sumOf } from './decoded-audio.js';
+import { decodeAudio } from './decode/decode-audio.js';
+import { sumOf } from './decode/decoded-audio.js';
 import type { FeatureSettings } from './feature-settings.js';
-import type { FfmpegChoice } from './ffmpeg-config.js';
+import type { FfmpegChoice } from './decode/ffmpeg-config.js';
 import { release } from './growing-samples.js';
-import { resample } from './resample.js';
-import { speechDetector } from './silence-methods.js';
-import { spectrogram } from './spectrogram.js';
-import { cutTiles, type Tiles } from './tiles.js';
-import { keepRanges, type SilenceCut, trimSilence } from './trim-silence.js';
+import { resample } from './spectrogram/resample.js';
+import { speechDetector } from './silence/silence-methods.js';
+import { spectrogram } from './spectrogram/spectrogram.js';
+import { cutTiles, type Tiles } from './spectrogram/tiles.js';
+import { keepRanges, type SilenceCut, trimSilence } from './silence/trim-silence.js';
 
 /** -70 dBFS */
 const SILENT_PEAK = 10 ** (-70 / 20);

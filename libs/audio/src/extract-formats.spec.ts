@@ -4,11 +4,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { decodeWav } from './decode-wav.js';
-import { encodeWav, type EncodeWavOptions } from './encode-wav.js';
+import { decodeWav } from './decode/decode-wav.js';
+import { encodeWav, type EncodeWavOptions } from './decode/encode-wav.js';
 import { extractFeatures } from './extract-features.js';
 import { featureSettings } from './feature-settings.js';
-import { chooseFfmpeg } from './ffmpeg-config.js';
+import { chooseFfmpeg } from './decode/ffmpeg-config.js';
 
 const RATES = [8_000, 16_000, 22_050, 24_000, 44_100, 48_000];
 const settings = featureSettings();

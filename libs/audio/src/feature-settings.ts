@@ -12,7 +12,7 @@
  */
 import { createHash } from 'node:crypto';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { melBank } from './mel-bank.js';
+import { melBank } from './spectrogram/mel-bank.js';
 import type { SilenceProfile } from '#contracts/labels.js';
 
 export const silenceMethods = ['energy', 'top-db', 'webrtc', 'silero'] as const;

@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { compileKernel } from '../../../scripts/build-kernel.js';
-import { fourierTables } from './fourier-tables.js';
-import { hamming } from './hamming.js';
+import { fourierTables } from './spectrogram/fourier-tables.js';
+import { hamming } from './spectrogram/hamming.js';
 import { kernelBase64 } from './kernel-binary.js';
 import { kernelWith, KernelMemory } from './kernel.js';
-import { powerOfBins } from './power-of-bins.fixture.js';
+import { powerOfBins } from './spectrogram/power-of-bins.fixture.js';
 
 it('is what its source compiles to', () => {
   const root = fileURLToPath(new URL('../../../', import.meta.url));

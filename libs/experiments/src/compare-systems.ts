@@ -8,9 +8,9 @@
  * of draws in which one is better (ties halved), with one draw added to either side so that no p is 0. It knows of
  * speakers only: what another seed would change is in the standard deviation over seeds.
  */
-import { fewestSpeakers } from '#scoring/bootstrap.js';
-import { holmAdjusted } from '#scoring/holm.js';
-import { type PairedScored, pairRows, uaDifference } from '#scoring/paired-bootstrap.js';
+import { fewestSpeakers } from '#evaluation/bootstrap.js';
+import { holmAdjusted } from '#evaluation/holm.js';
+import { type PairedScored, pairRows, uaDifference } from '#evaluation/paired-bootstrap.js';
 import type { Task } from '#contracts/labels.js';
 import { isReference } from './experiment-file.js';
 import type { ExperimentResults, JobResult } from './experiment-results.js';

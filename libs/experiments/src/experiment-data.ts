@@ -5,7 +5,7 @@
 import { carriesTarget, type Labels } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { sessionOf } from '#corpora/sessions.js';
-import type { TrainingView, ViewUtterance } from '#training/training-index.js';
+import type { TrainingView, ViewUtterance } from '#index/training-index.js';
 import { assignFolds } from './assign-folds.js';
 import type { ExperimentFile } from './experiment-file.js';
 import type { ExperimentResults } from './experiment-results.js';

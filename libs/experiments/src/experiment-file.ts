@@ -7,8 +7,8 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { emotionTargets, tasks } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { parseModelSettings, systems } from '#model/settings.js';
-import { rateSchedules } from '#training/learning-rate.js';
+import { parseModelSettings, systems } from '#paper/settings.js';
+import { rateSchedules } from '#rounds/learning-rate.js';
 
 const share = z.number().min(0).max(1);
 const slug = z.string().regex(/^[\w.-]+$/, 'letters, digits, - _ and . only');
@@ -29,7 +29,7 @@ const quotedSchema = z.strictObject({
 const rowSchema = z.strictObject({
   id: slug,
   label: z.string().optional(),
-  /** `cnn-lstm` and `progressive` are what Table II quotes of other papers: see libs/model/src/cnn-lstm.ts and progressive.ts. */
+  /** `cnn-lstm` and `progressive` are what Table II quotes of other papers: see libs/baselines/src/cnn-lstm.ts and progressive.ts. */
   system: z.enum(systems).default('aae'),
   /** What the emotion head tells apart. */
   target: z.enum(emotionTargets).default('emotion'),
@@ -85,7 +85,7 @@ const schema = z.strictObject({
     .strictObject({ count: z.int().min(3).default(10), by: z.enum(['speaker', 'session', 'utterance']).default('speaker') })
     .prefault({}),
   seeds: z.array(z.int().min(0)).min(1).default([1]),
-  /** Of all rows; see libs/model/src/settings.ts. */
+  /** Of all rows; see libs/paper/src/settings.ts. */
   model: z.record(z.string(), z.unknown()).default({}),
   batch: batch.default({ labelled: 16, unlabelled: 16 }),
   steps: z.int().min(1).default(2000),

@@ -4,7 +4,7 @@
  */
 import type { Task } from '#contracts/labels.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
-import type { PredictionRow } from '#scoring/predictions-file.js';
+import type { PredictionRow } from '#evaluation/predictions-file.js';
 
 /** A row of a table, or a line of a figure: what is the same for all of its folds, seeds and points. */
 export interface ExperimentRow {

@@ -8,7 +8,7 @@
 import { createHash, hash } from 'node:crypto';
 import { canonicalJson } from '#audio/feature-settings.js';
 import { isWithheld } from '#corpora/splits.js';
-import { type TrainingView, viewOf, type ViewUtterance } from '#training/training-index.js';
+import { type TrainingView, viewOf, type ViewUtterance } from '#index/training-index.js';
 import { rotated } from './assign-folds.js';
 import type { ExperimentData } from './experiment-data.js';
 import type { ExperimentFile } from './experiment-file.js';

@@ -4,8 +4,8 @@
  * Delivery: a job without result.json was not done; written twice it is the same but for the times.
  */
 import type { JobResult, LatentSample, ReconstructionSample } from './experiment-results.js';
-import { largestConfusion } from '#training/evaluate-predictions.js';
-import { readPredictions, writePredictions } from '#scoring/predictions-file.js';
+import { largestConfusion } from '#evaluation/evaluate-predictions.js';
+import { readPredictions, writePredictions } from '#evaluation/predictions-file.js';
 import type { Objects } from '#storage/object-store.js';
 
 /** Of one job of the experiment, for looking at. */

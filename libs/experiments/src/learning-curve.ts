@@ -6,7 +6,7 @@
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { StepLosses } from '#model/train-step.js';
+import type { StepLosses } from '#paper/train-step.js';
 import type { LearningCurvePoint } from './experiment-results.js';
 
 export class LearningCurve {

@@ -5,11 +5,11 @@
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { canonicalJson, featureSettings, type FeatureSettings } from '#audio/feature-settings.js';
-import { readShard } from '#audio/shard-file.js';
+import { readShard } from '#audio/shard/shard-file.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { Objects } from '#storage/object-store.js';
-import type { TrainingView } from '#training/training-index.js';
-import { viewOfShards } from '#training/view-of-shards.js';
+import type { TrainingView } from '#index/training-index.js';
+import { viewOfShards } from '#index/view-of-shards.js';
 import { corpusOf, type ExperimentData, experimentData } from './experiment-data.js';
 import type { ExperimentFile } from './experiment-file.js';
 import { type ExperimentPlan, planExperiment } from './plan-experiment.js';

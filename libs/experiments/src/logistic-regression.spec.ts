@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it } from 'vitest';
-import { mostProbable } from '#scoring/confusion.js';
-import { seededRandom } from '#scoring/bootstrap.js';
+import { mostProbable } from '#evaluation/confusion.js';
+import { seededRandom } from '#evaluation/bootstrap.js';
 import { fitLogisticRegression, type Features } from './logistic-regression.js';
 
 beforeAll(async () => {

@@ -4,9 +4,9 @@
  */
 import { targetClasses, type EmotionTarget, type Task } from '#contracts/labels.js';
 import { reportedSplit } from '#contracts/evaluations.js';
-import { seededRandom } from '#scoring/bootstrap.js';
-import { confusionMatrix, mostProbable, scoresOf } from '#scoring/confusion.js';
-import type { PredictionRow } from '#scoring/predictions-file.js';
+import { seededRandom } from '#evaluation/bootstrap.js';
+import { confusionMatrix, mostProbable, scoresOf } from '#evaluation/confusion.js';
+import type { PredictionRow } from '#evaluation/predictions-file.js';
 import type {
   ExperimentJob,
   ExperimentResults,

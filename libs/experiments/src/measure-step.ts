@@ -1,9 +1,9 @@
 /** How long a step takes here, on tiles of noise: for an estimate before hours are spent. */
-import { createModel } from '#model/model.js';
-import { seededRandom } from '#scoring/bootstrap.js';
-import type { ModelSettings } from '#model/settings.js';
-import { trainStep } from '#model/train-step.js';
-import type { RunSettings } from '#training/run-settings.js';
+import { createModel } from '#paper/model.js';
+import { seededRandom } from '#evaluation/bootstrap.js';
+import type { ModelSettings } from '#paper/settings.js';
+import { trainStep } from '#paper/train-step.js';
+import type { RunSettings } from '#rounds/run-settings.js';
 
 export interface MeasuredModel {
   model: ModelSettings;

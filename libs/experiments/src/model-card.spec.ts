@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { FolderStore } from '#storage/folder-store.js';
-import { crown } from '#training/champions.js';
-import { findCheckpoint, manifestKey, type Checkpoint } from '#training/checkpoint-store.js';
-import { MadeModels } from '#training/made-models.fixture.js';
+import { crown } from '#evaluation/champions.js';
+import { findCheckpoint, manifestKey, type Checkpoint } from '#rounds/checkpoint-store.js';
+import { MadeModels } from '#rounds/made-models.fixture.js';
 import { renderModelCard } from './model-card.js';
 import { readModelCard, type ModelCardFacts } from './read-model-card.js';
 

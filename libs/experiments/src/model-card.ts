@@ -3,8 +3,8 @@
  * heard, how it was scored and how well, where it fails, and how to load it. Only what is known of it; what is not, it says.
  */
 import { stringify } from 'yaml';
-import { targetOf } from '#training/checkpoint-store.js';
-import { fewestSpeakers } from '#scoring/bootstrap.js';
+import { targetOf } from '#rounds/checkpoint-store.js';
+import { fewestSpeakers } from '#evaluation/bootstrap.js';
 import { counted, grouped, interval, nothing, percent } from './format-numbers.js';
 import type { ModelCardFacts } from './read-model-card.js';
 import { escaped } from './report-markdown.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { emotionCategories, genders } from '#contracts/labels.js';
-import { isTrained, refuseLeaks, viewOf, type ViewUtterance } from '#training/training-index.js';
+import { isTrained, refuseLeaks, viewOf, type ViewUtterance } from '#index/training-index.js';
 import { experimentData } from './experiment-data.js';
 import { parseExperimentFile, type ExperimentFile } from './experiment-file.js';
 import { type ExperimentPlan, planExperiment, stepsOf } from './plan-experiment.js';

@@ -7,8 +7,8 @@
 import { hash } from 'node:crypto';
 import { canonicalJson } from '#audio/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { isMultiTask, isSupervised, type ModelSettings } from '#model/settings.js';
-import { modelSettingsOf, type RunSettings } from '#training/run-settings.js';
+import { isMultiTask, isSupervised, type ModelSettings } from '#paper/settings.js';
+import { modelSettingsOf, type RunSettings } from '#rounds/run-settings.js';
 import type { ExperimentData } from './experiment-data.js';
 import { type ExperimentFile, type FileRow, networkOf } from './experiment-file.js';
 import type { ExperimentJob, ExperimentRow } from './experiment-results.js';

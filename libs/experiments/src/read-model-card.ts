@@ -1,13 +1,13 @@
 /** What a model card says, read from where models lie: the checkpoint, what its run has seen, its predictions, the champions. */
 import type { ModelEvaluated } from '#contracts/evaluations.js';
-import { calibrationOf, type Calibration } from '#scoring/calibration.js';
-import { readPredictions } from '#scoring/predictions-file.js';
+import { calibrationOf, type Calibration } from '#evaluation/calibration.js';
+import { readPredictions } from '#evaluation/predictions-file.js';
 import type { Objects } from '#storage/object-store.js';
-import { type Champion, championOf, listChampions } from '#training/champions.js';
-import { type Checkpoint, targetOf } from '#training/checkpoint-store.js';
-import { evaluatePredictions } from '#training/evaluate-predictions.js';
-import { type Lineage, lineageOf } from '#training/lineage.js';
-import { Seen } from '#training/seen.js';
+import { type Champion, championOf, listChampions } from '#evaluation/champions.js';
+import { type Checkpoint, targetOf } from '#rounds/checkpoint-store.js';
+import { evaluatePredictions } from '#evaluation/evaluate-predictions.js';
+import { type Lineage, lineageOf } from '#rounds/lineage.js';
+import { Seen } from '#rounds/seen.js';
 
 export interface ModelCardFacts {
   checkpoint: Checkpoint;

@@ -1,6 +1,6 @@
 /** Tiles and what the decoder makes of their codes, side by side as PNG: low frequencies at the bottom, time to the right. */
 import { PNG } from 'pngjs';
-import { magmaOf } from '#audio/magma.js';
+import { magmaOf } from '#audio/spectrogram/magma.js';
 import type { ReconstructionSample } from './experiment-results.js';
 
 /** Pixels of white between the two. */

@@ -3,13 +3,13 @@
  * chosen on dev speakers. Both under the same folds, without a network.
  */
 import { targetClasses, type EmotionTarget } from '#contracts/labels.js';
-import { parseModelSettings } from '#model/settings.js';
-import { confusionMatrix, mostProbable, scoresOf } from '#scoring/confusion.js';
-import type { PredictionRow } from '#scoring/predictions-file.js';
-import { headLabels, midpointsFor, type HeadLabels } from '#training/head-labels.js';
-import type { TaskPredictions } from '#training/held-out-predictions.js';
-import type { TileStore } from '#training/tile-store.js';
-import { isTrained, type ViewUtterance } from '#training/training-index.js';
+import { parseModelSettings } from '#paper/settings.js';
+import { confusionMatrix, mostProbable, scoresOf } from '#evaluation/confusion.js';
+import type { PredictionRow } from '#evaluation/predictions-file.js';
+import { headLabels, midpointsFor, type HeadLabels } from '#rounds/head-labels.js';
+import type { TaskPredictions } from '#rounds/held-out-predictions.js';
+import type { TileStore } from '#rounds/tile-store.js';
+import { isTrained, type ViewUtterance } from '#index/training-index.js';
 import type { FoldView } from './fold-view.js';
 import { functionals, functionalsOf } from './functionals.js';
 import { type Features, fitLogisticRegression } from './logistic-regression.js';

@@ -11,7 +11,7 @@ import { join, relative, sep } from 'node:path';
 import { z } from 'zod';
 import { extractFeatures } from '#audio/extract-features.js';
 import { canonicalJson, type FeatureSettings } from '#audio/feature-settings.js';
-import { type ShardRow, writeShard } from '#audio/shard-file.js';
+import { type ShardRow, writeShard } from '#audio/shard/shard-file.js';
 import { type SilenceProfile, silenceProfiles } from '#contracts/labels.js';
 import { utteranceIdOf } from '#contracts/object-keys.js';
 import { isAudioPath } from '#corpora/audio-paths.js';

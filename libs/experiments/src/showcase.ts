@@ -1,8 +1,8 @@
 /** Of a few tested utterances, what a report shows: z of their first tiles, and tiles beside what the decoder makes of them. */
-import type { Model } from '#model/model.js';
-import { encode, reconstruct } from '#model/predict.js';
-import type { TileStore } from '#training/tile-store.js';
-import type { ViewUtterance } from '#training/training-index.js';
+import type { Model } from '#paper/model.js';
+import { encode, reconstruct } from '#paper/predict.js';
+import type { TileStore } from '#rounds/tile-store.js';
+import type { ViewUtterance } from '#index/training-index.js';
 import type { Showcase } from './job-results.js';
 
 const mostLatents = 240;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { confusionMatrix, mostProbable, scoresOf } from '#scoring/confusion.js';
-import type { PredictionRow } from '#scoring/predictions-file.js';
+import { confusionMatrix, mostProbable, scoresOf } from '#evaluation/confusion.js';
+import type { PredictionRow } from '#evaluation/predictions-file.js';
 import { compareSystems } from './compare-systems.js';
 import type { ExperimentResults, ExperimentRow, JobResult } from './experiment-results.js';
 import { madeTable } from './made-results.fixture.js';

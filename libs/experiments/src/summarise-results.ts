@@ -10,10 +10,10 @@
  */
 import { reportedSplit } from '#contracts/evaluations.js';
 import { emotionTargets, type Task } from '#contracts/labels.js';
-import { scoreInterval, type SpeakerScored } from '#scoring/bootstrap.js';
-import { calibrationOf, type Calibration } from '#scoring/calibration.js';
-import { confusionMatrix, mostProbable, scoresOf } from '#scoring/confusion.js';
-import type { PredictionRow } from '#scoring/predictions-file.js';
+import { scoreInterval, type SpeakerScored } from '#evaluation/bootstrap.js';
+import { calibrationOf, type Calibration } from '#evaluation/calibration.js';
+import { confusionMatrix, mostProbable, scoresOf } from '#evaluation/confusion.js';
+import type { PredictionRow } from '#evaluation/predictions-file.js';
 import type { ExperimentResults, ExperimentRow, JobResult } from './experiment-results.js';
 import { primaryTask } from './primary-task.js';
 import { namesOfRows, type RowNames } from './row-names.js';

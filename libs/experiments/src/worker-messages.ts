@@ -1,7 +1,7 @@
 /** What the process that hands out jobs and those that do them say to each other. */
-import type { BackendOptions } from '#model/backend.js';
+import type { BackendOptions } from '#tensor/backend.js';
 import type { StoreConnection } from '#service/connection-config.js';
-import type { ShardCache } from '#training/tile-store.js';
+import type { ShardCache } from '#rounds/tile-store.js';
 import type { ExperimentFile } from './experiment-file.js';
 import type { JobResult } from './experiment-results.js';
 import type { MeasuredModel } from './measure-step.js';

@@ -1,8 +1,8 @@
 /** FLAC written by libFLAC, against WAV with the same samples (make-golden.py): equal to the last bit, or a clear error. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { decodeFlac, parseStreamInfo } from '../../../libs/audio/src/decode-flac.js';
-import { decodeWav } from '../../../libs/audio/src/decode-wav.js';
+import { decodeFlac, parseStreamInfo } from '../../../libs/audio/src/flac/decode-flac.js';
+import { decodeWav } from '../../../libs/audio/src/decode/decode-wav.js';
 import { extractFeatures } from '../../../libs/audio/src/extract-features.js';
 import { featureSettings } from '../../../libs/audio/src/feature-settings.js';
 

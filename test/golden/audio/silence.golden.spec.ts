@@ -4,10 +4,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { decodeWav } from '../../../libs/audio/src/decode-wav.js';
-import { speechByTopDb } from '../../../libs/audio/src/silence-top-db.js';
-import { speechBySilero, speechProbabilities } from '../../../libs/audio/src/silence-silero.js';
-import { trimSilence } from '../../../libs/audio/src/trim-silence.js';
+import { decodeWav } from '../../../libs/audio/src/decode/decode-wav.js';
+import { speechByTopDb } from '../../../libs/audio/src/silence/silence-top-db.js';
+import { speechBySilero, speechProbabilities } from '../../../libs/audio/src/silence/silence-silero.js';
+import { trimSilence } from '../../../libs/audio/src/silence/trim-silence.js';
 
 const read = (name: string) => new Uint8Array(readFileSync(new URL(name, import.meta.url)));
 const cases = JSON.parse(Buffer.from(read('silence-top-db.json')).toString()) as {

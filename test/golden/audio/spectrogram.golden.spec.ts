@@ -9,12 +9,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { decodeAudio } from '../../../libs/audio/src/decode-audio.js';
+import { decodeAudio } from '../../../libs/audio/src/decode/decode-audio.js';
 import { subtractMean } from '../../../libs/audio/src/extract-features.js';
 import { featureSettings } from '../../../libs/audio/src/feature-settings.js';
-import { melRowOf } from '../../../libs/audio/src/mel-bank.js';
-import { resample } from '../../../libs/audio/src/resample.js';
-import { spectrogram } from '../../../libs/audio/src/spectrogram.js';
+import { melRowOf } from '../../../libs/audio/src/spectrogram/mel-bank.js';
+import { resample } from '../../../libs/audio/src/spectrogram/resample.js';
+import { spectrogram } from '../../../libs/audio/src/spectrogram/spectrogram.js';
 
 const read = (name: string) => new Uint8Array(readFileSync(new URL(name, import.meta.url)));
 const settings = featureSettings({ bandLimitHz: null });

@@ -5,10 +5,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { chooseBackend } from '../../../libs/model/src/backend.js';
-import { type Model, modelParameters, modelStatistics } from '../../../libs/model/src/model.js';
-import { ADAM_STEPS, caseModel, cases, runCase, SGD_STEPS } from '../../../libs/model/src/three-phases.fixture.js';
-import type { StepLosses } from '../../../libs/model/src/train-step.js';
+import { chooseBackend } from '../../../libs/tensor/src/backend.js';
+import { type Model, modelParameters, modelStatistics } from '../../../libs/paper/src/model.js';
+import { ADAM_STEPS, caseModel, cases, runCase, SGD_STEPS } from '../../../libs/paper/src/three-phases.fixture.js';
+import type { StepLosses } from '../../../libs/paper/src/train-step.js';
 
 interface Run {
   losses: Partial<StepLosses>[];

@@ -1,7 +1,7 @@
 /** Our scores against scikit-learn's (make-golden.py), on random answers and on those where a class is missing. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { confusionMatrix, scoresOf } from '#scoring/confusion.js';
+import { confusionMatrix, scoresOf } from '#evaluation/confusion.js';
 
 interface Case {
   name: string;

@@ -12,7 +12,7 @@ import {
   type CompactionOptions,
   type CompactionProgress,
   type CompactionReport,
-} from '#training/compaction-job.js';
+} from '#compaction/compaction-job.js';
 import { connect, quietLogger, refuseMissingTopics } from '../connect.js';
 import { asBytes, asDuration, counted } from '../human-units.js';
 import { print, printJson, UndertoneCommand } from '../undertone-command.js';

@@ -2,7 +2,7 @@
 import { Command, Option } from 'nest-commander';
 import { splits, streams, type Split, type Stream } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { viewOf } from '#training/training-index.js';
+import { viewOf } from '#index/training-index.js';
 import { connect } from '../connect.js';
 import { exportFormats, exportTiles, type ExportFormat } from '../export-tiles.js';
 import { asBytes, counted } from '../human-units.js';

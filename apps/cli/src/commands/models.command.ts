@@ -2,8 +2,8 @@
 import { Command, Option } from 'nest-commander';
 import type { EmotionTarget } from '#contracts/labels.js';
 import type { HistoryPoint } from '#overview/pipeline-overview.js';
-import { type Champion, championOf, listChampions } from '#training/champions.js';
-import { type Checkpoint, finishedModels, targetOf } from '#training/checkpoint-store.js';
+import { type Champion, championOf, listChampions } from '#evaluation/champions.js';
+import { type Checkpoint, finishedModels, targetOf } from '#rounds/checkpoint-store.js';
 import { connect, readOverview } from '../connect.js';
 import { alignedTable } from '../results.js';
 import { print, printJson, UndertoneCommand } from '../undertone-command.js';

@@ -1,11 +1,11 @@
 /** `undertone predict`: what the champion, or another model, hears in files. */
 import { Command, Option } from 'nest-commander';
 import { decodersWith, featureSettings, settingsHash } from '#audio/feature-settings.js';
-import { chooseFfmpeg } from '#audio/ffmpeg-config.js';
+import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
 import { genders } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { predict } from '#model/predict.js';
-import { mostProbable } from '#scoring/confusion.js';
+import { predict } from '#paper/predict.js';
+import { mostProbable } from '#evaluation/confusion.js';
 import { extractFile } from '../extract-file.js';
 import { ModelCommand } from '../model-command.js';
 import { type ModelChoice, openModel } from '../open-model.js';

@@ -1,8 +1,8 @@
 /** `undertone promote`: a person's word makes a model the champion of its target. */
 import { Command, Option } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { currentChampion } from '#training/champions.js';
-import { targetOf } from '#training/checkpoint-store.js';
+import { currentChampion } from '#evaluation/champions.js';
+import { targetOf } from '#rounds/checkpoint-store.js';
 import { connect } from '../connect.js';
 import { confirmed, crownByHand } from '../crown-model.js';
 import { findModel } from '../find-model.js';

@@ -1,0 +1,54 @@
+/**
+ * A PCM or float WAV that comes in pieces, as ffmpeg writes it to a pipe, to mono samples: the file is never held whole,
+ * which for six channels at 48 kHz would be ten times the samples.
+ *
+ * Does not promise to notice that the end is missing: a length in such a header means nothing.
+ */
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { findChunks, readMono, type WavFormat } from './decode-wav.js';
+import { GrowingSamples } from '../growing-samples.js';
+
+/** By then every header has ended. */
+const HEADER_BYTES = 4096;
+const EXPECTED_SEC = 60;
+
+export class WavStream {
+  private head: Uint8Array = new Uint8Array();
+  private format: WavFormat | null = null;
+  private mono = new GrowingSamples(0, 0);
+
+  /** @param maxDurationSec as much as there is room for; more is let go */
+  constructor(private readonly maxDurationSec: number) {}
+
+  push(piece: Uint8Array): void {
+    const bytes = this.head.length > 0 ? Buffer.concat([this.head, piece]) : piece;
+    if (this.format) this.take(bytes, this.format);
+    else if (bytes.length >= HEADER_BYTES) this.begin(bytes);
+    else this.head = bytes;
+  }
+
+  /** @throws AUDIO_EMPTY, AUDIO_UNDECODABLE */
+  finish(): { samples: Float32Array; sampleRateHz: number } {
+    if (!this.format) this.begin(this.head);
+    if (!this.format || this.mono.length === 0) throw new PipelineError('AUDIO_EMPTY', 'no samples came out of the decoder');
+    // A view: to be exact it would be held twice, and it is given back whole.
+    return { samples: this.mono.samples.subarray(0, this.mono.length), sampleRateHz: this.format.sampleRateHz };
+  }
+
+  private begin(bytes: Uint8Array): void {
+    const { format, data } = findChunks(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    if (!format || !data) return;
+    const { sampleRateHz } = format;
+    this.mono = new GrowingSamples(EXPECTED_SEC * sampleRateHz, Math.ceil(this.maxDurationSec * sampleRateHz));
+    this.format = format;
+    this.take(bytes.subarray(data.offset), format);
+  }
+
+  private take(bytes: Uint8Array, format: WavFormat): void {
+    const count = Math.floor(bytes.length / format.blockAlign);
+    this.mono.reserve(count);
+    readMono(bytes, { ...format, dataOffset: 0, sampleCount: count }, this.mono.samples.subarray(this.mono.length));
+    this.mono.length += count;
+    this.head = bytes.subarray(count * format.blockAlign);
+  }
+}

@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { featureSettings } from '../feature-settings.js';
+import { cutTiles } from './tiles.js';
+
+const settings = featureSettings();
+const centred = featureSettings({ layout: 'centre' });
+/** Pixel = row in even frames, frame number (mod 256) in odd ones. */
+const picture = (frames: number) => ({
+  frames,
+  pixels: Uint8Array.from({ length: 128 * frames }, (_, i) => ((i % frames) % 2 === 0 ? Math.floor(i / frames) : (i % frames) % 256)),
+});
+
+describe('tiles', () => {
+  it.each([
+    [1, 1],
+    [63, 1],
+    [256, 1],
+    [257, 1],
+    [319, 1],
+    [320, 2],
+    [512, 2],
+    [575, 2],
+    [576, 3],
+  ])('of %i frames are %i', (frames, count) => {
+    expect(cutTiles(picture(frames), settings).count).toBe(count);
+    expect(cutTiles(picture(frames), settings).tiles).toHaveLength(count * 32_768);
+    expect(cutTiles(picture(frames), centred).count).toBe(1);
+  });
+
+  it('hold row by row what the picture holds at their frames, and 0 beyond its end', () => {
+    const { tiles } = cutTiles(picture(400), settings);
+    const at = (tile: number, row: number, column: number) => tiles[(tile * 128 + row) * 256 + column];
+    expect(at(0, 77, 4)).toBe(77);
+    expect(at(0, 77, 255)).toBe(255);
+    expect(at(1, 127, 0)).toBe(127);
+    expect(at(1, 127, 143)).toBe((256 + 143) % 256);
+    expect(at(1, 127, 144)).toBe(0);
+  });
+
+  it('centre takes the middle', () => {
+    const { tiles } = cutTiles(picture(300), centred);
+    expect(tiles[5 * 256 + 1]).toBe(23); // frame 22 + 1
+    expect(tiles[5 * 256]).toBe(5);
+  });
+});

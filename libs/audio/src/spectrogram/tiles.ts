@@ -1,0 +1,40 @@
+/**
+ * A spectrogram cut to the width that the network takes. Source: the paper, Section IV-B ("spectrograms were cropped at a
+ * fixed width of 256"); where, and what becomes of the rest, it leaves open.
+ *
+ * `tiles`: one after another from the start; what is left at the end becomes a tile, padded with 0, when it has at least a
+ * quarter of the width (64 frames), else it is dropped. `centre`: one crop from the middle. An utterance narrower than a
+ * tile is one tile padded with 0 at its end, whatever the layout.
+ *
+ * Does not promise that every frame lands in a tile.
+ */
+import type { FeatureSettings } from '../feature-settings.js';
+import type { Spectrogram } from './spectrogram.js';
+
+export interface Tiles {
+  /** [count, rows, width]: row 0 of a tile is its lowest frequency, a column is a frame */
+  tiles: Uint8Array;
+  count: number;
+}
+
+export function cutTiles({ pixels, frames }: Spectrogram, settings: Pick<FeatureSettings, 'rows' | 'width' | 'layout'>): Tiles {
+  const starts = tileStarts(frames, settings);
+  const { rows, width } = settings;
+  const tiles = new Uint8Array(starts.length * rows * width);
+  starts.forEach((start, tile) => {
+    const taken = Math.min(width, frames - start);
+    for (let row = 0; row < rows; row++) {
+      const from = row * frames + start;
+      tiles.set(pixels.subarray(from, from + taken), (tile * rows + row) * width);
+    }
+  });
+  return { tiles, count: starts.length };
+}
+
+function tileStarts(frames: number, { width, layout }: Pick<FeatureSettings, 'width' | 'layout'>): number[] {
+  if (frames <= width) return [0];
+  if (layout === 'centre') return [Math.floor((frames - width) / 2)];
+  const whole = Math.floor(frames / width);
+  const count = frames - whole * width >= width / 4 ? whole + 1 : whole;
+  return Array.from({ length: count }, (_, tile) => tile * width);
+}

@@ -1,0 +1,216 @@
+/**
+ * Compaction, by whoever holds its lease: a state of its own that follows the topics, a plan, the plan carried out, and
+ * the objects swept away that are of no use any more.
+ *
+ * Delivery: the shards are taken first, and then the state waits until all utterances up to then were read: the record of
+ * a version is always older than its shard, so that only then "not the current version" is true of all of them. A job
+ * that lost its lease stops before its next step; each step may be repeated.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { jobLeaseKey } from '#contracts/object-keys.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { topicName } from '#contracts/topic.js';
+import { utterances } from '#contracts/utterances.js';
+import { field } from '#service/read-config.js';
+import type { Objects } from '#storage/object-store.js';
+import type { Publisher } from '#streaming/publisher.js';
+import { retrying } from '#streaming/retry.js';
+import type { TableFollower } from '#streaming/table-follower.js';
+import { compactShards, type CompactedShards } from './compact-shards.js';
+import { CompactionState } from './compaction-state.js';
+import { Lease, leaseRenewalMs, verifyEpoch } from '#storage/lease.js';
+import { planCompaction, type CompactionPlan, type CompactionSettings, type DroppedTiles } from './plan-compaction.js';
+import { type CleanPredictions, PredictionsScan, sweepObjects, whyNotSwept, type SweptObjects } from './sweep-objects.js';
+
+export interface CompactionParts {
+  store: Objects;
+  publisher: Publisher;
+  /** A fresh one, of which the job is the only reader. */
+  follower: TableFollower;
+  topicPrefix: string;
+  /** Names this process and no other, past ones included. */
+  holder: string;
+  settings: CompactionSettings & { graceMs: number };
+  /** What an earlier job found of predictions; without it all are looked at. */
+  clean?: CleanPredictions | undefined;
+}
+
+export interface CompactionProgress {
+  doing: 'rewriting' | 'looking at predictions';
+  done: number;
+  /** Null where one cannot know. */
+  of: number | null;
+}
+
+export interface CompactionOptions {
+  dryRun?: boolean;
+  /** Told who holds the lease; what it throws ends the waiting. */
+  onWait?: (by: string) => void;
+  onProgress?: (progress: CompactionProgress) => void;
+}
+
+export interface CompactionReport extends Omit<CompactedShards, 'unreadable'>, SweptObjects {
+  shardsBefore: number;
+  shardsAfter: number;
+  tilesBefore: number;
+  dropped: DroppedTiles;
+  /** Ids of shards that could not be read. */
+  unreadable: string[];
+  /** Why no object was deleted, where none may be. */
+  notSwept: string | null;
+}
+
+/** Variables that the trainer and `undertone compact` both read. */
+export const compactionFields = {
+  /** Tiles of a shard, as features seals them. */
+  SHARD_TILES: field.whole(1024, 1),
+  /** Of a shard's tiles, superseded and duplicate ones; from this share on it is rewritten. Erased ones always go. */
+  COMPACTION_DEAD_SHARE: field.share(0.2),
+  /** Seconds that an object is left alone once it is of no use. */
+  COMPACTION_GRACE: field.whole(3600),
+};
+
+export const compactionSettings = (read: Record<keyof typeof compactionFields, number>): CompactionParts['settings'] => ({
+  shardTiles: read.SHARD_TILES,
+  deadShare: read.COMPACTION_DEAD_SHARE,
+  graceMs: read.COMPACTION_GRACE * 1000,
+});
+
+/** @param by who holds it. @throws PipelineError LEASE_HELD */
+function refuseToWait(by: string): never {
+  throw new PipelineError('LEASE_HELD', `${by} compacts just now`);
+}
+
+const leaseKey = jobLeaseKey('compaction');
+
+export class CompactionJob {
+  private readonly state: CompactionState;
+  private readonly scan: PredictionsScan;
+  private readonly stopped = new AbortController();
+
+  constructor(private readonly parts: CompactionParts) {
+    this.state = new CompactionState(parts.clean?.upTo);
+    this.scan = new PredictionsScan(parts.clean);
+    this.state.followedBy(parts.follower);
+  }
+
+  /** For the next job, so that it need not look at all predictions again. */
+  get clean(): CleanPredictions {
+    return this.scan.result;
+  }
+
+  /** Reads the topics, and follows them. */
+  async start(): Promise<void> {
+    await this.parts.follower.start();
+  }
+
+  /** A run that is under way ends before its next step. */
+  async stop(): Promise<void> {
+    this.stopped.abort();
+    await this.parts.follower.stop();
+  }
+
+  /** @throws PipelineError LEASE_LOST, CONFIG_INVALID for a bucket of other topics, and what `onWait` throws */
+  async run(options: CompactionOptions = {}): Promise<CompactionReport> {
+    const { store, holder, topicPrefix } = this.parts;
+    const notSwept = await whyNotSwept(store, topicPrefix);
+    if (options.dryRun) return this.compact(() => Promise.resolve(), notSwept, options);
+    const lease = await retrying(() => Lease.acquire(store, leaseKey, holder, options.onWait ?? refuseToWait));
+    const done = new AbortController();
+    const keeping = keepLease(lease, done.signal);
+    try {
+      return await this.compact(() => this.verify(lease), notSwept, options);
+    } finally {
+      done.abort();
+      await keeping;
+      await retrying(() => lease.release());
+    }
+  }
+
+  private async verify(lease: Lease): Promise<void> {
+    if (this.stopped.signal.aborted) throw new PipelineError('LEASE_LOST', 'compaction was stopped');
+    await retrying(() => verifyEpoch(this.parts.store, lease.key, lease.epoch));
+  }
+
+  private async compact(verify: () => Promise<void>, notSwept: string | null, options: CompactionOptions): Promise<CompactionReport> {
+    const { follower, store, topicPrefix, settings } = this.parts;
+    const { dryRun = false, onProgress } = options;
+    const { state, scan } = this;
+    const sync = (): Promise<void> => follower.sync();
+    await sync();
+    const before = [...state.shards.values()];
+    const report: CompactionReport = {
+      ...{ shardsBefore: before.length, shardsAfter: before.length, tilesBefore: tilesOf(before), notSwept },
+      ...{
+        written: 0,
+        writtenBytes: 0,
+        withdrawn: 0,
+        withdrawnBytes: 0,
+        unreadable: [],
+        dropped: { erased: 0, superseded: 0, duplicate: 0 },
+      },
+      ...{ shardsDeleted: 0, predictionsDeleted: 0, bytesFreed: 0, waiting: 0, heldByRounds: 0 },
+    };
+    for (;;) {
+      const plan = await this.plan(report.unreadable);
+      addTo(report.dropped, plan.dropped);
+      if (dryRun) {
+        Object.assign(report, wouldDo(plan));
+        break;
+      }
+      const tools = { store, publisher: this.parts.publisher, state, sync, verify };
+      const done = await compactShards(plan, { ...tools, onProgress: (at, of) => onProgress?.({ doing: 'rewriting', done: at, of }) });
+      report.unreadable.push(...done.unreadable);
+      for (const name of ['written', 'writtenBytes', 'withdrawn', 'withdrawnBytes'] as const) report[name] += done[name];
+      // Those that were to be merged with what cannot be read are planned anew.
+      if (done.unreadable.length === 0) break;
+    }
+    await sync();
+    report.shardsAfter = dryRun ? report.shardsBefore + report.written - report.withdrawn : state.shards.size;
+    if (notSwept) return report;
+    scan.startAt(state.erasures, follower.positions()[topicName(utterances, topicPrefix)] ?? {});
+    const onLook = (looked: number): void => onProgress?.({ doing: 'looking at predictions', done: looked, of: null });
+    const swept = await sweepObjects({
+      store,
+      topicPrefix,
+      state,
+      sync,
+      verify,
+      graceMs: settings.graceMs,
+      dryRun,
+      scan,
+      onProgress: onLook,
+    });
+    return { ...report, ...swept };
+  }
+
+  /** The shards first, then all utterances up to now: one that is read later cannot be in them. */
+  private async plan(unreadable: readonly string[]): Promise<CompactionPlan> {
+    const { state } = this;
+    const shards = [...state.shards.values()];
+    await this.parts.follower.sync();
+    return planCompaction({ shards, versionOf: (id) => state.versionOf(id), unreadable: new Set(unreadable) }, this.parts.settings);
+  }
+}
+
+/** One renewal after another. A lease that was lost is found out before the next step (verifyEpoch). */
+async function keepLease(lease: Lease, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(leaseRenewalMs, undefined, { signal }).catch(() => undefined);
+    if (!signal.aborted) await retrying(() => lease.renew(), { signal }).catch(() => undefined);
+  }
+}
+
+const wouldDo = ({ outputs, withdrawn }: CompactionPlan): Partial<CompactionReport> => ({
+  written: outputs.length,
+  withdrawn: withdrawn.length,
+  withdrawnBytes: withdrawn.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+});
+
+function addTo(sum: DroppedTiles, { erased, superseded, duplicate }: DroppedTiles): void {
+  sum.erased += erased;
+  sum.superseded += superseded;
+  sum.duplicate += duplicate;
+}
+
+const tilesOf = (shards: readonly { tileCount: number }[]): number => shards.reduce((sum, { tileCount }) => sum + tileCount, 0);

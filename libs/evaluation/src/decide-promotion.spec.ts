@@ -1,0 +1,168 @@
+import { describe, expect, it } from 'vitest';
+import type { PredictionRow } from './predictions-file.js';
+import { decidePromotion, type PromotionCase } from './decide-promotion.js';
+
+const classes = ['angry', 'happy', 'neutral', 'sad'];
+const settings = { confidence: 0.95, maxRecallFallPoints: 10 };
+
+/** Each speaker says ten utterances of each class. @param rightOf how many of the ten are heard right */
+function rows(
+  speakers: number,
+  rightOf: (className: string, speaker: number) => number,
+  split: PredictionRow['split'] = 'dev',
+): PredictionRow[] {
+  return Array.from({ length: speakers }, (_, speaker) =>
+    classes.flatMap((name, truth) =>
+      Array.from({ length: 10 }, (_, take): PredictionRow => {
+        const answer = take < rightOf(name, speaker) ? truth : (truth + 1) % 4;
+        return {
+          utteranceId: `${split}/s${speaker}/${name}-${take}`,
+          split,
+          speakerId: `${split}/s${speaker}`,
+          truth,
+          probabilities: Float32Array.from(classes, (_, index) => (index === answer ? 0.7 : 0.1)),
+        };
+      }),
+    ),
+  ).flat();
+}
+
+const decide = (given: Partial<PromotionCase>, more = {}) =>
+  decidePromotion({ classes, challenger: rows(6, () => 7), comparedWith: null, current: null, ...given }, { ...settings, ...more });
+const against = (champion: PredictionRow[], challenger: PredictionRow[], more = {}) =>
+  decide({ challenger, comparedWith: { number: 3, rows: champion }, current: 3 }, more);
+
+describe('the first champion', () => {
+  it('is a model that is above chance on dev speakers', () => {
+    expect(decide({})).toMatchObject({
+      promote: true,
+      comparison: {
+        challenger: { ua: 0.7 },
+        champion: null,
+        chance: 0.25,
+        difference: expect.closeTo(0.45, 12),
+        probability: 1,
+        speakers: 6,
+        utterances: 240,
+      },
+      why: 'The first champion: UA 70.0 % on 6 dev speakers, above chance (25.0 %) with probability 1.000.',
+    });
+  });
+
+  it('is not a model that guesses', () => {
+    const guessing = rows(6, (name) => (name === 'sad' ? 10 : 0)).map((row) => ({ ...row, probabilities: Float32Array.of(0, 0, 0, 1) }));
+    expect(decide({ challenger: guessing })).toMatchObject({
+      promote: false,
+      reason: 'not-above-chance',
+      comparison: { probability: 0.5 },
+    });
+  });
+
+  it('is not decided by test speakers', () => {
+    const deaf = [...rows(6, () => 1), ...rows(20, () => 10, 'test')];
+    expect(decide({ challenger: deaf })).toMatchObject({ promote: false, reason: 'not-above-chance', comparison: { speakers: 6 } });
+    expect(decide({ challenger: rows(20, () => 10, 'test') })).toMatchObject({
+      promote: false,
+      reason: 'too-few-speakers',
+      devSpeakers: 0,
+    });
+  });
+});
+
+it('nothing is decided on fewer than five dev speakers, and speakers that are not known are none', () => {
+  expect(decide({ challenger: rows(4, () => 10) })).toMatchObject({
+    promote: false,
+    reason: 'too-few-speakers',
+    comparison: null,
+    why: 'There are 4 dev speakers with this label, and a decision needs 5. Test speakers are never looked at for it.',
+  });
+  const unknown = rows(6, () => 10).map((row) => ({ ...row, speakerId: '' }));
+  expect(decide({ challenger: unknown })).toMatchObject({ reason: 'too-few-speakers', devSpeakers: 0 });
+});
+
+describe('a challenger', () => {
+  it('that is better for most speakers is promoted', () => {
+    const champion = rows(6, () => 5);
+    expect(
+      against(
+        champion,
+        rows(6, (_, speaker) => (speaker === 0 ? 5 : 6)),
+      ),
+    ).toMatchObject({
+      promote: true,
+      comparison: { challenger: { ua: expect.closeTo(0.5833, 4) }, champion: { ua: 0.5 }, largestFall: null },
+      why: expect.stringMatching(/^UA 58.3 % against 50.0 % of champion 3 on 6 dev speakers, better with probability .*; no class fell\.$/),
+    });
+  });
+
+  it('that is better for one speaker only is not, nor one that is the same', () => {
+    const champion = rows(6, () => 5);
+    expect(
+      against(
+        champion,
+        rows(6, (_, speaker) => (speaker === 0 ? 9 : 5)),
+      ),
+    ).toMatchObject({
+      promote: false,
+      reason: 'not-better',
+      why: expect.stringContaining('0.95 is asked for'),
+    });
+    expect(against(champion, champion)).toMatchObject({ promote: false, reason: 'not-better', comparison: { probability: 0.5 } });
+    expect(against(champion, champion, { confidence: 0.5 })).toMatchObject({ promote: false });
+  });
+
+  it('at whose better UA one class pays is rejected, unless it may fall that far', () => {
+    const champion = rows(6, () => 5);
+    const dearBought = rows(6, (name) => (name === 'happy' ? 3 : 8));
+    expect(against(champion, dearBought)).toMatchObject({
+      promote: false,
+      reason: 'recall-fell',
+      comparison: { probability: 1, largestFall: { class: 'happy', points: 20 } },
+      why: expect.stringContaining('recall of happy fell by 20.0 points; at most 10 are allowed'),
+    });
+    expect(against(champion, dearBought, { maxRecallFallPoints: 20 })).toMatchObject({
+      promote: true,
+      why: expect.stringContaining('happy fell most, by 20.0 points.'),
+    });
+  });
+
+  it('at whose better UA a class falls by exactly what is allowed is promoted', () => {
+    for (const right of [4, 5, 6, 7, 8]) {
+      const challenger = rows(6, (name) => (name === 'sad' ? right - 1 : right + 2));
+      expect(
+        against(
+          rows(6, () => right),
+          challenger,
+        ),
+        `from ${right} of ten`,
+      ).toMatchObject({ promote: true });
+    }
+  });
+
+  it('that was compared with another than the champion of now is stale', () => {
+    const better = { challenger: rows(6, () => 9), comparedWith: { number: 3, rows: rows(6, () => 5) } };
+    expect(decide({ ...better, current: 4 })).toMatchObject({
+      promote: false,
+      reason: 'stale',
+      why: 'It was compared with champion 3, and champion 4 has come since: the next round will be compared anew.',
+    });
+    expect(decide({ challenger: rows(6, () => 9), current: 4 })).toMatchObject({ promote: false, reason: 'stale' });
+    expect(decide({ ...better, current: null })).toMatchObject({ promote: false, reason: 'stale' });
+  });
+
+  it('that was asked about other utterances than the champion is an error, not a decision', () => {
+    expect(() =>
+      against(
+        rows(7, () => 5),
+        rows(6, () => 9),
+      ),
+    ).toThrow(expect.objectContaining({ code: 'RECORD_INVALID' }));
+    const otherTruths = rows(6, () => 5).map((row) => ({ ...row, truth: 0 }));
+    expect(() =>
+      against(
+        otherTruths,
+        rows(6, () => 9),
+      ),
+    ).toThrow(/different truths/);
+  });
+});

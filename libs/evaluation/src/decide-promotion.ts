@@ -1,0 +1,133 @@
+/**
+ * Whether a challenger becomes the champion of its target: paired bootstrap over dev speakers of the difference in UA
+ * (paper, Section V), and no class may pay for it. Test rows are dropped before anything is looked at. Pure, and the same
+ * for the same predictions.
+ */
+import { PipelineError } from '#contracts/pipeline-error.js';
+import type { ModelComparison, ModelRejected } from '#contracts/promotions.js';
+import { fewestSpeakers } from './bootstrap.js';
+import { mostProbable } from './confusion.js';
+import { largestFall, pairRows, scoresOfModel, uaAboveChance, uaDifference, type PairedScored } from './paired-bootstrap.js';
+import type { PredictionRow } from './predictions-file.js';
+
+export interface PromotionSettings {
+  /** The probability of being better that a promotion needs. */
+  confidence: number;
+  /** How far a class's recall may fall, in percentage points. */
+  maxRecallFallPoints: number;
+}
+
+export interface PromotionCase {
+  classes: readonly string[];
+  /** All rows of the challenger's predictions. */
+  challenger: readonly PredictionRow[];
+  /** What the trainer compared it with: the champion's number and rows. */
+  comparedWith: { number: number; rows: readonly PredictionRow[] } | null;
+  /** The number of the target's champion now. */
+  current: number | null;
+}
+
+type Verdict =
+  | { promote: true; comparison: ModelComparison; why: string }
+  | { promote: false; reason: ModelRejected['reason']; comparison: ModelComparison | null; why: string };
+export type PromotionDecision = Verdict & { devSpeakers: number };
+
+/** @throws PipelineError RECORD_INVALID when challenger and champion were not asked about the same */
+export function decidePromotion(given: PromotionCase, settings: PromotionSettings): PromotionDecision {
+  const dev = devRows(given.challenger);
+  const devSpeakers = new Set(dev.map(({ speakerId }) => speakerId)).size;
+  if (devSpeakers < fewestSpeakers) {
+    const why = `There are ${devSpeakers} dev speakers with this label, and a decision needs ${fewestSpeakers}. Test speakers are never looked at for it.`;
+    return { promote: false, reason: 'too-few-speakers', comparison: null, why, devSpeakers };
+  }
+  const stale = staleness(given);
+  if (stale) return { promote: false, reason: 'stale', comparison: null, why: stale, devSpeakers };
+  const decided = given.comparedWith
+    ? againstChampion({ ...given, dev, champion: given.comparedWith }, settings)
+    : againstChance({ classes: given.classes, dev }, settings);
+  return { ...decided, devSpeakers };
+}
+
+/** @returns what is wrong, if the comparison was not with the champion of now */
+export function staleness({ comparedWith, current }: { comparedWith: { number: number } | null; current: number | null }): string | null {
+  if ((comparedWith?.number ?? null) === current) return null;
+  const was = comparedWith ? `champion ${comparedWith.number}` : 'no champion';
+  const is = current === null ? 'there is none now' : `champion ${current} has come since`;
+  return `It was compared with ${was}, and ${is}: the next round will be compared anew.`;
+}
+
+/** 0.8 less 0.7 is a little more than 0.1. */
+const roundingPoints = 1e-9;
+
+const devRows = (rows: readonly PredictionRow[]): PredictionRow[] =>
+  rows.filter(({ split, speakerId }) => split === 'dev' && speakerId !== '');
+
+function againstChampion(
+  {
+    classes,
+    dev,
+    champion,
+  }: { classes: readonly string[]; dev: PredictionRow[]; champion: { number: number; rows: readonly PredictionRow[] } },
+  { confidence, maxRecallFallPoints }: PromotionSettings,
+): Verdict {
+  const pairs = paired(dev, devRows(champion.rows));
+  const scores = { challenger: scoresOfModel(pairs, 'challenger', classes), champion: scoresOfModel(pairs, 'champion', classes) };
+  const fall = largestFall(scores.challenger.recall, scores.champion.recall);
+  const comparison = comparisonOf(pairs, classes, uaDifference(pairs, classes.length), { ...scores, largestFall: fall });
+  const { difference, probability } = comparison;
+  const numbers = `UA ${percent(scores.challenger.ua)} against ${percent(scores.champion.ua)} of champion ${champion.number} on ${comparison.speakers} dev speakers, better with probability ${probability.toFixed(3)}`;
+  if (!(difference > 0 && probability >= confidence))
+    return { promote: false, reason: 'not-better', comparison, why: `${numbers}; ${confidence} is asked for.` };
+  if (fall && fall.points > maxRecallFallPoints + roundingPoints) {
+    const why = `${numbers}, but recall of ${fall.class} fell by ${fall.points.toFixed(1)} points; at most ${maxRecallFallPoints} are allowed.`;
+    return { promote: false, reason: 'recall-fell', comparison, why };
+  }
+  const most = fall ? `${fall.class} fell most, by ${fall.points.toFixed(1)} points` : 'no class fell';
+  return { promote: true, comparison, why: `${numbers}; ${most}.` };
+}
+
+function againstChance({ classes, dev }: { classes: readonly string[]; dev: PredictionRow[] }, { confidence }: PromotionSettings): Verdict {
+  const scored = dev.map(({ truth, speakerId, probabilities }) => ({ truth, speakerId, prediction: mostProbable(probabilities) }));
+  const pairs = scored.map(({ truth, speakerId, prediction }) => ({ truth, speakerId, challenger: prediction, champion: prediction }));
+  const challenger = scoresOfModel(pairs, 'challenger', classes);
+  const above = uaAboveChance(scored, classes.length);
+  const comparison = comparisonOf(pairs, classes, above, { challenger, champion: null, largestFall: null });
+  const numbers = `UA ${percent(challenger.ua)} on ${comparison.speakers} dev speakers, above chance (${percent(comparison.chance)}) with probability ${comparison.probability.toFixed(3)}`;
+  return comparison.difference > 0 && comparison.probability >= confidence
+    ? { promote: true, comparison, why: `The first champion: ${numbers}.` }
+    : {
+        promote: false,
+        reason: 'not-above-chance',
+        comparison,
+        why: `There is no champion yet, and this is none: ${numbers}; ${confidence} is asked for.`,
+      };
+}
+
+function paired(challenger: PredictionRow[], champion: PredictionRow[]): PairedScored[] {
+  try {
+    return pairRows(challenger, champion);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new PipelineError('RECORD_INVALID', `Challenger and champion cannot be compared: ${error.message}`, { cause: error });
+  }
+}
+
+function comparisonOf(
+  pairs: PairedScored[],
+  classes: readonly string[],
+  bootstrapped: ReturnType<typeof uaDifference>,
+  scores: Pick<ModelComparison, 'challenger' | 'champion' | 'largestFall'>,
+): ModelComparison {
+  if (!bootstrapped) throw new RangeError('a comparison needs speakers');
+  return {
+    ...scores,
+    chance: 1 / new Set(pairs.map(({ truth }) => truth)).size,
+    difference: bootstrapped.difference,
+    interval: bootstrapped.interval,
+    probability: bootstrapped.probability,
+    utterances: pairs.length,
+    speakers: new Set(pairs.map(({ speakerId }) => speakerId)).size,
+  };
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;

@@ -1,0 +1,61 @@
+/**
+ * Scores the predictions of one checkpoint on one task, split by split (paper, Section V).
+ *
+ * Delivery: predictions that come twice give the same evaluation under the same key.
+ */
+import type { ModelEvaluated } from '#contracts/evaluations.js';
+import { scoredSplits, type ScoredSplit } from '#contracts/labels.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import type { PredictionsWritten } from '#contracts/predictions.js';
+import { uaInterval } from './bootstrap.js';
+import { confusionMatrix, mostProbable, scoresOf } from './confusion.js';
+import { readPredictions, type PredictionRow } from './predictions-file.js';
+import { sha256Hex, type Objects } from '#storage/object-store.js';
+
+/** A confusion matrix of more classes than this is left out: nobody could read it, and it would not fit a record. */
+export const largestConfusion = 64;
+
+/** @throws PipelineError OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH, STORAGE_UNAVAILABLE */
+export async function evaluatePredictions(fact: PredictionsWritten, store: Objects): Promise<ModelEvaluated[]> {
+  const { bytes } = await store.get(fact.objectKey);
+  if (sha256Hex(bytes) !== fact.sha256) {
+    throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${fact.objectKey} is not the file that was announced`, {
+      context: { key: fact.objectKey },
+    });
+  }
+  return evaluateRows(fact, readPredictions(bytes));
+}
+
+type ScoredFact = Pick<PredictionsWritten, 'runId' | 'step' | 'task' | 'classes' | 'viewDigest'>;
+
+/** The same of predictions that are at hand. */
+export function evaluateRows(fact: ScoredFact, rows: readonly PredictionRow[]): ModelEvaluated[] {
+  return scoredSplits.flatMap((split) => {
+    const own = rows.filter((row) => row.split === split);
+    return own.length > 0 ? [evaluate(fact, split, own)] : [];
+  });
+}
+
+function evaluate(fact: ScoredFact, split: ScoredSplit, rows: PredictionRow[]): ModelEvaluated {
+  const { classes } = fact;
+  const scored = rows.map(({ truth, probabilities, speakerId }) => ({ truth, speakerId, prediction: mostProbable(probabilities) }));
+  const scores = scoresOf(confusionMatrix(scored, classes.length));
+  const knownSpeakers = scored.filter(({ speakerId }) => speakerId !== '');
+  return {
+    runId: fact.runId,
+    step: fact.step,
+    task: fact.task,
+    split,
+    n: scores.n,
+    speakers: new Set(knownSpeakers.map(({ speakerId }) => speakerId)).size,
+    wa: scores.wa,
+    ua: scores.ua,
+    // Of withheld utterances the speaker is the class: drawing speakers would drop classes.
+    uaInterval: split === 'withheld' ? null : uaInterval(knownSpeakers, classes.length),
+    recall: Object.fromEntries(classes.map((name, index) => [name, scores.recall[index] ?? null])),
+    classes,
+    confusion: classes.length > largestConfusion ? [] : scores.confusion,
+    viewDigest: fact.viewDigest,
+    evaluatedAt: new Date().toISOString(),
+  };
+}

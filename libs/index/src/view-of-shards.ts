@@ -1,0 +1,105 @@
+/**
+ * A view of shard files in a folder, where no topics tell what is live: of each utterance what the newest file has. Splits
+ * are those of splits.json beside them, as `undertone export` writes it; a speaker that is not there has the split that
+ * ingest gives without a manifest's word, by a stable hash of corpus and speaker.
+ *
+ * Does not promise to know what was erased or labelled anew since the files were written.
+ */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { FeatureSettings } from '#audio/feature-settings.js';
+import { readShard, type ShardFile } from '#audio/shard/shard-file.js';
+import { labelsSchema, type Split, splits as splitNames, streamOf } from '#contracts/labels.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { hashedSplit, isWithheld } from '#corpora/splits.js';
+import { sha256Hex } from '#storage/object-store.js';
+import { type TrainingView, type ViewUtterance, viewOf } from './training-index.js';
+
+export interface FolderView extends TrainingView {
+  /** [rows, frames] of every tile. */
+  tileShape: [number, number];
+  /** Of every shard. */
+  features: FeatureSettings;
+}
+
+/** Speaker, with its corpus before it, to split. */
+export const splitsFile = 'splits.json';
+
+/**
+ * @param chosen splits of speakers, with their corpus before them, that go before all others
+ * @throws PipelineError CONFIG_INVALID for a folder without shards, or with shards of different feature settings; RECORD_INVALID
+ */
+export function viewOfShards(folder: string, chosen: ReadonlyMap<string, Split> = new Map()): FolderView {
+  const paths = shardPaths(folder);
+  const splits = new Map([...readSplits(join(folder, splitsFile)), ...chosen]);
+  const utterances = new Map<string, ViewUtterance>();
+  let settings: { hash: string; path: string; features: FeatureSettings } | undefined;
+  for (const path of paths) {
+    const bytes = readFileSync(path);
+    const shard = readShard(bytes);
+    settings ??= { hash: shard.settingsHash, path, features: shard.settings };
+    if (shard.settingsHash !== settings.hash) {
+      throw new PipelineError('CONFIG_INVALID', `${path} has other feature settings than ${settings.path}: give a folder of one kind`);
+    }
+    for (const utterance of utterancesOf(shard, { shardId: sha256Hex(bytes), path, splits }))
+      utterances.set(utterance.utteranceId, utterance);
+  }
+  const ordered = [...utterances.values()].sort((a, b) => (a.utteranceId < b.utteranceId ? -1 : 1));
+  const { hash, features } = settings!; // there is a shard at least
+  return { ...viewOf(hash, ordered), tileShape: [features.rows, features.width], features };
+}
+
+function readSplits(path: string): [string, Split][] {
+  if (!existsSync(path)) return [];
+  const parsed = z.record(z.string(), z.enum(splitNames)).safeParse(JSON.parse(readFileSync(path, 'utf8')));
+  if (!parsed.success)
+    throw new PipelineError('CONFIG_INVALID', `${path}: ${parsed.error.issues[0]?.path.join('.')} is not one of ${splitNames.join(', ')}`);
+  return Object.entries(parsed.data);
+}
+
+/** Oldest first. */
+function shardPaths(folder: string): string[] {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new PipelineError('CONFIG_INVALID', `${folder} is not a folder`);
+  const found = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.arrow'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((path) => ({ path, writtenAt: statSync(path).mtimeMs }));
+  if (found.length === 0) throw new PipelineError('CONFIG_INVALID', `${folder} holds no shards (*.arrow)`);
+  return found.sort((a, b) => a.writtenAt - b.writtenAt || (a.path < b.path ? -1 : 1)).map(({ path }) => path);
+}
+
+/** Rows of an utterance lie one after another. */
+function* utterancesOf(
+  shard: ShardFile,
+  { shardId, path, splits }: { shardId: string; path: string; splits: ReadonlyMap<string, Split> },
+): Generator<ViewUtterance> {
+  for (let firstRow = 0; firstRow < shard.count; ) {
+    const utteranceId = shard.utteranceIdAt(firstRow);
+    let pastRow = firstRow + 1;
+    while (pastRow < shard.count && shard.utteranceIdAt(pastRow) === utteranceId) pastRow++;
+    const labels = labelsSchema.parse({
+      speakerId: shard.speakerAt(firstRow) ?? undefined,
+      gender: shard.genderAt(firstRow) ?? undefined,
+      category: shard.categoryAt(firstRow) ?? undefined,
+      activation: shard.activationAt(firstRow) ?? undefined,
+      valence: shard.valenceAt(firstRow) ?? undefined,
+    });
+    const corpus = shard.corpusAt(firstRow);
+    const split = splits.get(labels.speakerId ?? '') ?? hashedSplit(corpus, labels.speakerId?.slice(corpus.length + 1));
+    yield {
+      utteranceId,
+      version: shard.versionAt(firstRow),
+      objectKey: utteranceId,
+      stream: streamOf(labels),
+      labels,
+      split,
+      withheld: isWithheld(split, labels.speakerId, utteranceId),
+      shardId,
+      shardObjectKey: path,
+      firstRow,
+      tileCount: pastRow - firstRow,
+    };
+    firstRow = pastRow;
+  }
+}

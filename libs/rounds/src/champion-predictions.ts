@@ -1,0 +1,70 @@
+/**
+ * What the champion answers about the dev utterances of a challenger's round: the other half of what a promotion is
+ * decided by. Both are asked the same, on the same frozen view, by the same trainer.
+ *
+ * A champion of another run may have heard some of these speakers, before they became dev: that is in its favour, and so
+ * on the side of keeping it. Test speakers are not asked about.
+ */
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { loadModel } from '#model-files/checkpoint.js';
+import type { HeadName } from '#paper/losses.js';
+import type { PredictionRow } from '#evaluation/predictions-file.js';
+import type { Objects } from '#storage/object-store.js';
+import { type Champion, currentChampion } from '#evaluation/champions.js';
+import { findCheckpoint, readWeights, targetOf, type Checkpoint } from './checkpoint-store.js';
+import type { HeadLabels } from './head-labels.js';
+import { predictHeldOut } from './held-out-predictions.js';
+import type { TileStore } from './tile-store.js';
+import type { ViewUtterance } from '#index/training-index.js';
+
+interface Challenge {
+  /** Of the challenger. */
+  labels: Record<HeadName, HeadLabels>;
+  midpoints: Checkpoint['midpoints'];
+  tile: readonly [number, number];
+  dev: readonly ViewUtterance[];
+  tileStore: TileStore;
+}
+
+/**
+ * @returns null where the challenger's target has no champion, or there is nothing to ask about
+ * @throws PipelineError CHECKPOINT_INVALID, OBJECT_GONE where the champion cannot be asked
+ */
+export async function predictByChampion(
+  store: Objects,
+  target: Champion['target'],
+  { labels, midpoints, tile, dev, tileStore }: Challenge,
+): Promise<{ champion: Champion; rows: PredictionRow[] } | null> {
+  const champion = await currentChampion(store, target);
+  if (!champion || dev.length === 0) return null;
+  const checkpoint = await checkpointOf(store, champion);
+  // Clusters are a run's own: by other midpoints the classes mean other things.
+  if (JSON.stringify(checkpoint.midpoints) !== JSON.stringify(midpoints))
+    throw unaskable(champion, 'its clusters are others than the challenger’s');
+  const model = loadModel(checkpoint.model, await readWeights(store, checkpoint));
+  try {
+    if (model.settings.tile.join() !== tile.join())
+      throw unaskable(champion, `it takes tiles of ${model.settings.tile.join(' x ')}, not ${tile.join(' x ')}`);
+    const silent = (name: HeadName, classes: readonly string[]): HeadLabels => ({ ...labels[name], classes, classOf: () => -1 });
+    const asked = {
+      emotion: labels.emotion,
+      gender: silent('gender', labels.gender.classes),
+      speaker: silent('speaker', checkpoint.speakers),
+    };
+    const [emotion] = await predictHeldOut(model, dev, tileStore, asked);
+    return emotion ? { champion, rows: emotion.rows } : null;
+  } finally {
+    model.dispose();
+  }
+}
+
+async function checkpointOf(store: Objects, champion: Champion): Promise<Checkpoint> {
+  const { runId, step, sha256 } = champion.model;
+  const checkpoint = await findCheckpoint(store, runId, step);
+  if (checkpoint?.weights.sha256 !== sha256) throw unaskable(champion, 'its checkpoint is gone');
+  if (targetOf(checkpoint) !== champion.target) throw unaskable(champion, `it tells ${targetOf(checkpoint)} apart`);
+  return checkpoint;
+}
+
+const unaskable = ({ number, model }: Champion, why: string): PipelineError =>
+  new PipelineError('CHECKPOINT_INVALID', `Champion ${number} (${model.runId}/${model.step}) cannot be compared with: ${why}`);

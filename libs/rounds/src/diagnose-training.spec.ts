@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { parseModelSettings } from '#paper/settings.js';
+import type { StepLosses } from '#paper/train-step.js';
+import { labelFindings, LossWatch } from './diagnose-training.js';
+import { viewOf, type ViewUtterance } from '#index/training-index.js';
+
+const settings = parseModelSettings({});
+const utterance = (labels: ViewUtterance['labels'], split: ViewUtterance['split'] = 'train'): ViewUtterance => ({
+  utteranceId: `c/${Math.random()}`,
+  version: 'v',
+  objectKey: 'c/a',
+  stream: 'labelled',
+  labels,
+  split,
+  withheld: false,
+  shardId: 's',
+  shardObjectKey: 's',
+  firstRow: 0,
+  tileCount: 1,
+});
+const all = (['angry', 'happy', 'neutral', 'sad'] as const).flatMap((category) =>
+  (['female', 'male'] as const).map((gender) => utterance({ category, gender, speakerId: `c/${gender}` })),
+);
+
+describe('the labels of a view', () => {
+  it('that miss nothing are no complaint', () => expect(labelFindings(viewOf('h', all), settings)).toEqual([]));
+
+  it('that lack a class are, whatever the held-out speakers have', () => {
+    const without = all.filter(({ labels }) => labels.category !== 'happy');
+    const heldOut = utterance({ category: 'happy', gender: 'male', speakerId: 'c/x' }, 'test');
+    expect(labelFindings(viewOf('h', [...without, heldOut]), settings)).toEqual([
+      expect.stringContaining('No training utterance is happy'),
+    ]);
+  });
+
+  it('that lack all, or heads that have nothing, are; a head that is left out is not', () => {
+    const view = viewOf('h', [utterance({})]);
+    expect(labelFindings(view, settings)).toEqual([
+      expect.stringContaining('has an emotion'),
+      expect.stringContaining('auxiliary.gender: false'),
+      expect.stringContaining('auxiliary.speaker: false'),
+    ]);
+    expect(labelFindings(view, parseModelSettings({ auxiliary: { gender: false, speaker: false } }))).toHaveLength(1);
+  });
+});
+
+describe('the losses', () => {
+  const fine: StepLosses = {
+    reconstruction: 0.01,
+    discriminator: 0.5,
+    generator: 1,
+    discriminatorAccuracy: 0.8,
+    emotion: 0.9,
+    gender: 0.3,
+    speaker: 2,
+    total: 1,
+  };
+  const watch = (generatorLoss: 'non-saturating' | 'literal' = 'non-saturating', realLabel = 0.9) =>
+    LossWatch.of(parseModelSettings({ regularisation: { generatorLoss, realLabel } }), 24);
+  const repeated = (of: LossWatch, losses: StepLosses, times: number) => Array.from({ length: times }, () => of.observe(losses)).flat();
+  /** With a reconstruction that goes on falling: what is learnt has not stalled. */
+  let reports = 0;
+  const observeAll = (of: LossWatch, losses: StepLosses, times: number) =>
+    Array.from({ length: times }, () => of.observe({ ...losses, reconstruction: 0.1 * 0.995 ** reports++ })).flat();
+
+  it('that fall are no complaint, however slowly', () => {
+    const watched = watch();
+    const said = Array.from({ length: 400 }, (_, report) =>
+      watched.observe({ ...fine, emotion: 0.9 - report * 0.0005, reconstruction: 0.01 + (report % 3) * 0.001 }),
+    ).flat();
+    expect(said).toEqual([]);
+  });
+
+  it('that have stopped falling, all of them, are', () => {
+    const watched = watch();
+    expect(repeated(watched, fine, 119)).toEqual([]);
+    expect(repeated(watched, fine, 60)).toEqual([expect.stringContaining('Learning has stalled')]);
+    expect([...watched.complaints]).toHaveLength(1);
+    expect(repeated(watched, { ...fine, speaker: 1.5 }, 60)).toEqual([]);
+    expect([...watched.complaints]).toEqual([]);
+  });
+
+  it('of a discriminator that has won are, once, and again after it had passed', () => {
+    const watched = watch();
+    const won = { ...fine, discriminator: 0.17, generator: 9, discriminatorAccuracy: 1 };
+    expect(observeAll(watched, won, 60)).toEqual([expect.stringContaining('The discriminator has won')]);
+    expect(observeAll(watched, fine, 40)).toEqual([]);
+    expect(observeAll(watched, won, 60)).toHaveLength(1);
+  });
+
+  it('of one that has won against the printed form, log(1 - D), are: that is never above 0', () => {
+    const won = { ...fine, discriminator: 0.17, generator: -0.02, discriminatorAccuracy: 1 };
+    expect(observeAll(watch('literal'), won, 60)).toEqual([expect.stringContaining('The discriminator has won')]);
+    const atWork = { ...fine, discriminator: 0.5, generator: -0.4, discriminatorAccuracy: 0.8 };
+    expect(observeAll(watch('literal'), atWork, 60)).toEqual([]);
+  });
+
+  it('of one that has won are, how near to 0 its loss can come depends on the real label', () => {
+    const losses = { ...fine, discriminator: 0.17, generator: 9, discriminatorAccuracy: 1 };
+    expect(observeAll(watch('non-saturating', 1), losses, 60)).toEqual([]);
+    expect(observeAll(watch('non-saturating', 1), { ...losses, discriminator: 0.01 }, 60)).toHaveLength(1);
+  });
+
+  // With real labels of 0.9 the best constant answer is 0.45, and its loss 0.688: below ln 2.
+  it.each([0.7, 0.688])('of a discriminator that guesses are, with a loss of %d', (discriminator) => {
+    const guessing = { ...fine, discriminator, discriminatorAccuracy: 0.5 };
+    expect(observeAll(watch(), guessing, 60)).toEqual([expect.stringContaining('The discriminator has collapsed')]);
+  });
+
+  it('of a head at chance are, not of one that no tile speaks to', () => {
+    expect(observeAll(watch(), { ...fine, emotion: 1.386 }, 30)).toEqual([expect.stringContaining('emotion head is at chance')]);
+    expect(observeAll(watch(), { ...fine, emotion: null, speaker: null }, 30)).toEqual([]);
+  });
+});

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { afterCheck, type BestCheck, checkedUtterances, isStale, uaOf } from './early-stopping.js';
+import type { ViewUtterance } from '#index/training-index.js';
+
+const after = (...uas: number[]): BestCheck | null =>
+  uas.reduce<BestCheck | null>((best, ua, i) => afterCheck(best, { step: 10 * (i + 1), ua }), null);
+
+describe('early stopping', () => {
+  it('keeps the best check, the earlier of equals, and counts those after it', () => {
+    expect(after(0.4, 0.6, 0.6, 0.5)).toEqual({ step: 20, ua: 0.6, since: 2 });
+    expect(after(0.4, 0.6, 0.5, 0.7)).toEqual({ step: 40, ua: 0.7, since: 0 });
+  });
+
+  it('is enough after as many checks without a rise as are borne, and never at 0', () => {
+    expect(isStale(after(0.6, 0.5), 2)).toBe(false);
+    expect(isStale(after(0.6, 0.5, 0.5), 2)).toBe(true);
+    expect(isStale(after(0.6, 0.5, 0.5, 0.5), 0)).toBe(false);
+    expect(isStale(null, 1)).toBe(false);
+  });
+
+  it('looks at dev speakers alone, and at none where there are fewer than five', () => {
+    const spoken = (speaker: number, split: 'dev' | 'test'): ViewUtterance =>
+      ({ utteranceId: `c/${speaker}`, split, labels: { speakerId: `c/s${speaker}` } }) as ViewUtterance;
+    const test = [7, 8, 9, 10, 11].map((speaker) => spoken(speaker, 'test'));
+    const dev = [0, 1, 2, 3, 4].map((speaker) => spoken(speaker, 'dev'));
+    expect(checkedUtterances([...test, ...dev], () => true)).toEqual(dev);
+    expect(checkedUtterances([...test, ...dev.slice(1)], () => true)).toEqual([]);
+    expect(checkedUtterances([...test, ...dev], ({ utteranceId }) => utteranceId !== 'c/3')).toEqual([]);
+  });
+
+  it('UA is the mean recall', () => {
+    const row = (truth: number, ...probabilities: number[]) => ({
+      utteranceId: 'u',
+      split: 'dev' as const,
+      speakerId: 's',
+      truth,
+      probabilities: Float32Array.from(probabilities),
+    });
+    expect(uaOf([row(0, 0.9, 0.1), row(0, 0.8, 0.2), row(0, 0.3, 0.7), row(1, 0.4, 0.6)], 2)).toBeCloseTo((2 / 3 + 1) / 2);
+  });
+});

@@ -1,0 +1,75 @@
+/**
+ * What a round's model says of held-out utterances, and the champion of the same dev speakers, as objects in the store.
+ *
+ * Delivery: an object is named by its content; written twice it is the same, and what was announced is never overwritten.
+ */
+import { predictionsKey } from '#contracts/object-keys.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import type { PredictionsWritten } from '#contracts/predictions.js';
+import type { HeadName } from '#paper/losses.js';
+import type { Model } from '#paper/model.js';
+import { type PredictionRow, writePredictions } from '#evaluation/predictions-file.js';
+import { sha256Hex, type Objects } from '#storage/object-store.js';
+import { retrying } from '#streaming/retry.js';
+import { predictByChampion } from './champion-predictions.js';
+import type { Checkpoint } from './checkpoint-store.js';
+import type { HeadLabels } from './head-labels.js';
+import { predictHeldOut } from './held-out-predictions.js';
+import type { TileStore } from './tile-store.js';
+import type { ViewUtterance } from '#index/training-index.js';
+
+export interface RoundPredictions {
+  runId: string;
+  step: number;
+  viewDigest: string;
+  model: Model;
+  labels: Record<HeadName, HeadLabels>;
+  midpoints: Checkpoint['midpoints'];
+  /** Held-out utterances that the model never heard. */
+  unheard: readonly ViewUtterance[];
+  tileStore: TileStore;
+  /** The champion is there, and cannot be asked. */
+  onChampionRefused: (why: string) => void;
+}
+
+/** @throws PipelineError STORAGE_UNAVAILABLE */
+export async function writeRoundPredictions(store: Objects, round: RoundPredictions): Promise<PredictionsWritten[]> {
+  const { runId, step, viewDigest, model, labels, unheard, tileStore } = round;
+  const facts: PredictionsWritten[] = [];
+  for (const { task, classes, rows } of await predictHeldOut(model, unheard, tileStore, labels)) {
+    const stored = await put(store, { runId, step, task }, { rows, classCount: classes.length });
+    const champion = task === model.settings.target ? await championOn(store, round) : null;
+    facts.push({ runId, step, task, ...stored, classes, viewDigest, champion, writtenAt: new Date().toISOString() });
+  }
+  return facts;
+}
+
+async function put(
+  store: Objects,
+  place: Pick<PredictionsWritten, 'runId' | 'step' | 'task'>,
+  { rows, classCount }: { rows: PredictionRow[]; classCount: number },
+): Promise<Pick<PredictionsWritten, 'objectKey' | 'sha256' | 'rows'>> {
+  const bytes = writePredictions(rows, classCount);
+  const sha256 = sha256Hex(bytes);
+  const objectKey = predictionsKey({ ...place, sha256 });
+  await retrying(() => store.put(objectKey, bytes));
+  return { objectKey, sha256, rows: rows.length };
+}
+
+/** What the champion says of the same dev utterances; null where there is none, or where it cannot be asked. */
+async function championOn(store: Objects, round: RoundPredictions): Promise<PredictionsWritten['champion']> {
+  const { runId, step, model, labels, midpoints, unheard, tileStore, onChampionRefused } = round;
+  const { target, tile } = model.settings;
+  const dev = unheard.filter(({ split }) => split === 'dev');
+  try {
+    const asked = await retrying(() => predictByChampion(store, target, { labels, midpoints, tile, dev, tileStore }));
+    if (!asked) return null;
+    const { number, model: champion } = asked.champion;
+    const stored = await put(store, { runId, step, task: target }, { rows: asked.rows, classCount: labels.emotion.classes.length });
+    return { number, runId: champion.runId, step: champion.step, ...stored };
+  } catch (error) {
+    if (!(error instanceof PipelineError) || error.fate === 'retryable') throw error;
+    onChampionRefused(error.message);
+    return null;
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Tiles that are drawn one after another, shuffled anew for every pass over them. If classes are to be balanced, a pass
+ * takes tiles of each class in turn, and begins the rare ones again until it is as long as the pool.
+ * A pass's order depends on the seed and the pass alone, so that a place in it is two numbers.
+ */
+import type { ViewUtterance } from '#index/training-index.js';
+
+export interface TileRef {
+  utterance: ViewUtterance;
+  /** Of the tile in its shard. */
+  row: number;
+}
+
+export interface PoolPlace {
+  pass: number;
+  position: number;
+}
+
+export class TilePool {
+  private readonly tiles: TileRef[] = [];
+  /** Of the tiles, by position; -1 where they have none. */
+  private readonly classes: number[] = [];
+  private order: Uint32Array | undefined;
+  private forgotten = 0;
+
+  /** @param seeds of this pool among others; the pass is mixed in */
+  constructor(
+    private readonly seeds: readonly number[],
+    private readonly isBalanced: boolean,
+    private place: PoolPlace,
+  ) {}
+
+  add(utterance: ViewUtterance, emotion: number): void {
+    for (let tile = 0; tile < utterance.tileCount; tile++) {
+      this.tiles.push({ utterance, row: utterance.firstRow + tile });
+      this.classes.push(emotion);
+    }
+  }
+
+  /** Tiles that may be drawn. */
+  get size(): number {
+    return this.tiles.length - this.forgotten;
+  }
+
+  get state(): PoolPlace {
+    return { ...this.place };
+  }
+
+  goTo(place: PoolPlace): void {
+    if (place.pass !== this.place.pass) this.order = undefined;
+    this.place = { ...place };
+  }
+
+  /** @param isAlive false for what may not be drawn any more */
+  retain(isAlive: (utterance: ViewUtterance) => boolean): void {
+    this.forgotten = this.tiles.filter(({ utterance }) => !isAlive(utterance)).length;
+  }
+
+  /** The next tile of a pool that is not empty, whether it may be drawn or not. */
+  next(): TileRef {
+    if (this.place.position >= this.tiles.length) {
+      this.place = { pass: this.place.pass + 1, position: 0 };
+      this.order = undefined;
+    }
+    this.order ??= this.shuffled();
+    return this.tiles[this.order[this.place.position++] as number] as TileRef;
+  }
+
+  /** In the order in which they came. */
+  get all(): readonly TileRef[] {
+    return this.tiles;
+  }
+
+  /** Adds the tiles of each class to counts. */
+  countClasses(counts: number[]): void {
+    for (const emotion of this.classes) if (emotion >= 0) counts[emotion]! += 1;
+  }
+
+  /** Fisher and Yates, by a generator of its own for each pass. */
+  private shuffled(): Uint32Array {
+    const order = Uint32Array.from(this.tiles, (_, index) => index);
+    const random = passRandom(...this.seeds, this.place.pass);
+    for (let last = order.length - 1; last > 0; last--) {
+      const other = Math.floor(random() * (last + 1));
+      [order[last], order[other]] = [order[other] as number, order[last] as number];
+    }
+    return this.isBalanced ? this.inTurn(order) : order;
+  }
+
+  /** Tiles of each class in turn, in this order within a class; as many as there are. */
+  private inTurn(order: Uint32Array): Uint32Array {
+    const byClass = [...Map.groupBy(order, (index) => this.classes[index]).entries()]
+      .sort(([a = 0], [b = 0]) => a - b)
+      .map(([, tiles]) => tiles);
+    return order.map((_, place) => {
+      const tiles = byClass[place % byClass.length]!;
+      return tiles[Math.floor(place / byClass.length) % tiles.length]!;
+    });
+  }
+}
+
+/** splitmix32 from a mixed seed: enough for shuffling, and the same everywhere. */
+function passRandom(...seeds: number[]): () => number {
+  let state = seeds.reduce((mixed, seed) => Math.imul(mixed ^ (seed + 0x9e3779b9), 0x85ebca6b) ^ (mixed >>> 13), 0x243f6a88) >>> 0;
+  return () => {
+    state = (state + 0x9e3779b9) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
+    return ((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32;
+  };
+}

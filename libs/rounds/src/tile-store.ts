@@ -1,0 +1,197 @@
+/**
+ * Tiles by shard and row, read by a thread of its own while steps compute. Shard files lie in a cache on the local disk,
+ * fetched from the object store when first needed; what goes beyond the cache's limit stays in the store, and is read
+ * there tile by tile. Tiles lie one after another in a shard, so that a tile is one read at a known place: memory does not
+ * grow with the corpus.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { readShard } from '#audio/shard/shard-file.js';
+import { errorCodes, PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
+import type { StoreConnection } from '#service/connection-config.js';
+import { sha256Hex, type Objects, type StoreCall } from '#storage/object-store.js';
+import type { TileRef } from './tile-pool.js';
+import type { ViewUtterance } from '#index/training-index.js';
+
+export interface OpenShard {
+  shardId: string;
+  objectKey: string;
+  /** Null where the file is not on this disk. */
+  path: string | null;
+  /** Of the first tile in the file, bytes. */
+  tilesAt: number;
+  tileBytes: number;
+}
+
+export interface ReaderData {
+  connection: StoreConnection | null;
+}
+
+export type ToReader =
+  | { type: 'open'; shards: OpenShard[] }
+  | { type: 'forget'; shardIds: string[] }
+  | { type: 'read'; id: number; places: { shardId: string; row: number }[] };
+
+export type FromReader =
+  | { id: number; pixels: Uint8Array }
+  | { id: number; error: { message: string; code: string | null; stack: string | undefined } }
+  | { call: StoreCall };
+
+export interface ShardCache {
+  folder: string;
+  /** Of all files in it. */
+  limitBytes: number;
+  /** Of the store, for the thread that reads what is not in the cache. */
+  connection: StoreConnection;
+  /** Told of what that thread asks the store. */
+  onCall?: (call: StoreCall) => void;
+}
+
+interface CheckedShard extends OpenShard {
+  sizeBytes: number;
+  /** [rows, frames] of a tile. */
+  shape: [number, number];
+}
+
+export class TileStore {
+  private readonly open = new Map<string, CheckedShard>();
+  private readonly reader: Worker;
+  private readonly pending = new Map<number, { resolve: (pixels: Uint8Array) => void; reject: (error: Error) => void }>();
+  private reads = 0;
+  private failure: Error | undefined;
+
+  /** @param cache null: the objects are files already, at the paths that are their keys */
+  constructor(
+    private readonly store: Objects,
+    private readonly cache: ShardCache | null,
+  ) {
+    if (cache) mkdirSync(cache.folder, { recursive: true });
+    // Beside this module, as it runs: compiled, or its source in a test.
+    const reader = new URL(import.meta.url.replace('tile-store', 'tile-reader'));
+    this.reader = new Worker(reader, { workerData: { connection: cache?.connection ?? null } satisfies ReaderData });
+    this.reader.on('message', (answer: FromReader) => this.settle(answer));
+    this.reader.on('error', (error) => {
+      this.failure = error;
+      for (const { reject } of this.pending.values()) reject(this.failure);
+      this.pending.clear();
+    });
+  }
+
+  /** Fetches the shards of these utterances that are not here yet. @returns the ids of shards that are gone, or not what their name says */
+  async prepare(utterances: readonly ViewUtterance[]): Promise<Set<string>> {
+    const gone = new Set<string>();
+    const wanted = new Map(utterances.map(({ shardId, shardObjectKey }) => [shardId, shardObjectKey]));
+    this.forgetAllBut(wanted);
+    for (const [shardId, objectKey] of wanted) {
+      if (this.open.has(shardId)) continue;
+      const shard = await this.fetch(shardId, objectKey);
+      if (!shard) {
+        gone.add(shardId);
+        continue;
+      }
+      this.open.set(shardId, shard);
+      this.tell({ type: 'open', shards: [shard] });
+    }
+    return gone;
+  }
+
+  /** [rows, frames] of the tiles, of which all shards of a view have the same. */
+  get tileShape(): [number, number] {
+    const [first] = this.open.values();
+    if (!first) throw new Error('no shard was prepared');
+    return first.shape;
+  }
+
+  /** Shards that lie in the store alone, since the cache's limit was reached. */
+  get remoteShards(): number {
+    return [...this.open.values()].filter(({ path }) => path === null).length;
+  }
+
+  /** @returns [count, rows, frames] pixels, row-major @throws PipelineError OBJECT_GONE, STORAGE_UNAVAILABLE */
+  read(tiles: readonly TileRef[]): Promise<Uint8Array> {
+    if (this.failure) return Promise.reject(this.failure);
+    const id = this.reads++;
+    const places = tiles.map(({ utterance, row }) => ({ shardId: utterance.shardId, row }));
+    this.tell({ type: 'read', id, places });
+    return new Promise((resolve, reject) => this.pending.set(id, { resolve, reject }));
+  }
+
+  async close(): Promise<void> {
+    await this.reader.terminate();
+    this.open.clear();
+  }
+
+  private tell(message: ToReader): void {
+    this.reader.postMessage(message);
+  }
+
+  private settle(answer: FromReader): void {
+    if ('call' in answer) return this.cache?.onCall?.(answer.call);
+    const waiting = this.pending.get(answer.id);
+    this.pending.delete(answer.id);
+    if ('pixels' in answer) return waiting?.resolve(answer.pixels);
+    const { message, code, stack } = answer.error;
+    const isKnown = code !== null && code in errorCodes;
+    waiting?.reject(isKnown ? new PipelineError(code as ErrorCode, message) : Object.assign(new Error(message), { stack }));
+  }
+
+  /** Files of shards that no view names any more go: among them are those of erased utterances. */
+  private forgetAllBut(wanted: ReadonlyMap<string, string>): void {
+    const shardIds = [...this.open.keys()].filter((shardId) => !wanted.has(shardId));
+    for (const shardId of shardIds) this.open.delete(shardId);
+    if (shardIds.length > 0) this.tell({ type: 'forget', shardIds });
+    if (!this.cache) return;
+    // Nothing but shard files is ever touched, wherever somebody has put the cache.
+    for (const name of readdirSync(this.cache.folder)) {
+      const [, shardId = ''] = /^([0-9a-f]{64})\.arrow(?:\.part)?$/.exec(name) ?? [];
+      if (shardId && !wanted.has(shardId)) rmSync(join(this.cache.folder, name));
+    }
+  }
+
+  /** @returns null for a shard that is gone, or not what its name says */
+  private async fetch(shardId: string, objectKey: string): Promise<CheckedShard | null> {
+    if (!this.cache) return existsSync(objectKey) ? checked(shardId, objectKey, objectKey, readFileSync(objectKey)) : null;
+    const path = join(this.cache.folder, `${shardId}.arrow`);
+    const kept = existsSync(path) ? checked(shardId, objectKey, path, readFileSync(path)) : null;
+    if (kept && this.hasRoomFor(kept)) return kept;
+    rmSync(path, { force: true });
+    const found = await this.store.find(objectKey);
+    if (!found) return null;
+    const shard = checked(shardId, objectKey, path, found.bytes);
+    // Not the shard of that name. Deleted, it can be made again: features never overwrites an object that is there.
+    if (!shard) await this.store.delete(objectKey);
+    if (!shard || !this.hasRoomFor(shard)) return shard && { ...shard, path: null };
+    writeWhole(path, found.bytes);
+    return shard;
+  }
+
+  private hasRoomFor({ sizeBytes }: CheckedShard): boolean {
+    const taken = [...this.open.values()].reduce((sum, shard) => sum + (shard.path === null ? 0 : shard.sizeBytes), 0);
+    return taken + sizeBytes <= (this.cache?.limitBytes ?? Infinity);
+  }
+}
+
+/** @returns null if these are not the bytes of that name */
+function checked(shardId: string, objectKey: string, path: string, bytes: Uint8Array): CheckedShard | null {
+  if (sha256Hex(bytes) !== shardId) return null;
+  const shard = readShard(bytes);
+  const shape: [number, number] = [shard.settings.rows, shard.settings.width];
+  const tilesAt = shard.tiles.byteOffset - bytes.byteOffset;
+  return { shardId, objectKey, path, tilesAt, tileBytes: shape[0] * shape[1], sizeBytes: bytes.byteLength, shape };
+}
+
+/** Whole or not at all: a file that was cut short by a crash must not be taken for a shard. @throws PipelineError DISK_FULL */
+function writeWhole(path: string, bytes: Uint8Array): void {
+  try {
+    writeFileSync(`${path}.part`, bytes);
+    renameSync(`${path}.part`, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    throw new PipelineError(
+      'DISK_FULL',
+      `There is no room for the shard cache (${path}). Free some, lower SHARD_CACHE_MB, or set SHARD_CACHE to another folder.`,
+      { cause: error },
+    );
+  }
+}
