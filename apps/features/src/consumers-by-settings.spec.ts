@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { defaultFeatureSettings } from '#audio/feature-settings.js';
@@ -16,6 +17,7 @@ function running(overrides: Record<string, FeatureOverrides> = {}) {
   const announced: SettingsMap[] = [];
   const watched = new Set<unknown>();
   const crashes: unknown[] = [];
+  const broker = { isAway: false };
   consumers = new ConsumersBySettings({
     objects: {
       read: () =>
@@ -31,7 +33,10 @@ function running(overrides: Record<string, FeatureOverrides> = {}) {
       start: () => Promise.resolve(void done.push(`start ${hash}`)),
       stop: () => Promise.resolve(void done.push(`stop ${hash}`)),
     }),
-    announce: (map) => Promise.resolve(void announced.push(map)),
+    announce: async (map) => {
+      while (broker.isAway) await sleep(2);
+      announced.push(map);
+    },
     watch: { add: (each) => watched.add(each), remove: (each) => watched.delete(each) },
     crash: (error) => crashes.push(error),
     logger: pino({ level: 'silent' }),
@@ -42,10 +47,11 @@ function running(overrides: Record<string, FeatureOverrides> = {}) {
     await expect.poll(() => consumers.applied?.equals(bucket.map)).toBe(true);
     return [...done];
   };
-  return { bucket, done, announced, watched, crashes, change };
+  return { bucket, broker, done, announced, watched, crashes, change };
 }
 
-const mapOf = (overrides: Record<string, FeatureOverrides>) => SettingsMap.of(defaultFeatureSettings, new Map(Object.entries(overrides)));
+type Overrides = Record<string, FeatureOverrides>;
+const mapOf = (overrides: Overrides) => SettingsMap.of(defaultFeatureSettings, new Map(Object.entries(overrides)));
 const centre = { layout: 'centre' } as const;
 const base = mapOf({}).base.hash;
 const other = mapOf({ c: centre }).hashOf('c');
@@ -102,5 +108,51 @@ describe('consumers', () => {
     await passedOver.add('c', '7');
     await expect.poll(() => settled).toEqual(['7']);
     consumers.giveBack(passedOver);
+  });
+
+  describe('while a change waits for the broker, and the next change is taken back before it begins', () => {
+    /** What one worker of the service's own settings holds of corpus c, passed over or not. */
+    async function holding(offset: string, options: { before: Overrides; waiting: Overrides; between: Overrides }) {
+      const { before, waiting, between } = options;
+      const { bucket, broker, done } = running(before);
+      await consumers.start();
+      const settled: string[] = [];
+      const reads = { count: 0 };
+      const passedOver = consumers.passOver(base, (each) => settled.push(each));
+      broker.isAway = true;
+      bucket.map = mapOf(waiting);
+      await expect.poll(() => consumers.isOf(other, 'd')).toBe(true);
+      if (before['c']) await passedOver.add('c', offset);
+      bucket.map = mapOf(between);
+      await expect.poll(() => consumers.isOf(base, 'c')).toBe(!between['c']);
+      if (!before['c']) await passedOver.add('c', offset);
+      const confirm = passedOver.confirm.bind(passedOver);
+      passedOver.confirm = (mark) => {
+        confirm(mark);
+        reads.count++;
+      };
+      await expect.poll(() => reads.count).toBeGreaterThan(2);
+      const settledBetween = [...settled];
+      bucket.map = mapOf(waiting);
+      await expect.poll(() => consumers.isOf(base, 'c')).toBe(!waiting['c']);
+      done.length = 0;
+      broker.isAway = false;
+      return { done, settled, settledBetween, passedOver };
+    }
+
+    it('settle a record that was passed over, and was theirs in between', async () => {
+      const before = { c: centre };
+      const { settled } = await holding('7', { before, waiting: { c: centre, d: centre }, between: { d: centre } });
+      await expect.poll(() => settled).toEqual(['7']);
+    });
+
+    it('take again a record that is theirs, and was to be passed over in between', async () => {
+      const between = { c: centre, d: centre };
+      const { done, settled, settledBetween, passedOver } = await holding('9', { before: {}, waiting: { d: centre }, between });
+      expect(settledBetween).toEqual([]);
+      await expect.poll(() => done).toContain(`start ${base}`);
+      consumers.giveBack(passedOver);
+      expect([done.slice(0, 2), settled]).toEqual([[`stop ${base}`, `start ${base}`], []]);
+    });
   });
 });

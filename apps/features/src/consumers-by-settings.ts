@@ -5,7 +5,8 @@
  *
  * Delivery: a group passes over the records of corpora that are not its own (passed-over.ts) and commits past them. Where a
  * corpus becomes one of a group that runs already, its consumer begins again at what is committed: what it held open then
- * comes again. What the group had committed past before is hinted at by `undertone reprocess`.
+ * comes again. A record that was passed over settles only when the consumers follow the map that says so, since a map may
+ * change back before they do. What the group had committed past before is hinted at by `undertone reprocess`.
  */
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { SettingsMap } from '#audio/settings-by-corpus.js';
@@ -35,7 +36,8 @@ export interface ConsumersBySettingsOptions {
 
 export class ConsumersBySettings {
   private readonly consumers = new Map<string, SettingsConsumer>();
-  private readonly passedOver = new Set<PassedOver>();
+  /** Of the workers that there are, with the hash of each. */
+  private readonly passedOver = new Map<PassedOver, string>();
   /** As it was read last. */
   private map: SettingsMap;
   /** What the consumers that run are of; null before they do. */
@@ -68,9 +70,13 @@ export class ConsumersBySettings {
 
   /** For a worker of this hash; given back when the worker is. */
   passOver(hash: string, settle: PassOverContext['settle']): PassedOver {
-    const context = { settle, isMine: (corpus: string) => this.isOf(hash, corpus), readAgain: () => this.readAgain() };
-    const passedOver = new PassedOver(context);
-    this.passedOver.add(passedOver);
+    const passedOver = new PassedOver({
+      settle,
+      isMine: (corpus) => this.isOf(hash, corpus),
+      isElsewhere: (corpus) => this.applied !== null && !this.isOf(hash, corpus) && this.applied.hashOf(corpus) !== hash,
+      readAgain: () => this.readAgain(),
+    });
+    this.passedOver.set(passedOver, hash);
     return passedOver;
   }
 
@@ -87,7 +93,7 @@ export class ConsumersBySettings {
   }
 
   private async read(): Promise<void> {
-    const taken = [...this.passedOver].map((each) => ({ each, mark: each.mark }));
+    const taken = [...this.passedOver.keys()].map((each) => ({ each, mark: each.mark }));
     this.map = await this.options.objects.read();
     for (const { each, mark } of taken) each.confirm(mark);
   }
@@ -111,19 +117,24 @@ export class ConsumersBySettings {
 
   private async applyNow(): Promise<void> {
     const { map, applied: before } = this;
-    if (this.stopping || (before && map.equals(before))) return;
+    if (this.stopping) return;
     const { announce, logger } = this.options;
     for (const [hash, settings] of map.inUse) {
-      const hasMore = before !== null && this.consumers.has(hash) && map.hasMoreUnder(hash, before);
-      if (hasMore) await this.end(hash);
+      const hasMore = before !== null && map.hasMoreUnder(hash, before);
+      if (hasMore || this.holdsOwn(hash)) await this.end(hash);
       if (!this.consumers.has(hash)) await this.begin(hash, settings);
     }
     for (const hash of this.consumers.keys()) if (!map.inUse.has(hash)) await this.end(hash);
-    if (this.stopping) return;
+    if (this.stopping || (before && map.equals(before))) return;
     await retrying(() => announce(map));
     this.applied = map;
     const corpora = Object.fromEntries([...map.corpora].map(([corpus, { hash }]) => [corpus, hash]));
     logger.info({ default: map.base.hash, corpora }, 'feature settings of the corpora');
+  }
+
+  /** Also where the map is as it was: it may have changed, and changed back, before the consumers followed it. */
+  private holdsOwn(hash: string): boolean {
+    return [...this.passedOver].some(([each, own]) => own === hash && each.holdsOwn);
   }
 
   private async begin(hash: string, settings: FeatureSettings): Promise<void> {

@@ -7,6 +7,7 @@ function passedOver(mine: Set<string>) {
   const held: PassedOver = new PassedOver({
     settle: (offset) => settled.push(offset),
     isMine: (corpus) => mine.has(corpus),
+    isElsewhere: (corpus) => !mine.has(corpus),
     readAgain: () => {
       readings++;
       held.confirm(held.mark);
@@ -28,15 +29,17 @@ describe('records that are passed over', () => {
     expect(settled).toEqual(['1', '2']);
   });
 
-  it('stay open where their corpus has become this worker’s', async () => {
+  it('stay open where their corpus has become this worker’s, until it is another’s again', async () => {
     const mine = new Set<string>();
     const { held, settled } = passedOver(mine);
     await held.add('c', '1');
     await held.add('d', '2');
     mine.add('c');
     held.confirm(held.mark);
+    expect([settled, held.holdsOwn]).toEqual([['2'], true]);
+    mine.delete('c');
     held.confirm(held.mark);
-    expect(settled).toEqual(['2']);
+    expect([settled, held.holdsOwn]).toEqual([['2', '1'], false]);
   });
 
   it('do not pile up: the map is read at once when there are many', async () => {

@@ -1,6 +1,7 @@
 /**
  * Records that a worker passes over, since their corpus is made into tiles under other settings. Whether it still is when
- * the record was taken is known only from a map that was read after that: until then the record is held open.
+ * the record was taken is known only from a map that was read after that, and whether another group makes it only once the
+ * consumers follow that map: until then the record is held open.
  *
  * Delivery: what another instance passes over by an older map is not lost for it. A record that is published after a
  * change of the map is either made by whoever takes it, or passed over by a map that has the change.
@@ -9,6 +10,8 @@ export interface PassOverContext {
   settle: (offset: string) => void;
   /** Of the newest map that was read. */
   isMine: (corpus: string) => boolean;
+  /** Another group makes the corpus: the newest map says so, and the consumers follow it. */
+  isElsewhere: (corpus: string) => boolean;
   /** Resolves when the map was read from the bucket, and `confirm` was called. */
   readAgain: () => Promise<void>;
 }
@@ -35,10 +38,16 @@ export class PassedOver {
     return this.held.length;
   }
 
-  /** The first so many were taken before the map was read. Those that are this worker's now stay open: they come again. */
+  /** A record that was passed over is this worker's now. Only a consumer that begins again takes it. */
+  get holdsOwn(): boolean {
+    return this.held.some(({ corpus }) => this.context.isMine(corpus));
+  }
+
+  /** Settles what another group makes, of the first so many, which were taken before the map was read. */
   confirm(mark: number): void {
     const confirmed = this.held.slice(0, mark);
-    this.held = this.held.slice(mark);
-    for (const { corpus, offset } of confirmed) if (!this.context.isMine(corpus)) this.context.settle(offset);
+    const isOpen = ({ corpus }: { corpus: string }): boolean => !this.context.isElsewhere(corpus);
+    this.held = [...confirmed.filter(isOpen), ...this.held.slice(mark)];
+    for (const record of confirmed) if (!isOpen(record)) this.context.settle(record.offset);
   }
 }

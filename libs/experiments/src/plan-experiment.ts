@@ -7,7 +7,7 @@
 import { hash } from 'node:crypto';
 import { canonicalJson } from '#audio/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { isMultiTask, isSupervised, type ModelSettings } from '#paper/settings.js';
+import { hasAuxiliaryHeads, isSupervised, type ModelSettings } from '#paper/settings.js';
 import { modelSettingsOf, type RunSettings } from '#rounds/run-settings.js';
 import type { ExperimentData } from './experiment-data.js';
 import { type ExperimentFile, type FileRow, networkOf } from './experiment-file.js';
@@ -194,7 +194,7 @@ function candidatesOf(
   const own = settingsWith({});
   // A supervised system has no alpha, one task at a time no beta, and dev speakers tell nothing of a row about speakers.
   const alphas = search && task === 'emotion' && !isSupervised(own) ? file.search.alpha : [own.alpha];
-  const betas = search && task === 'emotion' && isMultiTask(own) && !own.progressive ? (file.search.beta ?? [own.beta]) : [own.beta];
+  const betas = search && task === 'emotion' && hasAuxiliaryHeads(own) && !own.progressive ? (file.search.beta ?? [own.beta]) : [own.beta];
   return alphas.flatMap((alpha) => betas.map((beta) => ({ alpha, beta, model: settingsWith({ alpha, beta }) })));
 }
 
@@ -215,6 +215,8 @@ function jobIdOf(file: ExperimentFile, job: Omit<PlannedJob, 'job'> & { seed: nu
     task,
     seed,
     digest,
+    // Until this was here, one auxiliary task alone was learnt by eq. 2: its results are of another job.
+    ...(task !== 'emotion' && { objective: 'eq. 1' }),
     ...(candidates.length > 0 && network),
   };
   return hash('sha256', canonicalJson(what)).slice(0, 24);

@@ -1,10 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { Adam } from './adam.js';
 import { chooseBackend } from '#tensor/backend.js';
-import { binaryCrossEntropy, discriminatorAccuracy, maskedCrossEntropy } from './losses.js';
+import { binaryCrossEntropy, discriminatorAccuracy, maskedCrossEntropy, objectiveWeights } from './losses.js';
+import { createModel } from './model.js';
 import { maskSpeakers } from './networks.js';
 import { SeededRandom } from '#tensor/random.js';
+import type { ModelSettingsInput } from './settings.js';
+import { tinySettings } from './tiny-model.js';
 
 beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => {} })));
 
@@ -97,4 +100,41 @@ test('chance is resumed from its state, differs by seed and has the moments it p
   const mask = random.dropoutMask([10_000], 0.25).dataSync<'float32'>();
   expect(mask.reduce((sum, value) => sum + value, 0) / mask.length).toBeCloseTo(1, 1);
   expect(SeededRandom.fromSeed(2).nextUint32()).not.toBe(SeededRandom.fromSeed(1).nextUint32());
+});
+
+describe('the objective', () => {
+  const both = { gender: true, speaker: true };
+  const none = { gender: false, speaker: false };
+  const gender = { gender: true, speaker: false };
+  const speaker = { gender: false, speaker: true };
+  /** Weights of reconstruction, emotion, gender and speaker in eq. (5), for alpha 0.3. */
+  const equations: [string, ModelSettingsInput, number[]][] = [
+    ['emotion alone by eq. 1', { auxiliary: none }, [0.3, 0.7, 0, 0]],
+    ['emotion alone by eq. 1, though it has heads that weigh nothing', { auxiliary: both, beta: 1 }, [0.3, 0.7, 0, 0]],
+    ['gender alone by eq. 1', { auxiliary: gender, beta: 0 }, [0.3, 0, 0.7, 0]],
+    ['speaker alone by eq. 1', { auxiliary: speaker, beta: 0 }, [0.3, 0, 0, 0.7]],
+    ['gender and speaker by eq. 2 and 3', { auxiliary: both, beta: 0 }, [0.3, 0, 1, 1]],
+    ['all tasks by eq. 2 and 3', { auxiliary: both, beta: 0.8 }, [0.3, 0.8, 0.2, 0.2]],
+  ];
+
+  test.each(equations)('weighs %s', (_name, settings, expected) => {
+    const weights = objectiveWeights(tinySettings({ alpha: 0.3, ...settings }));
+    const heads = { emotion: true, ...settings.auxiliary };
+    const ofHead = (['emotion', 'gender', 'speaker'] as const).map((task) => (heads[task] ? weights[task] : 0));
+    [weights.reconstruction, ...ofHead].forEach((weight, at) => expect(weight).toBeCloseTo(expected[at]!, 9));
+  });
+
+  test.each(equations)('scales the rate of the encoder in the phases alike: %s', (_name, settings, [reconstruction, ...tasks]) => {
+    const model = createModel(tinySettings({ alpha: 0.3, learningRate: 1, ...settings }));
+    const { reconstructionEncoder, classificationEncoder } = model.optimisers;
+    expect(reconstructionEncoder?.learningRate).toBeCloseTo(reconstruction!, 9);
+    const isOneTask = tasks.filter((weight) => weight > 0).length === 1;
+    expect(classificationEncoder?.learningRate).toBeCloseTo(isOneTask ? 0.7 : 1, 9);
+    model.dispose();
+  });
+
+  test.each([{ auxiliary: none }, { auxiliary: gender, beta: 0 }])('gives a supervised system no alpha', (settings) => {
+    const weights = objectiveWeights(tinySettings({ system: 'cnn', alpha: 0.3, ...settings }));
+    expect(Math.max(weights.emotion, weights.gender)).toBe(1);
+  });
 });

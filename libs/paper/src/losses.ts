@@ -3,7 +3,7 @@
  * term where the prior sample's D(z) is meant; eq. 5 as printed drops alpha and beta, which eq. 1 to 3 carry.
  */
 import * as tf from '@tensorflow/tfjs';
-import { isMultiTask, isSupervised, type ModelSettings } from './settings.js';
+import { hasAuxiliaryHeads, isSupervised, type ModelSettings } from './settings.js';
 
 /** Emotion's head tells apart what `target` names: categories, levels or clusters. */
 export const headNames = ['emotion', 'gender', 'speaker'] as const;
@@ -71,12 +71,21 @@ export function discriminatorAccuracy(realLogits: tf.Tensor, fakeLogits: tf.Tens
 /** Eq. (3): beta on emotion, 1 - beta on the others. Eq. (1), single-task: L_su is emotion's loss alone. */
 export function taskWeight(task: HeadName, settings: ModelSettings): number {
   if (settings.system === 'progressive') return 1; // one task at a time
-  if (!isMultiTask(settings)) return task === 'emotion' ? 1 : 0;
+  if (!hasAuxiliaryHeads(settings)) return task === 'emotion' ? 1 : 0;
   return task === 'emotion' ? settings.beta : 1 - settings.beta;
 }
 
-/** Eq. (1) weighs classification by 1 - alpha; eq. (2), multi-task, by 1. A supervised system has nothing to trade against. */
-function classificationWeight(settings: ModelSettings): number {
+/** The model learns two tasks or more. A head that weighs nothing learns nothing: beta 0 with a gender head is gender alone. */
+function isMultiTask(settings: ModelSettings): boolean {
+  const hasHead: Record<HeadName, boolean> = { emotion: true, ...settings.auxiliary };
+  return headNames.filter((task) => hasHead[task] && taskWeight(task, settings) > 0).length > 1;
+}
+
+/**
+ * The rule of alpha. Eq. (1), one task, weighs classification by 1 - alpha. Eq. (2), several tasks, weighs it by 1. A
+ * supervised system has nothing to trade against. The phases apply it as a factor on the encoder's learning rate (model.ts).
+ */
+export function classificationWeight(settings: ModelSettings): number {
   return isMultiTask(settings) || isSupervised(settings) ? 1 : 1 - settings.alpha;
 }
 

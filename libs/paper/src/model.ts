@@ -4,12 +4,12 @@
  */
 import { Adam } from './adam.js';
 import { createRecurrentHead, type RecurrentHead } from '#baselines/cnn-lstm.js';
-import { headNames } from './losses.js';
+import { classificationWeight, headNames } from './losses.js';
 import { createDecoder, createEncoder, createHead, type DecoderBlock, type EncoderBlock, type Head, type Network } from './networks.js';
 import type { Parameter } from '#tensor/parameter.js';
 import { createLateral, type Lateral } from '#baselines/progressive.js';
 import { SeededRandom } from '#tensor/random.js';
-import { isMultiTask, isSupervised, type ModelSettings, sourceTaskOf, speakerCapacity } from './settings.js';
+import { isSupervised, type ModelSettings, sourceTaskOf, speakerCapacity } from './settings.js';
 
 export type Heads = { emotion: Network<Head | RecurrentHead> } & Record<'gender' | 'speaker', Network<Head> | null>;
 
@@ -116,7 +116,6 @@ function createOptimisers({ settings, encoder, decoder, discriminator, heads, so
   const isProgressive = source !== null && lateral !== null;
   const inPhases = !isProgressive && (isSupervised(settings) || update === 'phases');
   const phase1 = inPhases && decoder !== null;
-  const encoderInPhase3 = isMultiTask(settings) || isSupervised(settings) ? 1 : 1 - alpha;
   const discriminatorRate = inPhases ? regularisation.discriminatorRate : settings.joint.discriminatorRate;
   const classifiers = headParameters(heads);
   return {
@@ -124,7 +123,7 @@ function createOptimisers({ settings, encoder, decoder, discriminator, heads, so
     reconstructionDecoder: phase1 ? adam('reconstruction.decoder', decoder.parameters, 1) : null,
     discriminator: discriminator ? adam('regularisation.discriminator', discriminator.parameters, discriminatorRate) : null,
     generator: inPhases && discriminator ? adam('regularisation.encoder', encoder.parameters, regularisation.encoderRate) : null,
-    classificationEncoder: inPhases ? adam('classification.encoder', encoder.parameters, encoderInPhase3) : null,
+    classificationEncoder: inPhases ? adam('classification.encoder', encoder.parameters, classificationWeight(settings)) : null,
     classificationHeads: inPhases ? adam('classification.heads', classifiers, settings.cnnLstm?.recurrentRate ?? 1) : null,
     joint: inPhases || isProgressive ? null : adam('joint', [...encoder.parameters, ...(decoder?.parameters ?? []), ...classifiers], 1),
     source: isProgressive ? adam('source', [...source.parameters, ...heads[sourceTaskOf(settings)]!.parameters], 1) : null,

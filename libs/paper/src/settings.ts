@@ -98,7 +98,7 @@ const schema = z.strictObject({
       speakers: z.int().min(0).default(0),
     })
     .prefault({}),
-  /** Which auxiliary heads exist. Neither: single-task (eq. 1). */
+  /** Which auxiliary heads exist. Without any, emotion is learnt alone (eq. 1). */
   auxiliary: z.strictObject({ gender: z.boolean().default(true), speaker: z.boolean().default(true) }).prefault({}),
   /** Share of the unsupervised objective, eq. 1 and 2. */
   alpha: share.default(0.4),
@@ -189,8 +189,9 @@ export function speakerCapacity(speakers: number): number {
   return Math.max(1, Math.ceil(speakers / SPEAKER_BLOCK)) * SPEAKER_BLOCK;
 }
 
-export function isMultiTask(settings: ModelSettings): boolean {
-  return settings.auxiliary.gender || settings.auxiliary.speaker;
+/** The model has a head beside emotion's. Which heads learn, and so which equation holds, is decided in losses.ts. */
+export function hasAuxiliaryHeads({ auxiliary }: Pick<ModelSettings, 'auxiliary'>): boolean {
+  return auxiliary.gender || auxiliary.speaker;
 }
 
 /** What the first column of `progressive` learns. */
