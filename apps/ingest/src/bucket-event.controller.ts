@@ -1,16 +1,89 @@
-/** `POST /bucket-events`: where an object store that cannot write to Kafka sends its notifications. */
-import { Body, Controller, HttpCode, Inject, Post } from '@nestjs/common';
-import { IngestStage } from './ingest-stage.js';
+/**
+ * `POST /bucket-events`: where an object store that cannot write to Kafka sends its notifications.
+ *
+ * Delivery: at most once. A notification that is refused, by its rate too, is lost unless its sender tries again. The next
+ * listing of the bucket finds what it was about.
+ */
+import {
+  BadRequestException,
+  Controller,
+  HttpCode,
+  HttpException,
+  Inject,
+  Post,
+  Req,
+  Res,
+  ServiceUnavailableException,
+} from '@nestjs/common';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { maxBodyBytes } from '#service/http-server.js';
+import { RateLimit } from '#service/rate-limit.js';
+import { INGEST_CONFIG, IngestStage } from './ingest-stage.js';
+import type { IngestConfig } from './config.js';
+
+/** A notification of one object has about 1 kB. A larger one counts as several, so that the rate bounds bytes too. */
+const bytesPerCost = 4096;
+const burstSeconds = 5;
+/** Of notifications that wait for the broker; in the unit of the rate. */
+const mostPending = 8192;
 
 @Controller('bucket-events')
 export class BucketEventController {
-  constructor(@Inject(IngestStage) private readonly stage: IngestStage) {}
+  private readonly limit: RateLimit;
+  private pending = 0;
+
+  constructor(
+    @Inject(IngestStage) private readonly stage: IngestStage,
+    @Inject(INGEST_CONFIG) { bucketEventsPerSecond }: IngestConfig,
+  ) {
+    this.limit = new RateLimit({ perSecond: bucketEventsPerSecond, burst: burstSeconds * bucketEventsPerSecond });
+  }
 
   /** 202 once the event is durable; the sender tries again otherwise. */
   @Post()
   @HttpCode(202)
-  async accept(@Body() event: unknown): Promise<{ accepted: true }> {
-    await this.stage.acceptEvent(event);
+  async accept(
+    @Req() { body }: IncomingMessage & { body?: unknown },
+    @Res({ passthrough: true }) response: ServerResponse,
+  ): Promise<{ accepted: true }> {
+    const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+    const cost = Math.max(1, Math.ceil(bytes.length / bytesPerCost));
+    const waitSeconds = this.limit.take(cost);
+    if (waitSeconds > 0) {
+      response.setHeader('Retry-After', Math.ceil(waitSeconds));
+      throw new HttpException('More notifications come than BUCKET_EVENTS_PER_SECOND allows. Send this one again later.', 429);
+    }
+    if (this.pending + cost > mostPending) {
+      response.setHeader('Retry-After', 10);
+      throw new ServiceUnavailableException('Too many notifications wait for the broker. Send this one again later.');
+    }
+    await this.publish(eventIn(bytes), cost);
     return { accepted: true };
+  }
+
+  private async publish(event: unknown, cost: number): Promise<void> {
+    this.pending += cost;
+    try {
+      await this.stage.acceptEvent(event);
+    } finally {
+      this.pending -= cost;
+    }
+  }
+}
+
+/** @throws BadRequestException for what is not JSON, or nested too deeply to be worked on */
+function eventIn(bytes: Buffer): unknown {
+  try {
+    return parseOutsideJson(bytes, {
+      maxBytes: maxBodyBytes,
+      maxDepth: usualMaxDepth,
+      code: 'BUCKET_EVENT_UNRECOGNISED',
+      noun: 'The notification',
+    });
+  } catch (error) {
+    if (error instanceof PipelineError) throw new BadRequestException(error.message);
+    throw error;
   }
 }

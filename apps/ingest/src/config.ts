@@ -6,6 +6,8 @@ export function readIngestConfig() {
   const read = readConfig({
     /** Seconds between listings of the bucket, which heal events that never came. */
     RECONCILE_INTERVAL: field.seconds(300),
+    /** Notifications of at most 4 KiB that the webhook takes each second; a larger one counts as several. */
+    BUCKET_EVENTS_PER_SECOND: field.whole(500, 1),
     /** Entries of one archive. */
     ARCHIVE_MAX_ENTRIES: field.whole(200_000, 1),
     /** Gigabytes of one archive, unpacked. */
@@ -19,6 +21,7 @@ export function readIngestConfig() {
     kafka: readKafkaConnection(),
     store: readStoreConnection(),
     service: readServiceSettings(7401, 'INGEST_PORT'),
+    bucketEventsPerSecond: read.BUCKET_EVENTS_PER_SECOND,
     reconcileIntervalMs: read.RECONCILE_INTERVAL * 1000,
     archiveLimits: {
       entries: read.ARCHIVE_MAX_ENTRIES,

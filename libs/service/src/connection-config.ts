@@ -1,5 +1,6 @@
 /** How every service reaches the broker and the object store. The same variables serve the embedded ones. */
 import { z } from 'zod';
+import { readHttpAccess } from './http-access.js';
 import { field, readConfig, type Environment } from './read-config.js';
 
 export interface KafkaConnection {
@@ -57,7 +58,10 @@ export function readStoreConnection(environment?: Environment): StoreConnection 
   return { endpoint: read.S3_ENDPOINT, region: read.AWS_REGION, bucket: read.S3_BUCKET, forcePathStyle: read.S3_FORCE_PATH_STYLE };
 }
 
-/** HTTP address, log level and the like, which every service has. */
+/**
+ * HTTP address, who may ask there, log level and the like, which every service has.
+ * @throws PipelineError CONFIG_INVALID, also for an address beyond loopback without API_TOKEN
+ */
 export function readServiceSettings(defaultPort: number, portVariable: string, environment?: Environment) {
   const read = readConfig(
     {
@@ -67,6 +71,13 @@ export function readServiceSettings(defaultPort: number, portVariable: string, e
     },
     environment,
   );
-  return { host: read.HTTP_HOST as string, port: read[portVariable] as number, portVariable, logLevel: read.LOG_LEVEL as string };
+  const host = read.HTTP_HOST as string;
+  return {
+    host,
+    access: readHttpAccess(host, environment),
+    port: read[portVariable] as number,
+    portVariable,
+    logLevel: read.LOG_LEVEL as string,
+  };
 }
 export type ServiceSettings = ReturnType<typeof readServiceSettings>;

@@ -8,6 +8,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { NestFactory } from '@nestjs/core';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ServiceSettings } from './connection-config.js';
+import { guardHttp } from './http-server.js';
 import { nestLogger, type Logger } from './logger.js';
 import { flushTraces, startTracing } from './tracing.js';
 
@@ -34,8 +35,7 @@ export async function runService(define: () => ServiceDefinition): Promise<void>
       bodyParser: false,
       forceCloseConnections: true,
     });
-    // Senders of notifications are not particular about the content type: SNS says text/plain. What Kafka would not take is a 413.
-    app.useBodyParser('json', { limit: '900kb', type: () => true, strict: false });
+    guardHttp(app, definition.settings.access);
     stopWhenTold(app, logger);
     await listen(app, definition.settings);
     logger.info({ url: await app.getUrl() }, 'service started');

@@ -1,0 +1,63 @@
+/**
+ * Prepares the HTTP server of a service: who may ask (http-access.ts), how much they may send, and the headers of each answer.
+ * A body stays bytes here. Whoever takes one parses it with limits (`parseOutsideJson`).
+ */
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import helmet from 'helmet';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { printable } from '#contracts/printable.js';
+import { refusalOf, type HttpAccess } from './http-access.js';
+
+/** Of one request's body, after decompression. No store sends a longer notification: SNS and SQS end at the same size. */
+export const maxBodyBytes = 262_144;
+
+type Next = (error?: unknown) => void;
+
+/** Call it before the application listens; routes come after. */
+export function guardHttp(app: NestExpressApplication, access: HttpAccess): void {
+  app.disable('x-powered-by');
+  app.use(securityHeaders);
+  app.use((_request: IncomingMessage, response: ServerResponse, next: Next) => {
+    response.setHeader('Cache-Control', 'no-store');
+    next();
+  });
+  app.use((request: IncomingMessage & { path: string }, response: ServerResponse, next: Next) => {
+    const { method = '', headers, path } = request;
+    const refusal = refusalOf({ method, path, headers, localAddress: request.socket.localAddress }, access);
+    if (!refusal) return next();
+    if (refusal.status === 401) response.setHeader('WWW-Authenticate', 'Basic realm="Undertone", charset="UTF-8"');
+    answer(response, refusal.status, refusal.message);
+  });
+  app.useBodyParser('raw', { limit: maxBodyBytes, type: () => true });
+  app.use((error: { status?: number }, _request: IncomingMessage, response: ServerResponse, next: Next) => {
+    if (error.status === 413) answer(response, 413, `A body may have at most ${maxBodyBytes} bytes. Send fewer records in one request.`);
+    else next(error);
+  });
+}
+
+/** No page may frame, embed or read an answer; the dashboard loads its own files and nothing else. */
+const securityHeaders = helmet({
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: {
+      'default-src': ["'none'"],
+      'script-src': ["'self'"],
+      'style-src': ["'self'"],
+      'connect-src': ["'self'"],
+      'img-src': ["'self'", 'data:'],
+      'base-uri': ["'none'"],
+      'form-action': ["'none'"],
+      'frame-ancestors': ["'none'"],
+    },
+  },
+  frameguard: { action: 'deny' },
+  // Each service speaks plain HTTP. A proxy that adds TLS knows whether its name is for HTTPS only.
+  strictTransportSecurity: false,
+  // Without TLS and beyond loopback browsers only complain about it.
+  originAgentCluster: false,
+});
+
+function answer(response: ServerResponse, statusCode: number, message: string): void {
+  response.writeHead(statusCode, { 'Content-Type': 'application/json; charset=utf-8' });
+  response.end(JSON.stringify({ statusCode, message: printable(message) }));
+}
