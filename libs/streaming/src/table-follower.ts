@@ -23,6 +23,7 @@ import { retrying } from './retry.js';
 import { runThroughOutages } from './run-through-outages.js';
 import type { ConsumerActivity, WatchedConsumer } from './stall-watch.js';
 import type { RecordHeaders } from './trace-headers.js';
+import { refuseUndecodable } from './undecodable-batches.js';
 
 export interface FollowedRecord {
   key: string | null;
@@ -115,6 +116,7 @@ export class TableFollower implements WatchedConsumer {
   /** @param onFact called with the parsed fact, or null for a tombstone. If it throws, the record is passed over. */
   on<Fact>(topic: Topic<Fact>, onFact: (key: string, fact: Fact | null, record: FollowedRecord) => void): this {
     this.handlers.set(topicName(topic, this.topicPrefix), (record) => {
+      refuseUndecodable(record.headers);
       onFact(record.key ?? '', record.value === null ? null : parseRecord(topic, record.value), record);
     });
     return this;

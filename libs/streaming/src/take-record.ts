@@ -16,6 +16,7 @@ import { parseRecord } from './parse-record.js';
 import type { StreamRecord } from './partition-worker.js';
 import { subjectAttributes } from './record-spans.js';
 import { Attempts, fateOf, retrying } from './retry.js';
+import { refuseUndecodable } from './undecodable-batches.js';
 
 /** Remembers, beyond the life of a process, on which records it failed or died. `CrashCounter` of libs/storage is one. */
 export interface CrashMemory {
@@ -82,6 +83,7 @@ export class RecordTaker<Fact> {
     const { crashes } = this.options;
     let inHand: InHand | undefined;
     try {
+      refuseUndecodable(record.headers);
       if (record.origin.value) record.fact = parseRecord(this.options.topic, record.origin.value);
       if (span.isRecording()) span.setAttributes(subjectAttributes(this.subjectOf(record)));
       inHand = await crashes.begin(this.countedBy(record));
