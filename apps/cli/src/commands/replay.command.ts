@@ -2,9 +2,10 @@
 import { Command, Option } from 'nest-commander';
 import { errorCodes, PipelineError } from '#contracts/pipeline-error.js';
 import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
-import { subjectOf } from '#overview/pipeline-overview.js';
+import { subjectOf } from '#overview/letter-tally.js';
 import { contextOf } from '#streaming/trace-headers.js';
 import { connect, readOverview, withPublisher } from '../connect.js';
+import { planReplay, ReplayPlan } from '../replay-plan.js';
 import { print, UndertoneCommand } from '../undertone-command.js';
 
 @Command({ name: 'replay', description: 'Give dead letters another try' })
@@ -13,17 +14,20 @@ export class ReplayCommand extends UndertoneCommand {
 
   async run(_arguments: string[], { code, dryRun }: { code?: string; dryRun?: boolean }): Promise<void> {
     const connections = connect();
-    const letters = (await readOverview(connections)).unresolvedDeadLetters.filter((letter) => !code || letter.code === code);
-    const keys = [...new Set(letters.flatMap((letter) => letter.objectKey ?? []))].sort();
-    if (dryRun) for (const letter of letters) print(`${letter.code}  ${subjectOf(letter)}: ${letter.message}`);
-    else {
+    const overview = await readOverview(connections);
+    const plan = new ReplayPlan(overview, {
+      code,
+      onLetter: dryRun ? (letter) => print(`${letter.code}  ${subjectOf(letter)}: ${letter.message}`) : undefined,
+    });
+    await planReplay(connections, plan);
+    const { keys, letters } = plan;
+    if (!dryRun) {
       const hints = keys.map((key) => hintAt(key, 'replay', true));
-      const traceparents = new Map(letters.map(({ objectKey, traceparent }) => [objectKey, traceparent]));
       // Another try goes on in the trace of the first.
-      const traceOf = ({ key }: ObjectHint) => contextOf({ traceparent: traceparents.get(key) });
+      const traceOf = ({ key }: ObjectHint) => contextOf({ traceparent: plan.traceparentOf(key) });
       await withPublisher(connections, (publisher) => publisher.publishApart(objectHints, hints, traceOf));
     }
-    print(`${keys.length} objects ${dryRun ? 'would be' : 'are'} looked at again (${letters.length} dead letters)`);
+    print(`${keys.length} objects ${dryRun ? 'would be' : 'are'} looked at again (${letters} dead letters)`);
     connections.store.close();
   }
 
