@@ -67,5 +67,5 @@ function shortened(message: string): string {
 
 function withoutLongNames(subject: Subject): Subject {
   const short = Object.entries(subject).filter(([, name]) => name === undefined || name.length <= longestName);
-  return Object.fromEntries(short) as Subject;
+  return Object.fromEntries(short);
 }
