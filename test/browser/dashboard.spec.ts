@@ -4,6 +4,7 @@
  */
 import 'reflect-metadata';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -195,6 +196,20 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     await page.goto(origin);
     await says(page, 'connection', 'live');
     expect(refusals).toBe(2);
+  });
+
+  it('says that too many pages are open, and shows the state all the same', async () => {
+    applyBusyPipeline(stage.overview);
+    const others: IncomingMessage[] = [];
+    for (let at = 0; at < 64; at++)
+      others.push(await new Promise<IncomingMessage>((resolve) => get(`${origin}/api/events`, { agent: false }, resolve)));
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(origin);
+    await says(page, 'connection', 'not live: 64 pages are open already; this one asks every 5 s');
+    await says(page, 'utterances-live', '240');
+    for (const other of others) other.on('error', () => undefined).destroy();
+    await says(page, 'connection', 'live');
   });
 
   it('hides and shows a line of a chart by keyboard', async () => {

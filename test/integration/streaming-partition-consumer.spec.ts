@@ -4,7 +4,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { hourMs, retained } from '#contracts/topic.js';
 import { readStoreConnection } from '#service/connection-config.js';
 import { CrashCounter } from '#storage/crash-counter.js';
-import { ObjectStore } from '#storage/object-store.js';
+import { ObjectStore, sha256Hex } from '#storage/object-store.js';
 import { groupLag } from '#streaming/group-lag.js';
 import { notes, noteTopic, randomName, silent, StreamUnderTest, until, type NoteRecord } from '../chaos/stream-under-test.js';
 
@@ -182,17 +182,19 @@ describe('a record', () => {
     expect(await stream.committed()).toEqual([4]);
   });
 
-  it('whose copy no dead letter can hold is named by one, and the next goes on', async () => {
+  it('that is large is a small dead letter with its beginning, its size and its digest, and the next goes on', async () => {
     await freshStream();
-    await stream.sendRaw({ key: 'large', value: 'x'.repeat(4_500_000) });
+    const value = 'x'.repeat(4_500_000);
+    await stream.sendRaw({ key: 'large', value });
     await stream.sendTo(0, { id: 'good', n: 1 });
     const consumer = await stream.consumer().start();
     await consumer.took(1);
     await consumer.stop();
     const [letter, ...others] = await stream.readDeadLetters();
     expect(others).toEqual([]);
-    expect(letter).toMatchObject({ code: 'RECORD_INVALID', utteranceId: 'large', origin: { offset: '0', valueBase64: null } });
-    expect(letter?.message).toBe('The record is not JSON (its 4500000 bytes are too many for a dead letter)');
+    expect(letter).toMatchObject({ code: 'RECORD_INVALID', utteranceId: 'large', origin: { offset: '0' } });
+    expect(letter?.origin.cut).toEqual({ valueSizeBytes: 4_500_000, valueSha256: sha256Hex(Buffer.from(value)) });
+    expect(JSON.stringify(letter).length).toBeLessThan(30_000);
   });
 
   it('without a value reaches the worker as a tombstone', async () => {

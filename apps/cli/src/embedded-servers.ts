@@ -25,6 +25,7 @@ export interface EmbeddedServersOptions {
 const kafkaPort = 19092;
 const s3Port = 18333;
 const restartPauseMs = 1_000;
+const longestPauseMs = 30_000;
 
 export class EmbeddedServers {
   private readonly kafka: EmbeddedKafka | undefined;
@@ -96,12 +97,16 @@ export class EmbeddedServers {
   private async startAgain(name: string, server: EmbeddedKafka | EmbeddedS3 | undefined, reason: string): Promise<void> {
     if (this.stopping) return;
     this.options.say(`${name} ended (${reason}); it is started again`, 'warning');
-    await sleep(restartPauseMs);
-    if (this.stopping) return;
-    try {
-      await server?.start();
-    } catch (error) {
-      this.options.say(`${name} does not start: ${(error as Error).message}`, 'warning');
+    // A disk that is full may have room again: it goes on trying.
+    for (let pauseMs = restartPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+      await sleep(pauseMs);
+      if (this.stopping) return;
+      try {
+        await server?.start();
+        return;
+      } catch (error) {
+        this.options.say(`${name} does not start, and is tried again: ${(error as Error).message}`, 'warning');
+      }
     }
   }
 }

@@ -1,7 +1,7 @@
 /** Progress of the pipeline in the terminal: one block that is written over, or a line now and then where it cannot be. */
 import { emotionTargets } from '#contracts/labels.js';
 import type { ChildStatus } from '#embedded/supervisor.js';
-import type { OverviewSnapshot } from '#overview/pipeline-overview.js';
+import type { OverviewSnapshot } from '#overview/overview-snapshot.js';
 
 const barWidth = 28;
 const lineIntervalMs = 5_000;

@@ -3,13 +3,14 @@ import type { CheckpointSaved } from '#contracts/checkpoints.js';
 import { reportedSplit, type ModelEvaluated } from '#contracts/evaluations.js';
 import type { Task } from '#contracts/labels.js';
 import type { PipelineOverview } from '#overview/pipeline-overview.js';
-import { subjectOf } from '#overview/pipeline-overview.js';
 
 export interface Results {
   objects: number;
   notAudio: number;
   utterances: number;
   utterancesInShards: number;
+  deadLetterCount: number;
+  /** The newest 200. */
   deadLetters: { key: string; code: string }[];
   tiles: { labelled: number; unlabelled: number };
   tasks: Partial<Record<Task, Pick<ModelEvaluated, 'split' | 'n' | 'wa' | 'ua' | 'recall' | 'confusion'>>>;
@@ -39,7 +40,7 @@ export function collectResults(facts: {
   modelSettings: unknown;
 }): Results {
   const { overview, checkpoint, objects, wallSec, modelSettings } = facts;
-  const { streams } = overview.snapshot();
+  const { streams, deadLetters } = overview.snapshot();
   const counts = overview.reconcile();
   const tasks = Object.entries(reportedEvaluations(overview, checkpoint)).map(([task, { split, n, wa, ua, recall, confusion }]) => [
     task,
@@ -50,7 +51,8 @@ export function collectResults(facts: {
     notAudio: objects.notAudio,
     utterances: counts.utterances,
     utterancesInShards: counts.inShards,
-    deadLetters: overview.deadLetters.map((letter) => ({ key: subjectOf(letter), code: letter.code })),
+    deadLetterCount: deadLetters.total,
+    deadLetters: overview.deadLetters.map(({ subject, code }) => ({ key: subject, code })),
     tiles: { labelled: streams.labelled.tiles, unlabelled: streams.unlabelled.tiles },
     tasks: Object.fromEntries(tasks) as Results['tasks'],
     audioSec: streams.labelled.audioSec + streams.unlabelled.audioSec,

@@ -768,9 +768,9 @@ function showState(state) {
   byId('changed').setAttribute('datetime', state.at);
 }
 
-/** @param {'live' | 'reconnecting'} connection */
-function showConnection(connection) {
-  byId('connection').textContent = connection;
+/** @param {'live' | 'reconnecting' | 'full'} connection @param {string} words */
+function showConnection(connection, words = connection) {
+  byId('connection').textContent = words;
   byId('connection').dataset.connection = connection;
   document.body.dataset.connection = connection;
   if (connection === 'live') return;
@@ -779,21 +779,28 @@ function showConnection(connection) {
 }
 
 const retryMs = 2_000;
+/** A page that gets no events asks for the state this often. */
+const askMs = 5_000;
 const silenceMs = 15_000;
 let heardAt = 0;
 
 /**
  * EventSource comes back by itself after a lost connection, but gives up after an answer that is not a stream (a proxy's
- * 502 while the evaluator restarts): then a new one is made.
+ * 502 while the evaluator restarts, a 503 for a client too many): then a new one is made.
  */
 function follow() {
   const events = new EventSource('api/events');
   heardAt = Date.now();
-  const again = () => {
+  const again = async () => {
     events.close();
     clearInterval(watch);
-    showConnection('reconnecting');
-    setTimeout(follow, retryMs);
+    if (document.body.dataset.connection !== 'full') showConnection('reconnecting');
+    const most = await mostClientsIfFull();
+    if (most === null) return setTimeout(follow, retryMs);
+    showConnection('full', `not live: ${most} pages are open already; this one asks every ${askMs / 1000} s`);
+    const state = await askState();
+    if (state) showState(state);
+    return setTimeout(follow, askMs);
   };
   events.onmessage = ({ data }) => {
     heardAt = Date.now();
@@ -809,6 +816,17 @@ function follow() {
     heardAt = Date.now();
     showState(state);
   }, silenceMs / 3);
+}
+
+/** How many clients the evaluator serves, if it serves no more; else null. @returns {Promise<number | null>} */
+async function mostClientsIfFull() {
+  try {
+    const response = await fetch('api/events/clients', { signal: AbortSignal.timeout(5_000) });
+    const { clients, most } = await response.json();
+    return clients >= most ? most : null;
+  } catch {
+    return null;
+  }
 }
 
 /** @returns {Promise<DashboardState | null>} */

@@ -3,7 +3,7 @@
  * served from here: it works without any network.
  */
 import { createReadStream } from 'node:fs';
-import type { IncomingMessage } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import {
@@ -13,15 +13,13 @@ import {
   Inject,
   NotFoundException,
   Param,
-  Req,
-  Sse,
+  Res,
   StreamableFile,
   type BeforeApplicationShutdown,
-  type MessageEvent,
 } from '@nestjs/common';
-import { concat, defer, finalize, map, of, ReplaySubject as Signal, takeUntil, type Observable } from 'rxjs';
 import { packageRoot } from '#service/package-root.js';
-import { EvaluatorStage, type DashboardState } from './evaluator-stage.js';
+import { EvaluatorStage } from './evaluator-stage.js';
+import { LiveEvents } from './live-events.js';
 
 const uplotFolder = join(dirname(createRequire(import.meta.url).resolve('uplot/package.json')), 'dist');
 const pageFolder = join(packageRoot, 'apps/evaluator/dashboard');
@@ -36,9 +34,11 @@ const assets: Record<string, { file: string; type: string }> = {
 
 @Controller()
 export class DashboardController implements BeforeApplicationShutdown {
-  private readonly stopping = new Signal<void>(1);
+  private readonly live: LiveEvents;
 
-  constructor(@Inject(EvaluatorStage) private readonly stage: EvaluatorStage) {}
+  constructor(@Inject(EvaluatorStage) stage: EvaluatorStage) {
+    this.live = new LiveEvents({ state: () => stage.state(), changes: stage.stateChanges });
+  }
 
   @Get()
   @Header('content-type', 'text/html; charset=utf-8')
@@ -54,26 +54,26 @@ export class DashboardController implements BeforeApplicationShutdown {
   }
 
   @Get('api/overview')
-  overview(): DashboardState {
-    return this.stage.state();
+  @Header('content-type', 'application/json; charset=utf-8')
+  @Header('cache-control', 'no-store')
+  overview(): string {
+    return this.live.json;
   }
 
-  /** Server-sent events: the whole state now, then whenever it changed. */
-  @Sse('api/events')
-  events(@Req() request: IncomingMessage): Observable<MessageEvent> {
-    return concat(
-      defer(() => of(this.stage.state())),
-      this.stage.stateChanges,
-    ).pipe(
-      map((data) => ({ data })),
-      takeUntil(this.stopping),
-      // Left open, the connection would take the page's next request, and HTTP would never be done.
-      finalize(() => request.socket.destroySoon()),
-    );
+  /** Server-sent events: the whole state now, then whenever it changed. 503 for a client too many. */
+  @Get('api/events')
+  events(@Res() response: ServerResponse): void {
+    this.live.open(response);
+  }
+
+  /** Tells a page that was refused, which cannot see the answer, whether it is one too many. */
+  @Get('api/events/clients')
+  clients(): { clients: number; most: number } {
+    return { clients: this.live.count, most: this.live.mostClients };
   }
 
   /** HTTP closes only when every response has ended: an open page must not keep the service from stopping. */
   beforeApplicationShutdown(): void {
-    this.stopping.next();
+    this.live.close();
   }
 }

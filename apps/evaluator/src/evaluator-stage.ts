@@ -9,7 +9,8 @@ import { predictions, type PredictionsWritten } from '#contracts/predictions.js'
 import { promotions, rejectionReasons } from '#contracts/promotions.js';
 import { topics } from '#contracts/topics.js';
 import { followInto } from '#overview/follow-pipeline.js';
-import { PipelineOverview, type OverviewSnapshot } from '#overview/pipeline-overview.js';
+import type { OverviewSnapshot } from '#overview/overview-snapshot.js';
+import { PipelineOverview } from '#overview/pipeline-overview.js';
 import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';

@@ -8,7 +8,8 @@
 import type { EmotionTarget } from '#contracts/labels.js';
 import type { ModelPromoted } from '#contracts/promotions.js';
 import type { Gauge, Metrics } from '#service/metrics.js';
-import type { OverviewSnapshot, PipelineOverview } from '#overview/pipeline-overview.js';
+import type { OverviewSnapshot } from '#overview/overview-snapshot.js';
+import type { PipelineOverview } from '#overview/pipeline-overview.js';
 import type { ModelScores } from '#overview/scores-by-model.js';
 import type { Objects } from '#storage/object-store.js';
 import { findCheckpoint } from '#rounds/checkpoint-store.js';

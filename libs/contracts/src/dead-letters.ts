@@ -1,4 +1,7 @@
-/** Records that can never succeed, from every stage, as they were and with the reason. */
+/**
+ * Records that can never succeed, from every stage, with the reason. A letter holds the beginning of its record; the whole
+ * record stays on the topic that it came from for as long as that topic keeps it.
+ */
 import { z } from 'zod';
 import { errorCodes, type ErrorCode } from './pipeline-error.js';
 import { retained, dayMs, type Topic } from './topic.js';
@@ -17,9 +20,13 @@ export const deadLetterSchema = z
         partition: z.number().int(),
         offset: z.string(),
         keyBase64: z.string().nullable(),
-        valueBase64: z.string().nullable(),
+        valueBase64: z.string().nullable().describe('The first bytes of the value; all of them where `cut` is missing'),
+        cut: z
+          .object({ valueSizeBytes: z.number().int().nonnegative(), valueSha256: z.string().length(64) })
+          .optional()
+          .describe('Size and digest of the whole value, where the letter holds only its beginning'),
       })
-      .describe('Where the record stood, and the record as it was'),
+      .describe('Where the record stood, and how it began'),
     objectKey: z.string().optional(),
     utteranceId: z.string().optional(),
     version: z.string().optional(),
@@ -30,7 +37,7 @@ export const deadLetterSchema = z
       .describe('W3C trace context of the attempt that failed, where it was sampled; another try goes on in its trace'),
     failedAt: z.iso.datetime(),
   })
-  .meta({ title: 'DeadLetter', description: 'A record that can never succeed, as it was, and why' });
+  .meta({ title: 'DeadLetter', description: 'A record that can never succeed, how it began, and why' });
 export type DeadLetter = z.infer<typeof deadLetterSchema>;
 
 /**

@@ -28,7 +28,11 @@ interface RecordFile {
 export class ProcessRecord {
   private children: RecordedProcess[] = [];
 
-  constructor(private readonly file: string) {}
+  /** @param onWarning hears that the record cannot be written; without it that is an error */
+  constructor(
+    private readonly file: string,
+    private readonly onWarning?: (warning: string) => void,
+  ) {}
 
   /**
    * Ends what an owner that died left running; returns the names of those.
@@ -74,9 +78,15 @@ export class ProcessRecord {
   private write(): void {
     const owner = { name: 'owner', pid: process.pid, startedAt: startTimeOf(process.pid) ?? '' };
     const record: RecordFile = { owner, children: this.children };
-    mkdirSync(dirname(this.file), { recursive: true });
-    writeFileSync(`${this.file}.part`, `${JSON.stringify(record, null, 2)}\n`);
-    renameSync(`${this.file}.part`, this.file);
+    try {
+      mkdirSync(dirname(this.file), { recursive: true });
+      writeFileSync(`${this.file}.part`, `${JSON.stringify(record, null, 2)}\n`);
+      renameSync(`${this.file}.part`, this.file);
+    } catch (error) {
+      if (!this.onWarning) throw error;
+      const consequence = 'After a kill -9 of this process the next start may not find what it left running.';
+      this.onWarning(`${this.file} cannot be written (${(error as Error).message}). ${consequence}`);
+    }
   }
 }
 

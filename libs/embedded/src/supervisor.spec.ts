@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
@@ -150,3 +151,30 @@ test('a process that only has the id of a leftover is left alone', async () => {
   expect(isAlive(stranger.pid ?? 0)).toBe(true);
   stranger.kill('SIGKILL');
 });
+
+/** Each write to it finds the disk full. */
+const fullDisk = '/dev/full';
+
+test.skipIf(!existsSync(fullDisk))(
+  'a full disk costs log lines, said once; children go on, and the log too once there is room',
+  async () => {
+    const warnings: string[] = [];
+    const log = join(logsDir, 'talker.log');
+    await symlink(fullDisk, log);
+    await symlink(fullDisk, join(logsDir, 'processes.json.part'));
+    supervisor = new Supervisor({ logsDir, backoff: { firstMs: 20 }, onWarning: (warning) => warnings.push(warning) });
+    supervisor.start({ name: 'talker', ...node('setInterval(() => console.log("talks"), 20)') });
+    supervisor.start({ name: 'crasher', ...node('process.exit(3)') });
+    await vi.waitFor(() => expect(supervisor.stateOf('crasher')?.restarts).toBeGreaterThanOrEqual(2), 15_000);
+    expect(supervisor.stateOf('talker')).toMatchObject({ state: 'running', restarts: 0 });
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(/cannot be written \(ENOSPC: no space left on device/);
+
+    await rm(log);
+    await vi.waitFor(async () => expect(await readFile(log, 'utf8')).toMatch(/\[supervisor\] \d+ lines are missing here.*\ntalks\n/), {
+      timeout: 15_000,
+      interval: 100,
+    });
+    expect(supervisor.stateOf('talker')?.restarts).toBe(0);
+  },
+);

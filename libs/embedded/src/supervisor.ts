@@ -9,15 +9,18 @@
  * (see process-record.ts); elsewhere a Node child notices that its IPC channel closed, if it listens:
  * `process.once('disconnect', shutDown)`. What survives both is ended by the next supervisor with the same `recordFile`.
  *
+ * A disk that is full costs log lines and nothing else: see log-file.ts.
+ *
  * Each child has its own process group: Ctrl-C reaches the supervisor only, which then stops the children in order.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';
-import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { HealthPoll, type HealthPollOptions } from './health-poll.js';
+import { LogFile, RareWarning } from './log-file.js';
 import { dyingWithParent, ProcessRecord } from './process-record.js';
 
 export interface ChildCommand {
@@ -59,6 +62,8 @@ export interface SupervisorOptions {
   /** Pauses before a restart: first, longest, and the time up after which the next crash counts as the first. */
   backoff?: { firstMs?: number; maxMs?: number; healthyAfterMs?: number };
   health?: HealthPollOptions;
+  /** Hears at most once a minute that a log or the record of children cannot be written; default: stderr. */
+  onWarning?: (warning: string) => void;
 }
 
 interface SupervisorEvents {
@@ -69,11 +74,14 @@ interface SupervisorEvents {
 export class Supervisor extends EventEmitter<SupervisorEvents> {
   private readonly children = new Map<string, SupervisedChild>();
   private readonly record: ProcessRecord;
+  private readonly warning: RareWarning;
 
   constructor(private readonly options: SupervisorOptions) {
     super();
     mkdirSync(options.logsDir, { recursive: true });
-    this.record = new ProcessRecord(options.recordFile ?? join(options.logsDir, 'processes.json'));
+    this.warning = new RareWarning(options.onWarning);
+    const recordFile = options.recordFile ?? join(options.logsDir, 'processes.json');
+    this.record = new ProcessRecord(recordFile, (warning) => this.warning.warn(warning));
   }
 
   /**
@@ -87,7 +95,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /** Starts a child now; crashes before it is ready are a matter of its log and of restarting, not of an exception. */
   start(command: ChildCommand): void {
     if (this.children.has(command.name)) throw new Error(`a child named ${command.name} is supervised already`);
-    const child = new SupervisedChild(command, this.options, this.record, (status) => this.emit('state', status));
+    const child = new SupervisedChild(command, this.options, { record: this.record, warning: this.warning }, (status) =>
+      this.emit('state', status),
+    );
     this.children.set(command.name, child);
     child.launch();
   }
@@ -126,7 +136,7 @@ class SupervisedChild {
   constructor(
     private readonly command: ChildCommand,
     private readonly options: SupervisorOptions,
-    private readonly record: ProcessRecord,
+    private readonly shared: { record: ProcessRecord; warning: RareWarning },
     private readonly onState: (status: ChildStatus) => void,
   ) {
     this.logFile = join(options.logsDir, `${command.name}.log`);
@@ -148,7 +158,7 @@ class SupervisedChild {
     const { name, command, args = [], env, cwd, healthUrl } = this.command;
     this.enter('starting');
     this.startedAtMs = Date.now();
-    const log = createWriteStream(this.logFile, { flags: 'a' });
+    const log = new LogFile(this.logFile, this.shared.warning);
     const guarded = dyingWithParent(command, args);
     const child = spawn(guarded.command, guarded.args, {
       cwd,
@@ -160,7 +170,7 @@ class SupervisedChild {
     this.readLines(child.stdout, 'stdout', log);
     this.readLines(child.stderr, 'stderr', log);
     child.once('spawn', () => {
-      this.record.add(name, child.pid);
+      this.shared.record.add(name, child.pid);
       if (!this.stopping) this.enter('running');
     });
     const health = healthUrl === undefined ? undefined : this.pollHealth(child, healthUrl, log);
@@ -170,8 +180,8 @@ class SupervisedChild {
         if (seen) return;
         seen = true;
         health?.stop();
-        log.end(`[supervisor] ${name} ended: ${how}\n`);
-        this.record.remove(name);
+        log.end(`[supervisor] ${name} ended: ${how}`);
+        this.shared.record.remove(name);
         this.afterEnd(how, failed);
         resolve();
       };
@@ -213,19 +223,19 @@ class SupervisedChild {
     this.enter('backoff');
   }
 
-  private pollHealth(child: ChildProcess, url: string, log: WriteStream): HealthPoll {
+  private pollHealth(child: ChildProcess, url: string, log: LogFile): HealthPoll {
     const replace = (why: string): void => {
       if (this.stopping) return;
-      log.write(`[supervisor] ${this.command.name} is not alive, and is replaced: ${why}\n`);
+      log.write(`[supervisor] ${this.command.name} is not alive, and is replaced: ${why}`);
       child.kill('SIGKILL');
     };
     return new HealthPoll(url, replace, this.options.health);
   }
 
-  private readLines(stream: Readable | null, kind: 'stdout' | 'stderr', log: WriteStream): void {
+  private readLines(stream: Readable | null, kind: 'stdout' | 'stderr', log: LogFile): void {
     if (!stream) return;
     createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
-      if (log.writable) log.write(`${line}\n`);
+      log.write(line);
       this.options.onLine?.(this.command.name, line, kind);
     });
   }

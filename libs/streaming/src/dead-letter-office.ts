@@ -1,7 +1,10 @@
 /**
- * Writes records that can never succeed to the dead-letters topic, as they were, with the reason. In base64 a record is a
- * third longer: one that no longer fits the broker's limit is left where it stood, and its letter says so.
+ * Writes a letter to the dead-letters topic for each record that can never succeed, with the reason.
+ *
+ * A letter is small whatever its record is: it holds the first 16 kB of the value, with the size and sha256 of the whole
+ * value beside them. The record itself stays on its topic. So a flood of large bad records costs its readers little.
  */
+import { createHash } from 'node:crypto';
 import { deadLetters, type DeadLetter, type Stage } from '#contracts/dead-letters.js';
 import type { PipelineError } from '#contracts/pipeline-error.js';
 import { topicName } from '#contracts/topic.js';
@@ -21,9 +24,15 @@ export interface RecordOrigin {
 /** Whose record it was, and under which settings it failed, where the stage knows. */
 export type Subject = Pick<DeadLetter, 'objectKey' | 'utteranceId' | 'version' | 'settingsHash'>;
 
+const keptValueBytes = 16_384;
+const keptKeyBytes = 2_048;
+const keptMessageChars = 4_000;
+/** An object key has at most 1,024 bytes; a longer name is no key, and may be as long as a record. */
+const longestName = 2_048;
+
 export class DeadLetterOffice {
   constructor(
-    private readonly publisher: Publisher,
+    private readonly publisher: Pick<Publisher, 'publish'>,
     private readonly stage: Stage,
     private readonly onBuried: (letter: DeadLetter) => void = () => undefined,
   ) {}
@@ -33,23 +42,13 @@ export class DeadLetterOffice {
     const letter: DeadLetter = {
       stage: this.stage,
       code: error.code,
-      message: error.message,
-      origin: {
-        topic: origin.topic,
-        partition: origin.partition,
-        offset: origin.offset,
-        keyBase64: origin.key?.toString('base64') ?? null,
-        valueBase64: origin.value?.toString('base64') ?? null,
-      },
-      ...subject,
+      message: shortened(error.message),
+      origin: { topic: origin.topic, partition: origin.partition, offset: origin.offset, ...beginningOf(origin) },
+      ...withoutLongNames(subject),
       traceparent: traceparentOf(activeSpan().spanContext()),
       failedAt: new Date().toISOString(),
     };
-    await this.publisher.publish(deadLetters, letter).catch((reason: unknown) => {
-      if (!isTooLarge(reason)) throw reason;
-      const message = `${letter.message} (its ${origin.value?.byteLength ?? 0} bytes are too many for a dead letter)`;
-      return this.publisher.publish(deadLetters, { ...letter, message, origin: { ...letter.origin, valueBase64: null } });
-    });
+    await this.publisher.publish(deadLetters, letter);
     this.onBuried(letter);
   }
 }
@@ -68,10 +67,21 @@ export function lettersForFollower(office: DeadLetterOffice, topicPrefix: string
   };
 }
 
-/** The client wraps what the broker said, sometimes twice. */
-function isTooLarge(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ((cause as { type?: unknown }).type === 'MESSAGE_TOO_LARGE') return true;
-  }
-  return false;
+function beginningOf({ key, value }: RecordOrigin): Pick<DeadLetter['origin'], 'keyBase64' | 'valueBase64' | 'cut'> {
+  const isCut = value !== null && value.byteLength > keptValueBytes;
+  return {
+    keyBase64: key?.subarray(0, keptKeyBytes).toString('base64') ?? null,
+    valueBase64: value?.subarray(0, keptValueBytes).toString('base64') ?? null,
+    ...(isCut && { cut: { valueSizeBytes: value.byteLength, valueSha256: createHash('sha256').update(value).digest('hex') } }),
+  };
+}
+
+function shortened(message: string): string {
+  if (message.length <= keptMessageChars) return message;
+  return `${message.slice(0, keptMessageChars)}… (${message.length} characters in all)`;
+}
+
+function withoutLongNames(subject: Subject): Subject {
+  const short = Object.entries(subject).filter(([, name]) => name === undefined || name.length <= longestName);
+  return Object.fromEntries(short);
 }

@@ -49,7 +49,7 @@ export class DemoCommand extends UndertoneCommand {
           '  The samples are synthetic voices (samples/README.md): these numbers say that the pipeline works, nothing of real emotion.',
         );
       print(
-        `  ${results.utterances} utterances, ${results.utterancesInShards} in shards, ${results.deadLetters.length} dead letters; ${results.backend} backend, ${results.wallSec['total']} s in all.`,
+        `  ${results.utterances} utterances, ${results.utterancesInShards} in shards, ${results.deadLetterCount} dead letters; ${results.backend} backend, ${results.wallSec['total']} s in all.`,
       );
       if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
       if (options.once) return;

@@ -1,7 +1,7 @@
 /** `undertone models`: every model whose round has finished, how good it is, and which are in use. */
 import { Command, Option } from 'nest-commander';
 import type { EmotionTarget } from '#contracts/labels.js';
-import type { HistoryPoint } from '#overview/pipeline-overview.js';
+import type { HistoryPoint } from '#overview/overview-snapshot.js';
 import { type Champion, championOf, listChampions } from '#evaluation/champions.js';
 import { type Checkpoint, finishedModels, targetOf } from '#rounds/checkpoint-store.js';
 import { connect, readOverview } from '../connect.js';

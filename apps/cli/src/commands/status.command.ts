@@ -6,7 +6,7 @@ import { topicName } from '#contracts/topic.js';
 import { utterances } from '#contracts/utterances.js';
 import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
 import { activeGroups, groupLag } from '#streaming/group-lag.js';
-import { subjectOf, type PromotionState } from '#overview/pipeline-overview.js';
+import type { PromotionState } from '#overview/overview-snapshot.js';
 import { askTrainer } from '../ask-services.js';
 import { connect, readOverviewAndGaps, type Connections } from '../connect.js';
 import { alignedTable } from '../results.js';
@@ -62,12 +62,11 @@ export class StatusCommand extends UndertoneCommand {
     for (const state of snapshot.promotions) print(`  ${promotionLine(state)}`);
     for (const finding of trainer?.findings ?? []) print(`  ! ${finding}`);
     if (gaps) print(`  ! ${gaps}`);
-    const open = overview.unresolvedDeadLetters;
-    print(
-      open.length === 0 ? '  no dead letters are open' : `  dead letters that are open: ${open.length}; \`replay\` gives them another try`,
-    );
-    for (const letter of open.slice(-mostLetters)) print(`    ${letter.code}  ${subjectOf(letter)}: ${letter.message}`);
-    if (open.length > mostLetters) print(`    … and ${open.length - mostLetters} more; \`replay --dry-run\` lists them`);
+    const { open } = snapshot.deadLetters;
+    print(open === 0 ? '  no dead letters are open' : `  dead letters that are open: ${open}; \`replay\` gives them another try`);
+    const named = overview.unresolvedDeadLetters.slice(-mostLetters);
+    for (const { code, subject, message } of named) print(`    ${code}  ${subject}: ${message}`);
+    if (open > named.length) print(`    … and ${open - named.length} more; \`replay --dry-run\` lists them`);
     connections.store.close();
   }
 

@@ -1,0 +1,181 @@
+/** The overview stays small and quick however much comes: what it keeps of letters, and what a snapshot looks at. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, it } from 'vitest';
+import { deadLetterSchema, type DeadLetter } from '#contracts/dead-letters.js';
+import type { ShardSealed } from '#contracts/shards.js';
+import type { UtteranceIngested } from '#contracts/utterances.js';
+import { PipelineOverview } from './pipeline-overview.js';
+
+const minute = (at: number): string => new Date(Date.UTC(2026, 0, 1, 0, at)).toISOString();
+
+function letter(at: number, more: Partial<DeadLetter> = {}, body: string | null = null): DeadLetter {
+  const origin = { topic: 'bucket-events', partition: 0, offset: String(at), keyBase64: null, valueBase64: body };
+  return { stage: 'ingest', code: 'BUCKET_EVENT_UNRECOGNISED', message: 'no known form', origin, failedAt: minute(at), ...more };
+}
+
+const utterance = (utteranceId: string, more: Partial<UtteranceIngested> = {}): UtteranceIngested => ({
+  utteranceId,
+  version: 'v1',
+  corpus: 'c',
+  objectKey: `corpora/${utteranceId}`,
+  etag: 'e',
+  sizeBytes: 1,
+  labels: {},
+  split: 'train',
+  withheld: false,
+  silence: 'none',
+  ingestedAt: minute(1),
+  ...more,
+});
+
+const collectGarbage = (): void => {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+};
+
+describe('dead letters in the overview', () => {
+  it('keep no bodies: a flood of large letters takes little memory, and each counts once', () => {
+    const overview = new PipelineOverview();
+    const fold = (at: number): void => {
+      const text = JSON.stringify(letter(at, {}, Buffer.alloc(150_000, `junk ${at}`).toString('base64')));
+      overview.applyDeadLetter(deadLetterSchema.parse(JSON.parse(text)));
+    };
+    fold(0);
+    collectGarbage();
+    const before = process.memoryUsage().heapUsed;
+    for (let at = 0; at < 500; at++) fold(at);
+    for (let at = 990; at < 500; at++) fold(at);
+    collectGarbage();
+    // Their bodies have 100 MB.
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(20e6);
+    expect(overview.snapshot().deadLetters).toMatchObject({
+      total: 500,
+      open: 500,
+      byCode: { BUCKET_EVENT_UNRECOGNISED: 500 },
+      groups: [{ stage: 'ingest', code: 'BUCKET_EVENT_UNRECOGNISED', corpus: null, count: 500, latestSubject: 'bucket-events/0/499' }],
+    });
+  });
+
+  it('are the newest 200, with names and messages that are cut', () => {
+    const overview = new PipelineOverview();
+    for (let at = 0; at < 300; at++) overview.applyDeadLetter(letter(at, { message: 'm'.repeat(50_000) }));
+    expect(overview.deadLetters.map(({ subject }) => subject)).toEqual(
+      Array.from({ length: 200 }, (_, at) => `bucket-events/0/${at + 100}`),
+    );
+    expect(overview.deadLetters.every(({ message }) => message.length < 2_000)).toBe(true);
+    expect(overview.snapshot().deadLetters.latest[0]?.key).toBe('bucket-events/0/299');
+    // A letter that comes again is the newest, and still one.
+    overview.applyDeadLetter(letter(3));
+    expect(overview.deadLetters.at(-1)?.subject).toBe('bucket-events/0/3');
+    expect(overview.snapshot().deadLetters.total).toBe(300);
+  });
+
+  it('are open until their utterance is in a shard, also those that are no longer kept', () => {
+    const overview = new PipelineOverview();
+    overview.applyUtterance('c/a', utterance('c/a'));
+    overview.applyDeadLetter(letter(0, { stage: 'features', code: 'AUDIO_EMPTY', utteranceId: 'c/a', version: 'v0' }));
+    for (let at = 1; at <= 250; at++) overview.applyDeadLetter(letter(at));
+    expect(overview.openDeadLetters).toBe(251);
+    overview.applyShard('1', shardOf('1', ['c/a']));
+    expect(overview.openDeadLetters).toBe(250);
+    overview.applyShard('1', null);
+    expect(overview.openDeadLetters).toBe(251);
+  });
+});
+
+function shardOf(shardId: string, ids: string[]): ShardSealed {
+  const utterances = ids.map((utteranceId) => ({ utteranceId, version: 'v1', firstRow: 0, tileCount: 1, audioSec: 2, cutSec: 0 }));
+  const rest = { objectKey: 'o', sizeBytes: 1, settingsHash: 'h', tileCount: 1, sealedAt: minute(1) };
+  return { shardId, stream: 'unlabelled', utterances, ...rest };
+}
+
+describe('a snapshot', () => {
+  it('looks at no utterance, however many there are', () => {
+    let looks = 0;
+    const watched = (fact: UtteranceIngested): UtteranceIngested =>
+      new Proxy(fact, {
+        get: (target, name) => {
+          looks++;
+          return target[name as keyof UtteranceIngested];
+        },
+      });
+    const overview = new PipelineOverview();
+    const ids = Array.from({ length: 5_000 }, (_, at) => `c/${at}`);
+    for (const id of ids) overview.applyUtterance(id, watched(utterance(id)));
+    overview.applyShard('1', shardOf('1', ids.slice(0, 2_500)));
+    for (const id of ids.slice(2_500, 2_600))
+      overview.applyDeadLetter(letter(1, { stage: 'features', code: 'AUDIO_EMPTY', utteranceId: id, version: 'v1' }));
+    looks = 0;
+    const { reconciliation, streams, utterances, deadLetters } = overview.snapshot();
+    expect(looks).toBe(0);
+    expect(reconciliation).toEqual({ utterances: 5_000, inShards: 2_500, deadLettered: 100, inFlight: 2_400 });
+    expect([streams.unlabelled.audioSec, utterances.byCorpus, deadLetters.open]).toEqual([5_000, { c: 5_000 }, 100]);
+    expect(overview.newestTrainableAt).toBe(minute(1));
+    expect(looks).toBeLessThan(10);
+  });
+});
+
+describe('a corpus whose annotations cannot be used', () => {
+  const refusal = (at: number, id: string): DeadLetter =>
+    letter(at, {
+      code: 'MANIFEST_INVALID',
+      message: `line ${at}: gender "f" is not one of female, male`,
+      objectKey: `corpora/${id}`,
+      utteranceId: id,
+    });
+
+  it('is named with the reason, the newest input and the time, until its recordings are ingested', () => {
+    const overview = new PipelineOverview();
+    overview.applyDeadLetter(refusal(5, 'constructor/a.wav'));
+    overview.applyDeadLetter(refusal(7, 'constructor/b.wav'));
+    overview.applyDeadLetter(refusal(7, 'constructor/b.wav'));
+    expect(overview.snapshot().refusedCorpora).toEqual([
+      {
+        corpus: 'constructor',
+        code: 'MANIFEST_INVALID',
+        message: 'line 7: gender "f" is not one of female, male',
+        key: 'corpora/constructor/b.wav',
+        since: minute(5),
+        latestAt: minute(7),
+        recordings: 2,
+      },
+    ]);
+    overview.applyUtterance('constructor/a.wav', utterance('constructor/a.wav', { corpus: 'constructor', ingestedAt: minute(9) }));
+    expect(overview.snapshot().refusedCorpora).toMatchObject([{ recordings: 1 }]);
+    overview.applyUtterance('constructor/b.wav', utterance('constructor/b.wav', { corpus: 'constructor', ingestedAt: minute(9) }));
+    expect(overview.snapshot().refusedCorpora).toEqual([]);
+    overview.applyDeadLetter(refusal(20, 'constructor/c.wav'));
+    expect(overview.snapshot().refusedCorpora).toMatchObject([{ since: minute(20), recordings: 1 }]);
+  });
+
+  it('is shown for a day where all of its recordings are alive with older annotations', () => {
+    const now = Date.now();
+    const ago = (hours: number): string => new Date(now - hours * 3_600_000).toISOString();
+    const overview = new PipelineOverview();
+    for (const [corpus, hours] of [
+      ['new', 1],
+      ['old', 30],
+    ] as const) {
+      overview.applyUtterance(`${corpus}/a`, utterance(`${corpus}/a`, { corpus, ingestedAt: ago(50) }));
+      overview.applyDeadLetter({ ...refusal(0, `${corpus}/a`), failedAt: ago(hours) });
+    }
+    expect(overview.snapshot().refusedCorpora).toMatchObject([{ corpus: 'new', recordings: 1, since: ago(1) }]);
+  });
+
+  it('is named for a letter about a file that is no recording, until a recording is ingested after it', () => {
+    const overview = new PipelineOverview();
+    const at = new Date(Date.now() - 60_000).toISOString();
+    overview.applyDeadLetter(
+      letter(0, {
+        code: 'CORPUS_OPTIONS_INVALID',
+        message: 'reader: Invalid option',
+        objectKey: 'corpora/acted/corpus.json',
+        failedAt: at,
+      }),
+    );
+    expect(overview.snapshot().refusedCorpora).toMatchObject([{ corpus: 'acted', key: 'corpora/acted/corpus.json', recordings: 0 }]);
+    overview.applyUtterance('acted/a', utterance('acted/a', { corpus: 'acted', ingestedAt: new Date().toISOString() }));
+    expect(overview.snapshot().refusedCorpora).toEqual([]);
+  });
+});

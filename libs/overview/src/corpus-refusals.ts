@@ -1,0 +1,84 @@
+/**
+ * Corpora whose annotations ingest cannot use: which, why, since when, and how many recordings wait for it.
+ *
+ * A recording is refused from the letter about its annotations until a record of it is ingested after that. No topic says
+ * that a corpus of live recordings was mended without any of them changing: such a refusal is shown for a day.
+ */
+import type { DeadLetter } from '#contracts/dead-letters.js';
+import { cut, subjectOf } from './letter-tally.js';
+import type { TrackedUtterance } from './tracked-utterance.js';
+
+export interface CorpusRefusal {
+  corpus: string;
+  code: string;
+  message: string;
+  /** The object that the newest letter is about. */
+  key: string;
+  since: string;
+  latestAt: string;
+  /** Recordings that are not ingested, or not with their newest annotations. */
+  recordings: number;
+}
+
+interface Refused extends Omit<CorpusRefusal, 'recordings'> {
+  /** Recordings that are not alive. */
+  waiting: number;
+  /** Recordings that are alive with older annotations. */
+  outdated: number;
+  /** When a letter came about a file of the corpus that is no recording. */
+  fileAt: string | null;
+}
+
+const annotationCodes: readonly string[] = ['MANIFEST_INVALID', 'CORPUS_OPTIONS_INVALID'];
+const shownForMs = 24 * 3_600_000;
+
+export const isAboutAnnotations = ({ stage, code }: Pick<DeadLetter, 'stage' | 'code'>): boolean =>
+  stage === 'ingest' && annotationCodes.includes(code);
+
+export class CorpusRefusals {
+  private readonly byCorpus = new Map<string, Refused>();
+  private readonly newestIngest = new Map<string, string>();
+
+  /** To be called before the letter counts for its utterance. */
+  apply(letter: DeadLetter, corpus: string): void {
+    const { code, message, failedAt } = letter;
+    const before = this.byCorpus.get(corpus);
+    const isOpen = before !== undefined && (before.waiting + before.outdated > 0 || this.isFileRefused(before));
+    const refused: Refused = before ?? { ...blank, corpus, since: failedAt };
+    this.byCorpus.set(corpus, refused);
+    if (!isOpen) refused.since = failedAt;
+    if (letter.utteranceId === undefined && failedAt > (refused.fileAt ?? '')) refused.fileAt = failedAt;
+    if (failedAt < refused.latestAt) return;
+    Object.assign(refused, { code, message: cut(message), key: cut(subjectOf(letter)), latestAt: failedAt });
+  }
+
+  ingested(corpus: string, at: string): void {
+    if (at > (this.newestIngest.get(corpus) ?? '')) this.newestIngest.set(corpus, at);
+  }
+
+  /** Adds an utterance to its corpus, or takes it away before it changes. */
+  count({ fact, utteranceId, annotationsRefusedAt }: TrackedUtterance, sign: 1 | -1): void {
+    if (annotationsRefusedAt === null) return;
+    const refused = this.byCorpus.get(cut(utteranceId.slice(0, Math.max(0, utteranceId.indexOf('/')))));
+    if (!refused) return;
+    if (!fact) refused.waiting += sign;
+    else if (fact.ingestedAt < annotationsRefusedAt) refused.outdated += sign;
+  }
+
+  /** The longest refused first. */
+  open(nowMs = Date.now()): CorpusRefusal[] {
+    const shownFrom = new Date(nowMs - shownForMs).toISOString();
+    return [...this.byCorpus.values()]
+      .filter((each) => each.waiting > 0 || ((each.outdated > 0 || this.isFileRefused(each)) && each.latestAt > shownFrom))
+      .sort((a, b) => (a.since < b.since ? -1 : 1))
+      .map(({ corpus, code, message, key, since, latestAt, waiting, outdated }) => {
+        return { corpus, code, message, key, since, latestAt, recordings: waiting + outdated };
+      });
+  }
+
+  private isFileRefused({ corpus, fileAt }: Refused): boolean {
+    return fileAt !== null && fileAt > (this.newestIngest.get(corpus) ?? '');
+  }
+}
+
+const blank = { code: '', message: '', key: '', latestAt: '', waiting: 0, outdated: 0, fileAt: null };

@@ -1,0 +1,86 @@
+/** Everything that the overview keeps about one utterance: its record, its tiles in all shards, and its dead letters. */
+import type { Stream } from '#contracts/labels.js';
+import type { UtteranceIngested } from '#contracts/utterances.js';
+import type { RecordPlace } from './overview-snapshot.js';
+
+export interface TrackedShard {
+  shardId: string;
+  settingsHash: string;
+  stream: Stream;
+  utterances: TrackedUtterance[];
+}
+
+/** The rows of one shard that hold one version. */
+export interface HeldTiles {
+  version: string;
+  shard: TrackedShard;
+  tileCount: number;
+  audioSec: number;
+  cutSec: number;
+}
+
+/** A version that failed under these settings; null: under all. */
+interface Refusal {
+  version: string;
+  settingsHash: string | null;
+}
+
+export class TrackedUtterance {
+  /** Null: not alive. */
+  fact: UtteranceIngested | null = null;
+  place: RecordPlace | null = null;
+  /** Ingest itself has dead-lettered it. */
+  isRefusedAtIngest = false;
+  /** When ingest last said that it cannot use the annotations of this recording. */
+  annotationsRefusedAt: string | null = null;
+  /** Distinct dead letters. */
+  letters = 0;
+  private tiles: readonly HeldTiles[] = [];
+  private refusals: readonly Refusal[] = [];
+
+  constructor(readonly utteranceId: string) {}
+
+  /** Neither alive nor in any shard or dead letter. */
+  get isForgotten(): boolean {
+    return !this.fact && this.tiles.length === 0 && this.letters === 0;
+  }
+
+  addTiles(tiles: HeldTiles): void {
+    const others = this.tiles.filter(({ shard, version }) => shard !== tiles.shard || version !== tiles.version);
+    this.tiles = [...others, tiles];
+  }
+
+  removeTiles(shard: TrackedShard): void {
+    this.tiles = this.tiles.filter((each) => each.shard !== shard);
+  }
+
+  addRefusal(version: string, settingsHash: string | null): void {
+    if (this.refusals.some((each) => each.version === version && each.settingsHash === settingsHash)) return;
+    this.refusals = [...this.refusals, { version, settingsHash }];
+  }
+
+  /** Tiles of the live version, from the shard with the lowest id. @param settingsHash undefined: of any settings */
+  tilesUnder(settingsHash: string | undefined): HeldTiles | undefined {
+    let lowest: HeldTiles | undefined;
+    for (const tiles of this.tiles) {
+      if (tiles.version !== this.fact?.version) continue;
+      if (settingsHash !== undefined && tiles.shard.settingsHash !== settingsHash) continue;
+      if (!lowest || tiles.shard.shardId < lowest.shard.shardId) lowest = tiles;
+    }
+    return lowest;
+  }
+
+  /** Whether the live version is dead-lettered. @param settingsHash undefined: under any settings */
+  isRefusedUnder(settingsHash: string | undefined): boolean {
+    return this.refusals.some(
+      (each) =>
+        each.version === this.fact?.version &&
+        (each.settingsHash === null || settingsHash === undefined || each.settingsHash === settingsHash),
+    );
+  }
+
+  /** When it was ingested, if a model may learn from it; else null. */
+  get learnableSince(): string | null {
+    return this.fact && this.fact.split === 'train' && !this.fact.withheld ? this.fact.ingestedAt : null;
+  }
+}
