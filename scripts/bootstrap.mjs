@@ -246,7 +246,7 @@ function tool(command, args, label, firstOnPath) {
 /** One bootstrap at a time: `npm start` and `npm test` at once must not both install. The lock of a dead process does not count. */
 async function withLock(act) {
   const file = inRoot('.undertone', 'bootstrap.lock');
-  mkdirSync(dirname(file), { recursive: true });
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   for (;;) {
     try {
       writeFileSync(file, String(process.pid), { flag: 'wx' });
