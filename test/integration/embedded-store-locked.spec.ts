@@ -97,7 +97,9 @@ describe('the embedded object store', () => {
           },
           ...(method === 'PUT' || method === 'POST' ? { body: 'evil' } : {}),
           redirect: 'manual',
-        });
+        }).catch(() => null);
+        // The connection was closed without an answer.
+        if (!answer) continue;
         const body = await answer.text();
         expect(body, `${method} ${path}`).not.toContain('speech');
         // A refusal may repeat the path that was asked for.
