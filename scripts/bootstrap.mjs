@@ -4,7 +4,8 @@
  *
  *   node scripts/bootstrap.mjs <command> [args]
  *
- * 1. dependencies: `npm ci --ignore-scripts` when package-lock.json changed, then `npm rebuild node`, which brings Node 22;
+ * 1. dependencies: `npm ci --ignore-scripts` when package-lock.json changed, then Node 22, which npm verifies by the sha512 of
+ *    deploy/embedded/node/packages.json;
  * 2. build: `tsc -p tsconfig.build.json` when a source changed;
  * 3. the command, under that Node 22; for `test`: `undertone setup`, then vitest; for `test:containers` vitest on containers.
  *
@@ -13,7 +14,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -21,6 +22,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const windows = process.platform === 'win32';
 const inRoot = (...segments) => join(root, ...segments);
 const bundledNode = inRoot('node_modules', 'node', 'bin', windows ? 'node.exe' : 'node');
+/** By platform the npm package that holds Node 22, its version and its sha512. */
+const nodePackages = inRoot('deploy', 'embedded', 'node', 'packages.json');
 const installStamp = inRoot('node_modules', '.undertone-installed');
 const buildStamp = inRoot('dist', '.undertone-built');
 let keptNode;
@@ -36,7 +39,7 @@ main(process.argv.slice(2)).catch((error) => {
 async function main([command, ...args]) {
   if (versionOf(process.version) < versionOf('v20.11.0'))
     throw new Stop(`Node 20.11 or later is needed to start; this is ${process.version}`);
-  const lockSha256 = sha256(readFileSync(inRoot('package-lock.json')));
+  const lockSha256 = sha256(sha256(readFileSync(inRoot('package-lock.json'))) + sha256(readFileSync(nodePackages)));
   if (!isInstalled(lockSha256) || !isBuilt()) {
     await withLock(() => {
       if (!isInstalled(lockSha256)) install(lockSha256);
@@ -63,13 +66,16 @@ function isInstalled(lockSha256) {
 
 function install(lockSha256) {
   step('dependencies', 'npm ci, about half a minute', installLocked);
-  step('Node 22', 'npm rebuild node', () => {
-    const problem = catching(() => npm('rebuild', 'node', '--loglevel=error')) ?? catching(() => checkNode(bundledNode));
+  step('Node 22', 'npm ci', () => {
+    const problem = catching(bringNode) ?? catching(() => checkNode(bundledNode));
     if (problem === undefined) return versionLine(bundledNode);
-    if (!isOwnNodeGood()) {
+    if (/EINTEGRITY|integrity checksum failed/i.test(problem.message)) {
       throw new Stop(
-        `Node 22 could not be brought by \`npm rebuild node\`: ${problem.message}. Install Node 22 (22.12 or later) and start again.`,
+        'The Node 22 that npm fetched is not the one whose sha512 is in deploy/embedded/node/packages.json. Nothing of it was run. Look at your registry or mirror, then start again.',
       );
+    }
+    if (!isOwnNodeGood()) {
+      throw new Stop(`npm could not bring Node 22: ${problem.message}. Install Node 22 (22.12 or later) and start again.`);
     }
     return `${process.version} of this machine, since the package's could not be brought`;
   });
@@ -88,6 +94,34 @@ function installLocked() {
   if (!/in sync/.test(problem.message)) throw problem;
   npm('install', '--no-save', ...quiet);
   return '(package-lock.json is incomplete for this npm: installed by npm install --no-save)';
+}
+
+/**
+ * Puts Node 22 where the package `node` has its place for it. That package's own script would fetch it without a hash of ours,
+ * so it never runs: npm fetches by a lock that is written here.
+ */
+function bringNode() {
+  const platform = `${process.platform}-${process.arch}`;
+  const packages = JSON.parse(readFileSync(nodePackages, 'utf8'));
+  if (!Object.hasOwn(packages, platform)) throw new Stop(`none is known for ${platform}`);
+  const { name, version, integrity } = packages[platform];
+  const dependencies = { [name]: version };
+  const folder = inRoot('node_modules', '.undertone-node');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  const write = (file, content) => writeFileSync(join(folder, file), JSON.stringify(content));
+  write('package.json', { name: 'undertone-node', private: true, dependencies });
+  write('package-lock.json', {
+    name: 'undertone-node',
+    lockfileVersion: 3,
+    packages: { '': { name: 'undertone-node', dependencies }, [`node_modules/${name}`]: { version, integrity } },
+  });
+  npm('ci', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error');
+  mkdirSync(dirname(bundledNode), { recursive: true });
+  renameSync(join(folder, 'node_modules', name, 'bin', windows ? 'node.exe' : 'node'), bundledNode);
+  rmSync(folder, { recursive: true, force: true });
+  // Makes node_modules/.bin/node, which `npm ci` leaves out while there is nothing behind it.
+  npm('rebuild', 'node', '--ignore-scripts', '--loglevel=error');
 }
 
 /** The Node 22 of `node_modules`, else this one if it is a 22. */
@@ -246,7 +280,7 @@ function tool(command, args, label, firstOnPath) {
 /** One bootstrap at a time: `npm start` and `npm test` at once must not both install. The lock of a dead process does not count. */
 async function withLock(act) {
   const file = inRoot('.undertone', 'bootstrap.lock');
-  mkdirSync(dirname(file), { recursive: true });
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   for (;;) {
     try {
       writeFileSync(file, String(process.pid), { flag: 'wx' });

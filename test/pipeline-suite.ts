@@ -79,14 +79,18 @@ export function describePipeline<Stack extends PipelineStack>(
 
     more(() => stack);
 
+    /** In containers the services listen beyond loopback, and want their token. */
+    const ask = (service: ServiceName, path: string): Promise<Response> =>
+      fetch(`${pipeline.url(service)}${path}`, { headers: { authorization: `Bearer ${pipeline.environment['API_TOKEN'] ?? ''}` } });
+
     it('services say how they are, and end with 0 when they are told to', async () => {
-      const overview = await (await fetch(`${pipeline.url('evaluator')}/api/overview`)).json();
+      const overview = await (await ask('evaluator', '/api/overview')).json();
       expect(overview).toMatchObject({
         utterances: { live: paths.length + 1 },
         stages: { ingest: 'ready', features: 'ready', trainer: 'ready' },
       });
       for (const service of services) {
-        const metrics = await (await fetch(`${pipeline.url(service)}/metrics`)).text();
+        const metrics = await (await ask(service, '/metrics')).text();
         expect(metrics).toMatch(new RegExp(`^undertone_${service}_`, 'm'));
         expect(await pipeline.stopGently(service), `${service} at SIGTERM`).toBe(0);
       }

@@ -10,10 +10,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Module, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { Subject as Stream } from 'rxjs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PipelineOverview } from '#overview/pipeline-overview.js';
+import { readHttpAccess } from '#service/http-access.js';
+import { guardHttp } from '#service/http-server.js';
 import { DashboardController } from '../../apps/evaluator/src/dashboard.controller.js';
 import { EvaluatorStage, type DashboardState } from '../../apps/evaluator/src/evaluator-stage.js';
 import { browserIsSkipped, launchChromium } from './launch-chromium.js';
@@ -42,7 +45,8 @@ class FedStage {
 async function serve(stage: FedStage, port = 0): Promise<INestApplication> {
   @Module({ controllers: [DashboardController], providers: [{ provide: EvaluatorStage, useValue: stage }] })
   class PageModule {}
-  const app = await NestFactory.create(PageModule, { logger: false });
+  const app = await NestFactory.create<NestExpressApplication>(PageModule, { logger: false, bodyParser: false });
+  guardHttp(app, readHttpAccess('127.0.0.1', {}));
   await app.listen(port, '127.0.0.1');
   return app;
 }

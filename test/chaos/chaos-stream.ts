@@ -266,6 +266,7 @@ export class ChaosStream {
     }
     const answer = await fetch(`${this.world.urlOf('ingest')}/bucket-events`, {
       method: 'POST',
+      headers: { 'content-type': 'application/json' },
       body: JSON.stringify(event),
       signal: AbortSignal.timeout(5_000),
     }).catch(() => null);

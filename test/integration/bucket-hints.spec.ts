@@ -63,7 +63,11 @@ describe('events', () => {
       eventOf('a.wav', { size: 2, eTag: '0'.repeat(32) }),
     );
     await publisher.publish(bucketEvents, eventOf('a.wav', { eventName: 'ObjectRemoved:Delete' }), eventOf('a.wav'));
-    const answer = await fetch(`${pipeline.url('ingest')}/bucket-events`, { method: 'POST', body: JSON.stringify(eventOf('a.wav')) });
+    const answer = await fetch(`${pipeline.url('ingest')}/bucket-events`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(eventOf('a.wav')),
+    });
     expect(answer.status).toBe(202);
     await pipeline.until('all to be decided about', async () => {
       const metrics = await (await fetch(`${pipeline.url('ingest')}/metrics`)).text();

@@ -45,6 +45,7 @@ const compared = (expr: string): string => expr.replaceAll(/ (==|!=|>=|<=|>|<) [
 describe.skipIf(!isThere && !isRequired)('the rules', () => {
   it.each([
     ['configuration', ['check', 'config', 'prometheus.yaml']],
+    ['configuration for containers', ['check', 'config', '--syntax-only', 'prometheus.compose.yaml']],
     ['rules', ['check', 'rules', 'alerts.yaml']],
     ['tests of the rules', ['test', 'rules', 'alerts.test.yaml']],
   ])('pass promtool: %s', async (_what, args) => {

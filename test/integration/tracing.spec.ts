@@ -223,7 +223,11 @@ async function notify(pipeline: RunningPipeline, keys: string[]): Promise<void> 
     eventSource: 'aws:s3',
     s3: { bucket: { name: pipeline.prefix }, object: { key, sequencer: '01' } },
   }));
-  const answer = await fetch(`${pipeline.url('ingest')}/bucket-events`, { method: 'POST', body: JSON.stringify({ Records }) });
+  const answer = await fetch(`${pipeline.url('ingest')}/bucket-events`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ Records }),
+  });
   expect(answer.status).toBe(202);
 }
 

@@ -2,6 +2,7 @@
 import type { SettingsAnswer } from '#audio/settings-by-corpus.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { TrainerStatus } from '#rounds/trainer-status.js';
+import type { Environment } from '#service/read-config.js';
 import type { Connections } from './connect.js';
 
 const answerLimitMs = 2_000;
@@ -9,7 +10,7 @@ const answerLimitMs = 2_000;
 /** @returns null if it does not answer */
 export async function askTrainer({ environment }: Pick<Connections, 'environment'>): Promise<TrainerStatus | null> {
   try {
-    return (await ask(`${environment['TRAINER_URL'] ?? 'http://127.0.0.1:7403'}/status`)) as TrainerStatus;
+    return (await ask(`${environment['TRAINER_URL'] ?? 'http://127.0.0.1:7403'}/status`, environment)) as TrainerStatus;
   } catch {
     return null;
   }
@@ -19,7 +20,7 @@ export async function askTrainer({ environment }: Pick<Connections, 'environment
 export async function askFeatures({ environment }: Pick<Connections, 'environment'>): Promise<SettingsAnswer> {
   const url = `${environment['FEATURES_URL'] ?? 'http://127.0.0.1:7402'}/settings`;
   try {
-    return (await ask(url)) as SettingsAnswer;
+    return (await ask(url, environment)) as SettingsAnswer;
   } catch (error) {
     throw new PipelineError(
       'CONFIG_INVALID',
@@ -29,8 +30,9 @@ export async function askFeatures({ environment }: Pick<Connections, 'environmen
   }
 }
 
-async function ask(url: string): Promise<unknown> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(answerLimitMs) });
+async function ask(url: string, { API_TOKEN: token }: Environment): Promise<unknown> {
+  const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
+  const response = await fetch(url, { headers, signal: AbortSignal.timeout(answerLimitMs) });
   if (!response.ok) throw new Error(`it says ${response.status}`);
   return response.json();
 }

@@ -22,3 +22,6 @@ export const freshCredentials = (): { AWS_ACCESS_KEY_ID: string; AWS_SECRET_ACCE
   AWS_ACCESS_KEY_ID: `undertone${randomBytes(6).toString('hex')}`,
   AWS_SECRET_ACCESS_KEY: randomBytes(20).toString('hex'),
 });
+
+/** The API_TOKEN of a stack whose caller has set none. */
+export const freshToken = (): string => randomBytes(20).toString('hex');

@@ -2,15 +2,16 @@
  * The broker and the object store of a stack on this machine, where none is named: started together, started again when
  * one ends by itself (the services wait for it meanwhile), stopped together.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePorts } from '#embedded/free-ports.js';
 import { EmbeddedKafka } from '#embedded/kafka-broker.js';
+import { makePrivateFolder, writePrivateFile } from '#embedded/private-folder.js';
 import type { Provisioned } from '#embedded/provision.js';
 import { EmbeddedS3, seaweedfsPorts } from '#embedded/seaweedfs.js';
 import type { Environment } from '#service/read-config.js';
-import { freshCredentials } from './config.js';
+import { freshCredentials, freshToken } from './config.js';
 
 export interface EmbeddedServersOptions {
   dataDir: string;
@@ -31,6 +32,8 @@ export class EmbeddedServers {
   private readonly kafka: EmbeddedKafka | undefined;
   private readonly s3: EmbeddedS3 | undefined;
   private readonly credentials: ReturnType<typeof freshCredentials> | undefined;
+  /** What the store's notifications carry, and ingest expects. */
+  private readonly token: string;
   private stopping = false;
 
   private constructor(
@@ -38,6 +41,7 @@ export class EmbeddedServers {
     ports: number[],
   ) {
     const { provisioned, dataDir, environment } = options;
+    this.token = environment['API_TOKEN'] || freshToken();
     const [controllerPort = 0, ...weedPorts] = ports;
     if (provisioned.kafka) {
       this.kafka = new EmbeddedKafka({
@@ -59,6 +63,7 @@ export class EmbeddedServers {
         accessKeyId: this.credentials.AWS_ACCESS_KEY_ID,
         secretAccessKey: this.credentials.AWS_SECRET_ACCESS_KEY,
         webhookUrl: `http://127.0.0.1:${options.ingestPort}/bucket-events`,
+        webhookBearerToken: this.token,
         webhookBuckets: [options.bucket],
         onUnexpectedExit: (reason) => void this.startAgain('SeaweedFS', this.s3, reason),
       });
@@ -84,7 +89,7 @@ export class EmbeddedServers {
   get environment(): Record<string, string> {
     return {
       ...(this.kafka && { KAFKA_BROKERS: this.kafka.brokers }),
-      ...(this.s3 && { S3_ENDPOINT: this.s3.endpoint }),
+      ...(this.s3 && { S3_ENDPOINT: this.s3.endpoint, API_TOKEN: this.token }),
       ...this.credentials,
     };
   }
@@ -115,7 +120,7 @@ export class EmbeddedServers {
 function keptCredentials(file: string): ReturnType<typeof freshCredentials> {
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as ReturnType<typeof freshCredentials>;
   const credentials = freshCredentials();
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, JSON.stringify(credentials), { mode: 0o600 });
+  makePrivateFolder(dirname(file));
+  writePrivateFile(file, JSON.stringify(credentials));
   return credentials;
 }

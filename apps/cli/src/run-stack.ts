@@ -6,12 +6,14 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { isPortFree } from '#embedded/free-ports.js';
+import { makePrivateFolder } from '#embedded/private-folder.js';
 import { provisionAll } from '#embedded/provision.js';
 import { Supervisor, type ChildStatus } from '#embedded/supervisor.js';
+import { readHttpAccess } from '#service/http-access.js';
 import { packageRoot } from '#service/package-root.js';
 import type { Environment } from '#service/read-config.js';
 import { EmbeddedServers } from './embedded-servers.js';
-import { readStackNote, removeStackNote, undertoneHome, writeStackNote } from './stack-file.js';
+import { makeUndertoneHome, readStackNote, removeStackNote, undertoneHome, writeStackNote } from './stack-file.js';
 
 export interface StackOptions {
   /** Names the data folder; `demo` is thrown away at each start, others are kept. */
@@ -43,6 +45,11 @@ const sharedVariables = [
   'AWS_ACCESS_KEY_ID',
   'AWS_SECRET_ACCESS_KEY',
   'AWS_SESSION_TOKEN',
+  'HTTP_HOST',
+  'HTTP_ALLOWED_HOSTS',
+  'HTTP_ALLOWED_ORIGINS',
+  'API_TOKEN',
+  'METRICS_TOKEN',
 ];
 /** What a fresh stack throws away. Logs go before the supervisor opens its own. */
 const throwawayParts = ['kafka', 's3', 's3-credentials.json', 'shards'];
@@ -58,11 +65,15 @@ export class Stack {
     private readonly caller: Environment,
   ) {}
 
-  /** @throws PipelineError PREREQUISITE_MISSING, PORT_IN_USE, SETUP_FAILED, DISK_FULL */
+  /** @throws PipelineError CONFIG_INVALID, PREREQUISITE_MISSING, PORT_IN_USE, SETUP_FAILED, DISK_FULL */
   static async start({ environment: caller, name, fresh, defaults, say }: StackOptions): Promise<Stack> {
     refuseSecondStack(caller);
+    // Each service would refuse to start by itself, again and again.
+    readHttpAccess(caller['HTTP_HOST'] || '127.0.0.1', caller);
     const dataDir = join(undertoneHome(caller), name);
     const logsDir = join(dataDir, 'logs');
+    makeUndertoneHome(caller);
+    makePrivateFolder(dataDir);
     const provisioned = await provisionAll({ env: caller, needKafka: !caller['KAFKA_BROKERS'], needS3: !caller['S3_ENDPOINT'], log: say });
     if (fresh) rmSync(logsDir, { recursive: true, force: true });
     const supervisor = new Supervisor({ logsDir, recordFile: join(undertoneHome(caller), 'processes.json') });

@@ -1,7 +1,8 @@
 /** Where a running stack is noted, so that `./undertone status` and the like find it without being told. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { makePrivateFolder, writePrivateFile } from '#embedded/private-folder.js';
 import { packageRoot } from '#service/package-root.js';
 import type { Environment } from '#service/read-config.js';
 
@@ -18,13 +19,19 @@ export function undertoneHome(environment: Environment): string {
   return environment['UNDERTONE_HOME'] || join(packageRoot, '.undertone');
 }
 
+/** Only its owner may read it. A folder that was there, and that the caller named, may hold other things too: it stays as it is. */
+export function makeUndertoneHome(environment: Environment): void {
+  if (environment['UNDERTONE_HOME']) mkdirSync(undertoneHome(environment), { recursive: true, mode: 0o700 });
+  else makePrivateFolder(undertoneHome(environment));
+}
+
 const notePath = (environment: Environment): string => join(undertoneHome(environment), 'stack.json');
 
 export function writeStackNote(environment: Environment, note: StackNote): void {
   const path = notePath(environment);
-  mkdirSync(dirname(path), { recursive: true });
-  // It holds the keys of the embedded object store.
-  writeFileSync(path, JSON.stringify(note, null, 2), { mode: 0o600 });
+  makeUndertoneHome(environment);
+  // It holds the keys of the embedded object store, and the token of the services.
+  writePrivateFile(path, JSON.stringify(note, null, 2));
 }
 
 export function removeStackNote(environment: Environment): void {

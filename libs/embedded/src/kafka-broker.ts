@@ -6,10 +6,11 @@
  * Not for production: no replication, no TLS, no authentication, loopback only.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { assetPath } from './asset-path.js';
+import { makePrivateFolder } from './private-folder.js';
 import { runCommand } from './run-command.js';
 import { ServerProcess } from './server-process.js';
 
@@ -73,7 +74,7 @@ export class EmbeddedKafka {
   async start({ timeoutMs = 60_000 }: { timeoutMs?: number } = {}): Promise<number> {
     const startedMs = Date.now();
     const { install, dataDir, port, controllerPort, portVariable, heapMib = 512, jvmArguments = [] } = this.options;
-    mkdirSync(dataDir, { recursive: true });
+    makePrivateFolder(dataDir);
     await this.server.claim([
       { port, use: 'Kafka', variable: portVariable },
       { port: controllerPort, use: "Kafka's controller" },

@@ -7,14 +7,20 @@
  * Delivery of those events: at most once. Seen with 4.48: when the receiver refuses the connection, the event is dropped at
  * once, whatever `max_retries` says; a put never waits for the receiver. Events are hints; the listing is the truth.
  *
- * Configuration: `weed` looks for notification.toml in its working directory, then in ~/.seaweedfs and /etc/seaweedfs. It is
- * started in `dataDir` with a notification.toml of ours and HOME set there, so that no file of the user's can interfere. Read
- * once, at start.
+ * Configuration: `weed` looks for notification.toml and security.toml in its working directory, then in ~/.seaweedfs and
+ * /etc/seaweedfs. It is started in `dataDir` with files of ours and HOME set there, so that no file of the user's can
+ * interfere. It reads them once, at start.
+ *
+ * Access: S3 wants its keys. Unless told not to, the filer lists, writes and deletes every bucket for anybody, any web page
+ * included, and a GET of the master deletes a bucket. `-disableHttp` leaves both of them gRPC only. The volume server wants
+ * signatures by keys that are made at each start. Only the owner may read the folder. Not closed: gRPC, which no web page
+ * can speak, asks other users of this machine for nothing.
  * Not for production: one copy, no TLS, loopback only.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { makePrivateFolder, writePrivateFile } from './private-folder.js';
 import { ServerProcess, type NamedPort } from './server-process.js';
 
 /** Every port `weed mini` binds; take ten from `freePorts`, or fix `s3` and take the others from there. */
@@ -34,7 +40,7 @@ export interface SeaweedfsPorts {
 export interface EmbeddedS3Options {
   /** The `weed` binary, from `provisionSeaweedfs`. */
   weed: string;
-  /** Everything of this server: `objects/`, `weed.log`, `notification.toml`. Made if absent; keep it to keep the objects. */
+  /** Everything of this server: `objects/`, `weed.log`, its configuration. Made if absent; keep it to keep the objects. */
   dataDir: string;
   ports: SeaweedfsPorts;
   /** What a user sets to move `ports.s3`; named in `PORT_IN_USE`. */
@@ -86,9 +92,11 @@ export class EmbeddedS3 {
    */
   async start({ timeoutMs = 60_000 }: { timeoutMs?: number } = {}): Promise<number> {
     const { weed, dataDir, accessKeyId, secretAccessKey } = this.options;
-    mkdirSync(join(dataDir, 'objects'), { recursive: true });
+    makePrivateFolder(dataDir);
+    makePrivateFolder(join(dataDir, 'objects'));
     await this.server.claim(this.namedPorts());
-    writeFileSync(join(dataDir, 'notification.toml'), notificationToml(this.options));
+    writePrivateFile(join(dataDir, 'notification.toml'), notificationToml(this.options));
+    writePrivateFile(join(dataDir, 'security.toml'), securityToml());
     return this.server.launch({
       command: weed,
       args: ['-logtostderr=true', 'mini', ...this.flags()],
@@ -121,6 +129,10 @@ export class EmbeddedS3 {
       `-dir=${join(dataDir, 'objects')}`,
       '-ip=127.0.0.1',
       '-ip.bind=127.0.0.1',
+      '-disableHttp',
+      '-filer.disableDirListing',
+      `-filer.allowedOrigins=${this.endpoint}`,
+      `-s3.allowedOrigins=${this.endpoint}`,
       `-s3.port=${ports.s3}`,
       `-s3.port.grpc=${ports.s3Grpc}`,
       '-s3.port.iceberg=0',
@@ -165,4 +177,11 @@ function notificationToml({ webhookUrl, webhookBearerToken, webhookBuckets }: Em
   ];
   if (prefixes) lines.push(`path_prefixes = ${JSON.stringify(prefixes)}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** `security.toml`: who has none of these keys can neither read nor write by HTTP past S3. */
+function securityToml(): string {
+  const sections = ['jwt.signing', 'jwt.signing.read', 'jwt.filer_signing', 'jwt.filer_signing.read'];
+  const keys = sections.map((section) => `[${section}]\nkey = "${randomBytes(32).toString('hex')}"\nexpires_after_seconds = 60\n`);
+  return [...keys, '[access]\nui = false\n', '[filer.expose_directory_metadata]\nenabled = false\n'].join('\n');
 }
