@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { corpusOptionsSchema } from './corpus-options.js';
+import { parseCorpusOptions } from './corpus-options.js';
 import { cremaDReader } from './crema-d-reader.js';
 import { manifestReader } from './manifest-reader.js';
 import { ravdessReader } from './ravdess-reader.js';
 
-const schema = corpusOptionsSchema(['manifest', 'ravdess']);
-const wordsOf = (json: string) => schema.parse(JSON.parse(json)).labels;
+const optionsOf = (json: string) => parseCorpusOptions('corpus.json', Buffer.from(json));
+const wordsOf = (json: string) => optionsOf(json).labels;
 
 describe("a corpus's own words for emotions", () => {
   it('are a map, whatever the words are', () => {
@@ -24,7 +24,12 @@ describe("a corpus's own words for emotions", () => {
     '{"labels": null}',
     '{"labels": "angry"}',
     '{"labels": {"a": {"b": "angry"}}}',
-  ])('are refused as %s', (json) => expect(schema.safeParse(JSON.parse(json)).success).toBe(false));
+    '{"reader": "constructor"}',
+    '[]',
+    '{',
+  ])('are refused, and other options, as %s', (json) =>
+    expect(() => optionsOf(json)).toThrow(expect.objectContaining({ code: 'CORPUS_OPTIONS_INVALID' })),
+  );
 
   it('give words of a manifest a class, or take it away', () => {
     const ownWords = wordsOf('{"labels": {"furious": "angry", "calm": "neutral", "excited": null, "constructor": "sad"}}');

@@ -1,6 +1,9 @@
 /** `corpus.json`: the options of a corpus, which its owner writes. */
 import { z } from 'zod';
 import { emotionCategories, silenceProfiles } from '#contracts/labels.js';
+import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { readerNames } from './corpus-readers.js';
 import { normalWord, type OwnWords } from './emotion-labels.js';
 
 const mostWords = 1_000;
@@ -18,13 +21,22 @@ const ownWordsSchema = z
   )
   .transform((pairs): OwnWords => new Map(pairs.map(([word, category]) => [normalWord(word), category])));
 
-/** @param readers names of all readers */
-export const corpusOptionsSchema = (readers: [string, ...string[]]) =>
-  z.object({
-    reader: z.enum(readers).optional(),
-    silence: z.enum(silenceProfiles).optional(),
-    description: z.string().optional(),
-    /** Words for emotions in this corpus, beside the everyday ones. */
-    labels: ownWordsSchema.optional(),
-  });
-export type CorpusOptions = z.infer<ReturnType<typeof corpusOptionsSchema>>;
+const optionsSchema = z.object({
+  reader: z.enum(readerNames).optional(),
+  silence: z.enum(silenceProfiles).optional(),
+  description: z.string().optional(),
+  /** Words for emotions in this corpus, beside the everyday ones. */
+  labels: ownWordsSchema.optional(),
+});
+export type CorpusOptions = z.infer<typeof optionsSchema>;
+
+export const maxOptionsBytes = 1_000_000;
+
+/** @param name of the file, for messages @throws PipelineError CORPUS_OPTIONS_INVALID */
+export function parseCorpusOptions(name: string, bytes: Uint8Array): CorpusOptions {
+  const json = parseOutsideJson(bytes, { maxBytes: maxOptionsBytes, maxDepth: usualMaxDepth, code: 'CORPUS_OPTIONS_INVALID', noun: name });
+  const parsed = optionsSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const reasons = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  throw new PipelineError('CORPUS_OPTIONS_INVALID', `${name}: ${reasons.join('; ')}`, { cause: parsed.error });
+}

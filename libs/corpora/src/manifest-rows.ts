@@ -128,7 +128,7 @@ export function textOf({ values, where }: ManifestRow, column: string): string |
   const value = values.get(column);
   if (value === undefined) return undefined;
   if (typeof value === 'object') throw invalid(`${where}: ${column} is ${quoted(value)}. It must be a word or a number.`);
-  return String(value as Value).trim();
+  return String(value).trim();
 }
 
 const invalid = (message: string): PipelineError => new PipelineError('MANIFEST_INVALID', message);
