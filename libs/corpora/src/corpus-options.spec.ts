@@ -22,6 +22,7 @@ describe("a corpus's own words for emotions", () => {
     '{"labels": {"furious": "rage"}}',
     '{"labels": ["furious"]}',
     '{"labels": null}',
+    '{"labels": [["furious", "angry"]]}',
     '{"labels": "angry"}',
     '{"labels": {"a": {"b": "angry"}}}',
     '{"reader": "constructor"}',
@@ -52,4 +53,9 @@ describe("a corpus's own words for emotions", () => {
     expect(ravdess.annotationOf('Actor_12/03-01-03-01-02-01-12.wav')).toMatchObject({ noCategoryBecause: 'happy' });
     expect(cremaDReader.read(new Map(), { ownWords }).annotationOf('1001_DFA_DIS_XX.wav').labels.category).toBe('angry');
   });
+});
+
+it('options may be given without words', () => {
+  expect(optionsOf('{"reader": "iemocap", "silence": "ends", "extra": 1}')).toEqual({ reader: 'iemocap', silence: 'ends' });
+  expect(optionsOf('{}')).toEqual({});
 });

@@ -12,7 +12,7 @@ const mostLetters = 200;
 /** Words come as pairs, in a map: a word such as `constructor` is a word. */
 const ownWordsSchema = z
   .preprocess(
-    (labels) => (typeof labels === 'object' && labels !== null && !Array.isArray(labels) ? Object.entries(labels) : labels),
+    (labels) => (typeof labels === 'object' && labels !== null && !Array.isArray(labels) ? Object.entries(labels) : null),
     z
       .array(z.tuple([z.string().max(mostLetters), z.enum(emotionCategories).nullable()]), {
         error: `must map words to one of ${emotionCategories.join(', ')}, or to null for no label`,

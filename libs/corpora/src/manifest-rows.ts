@@ -21,8 +21,6 @@ export interface ManifestRow {
   hasDecimalCommas: boolean;
 }
 
-type Value = string | number | boolean;
-
 const delimiters = [',', ';', '\t'];
 const maxLineBytes = 1_000_000;
 
@@ -127,7 +125,8 @@ function isNoValue(value: unknown): boolean {
 export function textOf({ values, where }: ManifestRow, column: string): string | undefined {
   const value = values.get(column);
   if (value === undefined) return undefined;
-  if (typeof value === 'object') throw invalid(`${where}: ${column} is ${quoted(value)}. It must be a word or a number.`);
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean')
+    throw invalid(`${where}: ${column} is ${quoted(value)}. It must be a word or a number.`);
   return String(value).trim();
 }
 
