@@ -76,7 +76,10 @@ export async function putFolder(store: ObjectStore, folder: string, options: Put
     failed,
     waitingFor: null,
   };
-  const report = (change: Partial<PutProgress>) => options.onProgress?.(Object.assign(progress, change));
+  const report = (change: Partial<PutProgress>): void => {
+    Object.assign(progress, change);
+    options.onProgress?.(progress);
+  };
   const patiently = <Result>(work: () => Promise<Result>): Promise<Result> =>
     retrying(work, { signal, onRetry: ({ message }) => report({ waitingFor: message }) });
 

@@ -27,6 +27,8 @@ export interface CorpusAnnotations {
 export interface AnnotationRows {
   /** Replaces the recordings that are known to exist. Each question for an annotation makes one more known. */
   know(recordings: Iterable<string>): void;
+  /** Recordings that lost their row to another one since this was last asked. */
+  takeDisplaced(): string[];
   /** Counts as of the recordings that are known. */
   matched(): RowsMatched;
   /** File, row and the path that stands there, for messages. */

@@ -50,6 +50,7 @@ function readManifest(files: ReadonlyMap<string, string>, { ownWords = new Map()
     },
     rows: {
       know: (recordings) => matcher.know(recordings),
+      takeDisplaced: () => matcher.takeDisplaced(),
       matched: () => matcher.matched(),
       describe: (row) => `${rows[row]?.where}: ${quoted(paths[row])}`,
     },

@@ -33,6 +33,7 @@ export class RowMatcher {
   private readonly rowOfPath: ReadonlyMap<string, number>;
   private readonly namedExactly = new Set<number>();
   private readonly claims = new Map<number, Claim>();
+  private readonly displaced = new Set<string>();
   private indices: { forms: Index; folded: Index; belowRoot: Index } | undefined;
 
   /** @param paths of the rows, each another */
@@ -45,20 +46,34 @@ export class RowMatcher {
     this.namedExactly.clear();
     this.claims.clear();
     for (const path of recordings) this.rowOf(path);
+    this.displaced.clear();
+  }
+
+  /** Recordings that lost their row to another one, or to a tie, since this was last asked: ask for their rows again. */
+  takeDisplaced(): string[] {
+    const paths = [...this.displaced];
+    this.displaced.clear();
+    return paths;
   }
 
   /** @param path of a recording that exists @returns the number of its row; null if it has none */
   rowOf(path: string): number | null {
     const exact = this.rowOfPath.get(path);
     if (exact !== undefined) {
+      if (!this.namedExactly.has(exact)) this.displace(exact, path);
       this.namedExactly.add(exact);
       return exact;
     }
     const found = this.mostAlike(path);
     if (!found) return null;
     const claim = this.claims.get(found.row);
-    if (!claim || found.strength > claim.strength) this.claims.set(found.row, { strength: found.strength, path });
-    else if (found.strength === claim.strength && claim.path !== path) claim.path = null;
+    if (!claim || found.strength > claim.strength) {
+      this.displace(found.row, path);
+      this.claims.set(found.row, { strength: found.strength, path });
+    } else if (found.strength === claim.strength && claim.path !== path) {
+      this.displace(found.row, path);
+      claim.path = null;
+    }
     return this.ownerOf(found.row) === path ? found.row : null;
   }
 
@@ -71,6 +86,11 @@ export class RowMatcher {
       else result.alike.push({ row, path });
     }
     return result;
+  }
+
+  private displace(row: number, by: string): void {
+    const owner = this.ownerOf(row);
+    if (owner !== null && owner !== by) this.displaced.add(owner);
   }
 
   /** Of a row that names no recording exactly. */
