@@ -3,27 +3,22 @@
  * are unchanged. `corpus.json` names the reader; without it the one that recognises the corpus is chosen once, by a
  * conditional put, so that two instances never read one corpus in two ways.
  */
-import { z } from 'zod';
-import { silenceProfiles, type SilenceProfile } from '#contracts/labels.js';
+import type { SilenceProfile } from '#contracts/labels.js';
 import { corpusKey, parseCorpusKey, readerChoiceKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import type { CorpusAnnotations, CorpusReader } from '#corpora/corpus-reader.js';
-import { optionsPath, readerNamed, readerNames, recogniseReaders } from '#corpora/corpus-readers.js';
+import type { CorpusReader } from '#corpora/corpus-reader.js';
+import { type CorpusOptions, parseCorpusOptions } from '#corpora/corpus-options.js';
+import { optionsPath, readerNamed, recogniseReaders } from '#corpora/corpus-readers.js';
+import { type ReadAnnotations, readAnnotations } from '#corpora/read-annotations.js';
 import type { Logger } from '#service/logger.js';
-import type { ObjectStore } from '#storage/object-store.js';
-
-const optionsSchema = z.object({
-  reader: z.enum(readerNames).optional(),
-  silence: z.enum(silenceProfiles).optional(),
-  description: z.string().optional(),
-});
+import type { Objects } from '#storage/object-store.js';
 
 export interface Corpus {
   name: string;
   reader: CorpusReader;
-  options: z.infer<typeof optionsSchema>;
+  options: CorpusOptions;
   silence: SilenceProfile;
-  annotations: CorpusAnnotations;
+  annotations: ReadAnnotations;
 }
 
 /** A corpus and the state of the bucket that it was read from. */
@@ -49,9 +44,16 @@ export class CorpusCatalogue {
   private readonly checks = new Map<string, { startedAtMs: number; corpus: Promise<Corpus> }>();
 
   constructor(
-    private readonly store: ObjectStore,
+    private readonly store: Objects,
     private readonly logger: Logger,
+    /** Paths of a corpus's recordings that are known so far. */
+    private readonly recordingsOf: (corpus: string) => Iterable<string> = () => [],
   ) {}
+
+  /** Tells annotations that name each recording in a row which recordings there are now: rows of those that went are free. */
+  learnRecordings(): void {
+    for (const [name, { loaded }] of this.kept) loaded.corpus.annotations.rows?.know(this.recordingsOf(name));
+  }
 
   /**
    * @param asOfMs what was read from the bucket before this time will not do: a hint says that annotations changed then
@@ -90,9 +92,10 @@ export class CorpusCatalogue {
     const etags = await this.annotationEtags(name, reader);
     const annotationDigest = JSON.stringify([...etags]);
     if (known && sameOptions && known.annotationDigest === annotationDigest) return known;
-    const files = new Map<string, string>();
-    for (const path of etags.keys()) files.set(path, new TextDecoder().decode((await this.store.get(corpusKey(name, path))).bytes));
-    const annotations = reader.read(files);
+    const files = new Map<string, Uint8Array>();
+    for (const path of etags.keys()) files.set(path, (await this.store.get(corpusKey(name, path))).bytes);
+    const annotations = readAnnotations(reader, files, options);
+    annotations.rows?.know(this.recordingsOf(name));
     this.logger.info({ corpus: name, reader: reader.name, annotationFiles: files.size, remarks: annotations.remarks }, 'read a corpus');
     const corpus = { name, reader, options, silence: options.silence ?? reader.silence, annotations };
     return { corpus, optionsEtag, annotationDigest };
@@ -116,19 +119,9 @@ export class CorpusCatalogue {
     return etags;
   }
 
-  private async readOptions(name: string, exists: boolean): Promise<z.infer<typeof optionsSchema>> {
-    if (!exists) return {};
+  private async readOptions(name: string, exists: boolean): Promise<CorpusOptions> {
     const key = corpusKey(name, optionsPath);
-    const { bytes } = await this.store.get(key);
-    try {
-      return optionsSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
-    } catch (error) {
-      const reason =
-        error instanceof z.ZodError
-          ? error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')
-          : (error as Error).message;
-      throw new PipelineError('CORPUS_OPTIONS_INVALID', `${key}: ${reason}`, { cause: error });
-    }
+    return exists ? parseCorpusOptions(key, (await this.store.get(key)).bytes) : {};
   }
 
   private async chooseReader(name: string): Promise<CorpusReader> {

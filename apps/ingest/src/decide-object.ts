@@ -7,8 +7,8 @@
  * reach one partition, so one instance decides about it. Publishing is acknowledged before the hint is settled.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ObjectHint } from '#contracts/object-hints.js';
-import { bucketMarkerKey, parseCorpusKey, sweptAnnotationsKey, utteranceIdOf } from '#contracts/object-keys.js';
+import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
+import { bucketMarkerKey, corpusKey, parseCorpusKey, sweptAnnotationsKey, utteranceIdOf } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { utterances } from '#contracts/utterances.js';
 import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
@@ -90,6 +90,9 @@ export class ObjectDecider {
     const isKnown = ledger.get(record.utteranceId)?.version === record.version;
     if (isKnown && !hint.again && hint.letGoVersion !== record.version) return 'unchanged';
     await ledger.send(record.utteranceId, record, () => publisher.publish(utterances, record));
+    // Recordings that had this one's row until now, because theirs resembles it, are decided about anew.
+    const displaced = (corpus.annotations.rows?.takeDisplaced() ?? []).map((path) => hintAt(corpusKey(place.corpus, path), 'annotations'));
+    if (displaced.length > 0) await publisher.publishApart(objectHints, displaced);
     if (noCategoryBecause) onNoCategory(noCategoryBecause);
     return 'ingested';
   }

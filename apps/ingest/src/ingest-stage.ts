@@ -37,6 +37,7 @@ import type { IngestConfig } from './config.js';
 import { CorpusCatalogue } from './corpus-catalogue.js';
 import { decisions, ObjectDecider } from './decide-object.js';
 import { parseBucketEvent } from './parse-bucket-event.js';
+import { WarningPublisher } from './publish-warnings.js';
 import { BucketReconciler, hintsAtOnce } from './reconcile-bucket.js';
 import { unpackArchive } from './unpack-archive.js';
 import { UtteranceLedger } from './utterance-ledger.js';
@@ -80,8 +81,9 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       logger,
     });
     beforeCrash(() => this.crashes.close());
-    const catalogue = new CorpusCatalogue(this.store, logger);
-    this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger, catalogue);
+    const catalogue = new CorpusCatalogue(this.store, logger, (corpus) => this.ledger.pathsOf(corpus));
+    const warnings = new WarningPublisher(this.store, logger);
+    this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger, catalogue, warnings);
     const noCategory = metrics.counter('no_category_total', 'Utterances whose emotion is none of the four, by what it is', ['reason']);
     this.decider = new ObjectDecider({
       store: this.store,
@@ -104,6 +106,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
     );
     retryMetrics(metrics);
+    metrics.gaugeOf('unmatched_rows', 'Rows of manifests that match no recording, as of the last listing', () => warnings.unmatchedRows);
     metrics.gaugeOf('live_utterances', 'Utterances alive, as this instance knows them', () => this.ledger.size);
     const office = new DeadLetterOffice(this.publisher, 'ingest', letterMetrics(metrics));
     this.follower.onPassedOver(passedOverMetrics(metrics)).onPassedOver(lettersForFollower(office, prefix));

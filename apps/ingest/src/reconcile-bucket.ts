@@ -11,10 +11,11 @@ import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
 import { isAnnotationPath } from '#corpora/corpus-readers.js';
-import type { ObjectHead, ObjectStore } from '#storage/object-store.js';
+import type { ObjectHead, Objects } from '#storage/object-store.js';
 import type { Publisher } from '#streaming/publisher.js';
 import type { Corpus, CorpusCatalogue } from './corpus-catalogue.js';
 import { describeObject } from './describe-object.js';
+import type { WarningPublisher } from './publish-warnings.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
 /** Facts in one call of the publisher. */
@@ -28,15 +29,18 @@ export class BucketReconciler {
   private readonly hinted = new Map<string, string>();
 
   constructor(
-    private readonly store: ObjectStore,
-    private readonly publisher: Publisher,
+    private readonly store: Pick<Objects, 'list'>,
+    private readonly publisher: Pick<Publisher, 'publishApart'>,
     private readonly ledger: UtteranceLedger,
     private readonly catalogue: CorpusCatalogue,
+    private readonly warnings: WarningPublisher,
   ) {}
 
   /** @returns how many objects were seen and hinted at */
   async reconcile(): Promise<{ seen: number; hinted: number }> {
     const present = new Set<string>();
+    const corpora = new Map<string, Corpus>();
+    this.catalogue.learnRecordings();
     for (const utteranceId of this.ledger.takeChanged()) this.hinted.delete(`${corporaPrefix}${utteranceId}`);
     /** Corpora whose annotations cannot be read, and why: tried once in a listing, not for every object. */
     const unreadable = new Map<string, string>();
@@ -51,7 +55,7 @@ export class BucketReconciler {
     };
     for await (const head of this.store.list(corporaPrefix)) {
       present.add(head.key);
-      const state = await this.stateOf(head, unreadable);
+      const state = await this.stateOf(head, unreadable, corpora);
       if (state === null) this.hinted.delete(head.key);
       else if (this.hinted.get(head.key) !== state) page.set(head.key, state);
       if (page.size >= hintsAtOnce) await flush();
@@ -62,6 +66,7 @@ export class BucketReconciler {
       if (page.size >= hintsAtOnce) await flush();
     }
     await flush();
+    await this.warnings.publish(corpora.values());
     return { seen: present.size, hinted };
   }
 
@@ -86,13 +91,14 @@ export class BucketReconciler {
   }
 
   /** @returns null if there is nothing to decide: the ledger describes the object, or it is none of ours */
-  private async stateOf(head: ObjectHead, unreadable: Map<string, string>): Promise<string | null> {
+  private async stateOf(head: ObjectHead, unreadable: Map<string, string>, corpora: Map<string, Corpus>): Promise<string | null> {
     const place = parseCorpusKey(head.key);
     if (!place) return null;
     if (isAnnotationPath(place.path) || isArchivePath(place.path)) return head.etag;
     if (!isAudioPath(place.path)) return null;
     const known = this.ledger.get(utteranceIdOf(place.corpus, place.path))?.version;
     const corpus = await this.readableCorpus(place.corpus, unreadable);
+    if (corpus) corpora.set(place.corpus, corpus);
     const version = corpus ? versionOf(corpus, head, place.path) : unreadable.get(place.corpus);
     return known === version ? null : `${head.etag} ${version}`;
   }

@@ -2,12 +2,14 @@
 import { Command, Option } from 'nest-commander';
 import { objectHints } from '#contracts/object-hints.js';
 import { predictions } from '#contracts/predictions.js';
+import { printable } from '#contracts/printable.js';
 import { topicName } from '#contracts/topic.js';
 import { utterances } from '#contracts/utterances.js';
 import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
 import { activeGroups, groupLag } from '#streaming/group-lag.js';
 import type { PromotionState } from '#overview/overview-snapshot.js';
 import { askTrainer } from '../ask-services.js';
+import { readCorpusWarnings } from '../corpus-warnings.js';
 import { connect, readOverviewAndGaps, type Connections } from '../connect.js';
 import { alignedTable } from '../results.js';
 import { print, printJson, UndertoneCommand } from '../undertone-command.js';
@@ -20,14 +22,17 @@ export class StatusCommand extends UndertoneCommand {
 
   async run(_arguments: string[], { json }: { json?: boolean }): Promise<void> {
     const connections = connect();
-    const [{ overview, gaps }, lag, trainer] = await Promise.all([
+    const [{ overview, gaps }, lag, trainer, corpusWarnings] = await Promise.all([
       readOverviewAndGaps(connections),
       lagByStage(connections),
       askTrainer(connections),
+      readCorpusWarnings(connections.store),
     ]);
     const snapshot = overview.snapshot();
-    if (json)
-      return printJson({ ...snapshot, training: { ...snapshot.training, steps: snapshot.training.steps.slice(-1) }, lag, trainer, gaps });
+    if (json) {
+      const training = { ...snapshot.training, steps: snapshot.training.steps.slice(-1) };
+      return printJson({ ...snapshot, training, lag, trainer, corpusWarnings, gaps });
+    }
     const { reconciliation, streams, checkpoint, training, evaluations } = snapshot;
     const lastStep = training.steps.at(-1);
     print(
@@ -60,6 +65,8 @@ export class StatusCommand extends UndertoneCommand {
     for (const { corpus, settingsHash, covered, live } of snapshot.moves)
       print(`  corpus ${corpus} is on its way to other feature settings: ${covered} of ${live} under ${settingsHash}`);
     for (const state of snapshot.promotions) print(`  ${promotionLine(state)}`);
+    for (const { corpus, warnings } of corpusWarnings)
+      for (const warning of warnings) print(`  ! corpus ${printable(corpus)}: ${printable(warning)}`);
     for (const finding of trainer?.findings ?? []) print(`  ! ${finding}`);
     if (gaps) print(`  ! ${gaps}`);
     const { open } = snapshot.deadLetters;
