@@ -115,10 +115,14 @@ const cachedIn = (cache: string): string[] =>
 async function openRun(
   runId: string,
   events: Partial<RunEvents> = {},
-  { cacheBytes = 1e6, cache, ...changes }: Partial<RunSettings> & { cacheBytes?: number; cache?: string } = {},
+  {
+    cacheBytes = 1e6,
+    cache,
+    tiles = openTiles({ cache, limitBytes: cacheBytes }),
+    ...changes
+  }: Partial<RunSettings> & { cacheBytes?: number; cache?: string; tiles?: TileStore } = {},
 ): Promise<TrainingRun> {
   const lease = await Lease.acquire(store, runLeaseKey(runId), 'test', () => undefined);
-  const tiles = openTiles({ cache, limitBytes: cacheBytes });
   const run = new TrainingRun({ ...settings, ...changes, runId }, store, tiles, lease.epoch, { ...noEvents, ...events });
   await run.restore();
   return run;
@@ -290,19 +294,20 @@ describe('rounds', () => {
   it('an utterance that is erased in the middle is in no batch after it, nor in the scores', async () => {
     const erased: { step: number; utterances: number }[] = [];
     const held = (view.utterances[3] as ViewUtterance).utteranceId;
-    const run = await openRun('erased', {
+    const drawn: string[][] = [];
+    const tiles = openTiles();
+    const read = tiles.read.bind(tiles);
+    tiles.read = (refs) => {
+      drawn.push(refs.map(({ utterance }) => utterance.utteranceId));
+      return read(refs);
+    };
+    const events: Partial<RunEvents> = {
       erased: (facts) => erased.push(facts),
       stepTrained: ({ step }) => {
         if (step === 2) run.forget([held, 'c/00', 'c/unknown']);
       },
-    });
-    const drawn: string[][] = [];
-    const spied = run as unknown as { tileStore: TileStore };
-    const read = spied.tileStore.read.bind(spied.tileStore);
-    spied.tileStore.read = (refs) => {
-      drawn.push(refs.map(({ utterance }) => utterance.utteranceId));
-      return read(refs);
     };
+    const run = await openRun('erased', events, { tiles });
     await run.runRound(view);
     expect(erased).toEqual([{ step: 2, utterances: 2 }]);
     // Batches that were read ahead are read again without it; two were given out before.
