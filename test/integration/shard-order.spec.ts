@@ -41,7 +41,7 @@ async function lifeOf(mortal: Mortal, utterance: UtteranceIngested): Promise<{ s
   const settle = (offset: string): void => {
     if (mortal.survived) settled.push(offset);
   };
-  const passedOver = new PassedOver({ settle, isMine: () => true, readAgain: () => Promise.resolve() });
+  const passedOver = new PassedOver({ settle, isMine: () => true, isElsewhere: () => false, readAgain: () => Promise.resolve() });
   const worker = new ShardPartitionWorker(workshop, { partition: 0, settle, crash: (error) => crashes.push(error) }, passedOver);
   const origin = { topic: 'utterances', partition: 0, offset: '7', key: null, value: null };
   await worker.take({ key: utterance.utteranceId, fact: utterance, origin });

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
 import { writeShard, type ShardRow } from '#audio/shard/shard-file.js';
@@ -99,15 +99,30 @@ async function makeView(): Promise<TrainingView> {
   return viewOf('hash', utterances);
 }
 
+function openTiles({ cache = 'cache', limitBytes = 1e6 } = {}): TileStore {
+  const tiles = new TileStore(store, { folder: join(folder, cache), limitBytes, connection });
+  opened.push(tiles);
+  return tiles;
+}
+
+/** @returns the paths of the shard files in a cache */
+const cachedIn = (cache: string): string[] =>
+  readdirSync(join(folder, cache), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.arrow'))
+    .map((name) => join(folder, cache, name));
+
 /** @param cacheBytes the limit of the shard cache */
 async function openRun(
   runId: string,
   events: Partial<RunEvents> = {},
-  { cacheBytes = 1e6, ...changes }: Partial<RunSettings> & { cacheBytes?: number } = {},
+  {
+    cacheBytes = 1e6,
+    cache,
+    tiles = openTiles({ cache, limitBytes: cacheBytes }),
+    ...changes
+  }: Partial<RunSettings> & { cacheBytes?: number; cache?: string; tiles?: TileStore } = {},
 ): Promise<TrainingRun> {
   const lease = await Lease.acquire(store, runLeaseKey(runId), 'test', () => undefined);
-  const tiles = new TileStore(store, { folder, limitBytes: cacheBytes, connection });
-  opened.push(tiles);
   const run = new TrainingRun({ ...settings, ...changes, runId }, store, tiles, lease.epoch, { ...noEvents, ...events });
   await run.restore();
   return run;
@@ -199,26 +214,27 @@ it('goes on without a shard that is gone, and says so', async () => {
 });
 
 it('reads from the store what does not fit into the cache, and learns the same', async () => {
-  const weightsOf = async (runId: string, limitBytes: number): Promise<{ weights: Uint8Array; cached: string[] }> => {
+  const weightsOf = async (runId: string, limitBytes: number): Promise<Uint8Array> => {
     let last: Checkpoint | undefined;
-    const run = await openRun(runId, { saved: (checkpoint) => (last = checkpoint) }, { cacheBytes: limitBytes });
+    const run = await openRun(runId, { saved: (checkpoint) => (last = checkpoint) }, { cacheBytes: limitBytes, cache: runId });
     expect(await run.runRound(view)).toBe(true);
-    return { weights: await readWeights(store, last as Checkpoint), cached: readdirSync(folder) };
+    return readWeights(store, last as Checkpoint);
   };
   const cached = await weightsOf('cached', 1e6);
-  expect(cached.cached).toEqual([`${view.utterances[0]?.shardId}.arrow`]);
+  expect(cachedIn('cached').map((path) => basename(path))).toEqual([`${view.utterances[0]?.shardId}.arrow`]);
   const remote = await weightsOf('remote', 1000);
-  expect(remote.cached).toEqual([]);
-  expect(Buffer.compare(remote.weights, cached.weights)).toBe(0);
+  expect(cachedIn('remote')).toEqual([]);
+  expect(Buffer.compare(remote, cached)).toBe(0);
 });
 
 it('a file in the cache that was damaged is fetched again', async () => {
-  const tiles = new TileStore(store, { folder, limitBytes: 1e6, connection });
-  opened.push(tiles);
-  const path = join(folder, `${view.utterances[0]?.shardId}.arrow`);
-  writeFileSync(path, 'half a sh');
+  const before = openTiles({ cache: 'damaged' });
+  await before.prepare(view.utterances);
+  await before.close();
+  for (const path of cachedIn('damaged')) writeFileSync(path, 'half a sh');
+  const tiles = openTiles({ cache: 'damaged' });
   expect(await tiles.prepare(view.utterances)).toEqual(new Set());
-  expect(sha256Hex(readFileSync(path))).toBe(view.utterances[0]?.shardId);
+  expect(cachedIn('damaged').map((path) => sha256Hex(readFileSync(path)))).toEqual([view.utterances[0]?.shardId]);
   const [first] = view.utterances as [ViewUtterance];
   expect([...(await tiles.read([{ utterance: first, row: 1 }])).subarray(0, 4)]).toEqual([0, 4, 8, 12]);
 });
@@ -278,19 +294,20 @@ describe('rounds', () => {
   it('an utterance that is erased in the middle is in no batch after it, nor in the scores', async () => {
     const erased: { step: number; utterances: number }[] = [];
     const held = (view.utterances[3] as ViewUtterance).utteranceId;
-    const run = await openRun('erased', {
+    const drawn: string[][] = [];
+    const tiles = openTiles();
+    const read = tiles.read.bind(tiles);
+    tiles.read = (refs) => {
+      drawn.push(refs.map(({ utterance }) => utterance.utteranceId));
+      return read(refs);
+    };
+    const events: Partial<RunEvents> = {
       erased: (facts) => erased.push(facts),
       stepTrained: ({ step }) => {
         if (step === 2) run.forget([held, 'c/00', 'c/unknown']);
       },
-    });
-    const drawn: string[][] = [];
-    const spied = run as unknown as { tileStore: TileStore };
-    const read = spied.tileStore.read.bind(spied.tileStore);
-    spied.tileStore.read = (refs) => {
-      drawn.push(refs.map(({ utterance }) => utterance.utteranceId));
-      return read(refs);
     };
+    const run = await openRun('erased', events, { tiles });
     await run.runRound(view);
     expect(erased).toEqual([{ step: 2, utterances: 2 }]);
     // Batches that were read ahead are read again without it; two were given out before.

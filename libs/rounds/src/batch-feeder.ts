@@ -61,6 +61,11 @@ export class BatchFeeder {
     this.sampler.goTo(this.given);
   }
 
+  /** Lets go of the tiles that were read ahead. */
+  dispose(): void {
+    this.ahead = [];
+  }
+
   private draw(): FedBatch {
     const refs = this.sampler.nextBatch(this.wanted);
     const tiles = this.tileStore.read(refs);

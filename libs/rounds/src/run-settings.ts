@@ -3,8 +3,10 @@ import { createHash } from 'node:crypto';
 import type { RoundEnd } from '#contracts/training.js';
 import { type ModelSettings, parseModelSettings } from '#paper/settings.js';
 import type { StepLosses } from '#paper/train-step.js';
+import type { Objects } from '#storage/object-store.js';
 import type { Checkpoint } from './checkpoint-store.js';
 import type { RateSchedule } from './learning-rate.js';
+import type { TileStore } from './tile-store.js';
 import type { TrainingView, ViewCounts, ViewUtterance } from '#index/training-index.js';
 
 export interface RunSettings {
@@ -58,6 +60,16 @@ export interface RunEvents {
   /** A checkpoint that cannot be used; the one before it is tried. */
   checkpointRefused: (why: string) => void;
   roundFinished: (facts: { round: number; step: number; losses: StepLosses; bestStep: number; ended: RoundEnd } & RoundSpeed) => void;
+}
+
+/** What the parts of a run work with. */
+export interface RunContext {
+  settings: RunSettings;
+  store: Objects;
+  tileStore: TileStore;
+  /** Of the lease under which it runs. */
+  epoch: number;
+  events: RunEvents;
 }
 
 /** For those who want to hear of a few of them only. */

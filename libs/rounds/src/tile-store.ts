@@ -4,13 +4,13 @@
  * there tile by tile. Tiles lie one after another in a shard, so that a tile is one read at a known place: memory does not
  * grow with the corpus.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { readShard } from '#audio/shard/shard-file.js';
 import { errorCodes, PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
 import type { StoreConnection } from '#service/connection-config.js';
 import { sha256Hex, type Objects, type StoreCall } from '#storage/object-store.js';
+import { CacheFolder } from './cache-folder.js';
 import type { TileRef } from './tile-pool.js';
 import type { ViewUtterance } from '#index/training-index.js';
 
@@ -39,8 +39,9 @@ export type FromReader =
   | { call: StoreCall };
 
 export interface ShardCache {
+  /** Each store of tiles takes a sub-folder of its own: several processes may share the folder. */
   folder: string;
-  /** Of all files in it. */
+  /** Of all files in the sub-folder. */
   limitBytes: number;
   /** Of the store, for the thread that reads what is not in the cache. */
   connection: StoreConnection;
@@ -56,6 +57,7 @@ interface CheckedShard extends OpenShard {
 
 export class TileStore {
   private readonly open = new Map<string, CheckedShard>();
+  private readonly folder: CacheFolder | null;
   private readonly reader: Worker;
   private readonly pending = new Map<number, { resolve: (pixels: Uint8Array) => void; reject: (error: Error) => void }>();
   private reads = 0;
@@ -66,7 +68,7 @@ export class TileStore {
     private readonly store: Objects,
     private readonly cache: ShardCache | null,
   ) {
-    if (cache) mkdirSync(cache.folder, { recursive: true });
+    this.folder = cache && CacheFolder.claim(cache.folder);
     // Beside this module, as it runs: compiled, or its source in a test.
     const reader = new URL(import.meta.url.replace('tile-store', 'tile-reader'));
     this.reader = new Worker(reader, { workerData: { connection: cache?.connection ?? null } satisfies ReaderData });
@@ -120,6 +122,7 @@ export class TileStore {
   async close(): Promise<void> {
     await this.reader.terminate();
     this.open.clear();
+    this.folder?.release();
   }
 
   private tell(message: ToReader): void {
@@ -141,18 +144,14 @@ export class TileStore {
     const shardIds = [...this.open.keys()].filter((shardId) => !wanted.has(shardId));
     for (const shardId of shardIds) this.open.delete(shardId);
     if (shardIds.length > 0) this.tell({ type: 'forget', shardIds });
-    if (!this.cache) return;
-    // Nothing but shard files is ever touched, wherever somebody has put the cache.
-    for (const name of readdirSync(this.cache.folder)) {
-      const [, shardId = ''] = /^([0-9a-f]{64})\.arrow(?:\.part)?$/.exec(name) ?? [];
-      if (shardId && !wanted.has(shardId)) rmSync(join(this.cache.folder, name));
-    }
+    this.folder?.keepOnly(wanted);
+    this.folder?.sweep();
   }
 
   /** @returns null for a shard that is gone, or not what its name says */
   private async fetch(shardId: string, objectKey: string): Promise<CheckedShard | null> {
-    if (!this.cache) return existsSync(objectKey) ? checked(shardId, objectKey, objectKey, readFileSync(objectKey)) : null;
-    const path = join(this.cache.folder, `${shardId}.arrow`);
+    if (!this.folder) return existsSync(objectKey) ? checked(shardId, objectKey, objectKey, readFileSync(objectKey)) : null;
+    const path = this.folder.pathOf(shardId);
     const kept = existsSync(path) ? checked(shardId, objectKey, path, readFileSync(path)) : null;
     if (kept && this.hasRoomFor(kept)) return kept;
     rmSync(path, { force: true });

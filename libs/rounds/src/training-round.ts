@@ -1,0 +1,263 @@
+/**
+ * One round of a run on a frozen view: steps until they or the time are used up, or until dev speakers say that it gets no
+ * better; then the best model, its predictions and a checkpoint that says that the round is complete.
+ *
+ * It borrows the run's model (run-model.ts) and owns what it draws and reads: whoever begins it disposes it.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { runLeaseKey } from '#contracts/object-keys.js';
+import type { PredictionsWritten } from '#contracts/predictions.js';
+import type { RoundEnd } from '#contracts/training.js';
+import { reestimateBatchNorm } from '#paper/batch-norm-statistics.js';
+import { saveModel } from '#model-files/checkpoint.js';
+import { modelOptimisers, type Model } from '#paper/model.js';
+import { isLearningSource } from '#baselines/progressive-phases.js';
+import { learnsWithoutEmotion, trainStep, type StepLosses } from '#paper/train-step.js';
+import { retrying } from '#streaming/retry.js';
+import { BatchFeeder } from './batch-feeder.js';
+import { saveCheckpoint, viewKey, type CheckpointDraft } from './checkpoint-store.js';
+import { afterCheck, checkedUtterances, isStale, uaOf } from './early-stopping.js';
+import { headLabels } from './head-labels.js';
+import { predictHeldOut } from './held-out-predictions.js';
+import { rateFactor } from './learning-rate.js';
+import { verifyEpoch } from '#storage/lease.js';
+import { placeInRound, type PlaceInRound } from './place-in-round.js';
+import { batchOf, emptyLosses, refuseDivergence, refuseHeldOut, type RunLabels, weightsOf } from './round-batch.js';
+import { writeRoundPredictions } from './round-predictions.js';
+import type { RunModel } from './run-model.js';
+import { configHashOf, configOf, type RoundSpeed, type RunContext } from './run-settings.js';
+import { Sampler } from './sampler.js';
+import { heldOut, newestLearntAt, trainedTiles, type TrainingView, type ViewUtterance } from '#index/training-index.js';
+
+/** How the steps of a round came to their end; null: the run was told to stop. */
+type TrainedSteps = { losses: StepLosses; ended: RoundEnd | null } & RoundSpeed;
+
+export class TrainingRound {
+  private readonly feeder: BatchFeeder;
+  private readonly emotionWeights: Float32Array | undefined;
+
+  private constructor(
+    private readonly context: RunContext,
+    private readonly learnt: RunModel,
+    private readonly view: TrainingView,
+    private readonly place: PlaceInRound,
+    private readonly labels: RunLabels,
+    private readonly sampler: Sampler,
+    /** Utterances of dev speakers; empty where the round is not checked. */
+    private readonly checked: readonly ViewUtterance[],
+  ) {
+    this.feeder = new BatchFeeder(sampler, context.tileStore, context.settings.batch);
+    this.emotionWeights = weightsOf(sampler, this.model.settings);
+  }
+
+  private get model(): Model {
+    return this.learnt.model as Model;
+  }
+
+  /** @param view of which every shard is at hand */
+  static async begin(context: RunContext, learnt: RunModel, view: TrainingView): Promise<TrainingRound> {
+    const { settings, store, events } = context;
+    const { seed, replayShare, patience, fewestDevSpeakers, runId, roundSteps } = settings;
+    const place = placeInRound(learnt.checkpoint, view, { step: learnt.step, roundSteps });
+    const model = learnt.modelFor(view);
+    const labels = headLabels(model.settings, { midpoints: learnt.midpoints, speakers: learnt.speakers });
+    await retrying(() => learnt.seen.begin(store, runId, { round: place.round, view }));
+    const isFresh = (utterance: ViewUtterance): boolean => learnt.seen.roundOf(utterance) === place.round;
+    const sampler = new Sampler(view, {
+      seed,
+      classOf: labels.emotion.classOf,
+      balanced: model.settings.classBalance === 'sampling',
+      isFresh,
+      replayShare,
+      state: place.sampler,
+    });
+    const isLabelled = (utterance: ViewUtterance): boolean => labels.emotion.classOf(utterance) >= 0;
+    const checked = patience > 0 ? checkedUtterances(heldOut(view, learnt.seen), isLabelled, fewestDevSpeakers) : [];
+    const round = new TrainingRound(context, learnt, view, place, labels, sampler, checked);
+    events.roundStarted({
+      round: place.round,
+      step: learnt.step,
+      steps: place.endStep - learnt.step,
+      view,
+      tiles: { labelled: sampler.sizeOf('labelled'), unlabelled: sampler.sizeOf('unlabelled') },
+      freshTiles: { labelled: sampler.freshSizeOf('labelled'), unlabelled: sampler.freshSizeOf('unlabelled') },
+      isFirstLearnt: isFresh,
+      speakers: learnt.speakers.length,
+      checkedOn: checked.length,
+    });
+    return round;
+  }
+
+  /** Utterances of the view that were erased or replaced: in no batch and no score from now on. */
+  forget(utteranceIds: ReadonlySet<string>): void {
+    const named = this.view.utterances.filter(({ utteranceId }) => utteranceIds.has(utteranceId));
+    if (named.length === 0) return;
+    this.feeder.forget(utteranceIds);
+    this.place.erased += named.length;
+    this.context.events.erased({ step: this.learnt.step, utterances: named.length });
+  }
+
+  /** @returns false if the round was stopped on its way */
+  async run(stop?: AbortSignal): Promise<boolean> {
+    const { losses, ended, ...speed } = await this.train(stop);
+    if (ended === null) return false;
+    const { place, learnt } = this;
+    await this.takeBest();
+    await this.reestimateStatistics();
+    const predictions = await this.writePredictions();
+    await this.save({ losses, predictions, complete: true });
+    const { round } = place;
+    this.context.events.roundFinished({ round, step: learnt.step, losses, bestStep: learnt.weightsStep, ended, ...speed });
+    return true;
+  }
+
+  /** Lets go of the batches that were drawn ahead. The model is the run's. */
+  dispose(): void {
+    this.feeder.dispose();
+  }
+
+  private async train(stop: AbortSignal | undefined): Promise<TrainedSteps> {
+    const { place, feeder, model, learnt } = this;
+    const { settings, events } = this.context;
+    const { reportEvery, checkpointEvery, patience, roundMaxSec } = settings;
+    const startedAt = performance.now();
+    let tiles = 0;
+    let losses: StepLosses | null = null;
+    let ended: RoundEnd | null = null;
+    let reported = { at: startedAt, step: learnt.step, waitedMs: 0, tiles: 0 };
+    while (ended === null && !stop?.aborted) {
+      const { refs, tiles: pixels } = await feeder.next();
+      if (refs.length === 0) break; // all of it was erased
+      refuseHeldOut(refs);
+      setRate(model, rateFactor(settings.rate, learnt.step - place.startStep, place.endStep - place.startStep));
+      const wasLearningSource = isLearningSource(model);
+      losses = await trainStep(model, { ...batchOf(refs, pixels, this.labels), emotionWeights: this.emotionWeights });
+      refuseDivergence(losses, learnt.step);
+      if (wasLearningSource && !isLearningSource(model)) await this.reestimateStatistics({ ofSource: true });
+      learnt.step++;
+      learnt.weightsStep = learnt.step;
+      tiles += refs.length;
+      if (learnt.step === place.endStep) ended = 'steps';
+      else if (roundMaxSec !== null && performance.now() - startedAt >= roundMaxSec * 1000) ended = 'time';
+      const isDue = learnt.step % checkpointEvery === 0 || ended !== null;
+      if (isDue && this.checked.length > 0 && !wasLearningSource) await this.check();
+      if (isStale(place.best, patience)) ended ??= 'dev';
+      if (learnt.step % reportEvery === 0 || ended !== null) {
+        const now = { at: performance.now(), step: learnt.step, waitedMs: feeder.waitedMs, tiles };
+        const steps = now.step - reported.step;
+        const [stepMs, waitMs] = [(now.at - reported.at) / steps, (now.waitedMs - reported.waitedMs) / steps];
+        events.stepTrained({ round: place.round, step: learnt.step, losses, stepMs, waitMs, tiles: now.tiles - reported.tiles });
+        reported = now;
+      }
+      if (ended === null && (isDue || stop?.aborted)) await this.save({ losses, predictions: [], complete: false });
+      await nextTurn();
+    }
+    if (ended !== null) place.endStep = learnt.step;
+    const wallMs = performance.now() - startedAt;
+    return {
+      losses: losses ?? { ...emptyLosses, ...learnt.checkpoint?.losses, total: 0 },
+      ended,
+      tilesPerSec: tiles / Math.max(wallMs / 1000, 1e-6),
+      wallSec: wallMs / 1000,
+      waitShare: feeder.waitedMs / Math.max(wallMs, 1e-3),
+    };
+  }
+
+  /** How well dev speakers are understood now. */
+  private async check(): Promise<void> {
+    const { place, checked, labels, sampler, model, learnt } = this;
+    const { tileStore, events } = this.context;
+    await this.reestimateStatistics();
+    const alive = checked.filter((utterance) => sampler.isAlive(utterance));
+    const found = await predictHeldOut(model, alive, tileStore, labels);
+    const emotion = found.find(({ task }) => task === labels.emotion.task);
+    if (!emotion) return;
+    const ua = uaOf(emotion.rows, emotion.classes.length);
+    place.best = afterCheck(place.best, { step: learnt.step, ua });
+    events.checked({ round: place.round, step: learnt.step, ua, bestStep: place.best.step, bestUa: place.best.ua });
+  }
+
+  /** The weights of the round's best check, which a checkpoint holds unless they are the last. */
+  private async takeBest(): Promise<void> {
+    const { best } = this.place;
+    if (best && best.step !== this.learnt.weightsStep) await this.learnt.takeWeightsOf(best.step);
+  }
+
+  /** Running statistics lag behind the weights in short rounds; predictions would suffer for it. */
+  private async reestimateStatistics({ ofSource = false } = {}): Promise<void> {
+    const { model, sampler } = this;
+    const { settings, tileStore } = this.context;
+    const { batch, statisticsTiles } = settings;
+    const isEmotionAlone = !ofSource && !learnsWithoutEmotion(model);
+    const wanted = isEmotionAlone ? { ...batch, unlabelled: 0 } : batch;
+    const size = wanted.labelled + wanted.unlabelled;
+    const tiles = sampler.spread(statisticsTiles, wanted);
+    // Every n-th tile, so that each batch is mixed as training's are.
+    const batchCount = Math.max(1, Math.floor(tiles.length / size));
+    const batches = Array.from({ length: batchCount }, (_, first) => tiles.filter((_tile, index) => index % batchCount === first));
+    const read = batches.map(async (batch) => ({ tiles: await tileStore.read(batch), count: batch.length }));
+    await reestimateBatchNorm(model, await Promise.all(read), { ofSource });
+  }
+
+  private writePredictions(): Promise<PredictionsWritten[]> {
+    const { view, labels, sampler, model, learnt } = this;
+    const { settings, store, tileStore, events } = this.context;
+    return writeRoundPredictions(store, {
+      runId: settings.runId,
+      step: learnt.step,
+      viewDigest: view.digest,
+      model,
+      labels,
+      midpoints: learnt.midpoints,
+      unheard: heldOut(view, learnt.seen).filter((utterance) => sampler.isAlive(utterance)),
+      tileStore,
+      onChampionRefused: events.checkpointRefused,
+    });
+  }
+
+  private async save(now: { losses: StepLosses | null; predictions: PredictionsWritten[]; complete: boolean }): Promise<void> {
+    const { view, place, feeder, model, learnt } = this;
+    const { settings, store, epoch, events } = this.context;
+    const { runId, codeVersion } = settings;
+    const { manifest, bytes } = await saveModel(model);
+    const draft: CheckpointDraft = {
+      runId,
+      round: place.round,
+      step: learnt.step,
+      roundStartStep: place.startStep,
+      roundSteps: place.endStep - place.startStep,
+      complete: now.complete,
+      epoch,
+      model: { ...manifest },
+      best: place.best,
+      weightsStep: learnt.weightsStep,
+      parent: place.parent,
+      sampler: feeder.state,
+      speakers: [...learnt.speakers],
+      midpoints: learnt.midpoints,
+      view: {
+        digest: view.digest,
+        key: viewKey(runId, view.digest),
+        utterances: view.utterances.length,
+        tiles: trainedTiles(view, model.settings.target),
+        newestAt: newestLearntAt(view) ?? undefined,
+      },
+      seen: { digest: learnt.seen.digest, versions: learnt.seen.versions, parts: [...learnt.seen.parts] },
+      erasedInRound: place.erased,
+      settingsHash: view.settingsHash ?? '',
+      configHash: configHashOf(settings),
+      config: configOf(settings),
+      codeVersion,
+      losses: now.losses,
+      predictions: now.predictions,
+    };
+    const content = { weights: bytes, view, beforeManifest: () => verifyEpoch(store, runLeaseKey(runId), epoch) };
+    // The round stands still while the store is away; begun again, it would learn batches twice.
+    learnt.checkpoint = await retrying(() => saveCheckpoint(store, draft, content));
+    events.saved(learnt.checkpoint);
+  }
+}
+
+function setRate(model: Model, factor: number): void {
+  for (const optimiser of modelOptimisers(model)) optimiser.rateFactor = factor;
+}
