@@ -55,6 +55,7 @@ function sectionOf({ name, arguments: words, description, options, example }: De
 }
 
 function table(head: string[], rows: string[][]): string {
-  const line = (cells: string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll(/<(?![^`]*`)/g, '&lt;')).join(' | ')} |`;
+  const line = (cells: string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll(/<(?![^`]*`)/g, '&lt;')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
