@@ -8,6 +8,9 @@ export const sourceOfLibs = {
   replacement: `${fileURLToPath(new URL('.', import.meta.url))}libs/$1/src/$2.ts`,
 };
 
+/** Specs that take a minute and more: `npm run test:slow`. */
+const slow = '**/*.slow.spec.ts';
+
 export default defineConfig({
   resolve: { alias: [sourceOfLibs] },
   test: {
@@ -17,6 +20,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['apps/**/*.spec.ts', 'libs/**/*.spec.ts', 'deploy/**/*.spec.ts', 'test/{golden,deploy}/**/*.spec.ts'],
+          exclude: [slow],
           testTimeout: 60_000,
           // One core is left free by default: of two, half.
           maxWorkers: Math.max(2, availableParallelism() - 1),
@@ -27,11 +31,13 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'integration',
-          include: ['test/{integration,chaos,browser}/**/*.spec.ts'],
+          include: ['test/{integration,browser}/**/*.spec.ts'],
+          exclude: [slow],
           globalSetup: ['test/embedded-stack.ts'],
           testTimeout: 240_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          // They share one broker and one store; each has its own topics and bucket. Most of their time they wait.
+          maxWorkers: Math.max(3, availableParallelism()),
           sequence: { groupOrder: 1 },
         },
       },

@@ -1,4 +1,5 @@
 /** `npm run bench -- NAME [options]`: measures ours and its peers in one run and prints the ratios. Never a test. */
+import { benchControls } from './controls.js';
 import { benchFeatures } from './features.js';
 import { benchIndex } from './index.js';
 import { benchInstances } from './instances.js';
@@ -7,6 +8,7 @@ import { benchSoak } from './soak.js';
 import { benchTrain } from './train.js';
 
 const benches: Record<string, (args: string[]) => Promise<void>> = {
+  controls: benchControls,
   features: benchFeatures,
   index: benchIndex,
   instances: benchInstances,

@@ -47,9 +47,10 @@ async function main([command, ...args]) {
     });
   }
   const cli = inRoot('dist', 'apps', 'cli', 'src', 'main.js');
-  if (command === 'test') {
+  if (command === 'test' || command === 'test:slow') {
     await run([cli, 'setup']);
-    await run([inRoot('node_modules', 'vitest', 'vitest.mjs'), 'run', '--root', root, ...args]);
+    const config = inRoot(command === 'test' ? 'vitest.config.ts' : 'vitest.slow.config.ts');
+    await run([inRoot('node_modules', 'vitest', 'vitest.mjs'), 'run', '--root', root, '--config', config, ...args]);
   } else if (command === 'test:containers') {
     const config = inRoot('vitest.containers.config.ts');
     await run([inRoot('node_modules', 'vitest', 'vitest.mjs'), 'run', '--root', root, '--config', config, ...args]);
