@@ -5,7 +5,7 @@ import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js
 import { subjectOf } from '#overview/pipeline-overview.js';
 import { contextOf } from '#streaming/trace-headers.js';
 import { connect, readOverview, withPublisher } from '../connect.js';
-import { print, UndertoneCommand } from '../undertone-command.js';
+import { print, printLine, UndertoneCommand } from '../undertone-command.js';
 
 @Command({ name: 'replay', description: 'Give dead letters another try' })
 export class ReplayCommand extends UndertoneCommand {
@@ -15,7 +15,7 @@ export class ReplayCommand extends UndertoneCommand {
     const connections = connect();
     const letters = (await readOverview(connections)).unresolvedDeadLetters.filter((letter) => !code || letter.code === code);
     const keys = [...new Set(letters.flatMap((letter) => letter.objectKey ?? []))].sort();
-    if (dryRun) for (const letter of letters) print(`${letter.code}  ${subjectOf(letter)}: ${letter.message}`);
+    if (dryRun) for (const letter of letters) printLine(`${letter.code}  ${subjectOf(letter)}: ${letter.message}`);
     else {
       const hints = keys.map((key) => hintAt(key, 'replay', true));
       const traceparents = new Map(letters.map(({ objectKey, traceparent }) => [objectKey, traceparent]));

@@ -10,7 +10,7 @@ import { subjectOf, type PromotionState } from '#overview/pipeline-overview.js';
 import { askTrainer } from '../ask-services.js';
 import { connect, readOverview, type Connections } from '../connect.js';
 import { alignedTable } from '../results.js';
-import { print, printJson, UndertoneCommand } from '../undertone-command.js';
+import { print, printJson, printLine, UndertoneCommand } from '../undertone-command.js';
 
 const mostLetters = 5;
 
@@ -53,14 +53,14 @@ export class StatusCommand extends UndertoneCommand {
       ),
     );
     for (const { corpus, settingsHash, covered, live } of snapshot.moves)
-      print(`  corpus ${corpus} is on its way to other feature settings: ${covered} of ${live} under ${settingsHash}`);
-    for (const state of snapshot.promotions) print(`  ${promotionLine(state)}`);
-    for (const finding of trainer?.findings ?? []) print(`  ! ${finding}`);
+      printLine(`  corpus ${corpus} is on its way to other feature settings: ${covered} of ${live} under ${settingsHash}`);
+    for (const state of snapshot.promotions) printLine(`  ${promotionLine(state)}`);
+    for (const finding of trainer?.findings ?? []) printLine(`  ! ${finding}`);
     const open = overview.unresolvedDeadLetters;
     print(
       open.length === 0 ? '  no dead letters are open' : `  dead letters that are open: ${open.length}; \`replay\` gives them another try`,
     );
-    for (const letter of open.slice(-mostLetters)) print(`    ${letter.code}  ${subjectOf(letter)}: ${letter.message}`);
+    for (const letter of open.slice(-mostLetters)) printLine(`    ${letter.code}  ${subjectOf(letter)}: ${letter.message}`);
     if (open.length > mostLetters) print(`    … and ${open.length - mostLetters} more; \`replay --dry-run\` lists them`);
     connections.store.close();
   }
