@@ -115,6 +115,23 @@ describe('the embedded object store', () => {
     expect(keys).toEqual([key]);
   });
 
+  it.each(['ListUsers', 'CreateUser', 'CreateAccessKey', 'AssumeRole'])('makes and shows no users, keys or roles: %s', async (action) => {
+    for (const version of ['2010-05-08', '2011-06-15']) {
+      const answer = await fetch(embedded.endpoint, {
+        method: 'POST',
+        headers: { connection: 'close' },
+        body: new URLSearchParams({
+          Action: action,
+          Version: version,
+          UserName: 'evil',
+          RoleArn: 'arn:aws:iam::x:role/x',
+          RoleSessionName: 'x',
+        }),
+      });
+      expect(answer.status).toBe(405);
+    }
+  });
+
   it('tells ingest of each object, in JSON and with the token', async () => {
     await expect.poll(() => received.length, { timeout: 10_000 }).toBeGreaterThan(0);
     for (const { authorization, contentType } of received) {

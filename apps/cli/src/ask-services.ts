@@ -33,6 +33,7 @@ export async function askFeatures({ environment }: Pick<Connections, 'environmen
 async function ask(url: string, { API_TOKEN: token }: Environment): Promise<unknown> {
   const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
   const response = await fetch(url, { headers, signal: AbortSignal.timeout(answerLimitMs) });
+  if (response.status === 401) throw new Error('it says 401: set API_TOKEN to the token of the services');
   if (!response.ok) throw new Error(`it says ${response.status}`);
   return response.json();
 }

@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline/promises';
 import type { EmotionTarget } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { printable } from '#contracts/printable.js';
 import { promotions } from '#contracts/promotions.js';
 import type { Objects } from '#storage/object-store.js';
 import { announceChampion, championOf, crown, listChampions, type Champion } from '#evaluation/champions.js';
@@ -75,7 +76,7 @@ export async function planRollback(
 export async function confirmed(question: string): Promise<boolean> {
   if (!process.stdin.isTTY) throw new PipelineError('CONFIG_INVALID', 'Nobody can be asked here: say --yes.');
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await terminal.question(`${question} [y/N] `);
+  const answer = await terminal.question(`${printable(question)} [y/N] `);
   terminal.close();
   return /^y(es)?$/i.test(answer.trim());
 }

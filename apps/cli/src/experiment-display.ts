@@ -1,4 +1,5 @@
 /** Progress of an experiment for people: a table of rows with their folds and scores, what runs now, the time that is left. */
+import { printable } from '#contracts/printable.js';
 import type { ExperimentJob, ExperimentRow, JobResult } from '#experiments/experiment-results.js';
 import { type PlannedJob, stepsOf } from '#experiments/plan-experiment.js';
 import type { JobProgress } from '#experiments/run-job.js';
@@ -43,7 +44,7 @@ export class ExperimentDisplay {
     this.running.delete(result.job.jobId);
     this.done.push(result);
     if (this.out.isTTY) this.draw(true);
-    else this.out.write(`${this.doneLine(result)}\n`);
+    else this.out.write(`${printable(this.doneLine(result))}\n`);
   }
 
   /** The table as it is, in lines. */
@@ -56,7 +57,7 @@ export class ExperimentDisplay {
       const filled = Math.floor((done / planned) * barWidth);
       const bar = `${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)}`;
       const scores = ua === null ? '' : `WA ${percent(wa)}  UA ${percent(ua)}${uaDeviation === null ? '' : ` ± ${percent(uaDeviation)}`}`;
-      return `  ${label.padEnd(width)}  ${bar} ${String(done).padStart(3)} of ${planned}  ${scores}`.trimEnd();
+      return printable(`  ${label.padEnd(width)}  ${bar} ${String(done).padStart(3)} of ${planned}  ${scores}`).trimEnd();
     });
   }
 
@@ -70,7 +71,7 @@ export class ExperimentDisplay {
     this.shownAtMs = this.nowMs;
     const lines = [...this.table(), ...[...this.running].map(([jobId, progress]) => this.runningLine(jobId, progress)), `  ${this.left()}`];
     this.clear();
-    this.out.write(`${lines.map((line) => line.slice(0, (this.out.columns ?? 200) - 1)).join('\n')}\n`);
+    this.out.write(`${lines.map((line) => printable(line).slice(0, (this.out.columns ?? 200) - 1)).join('\n')}\n`);
     this.shown = lines.length;
   }
 

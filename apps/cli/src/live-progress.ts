@@ -1,5 +1,6 @@
 /** Progress of the pipeline in the terminal: one block that is written over, or a line now and then where it cannot be. */
 import { emotionTargets } from '#contracts/labels.js';
+import { printable } from '#contracts/printable.js';
 import type { ChildStatus } from '#embedded/supervisor.js';
 import type { OverviewSnapshot } from '#overview/overview-snapshot.js';
 
@@ -44,7 +45,8 @@ export class LiveProgress {
 
   constructor(private readonly out: NodeJS.WriteStream) {}
 
-  show(lines: string[]): void {
+  show(given: string[]): void {
+    const lines = given.map(printable);
     if (this.out.isTTY) {
       this.clear();
       this.out.write(`${lines.map((line) => line.slice(0, this.out.columns - 1)).join('\n')}\n`);

@@ -2,18 +2,22 @@
 import 'reflect-metadata';
 import { CommandFactory } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { printableLines } from '#contracts/printable.js';
 import { cliModuleOf } from './cli.module.js';
 import { exitCodes } from './undertone-command.js';
+
+/** A message may quote what came from outside: its further lines cannot look like lines of ours. */
+const indented = (message: string): string => printableLines(message).replaceAll('\n', '\n  ');
 
 function end(error: unknown): never {
   // Commander has printed what was wrong with the words, or the help that was asked for.
   const { code, exitCode } = error as { code?: unknown; exitCode?: number };
   if (typeof code === 'string' && code.startsWith('commander.')) process.exit(exitCode === 0 ? 0 : exitCodes.misused);
   if (error instanceof PipelineError) {
-    process.stderr.write(`✗ ${error.code}: ${error.message}\n`);
+    process.stderr.write(`✗ ${error.code}: ${indented(error.message)}\n`);
     process.exit(error.code === 'CONFIG_INVALID' ? exitCodes.misused : exitCodes.failed);
   }
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(`${printableLines(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`);
   process.exit(exitCodes.failed);
 }
 

@@ -1,4 +1,5 @@
 /** A put's progress for people: a line that is written over, or one now and then where it cannot be. */
+import { printable } from '#contracts/printable.js';
 import { asBytes, asDuration } from './human-units.js';
 import type { PutProgress } from './put-folder.js';
 
@@ -42,7 +43,7 @@ export class PutDisplay {
     const share = bytes > 0 ? (bytesSent + bytesSkipped) / bytes : done / files;
     const filled = Math.round(Math.min(1, share) * barWidth);
     const state = `${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)} ${done} of ${files} files, ${asBytes(bytesSent + bytesSkipped)} of ${asBytes(bytes)}`;
-    if (waitingFor !== null) return `${state}, waiting: ${waitingFor}`;
+    if (waitingFor !== null) return `${state}, waiting: ${printable(waitingFor)}`;
     while ((this.history[1]?.atMs ?? atMs) < atMs - windowMs) this.history.shift();
     const [first] = this.history;
     const last = this.history.at(-1);

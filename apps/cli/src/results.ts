@@ -2,6 +2,7 @@
 import type { CheckpointSaved } from '#contracts/checkpoints.js';
 import { reportedSplit, type ModelEvaluated } from '#contracts/evaluations.js';
 import type { Task } from '#contracts/labels.js';
+import { printable } from '#contracts/printable.js';
 import type { PipelineOverview } from '#overview/pipeline-overview.js';
 
 export interface Results {
@@ -84,7 +85,10 @@ export function resultsTable(evaluations: Partial<Record<Task, ModelEvaluated>>)
   return alignedTable(['task', 'scored on', 'n', 'WA', 'UA', 'chance', 'recall by class'], rows);
 }
 
-export function alignedTable(head: string[], rows: string[][]): string {
+/** Names from outside may stand in any cell. */
+export function alignedTable(names: string[], cells: string[][]): string {
+  const head = names.map(printable);
+  const rows = cells.map((row) => row.map(printable));
   const widths = head.map((name, column) => Math.max(name.length, ...rows.map((row) => (row[column] ?? '').length)));
   const line = (cells: string[]): string => `  ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('   ')}`.trimEnd();
   return [line(head), line(widths.map((width) => '─'.repeat(width))), ...rows.map(line)].join('\n');

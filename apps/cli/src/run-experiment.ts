@@ -19,7 +19,7 @@ import { PrefixedStore } from '#storage/prefixed-store.js';
 import { type Connections, withPublisher } from './connect.js';
 import { ExperimentDisplay } from './experiment-display.js';
 import { counted } from './human-units.js';
-import { print } from './undertone-command.js';
+import { print, printLine } from './undertone-command.js';
 
 export interface ExperimentRun {
   loaded: LoadedExperiment;
@@ -111,6 +111,6 @@ async function begin(
 
 function end(display: ExperimentDisplay, failed: readonly FailedJob[], stopped: string | null): void {
   print(display.table().join('\n'));
-  for (const { jobId, why } of failed) print(`✗ job ${jobId}: ${why}`);
-  if (stopped !== null) print(stopped);
+  for (const { jobId, why } of failed) printLine(`✗ job ${jobId}: ${why}`);
+  if (stopped !== null) printLine(stopped);
 }

@@ -1,6 +1,7 @@
 /** What all commands share: an example in their help, and errors that end in the right exit code. */
 import { CommandRunner } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { printable, printableJson, printableLines } from '#contracts/printable.js';
 
 /** 0: done. */
 export const exitCodes = { failed: 1, misused: 2 } as const;
@@ -17,8 +18,13 @@ export abstract class UndertoneCommand extends CommandRunner {
   }
 }
 
-export const print = (text: string): void => void process.stdout.write(`${text}\n`);
-export const printJson = (value: unknown): void => print(JSON.stringify(value, null, 2));
+/** Text of our own layout, of several lines perhaps. Names and messages from outside go into it by `printLine` or `alignedTable`. */
+export const print = (text: string): void => void process.stdout.write(`${printableLines(text)}\n`);
+/** One line, whatever the names and messages in it hold. */
+export const printLine = (text: string): void => void process.stdout.write(`${printable(text)}\n`);
+/** One line beside the output proper, for people only. */
+export const printAside = (text: string): void => void process.stderr.write(`${printable(text)}\n`);
+export const printJson = (value: unknown): void => void process.stdout.write(`${printableJson(value)}\n`);
 
 /** @throws PipelineError CONFIG_INVALID for a word that is none of the option's values */
 export function oneOf<Value extends string>(values: readonly Value[], text: string, flag: string): Value {
@@ -30,5 +36,5 @@ export function oneOf<Value extends string>(values: readonly Value[], text: stri
 /** Progress of the set-up: what has begun, what is done, what is missed but not needed. */
 export function printSetup(line: string, level: 'info' | 'warning' = 'info'): void {
   const mark = level === 'warning' ? '!' : line.endsWith('…') ? '·' : '✓';
-  print(`${mark} ${line}`);
+  printLine(`${mark} ${line}`);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { printable, printableLines } from './printable.js';
+import { printable, printableJson, printableLines } from './printable.js';
 
 test.each([
   ['an ANSI escape that clears the screen', 'a\u001b[2J\u001b[31mb', String.raw`a\u001b[2J\u001b[31mb`],
@@ -27,4 +27,12 @@ test.each(['corpora/größe/日本語/файл.wav', 'שלום.wav', 'می\u200c
 
 test('keeps the lines of a stack, and escapes the rest of each', () => {
   expect(printableLines('Error: \u001b[2J\n    at a\r\n    at b')).toBe('Error: \\u001b[2J\n    at a\\r\n    at b');
+});
+
+test('writes JSON that shows every character that a terminal would act on, and reads back as the same', () => {
+  const value = { 'a\u202ekey': ['\u001b[2J', 'a\nb', '\u009b', '\u{e0041}', '\u2028', 'größe', '\\u202e'] };
+  const text = printableJson(value);
+  expect(text).not.toMatch(/[\p{Cf}\p{Zl}\u0000-\u0009\u000b-\u001f\u007f-\u009f]/u);
+  expect(text).toContain('größe');
+  expect(JSON.parse(text)).toEqual(value);
 });

@@ -26,6 +26,16 @@ export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n');
 }
 
+/** JSON for scripts and for terminals: it reads back as the same value. */
+export function printableJson(value: unknown): string {
+  // Outside strings JSON has line breaks and spaces only; inside, each of these may stand as its UTF-16 units.
+  return JSON.stringify(value, null, 2).replace(unprintable, (character) => (character === '\n' ? character : unitsOf(character)));
+}
+
+function unitsOf(character: string): string {
+  return character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 function escapeOf(character: string): string {
   const code = character.codePointAt(0)?.toString(16) ?? '';
   return named.get(character) ?? (code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`);

@@ -133,6 +133,8 @@ export class EmbeddedS3 {
       '-filer.disableDirListing',
       `-filer.allowedOrigins=${this.endpoint}`,
       `-s3.allowedOrigins=${this.endpoint}`,
+      // Users, keys and roles over the S3 port: the one key pair is all there is.
+      '-s3.iam=false',
       `-s3.port=${ports.s3}`,
       `-s3.port.grpc=${ports.s3Grpc}`,
       '-s3.port.iceberg=0',

@@ -1,6 +1,6 @@
 import { request, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Controller, Get, HttpCode, Module, Post } from '@nestjs/common';
+import { Controller, Get, HttpCode, Module, Param, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -19,6 +19,11 @@ class Routes {
   @Get('api/overview')
   read(): { secret: string } {
     return { secret: 'all' };
+  }
+
+  @Get('assets/:name')
+  asset(@Param('name') name: string): { name: string } {
+    return { name };
   }
 
   @Post('bucket-events')
@@ -194,4 +199,20 @@ test('sends the headers that keep other pages out with every answer, and does no
     expect(answer.headers).not.toHaveProperty('x-powered-by');
     expect(answer.headers).not.toHaveProperty('access-control-allow-origin');
   }
+});
+
+test.each([
+  ['a path that is no text', 'GET /assets/%E0%A4%A', {}, 400],
+  ['a path that leaves its folder', 'GET /assets/..%2f..%2fetc%2fpasswd%00', {}, 200],
+  ['a body in an unknown encoding', 'POST /bucket-events', { ...json, 'content-encoding': 'evil' }, 415],
+  ['a body that is not what its encoding says', 'POST /bucket-events', { ...json, 'content-encoding': 'gzip' }, 400],
+  ['a form of many keys in the path', `GET /api/overview?${'__proto__[polluted]=1&'.repeat(400)}`, {}, 200],
+  ['a name of the host that is long', 'GET /api/overview', { host: `${'a.'.repeat(5000)}b` }, 421],
+])('answers %s in JSON, without a stack', async (_what, line, headers, status) => {
+  const ask = await serve({});
+  const answer = await ask(line, headers);
+  expect(answer.status).toBe(status);
+  expect(answer.headers['content-type']).toMatch(/^application\/json/);
+  expect(answer.body).not.toMatch(/node_modules|\.ts:|\.js:/);
+  expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
 });

@@ -1,6 +1,7 @@
 /** Structured logs: JSON lines, or readable ones on a terminal, with the trace that a line belongs to. */
 import type { LoggerService } from '@nestjs/common';
-import pino, { type Logger } from 'pino';
+import pino, { type Logger, type LoggerOptions } from 'pino';
+import { printable, printableLines } from '#contracts/printable.js';
 import { traceOfLog } from './spans.js';
 
 export type { Logger };
@@ -8,7 +9,7 @@ export type { Logger };
 export function createLogger(stage: string, level: string): Logger {
   const options = { level, base: { stage }, timestamp: pino.stdTimeFunctions.isoTime, mixin: traceOfLog };
   return process.stdout.isTTY
-    ? pino({ ...options, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname' } } })
+    ? pino({ ...options, ...terminalSafe, transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname' } } })
     : pino(options);
 }
 
@@ -23,4 +24,28 @@ export function nestLogger(logger: Logger): LoggerService {
     error: (message, ...rest) => logger.error({ rest }, text(message)),
     fatal: (message) => logger.fatal(text(message)),
   };
+}
+
+/** pino-pretty writes messages as they are: names in them must not act on the terminal. JSON escapes most of it by itself. */
+export const terminalSafe: LoggerOptions = {
+  hooks: {
+    logMethod(words, log) {
+      log.apply(this, words.map((word: unknown) => (typeof word === 'string' ? printable(word) : word)) as typeof words);
+    },
+  },
+  formatters: { log: (fields) => printableFields(fields) as Record<string, unknown> },
+  serializers: {
+    err: (error: Error) => {
+      const { stack, message, ...rest } = pino.stdSerializers.err(error);
+      return { ...rest, message: printable(message), stack: printableLines(stack) };
+    },
+  },
+};
+
+/** Errors are left to their serializer. */
+function printableFields(value: unknown): unknown {
+  if (typeof value === 'string') return printable(value);
+  if (Array.isArray(value)) return value.map(printableFields);
+  if (typeof value !== 'object' || value === null || value instanceof Error) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [printable(name), printableFields(field)]));
 }

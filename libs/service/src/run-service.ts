@@ -7,6 +7,7 @@ import type { DynamicModule, INestApplication } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { NestFactory } from '@nestjs/core';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { printableLines } from '#contracts/printable.js';
 import type { ServiceSettings } from './connection-config.js';
 import { guardHttp } from './http-server.js';
 import { nestLogger, type Logger } from './logger.js';
@@ -94,11 +95,11 @@ function reportFatal(reason: unknown, logger: Logger | undefined): void {
   const error = isDiskFull(reason) ? new PipelineError('DISK_FULL', `The disk is full: ${reason.message}`, { cause: reason }) : reason;
   if (error instanceof PipelineError) {
     logger?.fatal({ code: error.code, ...error.context }, error.message);
-    process.stderr.write(`${error.code}: ${error.message}\n`);
+    process.stderr.write(`${error.code}: ${printableLines(error.message)}\n`);
     return;
   }
   logger?.fatal({ err: error }, 'crashed');
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(`${printableLines(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`);
 }
 
 const isDiskFull = (error: unknown): error is NodeJS.ErrnoException =>

@@ -15,7 +15,7 @@ import {
 } from '#compaction/compaction-job.js';
 import { connect, quietLogger, refuseMissingTopics } from '../connect.js';
 import { asBytes, asDuration, counted } from '../human-units.js';
-import { print, printJson, UndertoneCommand } from '../undertone-command.js';
+import { printAside, printJson, printLine, UndertoneCommand } from '../undertone-command.js';
 
 interface Options {
   dryRun?: boolean;
@@ -45,7 +45,7 @@ export class CompactCommand extends UndertoneCommand {
       await job.start();
       const report = await job.run({ dryRun, ...spokenOf({ wait, json }) });
       if (json) printJson({ dryRun, graceSec: settings.graceMs / 1000, ...report });
-      else for (const line of linesOf(report, dryRun, settings.graceMs / 1000)) print(line);
+      else for (const line of linesOf(report, dryRun, settings.graceMs / 1000)) printLine(line);
     } finally {
       await job.stop();
       await publisher.close();
@@ -83,7 +83,7 @@ export class CompactCommand extends UndertoneCommand {
 function spokenOf({ wait, json }: { wait: boolean; json: boolean }): CompactionOptions {
   let waitedFor = '';
   let spokeAtMs = performance.now();
-  const tell = (line: string): void => void process.stderr.write(`· ${line}\n`);
+  const tell = (line: string): void => printAside(`· ${line}`);
   return {
     onWait: (by) => {
       if (!wait) throw new PipelineError('LEASE_HELD', `${by} compacts just now; --wait waits for its end`);

@@ -9,7 +9,7 @@ import { connect } from '../connect.js';
 import { findModel } from '../find-model.js';
 import { counted } from '../human-units.js';
 import { alignedTable } from '../results.js';
-import { print, printJson, UndertoneCommand } from '../undertone-command.js';
+import { print, printJson, printLine, UndertoneCommand } from '../undertone-command.js';
 
 interface LineageOptions {
   utterance?: string;
@@ -62,7 +62,7 @@ export class LineageCommand extends UndertoneCommand {
 async function printModelsThatSaw(store: Objects, utteranceId: string, json: boolean): Promise<void> {
   const found = await modelsThatSaw(store, utteranceId);
   if (json) return printJson({ utteranceId, seenBy: found });
-  if (found.length === 0) return print(`No run has been given ${utteranceId} to learn from.`);
+  if (found.length === 0) return printLine(`No run has been given ${utteranceId} to learn from.`);
   const rows = found.map(({ runId, version, round, models }) => [runId, version, String(round), models.join(', ') || 'none yet']);
   print(alignedTable(['run', 'version', 'since round', 'finished models that have it behind them, by step'], rows));
 }

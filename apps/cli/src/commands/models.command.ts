@@ -6,7 +6,7 @@ import { type Champion, championOf, listChampions } from '#evaluation/champions.
 import { type Checkpoint, finishedModels, targetOf } from '#rounds/checkpoint-store.js';
 import { connect, readOverview } from '../connect.js';
 import { alignedTable } from '../results.js';
-import { print, printJson, UndertoneCommand } from '../undertone-command.js';
+import { print, printAside, printJson, UndertoneCommand } from '../undertone-command.js';
 
 @Command({ name: 'models', description: 'All models, their scores, and which is the champion of what' })
 export class ModelsCommand extends UndertoneCommand {
@@ -17,7 +17,7 @@ export class ModelsCommand extends UndertoneCommand {
     try {
       const [overview, checkpoints, champions] = await Promise.all([
         readOverview(connections),
-        finishedModels(connections.store, (why) => process.stderr.write(`! ${why}\n`)),
+        finishedModels(connections.store, (why) => printAside(`! ${why}`)),
         listChampions(connections.store),
       ]);
       const models = checkpoints.map((checkpoint) => describe(checkpoint, overview.snapshot().history, champions));

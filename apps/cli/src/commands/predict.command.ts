@@ -10,7 +10,7 @@ import { extractFile } from '../extract-file.js';
 import { ModelCommand } from '../model-command.js';
 import { type ModelChoice, openModel } from '../open-model.js';
 import { alignedTable } from '../results.js';
-import { exitCodes, print, printJson } from '../undertone-command.js';
+import { exitCodes, print, printAside, printJson, printLine } from '../undertone-command.js';
 
 @Command({
   name: 'predict',
@@ -35,7 +35,7 @@ export class PredictCommand extends ModelCommand {
         `The model takes tiles of ${model.settings.tile.join(' x ')}, not those of the default feature settings`,
       );
     if (settingsHash(settings, null) !== checkpoint.settingsHash)
-      process.stderr.write('! the model was trained on tiles of other feature settings than these defaults; expect less of it\n');
+      printAside('! the model was trained on tiles of other feature settings than these defaults; expect less of it');
     const predictions = [];
     const failures: { file: string; code: string; message: string }[] = [];
     for (const file of files) {
@@ -49,10 +49,10 @@ export class PredictCommand extends ModelCommand {
         failures.push({ file, code: error.code, message: error.message });
       }
     }
-    for (const { code, message } of failures) process.stderr.write(`✗ ${code}: ${message}\n`);
+    for (const { code, message } of failures) printAside(`✗ ${code}: ${message}`);
     if (failures.length > 0) process.exitCode = exitCodes.failed;
     if (json) return printJson({ model: { runId: checkpoint.runId, step: checkpoint.step, chosen }, predictions, failures });
-    print(`model ${checkpoint.runId}, step ${checkpoint.step}: ${chosen}`);
+    printLine(`model ${checkpoint.runId}, step ${checkpoint.step}: ${chosen}`);
     const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
     const rows = predictions.map(({ file, emotion, gender }) => [
       file,

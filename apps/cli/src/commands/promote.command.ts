@@ -6,7 +6,7 @@ import { targetOf } from '#rounds/checkpoint-store.js';
 import { connect } from '../connect.js';
 import { confirmed, crownByHand } from '../crown-model.js';
 import { findModel } from '../find-model.js';
-import { print, UndertoneCommand } from '../undertone-command.js';
+import { print, printLine, UndertoneCommand } from '../undertone-command.js';
 
 interface PromoteOptions {
   yes?: boolean;
@@ -29,7 +29,7 @@ export class PromoteCommand extends UndertoneCommand {
       const instead = from ? ` in place of ${from.model.runId}/${from.model.step} (number ${from.number})` : '';
       if (!yes && !(await confirmed(`Make ${runId}/${step} the champion of ${target}${instead}?`))) return print('Nothing was changed.');
       const champion = await crownByHand(connections, checkpoint, { from, why });
-      print(`${runId}/${step} is champion ${champion.number} of ${target}${instead}`);
+      printLine(`${runId}/${step} is champion ${champion.number} of ${target}${instead}`);
     } finally {
       connections.store.close();
     }

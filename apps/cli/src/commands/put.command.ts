@@ -7,7 +7,7 @@ import { asBytes, asDuration, counted } from '../human-units.js';
 import type { PutPlan } from '../plan-put.js';
 import { PutDisplay } from '../put-display.js';
 import { putFolder, type PutProgress } from '../put-folder.js';
-import { exitCodes, oneOf, print, UndertoneCommand } from '../undertone-command.js';
+import { exitCodes, oneOf, print, printLine, UndertoneCommand } from '../undertone-command.js';
 
 interface PutCommandOptions {
   corpus: string;
@@ -74,11 +74,11 @@ function printPlan({ annotations, recordings, archives, warnings }: PutPlan): vo
   const parts = [counted(recordings.length, 'recording'), counted(annotations.length, 'annotation file')];
   if (archives.length > 0) parts.push(counted(archives.length, 'archive'));
   print(parts.join(', '));
-  for (const warning of warnings) print(`! ${printable(warning)}`);
+  for (const warning of warnings) printLine(`! ${warning}`);
 }
 
 function printOutcome(put: PutProgress, { dryRun, seconds }: { dryRun: boolean; seconds: number }): void {
-  for (const { path, why } of put.failed.slice(0, mostFailures)) print(`✗ ${printable(path)}: ${printable(why)}`);
+  for (const { path, why } of put.failed.slice(0, mostFailures)) printLine(`✗ ${path}: ${why}`);
   if (put.failed.length > mostFailures) print(`✗ and ${put.failed.length - mostFailures} more`);
   const failed = put.failed.length > 0 ? `, ${put.failed.length} could not be put` : '';
   const there = `${put.skipped} ${put.skipped === 1 ? 'was' : 'were'} there already${failed}`;

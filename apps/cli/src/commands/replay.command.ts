@@ -8,7 +8,7 @@ import { forgetCrashes } from '#storage/crash-counter.js';
 import { contextOf } from '#streaming/trace-headers.js';
 import { connect, readOverview, withPublisher } from '../connect.js';
 import { planReplay, ReplayPlan } from '../replay-plan.js';
-import { print, UndertoneCommand } from '../undertone-command.js';
+import { print, printLine, UndertoneCommand } from '../undertone-command.js';
 
 @Command({ name: 'replay', description: 'Give dead letters another try' })
 export class ReplayCommand extends UndertoneCommand {
@@ -21,7 +21,7 @@ export class ReplayCommand extends UndertoneCommand {
     const plan = new ReplayPlan(overview, {
       code,
       onLetter: (letter) => {
-        if (dryRun) print(`${letter.code}  ${subjectOf(letter)}: ${letter.message}`);
+        if (dryRun) printLine(`${letter.code}  ${subjectOf(letter)}: ${letter.message}`);
         if (letter.code !== 'UNKNOWN_REPEATED') return;
         refused.push({ topicPrefix: connections.topicPrefix, stage: letter.stage, subject: failureSubject(letter, letter.origin) });
       },

@@ -11,7 +11,7 @@ import { parseOverride, parseOverrideName, type OverrideChange } from '../featur
 import { asBytes, asDuration, counted } from '../human-units.js';
 import { LiveProgress } from '../live-progress.js';
 import { CorpusReprocessing, type CorpusPlan } from '../reprocess-corpora.js';
-import { print, printJson, UndertoneCommand } from '../undertone-command.js';
+import { print, printJson, printLine, UndertoneCommand } from '../undertone-command.js';
 
 interface Options {
   corpus?: string;
@@ -49,7 +49,7 @@ export class ReprocessCommand extends UndertoneCommand {
       const corpora = await this.corporaOf(options, overview.corpora, connections);
       const plans: CorpusPlan[] = [];
       for (const corpus of corpora) plans.push(await work.plan(corpus, change, answer));
-      if (!options.json) for (const plan of plans) for (const line of linesOf(plan)) print(line);
+      if (!options.json) for (const plan of plans) for (const line of linesOf(plan)) printLine(line);
       if (options.dryRun) return options.json ? printJson({ dryRun: true, corpora: plans.map(asJson) }) : undefined;
       await publisher.connect();
       await work.apply(plans, answer.readEverySec);
@@ -58,7 +58,7 @@ export class ReprocessCommand extends UndertoneCommand {
       if (options.wait) await untilCovered(plans, { work, publisher, isQuiet: options.json === true });
       const states = await Promise.all(plans.map((plan) => stateOf(plan, work, connections)));
       if (options.json) printJson({ dryRun: false, hinted, corpora: plans.map((plan, at) => ({ ...asJson(plan), ...states[at] })) });
-      else for (const line of closingLines(plans, states)) print(line);
+      else for (const line of closingLines(plans, states)) printLine(line);
     } finally {
       await follower.stop();
       await publisher.close();

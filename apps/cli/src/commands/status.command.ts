@@ -12,7 +12,7 @@ import { askTrainer } from '../ask-services.js';
 import { readCorpusWarnings } from '../corpus-warnings.js';
 import { connect, readOverviewAndGaps, type Connections } from '../connect.js';
 import { alignedTable } from '../results.js';
-import { print, printJson, UndertoneCommand } from '../undertone-command.js';
+import { print, printJson, printLine, UndertoneCommand } from '../undertone-command.js';
 
 const mostLetters = 5;
 
@@ -63,16 +63,16 @@ export class StatusCommand extends UndertoneCommand {
       ),
     );
     for (const { corpus, settingsHash, covered, live } of snapshot.moves)
-      print(`  corpus ${corpus} is on its way to other feature settings: ${covered} of ${live} under ${settingsHash}`);
-    for (const state of snapshot.promotions) print(`  ${promotionLine(state)}`);
+      printLine(`  corpus ${corpus} is on its way to other feature settings: ${covered} of ${live} under ${settingsHash}`);
+    for (const state of snapshot.promotions) printLine(`  ${promotionLine(state)}`);
     for (const { corpus, warnings } of corpusWarnings)
-      for (const warning of warnings) print(`  ! corpus ${printable(corpus)}: ${printable(warning)}`);
-    for (const finding of trainer?.findings ?? []) print(`  ! ${finding}`);
-    if (gaps) print(`  ! ${gaps}`);
+      for (const warning of warnings) printLine(`  ! corpus ${corpus}: ${warning}`);
+    for (const finding of trainer?.findings ?? []) printLine(`  ! ${finding}`);
+    if (gaps) printLine(`  ! ${gaps}`);
     const { open } = snapshot.deadLetters;
     print(open === 0 ? '  no dead letters are open' : `  dead letters that are open: ${open}; \`replay\` gives them another try`);
     const named = overview.unresolvedDeadLetters.slice(-mostLetters);
-    for (const { code, subject, message } of named) print(`    ${code}  ${subject}: ${message}`);
+    for (const { code, subject, message } of named) printLine(`    ${code}  ${subject}: ${message}`);
     if (open > named.length) print(`    … and ${open - named.length} more; \`replay --dry-run\` lists them`);
     connections.store.close();
   }

@@ -26,7 +26,7 @@ import { alignedTable } from '../results.js';
 import { readTrainConfig, type ResolvedConfig, resolveConfig, splitsOf } from '../train-config.js';
 import { TrainDisplay } from '../train-display.js';
 
-import { exitCodes, print, UndertoneCommand } from '../undertone-command.js';
+import { exitCodes, print, printLine, UndertoneCommand } from '../undertone-command.js';
 
 interface TrainCommandOptions {
   config: string;
@@ -47,16 +47,16 @@ export class TrainCommand extends UndertoneCommand {
     refuseLeaks(view);
     const config = resolveConfig(given, view);
     describe(view, config.model);
-    for (const finding of labelFindings(view, config.model)) print(`! ${finding}`);
+    for (const finding of labelFindings(view, config.model)) printLine(`! ${finding}`);
     if (given.codeVersion !== undefined && given.codeVersion !== codeVersion)
-      print(`! ${options.config} was written by version ${given.codeVersion}, this is ${codeVersion}: the digits may differ`);
+      printLine(`! ${options.config} was written by version ${given.codeVersion}, this is ${codeVersion}: the digits may differ`);
     if (options.dryRun) return;
     const out = options.out ?? join('runs', config.name);
     const before = recordedRun(out, config, options.resume ?? false);
     const backend = await startBackend(wantedBackend(given.backend, before?.backend));
     if (!before) record(out, { ...config, backend: backend.name, codeVersion });
     else if (before.backend && before.backend !== backend.name)
-      print(`! begun on ${before.backend}, goes on on ${backend.name}: the digits will differ`);
+      printLine(`! begun on ${before.backend}, goes on on ${backend.name}: the digits will differ`);
     const stopping = new AbortController();
     process.once('SIGINT', () => {
       process.stderr.write('\nstopping after this step …\n');
@@ -185,7 +185,7 @@ async function train(
       display.show({ step, end: config.steps, losses, stepMs });
       for (const finding of watch?.observe(losses) ?? []) {
         display.clear();
-        print(`! step ${step}: ${finding}`);
+        printLine(`! step ${step}: ${finding}`);
       }
     },
     checked: ({ step, ua, bestStep }) => {
@@ -193,9 +193,9 @@ async function train(
       print(`step ${step}: UA on dev speakers ${(100 * ua).toFixed(1)} %${bestStep === step ? '' : `, best at step ${bestStep}`}`);
     },
     erased: () => undefined, // nothing tells of erasures where there is no Kafka
-    shardsGone: (ids) => print(`! ${counted(ids.length, 'shard')} changed since they were read, and are left out`),
+    shardsGone: (ids) => printLine(`! ${counted(ids.length, 'shard')} changed since they were read, and are left out`),
     saved: (checkpoint) => (newest = checkpoint),
-    checkpointRefused: (why) => print(`! ${why}; going back to the one before`),
+    checkpointRefused: (why) => printLine(`! ${why}; going back to the one before`),
     roundFinished: ({ wallSec, tilesPerSec, waitShare, ended, bestStep }) => {
       display.clear();
       if (ended === 'dev') print(`dev speakers were understood no better for ${counted(config.patience, 'check')}: enough`);

@@ -7,7 +7,7 @@ import { isAudioPath } from '#corpora/audio-paths.js';
 import type { PipelineOverview } from '#overview/pipeline-overview.js';
 import type { ObjectStore } from '#storage/object-store.js';
 import { connect, describeGaps, followedOverview, refuseMissingTopics } from '../connect.js';
-import { exitCodes, print, printJson, UndertoneCommand } from '../undertone-command.js';
+import { exitCodes, print, printJson, printLine, UndertoneCommand } from '../undertone-command.js';
 
 const mostNamed = 20;
 
@@ -36,7 +36,7 @@ export class VerifyCommand extends UndertoneCommand {
     if (json) printJson({ utterances, inShards, deadLettered, inFlight });
     else {
       print(`${utterances} utterances = ${inShards} in shards + ${deadLettered} dead-lettered + ${inFlight.length} in flight`);
-      for (const utteranceId of inFlight.slice(0, mostNamed)) print(`  in flight: ${utteranceId}`);
+      for (const utteranceId of inFlight.slice(0, mostNamed)) printLine(`  in flight: ${utteranceId}`);
       if (inFlight.length > mostNamed) print(`  … and ${inFlight.length - mostNamed} more`);
       const gaps = describeGaps(follower);
       if (gaps) print(`  ! ${gaps}`);
