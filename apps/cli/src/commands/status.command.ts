@@ -65,8 +65,7 @@ export class StatusCommand extends UndertoneCommand {
     for (const { corpus, settingsHash, covered, live } of snapshot.moves)
       printLine(`  corpus ${corpus} is on its way to other feature settings: ${covered} of ${live} under ${settingsHash}`);
     for (const state of snapshot.promotions) printLine(`  ${promotionLine(state)}`);
-    for (const { corpus, warnings } of corpusWarnings)
-      for (const warning of warnings) printLine(`  ! corpus ${corpus}: ${warning}`);
+    for (const { corpus, warnings } of corpusWarnings) for (const warning of warnings) printLine(`  ! corpus ${corpus}: ${warning}`);
     for (const finding of trainer?.findings ?? []) printLine(`  ! ${finding}`);
     if (gaps) printLine(`  ! ${gaps}`);
     const { open } = snapshot.deadLetters;
