@@ -37,7 +37,7 @@ class Scene {
   publishes = true;
   private failures = 0;
   private readonly abort = new AbortController();
-  private readonly trying = new Trying('7');
+  private trying = new Trying('7');
 
   private readonly crashes: CrashMemory = {
     recover: () => Promise.resolve(),
@@ -53,19 +53,30 @@ class Scene {
     forget: (subject) => Promise.resolve(void this.memory.push(`forget ${subject}`)),
   };
 
-  take(work: () => Promise<void>, value: string | Buffer = '{"id":"a"}', headers = {}): Promise<Outcome> {
+  private readonly taker: RecordTaker<Note>;
+
+  constructor() {
     const publish = (_topic: unknown, letter: DeadLetter): Promise<void> =>
       this.publishes ? Promise.resolve(void this.letters.push(letter)) : Promise.reject(new TypeError('the publisher is broken'));
-    const taker = new RecordTaker<Note>({
+    this.taker = new RecordTaker<Note>({
       topic,
       crashes: this.crashes,
       deadLetterOffice: new DeadLetterOffice({ publish } as unknown as Publisher, 'features'),
       subjectOf: ({ fact }) => (fact ? { utteranceId: fact.id, version: 'v1' } : {}),
       logger: pino({ level: 'silent' }),
     });
+  }
+
+  /** Goes on to another record, which may be about the same. */
+  next(): void {
+    this.trying = new Trying('8');
+    this.failures = 0;
+  }
+
+  take(work: () => Promise<void>, value: string | Buffer = '{"id":"a"}', headers = {}): Promise<Outcome> {
     const origin = { topic: 'x.notes.v1', partition: 0, offset: '7', key: null, value: Buffer.from(value) };
     const record: StreamRecord<Note> = { key: null, fact: null, origin, headers };
-    return taker.take(record, { work, trying: this.trying, span: activeSpan(), signal: this.abort.signal });
+    return this.taker.take(record, { work, trying: this.trying, span: activeSpan(), signal: this.abort.signal });
   }
 
   endAssignment(): void {
@@ -104,6 +115,19 @@ describe('a record', () => {
       'retry',
       'dead-letter',
     ]);
+  });
+
+  it('about what had failed three times before holds up the others for one try, until that is taken', async () => {
+    const scene = new Scene();
+    for (let time = 0; time < 3; time++) await scene.take(bug);
+    scene.next();
+    expect((await scene.take(bug)).kind).toBe('dead-letter');
+    scene.next();
+    expect((await scene.take(bug, '{"id":"another"}')).kind).toBe('retry');
+    scene.next();
+    expect((await scene.take(() => Promise.resolve())).kind).toBe('taken');
+    scene.next();
+    expect((await scene.take(bug)).kind).toBe('retry');
   });
 
   it('with which the process died three times is a dead letter that no worker sees', async () => {
