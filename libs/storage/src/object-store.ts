@@ -67,8 +67,14 @@ const conflictingWrites = (key: string, cause: unknown): PipelineError =>
   });
 
 /** A listing with EncodingType=url: keys may have characters that no XML has. A store that does not know it says so. */
-const decodedKey = (key: string, encoding: string | undefined): string =>
-  encoding === 'url' ? decodeURIComponent(key.replaceAll('+', '%20')) : key;
+function decodedKey(key: string, encoding: string | undefined): string {
+  if (encoding !== 'url') return key;
+  try {
+    return decodeURIComponent(key.replaceAll('+', '%20'));
+  } catch {
+    return key; // it says that it encodes, and does not
+  }
+}
 
 const bareEtag = (etag: string | undefined): string => (etag ?? '').replaceAll('"', '');
 /** Into one array from the start: pieces to be joined would be held twice. */
