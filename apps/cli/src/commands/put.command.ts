@@ -1,6 +1,5 @@
 /** `undertone put`: a folder into a corpus of the bucket. */
 import { Command, Option } from 'nest-commander';
-import { printable } from '#contracts/printable.js';
 import { readerNames } from '#corpora/corpus-readers.js';
 import { connect } from '../connect.js';
 import { asBytes, asDuration, counted } from '../human-units.js';

@@ -2,7 +2,6 @@
 import { Command, Option } from 'nest-commander';
 import { objectHints } from '#contracts/object-hints.js';
 import { predictions } from '#contracts/predictions.js';
-import { printable } from '#contracts/printable.js';
 import { topicName } from '#contracts/topic.js';
 import { utterances } from '#contracts/utterances.js';
 import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
