@@ -11,7 +11,7 @@ import { type ShardRow, writeShard } from '#audio/shard/shard-file.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
 import { runLeaseKey } from '#contracts/object-keys.js';
 import { chooseBackend } from '#tensor/backend.js';
-import { createModel } from '#paper/model.js';
+import { createPaperModel } from '#paper/paper-model.js';
 import { parseModelSettings } from '#paper/settings.js';
 import { trainStep } from '#paper/train-step.js';
 import { FolderStore } from '#storage/folder-store.js';
@@ -55,7 +55,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 
 async function measureStep({ update, labelled, unlabelled, steps }: Order): Promise<StepTimes> {
   const settings = parseModelSettings({ update, tasks: { speakers: SPEAKERS } });
-  const model = createModel(settings);
+  const model = createPaperModel(settings);
   const count = labelled + unlabelled;
   const labels = (classes: number) => Int32Array.from({ length: count }, (_, i) => (i < labelled ? i % classes : -1));
   const tiles = noise(count * settings.tile[0] * settings.tile[1], 0);

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { type BackendChoice, type BackendOptions, chooseBackend } from '#tensor/backend.js';
 import { loadModel } from '#model-files/checkpoint.js';
-import type { Model } from '#paper/model.js';
+import type { AnyModel } from '#paper/model.js';
 import type { Environment } from '#service/read-config.js';
 import { FolderStore } from '#storage/folder-store.js';
 import type { Objects } from '#storage/object-store.js';
@@ -15,7 +15,7 @@ import { findModel } from './find-model.js';
 
 export interface OpenedModel {
   checkpoint: Checkpoint;
-  model: Model;
+  model: AnyModel;
   /** Why it is this one, in words. */
   chosen: string;
   /** Of the stack, or this process's where there is none. */

@@ -1,5 +1,5 @@
 /** How long a step takes here, on tiles of noise: for an estimate before hours are spent. */
-import { createModel } from '#paper/model.js';
+import { createModel } from '#baselines/create-model.js';
 import { seededRandom } from '#evaluation/bootstrap.js';
 import type { ModelSettings } from '#paper/settings.js';
 import { trainStep } from '#paper/train-step.js';

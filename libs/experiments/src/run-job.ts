@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { runLeaseKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { loadModel } from '#model-files/checkpoint.js';
-import type { Model } from '#paper/model.js';
+import type { AnyModel } from '#paper/model.js';
 import type { TaskPredictions } from '#rounds/held-out-predictions.js';
 import { predictHeldOut } from '#rounds/held-out-predictions.js';
 import { codeVersion } from '#service/package-root.js';
@@ -161,7 +161,7 @@ async function trainCandidate(
 
 /** Of the test fold, and of the speaker task on withheld utterances of training speakers. */
 async function testPredictions(
-  model: Model,
+  model: AnyModel,
   { speakers, midpoints }: Checkpoint,
   { view, tileStore }: JobSurroundings,
 ): Promise<TaskPredictions[]> {

@@ -4,7 +4,7 @@
  */
 import type { Task } from '#contracts/labels.js';
 import { headNames, type HeadName } from '#paper/losses.js';
-import type { Model } from '#paper/model.js';
+import type { AnyModel } from '#paper/model.js';
 import { predict } from '#paper/predict.js';
 import type { PredictionRow } from '#evaluation/predictions-file.js';
 import type { HeadLabels } from './head-labels.js';
@@ -22,7 +22,7 @@ const chunkTiles = 64;
 
 /** @param utterances held-out ones, see `heldOut` */
 export async function predictHeldOut(
-  model: Model,
+  model: AnyModel,
   utterances: readonly ViewUtterance[],
   tileStore: TileStore,
   labels: Record<HeadName, HeadLabels>,

@@ -7,7 +7,7 @@ import { predictionsKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
 import type { HeadName } from '#paper/losses.js';
-import type { Model } from '#paper/model.js';
+import type { AnyModel } from '#paper/model.js';
 import { type PredictionRow, writePredictions } from '#evaluation/predictions-file.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
@@ -22,7 +22,7 @@ export interface RoundPredictions {
   runId: string;
   step: number;
   viewDigest: string;
-  model: Model;
+  model: AnyModel;
   labels: Record<HeadName, HeadLabels>;
   midpoints: Checkpoint['midpoints'];
   /** Held-out utterances that the model never heard. */

@@ -8,7 +8,8 @@ import type { DimensionalLabel } from '#corpora/activation-valence-clusters.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { loadModel } from '#model-files/checkpoint.js';
 import { growSpeakers } from '#paper/grow-speakers.js';
-import { createModel, type Model } from '#paper/model.js';
+import type { AnyModel } from '#paper/model.js';
+import { createModel } from '#baselines/create-model.js';
 import { retrying } from '#streaming/retry.js';
 import { findCheckpoint, newestCheckpoints, readWeights, type Checkpoint } from './checkpoint-store.js';
 import { midpointsFor } from './head-labels.js';
@@ -17,7 +18,7 @@ import { Seen } from './seen.js';
 import { isTrained, type TrainingView } from '#index/training-index.js';
 
 export class RunModel {
-  model: Model | null = null;
+  model: AnyModel | null = null;
   /** The newest one. */
   checkpoint: Checkpoint | null = null;
   speakers: string[] = [];
@@ -54,7 +55,7 @@ export class RunModel {
   }
 
   /** Made when the first view is known, with a place for each speaker that a view brings. */
-  modelFor(view: TrainingView): Model {
+  modelFor(view: TrainingView): AnyModel {
     const { settings: run, tileStore } = this.context;
     const known = new Set(this.speakers);
     const trained = new Set(view.utterances.filter(isTrained).flatMap(({ labels }) => labels.speakerId ?? []));
@@ -69,7 +70,7 @@ export class RunModel {
   }
 
   /** Takes the weights of an earlier step of the round, which a checkpoint holds. @throws PipelineError CHECKPOINT_INVALID */
-  async takeWeightsOf(step: number): Promise<Model> {
+  async takeWeightsOf(step: number): Promise<AnyModel> {
     const { settings, store } = this.context;
     const checkpoint = await retrying(() => findCheckpoint(store, settings.runId, step));
     if (!checkpoint) throw new PipelineError('CHECKPOINT_INVALID', `The best checkpoint of the round, of step ${step}, is gone`);

@@ -10,9 +10,9 @@ import type { PredictionsWritten } from '#contracts/predictions.js';
 import type { RoundEnd } from '#contracts/training.js';
 import { reestimateBatchNorm } from '#paper/batch-norm-statistics.js';
 import { saveModel } from '#model-files/checkpoint.js';
-import { modelOptimisers, type Model } from '#paper/model.js';
-import { isLearningSource } from '#baselines/progressive-phases.js';
-import { learnsWithoutEmotion, trainStep, type StepLosses } from '#paper/train-step.js';
+import { modelOptimisers, type AnyModel } from '#paper/model.js';
+import { isLearningSource, reestimateSourceColumn } from '#baselines/progressive-phases.js';
+import { trainStep, type StepLosses } from '#paper/train-step.js';
 import { retrying } from '#streaming/retry.js';
 import { BatchFeeder } from './batch-feeder.js';
 import { saveCheckpoint, viewKey, type CheckpointDraft } from './checkpoint-store.js';
@@ -50,8 +50,8 @@ export class TrainingRound {
     this.emotionWeights = weightsOf(sampler, this.model.settings);
   }
 
-  private get model(): Model {
-    return this.learnt.model as Model;
+  private get model(): AnyModel {
+    return this.learnt.model as AnyModel;
   }
 
   /** @param view of which every shard is at hand */
@@ -188,7 +188,7 @@ export class TrainingRound {
     const { model, sampler } = this;
     const { settings, tileStore } = this.context;
     const { batch, statisticsTiles } = settings;
-    const isEmotionAlone = !ofSource && !learnsWithoutEmotion(model);
+    const isEmotionAlone = !ofSource && !model.system.learnsWithoutEmotion();
     const wanted = isEmotionAlone ? { ...batch, unlabelled: 0 } : batch;
     const size = wanted.labelled + wanted.unlabelled;
     const tiles = sampler.spread(statisticsTiles, wanted);
@@ -196,7 +196,8 @@ export class TrainingRound {
     const batchCount = Math.max(1, Math.floor(tiles.length / size));
     const batches = Array.from({ length: batchCount }, (_, first) => tiles.filter((_tile, index) => index % batchCount === first));
     const read = batches.map(async (batch) => ({ tiles: await tileStore.read(batch), count: batch.length }));
-    await reestimateBatchNorm(model, await Promise.all(read), { ofSource });
+    const reestimate = ofSource ? reestimateSourceColumn : reestimateBatchNorm;
+    await reestimate(model, await Promise.all(read));
   }
 
   private writePredictions(): Promise<PredictionsWritten[]> {
@@ -258,6 +259,6 @@ export class TrainingRound {
   }
 }
 
-function setRate(model: Model, factor: number): void {
+function setRate(model: AnyModel, factor: number): void {
   for (const optimiser of modelOptimisers(model)) optimiser.rateFactor = factor;
 }
