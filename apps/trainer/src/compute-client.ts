@@ -18,6 +18,8 @@ export class ComputeClient {
   private readonly child: ChildProcess;
   private pending: Pending | undefined;
   private stopped = false;
+  /** Of the round that was asked for last. */
+  private roundId = 0;
 
   /** @param onEvent called for each event of a round, before the round resolves */
   constructor(
@@ -38,13 +40,13 @@ export class ComputeClient {
    * @returns false if there was nothing to learn from
    */
   async runRound(view: TrainingView, asked: string[]): Promise<boolean> {
-    const done = (await this.ask({ type: 'round', view, asked })) as Extract<FromCompute, { type: 'roundDone' }>;
+    const done = (await this.ask({ type: 'round', id: ++this.roundId, view, asked })) as Extract<FromCompute, { type: 'roundDone' }>;
     return done.trained;
   }
 
-  /** Of a round that is under way: these utterances are in no batch from the next one on. */
+  /** Of the round that was asked for last: these utterances are in no batch from the next one on. */
   erase(utteranceIds: string[]): void {
-    this.child.send({ type: 'erase', utteranceIds } satisfies ToCompute);
+    this.child.send({ type: 'erase', roundId: this.roundId, utteranceIds } satisfies ToCompute);
   }
 
   /** A round that is under way is given up; it goes on from its last checkpoint. */

@@ -39,7 +39,7 @@ import { utteranceTraceparents } from '#streaming/trace-headers.js';
 import { manifestKey, type Checkpoint } from '#training/checkpoint-store.js';
 import { IndexSnapshots } from '#training/index-snapshot.js';
 import type { TrainerStatus } from '#training/trainer-status.js';
-import { labelFindings, LossWatch } from '#training/diagnose-training.js';
+import { divergenceFinding, labelFindings, LossWatch } from '#training/diagnose-training.js';
 import { RoundView } from '#training/round-view.js';
 import { TrainingIndex, type TrainingView } from '#training/training-index.js';
 import type { ComputeClient, RoundEvent } from './compute-client.js';
@@ -55,6 +55,8 @@ const scheduleIntervalMs = 500;
 /** For the snapshot at the end. */
 const lastSnapshotMs = 6_000;
 const lastWordsMs = 2_000;
+/** With less of the learning rate than this, the rate is not why the model diverges. */
+const leastRateScale = 1 / 16;
 /** Errors that another try on the same view would only repeat. All others end the process, and its supervisor tries again. */
 const ofTheView = new Set<ErrorCode>(['SPEAKER_LEAK', 'MODEL_DIVERGED', 'CHECKPOINT_INVALID', 'SETTINGS_INVALID', 'RECORD_INVALID']);
 
@@ -72,6 +74,10 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private watch: LossWatch | undefined;
   /** Of the labels of the round's view. */
   private labelFindings: string[] = [];
+  /** The run has gone back, and no round has finished since. */
+  private divergence: { finding: string; isWorthAnotherTry: boolean } | null = null;
+  /** Of the learning rate, what divergences have left. */
+  private rateScale = 1;
   private schedule: RoundSchedule;
   private readonly metrics: TrainerMetrics;
   private open: OpenRun | undefined;
@@ -190,7 +196,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
 
   /** What is wrong with the round, in words. */
   private get findings(): string[] {
-    return [...this.labelFindings, ...(this.watch?.complaints ?? [])];
+    const divergence = this.divergence ? [this.divergence.finding] : [];
+    return [...this.labelFindings, ...divergence, ...(this.watch?.complaints ?? [])];
   }
 
   /** One run after another: a view of another tile geometry takes another network. */
@@ -213,6 +220,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     const { backend, why, restored } = open.ready;
     const { runId } = open.run;
     this.backend = backend;
+    this.divergence = null;
+    this.rateScale = restored?.rateScale ?? 1;
     this.logger.info({ runId, backend, why, step: restored?.step ?? 0 }, 'ready to train');
     if (restored?.complete) {
       this.schedule.trained(restored.view.digest, { nowMs: Date.parse(restored.savedAt) });
@@ -258,7 +267,10 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     await this.announcing;
   }
 
-  /** What cannot succeed on this view is said, and waited out: another view, or other settings, will come. */
+  /**
+   * What cannot succeed on this view is said, and waited out: another view, or other settings, will come. At a lower learning rate
+   * a model that diverged may succeed on the same view.
+   */
   private async train(compute: ComputeClient, view: TrainingView, trace: RoundTrace): Promise<void> {
     try {
       await compute.runRound(view, trace.utteranceIds);
@@ -267,8 +279,9 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       trace.end(error);
       if (!(error instanceof PipelineError) || !ofTheView.has(error.code)) throw error;
       this.logger.error({ code: error.code }, error.message);
-      this.schedule.trained(view.digest, { nowMs: Date.now(), refused: `${error.code}: ${error.message}` });
       this.metrics.refused(error.code);
+      if (error.code === 'MODEL_DIVERGED' && this.divergence?.isWorthAnotherTry) return;
+      this.schedule.trained(view.digest, { nowMs: Date.now(), refused: `${error.code}: ${error.message}` });
     }
   }
 
@@ -311,6 +324,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
           'erased from the round: in no batch from the next one on',
         );
       case 'roundFinished':
+        this.divergence = null;
         this.roundTrace?.finished(event);
         this.logger.info(
           {
@@ -333,6 +347,14 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
         // Its view may lack what the store had lost; then there is something to train on once that is made again.
         this.schedule.trained(event.checkpoint.view.digest, { nowMs: Date.now() });
         return this.announceModel(event.checkpoint);
+      case 'wentBack': {
+        const { step, rateScale } = event;
+        const finding = divergenceFinding(event);
+        this.divergence = { finding, isWorthAnotherTry: rateScale < this.rateScale && rateScale >= leastRateScale };
+        this.rateScale = rateScale;
+        this.metrics.found(this.findings);
+        return this.logger.warn({ step, rateScale }, finding);
+      }
       case 'checkpointRefused':
         return this.logger.error({ code: 'CHECKPOINT_INVALID' }, event.why);
       case 'shardsGone':

@@ -15,6 +15,7 @@ import type { TaskPredictions } from '#training/held-out-predictions.js';
 import { predictHeldOut } from '#training/held-out-predictions.js';
 import { codeVersion } from '#service/package-root.js';
 import { FolderStore } from '#storage/folder-store.js';
+import { retrying } from '#streaming/retry.js';
 import { type Checkpoint, readWeights } from '#training/checkpoint-store.js';
 import { evaluateRows } from '#training/evaluate-predictions.js';
 import { headLabels } from '#training/head-labels.js';
@@ -135,8 +136,9 @@ async function trainCandidate(
   const renewal = setInterval(() => void lease.renew().catch(() => undefined), leaseRenewalMs);
   let [newest, devUa]: [Checkpoint | null, number | null] = [null, null];
   let curve: LearningCurve | undefined;
+  let run: TrainingRun | undefined;
   try {
-    const run = new TrainingRun(settings, store, tileStore, lease.epoch, {
+    run = new TrainingRun(settings, store, tileStore, lease.epoch, {
       ...noEvents,
       stepTrained: ({ step, losses, stepMs }) => {
         curve?.stepTrained(step, losses);
@@ -152,8 +154,9 @@ async function trainCandidate(
     curve = LearningCurve.open(join(workFolder, `${runId}.curve.jsonl`), newest?.step ?? 0);
     if (!newest?.complete) await run.runRound(view.training);
   } finally {
+    run?.dispose();
     clearInterval(renewal);
-    await lease.release();
+    await retrying(() => lease.release());
   }
   if (!newest?.complete) throw new PipelineError('CONFIG_INVALID', `Fold ${job.fold + 1} has nothing to learn from`);
   return { candidate, checkpoint: newest, curve: curve.points };

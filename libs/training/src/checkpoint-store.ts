@@ -40,6 +40,8 @@ const checkpointSchema = z.object({
   best: z.object({ step: z.number().int(), ua: z.number(), since: z.number().int() }).nullable(),
   /** The step whose weights these are: of a finished round, that of its best check. */
   weightsStep: z.number().int().nonnegative(),
+  /** Of the settings' learning rate, the share that is left after divergences; absent: all of it. */
+  rateScale: z.number().positive().optional(),
   /** The model that the round went on from. */
   parent: z.object({ step: z.number().int(), sha256: z.string() }).nullable(),
   sampler: z.object({ labelled: place, unlabelled: place }),
