@@ -25,7 +25,7 @@ function tell(message: FromCompute): void {
 async function setUp({ run: settings, store: connection, shardCache, epoch, keepModels, backend: wanted }: ComputeSetup): Promise<void> {
   const backend = await chooseBackend({ ...wanted, log: () => undefined });
   const onCall = (call: StoreCall): void => tell({ type: 'storeCalled', ...call });
-  const store = new ObjectStore(connection, { onCall });
+  const store = new ObjectStore(connection, { onCall, retry: retrying });
   run = new TrainingRun(settings, store, new TileStore(store, { ...shardCache, connection, onCall }), epoch, {
     roundStarted: ({ view, isFirstLearnt, ...facts }) => {
       const asked = view.utterances.filter(({ utteranceId }) => askedAbout.has(utteranceId));

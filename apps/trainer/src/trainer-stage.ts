@@ -100,7 +100,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     const { kafka, store } = config;
     this.kafka = kafkaClient(kafka, 'undertone-trainer', logger);
     this.metrics = new TrainerMetrics(metrics, ofTheView);
-    this.store = new ObjectStore(store, { onCall: this.metrics.storeCalled });
+    this.store = new ObjectStore(store, { onCall: this.metrics.storeCalled, retry: retrying });
     this.publisher = new Publisher(this.kafka, kafka.topicPrefix);
     this.runId = config.run.runId;
     this.schedule = new RoundSchedule(config.rounds);

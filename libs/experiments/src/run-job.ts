@@ -20,7 +20,7 @@ import { type Checkpoint, readWeights } from '#training/checkpoint-store.js';
 import { evaluateRows } from '#training/evaluate-predictions.js';
 import { headLabels } from '#training/head-labels.js';
 import { hasEnded, processHolder } from '#training/lease-holder.js';
-import { Lease, leaseRenewalMs } from '#training/lease.js';
+import { keepRenewed, Lease } from '#training/lease.js';
 import { noEvents, type RunSettings } from '#training/run-settings.js';
 import type { TileStore } from '#training/tile-store.js';
 import { TrainingRun } from '#training/training-run.js';
@@ -133,7 +133,7 @@ async function trainCandidate(
   };
   const lease = await Lease.acquire(store, runLeaseKey(runId), processHolder(), { onWait: () => undefined, isGone: hasEnded });
   // That it was lost, the next checkpoint finds out.
-  const renewal = setInterval(() => void lease.renew().catch(() => undefined), leaseRenewalMs);
+  const endRenewal = keepRenewed(lease);
   let [newest, devUa]: [Checkpoint | null, number | null] = [null, null];
   let curve: LearningCurve | undefined;
   let run: TrainingRun | undefined;
@@ -155,7 +155,7 @@ async function trainCandidate(
     if (!newest?.complete) await run.runRound(view.training);
   } finally {
     run?.dispose();
-    clearInterval(renewal);
+    endRenewal();
     await retrying(() => lease.release());
   }
   if (!newest?.complete) throw new PipelineError('CONFIG_INVALID', `Fold ${job.fold + 1} has nothing to learn from`);

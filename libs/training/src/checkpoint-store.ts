@@ -14,6 +14,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { predictionsWrittenSchema } from '#contracts/predictions.js';
 import { stepLossesSchema } from '#contracts/training.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
+import { isOutage } from '#streaming/retry.js';
 import { seenPartSchema } from './seen.js';
 import type { TrainingView } from './training-index.js';
 
@@ -133,7 +134,7 @@ export async function* newestCheckpoints(store: Objects, runId: string, onRefuse
     try {
       yield parseCheckpoint(key, await store.findJson(key));
     } catch (error) {
-      if (!(error instanceof PipelineError) || error.fate === 'retryable') throw error;
+      if (!(error instanceof PipelineError) || isOutage(error)) throw error;
       onRefused(error.message);
     }
   }

@@ -10,7 +10,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { loadModel } from '#model/checkpoint.js';
 import { growSpeakers } from '#model/grow-speakers.js';
 import { createModel, type Model } from '#model/model.js';
-import { retrying } from '#streaming/retry.js';
+import { isOutage, retrying } from '#streaming/retry.js';
 import { findCheckpoint, manifestKey, newestCheckpoints, readWeights, type Checkpoint } from './checkpoint-store.js';
 import { midpointsFor } from './head-labels.js';
 import { verifyEpoch } from './lease.js';
@@ -45,7 +45,7 @@ export class RunModel {
         this.model = loadModel(checkpoint.model, weights);
         this.seen = seen;
       } catch (error) {
-        if (!(error instanceof PipelineError) || error.fate === 'retryable') throw error;
+        if (!(error instanceof PipelineError) || isOutage(error)) throw error;
         events.checkpointRefused(error.message);
         continue;
       }
