@@ -18,8 +18,8 @@ export interface ComputeSetup {
 
 export type ToCompute =
   | { type: 'setup'; setup: ComputeSetup }
-  /** `asked` are utterances of which `roundStarted` tells whether the round is the first to have them. */
-  | { type: 'round'; id: number; view: TrainingView; asked: string[] }
+  /** `asked` are utterances of which `roundStarted` tells whether the round is the first to have them; `erased` are not what the view says any more. */
+  | { type: 'round'; id: number; view: TrainingView; asked: string[]; erased: string[] }
   /** These are no longer what the view of that round says. When it comes too late for it, it concerns no other. */
   | { type: 'erase'; roundId: number; utteranceIds: string[] };
 

@@ -58,6 +58,7 @@ async function handle(message: ToCompute): Promise<void> {
   if (!run) throw new Error('a round came before the set-up');
   if (message.type === 'erase') return erase(message);
   round = { id: message.id, erasures: new RoundErasures() };
+  round.erasures.add(message.erased);
   askedAbout = new Set(message.asked);
   const trained = await run.runRound(message.view, round);
   if (trained) await retrying(prune);

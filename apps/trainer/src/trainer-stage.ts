@@ -42,7 +42,8 @@ import type { TrainerStatus } from '#training/trainer-status.js';
 import { divergenceFinding, labelFindings, LossWatch } from '#training/diagnose-training.js';
 import { RoundView } from '#training/round-view.js';
 import { TrainingIndex, type TrainingView } from '#training/training-index.js';
-import type { ComputeClient, RoundEvent } from './compute-client.js';
+import type { RoundEvent } from './compute-client.js';
+import type { ComputeRound } from './compute-round.js';
 import type { TrainerConfig } from './config.js';
 import { OpenRun, runFor } from './open-run.js';
 import { RoundSchedule } from './round-schedule.js';
@@ -84,6 +85,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private runId: string;
   /** While a round runs. */
   private roundView: RoundView | undefined;
+  private round: ComputeRound | undefined;
   private roundTrace: RoundTrace | undefined;
   private backend: string | null = null;
   private stopping = false;
@@ -115,7 +117,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.follower = new TableFollower(this.kafka, kafka.topicPrefix, 'trainer-index', logger)
       .on(utterances, (id, fact) => {
         this.index.applyUtterance(id, fact);
-        if (this.roundView?.differs(id, fact?.version)) this.open?.compute.erase([id]);
+        if (this.roundView?.differs(id, fact?.version)) this.round?.erase([id]);
       })
       .on(shardsLabelled, (id, fact, record) => this.applyShard(id, fact, record))
       .on(shardsUnlabelled, (id, fact, record) => this.applyShard(id, fact, record))
@@ -254,14 +256,16 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.enter('training', describe(tiles));
     const view = this.index.view();
     this.roundView = new RoundView(view); // from here on, what is erased is told to the round
+    this.round = compute.takeRound(view);
     this.labelFindings = labelFindings(view, this.modelSettings);
     for (const finding of this.labelFindings) this.logger.warn(finding);
     this.metrics.found(this.findings);
     // What this round may read stays in the store, though it may be withdrawn from now on (libs/training/src/sweep-objects.ts).
     await retrying(() => lease.note({ roundStartedAt: new Date() }));
     this.roundTrace = new RoundTrace(this.index.traces, this.roundView, this.runId);
-    await this.train(compute, view, this.roundTrace);
+    await this.train(this.round, view, this.roundTrace);
     this.roundView = undefined;
+    this.round = undefined;
     this.roundTrace = undefined;
     await retrying(() => lease.note({ roundStartedAt: null }));
     await this.announcing;
@@ -271,9 +275,9 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
    * What cannot succeed on this view is said, and waited out: another view, or other settings, will come. At a lower learning rate
    * a model that diverged may succeed on the same view.
    */
-  private async train(compute: ComputeClient, view: TrainingView, trace: RoundTrace): Promise<void> {
+  private async train(round: ComputeRound, view: TrainingView, trace: RoundTrace): Promise<void> {
     try {
-      await compute.runRound(view, trace.utteranceIds);
+      await round.run(trace.utteranceIds);
       trace.end();
     } catch (error) {
       trace.end(error);
