@@ -16,6 +16,7 @@ import { findCheckpoint, newestCheckpoints, readWeights, type Checkpoint } from 
 import { Lease } from '#storage/lease.js';
 import { lineageOf, modelsThatSaw } from '#rounds/lineage.js';
 import { pruneCheckpoints } from '#rounds/prune-checkpoints.js';
+import { RoundErasures } from '#rounds/round-erasures.js';
 import { TileStore } from '#rounds/tile-store.js';
 import { configHashOf, noEvents, plainRounds, type RunEvents, type RunSettings } from '#rounds/run-settings.js';
 import { TrainingRun } from '#rounds/training-run.js';
@@ -304,11 +305,12 @@ describe('rounds', () => {
     const events: Partial<RunEvents> = {
       erased: (facts) => erased.push(facts),
       stepTrained: ({ step }) => {
-        if (step === 2) run.forget([held, 'c/00', 'c/unknown']);
+        if (step === 2) erasures.add([held, 'c/00', 'c/unknown']);
       },
     };
+    const erasures = new RoundErasures();
     const run = await openRun('erased', events, { tiles });
-    await run.runRound(view);
+    await run.runRound(view, { erasures });
     expect(erased).toEqual([{ step: 2, utterances: 2 }]);
     // Batches that were read ahead are read again without it; two were given out before.
     const after = drawn.slice(5).flat();
@@ -324,8 +326,9 @@ describe('rounds', () => {
   it('an utterance that is erased while the round is still reading its shards is in none of its batches', async () => {
     const erased: number[] = [];
     const run = await openRun('erased-early', { erased: ({ step }) => erased.push(step) });
-    const running = run.runRound(view);
-    run.forget(['c/00']);
+    const erasures = new RoundErasures();
+    const running = run.runRound(view, { erasures });
+    erasures.add(['c/00']);
     await running;
     expect(erased).toEqual([0]);
     expect((await newestOf('erased-early')).erasedInRound).toBe(1);

@@ -37,6 +37,8 @@ export function readTrainerConfig() {
     EARLY_STOPPING_PATIENCE: field.whole(3, 0),
     LEARNING_RATE_SCHEDULE: z.enum(rateSchedules).default('constant'),
     WARMUP_STEPS: field.whole(0, 0),
+    /** After a divergence, the share of the learning rate with which the run goes on; 1: all of it. */
+    DIVERGED_RATE_FACTOR: z.coerce.number().positive().max(1).default(0.5),
     /** Finished rounds whose weights are kept; champions always are. */
     KEEP_MODELS: field.whole(20, 1),
     /** Seconds without news after which a round starts, and the longest that news may go on. */
@@ -71,6 +73,7 @@ export function readTrainerConfig() {
     replayShare: read.REPLAY_SHARE,
     patience: read.EARLY_STOPPING_PATIENCE,
     rate: { schedule: read.LEARNING_RATE_SCHEDULE, warmupSteps: read.WARMUP_STEPS },
+    divergedRateFactor: read.DIVERGED_RATE_FACTOR,
     reportEvery: read.REPORT_STEPS,
     checkpointEvery: read.CHECKPOINT_STEPS,
     statisticsTiles: read.STATISTICS_TILES,

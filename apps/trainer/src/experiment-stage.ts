@@ -27,7 +27,7 @@ import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
 import { TableFollower } from '#streaming/table-follower.js';
-import { Lease, leaseRenewalMs } from '#storage/lease.js';
+import { keepRenewed, Lease } from '#storage/lease.js';
 import type { TrainerConfig } from './config.js';
 import { TRAINER_CONFIG } from './trainer-stage.js';
 
@@ -76,7 +76,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
     const kafka = kafkaClient(connection, 'undertone-experiments', this.logger);
     await ensureTopics(kafka, topics, topicPrefix);
     const publisher = new Publisher(kafka, topicPrefix);
-    const store = new ObjectStore(storeConnection);
+    const store = new ObjectStore(storeConnection, { retry: retrying });
     const follower = new TableFollower(kafka, topicPrefix, 'experiment-jobs', this.logger).on(experimentJobs, (key, fact) => {
       if (fact) this.jobs.set(key, fact);
       else this.jobs.delete(key);
@@ -113,7 +113,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
       return;
     }
     // Lost: another does the job by now, and both would come to the same.
-    const renewal = setInterval(() => void lease.renew().catch(() => undefined), leaseRenewalMs);
+    const endRenewal = keepRenewed(lease);
     try {
       const results = new PrefixedStore(store, experimentPrefix(job.experiment));
       const outcome = await this.outcomeOf(job, results);
@@ -124,8 +124,8 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
       this.jobs.delete(key);
       this.done.inc({ outcome });
     } finally {
-      clearInterval(renewal);
-      await lease.release();
+      endRenewal();
+      await retrying(() => lease.release());
     }
   }
 

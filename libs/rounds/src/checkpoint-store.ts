@@ -14,6 +14,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { predictionsWrittenSchema } from '#contracts/predictions.js';
 import { stepLossesSchema } from '#contracts/training.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
+import { isOutage } from '#streaming/retry.js';
 import { seenPartSchema } from './seen.js';
 import type { TrainingView } from '#index/training-index.js';
 
@@ -40,6 +41,8 @@ const checkpointSchema = z.object({
   best: z.object({ step: z.number().int(), ua: z.number(), since: z.number().int() }).nullable(),
   /** The step whose weights these are: of a finished round, that of its best check. */
   weightsStep: z.number().int().nonnegative(),
+  /** Of the settings' learning rate, the share that is left after divergences; absent: all of it. */
+  rateScale: z.number().positive().optional(),
   /** The model that the round went on from. */
   parent: z.object({ step: z.number().int(), sha256: z.string() }).nullable(),
   sampler: z.object({ labelled: place, unlabelled: place }),
@@ -131,7 +134,7 @@ export async function* newestCheckpoints(store: Objects, runId: string, onRefuse
     try {
       yield parseCheckpoint(key, await store.findJson(key));
     } catch (error) {
-      if (!(error instanceof PipelineError) || error.fate === 'retryable') throw error;
+      if (!(error instanceof PipelineError) || isOutage(error)) throw error;
       onRefused(error.message);
     }
   }

@@ -109,6 +109,8 @@ export interface ObjectStoreOptions {
   /** A connection on which nothing moves for this long is given up; a store that restarts may never answer. */
   idleLimitMs?: number;
   onCall?: (call: StoreCall) => void;
+  /** Makes each call again while it may pass, `retrying` for example. Without it a call fails once its own short retries have. */
+  retry?: <Result>(call: () => Promise<Result>) => Promise<Result>;
 }
 
 /** What those need who read and write objects, wherever these are: a bucket, or a folder (folder-store.ts). */
@@ -118,10 +120,15 @@ export class ObjectStore {
   private readonly client: S3Client;
   readonly bucket: string;
   private readonly onCall: (call: StoreCall) => void;
+  private readonly retry: NonNullable<ObjectStoreOptions['retry']>;
 
-  constructor(connection: StoreConnection, { idleLimitMs = 30_000, onCall = () => undefined }: ObjectStoreOptions = {}) {
+  constructor(
+    connection: StoreConnection,
+    { idleLimitMs = 30_000, onCall = () => undefined, retry = (call) => call() }: ObjectStoreOptions = {},
+  ) {
     this.bucket = connection.bucket;
     this.onCall = onCall;
+    this.retry = retry;
     this.client = new S3Client({
       region: connection.region,
       endpoint: connection.endpoint,
@@ -370,6 +377,10 @@ export class ObjectStore {
   /** Keys are checked first; errors become what they mean. */
   private async translated<Result>(operation: StoreOperation, call: () => Promise<Result>, key?: string): Promise<Result> {
     if (key !== undefined && operation !== 'list') refuseBadKey(key);
+    return this.retry(() => this.attempt(operation, call, key));
+  }
+
+  private async attempt<Result>(operation: StoreOperation, call: () => Promise<Result>, key?: string): Promise<Result> {
     const startedAt = performance.now();
     const note = (outcome: StoreOutcome): void => this.onCall({ operation, outcome, seconds: (performance.now() - startedAt) / 1000 });
     try {

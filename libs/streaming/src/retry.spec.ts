@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { Attempts, fateOf, observeRetries, retrying } from './retry.js';
+import { Attempts, fateOf, isOutage, observeRetries, retrying } from './retry.js';
 
 const unavailable = () => new PipelineError('STORAGE_UNAVAILABLE', 'the store is away');
 
@@ -17,6 +17,11 @@ describe('fateOf', () => {
     expect(fateOf(wrapped(noCoordinator)), 'as the client throws it when it has given up').toBe('retryable');
     expect(fateOf(wrapped(new TypeError('x is not a function')))).toBe('unknown');
   });
+});
+
+it('an outage says nothing of what was asked for, also once it has lasted too long', () => {
+  const outages = [unavailable(), new PipelineError('RETRIES_EXHAUSTED', 'gave up'), new PipelineError('CHECKPOINT_INVALID', 'damaged')];
+  expect(outages.map(isOutage)).toEqual([true, true, false]);
 });
 
 describe('retrying', () => {

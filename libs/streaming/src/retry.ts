@@ -10,6 +10,10 @@ export function fateOf(error: unknown): Fate {
   return outages.has(withoutWrapper(error).name) ? 'retryable' : 'unknown';
 }
 
+/** Says something of the store or the broker, and nothing of what was asked for. */
+export const isOutage = (error: unknown): boolean =>
+  fateOf(error) === 'retryable' || (error instanceof PipelineError && error.code === 'RETRIES_EXHAUSTED');
+
 /** In what the client throws once it has decided that it tries no more. */
 function withoutWrapper(error: Error): Error {
   return error.name === 'KafkaJSNonRetriableError' && error.cause instanceof Error ? error.cause : error;
