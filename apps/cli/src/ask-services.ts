@@ -1,6 +1,7 @@
 /** What the services themselves answer, over HTTP. */
 import type { SettingsAnswer } from '#audio/settings-by-corpus.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import type { ServiceRestarts } from '#overview/troubles.js';
 import type { TrainerStatus } from '#training/trainer-status.js';
 import type { Connections } from './connect.js';
 
@@ -12,6 +13,15 @@ export async function askTrainer({ environment }: Pick<Connections, 'environment
     return (await ask(`${environment['TRAINER_URL'] ?? 'http://127.0.0.1:7403'}/status`)) as TrainerStatus;
   } catch {
     return null;
+  }
+}
+
+/** Restarts that the evaluator has seen; none if it does not answer. */
+export async function askRestarts({ environment }: Pick<Connections, 'environment'>): Promise<ServiceRestarts[]> {
+  try {
+    return (await ask(`${environment['EVALUATOR_URL'] ?? 'http://127.0.0.1:7400'}/api/restarts`)) as ServiceRestarts[];
+  } catch {
+    return [];
   }
 }
 

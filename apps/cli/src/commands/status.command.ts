@@ -7,9 +7,13 @@ import { utterances } from '#contracts/utterances.js';
 import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
 import { activeGroups, groupLag } from '#streaming/group-lag.js';
 import type { PromotionState } from '#overview/overview-snapshot.js';
-import { askTrainer } from '../ask-services.js';
+import { troublesOf } from '#overview/troubles.js';
+import { askRestarts, askTrainer } from '../ask-services.js';
+import { environment } from '../config.js';
 import { connect, readOverview, type Connections } from '../connect.js';
+import { fullDiskLine } from '../disk-room.js';
 import { alignedTable } from '../results.js';
+import { readRestarts, readStackNote, undertoneHome } from '../stack-file.js';
 import { print, printJson, UndertoneCommand } from '../undertone-command.js';
 
 const mostLetters = 5;
@@ -20,11 +24,29 @@ export class StatusCommand extends UndertoneCommand {
 
   async run(_arguments: string[], { json }: { json?: boolean }): Promise<void> {
     const connections = connect();
-    const [overview, lag, trainer] = await Promise.all([readOverview(connections), lagByStage(connections), askTrainer(connections)]);
+    const note = readStackNote(environment);
+    // The caller may have named another broker than that of the stack on this machine.
+    const isThisStack = note !== null && note.environment['KAFKA_BROKERS'] === connections.environment['KAFKA_BROKERS'];
+    const [overview, lag, trainer, restarts] = await Promise.all([
+      readOverview(connections),
+      lagByStage(connections),
+      askTrainer(connections),
+      (isThisStack ? readRestarts(environment) : null) ?? askRestarts(connections),
+    ]);
     const snapshot = overview.snapshot();
-    if (json) return printJson({ ...snapshot, training: { ...snapshot.training, steps: snapshot.training.steps.slice(-1) }, lag, trainer });
+    const fullDisk = isThisStack ? fullDiskLine(undertoneHome(environment)) : null;
+    const troubles = [...(fullDisk === null ? [] : [fullDisk]), ...troublesOf(snapshot, restarts)];
+    if (json)
+      return printJson({
+        ...snapshot,
+        troubles,
+        training: { ...snapshot.training, steps: snapshot.training.steps.slice(-1) },
+        lag,
+        trainer,
+      });
     const { reconciliation, streams, checkpoint, training, evaluations } = snapshot;
     const lastStep = training.steps.at(-1);
+    for (const trouble of troubles) print(`  !! ${trouble}`);
     print(
       alignedTable(
         ['stage', 'lag', 'state'],
