@@ -78,8 +78,13 @@ export class StatusCommand extends UndertoneCommand {
       print(`  corpus ${corpus} is on its way to other feature settings: ${covered} of ${live} under ${settingsHash}`);
     for (const state of snapshot.promotions) print(`  ${promotionLine(state)}`);
     for (const finding of trainer?.findings ?? []) print(`  ! ${finding}`);
-    const { open } = snapshot.deadLetters;
-    print(open === 0 ? '  no dead letters are open' : `  dead letters that are open: ${open}; \`replay\` gives them another try`);
+    const { open, total, groups } = snapshot.deadLetters;
+    print(
+      open === 0 ? '  no dead letters are open' : `  dead letters that are open: ${open} of ${total}; \`replay\` gives them another try`,
+    );
+    if (open > mostLetters)
+      for (const { stage, code, corpus, count } of groups.slice(0, mostLetters))
+        print(`    ${count} of all: ${code} by ${stage}${corpus === null ? '' : `, corpus ${corpus}`}`);
     const named = overview.unresolvedDeadLetters.slice(-mostLetters);
     for (const { code, subject, message } of named) print(`    ${code}  ${subject}: ${message}`);
     if (open > named.length) print(`    … and ${open - named.length} more; \`replay --dry-run\` lists them`);
