@@ -27,6 +27,9 @@ export class StatusCommand extends UndertoneCommand {
     const note = readStackNote(environment);
     // The caller may have named another broker than that of the stack on this machine.
     const isThisStack = note !== null && note.environment['KAFKA_BROKERS'] === connections.environment['KAFKA_BROKERS'];
+    const fullDisk = [isThisStack ? fullDiskLine(undertoneHome(environment)) : null].filter((line) => line !== null);
+    // At once: on a full disk the broker may be away, and the rest waits for it.
+    if (!json) for (const line of fullDisk) print(`  !! ${line}`);
     const [overview, lag, trainer, restarts] = await Promise.all([
       readOverview(connections),
       lagByStage(connections),
@@ -34,12 +37,11 @@ export class StatusCommand extends UndertoneCommand {
       (isThisStack ? readRestarts(environment) : null) ?? askRestarts(connections),
     ]);
     const snapshot = overview.snapshot();
-    const fullDisk = isThisStack ? fullDiskLine(undertoneHome(environment)) : null;
-    const troubles = [...(fullDisk === null ? [] : [fullDisk]), ...troublesOf(snapshot, restarts)];
+    const troubles = troublesOf(snapshot, restarts);
     if (json)
       return printJson({
         ...snapshot,
-        troubles,
+        troubles: [...fullDisk, ...troubles],
         training: { ...snapshot.training, steps: snapshot.training.steps.slice(-1) },
         lag,
         trainer,
