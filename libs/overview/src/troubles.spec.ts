@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import type { CorpusRefusal } from './corpus-refusals.js';
 import type { LetterGroup } from './letter-tally.js';
+import type { CorpusRefusal } from './overview-snapshot.js';
 import { troublesOf } from './troubles.js';
 
 const nowMs = Date.parse('2026-11-30T18:30:00.000Z');
