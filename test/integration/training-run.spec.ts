@@ -1,6 +1,6 @@
 /** A training run against the real object store: stopped and taken up again, it is the run that never stopped. */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -226,6 +226,16 @@ it('reads from the store what does not fit into the cache, and learns the same',
   const remote = await weightsOf('remote', 1000);
   expect(cachedIn('remote')).toEqual([]);
   expect(Buffer.compare(remote, cached)).toBe(0);
+});
+
+it.skipIf(!existsSync('/dev/full'))('reads from the store while the disk of the cache is full', async () => {
+  const tiles = new TileStore(store, { folder, limitBytes: 1e6, connection });
+  opened.push(tiles);
+  const [first] = view.utterances as [ViewUtterance];
+  symlinkSync('/dev/full', join(folder, `${first.shardId}.arrow.part`));
+  expect(await tiles.prepare(view.utterances)).toEqual(new Set());
+  expect([tiles.remoteShards, readdirSync(folder)]).toEqual([1, []]);
+  expect([...(await tiles.read([{ utterance: first, row: 1 }])).subarray(0, 4)]).toEqual([0, 4, 8, 12]);
 });
 
 it('a file in the cache that was damaged is fetched again', async () => {

@@ -36,7 +36,7 @@ type ShardFact = Pick<ShardSealed, 'shardId' | 'stream' | 'objectKey' | 'setting
   utterances: readonly ShardRows[];
 };
 type SettingsFact = Pick<FeatureSettingsChosen, 'default' | 'corpora'>;
-type RefusalFact = Pick<DeadLetter, 'stage' | 'settingsHash' | 'utteranceId' | 'version'>;
+type RefusalFact = Pick<DeadLetter, 'stage' | 'settingsHash' | 'utteranceId' | 'version'> & Partial<Pick<DeadLetter, 'failedAt'>>;
 
 export interface ViewUtterance {
   utteranceId: string;
@@ -88,6 +88,8 @@ interface Selection {
   digest: string;
 }
 
+const refusalsKeptSec = 3_600;
+
 export class TrainingIndex {
   private readonly utterances = new Map<string, IndexedUtterance>();
   private readonly shards = new Map<string, IndexedShard>();
@@ -132,14 +134,27 @@ export class TrainingIndex {
   }
 
   /** A version that cannot be made into tiles under some settings need not be waited for. */
-  applyDeadLetter({ stage, settingsHash, utteranceId, version }: RefusalFact): void {
+  applyDeadLetter({ stage, settingsHash, utteranceId, version, failedAt }: RefusalFact): void {
     if (stage !== 'features' || settingsHash === undefined || utteranceId === undefined || version === undefined) return;
     const utterance = this.utteranceOf(utteranceId);
     const settings = this.settingsOf(settingsHash);
     utterance.count(-1, versionDigest);
-    const isNew = utterance.addRefusal(version, settings);
+    const isNew = utterance.addRefusal(version, settings, failedAt === undefined ? 0 : Math.floor(Date.parse(failedAt) / 1000));
     utterance.count(1, versionDigest);
     if (isNew) this.changed([utterance.corpus]);
+  }
+
+  /**
+   * Drops the refusals of utterances that were deleted, and of versions that were replaced. A refusal that is younger than
+   * an hour stays: the record of its version may not have been read yet. A version that comes back is refused anew.
+   */
+  dropOldRefusals(nowMs = Date.now()): void {
+    const beforeSec = Math.floor(nowMs / 1000) - refusalsKeptSec;
+    for (const utterance of this.utterances.values()) {
+      if (!utterance.refusals) continue;
+      utterance.dropRefusals(beforeSec);
+      this.forget(utterance);
+    }
   }
 
   /** Under which settings features makes the tiles of each corpus from now on: where a corpus moves to, once it is whole there. */

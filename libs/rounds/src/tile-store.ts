@@ -1,7 +1,7 @@
 /**
  * Tiles by shard and row, read by a thread of its own while steps compute. Shard files lie in a cache on the local disk,
- * fetched from the object store when first needed; what goes beyond the cache's limit stays in the store, and is read
- * there tile by tile. Tiles lie one after another in a shard, so that a tile is one read at a known place: memory does not
+ * fetched from the object store when first needed; what goes beyond the cache's limit, or finds the disk full, stays in the
+ * store, and is read there tile by tile. Tiles lie one after another in a shard, so that a tile is one read at a known place: memory does not
  * grow with the corpus.
  */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -62,6 +62,7 @@ export class TileStore {
   private readonly pending = new Map<number, { resolve: (pixels: Uint8Array) => void; reject: (error: Error) => void }>();
   private reads = 0;
   private failure: Error | undefined;
+  private hasWarned = false;
 
   /** @param cache null: the objects are files already, at the paths that are their keys */
   constructor(
@@ -161,8 +162,22 @@ export class TileStore {
     // Not the shard of that name. Deleted, it can be made again: features never overwrites an object that is there.
     if (!shard) await this.store.delete(objectKey);
     if (!shard || !this.hasRoomFor(shard)) return shard && { ...shard, path: null };
-    writeWhole(path, found.bytes);
-    return shard;
+    if (writeWhole(path, found.bytes)) return shard;
+    this.warnOfFullDisk(path);
+    return { ...shard, path: null };
+  }
+
+  /** Once: a disk that is full stays so for many shards. */
+  private warnOfFullDisk(path: string): void {
+    if (this.hasWarned) return;
+    this.hasWarned = true;
+    const remedy = 'Free some room, lower SHARD_CACHE_MB, or set SHARD_CACHE to another folder.';
+    process.emitWarning(
+      `The disk of the shard cache is full (${path}); shards are read from the object store, which is slower. ${remedy}`,
+      {
+        code: 'DISK_FULL',
+      },
+    );
   }
 
   private hasRoomFor({ sizeBytes }: CheckedShard): boolean {
@@ -180,17 +195,18 @@ function checked(shardId: string, objectKey: string, path: string, bytes: Uint8A
   return { shardId, objectKey, path, tilesAt, tileBytes: shape[0] * shape[1], sizeBytes: bytes.byteLength, shape };
 }
 
-/** Whole or not at all: a file that was cut short by a crash must not be taken for a shard. @throws PipelineError DISK_FULL */
-function writeWhole(path: string, bytes: Uint8Array): void {
+/** Whole or not at all: a file that was cut short by a crash must not be taken for a shard. @returns false if the disk is full */
+function writeWhole(path: string, bytes: Uint8Array): boolean {
   try {
     writeFileSync(`${path}.part`, bytes);
     renameSync(`${path}.part`, path);
+    return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-    throw new PipelineError(
-      'DISK_FULL',
-      `There is no room for the shard cache (${path}). Free some, lower SHARD_CACHE_MB, or set SHARD_CACHE to another folder.`,
-      { cause: error },
-    );
+    if (!fullDiskCodes.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    rmSync(`${path}.part`, { force: true });
+    return false;
   }
 }
+
+/** No room, or none left of a quota. */
+const fullDiskCodes = ['ENOSPC', 'EDQUOT'];
