@@ -1,6 +1,7 @@
 /** The Kafka edge of features: utterance records in, shards out. Delivery: see build-shards.ts and consumers-by-settings.ts. */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { FeatureSettings } from '#audio/feature-settings.js';
+import { canLimitMemory } from '#audio/limit-memory.js';
 import type { SettingsAnswer } from '#audio/settings-by-corpus.js';
 import { speechDetector } from '#audio/silence-methods.js';
 import { featureSettingsChosen } from '#contracts/feature-settings.js';
@@ -101,7 +102,9 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     const { ffmpeg, kafka } = this.config;
     if (ffmpeg)
       this.logger.info({ ffmpeg: ffmpeg.path, why: ffmpeg.why, version: ffmpeg.version }, 'ffmpeg decodes what is neither WAV nor FLAC');
-    else this.logger.warn('there is no ffmpeg: only WAV and FLAC are decoded. Install ffmpeg or set FFMPEG_BIN');
+    if (ffmpeg && !canLimitMemory())
+      this.logger.warn('this machine has no prlimit (util-linux): the memory of ffmpeg processes is not limited');
+    if (!ffmpeg) this.logger.warn('there is no ffmpeg: only WAV and FLAC are decoded. Install ffmpeg or set FFMPEG_BIN');
     await speechDetector(this.config.settings, this.config.sileroDir); // what it needs must be here before it is needed
     await retrying(() => this.store.ensureBucket());
     await ensureTopics(this.kafka, topics, kafka.topicPrefix);

@@ -132,7 +132,7 @@ describe.skipIf(!ffmpeg)('with ffmpeg', () => {
   ])('%s decodes to the tone it was made of, at its own rate', async (_name, args) => {
     const { samples, sampleRateHz, decoder } = await decodeAudio(encode(...args), options);
     expect(sampleRateHz).toBe(24_000);
-    expect(decoder).toBe(`ffmpeg ${ffmpeg?.version}`);
+    expect(decoder).toBe(`undertone-ffmpeg 2, ffmpeg ${ffmpeg?.version}`);
     expect(samples).toHaveLength(tone.length);
     for (let i = 0; i < tone.length; i += 97) expect(samples[i]).toBeCloseTo(tone[i] as number, 1);
   });

@@ -13,7 +13,7 @@ describe('a WAV in pieces', () => {
     [6, 32, 1001],
   ] as const)('of %i channels and %i bits, %i bytes each, gives the samples of the whole', (count, bits, pieceBytes) => {
     const whole = encodeWav(channels(count, 30_000), { sampleRateHz: 44_100, bits });
-    const stream = new WavStream(600);
+    const stream = new WavStream({ maxDurationSec: 600 });
     for (let at = 0; at < whole.length; at += pieceBytes) stream.push(whole.subarray(at, at + pieceBytes));
     const { samples, sampleRateHz } = stream.finish();
     expect(sampleRateHz).toBe(44_100);
@@ -21,14 +21,14 @@ describe('a WAV in pieces', () => {
   });
 
   it('longer than was expected at first is all there', () => {
-    const stream = new WavStream(100);
+    const stream = new WavStream({ maxDurationSec: 100 });
     const whole = encodeWav(channels(1, 70 * 8_000), { sampleRateHz: 8_000 });
     for (let at = 0; at < whole.length; at += 65_536) stream.push(whole.subarray(at, at + 65_536));
     expect(stream.finish().samples).toEqual(decodeWav(whole, { maxDurationSec: 600, decoder: '' }).samples);
   });
 
   it('that ends in its header, or before it, is AUDIO_EMPTY', () => {
-    const stream = new WavStream(600);
+    const stream = new WavStream({ maxDurationSec: 600 });
     expect(() => stream.finish()).toThrow(expect.objectContaining({ code: 'AUDIO_EMPTY' }));
     stream.push(encodeWav(channels(1, 0), { sampleRateHz: 8_000 }));
     expect(() => stream.finish()).toThrow(expect.objectContaining({ code: 'AUDIO_EMPTY' }));

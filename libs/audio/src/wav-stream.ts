@@ -5,6 +5,7 @@
  * Does not promise to notice that the end is missing: a length in such a header means nothing.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { requireFormat } from './decoded-audio.js';
 import { findChunks, readMono, type WavFormat } from './decode-wav.js';
 import { GrowingSamples } from './growing-samples.js';
 
@@ -12,14 +13,26 @@ import { GrowingSamples } from './growing-samples.js';
 const HEADER_BYTES = 4096;
 const EXPECTED_SEC = 60;
 
+/** The header states a rate above `mostRateHz`: the sound is to be asked for again, resampled. */
+export class RateTooHigh extends Error {}
+
+export interface WavStreamOptions {
+  /** As much as there is room for; more is let go. */
+  maxDurationSec: number;
+  /** Above it, `RateTooHigh`. Default: any rate that is decoded. */
+  mostRateHz?: number;
+  /** If more samples come, `NeedsMemory`. */
+  allowedSamples?: number;
+}
+
 export class WavStream {
   private head: Uint8Array = new Uint8Array();
   private format: WavFormat | null = null;
   private mono = new GrowingSamples(0, 0);
 
-  /** @param maxDurationSec as much as there is room for; more is let go */
-  constructor(private readonly maxDurationSec: number) {}
+  constructor(private readonly options: WavStreamOptions) {}
 
+  /** @throws AUDIO_UNDECODABLE for a rate that no file may have, RateTooHigh, NeedsMemory */
   push(piece: Uint8Array): void {
     const bytes = this.head.length > 0 ? Buffer.concat([this.head, piece]) : piece;
     if (this.format) this.take(bytes, this.format);
@@ -39,7 +52,10 @@ export class WavStream {
     const { format, data } = findChunks(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     if (!format || !data) return;
     const { sampleRateHz } = format;
-    this.mono = new GrowingSamples(EXPECTED_SEC * sampleRateHz, Math.ceil(this.maxDurationSec * sampleRateHz));
+    requireFormat(format);
+    const { maxDurationSec, mostRateHz = sampleRateHz, allowedSamples } = this.options;
+    if (sampleRateHz > mostRateHz) throw new RateTooHigh();
+    this.mono = new GrowingSamples(EXPECTED_SEC * sampleRateHz, Math.ceil(maxDurationSec * sampleRateHz), allowedSamples);
     this.format = format;
     this.take(bytes.subarray(data.offset), format);
   }
