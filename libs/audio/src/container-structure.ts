@@ -1,7 +1,8 @@
 /**
- * Tells whether a Matroska, WebM, MP4 or QuickTime file was cut off, by its own structure: such a file is a row of elements that
- * state their sizes. Its stated duration cannot tell: that is of whichever track, chapter or subtitle lasts longest, and
- * browsers write a wrong one, or none. Sources: RFC 8794 (EBML), RFC 9559 (Matroska), ISO/IEC 14496-12 (boxes).
+ * Tells whether a file was cut off by its own structure: a row of elements that state their sizes. The stated duration of Matroska,
+ * WebM, MP4 and QuickTime cannot tell: that is of whichever track, chapter or subtitle lasts longest, and browsers write a
+ * wrong one, or none. Of Wave64, CAF and WMA ffmpeg makes it from the bytes that are there. Sources: RFC 8794 (EBML), RFC 9559
+ * (Matroska), ISO/IEC 14496-12 (boxes), the specifications of Wave64, of Apple's Core Audio Format and of ASF.
  *
  * Does not promise to notice a cut exactly between two elements of a file whose writer did not know its size.
  */
@@ -17,8 +18,27 @@ const KNOWN = new Set([
 
 /** @param demuxer ffmpeg's name of the container. @returns null for a container that is not known here */
 export function isWhole(bytes: Uint8Array, demuxer: string): boolean | null {
-  if (demuxer === 'matroska') return isWholeMatroska(bytes);
-  return demuxer === 'mov' ? isWholeMov(bytes) : null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  switch (demuxer) {
+    case 'matroska':
+      return isWholeMatroska(bytes);
+    case 'mov':
+      return isWholeMov(view);
+    case 'w64':
+      return isWholeWave64(view);
+    case 'caf':
+      return isWholeCaf(view);
+    case 'asf':
+      return isWholeAsf(view);
+    default:
+      return null;
+  }
+}
+
+/** Whether the container's header states a duration of its own: one in fragments, or of samples without a length, does not. */
+export function statesDuration(bytes: Uint8Array, demuxer: string): boolean {
+  if (demuxer === 'mov') return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).indexOf('moof') < 0;
+  return demuxer !== 'w64' && demuxer !== 'caf' && demuxer !== 'asf';
 }
 
 function isWholeMatroska(bytes: Uint8Array): boolean {
@@ -66,16 +86,56 @@ function readSize(bytes: Uint8Array, at: number): { value: number | null; width:
 }
 
 /** Boxes: four bytes of size, four of kind. A size of 1 stands for eight more bytes, one of 0 for the rest of the file. */
-function isWholeMov(bytes: Uint8Array): boolean {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function isWholeMov(view: DataView): boolean {
   let at = 0;
-  while (at + 8 <= bytes.length) {
+  while (at + 8 <= view.byteLength) {
     const size = view.getUint32(at);
     if (size === 0) return true;
-    if (size === 1 && at + 16 > bytes.length) return false;
+    if (size === 1 && at + 16 > view.byteLength) return false;
     const whole = size === 1 ? Number(view.getBigUint64(at + 8)) : size;
     if (whole < 8) return false;
     at += whole;
   }
-  return at === bytes.length;
+  return at === view.byteLength;
+}
+
+/** Chunks: a GUID of 16 bytes, eight of size with these 24; each begins at a multiple of eight. */
+function isWholeWave64(view: DataView): boolean {
+  let at = 40; // of the RIFF chunk: GUID, size, form
+  while (at + 24 <= view.byteLength) {
+    const size = Number(view.getBigUint64(at + 16, true));
+    if (size < 24 || at + size > view.byteLength) return false;
+    at += Math.ceil(size / 8) * 8;
+  }
+  return true;
+}
+
+/** Chunks: four bytes of kind, eight of size without these twelve; -1 stands for the rest of the file. */
+function isWholeCaf(view: DataView): boolean {
+  let at = 8;
+  while (at + 12 <= view.byteLength) {
+    const size = Number(view.getBigInt64(at + 4));
+    if (size < 0) return size === -1;
+    at += 12 + size;
+  }
+  return at === view.byteLength;
+}
+
+/** The header object, then objects in it; one of them, known by the start of its GUID, states the size of the file. */
+const ASF_HEADER_BYTES = 30;
+const FILE_PROPERTIES = 0x8cabdca1;
+const BROADCAST = 1;
+
+function isWholeAsf(view: DataView): boolean | null {
+  for (let at = ASF_HEADER_BYTES; at + 104 <= view.byteLength; ) {
+    const size = Number(view.getBigUint64(at + 16, true));
+    if (view.getUint32(at, true) === FILE_PROPERTIES) {
+      const fileBytes = Number(view.getBigUint64(at + 40, true));
+      const unknown = fileBytes === 0 || (view.getUint32(at + 88, true) & BROADCAST) !== 0;
+      return unknown ? null : fileBytes <= view.byteLength;
+    }
+    if (size < 24) return null;
+    at += size;
+  }
+  return null;
 }

@@ -23,7 +23,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import createCommand from 'fluent-ffmpeg';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { isWhole } from './container-structure.js';
+import { isWhole, statesDuration } from './container-structure.js';
 import { type DecodedAudio, requireDuration } from './decoded-audio.js';
 import { type FfmpegChoice, ffmpegDecoder, MOST_FFMPEG_RATE_HZ } from './ffmpeg-config.js';
 import { FfmpegLog } from './ffmpeg-log.js';
@@ -157,24 +157,25 @@ function runFfmpeg(path: string, demuxer: string, options: RunOptions): Promise<
 }
 
 /**
- * Refuses sound that was cut off or is damaged in its middle. A cut shows in the structure of MP4, QuickTime, Matroska and WebM,
- * elsewhere in a duration that is stated and not reached.
+ * Refuses sound that was cut off or is damaged in its middle. A cut shows in the structure of most containers, elsewhere in a
+ * duration that is stated and not reached.
  */
 function requireSound(log: FfmpegLog, bytes: Uint8Array, { demuxer, decodedSec }: { demuxer: string; decodedSec: number }): void {
   if (log.soundOutOfMemory) throw tooLarge(demuxer);
-  if (log.damages > 0 && log.gapSec > toleranceSec(decodedSec)) {
-    const lostSec = log.gapSec.toFixed(2);
-    throw new PipelineError('AUDIO_UNDECODABLE', `the ${demuxer} file is damaged: ${lostSec} s in its middle cannot be decoded`, {
-      context: { demuxer, lostSec },
-    });
-  }
   const whole = isWhole(bytes, demuxer);
+  if ((log.damages > 0 || whole === false) && log.gapSec > toleranceSec(decodedSec)) throw damaged(demuxer, log.gapSec);
   if (whole === true && !log.partial && log.damages <= FEW_DAMAGES) return;
-  const statedSec = whole === null ? log.statedOfSoundSec : log.statedSec;
+  const statedSec = whole === null ? log.statedOfSoundSec : statesDuration(bytes, demuxer) ? log.statedSec : null;
   if (statedSec === null ? whole !== false : decodedSec >= statedSec - toleranceSec(statedSec)) return;
-  const stated = statedSec === null ? 'the file breaks off in the middle of an element' : `of the stated ${statedSec.toFixed(2)} s`;
-  throw new PipelineError('AUDIO_TRUNCATED', `${decodedSec.toFixed(2)} s could be decoded; ${stated}`, {
+  const expected = statedSec === null ? 'the file breaks off in the middle of an element' : `its header states ${statedSec.toFixed(2)} s`;
+  throw new PipelineError('AUDIO_TRUNCATED', `${decodedSec.toFixed(2)} s could be decoded, but ${expected}`, {
     context: { decodedSec, statedSec: statedSec ?? undefined },
+  });
+}
+
+function damaged(demuxer: string, lostSec: number): PipelineError {
+  return new PipelineError('AUDIO_UNDECODABLE', `the ${demuxer} file is damaged: ${lostSec.toFixed(2)} s in its middle cannot be decoded`, {
+    context: { demuxer, lostSec },
   });
 }
 
