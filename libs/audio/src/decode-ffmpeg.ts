@@ -43,19 +43,22 @@ export interface FfmpegOptions {
 const SPARE_SEC = 1;
 /** Formats whose packets carry their times. */
 const TIMED = ['ogg', 'mov', 'matroska', 'asf'];
-/** A shorter gap is jitter of the clock that wrote the times. The same limit is aresample's (min_hard_comp). */
+/** A shorter gap is jitter of the clock that wrote the times. */
 const LEAST_GAP_SEC = 0.1;
 
 /**
- * A filter that fills gaps with silence. `aresample=async=1` fills them, and would also drop what comes earlier than expected: in
- * chained ogg files every link begins at 0 again. So `asetpts` first lets no time lie before the end of what was there. It
- * prints the length of each gap for FfmpegLog. Registers of its expression: 0 this time, 1 the end of what was there.
+ * A filter that finds gaps: it prints, for FfmpegLog, how much sound lies before each and how long it is. Sound that comes
+ * earlier than expected is no gap and changes nothing: in chained ogg files every link begins at 0 again. Registers of its
+ * expression: 0 the gap before this packet, 1 the time that is reached, 2 the seconds of sound so far. Silence is put in
+ * afterwards (`WavStream`): ffmpeg's own `aresample=async` holds all of a gap in memory, and gives up when it gets none.
  */
-const gapsAsSilence = (mostSec: number): string => {
-  const time = `st(0,if(N,min(max(T,ld(1)),ld(1)+${mostSec}),if(isnan(T),0,T)))`;
-  const print = `if(N*gt(ld(0)-ld(1),${LEAST_GAP_SEC}),print(ld(0)-ld(1)),0)`;
-  return `asetpts='${time};${print};st(1,ld(0)+NB_SAMPLES/SR);ld(0)/TB',aresample=async=1`;
-};
+const FIND_GAPS = [
+  'st(0,if(N,T-ld(1),0*st(1,if(isnan(T),0,T))))',
+  `if(gt(ld(0),${LEAST_GAP_SEC}),print(ld(2))+print(ld(0))+st(1,ld(1)+ld(0)),0)`,
+  'st(1,ld(1)+NB_SAMPLES/SR)',
+  'st(2,ld(2)+NB_SAMPLES/SR)',
+  '(ld(2)-NB_SAMPLES/SR)/TB',
+].join(';');
 
 /**
  * @param demuxer ffmpeg's name for the format of `bytes`
@@ -67,8 +70,9 @@ export async function decodeWithFfmpeg(bytes: Uint8Array, demuxer: string, optio
   if (!ffmpeg) throw missing(demuxer);
   return withTemporaryFile(bytes, async (path) => {
     const { wav, log } = await atMostUsualRate((rateHz) => runFfmpeg(path, demuxer, { ...options, ffmpeg, rateHz }));
+    requireDuration(wav.durationSec + log.gapSec, 1, maxDurationSec);
+    wav.insertSilence(log.gaps);
     const { samples, sampleRateHz } = wav.finish();
-    requireDuration(samples.length, sampleRateHz, maxDurationSec);
     requireSound(log, bytes, { demuxer, decodedSec: samples.length / sampleRateHz });
     return { samples, sampleRateHz, decoder: ffmpegDecoder(ffmpeg) };
   });
@@ -115,7 +119,7 @@ function runFfmpeg(path: string, demuxer: string, options: RunOptions): Promise<
     const mostSec = maxDurationSec + SPARE_SEC;
     const wav = new WavStream({ maxDurationSec: mostSec, mostRateHz: MOST_FFMPEG_RATE_HZ, allowedSamples });
     const log = new FfmpegLog();
-    const filters = [...(TIMED.includes(demuxer) ? [gapsAsSilence(mostSec)] : []), ...(rateHz === null ? [] : [`aresample=${rateHz}`])];
+    const filters = [...(TIMED.includes(demuxer) ? [`asetpts='${FIND_GAPS}'`] : []), ...(rateHz === null ? [] : [`aresample=${rateHz}`])];
     let reason: Error | null = null;
     const command = createCommand({ source: path, stdoutLines: 1 })
       .setFfmpegPath(ffmpeg.path)

@@ -6,15 +6,21 @@
  */
 const DAMAGE = /Error while decoding|Error submitting packet to decoder|CRC mismatch|Invalid data found when processing input/;
 const NO_MEMORY = /Cannot allocate memory|[Ff]ailed to allocate|[Oo]ut of memory|malloc/;
-/** Printed by `GAPS_AS_SILENCE` of decode-ffmpeg.ts: a number alone. */
-const GAP = /^(?:\[Eval @ \S+\] )?(\d+\.\d+)$/;
+/** Printed in pairs by `FIND_GAPS` of decode-ffmpeg.ts: a number alone. */
+const NUMBER = /^(?:\[Eval @ \S+\] )?(\d+\.\d+)$/;
+
+export interface Gap {
+  /** Seconds of sound before it, other gaps not counted. */
+  atSec: number;
+  durationSec: number;
+}
 
 export class FfmpegLog {
   /** Of the longest track, as the container says; null: it does not say, or ffmpeg only guessed. */
   statedSec: number | null = null;
   tracks = 0;
-  /** Seconds for which no packet came between others; silence stands for them. */
-  gapSec = 0;
+  /** Times for which no packet came between others. */
+  readonly gaps: Gap[] = [];
   /** Packets that could not be decoded. */
   damages = 0;
   /** The container points at bytes behind the end of the file. */
@@ -25,15 +31,16 @@ export class FfmpegLog {
   soundOutOfMemory = false;
   last = '';
   private ofOutput = false;
+  private gapAtSec: number | null = null;
   private estimated = false;
 
   take(line: string): void {
     const text = line.trim();
     if (text === '') return;
     this.last = text;
-    const gap = GAP.exec(text);
-    if (gap) {
-      this.gapSec += Number(gap[1]);
+    const number = NUMBER.exec(text);
+    if (number) {
+      this.takeNumber(Number(number[1]));
       return;
     }
     if (text.startsWith('Output #')) this.ofOutput = true;
@@ -41,6 +48,15 @@ export class FfmpegLog {
     if (DAMAGE.test(text)) this.takeDamage(text);
     if (text.includes('partial file')) this.partial = true;
     if (NO_MEMORY.test(text)) this.outOfMemory = true;
+  }
+
+  private takeNumber(value: number): void {
+    if (this.gapAtSec !== null) this.gaps.push({ atSec: this.gapAtSec, durationSec: value });
+    this.gapAtSec = this.gapAtSec === null ? value : null;
+  }
+
+  get gapSec(): number {
+    return this.gaps.reduce((sum, { durationSec }) => sum + durationSec, 0);
   }
 
   private takeDamage(text: string): void {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { decodeWav } from './decode-wav.js';
 import { encodeWav } from './encode-wav.js';
+import { NeedsMemory } from './growing-samples.js';
 import { WavStream } from './wav-stream.js';
 
 const channels = (count: number, length: number) =>
@@ -32,5 +33,23 @@ describe('a WAV in pieces', () => {
     expect(() => stream.finish()).toThrow(expect.objectContaining({ code: 'AUDIO_EMPTY' }));
     stream.push(encodeWav(channels(1, 0), { sampleRateHz: 8_000 }));
     expect(() => stream.finish()).toThrow(expect.objectContaining({ code: 'AUDIO_EMPTY' }));
+  });
+
+  it('has silence where packets were not sent, and all of its sound', () => {
+    const stream = new WavStream({ maxDurationSec: 10 });
+    const sound = Float32Array.of(0.125, 0.25, 0.5, 0.75);
+    stream.push(encodeWav([sound], { sampleRateHz: 1_000, bits: 32, float: true }));
+    expect(stream.durationSec).toBe(0.004);
+    stream.insertSilence([
+      { atSec: 0.001, durationSec: 0.002 },
+      { atSec: 0.003, durationSec: 0.001 },
+    ]);
+    expect([...stream.finish().samples]).toEqual([0.125, 0, 0, 0.25, 0.5, 0, 0.75]);
+  });
+
+  it('that is longer than memory was lent for stops with NeedsMemory', () => {
+    const stream = new WavStream({ maxDurationSec: 100, allowedSamples: 20_000 });
+    const whole = encodeWav(channels(1, 30_000), { sampleRateHz: 8_000 });
+    expect(() => stream.push(whole)).toThrow(NeedsMemory);
   });
 });

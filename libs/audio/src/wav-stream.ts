@@ -7,6 +7,7 @@
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { requireFormat } from './decoded-audio.js';
 import { findChunks, readMono, type WavFormat } from './decode-wav.js';
+import type { Gap } from './ffmpeg-log.js';
 import { GrowingSamples } from './growing-samples.js';
 
 /** By then every header has ended. */
@@ -46,6 +47,33 @@ export class WavStream {
     if (!this.format || this.mono.length === 0) throw new PipelineError('AUDIO_EMPTY', 'no samples came out of the decoder');
     // A view: to be exact it would be held twice, and it is given back whole.
     return { samples: this.mono.samples.subarray(0, this.mono.length), sampleRateHz: this.format.sampleRateHz };
+  }
+
+  /** Of the sound so far; 0 before its header has come. @throws AUDIO_UNDECODABLE */
+  get durationSec(): number {
+    if (!this.format) this.begin(this.head);
+    return this.format ? this.mono.length / this.format.sampleRateHz : 0;
+  }
+
+  /** @param gaps in the order of time. @throws NeedsMemory */
+  insertSilence(gaps: readonly Gap[]): void {
+    if (!this.format || gaps.length === 0) return;
+    const { sampleRateHz } = this.format;
+    const counts = gaps.map(({ durationSec }) => Math.round(durationSec * sampleRateHz));
+    let inserted = counts.reduce((sum, count) => sum + count, 0);
+    this.mono.reserve(inserted);
+    // From the last to the first, so that each part of the sound moves once, and over nothing that is still needed.
+    let end = this.mono.length;
+    this.mono.length += inserted;
+    const { samples } = this.mono;
+    for (let i = gaps.length - 1; i >= 0; i--) {
+      const [gap, count] = [gaps[i] as Gap, counts[i] as number];
+      const at = Math.min(end, Math.round(gap.atSec * sampleRateHz));
+      samples.copyWithin(at + inserted, at, end);
+      inserted -= count;
+      samples.fill(0, at + inserted, at + inserted + count);
+      end = at;
+    }
   }
 
   private begin(bytes: Uint8Array): void {
