@@ -16,13 +16,15 @@ export interface PoolReport {
   ffmpegPeakMB: number;
 }
 
-const megabytesOf = (pid: number | 'self', field: 'VmRSS' | 'VmHWM' | 'RssAnon'): number => {
+const statusOf = (pid: number | 'self'): string => {
   try {
-    return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1e3;
+    return readFileSync(`/proc/${pid}/status`, 'utf8');
   } catch {
-    return 0; // it has ended
+    return ''; // it has ended
   }
 };
+const megabytesOf = (status: string, field: 'VmRSS' | 'VmHWM' | 'RssAnon'): number =>
+  Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) / 1e3;
 /** A thread's children are listed with the thread that started them. */
 const children = (): number[] =>
   readdirSync('/proc/self/task').flatMap((thread) => {
@@ -42,10 +44,14 @@ const extract = async (bytes: Uint8Array): Promise<string> => {
   }
 };
 
-const idleMB = megabytesOf('self', 'VmRSS');
+const idleMB = megabytesOf(statusOf('self'), 'VmRSS');
 let ffmpegPeakMB = 0;
 const timer = setInterval(() => {
-  const now = children().reduce((sum, pid) => sum + megabytesOf(pid, 'RssAnon'), 0);
+  // Until it has become ffmpeg, a child shows the memory of its parent as its own.
+  const decoders = children()
+    .map(statusOf)
+    .filter((status) => status.startsWith('Name:\tffmpeg'));
+  const now = decoders.reduce((sum, status) => sum + megabytesOf(status, 'RssAnon'), 0);
   ffmpegPeakMB = Math.max(ffmpegPeakMB, now);
 }, 5);
 const answers = Object.fromEntries(
@@ -53,5 +59,5 @@ const answers = Object.fromEntries(
 );
 clearInterval(timer);
 await pool.close();
-const report: PoolReport = { answers, idleMB, peakMB: megabytesOf('self', 'VmHWM'), ffmpegPeakMB };
+const report: PoolReport = { answers, idleMB, peakMB: megabytesOf(statusOf('self'), 'VmHWM'), ffmpegPeakMB };
 console.log(JSON.stringify(report));

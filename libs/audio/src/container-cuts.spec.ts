@@ -97,12 +97,16 @@ describe.skipIf(!ffmpeg)('a recording', () => {
 });
 
 describe('the structure of a container', () => {
-  it.each(['late-audio.webm', 'whole.webm', 'subtitles.mka', 'plain.m4a', 'mov-no-ftyp.mp4'])('of %s is whole, and no part of it is', (name) => {
-    const bytes = new Uint8Array(readFileSync(new URL(`../../../test/golden/audio/cases/${name}`, import.meta.url)));
-    const demuxer = /m4a|mp4/.test(name) ? 'mov' : 'matroska';
-    expect(isWhole(bytes, demuxer)).toBe(true);
-    for (let length = 1; length < bytes.length; length += 131) expect(isWhole(bytes.subarray(0, length), demuxer) && length > 64).toBe(false);
-  });
+  it.each(['late-audio.webm', 'whole.webm', 'subtitles.mka', 'plain.m4a', 'mov-no-ftyp.mp4'])(
+    'of %s is whole, and no part of it is',
+    (name) => {
+      const bytes = new Uint8Array(readFileSync(new URL(`../../../test/golden/audio/cases/${name}`, import.meta.url)));
+      const demuxer = /m4a|mp4/.test(name) ? 'mov' : 'matroska';
+      expect(isWhole(bytes, demuxer)).toBe(true);
+      for (let length = 1; length < bytes.length; length += 131)
+        expect(isWhole(bytes.subarray(0, length), demuxer) && length > 64).toBe(false);
+    },
+  );
 
   it('of other formats is not known', () => {
     expect(isWhole(Buffer.from('OggS'), 'ogg')).toBeNull();

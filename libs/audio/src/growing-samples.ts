@@ -31,10 +31,13 @@ export class GrowingSamples {
     this.samples = new Float32Array(Math.min(expected, most));
   }
 
-  /** Room for `count` more behind `length`, which is the caller's to raise. @throws NeedsMemory */
+  /** Room for `count` more behind `length`, which is the caller's to raise. @throws NeedsMemory, and the samples are gone */
   reserve(count: number): void {
     const needed = this.length + count;
-    if (needed > this.allowed) throw new NeedsMemory();
+    if (needed > this.allowed) {
+      release(this.samples);
+      throw new NeedsMemory();
+    }
     if (needed <= this.samples.length) return;
     const smaller = this.samples;
     this.samples = new Float32Array(Math.max(needed, Math.min(this.most, GROWTH * smaller.length)));
@@ -42,12 +45,9 @@ export class GrowingSamples {
     release(smaller);
   }
 
-  /** @returns an array that is all of its buffer */
+  /** @returns a view: to be exact it would be held twice, and it is given back whole */
   finish(): Float32Array {
-    if (this.length === this.samples.length) return this.samples;
-    const exact = this.samples.slice(0, this.length);
-    release(this.samples);
-    return exact;
+    return this.samples.subarray(0, this.length);
   }
 }
 

@@ -45,8 +45,7 @@ export class WavStream {
   finish(): { samples: Float32Array; sampleRateHz: number } {
     if (!this.format) this.begin(this.head);
     if (!this.format || this.mono.length === 0) throw new PipelineError('AUDIO_EMPTY', 'no samples came out of the decoder');
-    // A view: to be exact it would be held twice, and it is given back whole.
-    return { samples: this.mono.samples.subarray(0, this.mono.length), sampleRateHz: this.format.sampleRateHz };
+    return { samples: this.mono.finish(), sampleRateHz: this.format.sampleRateHz };
   }
 
   /** Of the sound so far; 0 before its header has come. @throws AUDIO_UNDECODABLE */
