@@ -12,14 +12,9 @@
  *
  * A file above 48 kHz is resampled to that by ffmpeg, so that ten minutes of it are no more than ten minutes of others.
  *
- * A full disk is waited out (DISK_FULL_WAITING): the recording is not to blame.
- *
  * Does not promise the same samples from another ffmpeg (its version is in `decoder`), nor to notice that a format without
  * a stated length (a bare mp3, ogg) was cut.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import createCommand from 'fluent-ffmpeg';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -28,6 +23,7 @@ import { type DecodedAudio, requireDuration } from './decoded-audio.js';
 import { type FfmpegChoice, ffmpegDecoder, MOST_FFMPEG_RATE_HZ } from './ffmpeg-config.js';
 import { FfmpegLog } from './ffmpeg-log.js';
 import { ffmpegMemoryBytes, limitMemory } from './limit-memory.js';
+import { withTemporaryFile } from './temporary-audio.js';
 import { RateTooHigh, WavStream } from './wav-stream.js';
 
 export interface FfmpegOptions {
@@ -76,28 +72,6 @@ export async function decodeWithFfmpeg(bytes: Uint8Array, demuxer: string, optio
     requireSound(log, bytes, { demuxer, decodedSec: samples.length / sampleRateHz });
     return { samples, sampleRateHz, decoder: ffmpegDecoder(ffmpeg) };
   });
-}
-
-/** @throws DISK_FULL_WAITING */
-async function withTemporaryFile<Result>(bytes: Uint8Array, work: (path: string) => Promise<Result>): Promise<Result> {
-  let folder: string | undefined;
-  try {
-    folder = await mkdtemp(join(tmpdir(), 'undertone-audio-')).catch(asDiskFull);
-    const path = join(folder, 'audio');
-    await writeFile(path, bytes).catch(asDiskFull);
-    return await work(path);
-  } finally {
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
-  }
-}
-
-function asDiskFull(error: NodeJS.ErrnoException): never {
-  if (error.code !== 'ENOSPC' && error.code !== 'EDQUOT') throw error;
-  throw new PipelineError(
-    'DISK_FULL_WAITING',
-    `The disk of ${tmpdir()} is full (${error.code}): a recording could not be written there for ffmpeg. It waits until there is room; free some, or set TMPDIR to another disk`,
-    { cause: error },
-  );
 }
 
 async function atMostUsualRate<Result>(decode: (rateHz: number | null) => Promise<Result>): Promise<Result> {
