@@ -2,6 +2,7 @@
 
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install numpy soundfile==0.14.0
     /tmp/venv/bin/python test/golden/audio/make-wav-headers.py
+    npx biome format --write test/golden/audio/wav-headers.json
 
 It needs libsndfile (in `soundfile`), ffmpeg and sox; the table says which versions it was made with. All headers lie in
 front of the same body. A row is [tag, channels, byteRate, blockAlign, bits, validBits, answer]; a tag of 0x10001 is
