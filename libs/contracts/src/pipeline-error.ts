@@ -12,6 +12,7 @@ export const errorCodes = {
   AUDIO_EMPTY: 'permanent',
   AUDIO_TOO_SHORT: 'permanent',
   AUDIO_TOO_LONG: 'permanent',
+  AUDIO_TOO_LARGE: 'permanent',
   AUDIO_SILENT: 'permanent',
   AUDIO_NON_FINITE: 'permanent',
   AUDIO_DECODE_TIMEOUT: 'permanent',
@@ -32,6 +33,7 @@ export const errorCodes = {
   RETRIES_EXHAUSTED: 'permanent',
   // the outside world
   STORAGE_UNAVAILABLE: 'retryable',
+  DISK_FULL_WAITING: 'retryable',
   // set-up and use; these stop a process with one clear line
   CONFIG_INVALID: 'fatal',
   PREREQUISITE_MISSING: 'permanent',

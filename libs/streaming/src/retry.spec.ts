@@ -52,6 +52,14 @@ describe('retrying', () => {
 describe('the tries of one piece of work', () => {
   afterEach(() => vi.useRealTimers());
 
+  it("go on for as long as a disk is full: that is no record's fault", () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const attempts = new Attempts(0);
+    vi.advanceTimersByTime(86_400_000);
+    expect(attempts.waitAfter(new PipelineError('DISK_FULL_WAITING', 'the disk is full'))).toBeGreaterThan(0);
+    expect(() => attempts.waitAfter(unavailable())).toThrow('Gave up');
+  });
+
   it('go on for 15 minutes and no longer, with waits that grow, differ, and stay within 15 s', () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const attempts = new Attempts();
