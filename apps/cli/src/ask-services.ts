@@ -20,7 +20,7 @@ export async function askTrainer({ environment }: Pick<Connections, 'environment
 /** Restarts that the evaluator has seen; none if it does not answer. */
 export async function askRestarts({ environment }: Pick<Connections, 'environment'>): Promise<ServiceRestarts[]> {
   try {
-    return (await ask(`${environment['EVALUATOR_URL'] ?? 'http://127.0.0.1:7400'}/api/restarts`)) as ServiceRestarts[];
+    return (await ask(`${environment['EVALUATOR_URL'] ?? 'http://127.0.0.1:7400'}/api/restarts`, environment)) as ServiceRestarts[];
   } catch {
     return [];
   }
