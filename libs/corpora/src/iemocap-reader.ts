@@ -19,6 +19,7 @@ const turnLine = /^\[\s*[\d.]+\s*-\s*[\d.]+\s*\]\s+(Ses\S+)\s+(\w+)\s+\[\s*([\d.
 const roots = ['', 'IEMOCAP_full_release/'];
 const sessions = [1, 2, 3, 4, 5];
 
+/** The codes come from text files: only own properties count, not `constructor`. */
 const emotions: Record<string, EmotionWord> = {
   ang: 'angry',
   hap: 'happy',
@@ -53,7 +54,7 @@ function readEvaluations(files: ReadonlyMap<string, string>): CorpusAnnotations 
     const [, turn, emotion = '', valence, activation] = turnLine.exec(line) ?? [];
     if (!turn) remarks['a turn that cannot be read'] = (remarks['a turn that cannot be read'] ?? 0) + 1;
     else {
-      const { category, noCategoryBecause } = categoryLabels(emotions[emotion]);
+      const { category, noCategoryBecause } = categoryLabels(Object.hasOwn(emotions, emotion) ? emotions[emotion] : undefined);
       if (noCategoryBecause) remarks[noCategoryBecause] = (remarks[noCategoryBecause] ?? 0) + 1;
       const labels = { category, activation: onScale(Number(activation)), valence: onScale(Number(valence)) };
       turns.set(turn, { labels, noCategoryBecause });

@@ -24,5 +24,6 @@ it('knows MSP-IMPROV however its prefix is spelt', () =>
 
 it('cuts a corpus that the paper does not name like IEMOCAP, or where it is told to', () => {
   expect(levelOf(2.2, 'recordings')).toBe(1);
+  expect(levelOf(2.2, 'constructor', { recordings: [2.4, 4] })).toBe(1);
   expect(levelOf(2.2, 'recordings', { recordings: [2.4, 4], other: [1, 2] })).toBe(0);
 });

@@ -16,7 +16,8 @@ const mspImprovEdges: LevelEdges = [2.5, 3.5];
  * @returns 0 (low, negative), 1 (medium, neutral) or 2 (high, positive)
  */
 export function levelOf(value: number, corpus: string, given: Readonly<Record<string, LevelEdges>> = {}): 0 | 1 | 2 {
-  const [low, medium] = given[corpus] ?? (/msp[-_. ]?improv/i.test(corpus) ? mspImprovEdges : iemocapEdges);
+  const [low, medium] =
+    (Object.hasOwn(given, corpus) ? given[corpus] : undefined) ?? (/msp[-_. ]?improv/i.test(corpus) ? mspImprovEdges : iemocapEdges);
   if (value <= low) return 0;
   return value <= medium ? 1 : 2;
 }

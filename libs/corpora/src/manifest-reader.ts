@@ -5,6 +5,7 @@
  */
 import { parse } from 'csv-parse/sync';
 import { emotionCategories, genders, splits, type EmotionCategory, type Gender, type Labels, type Split } from '#contracts/labels.js';
+import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { Annotation, CorpusAnnotations, CorpusReader } from './corpus-reader.js';
 
@@ -12,18 +13,26 @@ type Row = Record<string, unknown>;
 /** Where a row keeps values that no column is for; no column has an empty name. */
 const surplus = '';
 
+const maxLineBytes = 1_000_000;
 const columns = ['path', 'speaker', 'gender', 'emotion', 'activation', 'valence', 'session', 'split'];
-const emotionSynonyms: Record<string, EmotionCategory> = {
-  anger: 'angry',
-  ang: 'angry',
-  happiness: 'happy',
-  hap: 'happy',
-  excited: 'happy',
-  exc: 'happy',
-  neu: 'neutral',
-  sadness: 'sad',
-};
-const genderSynonyms: Record<string, Gender> = { f: 'female', m: 'male', w: 'female', woman: 'female', man: 'male' };
+/** Maps, since a foreign word such as "constructor" is a property of every plain object. */
+const emotionSynonyms: ReadonlyMap<string, EmotionCategory> = new Map([
+  ['anger', 'angry'],
+  ['ang', 'angry'],
+  ['happiness', 'happy'],
+  ['hap', 'happy'],
+  ['excited', 'happy'],
+  ['exc', 'happy'],
+  ['neu', 'neutral'],
+  ['sadness', 'sad'],
+]);
+const genderSynonyms: ReadonlyMap<string, Gender> = new Map([
+  ['f', 'female'],
+  ['m', 'male'],
+  ['w', 'female'],
+  ['woman', 'female'],
+  ['man', 'male'],
+]);
 
 export const manifestReader: CorpusReader = {
   name: 'manifest',
@@ -57,12 +66,7 @@ function readManifest(files: ReadonlyMap<string, string>): CorpusAnnotations {
 
 function rowsOf(file: string, text: string): Row[] {
   try {
-    if (file.endsWith('.jsonl')) {
-      return text
-        .split('\n')
-        .filter((line) => line.trim() !== '')
-        .map((line) => JSON.parse(line) as Row);
-    }
+    if (file.endsWith('.jsonl')) return jsonRowsOf(file, text);
     const [header = [], ...records] = parse(text, { bom: true, skip_empty_lines: true, trim: true, relax_column_count: true });
     const names = header.map((name) => name.trim().toLowerCase());
     return records.map((values) => ({
@@ -70,12 +74,26 @@ function rowsOf(file: string, text: string): Row[] {
       ...(values.length > names.length && { [surplus]: values.slice(names.length).join(', ') }),
     }));
   } catch (error) {
+    if (error instanceof PipelineError) throw error;
     throw new PipelineError('MANIFEST_INVALID', `${file} cannot be read: ${(error as Error).message}`, { cause: error });
   }
 }
 
+/** One object a line. */
+function jsonRowsOf(file: string, text: string): Row[] {
+  return text.split('\n').flatMap((line, index): Row[] => {
+    if (line.trim() === '') return [];
+    const noun = `${file}, line ${index + 1}`;
+    const value = parseOutsideJson(line, { maxBytes: maxLineBytes, maxDepth: usualMaxDepth, code: 'MANIFEST_INVALID', noun });
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return [value as Row];
+    const found = Array.isArray(value) ? 'an array' : JSON.stringify(value).slice(0, 40);
+    throw new PipelineError('MANIFEST_INVALID', `${noun} is ${found}; each line must be one object, such as {"path": "a.wav"}`);
+  });
+}
+
 function field(row: Row, name: string): string | undefined {
-  const value = row[name];
+  const value = Object.hasOwn(row, name) ? row[name] : undefined;
+  if (typeof value === 'object' && value !== null) return JSON.stringify(value).slice(0, 200);
   return value === undefined || value === null || value === '' ? undefined : String(value).trim();
 }
 
@@ -102,7 +120,7 @@ function annotationOf(row: Row, where: string, remarks: Record<string, number>):
 function genderOf(text: string | undefined, where: string): Gender | undefined {
   if (!text) return undefined;
   const name = text.toLowerCase();
-  const gender = genders.find((known) => known === name) ?? genderSynonyms[name];
+  const gender = genders.find((known) => known === name) ?? genderSynonyms.get(name);
   if (!gender) throw new PipelineError('MANIFEST_INVALID', `${where}: gender "${text}" is not one of ${genders.join(', ')}`);
   return gender;
 }
@@ -111,7 +129,7 @@ function genderOf(text: string | undefined, where: string): Gender | undefined {
 function categoryOf(text: string | undefined, remarks: Record<string, number>): EmotionCategory | undefined {
   if (!text) return undefined;
   const name = text.toLowerCase();
-  const category = emotionCategories.find((known) => known === name) ?? emotionSynonyms[name];
+  const category = emotionCategories.find((known) => known === name) ?? emotionSynonyms.get(name);
   if (!category) count(remarks, `emotion ${name} is not one of the four`);
   return category;
 }
