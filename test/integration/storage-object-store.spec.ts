@@ -2,7 +2,6 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readStoreConnection } from '#service/connection-config.js';
-import { countCrash } from '#storage/crash-counter.js';
 import { ObjectStore, type ObjectHead } from '#storage/object-store.js';
 import { freePorts } from '#embedded/free-ports.js';
 import { randomName } from '../chaos/stream-under-test.js';
@@ -177,15 +176,5 @@ describe('a bucket that is gone', () => {
     const gone = new ObjectStore({ ...readStoreConnection(), bucket: randomName() });
     await expect(gone.find('a')).rejects.toMatchObject({ name: 'NoSuchBucket' });
     gone.close();
-  });
-});
-
-describe('crashes on a record', () => {
-  it('are counted each, for that record of that group only', async () => {
-    const record = { topic: 't.v1', partition: 3, offset: '9007199254740993' };
-    expect([await countCrash(store, 'g', record), await countCrash(store, 'g', record)]).toEqual([1, 2]);
-    expect(await countCrash(store, 'other', record)).toBe(1);
-    expect(await countCrash(store, 'g', { ...record, offset: '9007199254740992' })).toBe(1);
-    expect(await countCrash(store, 'g', record)).toBe(3);
   });
 });

@@ -13,11 +13,12 @@ import { utterances } from '#contracts/utterances.js';
 import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
-import { crashProcess } from '#service/crash-process.js';
+import { beforeCrash, crashProcess } from '#service/crash-process.js';
+import { inHandFolder } from '#service/in-hand-folder.js';
 import { activeSpan } from '#service/spans.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
-import { countCrash } from '#storage/crash-counter.js';
+import { CrashCounter } from '#storage/crash-counter.js';
 import { type ObjectHead, ObjectStore } from '#storage/object-store.js';
 import { storeMetrics } from '#storage/store-metrics.js';
 import { letterMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
@@ -47,6 +48,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   private readonly kafka;
   private readonly store: ObjectStore;
   private readonly publisher: Publisher;
+  private readonly crashes: CrashCounter;
   private readonly stallWatch: StallWatch;
   private readonly ledger = new UtteranceLedger();
   private readonly reconciler: BucketReconciler;
@@ -70,6 +72,14 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     this.kafka = kafkaClient(config.kafka, 'undertone-ingest', logger);
     this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
     this.publisher = new Publisher(this.kafka, prefix);
+    this.crashes = new CrashCounter({
+      store: this.store,
+      topicPrefix: prefix,
+      stage: 'ingest',
+      folder: inHandFolder(prefix, 'ingest'),
+      logger,
+    });
+    beforeCrash(() => this.crashes.close());
     const catalogue = new CorpusCatalogue(this.store, logger);
     this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger, catalogue);
     const noCategory = metrics.counter('no_category_total', 'Utterances whose emotion is none of the four, by what it is', ['reason']);
@@ -100,6 +110,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       kafka: this.kafka,
       topicPrefix: prefix,
       deadLetterOffice: office,
+      crashes: this.crashes,
       logger,
       crash: crashProcess,
     };
@@ -109,7 +120,6 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
         ...shared,
         topic: bucketEvents,
         groupId: groups.events,
-        countCrash: (origin) => countCrash(this.store, groups.events, origin),
         subjectOf: () => ({}),
         createWorker: ({ settle }) => ({
           take: (record) => this.hintFromEvent(record).then(() => settle(record.origin.offset)),
@@ -121,7 +131,6 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
         ...shared,
         topic: objectHints,
         groupId: groups.hints,
-        countCrash: (origin) => countCrash(this.store, groups.hints, origin),
         subjectOf: hintSubject,
         createWorker: ({ settle }) => ({
           take: (record) => this.decide(record).then(() => settle(record.origin.offset)),
@@ -145,6 +154,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
 
   async onApplicationShutdown(): Promise<void> {
     this.readiness.stopping();
+    this.crashes.close(); // what is cut off from now on comes again, and is nobody's fault
     this.isStopping = true;
     clearInterval(this.reconcileTimer);
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
