@@ -22,7 +22,7 @@ import type { RefusedObjects } from './refused-objects.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
 /** Facts in one call of the publisher. */
-export const hintsAtOnce = 1_000;
+const hintsAtOnce = 1_000;
 
 export class BucketReconciler {
   /**
