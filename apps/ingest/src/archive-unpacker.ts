@@ -32,6 +32,8 @@ export interface ArchiveUnpackerParts {
   hintAt: (keys: string[]) => Promise<void>;
   limits: ArchiveLimits;
   logger: Logger;
+  /** Names the instance, as host, process and a word of its own. */
+  instanceId?: string;
   timing?: Partial<UnpackerTiming>;
 }
 
@@ -64,7 +66,7 @@ export class ArchiveUnpacker {
   private readonly jobs: ArchiveJobs;
   private readonly timing: UnpackerTiming;
   /** Host and process come first: a later process of the same container knows its predecessor by them. */
-  private readonly id = `${hostname()}/${process.pid}/${randomUUID()}`;
+  private readonly id: string;
   /** By the key of the job. */
   private readonly held = new Map<string, Held>();
   /** By the key of a job that another holds: as it was first seen, and when. */
@@ -79,6 +81,7 @@ export class ArchiveUnpacker {
   constructor(private readonly parts: ArchiveUnpackerParts) {
     this.jobs = new ArchiveJobs(parts.store);
     this.timing = { ...usualTiming, ...parts.timing };
+    this.id = parts.instanceId ?? `${hostname()}/${process.pid}/${randomUUID()}`;
   }
 
   /** Archives that are being unpacked or wait for it, as of the last look. */

@@ -97,7 +97,7 @@ export class CorpusCatalogue {
   private check(name: string, known: Loaded | undefined): Promise<Corpus> {
     const startedAtMs = Date.now();
     const corpus = this.load(name, known).then((loaded) => {
-      if ((this.kept.get(name)?.checkedAtMs ?? 0) < startedAtMs) this.kept.set(name, { loaded, checkedAtMs: startedAtMs });
+      if ((this.kept.get(name)?.checkedAtMs ?? 0) <= startedAtMs) this.kept.set(name, { loaded, checkedAtMs: startedAtMs });
       return corpusOf(loaded);
     });
     const check = { startedAtMs, corpus };
