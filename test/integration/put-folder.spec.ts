@@ -86,6 +86,27 @@ it('tells of a file that cannot be read, and sends the others', async () => {
   expect(await keys()).toEqual(Array.from({ length: 19 }, (_, i) => `${i + 10}.wav`));
 });
 
+it('names files whose names or paths cannot be keys, and sends the others', async () => {
+  const latin1 = Buffer.concat([Buffer.from(`${folder}/`), Buffer.from('Z\u00fcrich.wav', 'latin1')]);
+  writeFileSync(latin1, 'x');
+  const long = `${Array.from({ length: 6 }, () => 'd'.repeat(200)).join('/')}/x.wav`;
+  file(long, 'x');
+  file('new\nline.wav', 'x');
+  file('new\nline.txt', 'ingest takes no such file, so nobody misses it');
+  symlinkSync('circle.wav', join(folder, 'circle.wav'));
+  file('ok 1.wav', 'x');
+  file('a+b%20ü.wav', 'y');
+  const { failed, done, files } = await putFolder(store, folder, { corpus: 'calls' });
+  expect(Object.fromEntries(failed.map(({ path, why }) => [path, why]))).toEqual({
+    'Z\\xfcrich.wav': expect.stringContaining('not UTF-8'),
+    [long]: expect.stringContaining('1024'),
+    'new\nline.wav': expect.stringContaining('control character'),
+    'circle.wav': expect.stringContaining('ELOOP'),
+  });
+  expect({ done, files }).toEqual({ done: 6, files: 6 });
+  expect(await keys()).toEqual(['a+b%20ü.wav', 'ok 1.wav']);
+});
+
 it('has nothing to do in a folder without anything for ingest', () => {
   file('notes.txt', 'x');
   expect(put()).toMatchObject({ code: 2, text: expect.stringContaining('has nothing that ingest takes') });

@@ -1,5 +1,7 @@
-/** What `put` would do with the files of a folder, and what is odd about them: pure, so that `--dry-run` tells the truth. */
-import { extname } from 'node:path';
+/** The plan of a `put`: which files of a folder it sends, and what is odd about them, so that `--dry-run` tells the truth. */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import type { PathProblem } from './find-files.js';
 import { counted } from './human-units.js';
 import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
 import { annotates, isAnnotationPath, optionsPath, readerNamed, recogniseReaders } from '#corpora/corpus-readers.js';
@@ -59,6 +61,46 @@ function otherWarnings(others: string[]): string[] {
   const counts = [...endings].sort(([, a], [, b]) => b.length - a.length).map(([ending, { length }]) => `${length} × ${ending}`);
   const most = counts.length > 4 ? [...counts.slice(0, 4), '…'] : counts;
   return [`${counted(others.length, 'file')} left out, neither recording nor annotation: ${most.join(', ')}`];
+}
+
+/** @param sent paths of files that are sent @param sizes in bytes, by path */
+export function fileWarnings(
+  folder: string,
+  sent: readonly string[],
+  { sizes, passedOver }: { sizes: ReadonlyMap<string, number>; passedOver: readonly PathProblem[] },
+): string[] {
+  const warnings: string[] = [];
+  const empty = sent.filter((path) => sizes.get(path) === 0);
+  if (empty.length > 0) warnings.push(`${counted(empty.length, 'file has', 'files have')} no bytes: ${listed(empty)}`);
+  const pointers = sent.filter((path) => (sizes.get(path) ?? 0) <= mostPointerBytes && isLfsPointer(join(folder, path)));
+  if (pointers.length > 0) {
+    const are = counted(pointers.length, 'file is a Git LFS pointer', 'files are Git LFS pointers');
+    warnings.push(`${are}: fetch the content first, with git lfs pull: ${listed(pointers)}`);
+  }
+  for (const [why, paths] of Map.groupBy(passedOver, ({ why }) => why)) {
+    const [first = { path: '' }] = paths;
+    warnings.push(`${counted(paths.length, 'path is', 'paths are')} passed over, such as ${first.path}: ${why}`);
+  }
+  return warnings;
+}
+
+/** Larger files are no pointers, by the specification of Git LFS. */
+const mostPointerBytes = 1024;
+const pointerStart = 'version https://git-lfs.github.com/spec/';
+
+function isLfsPointer(file: string): boolean {
+  const start = Buffer.alloc(pointerStart.length);
+  try {
+    const opened = openSync(file, 'r');
+    try {
+      readSync(opened, start);
+    } finally {
+      closeSync(opened);
+    }
+  } catch {
+    return false; // told when it is sent
+  }
+  return start.toString('latin1') === pointerStart;
 }
 
 function listed(paths: string[]): string {

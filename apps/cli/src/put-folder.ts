@@ -2,19 +2,22 @@
  * Copies a folder into a corpus of the bucket: annotations first, so that recordings find their labels; what is there
  * already, byte for byte, is skipped, so that a put that was cut short goes on where it was.
  *
- * A store that does not answer for a while is waited for; a file that cannot be read is told at the end, and the others go
- * on. Does not promise to skip anything where a store's ETags are no checksums (encryption by a key of one's own), nor to
+ * A store that does not answer for a while is waited for. A file that cannot be read, or whose path cannot be a key, is
+ * told at the end, and the others go on. Does not promise to skip anything where a store's ETags are no checksums (encryption by a key of one's own), nor to
  * delete what is no longer in the folder.
  */
-import { readdirSync, statSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
-import { corpusKey } from '#contracts/object-keys.js';
-import { PipelineError } from '#contracts/pipeline-error.js';
-import { optionsPath } from '#corpora/corpus-readers.js';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { corpusKey, refuseBadKey } from '#contracts/object-keys.js';
+import { type ErrorCode, PipelineError } from '#contracts/pipeline-error.js';
+import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
+import { isAnnotationPath, optionsPath } from '#corpora/corpus-readers.js';
 import type { ObjectHead, ObjectStore } from '#storage/object-store.js';
 import { expectedEtag, uploadFile } from '#storage/upload-file.js';
 import { retrying } from '#streaming/retry.js';
-import { planPut, type PutPlan } from './plan-put.js';
+import { annotationWarnings } from './check-annotations.js';
+import { findFiles, type FoundFile, type PathProblem } from './find-files.js';
+import { fileWarnings, planPut, type PutPlan } from './plan-put.js';
 
 export interface PutProgress {
   files: number;
@@ -25,7 +28,7 @@ export interface PutProgress {
   /** Sent, of files that are not skipped. */
   bytesSent: number;
   bytesSkipped: number;
-  failed: { path: string; why: string }[];
+  failed: PathProblem[];
   /** Why nothing moves just now. */
   waitingFor: string | null;
 }
@@ -48,25 +51,35 @@ const uploadsAtOnce = 8;
 export async function putFolder(store: ObjectStore, folder: string, options: PutOptions): Promise<PutProgress> {
   const { corpus, reader, dryRun = false, signal } = options;
   requireCorpusName(corpus);
-  const plan = planPut(pathsUnder(folder), reader);
+  const found = findFiles(folder);
+  const { files, failed } = withUsableKeys(found.files, corpus);
+  failed.unshift(...found.unusable.filter(({ path }) => path.endsWith('/') || isTaken(path)));
+  const sizes = new Map(files.map(({ path, sizeBytes }) => [path, sizeBytes]));
+  const plan = planPut([...sizes.keys()], reader);
   const { annotations, recordings, archives } = plan;
   const sent = [...annotations, ...recordings, ...archives];
-  if (sent.length === 0) throw new PipelineError('CONFIG_INVALID', `${folder} has nothing that ingest takes. ${plan.warnings.join('; ')}`);
+  if (sent.length === 0) {
+    const reasons = [...failed.map(({ path, why }) => `${path}: ${why}`).slice(0, mostReasons), ...plan.warnings];
+    throw new PipelineError('CONFIG_INVALID', `${folder} has nothing that ingest takes. ${reasons.join('; ')}`);
+  }
+  plan.warnings.push(...fileWarnings(folder, sent, { sizes, passedOver: found.passedOver }), ...annotationWarnings(folder, plan, reader));
   options.onPlan?.(plan);
 
-  const sizes = new Map(sent.map((path) => [path, statSync(join(folder, path)).size]));
-  const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  const bytes = sent.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
   const progress: PutProgress = {
-    files: sent.length,
-    done: 0,
+    files: sent.length + failed.length,
+    done: failed.length,
     skipped: 0,
     bytes,
     bytesSent: 0,
     bytesSkipped: 0,
-    failed: [],
+    failed,
     waitingFor: null,
   };
-  const report = (change: Partial<PutProgress>) => options.onProgress?.(Object.assign(progress, change));
+  const report = (change: Partial<PutProgress>): void => {
+    Object.assign(progress, change);
+    options.onProgress?.(progress);
+  };
   const patiently = <Result>(work: () => Promise<Result>): Promise<Result> =>
     retrying(work, { signal, onRetry: ({ message }) => report({ waitingFor: message }) });
 
@@ -81,6 +94,7 @@ export async function putFolder(store: ObjectStore, folder: string, options: Put
     const found = there.get(key);
     const sentBefore = progress.bytesSent;
     try {
+      const before = statSync(file);
       if (found?.sizeBytes === size && found.etag === (await expectedEtag(file))) {
         return report({ skipped: progress.skipped + 1, bytesSkipped: progress.bytesSkipped + size });
       }
@@ -95,6 +109,9 @@ export async function putFolder(store: ObjectStore, folder: string, options: Put
         ofThisFile = 0;
         return uploadFile(store, key, file, { signal, onBytes });
       });
+      const after = statSync(file);
+      if (after.size !== before.size || after.mtimeMs !== before.mtimeMs)
+        throw new Error('the file changed while it was sent. Put it again');
     } catch (error) {
       if (!isAboutTheFile(error)) throw error;
       progress.bytesSent = Math.max(sentBefore, progress.bytesSent);
@@ -117,10 +134,31 @@ export async function putFolder(store: ObjectStore, folder: string, options: Put
   return progress;
 }
 
-/** Missing, forbidden, changed while it was read: what another file need not suffer from. */
+/** Errors that another file need not suffer from: missing, forbidden, changed while it was read, refused by the store. */
 function isAboutTheFile(error: unknown): error is Error {
-  if (error instanceof PipelineError) return error.code === 'OBJECT_CHECKSUM_MISMATCH';
+  if (error instanceof PipelineError) return errorsOfOneObject.has(error.code);
   return error instanceof Error && ((error.name !== 'AbortError' && 'syscall' in error) || error.message.startsWith('the file '));
+}
+
+const errorsOfOneObject = new Set<ErrorCode>(['OBJECT_CHECKSUM_MISMATCH', 'OBJECT_KEY_INVALID', 'OBJECT_REFUSED']);
+const mostReasons = 5;
+
+const isTaken = (path: string): boolean => isAnnotationPath(path) || isAudioPath(path) || isArchivePath(path);
+
+/** @returns the files whose paths can be keys, and those that ingest would take but for that */
+function withUsableKeys(files: readonly FoundFile[], corpus: string): { files: FoundFile[]; failed: PathProblem[] } {
+  const failed: PathProblem[] = [];
+  const usable = files.filter(({ path }) => {
+    try {
+      refuseBadKey(corpusKey(corpus, path));
+      return true;
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error;
+      if (isTaken(path)) failed.push({ path, why: `${error.message}. Rename the file` });
+      return !isTaken(path);
+    }
+  });
+  return { files: usable, failed };
 }
 
 async function objectsOf(store: ObjectStore, corpus: string): Promise<Map<string, ObjectHead>> {
@@ -135,15 +173,4 @@ function requireCorpusName(corpus: string): void {
     'CONFIG_INVALID',
     `"${corpus}" cannot be a corpus's name: letters, digits, - _ and . only, and a letter, digit or _ first`,
   );
-}
-
-/** Of all files inside the folder and of links to files, with slashes, in order; hidden ones are left out. */
-function pathsUnder(folder: string): string[] {
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new PipelineError('CONFIG_INVALID', `${folder} is not a folder`);
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .map((entry) => ({ entry, path: join(entry.parentPath, entry.name) }))
-    .filter(({ entry, path }) => entry.isFile() || (entry.isSymbolicLink() && statSync(path, { throwIfNoEntry: false })?.isFile()))
-    .map(({ path }) => relative(folder, path).split(sep).join('/'))
-    .filter((path) => !/(?:^|\/)\./.test(path))
-    .sort();
 }

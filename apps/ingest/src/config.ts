@@ -1,6 +1,7 @@
 /** Settings of ingest, from the environment. */
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
 import { field, readConfig } from '#service/read-config.js';
+import { defaultAnnotationLimits } from './annotation-limits.js';
 
 export function readIngestConfig() {
   const read = readConfig({
@@ -22,7 +23,7 @@ export function readIngestConfig() {
     store: readStoreConnection(),
     service: readServiceSettings(7401, 'INGEST_PORT'),
     reconcileIntervalMs: read.RECONCILE_INTERVAL * 1000,
-    annotationBytes: read.MANIFEST_MAX_MB * 1e6,
+    annotationLimits: { ...defaultAnnotationLimits, totalBytes: read.MANIFEST_MAX_MB * 1e6 },
     archiveLimits: {
       entries: read.ARCHIVE_MAX_ENTRIES,
       totalBytes: read.ARCHIVE_MAX_GB * 1e9,

@@ -3,9 +3,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { createLogger } from '#service/logger.js';
+import { defaultAnnotationLimits } from './annotation-limits.js';
 import { CorpusCatalogue } from './corpus-catalogue.js';
 import { MemoryStore } from './memory-store.fixture.js';
-import { defaultAnnotationLimits } from './read-annotations.js';
 
 let store: MemoryStore;
 let catalogue: CorpusCatalogue;
@@ -19,12 +19,13 @@ const refusal = (name = 'a') =>
   );
 beforeEach(() => {
   store = new MemoryStore();
-  catalogue = new CorpusCatalogue(store, createLogger('ingest', 'silent'), {
+  const limits = {
     ...defaultAnnotationLimits,
     totalBytes: 10_000,
     lines: 100,
     lineBytes: 1_000,
-  });
+  };
+  catalogue = new CorpusCatalogue(store, createLogger('ingest', 'silent'), () => [], limits);
 });
 
 describe('a corpus', () => {

@@ -8,37 +8,27 @@
  * corpus goes on. Only errors that may pass (STORAGE_UNAVAILABLE) are thrown without being kept.
  */
 import { z } from 'zod';
-import { silenceProfiles, type SilenceProfile } from '#contracts/labels.js';
+import type { SilenceProfile } from '#contracts/labels.js';
 import { corpusKey, parseCorpusKey, readerChoiceKey } from '#contracts/object-keys.js';
 import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import type { CorpusAnnotations, CorpusReader } from '#corpora/corpus-reader.js';
+import type { CorpusReader } from '#corpora/corpus-reader.js';
+import { type CorpusOptions, maxOptionsBytes, parseCorpusOptions } from '#corpora/corpus-options.js';
 import { optionsPath, readerNamed, readerNames, recogniseReaders } from '#corpora/corpus-readers.js';
+import { type ReadAnnotations, readAnnotations } from '#corpora/read-annotations.js';
 import type { Logger } from '#service/logger.js';
 import type { ObjectHead, Objects } from '#storage/object-store.js';
 import { fateOf } from '#streaming/retry.js';
-import {
-  type AnnotationLimits,
-  decodeAnnotations,
-  defaultAnnotationLimits,
-  fetchAnnotations,
-  refuseLargeAnnotations,
-} from './read-annotations.js';
+import { type AnnotationLimits, defaultAnnotationLimits, refuseLargeAnnotations, refuseLongAnnotations } from './annotation-limits.js';
 
-const optionsSchema = z.object({
-  reader: z.enum(readerNames).optional(),
-  silence: z.enum(silenceProfiles).optional(),
-  description: z.string().optional(),
-});
-const maxOptionsBytes = 1_000_000;
 const readerChoiceSchema = z.object({ reader: z.enum(readerNames) });
 
 export interface Corpus {
   name: string;
   reader: CorpusReader;
-  options: z.infer<typeof optionsSchema>;
+  options: CorpusOptions;
   silence: SilenceProfile;
-  annotations: CorpusAnnotations;
+  annotations: ReadAnnotations;
 }
 
 /** A corpus, or why it is refused, and the state of the bucket that this was read from. */
@@ -46,7 +36,7 @@ interface Loaded {
   outcome: Corpus | PipelineError;
   optionsEtag: string | null;
   /** Null: the options were refused. */
-  chosen: { options: Corpus['options']; reader: CorpusReader } | null;
+  chosen: { options: CorpusOptions; reader: CorpusReader } | null;
   /** Changes when any annotation file of the reader changes. */
   annotationDigest: string;
 }
@@ -72,12 +62,20 @@ export class CorpusCatalogue {
   constructor(
     private readonly store: Objects,
     private readonly logger: Logger,
+    /** Paths of a corpus's recordings that are known so far. */
+    private readonly recordingsOf: (corpus: string) => Iterable<string> = () => [],
     private readonly limits: AnnotationLimits = defaultAnnotationLimits,
   ) {}
 
   /** Corpora whose options or annotations cannot be used, as far as this instance has looked. */
   get refusedCount(): number {
     return [...this.kept.values()].filter(({ loaded }) => loaded.outcome instanceof PipelineError).length;
+  }
+
+  /** Tells annotations that name each recording in a row which recordings there are now: rows of those that went are free. */
+  learnRecordings(): void {
+    for (const [name, { loaded }] of this.kept)
+      if (!(loaded.outcome instanceof PipelineError)) loaded.outcome.annotations.rows?.know(this.recordingsOf(name));
   }
 
   /**
@@ -133,7 +131,7 @@ export class CorpusCatalogue {
     const annotationDigest = JSON.stringify([...heads].map(([path, { etag }]) => [path, etag]));
     if (isKnown && known.annotationDigest === annotationDigest) return known;
     const loaded = { optionsEtag, chosen: { options, reader }, annotationDigest };
-    const annotations = await this.readAnnotations(name, reader, heads);
+    const annotations = await this.readAnnotations(name, loaded.chosen, heads);
     if (annotations instanceof PipelineError) return this.refused(name, { ...loaded, outcome: annotations });
     const remarks = Object.fromEntries(Object.entries(annotations.remarks).slice(0, remarksInLog));
     this.logger.info({ corpus: name, reader: reader.name, annotationFiles: heads.size, remarks }, 'read a corpus');
@@ -149,13 +147,19 @@ export class CorpusCatalogue {
   /** @returns an error that follows from the files as they are. @throws errors of the store */
   private async readAnnotations(
     name: string,
-    reader: CorpusReader,
+    { reader, options }: { reader: CorpusReader; options: CorpusOptions },
     heads: ReadonlyMap<string, ObjectHead>,
-  ): Promise<CorpusAnnotations | PipelineError> {
+  ): Promise<ReadAnnotations | PipelineError> {
     const tooLarge = resultOf(name, () => refuseLargeAnnotations(heads, this.limits));
     if (tooLarge instanceof PipelineError) return tooLarge;
-    const files = await fetchAnnotations(this.store, heads);
-    return resultOf(name, () => reader.read(decodeAnnotations(files, this.limits)));
+    const files = new Map<string, Uint8Array>();
+    for (const [path, { key }] of heads) files.set(path, (await this.store.get(key)).bytes);
+    return resultOf(name, () => {
+      refuseLongAnnotations(files, this.limits);
+      const annotations = readAnnotations(reader, files, options);
+      annotations.rows?.know(this.recordingsOf(name));
+      return annotations;
+    });
   }
 
   /** Heads of the annotation files that are there, in a stable order. Never lists a whole corpus. */
@@ -176,19 +180,13 @@ export class CorpusCatalogue {
     return heads;
   }
 
-  private async readOptions(name: string, head: ObjectHead | null): Promise<Corpus['options'] | PipelineError> {
+  private async readOptions(name: string, head: ObjectHead | null): Promise<CorpusOptions | PipelineError> {
     if (!head) return {};
     const { key, sizeBytes } = head;
     // The size is looked at before the object is fetched.
     if (sizeBytes > maxOptionsBytes) return optionsInvalid(`${key} has ${sizeBytes} bytes; it may have ${maxOptionsBytes}`);
     const { bytes } = await this.store.get(key);
-    return resultOf(name, () => {
-      const limits = { maxBytes: maxOptionsBytes, maxDepth: usualMaxDepth, code: 'CORPUS_OPTIONS_INVALID', noun: key } as const;
-      const parsed = optionsSchema.safeParse(parseOutsideJson(bytes, limits));
-      if (parsed.success) return parsed.data;
-      const problems = parsed.error.issues.map(({ path, message }) => `${path.length > 0 ? `${path.join('.')}: ` : ''}${message}`);
-      throw optionsInvalid(`${key} is not what it should be: ${problems.slice(0, 5).join('; ')}. Mend it, or delete it`);
-    });
+    return resultOf(name, () => parseCorpusOptions(key, bytes));
   }
 
   private async chooseReader(name: string): Promise<CorpusReader> {

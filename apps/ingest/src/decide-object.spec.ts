@@ -36,6 +36,7 @@ beforeEach(async () => {
         for (const fact of facts as unknown as UtteranceIngested[]) published.push([fact.utteranceId, fact]);
         return Promise.resolve();
       },
+      publishApart: () => Promise.resolve(),
       tombstone: (_topic, id) => {
         published.push([id, null]);
         return Promise.resolve();

@@ -11,8 +11,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import type { ObjectHint } from '#contracts/object-hints.js';
-import { bucketMarkerKey, parseCorpusKey, refuseBadKey, sweptAnnotationsKey, utteranceIdOf } from '#contracts/object-keys.js';
+import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
+import { bucketMarkerKey, corpusKey, parseCorpusKey, refuseBadKey, sweptAnnotationsKey, utteranceIdOf } from '#contracts/object-keys.js';
 import { errorCodes, PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
 import { utterances } from '#contracts/utterances.js';
 import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
@@ -30,7 +30,7 @@ export type Decision = (typeof decisions)[number];
 
 export interface ObjectDeciderParts {
   store: Pick<Objects, 'head' | 'find' | 'put'> & { readonly bucket: string };
-  publisher: Pick<Publisher, 'publish' | 'tombstone'>;
+  publisher: Pick<Publisher, 'publish' | 'publishApart' | 'tombstone'>;
   catalogue: CorpusCatalogue;
   ledger: UtteranceLedger;
   topicPrefix: string;
@@ -134,6 +134,9 @@ export class ObjectDecider {
     const isKnown = ledger.get(record.utteranceId)?.version === record.version;
     if (isKnown && !hint.again && hint.letGoVersion !== record.version) return 'unchanged';
     await ledger.send(record.utteranceId, record, () => publisher.publish(utterances, record));
+    // Recordings that had this one's row until now, because theirs resembles it, are decided about anew.
+    const displaced = (corpus.annotations.rows?.takeDisplaced() ?? []).map((path) => hintAt(corpusKey(place.corpus, path), 'annotations'));
+    if (displaced.length > 0) await publisher.publishApart(objectHints, displaced);
     if (noCategoryBecause) onNoCategory(noCategoryBecause);
     return 'ingested';
   }

@@ -40,7 +40,7 @@ import type { IngestConfig } from './config.js';
 import { CorpusCatalogue } from './corpus-catalogue.js';
 import { decisions, ObjectDecider } from './decide-object.js';
 import { parseBucketEvent } from './parse-bucket-event.js';
-import { defaultAnnotationLimits } from './read-annotations.js';
+import { WarningPublisher } from './publish-warnings.js';
 import { BucketReconciler } from './reconcile-bucket.js';
 import { RefusedObjects } from './refused-objects.js';
 import { UtteranceLedger } from './utterance-ledger.js';
@@ -86,10 +86,11 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     });
     beforeCrash(() => this.crashes.close());
     const office = new DeadLetterOffice(this.publisher, 'ingest', letterMetrics(metrics));
-    const catalogue = new CorpusCatalogue(this.store, logger, { ...defaultAnnotationLimits, totalBytes: config.annotationBytes });
+    const catalogue = new CorpusCatalogue(this.store, logger, (corpus) => this.ledger.pathsOf(corpus), config.annotationLimits);
+    const warnings = new WarningPublisher(this.store, logger);
     metrics.gaugeOf('refused_corpora', 'Corpora whose options or annotations cannot be used', () => catalogue.refusedCount);
     const refused = new RefusedObjects();
-    this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger, catalogue, refused);
+    this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger, catalogue, warnings, refused);
     this.unpacker = new ArchiveUnpacker({
       store: this.store,
       deadLetterOffice: office,
@@ -124,6 +125,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
     );
     retryMetrics(metrics);
+    metrics.gaugeOf('unmatched_rows', 'Rows of manifests that match no recording, as of the last listing', () => warnings.unmatchedRows);
     metrics.gaugeOf('live_utterances', 'Utterances alive, as this instance knows them', () => this.ledger.size);
     const shared = {
       kafka: this.kafka,

@@ -18,7 +18,8 @@ import type { ObjectHead, Objects } from '#storage/object-store.js';
 import type { Publisher } from '#streaming/publisher.js';
 import type { Corpus, CorpusCatalogue } from './corpus-catalogue.js';
 import { describeObject } from './describe-object.js';
-import type { RefusedObjects } from './refused-objects.js';
+import type { WarningPublisher } from './publish-warnings.js';
+import { RefusedObjects } from './refused-objects.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
 /** Facts in one call of the publisher. */
@@ -36,12 +37,15 @@ export class BucketReconciler {
     private readonly publisher: Pick<Publisher, 'publishApart'>,
     private readonly ledger: UtteranceLedger,
     private readonly catalogue: CorpusCatalogue,
-    private readonly refused: RefusedObjects,
+    private readonly warnings: Pick<WarningPublisher, 'publish'>,
+    private readonly refused = new RefusedObjects(),
   ) {}
 
   /** @returns how many objects were seen and hinted at */
   async reconcile(): Promise<{ seen: number; hinted: number }> {
     const present = new Set<string>();
+    const corpora = new Map<string, Corpus>();
+    this.catalogue.learnRecordings();
     for (const utteranceId of this.ledger.takeChanged()) this.hinted.delete(`${corporaPrefix}${utteranceId}`);
     /** Corpora whose annotations cannot be read, and why: tried once in a listing, not for every object. */
     const unreadable = new Map<string, string>();
@@ -56,7 +60,7 @@ export class BucketReconciler {
     };
     for await (const head of this.store.list(corporaPrefix)) {
       present.add(head.key);
-      const state = await this.stateOf(head, unreadable);
+      const state = await this.stateOf(head, unreadable, corpora);
       if (state === null) this.hinted.delete(head.key);
       else if (this.hinted.get(head.key) !== state && !this.isRefused(head.key, state)) page.set(head.key, state);
       if (page.size >= hintsAtOnce) await flush();
@@ -68,6 +72,7 @@ export class BucketReconciler {
       if (page.size >= hintsAtOnce) await flush();
     }
     await flush();
+    await this.warnings.publish(corpora.values());
     return { seen: present.size, hinted };
   }
 
@@ -97,7 +102,7 @@ export class BucketReconciler {
   }
 
   /** @returns null if there is nothing to decide: the ledger describes the object, or it is none of ours */
-  private async stateOf(head: ObjectHead, unreadable: Map<string, string>): Promise<string | null> {
+  private async stateOf(head: ObjectHead, unreadable: Map<string, string>, corpora: Map<string, Corpus>): Promise<string | null> {
     const place = parseCorpusKey(head.key);
     if (!place) return null;
     const isAudio = isAudioPath(place.path);
@@ -107,6 +112,7 @@ export class BucketReconciler {
     if (!isAudio) return head.etag;
     const known = this.ledger.get(utteranceIdOf(place.corpus, place.path))?.version;
     const corpus = await this.readableCorpus(place.corpus, unreadable);
+    if (corpus) corpora.set(place.corpus, corpus);
     const version = corpus ? versionOf(corpus, head, place.path) : unreadable.get(place.corpus);
     return known === version ? null : `${head.etag} ${version}`;
   }

@@ -4,6 +4,7 @@
  * The topic alone decides: of two records the later one in it is current, also where another instance, perhaps one that was
  * stopped and woke up, wrote it after ours. So what was sent counts only until it is read.
  */
+import { utteranceIdOf } from '#contracts/object-keys.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 
 export class UtteranceLedger {
@@ -47,6 +48,12 @@ export class UtteranceLedger {
 
   get size(): number {
     return this.followed.size;
+  }
+
+  /** Paths of a corpus's utterances inside the corpus. */
+  *pathsOf(corpus: string): Iterable<string> {
+    const start = utteranceIdOf(corpus, '');
+    for (const { utteranceId } of this.all()) if (utteranceId.startsWith(start)) yield utteranceId.slice(start.length);
   }
 
   *all(): Iterable<UtteranceIngested> {

@@ -1,5 +1,7 @@
-/** What a corpus reader is: pure functions from a corpus's paths and annotation files to labels. */
+/** The interface of corpus readers: pure functions from a corpus's paths and annotation files to labels. */
 import type { Labels, SilenceProfile, Split } from '#contracts/labels.js';
+import type { OwnWords } from './emotion-labels.js';
+import type { RowsMatched } from './row-matcher.js';
 
 export interface Annotation {
   /** Speaker ids are the corpus's own; ingest puts the corpus's name before them. */
@@ -11,10 +13,31 @@ export interface Annotation {
 }
 
 export interface CorpusAnnotations {
-  /** @throws PipelineError MANIFEST_INVALID when the utterance's own annotation cannot be used */
+  /**
+   * @param path of a recording that exists
+   * @throws PipelineError MANIFEST_INVALID when the utterance's own annotation cannot be used
+   */
   annotationOf(path: string): Annotation;
-  /** What was not one of the four classes and the like, counted by reason. */
+  /** Values that are no label, counted by reason. */
   remarks: Record<string, number>;
+  /** Only where the annotations name each recording in a row of its own. */
+  rows?: AnnotationRows;
+}
+
+export interface AnnotationRows {
+  /** Replaces the recordings that are known to exist. Each question for an annotation makes one more known. */
+  know(recordings: Iterable<string>): void;
+  /** Recordings that lost their row to another one since this was last asked. */
+  takeDisplaced(): string[];
+  /** Counts as of the recordings that are known. */
+  matched(): RowsMatched;
+  /** File, row and the path that stands there, for messages. */
+  describe(row: number): string;
+}
+
+export interface ReadOptions {
+  /** The corpus's own words for emotions, from its corpus.json. */
+  ownWords?: OwnWords;
 }
 
 export interface CorpusReader {
@@ -28,5 +51,5 @@ export interface CorpusReader {
   /** Whether a path looks like one of this corpus's recordings or annotations. */
   recognises(path: string): boolean;
   /** @param files annotation files that exist: path to text */
-  read(files: ReadonlyMap<string, string>): CorpusAnnotations;
+  read(files: ReadonlyMap<string, string>, options?: ReadOptions): CorpusAnnotations;
 }

@@ -6,19 +6,20 @@
 import { parse } from 'csv-parse/sync';
 import type { Gender } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import type { CorpusAnnotations, CorpusReader } from './corpus-reader.js';
+import type { CorpusAnnotations, CorpusReader, ReadOptions } from './corpus-reader.js';
 import { categoryLabels, type EmotionWord } from './emotion-labels.js';
+import { Remarks } from './remarks.js';
 
 const recording = /(?:^|\/)(1\d{3})_[A-Z]{3}_([A-Z]{3})_(?:LO|MD|HI|XX|X)\.(?:wav|mp3|flac)$/;
 
-const emotions: Record<string, EmotionWord> = {
-  ANG: 'angry',
-  HAP: 'happy',
-  NEU: 'neutral',
-  SAD: 'sad',
-  DIS: 'not disgust',
-  FEA: 'not fear',
-};
+const emotions: ReadonlyMap<string, EmotionWord> = new Map([
+  ['ANG', 'angry'],
+  ['HAP', 'happy'],
+  ['NEU', 'neutral'],
+  ['SAD', 'sad'],
+  ['DIS', 'not disgust'],
+  ['FEA', 'not fear'],
+]);
 
 export const cremaDReader: CorpusReader = {
   name: 'crema-d',
@@ -28,20 +29,20 @@ export const cremaDReader: CorpusReader = {
   read: readDemographics,
 };
 
-function readDemographics(files: ReadonlyMap<string, string>): CorpusAnnotations {
+function readDemographics(files: ReadonlyMap<string, string>, { ownWords }: ReadOptions = {}): CorpusAnnotations {
   const genderOf = new Map<string, Gender>();
-  const remarks: Record<string, number> = {};
+  const remarks = new Remarks();
   for (const row of [...files].flatMap(([file, text]) => rowsOf(file, text))) {
     const sex = row['Sex']?.trim().toLowerCase();
     if (row['ActorID'] && (sex === 'female' || sex === 'male')) genderOf.set(row['ActorID'].trim(), sex);
-    else remarks['an actor without id and sex'] = (remarks['an actor without id and sex'] ?? 0) + 1;
+    else remarks.count('an actor without id and sex');
   }
   return {
-    remarks,
+    remarks: remarks.toObject(),
     annotationOf: (path) => {
       const [, actor, code = ''] = recording.exec(path) ?? [];
       if (!actor) return { labels: {} };
-      const { category, noCategoryBecause } = categoryLabels(emotions[code]);
+      const { category, noCategoryBecause } = categoryLabels(emotions.get(code), ownWords);
       return { labels: { speakerId: actor, gender: genderOf.get(actor), category }, noCategoryBecause };
     },
   };

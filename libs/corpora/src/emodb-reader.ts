@@ -3,32 +3,32 @@
  * German words (Wut, Freude, Trauer, neutral; Langeweile, Ekel, Angst). Ten speakers, whose sex its documentation lists.
  */
 import type { Annotation, CorpusReader } from './corpus-reader.js';
-import { categoryLabels, type EmotionWord } from './emotion-labels.js';
+import { categoryLabels, type EmotionWord, type OwnWords } from './emotion-labels.js';
 
 const recording = /(?:^|\/)(03|08|09|1[0-6])([ab]\d\d)([WLEAFTN])([a-z])\.wav$/;
 const women = new Set(['08', '09', '13', '14', '16']);
 
-const emotions: Record<string, EmotionWord> = {
-  W: 'angry',
-  F: 'happy',
-  T: 'sad',
-  N: 'neutral',
-  L: 'not boredom',
-  E: 'not disgust',
-  A: 'not fear',
-};
+const emotions: ReadonlyMap<string, EmotionWord> = new Map([
+  ['W', 'angry'],
+  ['F', 'happy'],
+  ['T', 'sad'],
+  ['N', 'neutral'],
+  ['L', 'not boredom'],
+  ['E', 'not disgust'],
+  ['A', 'not fear'],
+]);
 
 export const emodbReader: CorpusReader = {
   name: 'emodb',
   silence: 'none',
   annotationPaths: [],
   recognises: (path) => recording.test(path),
-  read: () => ({ remarks: {}, annotationOf }),
+  read: (_files, { ownWords } = {}) => ({ remarks: {}, annotationOf: (path) => annotationOf(path, ownWords) }),
 };
 
-function annotationOf(path: string): Annotation {
+function annotationOf(path: string, ownWords?: OwnWords): Annotation {
   const [, speaker, , code = ''] = recording.exec(path) ?? [];
   if (!speaker) return { labels: {} };
-  const { category, noCategoryBecause } = categoryLabels(emotions[code]);
+  const { category, noCategoryBecause } = categoryLabels(emotions.get(code), ownWords);
   return { labels: { speakerId: speaker, gender: women.has(speaker) ? 'female' : 'male', category }, noCategoryBecause };
 }

@@ -1,6 +1,9 @@
 /**
  * From a corpus's own word for an emotion to one of the four classes of the paper (Section IV-A). Excitement counts as
  * happiness, as in the paper's references; calm, surprise, fear, disgust, boredom, frustration and "other" are none of them.
+ * Calm stays apart from neutral because RAVDESS recorded both.
+ *
+ * A corpus that sees it otherwise says so in corpus.json: `{"labels": {"calm": "neutral", "furious": "angry", "excited": null}}`.
  */
 import type { EmotionCategory } from '#contracts/labels.js';
 import type { Annotation } from './corpus-reader.js';
@@ -8,10 +11,52 @@ import type { Annotation } from './corpus-reader.js';
 /** One of the four, or the word for what it is instead. */
 export type EmotionWord = EmotionCategory | `not ${string}`;
 
-/** @param word undefined: the corpus's code is unknown */
-export function categoryLabels(word: EmotionWord | undefined): Pick<Annotation, 'noCategoryBecause'> & { category?: EmotionCategory } {
+/** A corpus's own words, lower case, and their classes; null: no label. */
+export type OwnWords = ReadonlyMap<string, EmotionCategory | null>;
+
+/** Everyday English words that mean one of the four and nothing else, and the abbreviations of public corpora. */
+const everydayWords: ReadonlyMap<string, EmotionCategory> = new Map([
+  ['angry', 'angry'],
+  ['anger', 'angry'],
+  ['ang', 'angry'],
+  ['mad', 'angry'],
+  ['happy', 'happy'],
+  ['happiness', 'happy'],
+  ['hap', 'happy'],
+  ['joy', 'happy'],
+  ['joyful', 'happy'],
+  ['excited', 'happy'],
+  ['excitement', 'happy'],
+  ['exc', 'happy'],
+  ['neutral', 'neutral'],
+  ['neu', 'neutral'],
+  ['sad', 'sad'],
+  ['sadness', 'sad'],
+]);
+
+/** @returns null for a word that is none of the four */
+export function categoryOfWord(word: string, own: OwnWords): EmotionCategory | null {
+  const known = normalWord(word);
+  const chosen = own.get(known);
+  return chosen === undefined ? (everydayWords.get(known) ?? null) : chosen;
+}
+
+/** The form in which words are compared. */
+export const normalWord = (word: string): string => word.normalize('NFC').trim().toLowerCase();
+
+/**
+ * @param word undefined: the corpus's code is unknown
+ * @param own may give a class to what is none of the four, such as "calm", or take one away
+ */
+export function categoryLabels(
+  word: EmotionWord | undefined,
+  own: OwnWords = new Map(),
+): Pick<Annotation, 'noCategoryBecause'> & { category?: EmotionCategory } {
   if (word === undefined) return { noCategoryBecause: 'an unknown emotion code' };
-  if (isOther(word)) return { noCategoryBecause: word.slice('not '.length) };
+  const name = isOther(word) ? word.slice('not '.length) : word;
+  const chosen = own.get(name);
+  if (chosen) return { category: chosen };
+  if (isOther(word) || chosen === null) return { noCategoryBecause: name };
   return { category: word };
 }
 

@@ -11,28 +11,28 @@
  *
  * Does not promise the number of utterances of the paper: which of `hap` and `exc` it counts, it does not say.
  */
-import type { Annotation, CorpusAnnotations, CorpusReader } from './corpus-reader.js';
+import type { Annotation, CorpusAnnotations, CorpusReader, ReadOptions } from './corpus-reader.js';
 import { categoryLabels, type EmotionWord } from './emotion-labels.js';
+import { Remarks } from './remarks.js';
 
 const recording = /(?:^|\/)Session([1-5])\/sentences\/wav\/[^/]+\/(Ses0[1-5][FM]_[^/]+_([FM])[A-Z]?\d+)\.wav$/;
 const turnLine = /^\[\s*[\d.]+\s*-\s*[\d.]+\s*\]\s+(Ses\S+)\s+(\w+)\s+\[\s*([\d.]+)\s*,\s*([\d.]+)\s*,\s*([\d.]+)\s*\]/;
 const roots = ['', 'IEMOCAP_full_release/'];
 const sessions = [1, 2, 3, 4, 5];
 
-/** The codes come from text files: only own properties count, not `constructor`. */
-const emotions: Record<string, EmotionWord> = {
-  ang: 'angry',
-  hap: 'happy',
-  exc: 'happy',
-  neu: 'neutral',
-  sad: 'sad',
-  fru: 'not frustration',
-  fea: 'not fear',
-  sur: 'not surprise',
-  dis: 'not disgust',
-  oth: 'not another emotion',
-  xxx: 'not no agreement',
-};
+const emotions: ReadonlyMap<string, EmotionWord> = new Map([
+  ['ang', 'angry'],
+  ['hap', 'happy'],
+  ['exc', 'happy'],
+  ['neu', 'neutral'],
+  ['sad', 'sad'],
+  ['fru', 'not frustration'],
+  ['fea', 'not fear'],
+  ['sur', 'not surprise'],
+  ['dis', 'not disgust'],
+  ['oth', 'not another emotion'],
+  ['xxx', 'not no agreement'],
+]);
 
 export const iemocapReader: CorpusReader = {
   name: 'iemocap',
@@ -46,22 +46,22 @@ export const iemocapReader: CorpusReader = {
   read: readEvaluations,
 };
 
-function readEvaluations(files: ReadonlyMap<string, string>): CorpusAnnotations {
+function readEvaluations(files: ReadonlyMap<string, string>, { ownWords }: ReadOptions = {}): CorpusAnnotations {
   const turns = new Map<string, Annotation>();
-  const remarks: Record<string, number> = {};
+  const remarks = new Remarks();
   for (const line of [...files.values()].flatMap((text) => text.split(/\r?\n/))) {
     if (!line.startsWith('[')) continue;
     const [, turn, emotion = '', valence, activation] = turnLine.exec(line) ?? [];
-    if (!turn) remarks['a turn that cannot be read'] = (remarks['a turn that cannot be read'] ?? 0) + 1;
+    if (!turn) remarks.count('a turn that cannot be read');
     else {
-      const { category, noCategoryBecause } = categoryLabels(Object.hasOwn(emotions, emotion) ? emotions[emotion] : undefined);
-      if (noCategoryBecause) remarks[noCategoryBecause] = (remarks[noCategoryBecause] ?? 0) + 1;
+      const { category, noCategoryBecause } = categoryLabels(emotions.get(emotion), ownWords);
+      if (noCategoryBecause) remarks.count(noCategoryBecause);
       const labels = { category, activation: onScale(Number(activation)), valence: onScale(Number(valence)) };
       turns.set(turn, { labels, noCategoryBecause });
     }
   }
   return {
-    remarks,
+    remarks: remarks.toObject(),
     annotationOf: (path) => {
       const [, session, turn = '', letter] = recording.exec(path) ?? [];
       if (!session) return { labels: {} };

@@ -10,20 +10,21 @@
  *
  * The class counts in the paper do not add up to its total: the corpus is followed.
  */
-import type { Annotation, CorpusAnnotations, CorpusReader } from './corpus-reader.js';
+import type { Annotation, CorpusAnnotations, CorpusReader, ReadOptions } from './corpus-reader.js';
 import { categoryLabels, type EmotionWord } from './emotion-labels.js';
+import { Remarks } from './remarks.js';
 
 const recording = /(?:^|\/)MSP-IMPROV-(S\d+[A-Z]-([FM])0?(\d+)-[A-Z]-[FM]{2}\d+)\.wav$/;
 const utteranceLine = /^UTD-IMPROV-(\S+)\.avi\s*;\s*(\w)\s*;(.*)$/;
 
-const emotions: Record<string, EmotionWord> = {
-  A: 'angry',
-  H: 'happy',
-  S: 'sad',
-  N: 'neutral',
-  O: 'not another emotion',
-  X: 'not no agreement',
-};
+const emotions: ReadonlyMap<string, EmotionWord> = new Map([
+  ['A', 'angry'],
+  ['H', 'happy'],
+  ['S', 'sad'],
+  ['N', 'neutral'],
+  ['O', 'not another emotion'],
+  ['X', 'not no agreement'],
+]);
 
 export const mspImprovReader: CorpusReader = {
   name: 'msp-improv',
@@ -33,18 +34,18 @@ export const mspImprovReader: CorpusReader = {
   read: readEvaluation,
 };
 
-function readEvaluation(files: ReadonlyMap<string, string>): CorpusAnnotations {
+function readEvaluation(files: ReadonlyMap<string, string>, { ownWords }: ReadOptions = {}): CorpusAnnotations {
   const utterances = new Map<string, Annotation>();
-  const remarks: Record<string, number> = {};
+  const remarks = new Remarks();
   for (const line of [...files.values()].flatMap((text) => text.split(/\r?\n/))) {
     const [, utterance, code = '', means = ''] = utteranceLine.exec(line.trim()) ?? [];
     if (!utterance) continue; // a single worker's, or empty
-    const { category, noCategoryBecause } = categoryLabels(emotions[code]);
-    if (noCategoryBecause) remarks[noCategoryBecause] = (remarks[noCategoryBecause] ?? 0) + 1;
+    const { category, noCategoryBecause } = categoryLabels(emotions.get(code), ownWords);
+    if (noCategoryBecause) remarks.count(noCategoryBecause);
     utterances.set(utterance, { labels: { category, activation: meanOf(means, 'A'), valence: meanOf(means, 'V') }, noCategoryBecause });
   }
   return {
-    remarks,
+    remarks: remarks.toObject(),
     annotationOf: (path) => {
       const [, utterance = '', letter, number] = recording.exec(path) ?? [];
       if (!letter || !number) return { labels: {} };

@@ -4,33 +4,33 @@
  * so that it can be told apart. Calm (02) is none of the four: it was recorded beside neutral as something else.
  */
 import type { Annotation, CorpusReader } from './corpus-reader.js';
-import { categoryLabels, type EmotionWord } from './emotion-labels.js';
+import { categoryLabels, type EmotionWord, type OwnWords } from './emotion-labels.js';
 
 const recording = /(?:^|\/)Actor_(\d\d)\/0[13]-(0[12])-(0[1-8])-0[12]-0[12]-0[12]-\1\.(?:wav|mp4|flac)$/;
 
-const emotions: Record<string, EmotionWord> = {
-  '01': 'neutral',
-  '02': 'not calm',
-  '03': 'happy',
-  '04': 'sad',
-  '05': 'angry',
-  '06': 'not fear',
-  '07': 'not disgust',
-  '08': 'not surprise',
-};
+const emotions: ReadonlyMap<string, EmotionWord> = new Map([
+  ['01', 'neutral'],
+  ['02', 'not calm'],
+  ['03', 'happy'],
+  ['04', 'sad'],
+  ['05', 'angry'],
+  ['06', 'not fear'],
+  ['07', 'not disgust'],
+  ['08', 'not surprise'],
+]);
 
 export const ravdessReader: CorpusReader = {
   name: 'ravdess',
   silence: 'none',
   annotationPaths: [],
   recognises: (path) => recording.test(path),
-  read: () => ({ remarks: {}, annotationOf }),
+  read: (_files, { ownWords } = {}) => ({ remarks: {}, annotationOf: (path) => annotationOf(path, ownWords) }),
 };
 
-function annotationOf(path: string): Annotation {
+function annotationOf(path: string, ownWords?: OwnWords): Annotation {
   const [, actor, channel, code = ''] = recording.exec(path) ?? [];
   if (!actor) return { labels: {} };
-  const { category, noCategoryBecause } = categoryLabels(emotions[code]);
+  const { category, noCategoryBecause } = categoryLabels(emotions.get(code), ownWords);
   const gender = Number(actor) % 2 === 1 ? 'male' : 'female';
   return { labels: { speakerId: actor, gender, category, session: channel === '02' ? 'song' : 'speech' }, noCategoryBecause };
 }

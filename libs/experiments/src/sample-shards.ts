@@ -8,15 +8,16 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
-import { z } from 'zod';
 import { extractFeatures } from '#audio/extract-features.js';
 import { canonicalJson, type FeatureSettings } from '#audio/feature-settings.js';
 import { type ShardRow, writeShard } from '#audio/shard-file.js';
-import { type SilenceProfile, silenceProfiles } from '#contracts/labels.js';
+import type { SilenceProfile } from '#contracts/labels.js';
 import { utteranceIdOf } from '#contracts/object-keys.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
 import type { CorpusAnnotations } from '#corpora/corpus-reader.js';
+import { type CorpusOptions, parseCorpusOptions } from '#corpora/corpus-options.js';
 import { annotates, optionsPath, readerNamed, recogniseReaders } from '#corpora/corpus-readers.js';
+import { readAnnotations } from '#corpora/read-annotations.js';
 import { packageRoot } from '#service/package-root.js';
 
 export interface CorpusFolder {
@@ -103,14 +104,13 @@ async function* rowsOf(
   }
 }
 
-const optionsSchema = z.object({ reader: z.string().optional(), silence: z.enum(silenceProfiles).optional() });
-
 function annotationsOf(folder: string, paths: readonly string[]): { annotations: CorpusAnnotations; silence: SilenceProfile } {
-  const options = paths.includes(optionsPath) ? optionsSchema.parse(JSON.parse(readFileSync(join(folder, optionsPath), 'utf8'))) : {};
+  const read = (path: string): Uint8Array => readFileSync(join(folder, path));
+  const options: CorpusOptions = paths.includes(optionsPath) ? parseCorpusOptions(join(folder, optionsPath), read(optionsPath)) : {};
   const [recognised] = recogniseReaders(paths);
   const reader = (options.reader === undefined ? undefined : readerNamed(options.reader)) ?? recognised!;
-  const files = paths
-    .filter((path) => annotates(reader, path))
-    .map((path): [string, string] => [path, readFileSync(join(folder, path), 'utf8')]);
-  return { annotations: reader.read(new Map(files)), silence: options.silence ?? reader.silence };
+  const files = paths.filter((path) => annotates(reader, path)).map((path): [string, Uint8Array] => [path, read(path)]);
+  const annotations = readAnnotations(reader, new Map(files), options);
+  annotations.rows?.know(paths.filter(isAudioPath));
+  return { annotations, silence: options.silence ?? reader.silence };
 }

@@ -1,5 +1,6 @@
 /** `undertone put`: a folder into a corpus of the bucket. */
 import { Command, Option } from 'nest-commander';
+import { printable } from '#contracts/printable.js';
 import { readerNames } from '#corpora/corpus-readers.js';
 import { connect } from '../connect.js';
 import { asBytes, asDuration, counted } from '../human-units.js';
@@ -73,11 +74,11 @@ function printPlan({ annotations, recordings, archives, warnings }: PutPlan): vo
   const parts = [counted(recordings.length, 'recording'), counted(annotations.length, 'annotation file')];
   if (archives.length > 0) parts.push(counted(archives.length, 'archive'));
   print(parts.join(', '));
-  for (const warning of warnings) print(`! ${warning}`);
+  for (const warning of warnings) print(`! ${printable(warning)}`);
 }
 
 function printOutcome(put: PutProgress, { dryRun, seconds }: { dryRun: boolean; seconds: number }): void {
-  for (const { path, why } of put.failed.slice(0, mostFailures)) print(`✗ ${path}: ${why}`);
+  for (const { path, why } of put.failed.slice(0, mostFailures)) print(`✗ ${printable(path)}: ${printable(why)}`);
   if (put.failed.length > mostFailures) print(`✗ and ${put.failed.length - mostFailures} more`);
   const failed = put.failed.length > 0 ? `, ${put.failed.length} could not be put` : '';
   const there = `${put.skipped} ${put.skipped === 1 ? 'was' : 'were'} there already${failed}`;

@@ -2,12 +2,14 @@
 import { Command, Option } from 'nest-commander';
 import { objectHints } from '#contracts/object-hints.js';
 import { predictions } from '#contracts/predictions.js';
+import { printable } from '#contracts/printable.js';
 import { topicName } from '#contracts/topic.js';
 import { utterances } from '#contracts/utterances.js';
 import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
 import { activeGroups, groupLag } from '#streaming/group-lag.js';
 import { subjectOf, type PromotionState } from '#overview/pipeline-overview.js';
 import { askTrainer } from '../ask-services.js';
+import { readCorpusWarnings } from '../corpus-warnings.js';
 import { connect, readOverview, type Connections } from '../connect.js';
 import { alignedTable } from '../results.js';
 import { print, printJson, UndertoneCommand } from '../undertone-command.js';
@@ -20,9 +22,17 @@ export class StatusCommand extends UndertoneCommand {
 
   async run(_arguments: string[], { json }: { json?: boolean }): Promise<void> {
     const connections = connect();
-    const [overview, lag, trainer] = await Promise.all([readOverview(connections), lagByStage(connections), askTrainer(connections)]);
+    const [overview, lag, trainer, corpusWarnings] = await Promise.all([
+      readOverview(connections),
+      lagByStage(connections),
+      askTrainer(connections),
+      readCorpusWarnings(connections.store),
+    ]);
     const snapshot = overview.snapshot();
-    if (json) return printJson({ ...snapshot, training: { ...snapshot.training, steps: snapshot.training.steps.slice(-1) }, lag, trainer });
+    if (json) {
+      const training = { ...snapshot.training, steps: snapshot.training.steps.slice(-1) };
+      return printJson({ ...snapshot, training, lag, trainer, corpusWarnings });
+    }
     const { reconciliation, streams, checkpoint, training, evaluations } = snapshot;
     const lastStep = training.steps.at(-1);
     print(
@@ -55,6 +65,8 @@ export class StatusCommand extends UndertoneCommand {
     for (const { corpus, settingsHash, covered, live } of snapshot.moves)
       print(`  corpus ${corpus} is on its way to other feature settings: ${covered} of ${live} under ${settingsHash}`);
     for (const state of snapshot.promotions) print(`  ${promotionLine(state)}`);
+    for (const { corpus, warnings } of corpusWarnings)
+      for (const warning of warnings) print(`  ! corpus ${printable(corpus)}: ${printable(warning)}`);
     for (const finding of trainer?.findings ?? []) print(`  ! ${finding}`);
     const open = overview.unresolvedDeadLetters;
     print(

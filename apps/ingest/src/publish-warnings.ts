@@ -1,0 +1,60 @@
+/**
+ * Tells people about annotations that do not do what they are for: rows that match no recording, encodings that were guessed.
+ * A warning goes to the log when it changes, to a metric, and into the bucket, where `status` reads it.
+ *
+ * Delivery: an object in the bucket is overwritten with the same content by whoever lists next, and deleted when there is
+ * nothing to warn of. Warnings that are lost in a crash come again with the first listing.
+ */
+import { type CorpusWarnings, corpusWarningsKey, corpusWarningsPrefix, parseCorpusWarningsKey } from '#contracts/corpus-warnings.js';
+import { rowWarnings } from '#corpora/read-annotations.js';
+import type { Logger } from '#service/logger.js';
+import type { Objects } from '#storage/object-store.js';
+import type { Corpus } from './corpus-catalogue.js';
+
+export class WarningPublisher {
+  /** By corpus, as they lie in the bucket; null: not known, from another process. */
+  private published: Map<string, string | null> | undefined;
+  private unmatched = 0;
+
+  constructor(
+    private readonly store: Pick<Objects, 'put' | 'delete' | 'list'>,
+    private readonly logger: Pick<Logger, 'warn'>,
+  ) {}
+
+  /** Rows of all corpora that match no recording, as of the last listing. */
+  get unmatchedRows(): number {
+    return this.unmatched;
+  }
+
+  /** @param corpora all that a listing has seen and could read; their annotations know every recording */
+  async publish(corpora: Iterable<Corpus>): Promise<void> {
+    const published = (this.published ??= await this.publishedBefore());
+    const gone = new Set(published.keys());
+    this.unmatched = 0;
+    for (const { name, annotations } of corpora) {
+      this.unmatched += annotations.rows?.matched().unmatched.length ?? 0;
+      const warnings = [...annotations.warnings, ...rowWarnings(annotations)];
+      if (warnings.length === 0) continue;
+      gone.delete(name);
+      const state = JSON.stringify(warnings);
+      if (published.get(name) === state) continue;
+      this.logger.warn({ corpus: name, warnings }, 'annotations of a corpus are not used as they stand');
+      const body: CorpusWarnings = { corpus: name, warnings, since: new Date().toISOString() };
+      await this.store.put(corpusWarningsKey(name), JSON.stringify(body));
+      published.set(name, state);
+    }
+    for (const name of gone) {
+      await this.store.delete(corpusWarningsKey(name));
+      published.delete(name);
+    }
+  }
+
+  private async publishedBefore(): Promise<Map<string, string | null>> {
+    const names = new Map<string, string | null>();
+    for await (const { key } of this.store.list(corpusWarningsPrefix)) {
+      const name = parseCorpusWarningsKey(key);
+      if (name !== null) names.set(name, null);
+    }
+    return names;
+  }
+}

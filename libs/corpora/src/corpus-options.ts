@@ -1,0 +1,42 @@
+/** `corpus.json`: the options of a corpus, which its owner writes. */
+import { z } from 'zod';
+import { emotionCategories, silenceProfiles } from '#contracts/labels.js';
+import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { readerNames } from './corpus-readers.js';
+import { normalWord, type OwnWords } from './emotion-labels.js';
+
+const mostWords = 1_000;
+const mostLetters = 200;
+
+/** Words come as pairs, in a map: a word such as `constructor` is a word. */
+const ownWordsSchema = z
+  .preprocess(
+    (labels) => (typeof labels === 'object' && labels !== null && !Array.isArray(labels) ? Object.entries(labels) : null),
+    z
+      .array(z.tuple([z.string().max(mostLetters), z.enum(emotionCategories).nullable()]), {
+        error: `must map words to one of ${emotionCategories.join(', ')}, or to null for no label`,
+      })
+      .max(mostWords),
+  )
+  .transform((pairs): OwnWords => new Map(pairs.map(([word, category]) => [normalWord(word), category])));
+
+const optionsSchema = z.object({
+  reader: z.enum(readerNames).optional(),
+  silence: z.enum(silenceProfiles).optional(),
+  description: z.string().optional(),
+  /** Words for emotions in this corpus, beside the everyday ones. */
+  labels: ownWordsSchema.optional(),
+});
+export type CorpusOptions = z.infer<typeof optionsSchema>;
+
+export const maxOptionsBytes = 1_000_000;
+
+/** @param name of the file, for messages @throws PipelineError CORPUS_OPTIONS_INVALID */
+export function parseCorpusOptions(name: string, bytes: Uint8Array): CorpusOptions {
+  const json = parseOutsideJson(bytes, { maxBytes: maxOptionsBytes, maxDepth: usualMaxDepth, code: 'CORPUS_OPTIONS_INVALID', noun: name });
+  const parsed = optionsSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const reasons = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  throw new PipelineError('CORPUS_OPTIONS_INVALID', `${name}: ${reasons.join('; ')}`, { cause: parsed.error });
+}

@@ -1,0 +1,171 @@
+/**
+ * Finds the manifest row of a recording, also where the row writes the recording's path in another way: NFC or NFD, back
+ * slashes, `./`, percent-encoded, in other case, or below another root (absolute paths; a folder around everything in a zip).
+ *
+ * - A row that names a recording exactly belongs to that recording alone.
+ * - Of several recordings that resemble a row, the one that resembles it most has it; if two do equally, none has it.
+ * - Where two rows resemble a recording equally, it has neither.
+ *
+ * The matcher knows the recordings that it was told of or asked about. A recording that it hears of later may take a row from
+ * one that resembles it less: ask again once all are known.
+ */
+export interface RowsMatched {
+  rows: number;
+  /** Rows that match no recording. */
+  unmatched: number[];
+  /** Rows that name a recording in another way than it is written, and that recording. */
+  alike: { row: number; path: string }[];
+}
+
+/** Of all recordings that resemble a row, the one that does most; null: two do equally. */
+interface Claim {
+  strength: number;
+  path: string | null;
+}
+
+/** A row's place in an index; null: several rows have the same key. */
+type Index = Map<string, number | null>;
+
+/** Above any count of folders. */
+const strengthInLetters = { otherForm: 2_000, otherCase: 1_000 };
+
+export class RowMatcher {
+  private readonly rowOfPath: ReadonlyMap<string, number>;
+  private readonly namedExactly = new Set<number>();
+  private readonly claims = new Map<number, Claim>();
+  private readonly displaced = new Set<string>();
+  private indices: { forms: Index; folded: Index; belowRoot: Index } | undefined;
+
+  /** @param paths of the rows, each another */
+  constructor(private readonly paths: readonly string[]) {
+    this.rowOfPath = new Map(paths.map((path, row) => [path, row]));
+  }
+
+  /** Replaces the recordings that are known. */
+  know(recordings: Iterable<string>): void {
+    this.namedExactly.clear();
+    this.claims.clear();
+    for (const path of recordings) this.rowOf(path);
+    this.displaced.clear();
+  }
+
+  /** Recordings that lost their row to another one, or to a tie, since this was last asked: ask for their rows again. */
+  takeDisplaced(): string[] {
+    const paths = [...this.displaced];
+    this.displaced.clear();
+    return paths;
+  }
+
+  /** @param path of a recording that exists @returns the number of its row; null if it has none */
+  rowOf(path: string): number | null {
+    const exact = this.rowOfPath.get(path);
+    if (exact !== undefined) {
+      if (!this.namedExactly.has(exact)) this.displace(exact, path);
+      this.namedExactly.add(exact);
+      return exact;
+    }
+    const found = this.mostAlike(path);
+    if (!found) return null;
+    const claim = this.claims.get(found.row);
+    if (!claim || found.strength > claim.strength) {
+      this.displace(found.row, path);
+      this.claims.set(found.row, { strength: found.strength, path });
+    } else if (found.strength === claim.strength && claim.path !== path) {
+      this.displace(found.row, path);
+      claim.path = null;
+    }
+    return this.ownerOf(found.row) === path ? found.row : null;
+  }
+
+  matched(): RowsMatched {
+    const others = this.paths.keys().filter((row) => !this.namedExactly.has(row));
+    const result: RowsMatched = { rows: this.paths.length, unmatched: [], alike: [] };
+    for (const row of others) {
+      const path = this.ownerOf(row);
+      if (path === null) result.unmatched.push(row);
+      else result.alike.push({ row, path });
+    }
+    return result;
+  }
+
+  private displace(row: number, by: string): void {
+    const owner = this.ownerOf(row);
+    if (owner !== null && owner !== by) this.displaced.add(owner);
+  }
+
+  /** Of a row that names no recording exactly. */
+  private ownerOf(row: number): string | null {
+    return this.namedExactly.has(row) ? null : (this.claims.get(row)?.path ?? null);
+  }
+
+  private mostAlike(path: string): { row: number; strength: number } | null {
+    const { forms, folded, belowRoot } = (this.indices ??= indicesOf(this.paths));
+    const form = plainForm(path);
+    const sameForm = forms.get(form);
+    if (sameForm !== undefined) return sameForm === null ? null : { row: sameForm, strength: strengthInLetters.otherForm };
+    const sameFold = folded.get(fold(form));
+    if (sameFold !== undefined) return sameFold === null ? null : { row: sameFold, strength: strengthInLetters.otherCase };
+    const segments = fold(form).split('/');
+    for (let from = 0; from < segments.length; from++) {
+      const row = belowRoot.get(segments.slice(from).join('/'));
+      if (row === null) return null;
+      if (row !== undefined) return { row, strength: commonTail(segments, fold(plainForm(this.paths[row] ?? '')).split('/')) };
+    }
+    return null;
+  }
+}
+
+function indicesOf(paths: readonly string[]): { forms: Index; folded: Index; belowRoot: Index } {
+  const forms: Index = new Map();
+  const folded: Index = new Map();
+  const belowRoot: Index = new Map();
+  const roots = new Map<string, string[]>();
+  for (const path of paths) {
+    const folders = fold(plainForm(path)).split('/').slice(0, -1);
+    const root = roots.get(kindOf(path));
+    roots.set(kindOf(path), root ? root.slice(0, commonHead(root, folders)) : folders);
+  }
+  paths.forEach((path, row) => {
+    const form = plainForm(path);
+    const depth = roots.get(kindOf(path))?.length ?? 0;
+    add(forms, form, row);
+    add(folded, fold(form), row);
+    add(belowRoot, fold(form).split('/').slice(depth).join('/'), row);
+  });
+  return { forms, folded, belowRoot };
+}
+
+function add(index: Index, key: string, row: number): void {
+  index.set(key, index.has(key) ? null : row);
+}
+
+/** Rows of one kind may have a root in common that the recordings lack. */
+const kindOf = (path: string): string => /^(?:[A-Za-z][\w+.-]*:)?[\\/]/.exec(path.trim())?.[0].toLowerCase() ?? 'relative';
+
+/** Slashes, no empty or `.` segments, no percent-encoding, NFC. */
+function plainForm(path: string): string {
+  const segments = decoded(path).trim().replaceAll('\\', '/').split('/');
+  return segments
+    .filter((segment) => segment !== '' && segment !== '.')
+    .join('/')
+    .normalize('NFC');
+}
+
+/** For comparison without case. */
+const fold = (form: string): string => form.toLowerCase();
+
+function decoded(path: string): string {
+  if (!/%[0-9a-f]{2}/i.test(path)) return path;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+function commonHead(a: readonly string[], b: readonly string[]): number {
+  const differing = a.findIndex((segment, index) => segment !== b[index]);
+  return differing === -1 ? a.length : differing;
+}
+
+const commonTail = (a: readonly string[], b: readonly string[]): number => commonHead(a.toReversed(), b.toReversed());
