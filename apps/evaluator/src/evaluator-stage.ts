@@ -22,9 +22,9 @@ import { activeSpan, pastSpan } from '#service/spans.js';
 import { CrashCounter } from '#storage/crash-counter.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { storeMetrics } from '#storage/store-metrics.js';
-import { letterMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
+import { letterMetrics, passedOverMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { evaluatorGroup } from '#streaming/consumer-groups.js';
-import { DeadLetterOffice } from '#streaming/dead-letter-office.js';
+import { DeadLetterOffice, lettersForFollower } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
@@ -91,6 +91,8 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
       this.changed = true;
     });
     retryMetrics(metrics);
+    const office = new DeadLetterOffice(this.publisher, 'evaluator', letterMetrics(metrics));
+    this.follower.onPassedOver(passedOverMetrics(metrics)).onPassedOver(lettersForFollower(office, prefix));
     const scored = metrics.counter('evaluations_total', 'Evaluations published');
     const scoring = metrics.histogram(
       'scoring_duration_seconds',
@@ -120,7 +122,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
       logger,
       crash: crashProcess,
       crashes: this.crashes,
-      deadLetterOffice: new DeadLetterOffice(this.publisher, 'evaluator', letterMetrics(metrics)),
+      deadLetterOffice: office,
       subjectOf: ({ fact }) => ({ objectKey: fact?.objectKey }),
       createWorker: ({ settle }) => ({
         take: async ({ fact, origin, headers }) => {

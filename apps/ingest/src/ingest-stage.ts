@@ -23,9 +23,9 @@ import { Readiness } from '#service/readiness.js';
 import { CrashCounter } from '#storage/crash-counter.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { storeMetrics } from '#storage/store-metrics.js';
-import { letterMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
+import { letterMetrics, passedOverMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { ingestEventsGroup, ingestGroup } from '#streaming/consumer-groups.js';
-import { DeadLetterOffice, type Subject } from '#streaming/dead-letter-office.js';
+import { DeadLetterOffice, lettersForFollower, type Subject } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
@@ -127,6 +127,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     retryMetrics(metrics);
     metrics.gaugeOf('unmatched_rows', 'Rows of manifests that match no recording, as of the last listing', () => warnings.unmatchedRows);
     metrics.gaugeOf('live_utterances', 'Utterances alive, as this instance knows them', () => this.ledger.size);
+    this.follower.onPassedOver(passedOverMetrics(metrics)).onPassedOver(lettersForFollower(office, prefix));
     const shared = {
       kafka: this.kafka,
       topicPrefix: prefix,

@@ -28,6 +28,7 @@ export const errorCodes = {
   ARCHIVE_LIMIT_EXCEEDED: 'permanent',
   BUCKET_EVENT_UNRECOGNISED: 'permanent',
   RECORD_INVALID: 'permanent',
+  RECORD_NOT_APPLIED: 'permanent',
   UNKNOWN_REPEATED: 'permanent',
   RETRIES_EXHAUSTED: 'permanent',
   // the outside world

@@ -6,16 +6,17 @@
  * the count of this process alone decides.
  */
 import { failureSubject } from '#contracts/dead-letters.js';
-import { parseOutsideJson } from '#contracts/outside-json.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { recordLimits, type Topic } from '#contracts/topic.js';
+import type { Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
 import { failSpan, type Span } from '#service/spans.js';
 import type { DeadLetterOffice, Subject } from './dead-letter-office.js';
 import { decideFailure, tooManyDeaths, type Outcome } from './failure.js';
+import { parseRecord } from './parse-record.js';
 import type { StreamRecord } from './partition-worker.js';
 import { subjectAttributes } from './record-spans.js';
 import { Attempts, fateOf, retrying } from './retry.js';
+import { refuseUndecodable } from './undecodable-batches.js';
 
 /** Remembers, beyond the life of a process, on which records it failed or died. `CrashCounter` of libs/storage is one. */
 export interface CrashMemory {
@@ -82,7 +83,8 @@ export class RecordTaker<Fact> {
     const { crashes } = this.options;
     let inHand: InHand | undefined;
     try {
-      if (record.origin.value) record.fact = this.parse(record.origin.value);
+      refuseUndecodable(record.headers);
+      if (record.origin.value) record.fact = parseRecord(this.options.topic, record.origin.value);
       if (span.isRecording()) span.setAttributes(subjectAttributes(this.subjectOf(record)));
       inHand = await crashes.begin(this.countedBy(record));
       if (signal.aborted) return { kind: 'taken' };
@@ -116,22 +118,6 @@ export class RecordTaker<Fact> {
     const { waitMs } = outcome;
     this.options.logger.warn({ err: error, code, waitMs, attempt, key: record.key, utteranceId, objectKey }, 'will try again');
     return outcome;
-  }
-
-  /** @throws PipelineError RECORD_INVALID */
-  private parse(value: Buffer): Fact {
-    const { topic } = this.options;
-    let json: unknown;
-    try {
-      json = parseOutsideJson(value, recordLimits);
-    } catch (error) {
-      if (!topic.acceptsBytes) throw error;
-      json = value;
-    }
-    const parsed = topic.schema.safeParse(json);
-    if (parsed.success) return parsed.data;
-    const problem = parsed.error.issues[0];
-    throw new PipelineError('RECORD_INVALID', `The record does not fit ${topic.noun}: ${problem?.path.join('.')} ${problem?.message}`);
   }
 
   private async bury(record: StreamRecord<Fact>, error: PipelineError, signal: AbortSignal): Promise<void> {
