@@ -1,11 +1,14 @@
 /** Settings of ingest, from the environment. */
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
 import { field, readConfig } from '#service/read-config.js';
+import { defaultAnnotationLimits } from './annotation-limits.js';
 
 export function readIngestConfig() {
   const read = readConfig({
     /** Seconds between listings of the bucket, which heal events that never came. */
     RECONCILE_INTERVAL: field.seconds(300),
+    /** Megabytes of the annotation files of one corpus, together. */
+    MANIFEST_MAX_MB: field.whole(64, 1),
     /** Entries of one archive. */
     ARCHIVE_MAX_ENTRIES: field.whole(200_000, 1),
     /** Gigabytes of one archive, unpacked. */
@@ -20,6 +23,7 @@ export function readIngestConfig() {
     store: readStoreConnection(),
     service: readServiceSettings(7401, 'INGEST_PORT'),
     reconcileIntervalMs: read.RECONCILE_INTERVAL * 1000,
+    annotationLimits: { ...defaultAnnotationLimits, totalBytes: read.MANIFEST_MAX_MB * 1e6 },
     archiveLimits: {
       entries: read.ARCHIVE_MAX_ENTRIES,
       totalBytes: read.ARCHIVE_MAX_GB * 1e9,

@@ -33,6 +33,19 @@ export const deadLetterSchema = z
   .meta({ title: 'DeadLetter', description: 'A record that can never succeed, as it was, and why' });
 export type DeadLetter = z.infer<typeof deadLetterSchema>;
 
+/**
+ * To whom failures are counted: the version of an utterance, under the settings at hand, else the object, else the record.
+ * The same recording keeps its count when its record comes again at another offset.
+ */
+export function failureSubject(
+  subject: Pick<DeadLetter, 'utteranceId' | 'objectKey' | 'version' | 'settingsHash'>,
+  origin: Pick<DeadLetter['origin'], 'topic' | 'partition' | 'offset'>,
+): string {
+  const { utteranceId, objectKey, version = '', settingsHash = '' } = subject;
+  const name = utteranceId ?? objectKey;
+  return name === undefined ? `${origin.topic}/${origin.partition}/${origin.offset}` : [name, version, settingsHash].join('|');
+}
+
 /** Dead letters with the same identity count once, however often their record was delivered. */
 export const deadLetterIdentity = (letter: DeadLetter): string =>
   [
@@ -47,7 +60,7 @@ export const deadLetters: Topic<DeadLetter> = {
   version: 1,
   description: 'What could never succeed, and why. `undertone replay` gives each another try.',
   producers: ['ingest', 'features', 'evaluator'],
-  consumers: ['trainer', 'evaluator', 'cli'],
+  consumers: ['ingest', 'trainer', 'evaluator', 'cli'],
   schema: deadLetterSchema,
   keySchema: z.string().nullable().describe('Utterance id, else object key, where the stage knows it'),
   keyOf: (letter) => letter.utteranceId ?? letter.objectKey ?? null,

@@ -1,4 +1,5 @@
 /** Where things live in the bucket, and the keys that no request is made for. One place, so that no two stages disagree. */
+import { createHash } from 'node:crypto';
 import { utf8Length } from './outside-json.js';
 import { PipelineError } from './pipeline-error.js';
 
@@ -46,13 +47,19 @@ export function parseFeatureSettingsKey(key: string): string | null {
 export const sweptAnnotationsKey = (annotationKey: string): string => `state/annotations/${annotationKey}.json`;
 /** Which state of an archive was unpacked. */
 export const unpackedArchiveKey = (archiveKey: string): string => `state/unpacked/${archiveKey}.json`;
+/** The archives that are being unpacked, and how far each is. Named by a digest: a key of 1,024 bytes has no room for a prefix. */
+export const archiveJobsPrefix = 'state/archives/';
+export const archiveJobKey = (archiveKey: string): string =>
+  `${archiveJobsPrefix}${createHash('sha256').update(archiveKey).digest('hex')}.json`;
 /** Since when which objects are of no use any more. */
 export const unreferencedObjectsKey = 'state/compaction/unreferenced.json';
 /** Says that a bucket belongs to these topics. */
 export const bucketMarkerPrefix = 'state/bucket-of-';
 export const bucketMarkerKey = (topicPrefix: string): string => `${bucketMarkerPrefix}${topicPrefix}.json`;
-export const crashCountKey = (group: string, topic: string, partition: number, offset: string): string =>
-  `state/crashes/${group}/${topic}/${partition}/${offset}.json`;
+/** How often a stage failed, or died, on one recording, object or record: all of a stage, and one of them. */
+export const crashCountPrefix = (topicPrefix: string, stage: string): string => `state/crashes/${topicPrefix}.${stage}/`;
+export const crashCountKey = (topicPrefix: string, stage: string, subjectSha256: string): string =>
+  `${crashCountPrefix(topicPrefix, stage)}${subjectSha256}.json`;
 /** What the trainer's index was, and what it had read. */
 export const indexSnapshotPrefix = (topicPrefix: string): string => `state/index/${topicPrefix}/`;
 

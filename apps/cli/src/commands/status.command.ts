@@ -10,7 +10,7 @@ import { activeGroups, groupLag } from '#streaming/group-lag.js';
 import { subjectOf, type PromotionState } from '#overview/pipeline-overview.js';
 import { askTrainer } from '../ask-services.js';
 import { readCorpusWarnings } from '../corpus-warnings.js';
-import { connect, readOverview, type Connections } from '../connect.js';
+import { connect, readOverviewAndGaps, type Connections } from '../connect.js';
 import { alignedTable } from '../results.js';
 import { print, printJson, UndertoneCommand } from '../undertone-command.js';
 
@@ -22,8 +22,8 @@ export class StatusCommand extends UndertoneCommand {
 
   async run(_arguments: string[], { json }: { json?: boolean }): Promise<void> {
     const connections = connect();
-    const [overview, lag, trainer, corpusWarnings] = await Promise.all([
-      readOverview(connections),
+    const [{ overview, gaps }, lag, trainer, corpusWarnings] = await Promise.all([
+      readOverviewAndGaps(connections),
       lagByStage(connections),
       askTrainer(connections),
       readCorpusWarnings(connections.store),
@@ -31,7 +31,7 @@ export class StatusCommand extends UndertoneCommand {
     const snapshot = overview.snapshot();
     if (json) {
       const training = { ...snapshot.training, steps: snapshot.training.steps.slice(-1) };
-      return printJson({ ...snapshot, training, lag, trainer, corpusWarnings });
+      return printJson({ ...snapshot, training, lag, trainer, corpusWarnings, gaps });
     }
     const { reconciliation, streams, checkpoint, training, evaluations } = snapshot;
     const lastStep = training.steps.at(-1);
@@ -68,6 +68,7 @@ export class StatusCommand extends UndertoneCommand {
     for (const { corpus, warnings } of corpusWarnings)
       for (const warning of warnings) print(`  ! corpus ${printable(corpus)}: ${printable(warning)}`);
     for (const finding of trainer?.findings ?? []) print(`  ! ${finding}`);
+    if (gaps) print(`  ! ${gaps}`);
     const open = overview.unresolvedDeadLetters;
     print(
       open.length === 0 ? '  no dead letters are open' : `  dead letters that are open: ${open.length}; \`replay\` gives them another try`,

@@ -1,0 +1,21 @@
+/** Parses a record's value by its topic's schema, within limits of size and depth. */
+import { parseOutsideJson } from '#contracts/outside-json.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { recordLimits, type Topic } from '#contracts/topic.js';
+
+/** @throws PipelineError RECORD_INVALID */
+export function parseRecord<Fact>(topic: Topic<Fact>, value: Buffer): Fact {
+  const parsed = topic.schema.safeParse(jsonOf(topic, value));
+  if (parsed.success) return parsed.data;
+  const problem = parsed.error.issues[0];
+  throw new PipelineError('RECORD_INVALID', `The record does not fit ${topic.noun}: ${problem?.path.join('.')} ${problem?.message}`);
+}
+
+function jsonOf(topic: Topic<unknown>, value: Buffer): unknown {
+  try {
+    return parseOutsideJson(value, recordLimits);
+  } catch (error) {
+    if (topic.acceptsBytes) return value;
+    throw error;
+  }
+}
