@@ -107,6 +107,15 @@ it('names files whose names or paths cannot be keys, and sends the others', asyn
   expect(await keys()).toEqual(['a+b%20ü.wav', 'ok 1.wav']);
 });
 
+it('writes the reader into the options that the corpus has, and leaves the others', async () => {
+  file('a.wav', 'x');
+  await putFolder(store, folder, { corpus: 'calls', reader: 'ravdess' });
+  expect(await store.findJson(corpusKey('calls', 'corpus.json'))).toEqual({ reader: 'ravdess' });
+  await store.put(corpusKey('calls', 'corpus.json'), '{"labels": {"furious": "angry"}, "note": 1}');
+  await putFolder(store, folder, { corpus: 'calls', reader: 'crema-d' });
+  expect(await store.findJson(corpusKey('calls', 'corpus.json'))).toEqual({ labels: { furious: 'angry' }, note: 1, reader: 'crema-d' });
+});
+
 it('has nothing to do in a folder without anything for ingest', () => {
   file('notes.txt', 'x');
   expect(put()).toMatchObject({ code: 2, text: expect.stringContaining('has nothing that ingest takes') });

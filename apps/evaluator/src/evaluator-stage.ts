@@ -83,7 +83,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
       store: this.store,
       topicPrefix: prefix,
       stage: 'evaluator',
-      folder: inHandFolder(prefix, 'evaluator'),
+      folder: inHandFolder(config, 'evaluator'),
       logger,
     });
     beforeCrash(() => this.crashes.close());

@@ -64,7 +64,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       store: this.store,
       topicPrefix: config.kafka.topicPrefix,
       stage: 'features',
-      folder: inHandFolder(config.kafka.topicPrefix, 'features'),
+      folder: inHandFolder(config, 'features'),
       logger,
     });
     beforeCrash(() => this.crashes.close());

@@ -82,6 +82,31 @@ describe('an archive', () => {
     expect(unpacker.openCount).toBe(0);
   });
 
+  it('with a folder around everything brings its manifest to the top of the corpus, unless another lies there', async () => {
+    const unpacker = unpackerOf();
+    await unpacker.start();
+    await drop(unpacker, { 'calls/a.wav': 'sound', 'calls/manifest.csv': 'path\na.wav\n' });
+    await settled();
+    expect(unpackedOf('a')).toEqual([corpusKey('a', 'calls/a.wav'), corpusKey('a', 'manifest.csv')]);
+    expect(letters).toEqual([]);
+    await drop(unpacker, { 'more/b.wav': 'sound', 'more/manifest.csv': 'path\nb.wav\n' });
+    await settled();
+    expect(unpackedOf('a')).toContain(corpusKey('a', 'more/b.wav'));
+    expect(new TextDecoder().decode((await store.get(corpusKey('a', 'manifest.csv'))).bytes)).toBe('path\na.wav\n');
+    expect(letters).toMatchObject([
+      { code: 'MANIFEST_INVALID', message: expect.stringContaining('more/manifest.csv of the archive is not taken') },
+    ]);
+  });
+
+  it('with manifests in several folders brings its recordings, and a dead letter that names them', async () => {
+    const unpacker = unpackerOf();
+    await unpacker.start();
+    await drop(unpacker, { 'x/a.wav': 'sound', 'x/manifest.csv': 'path\n', 'y/manifest.csv': 'path\n' });
+    await settled();
+    expect(unpackedOf('a')).toEqual([corpusKey('a', 'x/a.wav')]);
+    expect(letters).toMatchObject([{ code: 'MANIFEST_INVALID', message: expect.stringContaining('x/manifest.csv and 1 more') }]);
+  });
+
   it('is unpacked once for each state, also by the next process', async () => {
     const first = unpackerOf();
     await first.start();

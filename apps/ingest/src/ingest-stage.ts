@@ -81,7 +81,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       store: this.store,
       topicPrefix: prefix,
       stage: 'ingest',
-      folder: inHandFolder(prefix, 'ingest'),
+      folder: inHandFolder(config, 'ingest'),
       logger,
     });
     beforeCrash(() => this.crashes.close());

@@ -1,6 +1,7 @@
 /**
  * Puts the entries of an archive into its corpus, beside the archive: `corpora/a/more.zip` with `x/1.wav` gives
- * `corpora/a/x/1.wav`, as unpacking there would. Recordings and annotations only. Puts go out several at once, so that a
+ * `corpora/a/x/1.wav`, as unpacking there would. Recordings and annotations only. Annotations in a folder around everything
+ * go to the top of the corpus (archive-root.ts), unless the corpus has others there. Puts go out several at once, so that a
  * slow store costs one round trip for a window of entries.
  *
  * Delivery: entries are put and hinted at in the archive's order, a window at a time. The caller stores how many are done
@@ -21,6 +22,7 @@ import type { Logger } from '#service/logger.js';
 import type { ObjectStore } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import { makeArchiveFolder } from './archive-folder.js';
+import { archiveRoot } from './archive-root.js';
 import { type ArchiveEntry, type ArchiveLimits, readArchive } from './read-archive.js';
 
 export interface Archive {
@@ -73,17 +75,46 @@ export async function unpackArchive(archive: Archive, unpacking: Unpacking): Pro
     if (!(await download(archive, file, unpacking))) return null;
     const window = new EntryWindow(archive, unpacking);
     const skip = { left: unpacking.done };
+    const { folder: root, strays } = archiveRoot(await pathsIn(file, limits));
+    const placeOf = (path: string): string => (path.startsWith(root) ? path.slice(root.length) : path);
     // Annotations first, so that recordings find their labels.
-    for (const wants of [isAnnotationPath, isAudioPath]) {
-      for await (const entry of readArchive(file, limits, { wants, skip })) {
-        await window.add(entry);
-        signal.throwIfAborted();
-      }
+    for await (const { path, bytes } of readArchive(file, limits, { wants: (path) => isAnnotationPath(placeOf(path)), skip })) {
+      await window.add({ path: placeOf(path), bytes }, root === '' ? undefined : path);
+      signal.throwIfAborted();
     }
-    return await window.close();
+    for await (const entry of readArchive(file, limits, { wants: isAudioPath, skip })) {
+      await window.add(entry);
+      signal.throwIfAborted();
+    }
+    const done = await window.close();
+    if (strays.length > 0) throw strayAnnotations(strays);
+    return done;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Of an archive that turns out bad, the paths before: reading its entries says why. */
+async function pathsIn(file: string, limits: ArchiveLimits): Promise<string[]> {
+  const paths: string[] = [];
+  const wants = (path: string): boolean => {
+    paths.push(path);
+    return false;
+  };
+  try {
+    for await (const _none of readArchive(file, limits, { wants }));
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error;
+  }
+  return paths;
+}
+
+function strayAnnotations(paths: readonly string[]): PipelineError {
+  const [first] = paths;
+  return new PipelineError(
+    'MANIFEST_INVALID',
+    `The recordings of the archive are taken, but not ${first}${paths.length > 1 ? ` and ${paths.length - 1} more` : ''}: annotations must lie at the top of the archive, or in one folder around everything. Put them at the top of the corpus`,
+  );
 }
 
 /** @returns whether the file is the archive in the state that was asked for */
@@ -124,9 +155,18 @@ function isDiskFull(error: unknown): boolean {
   return false;
 }
 
+function otherAnnotations(key: string, path: string): PipelineError {
+  return new PipelineError(
+    'MANIFEST_INVALID',
+    `${path} of the archive is not taken: the corpus has another file at ${key}. Put one file with the rows of both there, or delete it and replay`,
+  );
+}
+
 /** The entries that are put at once. */
 class EntryWindow {
   private readonly entries = new Map<string, Uint8Array>();
+  /** By key, the path in the archive of what goes to the top of the corpus. */
+  private readonly movedFrom = new Map<string, string>();
   private sizeBytes = 0;
   private done: number;
   private refused = 0;
@@ -139,8 +179,10 @@ class EntryWindow {
     this.done = unpacking.done;
   }
 
-  async add({ path, bytes }: ArchiveEntry): Promise<void> {
+  /** @param movedFrom its path in the archive, if that is another */
+  async add({ path, bytes }: ArchiveEntry, movedFrom?: string): Promise<void> {
     const key = corpusKey(this.archive.corpus, path);
+    if (movedFrom !== undefined) this.movedFrom.set(key, movedFrom);
     // Of two entries with one path the later wins, as with every unpacker.
     if (this.entries.has(key) || this.sizeBytes + bytes.length > windowBytes) await this.put();
     this.entries.set(key, bytes);
@@ -182,10 +224,20 @@ class EntryWindow {
       refuseBadKey(key);
       // The ETag of an object put in one piece is the MD5 of its bytes; where a store does otherwise it is put again.
       const digest = createHash('md5').update(bytes).digest('hex');
-      await retrying(async () => (await store.head(key))?.etag === digest || store.put(key, bytes), { signal });
+      const movedFrom = this.movedFrom.get(key);
+      await retrying(
+        async () => {
+          const known = (await store.head(key))?.etag;
+          if (known === digest) return;
+          if (known !== undefined && movedFrom !== undefined) throw otherAnnotations(key, movedFrom);
+          await store.put(key, bytes);
+        },
+        { signal },
+      );
       return true;
     } catch (error) {
-      if (!(error instanceof PipelineError) || !['OBJECT_REFUSED', 'OBJECT_KEY_INVALID'].includes(error.code)) throw error;
+      if (!(error instanceof PipelineError) || !['OBJECT_REFUSED', 'OBJECT_KEY_INVALID', 'MANIFEST_INVALID'].includes(error.code))
+        throw error;
       this.firstRefusal ??= error;
       this.refused++;
       return false;

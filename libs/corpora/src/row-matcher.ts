@@ -78,9 +78,9 @@ export class RowMatcher {
   }
 
   matched(): RowsMatched {
-    const others = this.paths.keys().filter((row) => !this.namedExactly.has(row));
     const result: RowsMatched = { rows: this.paths.length, unmatched: [], alike: [] };
-    for (const row of others) {
+    for (let row = 0; row < this.paths.length; row++) {
+      if (this.namedExactly.has(row)) continue;
       const path = this.ownerOf(row);
       if (path === null) result.unmatched.push(row);
       else result.alike.push({ row, path });

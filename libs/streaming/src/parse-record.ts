@@ -1,7 +1,7 @@
 /** Parses a record's value by its topic's schema, within limits of size and depth. */
 import { parseOutsideJson } from '#contracts/outside-json.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { recordLimits, type Topic } from '#contracts/topic.js';
+import { recordLimits, type Topic, type TopicDeclaration } from '#contracts/topic.js';
 
 /** @throws PipelineError RECORD_INVALID */
 export function parseRecord<Fact>(topic: Topic<Fact>, value: Buffer): Fact {
@@ -11,7 +11,7 @@ export function parseRecord<Fact>(topic: Topic<Fact>, value: Buffer): Fact {
   throw new PipelineError('RECORD_INVALID', `The record does not fit ${topic.noun}: ${problem?.path.join('.')} ${problem?.message}`);
 }
 
-function jsonOf(topic: Topic<unknown>, value: Buffer): unknown {
+function jsonOf(topic: Pick<TopicDeclaration, 'acceptsBytes'>, value: Buffer): unknown {
   try {
     return parseOutsideJson(value, recordLimits);
   } catch (error) {

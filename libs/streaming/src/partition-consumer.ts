@@ -15,15 +15,15 @@ import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import { topicName } from '#contracts/topic.js';
 import type { Span } from '#service/spans.js';
 import type { RecordOrigin } from './dead-letter-office.js';
+import { Assignments, type Assignment } from './assignments.js';
 import { atMost } from './at-most.js';
 import { ConsumerPulse } from './consumer-pulse.js';
 import { patientRetry } from './kafka-client.js';
-import { OffsetLedger } from './offset-ledger.js';
 import type { PartitionWorker, StreamRecord, WorkerContext } from './partition-worker.js';
 import { inProcessSpan } from './record-spans.js';
 import { retrying } from './retry.js';
 import { runThroughOutages } from './run-through-outages.js';
-import type { ConsumerActivity, PartitionActivity, WatchedConsumer } from './stall-watch.js';
+import type { ConsumerActivity, WatchedConsumer } from './stall-watch.js';
 import { RecordTaker, Trying, type RecordTakerOptions } from './take-record.js';
 
 export interface PartitionConsumerOptions<Fact> extends RecordTakerOptions<Fact> {
@@ -34,22 +34,6 @@ export interface PartitionConsumerOptions<Fact> extends RecordTakerOptions<Fact>
   crash: (error: unknown) => void;
   createWorker: (context: WorkerContext) => PartitionWorker<Fact>;
   partitionsConsumedConcurrently?: number;
-}
-
-interface Assignment<Fact> {
-  worker: PartitionWorker<Fact>;
-  ledger: OffsetLedger;
-  revoked: AbortController;
-  /** The client's position: of the next record to fetch. */
-  next: string | undefined;
-  /** The record that the worker has. */
-  working: string | undefined;
-  /** Until the record is tried again. */
-  paused: boolean;
-  /** The record that is tried again, while there is one. */
-  trying: Trying | undefined;
-  /** Commits in the generation that the assignment is of, without tries of its own. */
-  commit: EachBatchPayload['commitOffsetsIfNecessary'] | undefined;
 }
 
 const commitIntervalMs = 500;
@@ -76,9 +60,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   private readonly pulse: ConsumerPulse;
   private readonly taker: RecordTaker<Fact>;
   private readonly topic: string;
-  private readonly assignments = new Map<number, Assignment<Fact>>();
-  /** By partition, where the client was when the group was joined again with records still open before it. */
-  private readonly positionsBeforeJoin = new Map<number, string>();
+  private readonly assignments: Assignments<Fact>;
   private commitTimer: NodeJS.Timeout | undefined;
   private committing: Promise<void> | undefined;
   private started = false;
@@ -91,6 +73,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   constructor(private readonly options: PartitionConsumerOptions<Fact>) {
     this.topic = topicName(options.topic, options.topicPrefix);
     this.taker = new RecordTaker(options);
+    this.assignments = new Assignments(options.createWorker, options.crash);
     this.consumer = options.kafka.consumer({
       groupId: options.groupId,
       sessionTimeout: sessionTimeoutMs,
@@ -114,16 +97,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   activity(): ConsumerActivity | null {
     if (!this.started || this.stopped.signal.aborted) return null;
     const { memberAtMs, takenAtMs } = this.pulse;
-    const partitions = this.pulse.partitions.map((place): PartitionActivity => {
-      const assignment = this.assignments.get(place.partition);
-      if (!assignment) return { ...place, state: 'waiting', attempt: 0 };
-      const { working, paused, trying, worker } = assignment;
-      const attempt = trying?.attempts.failed ?? 0;
-      if (paused || (working !== undefined && worker.isHeldUp)) return { ...place, state: 'excused', attempt };
-      return working === undefined
-        ? { ...place, state: 'waiting', attempt }
-        : { ...place, state: 'working', attempt, position: BigInt(working) };
-    });
+    const partitions = this.pulse.partitions.map((place) => this.assignments.activityOf(place));
     return { memberAtMs, takenAtMs, partitions };
   }
 
@@ -133,7 +107,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     await retrying(() => this.options.crashes.recover());
     const joined = new Promise<void>((resolve) => {
       this.consumer.on(this.consumer.events.GROUP_JOIN, ({ payload: { groupId, memberAssignment, duration } }) => {
-        this.abandonAll();
+        this.assignments.abandonAll();
         this.options.logger.info({ groupId, partitions: memberAssignment[this.topic] ?? [], joinMs: duration }, 'joined its group');
         resolve();
       });
@@ -165,20 +139,20 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     if (this.commitTimer) this.consumer.pause([{ topic: this.topic }]);
     clearInterval(this.commitTimer);
     await atMost(finishLimitMs, Promise.allSettled(this.taking));
-    await atMost(drainLimitMs, Promise.allSettled([...this.assignments.values()].map(({ worker }) => worker.drain())));
+    await atMost(drainLimitMs, Promise.allSettled(this.assignments.workers.map((worker) => worker.drain())));
     await atMost(
       partingMs,
       Promise.resolve(this.committing).then(() => this.commit()),
     );
-    this.abandonAll();
+    this.assignments.abandonAll();
     this.left.abort();
     await atMost(partingMs, this.consumer.disconnect());
   }
 
   private async takeBatch(payload: EachBatchPayload): Promise<void> {
     const { batch, heartbeat, resolveOffset, isRunning } = payload;
-    if (this.isOfBeforeJoin(batch)) return;
-    const assignment = this.assignmentOf(batch.partition);
+    if (this.assignments.isOfBeforeJoin(batch)) return;
+    const assignment = this.assignments.of(batch.partition);
     assignment.commit = payload.commitOffsetsIfNecessary;
     const { signal } = assignment.revoked;
     // The broker's word: the group rebalances, or has put this member out. A heartbeat right after would not be sent, and so not say it.
@@ -262,72 +236,16 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     }
   }
 
-  private assignmentOf(partition: number): Assignment<Fact> {
-    const existing = this.assignments.get(partition);
-    if (existing) return existing;
-    const ledger = new OffsetLedger();
-    const revoked = new AbortController();
-    const worker = this.options.createWorker({
-      partition,
-      crash: this.options.crash,
-      settle: (offset) => {
-        if (!revoked.signal.aborted) ledger.settle(offset);
-      },
-    });
-    const assignment: Assignment<Fact> = {
-      worker,
-      ledger,
-      revoked,
-      next: undefined,
-      working: undefined,
-      paused: false,
-      trying: undefined,
-      commit: undefined,
-    };
-    this.assignments.set(partition, assignment);
-    return assignment;
-  }
-
-  /**
-   * With several brokers, a leader that moves has the client join again while it waits for what it asked another broker
-   * for. That answer goes on from the old position, not from the committed offset: taken, it would carry position and
-   * commit past records that were thrown away with their worker. It comes once at most; dropped, it is fetched anew.
-   */
-  private isOfBeforeJoin(batch: EachBatchPayload['batch']): boolean {
-    const before = this.positionsBeforeJoin.get(batch.partition);
-    this.positionsBeforeJoin.delete(batch.partition);
-    return before !== undefined && before === (batch as unknown as { fetchedOffset: string }).fetchedOffset;
-  }
-
-  private abandonAll(): void {
-    this.positionsBeforeJoin.clear();
-    for (const [partition, { worker, revoked, ledger, next }] of this.assignments) {
-      revoked.abort();
-      worker.abandon();
-      if (next !== undefined && ledger.openCount > 0) this.positionsBeforeJoin.set(partition, next);
-    }
-    this.assignments.clear();
-  }
-
   /** One at a time, so that an older offset is never committed after a newer one. */
   private commit(): Promise<void> {
-    this.committing ??= this.commitSettled().finally(() => {
-      this.committing = undefined;
-    });
-    return this.committing;
-  }
-
-  private async commitSettled(): Promise<void> {
-    const due = [...this.assignments].flatMap(([partition, { ledger, commit }]) => {
-      const offset = ledger.takeCommittable();
-      return offset === null || !commit ? [] : [{ partition, offset, ledger, commit }];
-    });
-    const partitions = due.map(({ partition, offset }) => ({ partition, offset }));
-    await due[0]?.commit({ topics: [{ topic: this.topic, partitions }] }).catch((error: unknown) => {
+    this.committing ??= this.assignments
+      .commitSettled(this.topic)
       // Tried again at the next tick. In a rebalance it is no loss: the records come again and have no further effect.
-      for (const { ledger, offset } of due) ledger.giveBack(offset);
-      this.options.logger.debug({ err: error, partitions }, 'commit refused');
-    });
+      .catch((error: unknown) => this.options.logger.debug({ err: error }, 'commit refused'))
+      .finally(() => {
+        this.committing = undefined;
+      });
+    return this.committing;
   }
 
   private resumeLater(assignment: Assignment<Fact>, resumeFetching: () => void, waitMs: number): void {

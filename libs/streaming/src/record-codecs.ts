@@ -61,10 +61,16 @@ const unpackers: Record<number, (bytes: Buffer) => Buffer | Promise<Buffer>> = {
   [CompressionTypes.ZSTD]: unpackZstd,
 };
 
+interface Codec {
+  compress: (encoder: unknown) => Promise<Buffer>;
+  decompress: (bytes: Buffer) => Promise<Buffer>;
+}
+
 /** For all clients of this process. */
 export function registerCodecs(): void {
+  const codecs: Record<number, () => Codec> = CompressionCodecs;
   for (const [type, unpack] of Object.entries(unpackers)) {
-    CompressionCodecs[Number(type)] = () => ({
+    codecs[Number(type)] = () => ({
       compress: () => Promise.reject(new Error('This client does not compress what it sends')),
       decompress: async (bytes: Buffer) => unpack(bytes),
     });

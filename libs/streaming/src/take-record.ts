@@ -11,7 +11,7 @@ import type { Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
 import { failSpan, type Span } from '#service/spans.js';
 import type { DeadLetterOffice, Subject } from './dead-letter-office.js';
-import { decideFailure, tooManyDeaths, type Outcome } from './failure.js';
+import { decideFailure, failureLimit, tooManyDeaths, type Outcome } from './failure.js';
 import { parseRecord } from './parse-record.js';
 import type { StreamRecord } from './partition-worker.js';
 import { subjectAttributes } from './record-spans.js';
@@ -64,7 +64,13 @@ export interface TakeContext {
   signal: AbortSignal;
 }
 
+/** So many subjects are remembered that were tried often enough. */
+const hopelessAtMost = 1_000;
+
 export class RecordTaker<Fact> {
+  /** Subjects that had their dead letter UNKNOWN_REPEATED: hinted at again, they hold up the others for one try only. */
+  private readonly hopeless = new Set<string>();
+
   constructor(private readonly options: RecordTakerOptions<Fact>) {}
 
   /** Never throws. When the outcome is a dead letter, the letter is durable. */
@@ -91,6 +97,7 @@ export class RecordTaker<Fact> {
       if (inHand.refusedAfter > 0) return tooManyDeaths(inHand.refusedAfter);
       await work();
       inHand.end();
+      this.hopeless.delete(this.countedBy(record));
       await this.forget(record);
       return { kind: 'taken' };
     } catch (error) {
@@ -107,7 +114,7 @@ export class RecordTaker<Fact> {
     if (fateOf(error) === 'unknown') {
       trying.unknown++;
       const durable = await this.options.crashes.count(this.countedBy(record), error).catch(() => 0);
-      trying.unknown = Math.max(trying.unknown, durable);
+      trying.unknown = Math.max(trying.unknown, durable, this.hopeless.has(this.countedBy(record)) ? failureLimit : 0);
     }
     const outcome = decideFailure(error, trying);
     if (outcome.kind !== 'retry') return outcome;
@@ -127,7 +134,14 @@ export class RecordTaker<Fact> {
     const { offset } = record.origin;
     logger.warn({ code: error.code, err: error.cause, key: record.key, offset, utteranceId, objectKey }, error.message);
     await retrying(() => deadLetterOffice.bury(record.origin, subject, error), { signal });
+    if (error.code === 'UNKNOWN_REPEATED') this.giveUpOn(this.countedBy(record));
     await this.forget(record);
+  }
+
+  private giveUpOn(subject: string): void {
+    this.hopeless.add(subject);
+    const [oldest] = this.hopeless;
+    if (this.hopeless.size > hopelessAtMost && oldest !== undefined) this.hopeless.delete(oldest);
   }
 
   private async forget(record: StreamRecord<Fact>): Promise<void> {
