@@ -1,6 +1,17 @@
 /** Checks the facts that a store answers about an object before anybody builds on them. */
 import { PipelineError } from '#contracts/pipeline-error.js';
-import type { ObjectHead, ListedObject } from './object-store.js';
+
+export interface ObjectHead {
+  key: string;
+  /** Without quotes. */
+  etag: string;
+  sizeBytes: number;
+}
+
+/** An object as a listing states it. */
+export interface ListedObject extends ObjectHead {
+  modifiedAt: Date;
+}
 
 /** @throws PipelineError OBJECT_REFUSED for an answer without an ETag, or with a size that is none */
 export function checkedHead(key: string, etag: string, sizeBytes = 0): ObjectHead {

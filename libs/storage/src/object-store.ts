@@ -29,20 +29,10 @@ import {
 import { refuseBadKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { StoreConnection } from '#service/connection-config.js';
-import { bareEtag, checkedHead, listedObject } from './check-answer.js';
+import { bareEtag, checkedHead, type ListedObject, listedObject, type ObjectHead } from './check-answer.js';
 import { explainStoreError, isConflict, isMissing, isRefusedCondition, lacksReason, mayPass, type StoreOperation } from './store-errors.js';
 
-export interface ObjectHead {
-  key: string;
-  /** Without quotes. */
-  etag: string;
-  sizeBytes: number;
-}
-
-/** What a listing says of an object. */
-export interface ListedObject extends ObjectHead {
-  modifiedAt: Date;
-}
+export type { ListedObject, ObjectHead };
 
 /** An object that is sent in parts, and what the store has of it. */
 export interface PartialUpload {
