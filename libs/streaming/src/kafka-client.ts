@@ -64,14 +64,16 @@ const refusalNames = new Set(['KafkaJSSASLAuthenticationError']);
 const refusalTypes = new Set(['SASL_AUTHENTICATION_FAILED', 'UNSUPPORTED_SASL_MECHANISM', 'ILLEGAL_SASL_STATE']);
 
 /** @returns CONFIG_INVALID if the broker refuses the credentials, else the error as it is */
-export function explainRefusal(error: unknown, { brokers, sasl }: Pick<KafkaConnection, 'brokers' | 'sasl'>): unknown {
+export function explainRefusal(error: unknown, connection?: Pick<KafkaConnection, 'brokers' | 'sasl'>): unknown {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const { name, type, message } = cause as Error & { type?: string };
     if (!refusalNames.has(name) && !refusalTypes.has(type ?? '')) continue;
-    const user = sasl ? `user ${sasl.username} by ${sasl.mechanism}` : 'a client without credentials';
+    const { brokers = [], sasl } = connection ?? {};
+    const broker = brokers.length > 0 ? `The Kafka broker at ${brokers.join(', ')}` : 'The Kafka broker';
+    const user = sasl ? `user ${sasl.username} by ${sasl.mechanism}` : 'the credentials';
     return new PipelineError(
       'CONFIG_INVALID',
-      `The Kafka broker at ${brokers.join(', ')} refuses ${user}: ${message}. Set KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD as the broker knows them.`,
+      `${broker} refuses ${user}: ${message}. Set KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD as the broker knows them.`,
       { cause: error },
     );
   }

@@ -10,6 +10,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer } from 'kafkajs';
 import type { Logger } from '#service/logger.js';
+import { explainRefusal } from './kafka-client.js';
 import { fateOf, retrying } from './retry.js';
 
 export interface ThroughOutages {
@@ -34,7 +35,7 @@ export async function runThroughOutages(consumer: Consumer, { run, stopped, onFa
   };
   consumer.on(consumer.events.CRASH, ({ payload: { error, restart, groupId } }) => {
     if (restart || stopped.aborted) return;
-    if (fateOf(error) !== 'retryable') return onFatal(error);
+    if (fateOf(error) !== 'retryable') return onFatal(explainRefusal(error));
     logger.warn({ groupId, err: error }, 'the broker is away; the consumer begins anew');
     runAgain().catch((failure: unknown) => {
       if (!stopped.aborted) onFatal(failure);

@@ -174,4 +174,11 @@ describe('a record', () => {
     expect(scene.memory).toEqual(['begin a|v1|']);
     expect(scene.letters).toEqual([]);
   });
+
+  it('that was cut off by a stop keeps its count', async () => {
+    const scene = new Scene();
+    const outcome = await scene.take(() => Promise.resolve(scene.endAssignment()));
+    expect([outcome.kind, scene.inHand]).toEqual(['taken', 0]);
+    expect(scene.memory).toEqual(['begin a|v1|']);
+  });
 });

@@ -97,6 +97,8 @@ export class RecordTaker<Fact> {
       if (inHand.refusedAfter > 0) return tooManyDeaths(inHand.refusedAfter);
       await work();
       inHand.end();
+      // Nobody waited for the worker any more, or another has the partition: nothing is known of the record.
+      if (signal.aborted) return { kind: 'taken' };
       this.hopeless.delete(this.countedBy(record));
       await this.forget(record);
       return { kind: 'taken' };
