@@ -123,13 +123,13 @@ export class ArchiveJobs {
   }
 }
 
-const packed = ({ key, value, ...place }: RecordOrigin): ArchiveJob['origin'] => ({
-  topic: place.topic,
-  partition: place.partition,
-  offset: place.offset,
-  keyBase64: key?.toString('base64') ?? null,
-  valueBase64: value?.toString('base64') ?? null,
-});
+/** A hint has some hundred bytes. A larger record is left where it stands: the job must stay readable. */
+const mostOriginBytes = 16_384;
+
+function packed({ topic, partition, offset, key, value }: RecordOrigin): ArchiveJob['origin'] {
+  const base64 = (bytes: Buffer | null): string | null => (bytes && bytes.length <= mostOriginBytes ? bytes.toString('base64') : null);
+  return { topic, partition, offset, keyBase64: base64(key), valueBase64: base64(value) };
+}
 
 export const originOf = ({ origin: { keyBase64, valueBase64, ...place } }: ArchiveJob): RecordOrigin => ({
   ...place,

@@ -116,6 +116,16 @@ describe('a corpus that cannot be used', () => {
     expect(await refusal('b')).toBeNull();
   });
 
+  it('because two readers know it says how to choose, and is tried again with each listing', async () => {
+    await put('wav/03a01Wa.wav', 'sound');
+    await put('Actor_12/03-01-05-01-02-01-12.wav', 'sound');
+    expect(await refusal()).toMatchObject({ code: 'CORPUS_OPTIONS_INVALID', message: expect.stringContaining('corpus.json') as string });
+    expect(catalogue.refusedCount).toBe(1);
+    await put('corpus.json', '{"reader": "emodb"}');
+    expect((await corpusNow()).reader.name).toBe('emodb');
+    expect(catalogue.refusedCount).toBe(0);
+  });
+
   it('by what ingest itself stored about it says which object to delete', async () => {
     await store.put('state/readers/a.json', '{"reader": "nobody"}');
     expect((await refusal())?.message).toContain('state/readers/a.json');

@@ -57,6 +57,8 @@ const triesOfReading = 3;
 
 export class CorpusCatalogue {
   private readonly kept = new Map<string, Kept>();
+  /** As of the last check of each. */
+  private readonly refusedNames = new Set<string>();
   private readonly checks = new Map<string, { startedAtMs: number; corpus: Promise<Corpus> }>();
 
   constructor(
@@ -69,7 +71,7 @@ export class CorpusCatalogue {
 
   /** Corpora whose options or annotations cannot be used, as far as this instance has looked. */
   get refusedCount(): number {
-    return [...this.kept.values()].filter(({ loaded }) => loaded.outcome instanceof PipelineError).length;
+    return this.refusedNames.size;
   }
 
   /** Tells annotations that name each recording in a row which recordings there are now: rows of those that went are free. */
@@ -103,7 +105,16 @@ export class CorpusCatalogue {
     const forget = (): void => {
       if (this.checks.get(name) === check) this.checks.delete(name);
     };
-    corpus.then(forget, forget);
+    corpus.then(
+      () => {
+        forget();
+        this.refusedNames.delete(name);
+      },
+      (error: unknown) => {
+        forget();
+        if (fateOf(error) === 'permanent') this.refusedNames.add(name);
+      },
+    );
     return corpus;
   }
 
