@@ -107,6 +107,18 @@ it('names files whose names or paths cannot be keys, and sends the others', asyn
   expect(await keys()).toEqual(['a+b%20ü.wav', 'ok 1.wav']);
 });
 
+it('tells of a file that changes while it is sent', async () => {
+  file('a.wav', 'before');
+  file('b.wav', 'steady');
+  const { failed } = await putFolder(store, folder, {
+    corpus: 'calls',
+    onProgress: ({ bytesSent, done }) => {
+      if (bytesSent > 0 && done === 0) file('a.wav', 'longer than before');
+    },
+  });
+  expect(failed).toEqual([{ path: 'a.wav', why: expect.stringContaining('changed while it was sent') }]);
+});
+
 it('writes the reader into the options that the corpus has, and leaves the others', async () => {
   file('a.wav', 'x');
   await putFolder(store, folder, { corpus: 'calls', reader: 'ravdess' });
