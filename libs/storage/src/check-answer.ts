@@ -23,7 +23,7 @@ export function checkedHead(key: string, etag: string, sizeBytes = 0): ObjectHea
 /**
  * An entry of a listing. Its ETag and size are hints, so that a strange one is no reason to stop the listing.
  * @param encoding of the key, as the page states it
- * @returns null for an entry whose key is missing or cannot be decoded: nobody could ask for that object
+ * @returns null for an entry without a key: nobody could ask for that object
  */
 export function listedObject(
   entry: { Key?: string | undefined; ETag?: string | undefined; Size?: number | undefined; LastModified?: Date | undefined },
@@ -40,12 +40,12 @@ export function listedObject(
 export const bareEtag = (etag: string | undefined): string => (etag ?? '').replaceAll('"', '');
 
 /** A listing with EncodingType=url: keys may have characters that no XML has. A store that does not know it says so. */
-function decodedKey(key: string, encoding: string | undefined): string | null {
+function decodedKey(key: string, encoding: string | undefined): string {
   if (encoding !== 'url') return key;
   try {
     return decodeURIComponent(key.replaceAll('+', '%20'));
   } catch {
-    return null; // its bytes are not UTF-8
+    return key; // it says that it encodes, and does not
   }
 }
 
