@@ -12,6 +12,7 @@ import { pack, type Pack } from 'tar-stream';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { npyHeader, writeNpy } from '#audio/shard/npy.js';
 import { readShard, type ShardRow, writeShard } from '#audio/shard/shard-file.js';
+import type { LevelEdges } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
@@ -58,6 +59,7 @@ interface LiveTile {
   /** [rows, width] */
   pixels: Uint8Array;
   settings: FeatureSettings;
+  levelEdges: LevelEdges | undefined;
 }
 
 interface TileWriter {
@@ -139,7 +141,7 @@ async function* liveTiles(store: ObjectStore, utterances: readonly ViewUtterance
           activation: labels.activation ?? null,
           valence: labels.valence ?? null,
         };
-        yield { record, pixels: shard.tileAt(row), settings: shard.settings };
+        yield { record, pixels: shard.tileAt(row), settings: shard.settings, levelEdges: labels.levelEdges };
       }
     }
   }
@@ -251,11 +253,11 @@ class ShardWriter implements TileWriter {
     private readonly tilesPerFile: number,
   ) {}
 
-  async write({ record, pixels, settings }: LiveTile): Promise<void> {
+  async write({ record, pixels, settings, levelEdges }: LiveTile): Promise<void> {
     if (this.rows.length >= this.tilesPerFile && record.tile_index === 0) await this.flush();
     this.settings = settings;
     const { utterance_id: utteranceId, tile_index: tileIndex, version, corpus, speaker, gender, category, activation, valence } = record;
-    this.rows.push({ tile: pixels, utteranceId, version, tileIndex, corpus, speaker, gender, category, activation, valence });
+    this.rows.push({ tile: pixels, utteranceId, version, tileIndex, corpus, speaker, gender, category, activation, valence, levelEdges });
     if (speaker !== null) this.splits.set(speaker, record.split);
   }
 

@@ -126,6 +126,7 @@ export class ShardBuilder {
       category: labels.category ?? null,
       activation: labels.activation ?? null,
       valence: labels.valence ?? null,
+      levelEdges: labels.levelEdges,
     }));
   }
 }

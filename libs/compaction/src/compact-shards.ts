@@ -178,6 +178,7 @@ function rowsOf(file: ShardFile, { firstRow, tileCount }: PlannedPart['utterance
       category: file.categoryAt(row),
       activation: file.activationAt(row),
       valence: file.valenceAt(row),
+      levelEdges: file.levelEdgesAt(row),
     };
   });
 }

@@ -1,4 +1,5 @@
 /** Where things live in the bucket, and the keys that no request is made for. One place, so that no two stages disagree. */
+import { createHash } from 'node:crypto';
 import { utf8Length } from './outside-json.js';
 import { PipelineError } from './pipeline-error.js';
 
@@ -46,6 +47,10 @@ export function parseFeatureSettingsKey(key: string): string | null {
 export const sweptAnnotationsKey = (annotationKey: string): string => `state/annotations/${annotationKey}.json`;
 /** Which state of an archive was unpacked. */
 export const unpackedArchiveKey = (archiveKey: string): string => `state/unpacked/${archiveKey}.json`;
+/** The archives that are being unpacked, and how far each is. Named by a digest: a key of 1,024 bytes has no room for a prefix. */
+export const archiveJobsPrefix = 'state/archives/';
+export const archiveJobKey = (archiveKey: string): string =>
+  `${archiveJobsPrefix}${createHash('sha256').update(archiveKey).digest('hex')}.json`;
 /** Since when which objects are of no use any more. */
 export const unreferencedObjectsKey = 'state/compaction/unreferenced.json';
 /** Says that a bucket belongs to these topics. */

@@ -24,6 +24,7 @@ export const errorCodes = {
   OBJECT_REFUSED: 'permanent',
   MANIFEST_INVALID: 'permanent',
   CORPUS_OPTIONS_INVALID: 'permanent',
+  ANNOTATIONS_UNREADABLE: 'permanent',
   ARCHIVE_INVALID: 'permanent',
   ARCHIVE_LIMIT_EXCEEDED: 'permanent',
   BUCKET_EVENT_UNRECOGNISED: 'permanent',

@@ -25,7 +25,7 @@ export type UtteranceIngested = z.infer<typeof utteranceIngestedSchema>;
 export function utteranceVersion(
   parts: Pick<UtteranceIngested, 'etag' | 'sizeBytes' | 'labels' | 'split' | 'withheld' | 'silence'>,
 ): string {
-  const { speakerId, gender, category, activation, valence, session }: Labels = parts.labels;
+  const { speakerId, gender, category, activation, valence, session, levelEdges }: Labels = parts.labels;
   const fields = [
     parts.etag,
     parts.sizeBytes,
@@ -38,6 +38,8 @@ export function utteranceVersion(
     parts.split,
     parts.withheld,
     parts.silence,
+    // Last, and only where there are any: versions of records without edges stay as they were.
+    ...(levelEdges ? [levelEdges] : []),
   ];
   return createHash('sha256')
     .update(JSON.stringify(fields.map((field) => field ?? null)))

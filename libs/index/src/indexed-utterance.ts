@@ -74,8 +74,12 @@ export class TraitsTable {
   }
 }
 
-function traitsName({ speakerId, gender, category, activation, valence, session }: Labels, split: Split, withheld: boolean): string {
-  return JSON.stringify([speakerId, gender, category, activation, valence, session, split, withheld]);
+function traitsName(
+  { speakerId, gender, category, activation, valence, session, levelEdges }: Labels,
+  split: Split,
+  withheld: boolean,
+): string {
+  return JSON.stringify([speakerId, gender, category, activation, valence, session, levelEdges, split, withheld]);
 }
 
 export class IndexedUtterance {

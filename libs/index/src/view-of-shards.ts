@@ -84,6 +84,7 @@ function* utterancesOf(
       category: shard.categoryAt(firstRow) ?? undefined,
       activation: shard.activationAt(firstRow) ?? undefined,
       valence: shard.valenceAt(firstRow) ?? undefined,
+      levelEdges: shard.levelEdgesAt(firstRow) ?? undefined,
     });
     const corpus = shard.corpusAt(firstRow);
     const split = splits.get(labels.speakerId ?? '') ?? hashedSplit(corpus, labels.speakerId?.slice(corpus.length + 1));
