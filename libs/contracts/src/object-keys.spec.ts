@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkpointPrefix, corpusKey, parseCorpusKey, predictionsKey, runPrefix } from './object-keys.js';
+import { checkpointPrefix, corpusKey, isUsableKey, parseCorpusKey, predictionsKey, refuseBadKey, runPrefix } from './object-keys.js';
 
 describe('the key of a recording', () => {
   it.each([
@@ -32,5 +32,45 @@ describe('the keys of a run', () => {
 
   it('do not run into those of a run whose name begins alike', () => {
     expect(checkpointPrefix('main-2', 1).startsWith(runPrefix('main'))).toBe(false);
+  });
+});
+
+describe('a key from outside', () => {
+  it.each([
+    'corpora/a/b.wav',
+    'corpora/found sounds/Interview ü #1/part%2F1+2.ogg',
+    'corpora/a/.hidden/...wav',
+    'corpora/a/😀.wav',
+    'corpora/a/',
+    'x'.repeat(1_024),
+    'ü'.repeat(512),
+  ])('is usable: %j', (key) => {
+    expect(isUsableKey(key)).toBe(true);
+    expect(() => refuseBadKey(key)).not.toThrow();
+  });
+
+  it.each([
+    ['', 'empty'],
+    ['/', 'empty'],
+    ['/corpora/a/b.wav', 'empty'],
+    ['corpora//b.wav', 'empty'],
+    ['corpora/a//', 'empty'],
+    ['.', 'segment "."'],
+    ['..', 'segment ".."'],
+    ['corpora/./b.wav', 'segment "."'],
+    ['corpora/../models/b', 'segment ".."'],
+    ['corpora/a/..', 'segment ".."'],
+    ['corpora/a/../', 'segment ".."'],
+    ['corpora/a/b\u0000.wav', 'control character'],
+    ['corpora/a/two\nlines', 'control character'],
+    ['corpora/a/\u0085', 'control character'],
+    ['corpora/a/\ud800.wav', 'surrogate'],
+    ['corpora/a/\udc00\ud800', 'surrogate'],
+    ['x'.repeat(1_025), '1025 UTF-8 bytes'],
+    ['ü'.repeat(513), '1026 UTF-8 bytes'],
+  ])('is refused: %j, because of "%s"', (key, reason) => {
+    expect(isUsableKey(key)).toBe(false);
+    expect(() => refuseBadKey(key)).toThrow(reason);
+    expect(() => refuseBadKey(key)).toThrow(expect.objectContaining({ code: 'OBJECT_KEY_INVALID' }));
   });
 });

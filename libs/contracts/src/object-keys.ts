@@ -1,4 +1,7 @@
-/** Where things live in the bucket. One place, so that no two stages disagree. */
+/** Where things live in the bucket, and the keys that no request is made for. One place, so that no two stages disagree. */
+import { utf8Length } from './outside-json.js';
+import { PipelineError } from './pipeline-error.js';
+
 export const corporaPrefix = 'corpora/';
 
 /** `corpora/<corpus>/<path>`, or null for any other key. */
@@ -52,3 +55,33 @@ export const crashCountKey = (group: string, topic: string, partition: number, o
   `state/crashes/${group}/${topic}/${partition}/${offset}.json`;
 /** What the trainer's index was, and what it had read. */
 export const indexSnapshotPrefix = (topicPrefix: string): string => `state/index/${topicPrefix}/`;
+
+/** S3's limit for a key. */
+const maxKeyBytes = 1_024;
+
+/**
+ * Refuses a key that an S3 store rejects, or that a client or a proxy rewrites into another key.
+ * Call it for each key from outside before a request is made for it.
+ * @throws PipelineError OBJECT_KEY_INVALID
+ */
+export function refuseBadKey(key: string): void {
+  const fault = faultOfKey(key);
+  if (fault)
+    throw new PipelineError('OBJECT_KEY_INVALID', `No object is read or written by the key ${JSON.stringify(key.slice(0, 200))}: ${fault}`);
+}
+
+export const isUsableKey = (key: string): boolean => faultOfKey(key) === null;
+
+function faultOfKey(key: string): string | null {
+  if (key === '') return 'it is empty';
+  const sizeBytes = utf8Length(key);
+  if (sizeBytes > maxKeyBytes) return `it has ${sizeBytes} UTF-8 bytes, and S3 takes at most ${maxKeyBytes}`;
+  if (/[\u0000-\u001f\u007f-\u009f]/.test(key)) return 'it has a control character';
+  if (!key.isWellFormed()) return 'it has half of a surrogate pair, which no UTF-8 text can carry';
+  // A key that ends with a slash is a folder's marker, as consoles of stores write it. It is usable, and no recording.
+  for (const segment of key.replace(/\/$/, '').split('/')) {
+    if (segment === '') return 'one of its segments between slashes is empty';
+    if (segment === '.' || segment === '..') return `it has the segment "${segment}", which clients and proxies resolve as a path`;
+  }
+  return null;
+}

@@ -17,6 +17,8 @@ export const errorCodes = {
   // objects and annotations
   OBJECT_GONE: 'permanent',
   OBJECT_CHECKSUM_MISMATCH: 'permanent',
+  OBJECT_KEY_INVALID: 'permanent',
+  OBJECT_REFUSED: 'permanent',
   MANIFEST_INVALID: 'permanent',
   CORPUS_OPTIONS_INVALID: 'permanent',
   ARCHIVE_INVALID: 'permanent',
