@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
 import { writeShard, type ShardRow } from '#audio/shard-file.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
-import { runLeaseKey } from '#contracts/object-keys.js';
+import { runLeaseKey, shardKey } from '#contracts/object-keys.js';
 import { chooseBackend } from '#model/backend.js';
 import { readPredictions } from '#scoring/predictions-file.js';
 import { readStoreConnection } from '#service/connection-config.js';
@@ -76,7 +76,7 @@ async function makeView(): Promise<TrainingView> {
   }));
   const bytes = writeShard(rows, featureSettings({ rows: 16, width: 32 }));
   const shardId = sha256Hex(bytes);
-  await store.put(`shards/${shardId}.arrow`, bytes);
+  await store.put(shardKey('0'.repeat(16), shardId), bytes);
   const utterances = rows.map(
     (row, firstRow): ViewUtterance => ({
       utteranceId: row.utteranceId,
@@ -91,7 +91,7 @@ async function makeView(): Promise<TrainingView> {
       split: firstRow % 4 === 3 ? 'test' : 'train',
       withheld: firstRow === 4,
       shardId,
-      shardObjectKey: `shards/${shardId}.arrow`,
+      shardObjectKey: shardKey('0'.repeat(16), shardId),
       firstRow,
       tileCount: 1,
     }),
@@ -192,7 +192,7 @@ it('goes on without a shard that is gone, and says so', async () => {
     ...(view.utterances[0] as ViewUtterance),
     utteranceId: 'c/lost',
     shardId: 'f'.repeat(64),
-    shardObjectKey: 'shards/lost.arrow',
+    shardObjectKey: shardKey('0'.repeat(16), 'f'.repeat(64)),
   };
   expect(await run.runRound(viewOf('hash', [...view.utterances, lost]))).toBe(true);
   expect(gone).toEqual(['f'.repeat(64)]);

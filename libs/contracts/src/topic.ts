@@ -41,6 +41,12 @@ export interface Topic<Fact> extends TopicDeclaration {
   keyOf: (fact: Fact) => string | null;
 }
 
+/** @returns why a record is not to be believed, or null: its key must be the one that its contents give */
+export function keyProblem<Fact>(topic: { keyOf: (fact: Fact) => string | null }, key: string | null, fact: Fact): string | null {
+  const own = topic.keyOf(fact);
+  return own === null || own === key ? null : `its key is ${JSON.stringify(key)}, and its contents belong under ${JSON.stringify(own)}`;
+}
+
 export const minuteMs = 60_000;
 export const hourMs = 60 * minuteMs;
 export const dayMs = 24 * hourMs;

@@ -213,7 +213,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     const { offset, value } = record.origin;
     assignment.working = offset;
     try {
-      if (value) record.fact = this.fate.parse(value);
+      if (value) record.fact = this.fate.parse(value, record.key);
       if (span.isRecording()) span.setAttributes(subjectAttributes(this.options.subjectOf(record)));
       await this.untilTakenOrLeft(assignment.worker.take(record));
     } catch (error) {

@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import type { Topic } from '#contracts/topic.js';
+import { keyProblem, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
 import type { DeadLetterOffice, RecordOrigin, Subject } from './dead-letter-office.js';
 import type { OffsetLedger } from './offset-ledger.js';
@@ -38,7 +38,7 @@ export class RecordFate<Fact> {
   constructor(private readonly options: RecordFateOptions<Fact>) {}
 
   /** @throws PipelineError RECORD_INVALID */
-  parse(value: Buffer): Fact {
+  parse(value: Buffer, key: string | null): Fact {
     let json: unknown;
     try {
       json = JSON.parse(value.toString());
@@ -47,7 +47,11 @@ export class RecordFate<Fact> {
       json = value;
     }
     const parsed = this.options.topic.schema.safeParse(json);
-    if (parsed.success) return parsed.data;
+    if (parsed.success) {
+      const why = keyProblem(this.options.topic, key, parsed.data);
+      if (why) throw new PipelineError('RECORD_INVALID', `The record does not fit ${this.options.topic.noun}: ${why}`);
+      return parsed.data;
+    }
     const problem = parsed.error.issues[0];
     throw new PipelineError(
       'RECORD_INVALID',

@@ -9,7 +9,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { Batch, Consumer, Kafka } from 'kafkajs';
-import { topicName, type Topic } from '#contracts/topic.js';
+import { keyProblem, topicName, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
 import { atMost } from './at-most.js';
 import { ConsumerPulse } from './consumer-pulse.js';
@@ -95,7 +95,7 @@ export class TableFollower implements WatchedConsumer {
     this.handlers.set(topicName(topic, this.topicPrefix), (record) => {
       if (record.value === null) return onFact(record.key ?? '', null, record);
       const parsed = topic.schema.safeParse(safeJson(record.value));
-      if (parsed.success) return onFact(record.key ?? '', parsed.data, record);
+      if (parsed.success && !keyProblem(topic, record.key, parsed.data)) return onFact(record.key ?? '', parsed.data, record);
       this.skipped++;
       this.logger.warn({ topic: topic.noun, key: record.key, offset: record.offset }, 'skipped a record that does not fit its schema');
     });

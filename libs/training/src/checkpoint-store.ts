@@ -9,13 +9,15 @@ import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { z } from 'zod';
 import { emotionTargets, type EmotionTarget } from '#contracts/labels.js';
-import { checkpointPrefix, runPrefix } from '#contracts/object-keys.js';
+import { checkpointPrefix, manifestKey, runPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { predictionsWrittenSchema } from '#contracts/predictions.js';
 import { stepLossesSchema } from '#contracts/training.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
 import { seenPartSchema } from './seen.js';
 import type { TrainingView } from './training-index.js';
+
+export { manifestKey };
 
 const compress = promisify(gzip);
 const decompress = promisify(gunzip);
@@ -81,7 +83,6 @@ interface SavedView {
   utterances: { utteranceId: string; version: string; shardId: string }[];
 }
 
-export const manifestKey = (runId: string, step: number): string => `${checkpointPrefix(runId, step)}manifest.json`;
 export const viewKey = (runId: string, digest: string): string => `${runPrefix(runId)}views/${digest}.json.gz`;
 
 /** @param beforeManifest called when all but the manifest is written; if it throws, there is no checkpoint */

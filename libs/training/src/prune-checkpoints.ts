@@ -7,6 +7,7 @@
  * killed in it, leaves only more to prune the next time.
  */
 import { checkpointPrefix } from '#contracts/object-keys.js';
+import { deleteOwn } from '#storage/delete-own.js';
 import type { Objects } from '#storage/object-store.js';
 import { manifestKey, newestCheckpoints, type Checkpoint } from './checkpoint-store.js';
 
@@ -27,7 +28,7 @@ export async function pruneCheckpoints(
       finished++;
       if (finished > keepModels && !isProtected(checkpoint)) deleted += await deleteWeights(store, checkpoint);
     } else if (finished > 0) {
-      await store.delete(manifestKey(runId, checkpoint.step));
+      await deleteOwn(store, manifestKey(runId, checkpoint.step), 'checkpoint');
       deleted += 1 + (await deleteWeights(store, checkpoint));
     }
   }
@@ -38,7 +39,7 @@ export async function pruneCheckpoints(
 async function deleteWeights(store: Objects, { runId, step }: Checkpoint): Promise<number> {
   let deleted = 0;
   for await (const { key } of store.list(`${checkpointPrefix(runId, step)}weights-`)) {
-    await store.delete(key);
+    await deleteOwn(store, key, 'checkpoint');
     deleted++;
   }
   return deleted;

@@ -8,9 +8,17 @@
  * withdraws the shard, and it is made again.
  */
 import { z } from 'zod';
-import { bucketMarkerKey, bucketMarkerPrefix, unreferencedObjectsKey } from '#contracts/object-keys.js';
+import {
+  bucketMarkerKey,
+  bucketMarkerPrefix,
+  parsePredictionsKey,
+  parseShardKey,
+  shardKey,
+  unreferencedObjectsKey,
+} from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { readPredictions, type PredictionRow } from '#scoring/predictions-file.js';
+import { deleteOwn } from '#storage/delete-own.js';
 import type { ListedObject, Objects } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import type { CompactionState } from './compaction-state.js';
@@ -82,8 +90,6 @@ interface Useless extends ListedObject {
 /** A trainer hears of a withdrawal a little later, and its clock is another. */
 const viewLagMs = 60_000;
 const deletionsAtOnce = 100;
-const shardKeyPattern = /^shards\/[^/]+\/[0-9a-f]{64}\.arrow$/;
-const predictionsKeyPattern = /^predictions\/([^/]+)\/(\d+)\/([^/]+)-[0-9a-f]{16}\.arrow$/;
 
 export async function sweepObjects(tools: SweepTools): Promise<SweptObjects> {
   const { store, graceMs, dryRun } = tools;
@@ -105,7 +111,7 @@ export async function sweepObjects(tools: SweepTools): Promise<SweptObjects> {
   const unread = due.filter((each) => !isRead(each));
   for (let at = 0; at < unread.length; at += deletionsAtOnce) {
     for (const object of await stillUseless(unread.slice(at, at + deletionsAtOnce), tools)) {
-      if (!dryRun) await retrying(() => store.delete(object.key));
+      if (!dryRun) await retrying(() => deleteOwn(store, object.key, isShard(object) ? 'shard' : 'predictions'));
       swept.bytesFreed += object.sizeBytes;
       if (isShard(object)) swept.shardsDeleted++;
       else swept.predictionsDeleted++;
@@ -137,7 +143,7 @@ async function unannouncedShards({ store, state, sync }: SweepTools): Promise<Li
   const objects = await listed(store, 'shards/');
   await sync();
   const announced = announcedKeys(state);
-  return objects.filter(({ key }) => shardKeyPattern.test(key) && !announced.has(key));
+  return objects.filter(({ key }) => parseShardKey(key) && !announced.has(key));
 }
 
 /** Of predictions that were scored; one file is held at a time. */
@@ -145,14 +151,13 @@ async function predictionsOfErased({ store, state, sync, scan, onProgress }: Swe
   const found: { object: ListedObject; erased: string[] }[] = [];
   let looked = 0;
   for (const object of await listed(store, 'predictions/')) {
-    const [, runId = '', step = '', task = ''] = predictionsKeyPattern.exec(object.key) ?? [];
-    if (!task || scan.isClean(object.key)) continue;
+    const place = parsePredictionsKey(object.key);
+    if (!place?.digest || scan.isClean(object.key)) continue;
+    const { runId, step, task } = place;
     onProgress?.(++looked);
     const rows = await predictionsIn(store, object.key);
     const erased = rows.flatMap(({ utteranceId }) => (state.versionOf(utteranceId) === undefined ? [utteranceId] : []));
-    const isScored = [...new Set(rows.map(({ split }) => split))].every((split) =>
-      state.isEvaluated({ runId, step: Number(step), task, split }),
-    );
+    const isScored = [...new Set(rows.map(({ split }) => split))].every((split) => state.isEvaluated({ runId, step, task, split }));
     if (erased.length === 0) scan.passed(object.key);
     else if (isScored) found.push({ object, erased });
   }
@@ -202,5 +207,7 @@ async function listed(store: Objects, prefix: string): Promise<ListedObject[]> {
   });
 }
 
-const isShard = ({ key }: { key: string }): boolean => shardKeyPattern.test(key);
-const announcedKeys = (state: CompactionState): Set<string> => new Set([...state.shards.values()].map(({ objectKey }) => objectKey));
+const isShard = ({ key }: { key: string }): boolean => parseShardKey(key) !== null;
+/** Derived from ids: a record's word for a key counts for nothing. */
+const announcedKeys = (state: CompactionState): Set<string> =>
+  new Set([...state.shards.values()].map(({ settingsHash, shardId }) => shardKey(settingsHash, shardId)));

@@ -151,7 +151,7 @@ export class TrainingRun {
   }
 
   private async withoutGoneShards(view: TrainingView): Promise<TrainingView> {
-    const gone = await retrying(() => this.tileStore.prepare(view.utterances));
+    const gone = await retrying(() => this.tileStore.prepare(view.utterances, view.tile));
     if (gone.size === 0) return view;
     this.events.shardsGone([...gone]);
     return viewOf(
