@@ -99,6 +99,17 @@ async function makeView(): Promise<TrainingView> {
   return viewOf('hash', utterances);
 }
 
+/** @returns the utterance in another version, in a shard of its own */
+async function newVersionOf(utterance: ViewUtterance): Promise<ViewUtterance> {
+  const row = { utteranceId: utterance.utteranceId, version: 'w', tileIndex: 0, corpus: 'c', speaker: utterance.labels.speakerId ?? null };
+  const labels = { gender: null, category: null, activation: null, valence: null };
+  const bytes = writeShard([{ ...row, ...labels, tile: new Uint8Array(16 * 32).fill(7) }], featureSettings({ rows: 16, width: 32 }));
+  const shardId = sha256Hex(bytes);
+  const shardObjectKey = shardKey('0'.repeat(16), shardId);
+  await store.put(shardObjectKey, bytes);
+  return { ...utterance, version: 'w', shardId, shardObjectKey, firstRow: 0 };
+}
+
 /** @param cacheBytes the limit of the shard cache */
 async function openRun(
   runId: string,
@@ -271,7 +282,7 @@ describe('rounds', () => {
     const run = await openRun('relabelled', { roundStarted: ({ freshTiles }) => fresh.push(freshTiles) });
     await run.runRound(view);
     const [first, ...rest] = view.utterances as [ViewUtterance, ...ViewUtterance[]];
-    await run.runRound(viewOf('hash', [{ ...first, version: 'w', labels: { ...first.labels, category: undefined } }, ...rest]));
+    await run.runRound(viewOf('hash', [{ ...(await newVersionOf(first)), labels: { ...first.labels, category: undefined } }, ...rest]));
     expect(fresh[1]).toEqual({ labelled: 0, unlabelled: 1 });
   });
 
@@ -407,7 +418,7 @@ describe('lineage', () => {
     const run = await openRun('lineage');
     const utterances = view.utterances as [ViewUtterance, ...ViewUtterance[]];
     await run.runRound(viewOf('hash', utterances.slice(0, 6)));
-    await run.runRound(viewOf('hash', [{ ...utterances[0], version: 'w' }, ...utterances.slice(1, 9)]));
+    await run.runRound(viewOf('hash', [await newVersionOf(utterances[0]), ...utterances.slice(1, 9)]));
     const newest = await newestOf('lineage');
     const { seen, byCorpus } = await lineageOf(store, newest);
     expect(seen.map(({ round, shards }) => [round, ...Object.values(shards).flat()])).toEqual([
