@@ -276,11 +276,11 @@ describe('an object that nobody announces', () => {
     const lease = await Lease.acquire(made.store, runLeaseKey('run'), 'trainer', () => undefined);
     await lease.note({ roundStartedAt: new Date() });
     const job = await made.job();
-    expect(await job.run()).toMatchObject({ withdrawn: 1, shardsDeleted: 0, waiting: 1, heldByRounds: 1 });
+    expect(await job.run()).toMatchObject({ withdrawn: 1, shardsDeleted: 0, waiting: 1, heldByReaders: 1 });
     expect(await made.keys('shards/')).toEqual([shard.objectKey]);
     await sleep(5);
     await lease.note({ roundStartedAt: new Date() });
-    expect(await job.run()).toMatchObject({ shardsDeleted: 1, heldByRounds: 0 });
+    expect(await job.run()).toMatchObject({ shardsDeleted: 1, heldByReaders: 0 });
     expect(await made.keys('shards/')).toEqual([]);
   });
 

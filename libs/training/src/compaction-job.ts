@@ -149,7 +149,7 @@ export class CompactionJob {
         unreadable: [],
         dropped: { erased: 0, superseded: 0, duplicate: 0 },
       },
-      ...{ shardsDeleted: 0, predictionsDeleted: 0, bytesFreed: 0, waiting: 0, heldByRounds: 0 },
+      ...{ shardsDeleted: 0, predictionsDeleted: 0, bytesFreed: 0, waiting: 0, heldByReaders: 0 },
     };
     for (;;) {
       const plan = await this.plan(report.unreadable);

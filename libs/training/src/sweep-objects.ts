@@ -1,7 +1,7 @@
 /**
  * Deletes objects that are of no use any more: shards that nobody announces, and predictions that name an erased
  * utterance. Each waits for a grace period, counted from when it was first seen so or from its last modification,
- * whichever is later; and a shard for the end of every round that began before, since that round may read it.
+ * whichever is later; and a shard for the end of every reader that had its view before: a round, a job of an experiment, an export.
  *
  * Delivery: what was seen is written down before anything is deleted, and each deletion may be repeated. A features
  * instance that was held up between putting a shard and announcing it may find the object deleted: the trainer then
@@ -23,6 +23,7 @@ import type { ListedObject, Objects } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import type { CompactionState } from './compaction-state.js';
 import { roundStarts } from './lease.js';
+import { heldSince } from './shard-holds.js';
 
 export interface SweepTools {
   store: Objects;
@@ -45,8 +46,8 @@ export interface SweptObjects {
   bytesFreed: number;
   /** Seen to be of no use, and not deleted yet. */
   waiting: number;
-  /** Of these, those whose grace is over and that a round may still read. */
-  heldByRounds: number;
+  /** Of these, those whose grace is over and that a reader may still read. */
+  heldByReaders: number;
 }
 
 /** Predictions that need not be looked at again unless something was erased since. */
@@ -93,7 +94,7 @@ const deletionsAtOnce = 100;
 
 export async function sweepObjects(tools: SweepTools): Promise<SweptObjects> {
   const { store, graceMs, dryRun } = tools;
-  const swept: SweptObjects = { shardsDeleted: 0, predictionsDeleted: 0, bytesFreed: 0, waiting: 0, heldByRounds: 0 };
+  const swept: SweptObjects = { shardsDeleted: 0, predictionsDeleted: 0, bytesFreed: 0, waiting: 0, heldByReaders: 0 };
   const shards = await unannouncedShards(tools);
   const predictions = await predictionsOfErased(tools);
   const seenBefore = await readSeen(store);
@@ -104,10 +105,12 @@ export async function sweepObjects(tools: SweepTools): Promise<SweptObjects> {
   });
   if (!dryRun) await writeSeen(tools, useless, seenBefore);
   const due = useless.filter(({ sinceMs }) => nowMs - sinceMs >= graceMs || graceMs === 0);
-  const starts = due.some(isShard) ? await retrying(() => roundStarts(store)) : [];
+  const readers = due.some(isShard)
+    ? [...(await retrying(() => roundStarts(store))), ...(await retrying(() => heldSince(store, { dryRun })))]
+    : [];
   const isRead = (object: Useless): boolean =>
-    isShard(object) && starts.some((start) => start.getTime() <= object.sinceMs + Math.min(viewLagMs, graceMs));
-  swept.heldByRounds = due.filter(isRead).length;
+    isShard(object) && readers.some((start) => start.getTime() <= object.sinceMs + Math.min(viewLagMs, graceMs));
+  swept.heldByReaders = due.filter(isRead).length;
   const unread = due.filter((each) => !isRead(each));
   for (let at = 0; at < unread.length; at += deletionsAtOnce) {
     for (const object of await stillUseless(unread.slice(at, at + deletionsAtOnce), tools)) {

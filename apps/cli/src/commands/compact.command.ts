@@ -109,7 +109,7 @@ function linesOf(report: CompactionReport, dryRun: boolean, graceSec: number): s
     `  objects  ${deleted} ${would}deleted (${counted(report.shardsDeleted, 'shard')}, ${counted(report.predictionsDeleted, 'predictions file')}), ${asBytes(report.bytesFreed)} ${would}freed`,
     ...(report.waiting > 0
       ? [
-          `           ${report.waiting} useless and kept: ${asDuration(graceSec)} of grace${report.heldByRounds > 0 ? `; ${report.heldByRounds} may be read by a round that is under way` : ''}`,
+          `           ${report.waiting} useless and kept: ${asDuration(graceSec)} of grace${report.heldByReaders > 0 ? `; ${report.heldByReaders} may still be read by a round, an experiment or an export` : ''}`,
         ]
       : []),
     ...(unreadable.length > 0 ? [`  ! ${counted(unreadable.length, 'shard')} could not be read; the trainer has them made again`] : []),
