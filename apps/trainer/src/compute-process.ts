@@ -3,7 +3,7 @@ import { chooseBackend } from '#model/backend.js';
 import { ObjectStore, type StoreCall } from '#storage/object-store.js';
 import { observeRetries, retrying } from '#streaming/retry.js';
 import { listChampions } from '#training/champions.js';
-import { pruneCheckpoints } from '#training/prune-checkpoints.js';
+import { CheckpointPruner } from '#training/prune-checkpoints.js';
 import { TileStore } from '#training/tile-store.js';
 import { isTrained, type ViewUtterance } from '#training/training-index.js';
 import { TrainingRun } from '#training/training-run.js';
@@ -23,6 +23,7 @@ async function setUp({ run: settings, store: connection, shardCache, epoch, keep
   const backend = await chooseBackend({ ...wanted, log: () => undefined });
   const onCall = (call: StoreCall): void => tell({ type: 'storeCalled', ...call });
   const store = new ObjectStore(connection, { onCall });
+  const pruner = new CheckpointPruner(store, settings.runId);
   run = new TrainingRun(settings, store, new TileStore(store, { ...shardCache, connection, onCall }), epoch, {
     roundStarted: ({ view, isFirstLearnt, ...facts }) => {
       const asked = view.utterances.filter(({ utteranceId }) => askedAbout.has(utteranceId));
@@ -34,13 +35,16 @@ async function setUp({ run: settings, store: connection, shardCache, epoch, keep
     checked: (facts) => tell({ type: 'checked', ...facts }),
     erased: (facts) => tell({ type: 'erased', ...facts }),
     shardsGone: (shardIds) => tell({ type: 'shardsGone', shardIds }),
-    saved: (checkpoint) => tell({ type: 'saved', checkpoint }),
+    saved: (checkpoint) => {
+      pruner.saved(checkpoint);
+      tell({ type: 'saved', checkpoint });
+    },
     checkpointRefused: (why) => tell({ type: 'checkpointRefused', why }),
     roundFinished: (facts) => tell({ type: 'roundFinished', ...facts }),
   });
   prune = async () => {
     const champions = new Set((await listChampions(store)).map(({ model }) => `${model.runId}/${model.step}`));
-    await pruneCheckpoints(store, settings.runId, { keepModels, isProtected: ({ runId, step }) => champions.has(`${runId}/${step}`) });
+    await pruner.prune({ keepModels, isProtected: ({ runId, step }) => champions.has(`${runId}/${step}`) });
   };
   tell({ type: 'ready', backend: backend.name, why: backend.why, restored: await run.restore() });
 }
