@@ -61,6 +61,8 @@ export function parseFeatureSettingsKey(key: string): string | null {
 export const sweptAnnotationsKey = (annotationKey: string): string => `state/annotations/${annotationKey}.json`;
 /** Which state of an archive was unpacked. */
 export const unpackedArchiveKey = (archiveKey: string): string => `state/unpacked/${archiveKey}.json`;
+/** Since when which feature settings are used by no corpus any more. */
+export const abandonedSettingsKey = 'state/compaction/abandoned-settings.json';
 /** Since when which objects are of no use any more. */
 export const unreferencedObjectsKey = 'state/compaction/unreferenced.json';
 /** Says that a bucket belongs to these topics. */

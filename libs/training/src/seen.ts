@@ -126,7 +126,7 @@ const seenPrefix = (runId: string): string => `${runPrefix(runId)}seen/`;
 
 /** @returns the one entry that stands for all of these; it has the round of the last */
 async function fold(store: Objects, runId: string, parts: readonly SeenPart[]): Promise<SeenPart> {
-  const json = JSON.stringify({ parts } satisfies z.infer<typeof foldedSchema>);
+  const json = JSON.stringify({ parts: [...parts] } satisfies z.infer<typeof foldedSchema>);
   const sha256 = sha256Hex(json);
   const round = parts.at(-1)?.round ?? 1;
   const key = `${seenPrefix(runId)}${String(round).padStart(6, '0')}-${sha256.slice(0, 16)}.list.json.gz`;
