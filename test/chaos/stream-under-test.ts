@@ -6,10 +6,11 @@ import { z } from 'zod';
 import { deadLetters, type DeadLetter } from '#contracts/dead-letters.js';
 import { hourMs, retained, topicName, type Topic, type TopicStorage } from '#contracts/topic.js';
 import { readKafkaConnection } from '#service/connection-config.js';
-import { DeadLetterOffice, type RecordOrigin, type Subject } from '#streaming/dead-letter-office.js';
+import { DeadLetterOffice, type Subject } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
+import type { CrashMemory } from '#streaming/take-record.js';
 import type { PartitionWorker, StreamRecord, WorkerContext } from '#streaming/partition-worker.js';
 import { Publisher } from '#streaming/publisher.js';
 import { TableFollower, type FollowedRecord } from '#streaming/table-follower.js';
@@ -153,8 +154,23 @@ export interface Behaviour {
   /** What a worker does with a record; without it, it settles at once. */
   take?: (record: NoteRecord, context: WorkerContext) => Promise<void> | void;
   drain?: (context: WorkerContext) => Promise<void>;
-  countCrash?: (origin: RecordOrigin) => Promise<number>;
+  /** Where failures are counted; without it, in memory. */
+  crashes?: CrashMemory;
   subjectOf?: (record: NoteRecord) => Subject;
+}
+
+/** Counts for as long as it lives. */
+export function crashesInMemory(): CrashMemory {
+  const counts = new Map<string, number>();
+  return {
+    recover: () => Promise.resolve(),
+    begin: () => Promise.resolve({ refusedAfter: 0, end: () => undefined }),
+    count: (subject) => {
+      counts.set(subject, (counts.get(subject) ?? 0) + 1);
+      return Promise.resolve(counts.get(subject) ?? 0);
+    },
+    forget: (subject) => Promise.resolve(void counts.delete(subject)),
+  };
 }
 
 /** A consumer of the group that writes down what happens to it. */
@@ -174,7 +190,7 @@ export class ConsumerUnderTest {
 
   constructor(stream: StreamUnderTest, behaviour: Behaviour) {
     const { take = (record, { settle }) => settle(record.origin.offset), drain } = behaviour;
-    const { countCrash = () => Promise.resolve(1), subjectOf = ({ key }) => ({ utteranceId: key ?? undefined }) } = behaviour;
+    const { crashes = crashesInMemory(), subjectOf = ({ key }) => ({ utteranceId: key ?? undefined }) } = behaviour;
     this.consumer = new PartitionConsumer<Note>({
       kafka: this.watched(stream.kafka),
       topic: stream.topic,
@@ -182,7 +198,7 @@ export class ConsumerUnderTest {
       groupId: stream.group,
       deadLetterOffice: new DeadLetterOffice(stream.publisher, 'features'),
       subjectOf,
-      countCrash,
+      crashes,
       crash: (error) => this.crashes.push(error),
       logger: silent,
       onRetry: () => this.retries++,

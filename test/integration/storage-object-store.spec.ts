@@ -2,7 +2,6 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readStoreConnection } from '#service/connection-config.js';
-import { countCrash } from '#storage/crash-counter.js';
 import { ObjectStore, type ObjectHead } from '#storage/object-store.js';
 import { freePorts } from '#embedded/free-ports.js';
 import { randomName } from '../chaos/stream-under-test.js';
@@ -43,6 +42,8 @@ describe('an object', () => {
     'plus/a+b+c.wav',
     'per cent/100%/%41%2F%.wav',
     'unicode/Größe 学習 é (decomposed e\u0301).wav',
+    'both/a b+c%20d%2B.wav',
+    'not in XML/\ufffe\uffff.wav',
     'signs/!\'()*&=?#;,:@$"<>~`[]{}|^.wav',
     'deep/a/b/c/d/e/f/g/h/i/j',
   ])('under the key %j is the same in put, get, head and list', async (key) => {
@@ -172,20 +173,29 @@ describe('a store that accepts connections and never answers', () => {
   });
 });
 
-describe('a bucket that is gone', () => {
-  it('is an error of its own, and not one of its objects missing', async () => {
-    const gone = new ObjectStore({ ...readStoreConnection(), bucket: randomName() });
-    await expect(gone.find('a')).rejects.toMatchObject({ name: 'NoSuchBucket' });
-    gone.close();
+describe('credentials that the store does not know', () => {
+  it('are CONFIG_INVALID with the reason of the store, for the bucket and for its objects', async () => {
+    const { AWS_ACCESS_KEY_ID: known } = process.env;
+    process.env['AWS_ACCESS_KEY_ID'] = 'nobody';
+    const stranger = new ObjectStore({ ...readStoreConnection(), bucket: store.bucket });
+    const calls = [stranger.ensureBucket(), stranger.get('a'), stranger.head('a'), stranger.put('a', 'b'), stranger.list('').next()];
+    const results = await Promise.allSettled(calls);
+    process.env['AWS_ACCESS_KEY_ID'] = known;
+    for (const result of results) {
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'CONFIG_INVALID' } });
+      expect(String((result as PromiseRejectedResult).reason)).toContain('InvalidAccessKeyId');
+    }
+    stranger.close();
   });
 });
 
-describe('crashes on a record', () => {
-  it('are counted each, for that record of that group only', async () => {
-    const record = { topic: 't.v1', partition: 3, offset: '9007199254740993' };
-    expect([await countCrash(store, 'g', record), await countCrash(store, 'g', record)]).toEqual([1, 2]);
-    expect(await countCrash(store, 'other', record)).toBe(1);
-    expect(await countCrash(store, 'g', { ...record, offset: '9007199254740992' })).toBe(1);
-    expect(await countCrash(store, 'g', record)).toBe(3);
+describe('a bucket that is gone', () => {
+  it('is an error of its own, and not one of its objects missing', async () => {
+    const gone = new ObjectStore({ ...readStoreConnection(), bucket: randomName() });
+    await expect(gone.find('a')).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('NoSuchBucket') as string,
+    });
+    gone.close();
   });
 });

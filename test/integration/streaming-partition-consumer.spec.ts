@@ -3,10 +3,10 @@ import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { hourMs, retained } from '#contracts/topic.js';
 import { readStoreConnection } from '#service/connection-config.js';
-import { countCrash } from '#storage/crash-counter.js';
+import { CrashCounter } from '#storage/crash-counter.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { groupLag } from '#streaming/group-lag.js';
-import { notes, noteTopic, randomName, StreamUnderTest, until, type NoteRecord } from '../chaos/stream-under-test.js';
+import { notes, noteTopic, randomName, silent, StreamUnderTest, until, type NoteRecord } from '../chaos/stream-under-test.js';
 
 let stream: StreamUnderTest;
 
@@ -19,6 +19,14 @@ afterEach(async () => stream.close());
 
 const unavailable = (): PipelineError => new PipelineError('STORAGE_UNAVAILABLE', 'the store is away');
 const offsetOf = (record: NoteRecord): number => Number(record.origin.offset);
+
+/** A worker that fails on some records and settles the others. */
+const brokenAt =
+  (error: Error, ...offsets: number[]) =>
+  (record: NoteRecord, { settle }: { settle: (offset: string) => void }): void => {
+    if (offsets.includes(offsetOf(record))) throw error;
+    settle(record.origin.offset);
+  };
 
 /** Many promises to open one by one: a record's effect becomes durable when the test says so. */
 function gate(): { opened: Promise<void>; open: () => void } {
@@ -330,43 +338,90 @@ describe('an error that may pass', () => {
 });
 
 describe('an unknown error', () => {
-  it('crashes without a commit; the third crash on a record is a dead letter, and the next goes on', async () => {
+  const broken = new TypeError('x is not a function');
+
+  it('is tried again in place; the third is a dead letter with the cause, and the process goes on', async () => {
+    await freshStream();
+    await stream.sendTo(0, ...notes(4));
+    const consumer = await stream.consumer({ take: brokenAt(broken, 1) }).start();
+    await consumer.took(6);
+    await consumer.stop();
+    expect(consumer.takenOffsets).toEqual([0, 1, 1, 1, 2, 3]);
+    expect(consumer.crashes).toEqual([]);
+    expect(await stream.committed()).toEqual([4]);
+    const letters = await stream.readDeadLetters();
+    expect(letters.map(({ code, origin }) => [code, origin.offset])).toEqual([['UNKNOWN_REPEATED', '1']]);
+    expect(letters[0]?.message).toMatch(/^Failed 3 times on this record: TypeError: x is not a function; at /);
+  });
+
+  it('has what was settled before it committed before it is tried again', async () => {
+    await freshStream();
+    await stream.sendTo(0, ...notes(3));
+    const committedAtTries: (number | undefined)[] = [];
+    const consumer = stream.consumer({
+      take: async (record, { settle }) => {
+        if (offsetOf(record) === 2) {
+          committedAtTries.push((await stream.committed())[0]);
+          throw broken;
+        }
+        settle(record.origin.offset);
+      },
+    });
+    await consumer.start();
+    await until(
+      () => 'the letter',
+      async () => (await stream.readDeadLetters()).length === 1,
+    );
+    expect(committedAtTries.slice(1)).toEqual([2, 2]);
+  });
+
+  it('counts for the object, beyond restarts and new records of it', async () => {
     await freshStream();
     const store = new ObjectStore({ ...readStoreConnection(), bucket: randomName() });
     await store.ensureBucket();
-    await stream.sendTo(0, ...notes(4));
     const process = (): ReturnType<StreamUnderTest['consumer']> =>
       stream.consumer({
-        countCrash: (origin) => countCrash(store, stream.group, origin),
-        take: (record, { settle }) => {
-          if (offsetOf(record) === 1) throw new TypeError('x is not a function');
-          settle(record.origin.offset);
-        },
+        crashes: new CrashCounter({ store, topicPrefix: stream.prefix, stage: 'features', folder: null, logger: silent }),
+        take: brokenAt(broken, 0, 1, 2),
       });
-    for (const life of [1, 2]) {
-      const crashing = await process().start();
-      await until(
-        () => `crash ${life}`,
-        () => crashing.crashes.length > 0,
-      );
-      await crashing.stop();
-      expect(crashing.crashes).toEqual([new TypeError('x is not a function')]);
-      expect(crashing.takenOffsets).toEqual(life === 1 ? [0, 1] : [1]);
-      expect(await stream.committed()).toEqual([1]);
-    }
-    const third = await process().start();
-    await third.took(3);
-    await third.stop();
-    expect(third.crashes).toEqual([]);
-    expect(await stream.committed()).toEqual([4]);
-    const letters = await stream.readDeadLetters();
-    expect(letters.map(({ code, origin, message }) => [code, origin.offset, message])).toEqual([
-      ['UNKNOWN_REPEATED', '1', 'Crashed 3 times on this record: x is not a function'],
-    ]);
+    const ofOneObject = { id: 'same', n: 1 };
+    await stream.sendTo(0, ofOneObject);
+    const first = await process().start();
+    await first.took(1);
+    await first.stop();
+    // A listing hints at it again, as another record.
+    await stream.sendTo(0, ofOneObject);
+    const second = await process().start();
+    await until(
+      () => 'the letter',
+      async () => (await stream.readDeadLetters()).length >= 1,
+    );
+    expect(second.taken.length).toBeLessThanOrEqual(3);
+    expect((await stream.readDeadLetters())[0]).toMatchObject({ code: 'UNKNOWN_REPEATED', origin: { offset: '0' } });
+    await second.stop();
     store.close();
   });
 
-  it('of a dead letter that cannot be written crashes, and is not tried for ever', async () => {
+  it('on one partition holds up no other', async () => {
+    await freshStream(2);
+    await stream.sendTo(0, ...notes(2));
+    await stream.sendTo(1, ...notes(5));
+    const consumer = stream.consumer({
+      take: (record, { settle }) => {
+        if (record.origin.partition === 0 && offsetOf(record) === 0) throw broken;
+        settle(record.origin.offset);
+      },
+    });
+    await consumer.start();
+    await until(
+      () => 'all but the broken one',
+      () => consumer.settled.has('1/4') && consumer.settled.has('0/1'),
+    );
+    expect(consumer.joins).toBe(1);
+    expect(consumer.crashes).toEqual([]);
+  });
+
+  it('of the naming of a dead letter costs its name only', async () => {
     await freshStream();
     await stream.sendTo(0, ...notes(2));
     const consumer = stream.consumer({
@@ -378,14 +433,31 @@ describe('an unknown error', () => {
       },
     });
     await consumer.start();
+    await consumer.took(2);
+    await consumer.stop();
+    expect(consumer.crashes).toEqual([]);
+    expect((await stream.readDeadLetters()).map(({ code, utteranceId }) => [code, utteranceId])).toEqual([
+      ['AUDIO_EMPTY', undefined],
+      ['AUDIO_EMPTY', undefined],
+    ]);
+  });
+});
+
+describe('an error that every record would meet', () => {
+  it('ends the process without a commit past the record, and without a dead letter', async () => {
+    await freshStream();
+    await stream.sendTo(0, ...notes(3));
+    const denied = new PipelineError('CONFIG_INVALID', 'the store knows no such access key');
+    const consumer = await stream.consumer({ take: brokenAt(denied, 1) }).start();
     await until(
       () => 'the crash',
       () => consumer.crashes.length > 0,
     );
     await consumer.stop();
-    expect(consumer.crashes).toEqual([new Error('a bug of the stage')]);
-    expect(consumer.takenOffsets).toEqual([0]);
-    expect(await stream.committed()).toEqual([-1]);
+    expect(consumer.crashes).toEqual([denied]);
+    expect(consumer.takenOffsets).toEqual([0, 1]);
+    expect(await stream.committed()).toEqual([1]);
+    expect(await stream.readDeadLetters()).toEqual([]);
   });
 });
 

@@ -159,17 +159,37 @@ describe('start', () => {
     expect(follower.skipped).toBe(2);
   });
 
-  it('fails with the error of a handler, rather than read the same record for ever', async () => {
+  it('passes over a record on which a handler throws, remembers it, and goes on', async () => {
     await freshStream(compacted(1));
     await stream.sendTo(0, ...notes(3));
     const seen: string[] = [];
-    const follower = stream.follower().on(stream.topic, (key) => {
-      seen.push(key);
-      if (key === 'k1') throw new Error('a bug of the reader');
-    });
+    const heard: string[] = [];
+    const follower = stream
+      .follower()
+      .on(stream.topic, (key) => {
+        seen.push(key);
+        if (key === 'k1') throw new TypeError('a bug of the reader');
+      })
+      .onPassedOver(({ topic, record, error }) => heard.push(`${topic} ${record.offset} ${error.code}`));
     followers.push(follower);
-    await expect(follower.start()).rejects.toThrow('a bug of the reader');
-    expect(seen).toEqual(['k0', 'k1']);
+    await follower.start();
+    expect(seen).toEqual(['k0', 'k1', 'k2']);
+    expect(heard).toEqual([`${stream.topicName} 1 RECORD_NOT_APPLIED`]);
+    expect(follower.passedOver[0]?.error.message).toMatch(/^The record could not be applied: TypeError: a bug of the reader; at /);
+    await stream.sendTo(0, { id: 'k9', n: 9 });
+    await until(
+      () => 'what came after',
+      () => seen.includes('k9'),
+    );
+  });
+
+  it('passes over JSON that is nested too deep', async () => {
+    await freshStream(compacted(1));
+    await stream.sendRaw({ key: 'a', value: '['.repeat(200_000) + ']'.repeat(200_000) }, { key: 'c', value: '{"id":"c","n":1}' });
+    const { table, follower } = tableOf();
+    await follower.start();
+    expect([...table.keys()]).toEqual(['c']);
+    expect(follower.passedOver[0]?.error.code).toBe('RECORD_INVALID');
   });
 });
 

@@ -48,11 +48,25 @@ export async function refuseMissingTopics({ kafka, topicPrefix }: Connections): 
 
 /** Reads the whole pipeline's state, once. */
 export async function readOverview(connections: Connections): Promise<PipelineOverview> {
+  return (await readOverviewAndGaps(connections)).overview;
+}
+
+/** As `readOverview`, with a line about the records that could not be read. */
+export async function readOverviewAndGaps(connections: Connections): Promise<{ overview: PipelineOverview; gaps: string | null }> {
   await refuseMissingTopics(connections);
   const { overview, follower } = followedOverview(connections);
   await follower.start();
   await follower.stop();
-  return overview;
+  return { overview, gaps: describeGaps(follower) };
+}
+
+/** @returns one line about the records that a follower went on without; null if there are none */
+export function describeGaps({ skipped, passedOver }: Pick<TableFollower, 'skipped' | 'passedOver'>): string | null {
+  const newest = passedOver.at(-1);
+  if (!newest) return null;
+  const { topic, record, error } = newest;
+  const records = skipped === 1 ? '1 record was' : `${skipped} records were`;
+  return `${records} passed over, because this command cannot read or apply them. The newest: ${topic}, partition ${record.partition}, offset ${record.offset}: ${error.message}`;
 }
 
 /** An overview that stays true once its follower is started. */

@@ -15,15 +15,16 @@ import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
-import { crashProcess } from '#service/crash-process.js';
+import { beforeCrash, crashProcess } from '#service/crash-process.js';
+import { inHandFolder } from '#service/in-hand-folder.js';
 import { epochMs } from '#service/epoch.js';
 import { activeSpan, pastSpan } from '#service/spans.js';
-import { countCrash } from '#storage/crash-counter.js';
+import { CrashCounter } from '#storage/crash-counter.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { storeMetrics } from '#storage/store-metrics.js';
-import { letterMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
+import { letterMetrics, passedOverMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { evaluatorGroup } from '#streaming/consumer-groups.js';
-import { DeadLetterOffice } from '#streaming/dead-letter-office.js';
+import { DeadLetterOffice, lettersForFollower } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
@@ -53,6 +54,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
   private readonly kafka;
   private readonly store: ObjectStore;
   private readonly publisher: Publisher;
+  private readonly crashes: CrashCounter;
   private readonly stallWatch: StallWatch;
   private readonly consumer: PartitionConsumer<PredictionsWritten>;
   private readonly follower: TableFollower;
@@ -77,10 +79,20 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     this.kafka = kafkaClient(config.kafka, 'undertone-evaluator', logger);
     this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
     this.publisher = new Publisher(this.kafka, prefix);
+    this.crashes = new CrashCounter({
+      store: this.store,
+      topicPrefix: prefix,
+      stage: 'evaluator',
+      folder: inHandFolder(config, 'evaluator'),
+      logger,
+    });
+    beforeCrash(() => this.crashes.close());
     this.follower = followInto(this.overview, new TableFollower(this.kafka, prefix, 'evaluator-table', logger), () => {
       this.changed = true;
     });
     retryMetrics(metrics);
+    const office = new DeadLetterOffice(this.publisher, 'evaluator', letterMetrics(metrics));
+    this.follower.onPassedOver(passedOverMetrics(metrics)).onPassedOver(lettersForFollower(office, prefix));
     const scored = metrics.counter('evaluations_total', 'Evaluations published');
     const scoring = metrics.histogram(
       'scoring_duration_seconds',
@@ -109,8 +121,8 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
       groupId: evaluatorGroup(prefix),
       logger,
       crash: crashProcess,
-      countCrash: (origin) => countCrash(this.store, evaluatorGroup(prefix), origin),
-      deadLetterOffice: new DeadLetterOffice(this.publisher, 'evaluator', letterMetrics(metrics)),
+      crashes: this.crashes,
+      deadLetterOffice: office,
       subjectOf: ({ fact }) => ({ objectKey: fact?.objectKey }),
       createWorker: ({ settle }) => ({
         take: async ({ fact, origin, headers }) => {
@@ -148,6 +160,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
 
   async onApplicationShutdown(): Promise<void> {
     this.readiness.stopping();
+    this.crashes.close(); // what is cut off from now on comes again, and is nobody's fault
     for (const timer of this.timers) clearInterval(timer);
     this.changes.complete();
     await this.consumer.stop();

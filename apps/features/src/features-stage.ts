@@ -11,8 +11,9 @@ import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
-import { crashProcess } from '#service/crash-process.js';
-import { countCrash } from '#storage/crash-counter.js';
+import { beforeCrash, crashProcess } from '#service/crash-process.js';
+import { inHandFolder } from '#service/in-hand-folder.js';
+import { CrashCounter } from '#storage/crash-counter.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { storeMetrics } from '#storage/store-metrics.js';
 import { letterMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
@@ -46,6 +47,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
   private readonly kafka;
   private readonly store: ObjectStore;
   private readonly publisher: Publisher;
+  private readonly crashes: CrashCounter;
   private readonly stallWatch: StallWatch;
   private readonly pool: ExtractorPool;
   private readonly consumers: ConsumersBySettings;
@@ -60,6 +62,14 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     this.kafka = kafkaClient(config.kafka, 'undertone-features', logger);
     this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
     this.publisher = new Publisher(this.kafka, config.kafka.topicPrefix);
+    this.crashes = new CrashCounter({
+      store: this.store,
+      topicPrefix: config.kafka.topicPrefix,
+      stage: 'features',
+      folder: inHandFolder(config, 'features'),
+      logger,
+    });
+    beforeCrash(() => this.crashes.close());
     this.pool = new ExtractorPool({
       workers: config.workers,
       fileTimeoutMs: config.fileTimeoutMs,
@@ -92,6 +102,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
 
   async onApplicationShutdown(): Promise<void> {
     this.readiness.stopping();
+    this.crashes.close(); // what is cut off from now on comes again, and is nobody's fault
     await this.consumers.stop();
     await this.pool.close();
     await this.stallWatch.stop();
@@ -145,7 +156,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
         groupId,
         logger,
         crash: crashProcess,
-        countCrash: (origin) => countCrash(store, groupId, origin),
+        crashes: this.crashes,
         deadLetterOffice,
         subjectOf: ({ fact, key }) => ({
           utteranceId: fact?.utteranceId ?? key ?? undefined,

@@ -13,16 +13,17 @@ import { utterances } from '#contracts/utterances.js';
 import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
-import { crashProcess } from '#service/crash-process.js';
+import { beforeCrash, crashProcess } from '#service/crash-process.js';
+import { inHandFolder } from '#service/in-hand-folder.js';
 import { activeSpan } from '#service/spans.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
-import { countCrash } from '#storage/crash-counter.js';
+import { CrashCounter } from '#storage/crash-counter.js';
 import { type ObjectHead, ObjectStore } from '#storage/object-store.js';
 import { storeMetrics } from '#storage/store-metrics.js';
-import { letterMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
+import { letterMetrics, passedOverMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { ingestEventsGroup, ingestGroup } from '#streaming/consumer-groups.js';
-import { DeadLetterOffice, type Subject } from '#streaming/dead-letter-office.js';
+import { DeadLetterOffice, lettersForFollower, type Subject } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
@@ -47,6 +48,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   private readonly kafka;
   private readonly store: ObjectStore;
   private readonly publisher: Publisher;
+  private readonly crashes: CrashCounter;
   private readonly stallWatch: StallWatch;
   private readonly ledger = new UtteranceLedger();
   private readonly reconciler: BucketReconciler;
@@ -70,6 +72,14 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     this.kafka = kafkaClient(config.kafka, 'undertone-ingest', logger);
     this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
     this.publisher = new Publisher(this.kafka, prefix);
+    this.crashes = new CrashCounter({
+      store: this.store,
+      topicPrefix: prefix,
+      stage: 'ingest',
+      folder: inHandFolder(config, 'ingest'),
+      logger,
+    });
+    beforeCrash(() => this.crashes.close());
     const catalogue = new CorpusCatalogue(this.store, logger);
     this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger, catalogue);
     const noCategory = metrics.counter('no_category_total', 'Utterances whose emotion is none of the four, by what it is', ['reason']);
@@ -96,10 +106,12 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     retryMetrics(metrics);
     metrics.gaugeOf('live_utterances', 'Utterances alive, as this instance knows them', () => this.ledger.size);
     const office = new DeadLetterOffice(this.publisher, 'ingest', letterMetrics(metrics));
+    this.follower.onPassedOver(passedOverMetrics(metrics)).onPassedOver(lettersForFollower(office, prefix));
     const shared = {
       kafka: this.kafka,
       topicPrefix: prefix,
       deadLetterOffice: office,
+      crashes: this.crashes,
       logger,
       crash: crashProcess,
     };
@@ -109,7 +121,6 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
         ...shared,
         topic: bucketEvents,
         groupId: groups.events,
-        countCrash: (origin) => countCrash(this.store, groups.events, origin),
         subjectOf: () => ({}),
         createWorker: ({ settle }) => ({
           take: (record) => this.hintFromEvent(record).then(() => settle(record.origin.offset)),
@@ -121,7 +132,6 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
         ...shared,
         topic: objectHints,
         groupId: groups.hints,
-        countCrash: (origin) => countCrash(this.store, groups.hints, origin),
         subjectOf: hintSubject,
         createWorker: ({ settle }) => ({
           take: (record) => this.decide(record).then(() => settle(record.origin.offset)),
@@ -145,6 +155,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
 
   async onApplicationShutdown(): Promise<void> {
     this.readiness.stopping();
+    this.crashes.close(); // what is cut off from now on comes again, and is nobody's fault
     this.isStopping = true;
     clearInterval(this.reconcileTimer);
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));

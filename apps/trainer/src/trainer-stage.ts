@@ -29,6 +29,7 @@ import { crashProcess } from '#service/crash-process.js';
 import type { SpanContext } from '#service/spans.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { atMost } from '#streaming/at-most.js';
+import { passedOverMetrics } from '#streaming/consumer-metrics.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
@@ -114,7 +115,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       .on(shardsLabelled, (id, fact, record) => this.applyShard(id, fact, record))
       .on(shardsUnlabelled, (id, fact, record) => this.applyShard(id, fact, record))
       .on(deadLetters, (_key, fact) => fact && this.index.applyDeadLetter(fact))
-      .on(featureSettingsChosen, (_key, fact) => this.index.applySettings(fact));
+      .on(featureSettingsChosen, (_key, fact) => this.index.applySettings(fact))
+      .onPassedOver(passedOverMetrics(metrics));
     this.stallWatch = new StallWatch({
       kafka: this.kafka,
       consumers: [this.follower],

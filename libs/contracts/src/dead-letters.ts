@@ -33,6 +33,19 @@ export const deadLetterSchema = z
   .meta({ title: 'DeadLetter', description: 'A record that can never succeed, as it was, and why' });
 export type DeadLetter = z.infer<typeof deadLetterSchema>;
 
+/**
+ * To whom failures are counted: the version of an utterance, under the settings at hand, else the object, else the record.
+ * The same recording keeps its count when its record comes again at another offset.
+ */
+export function failureSubject(
+  subject: Pick<DeadLetter, 'utteranceId' | 'objectKey' | 'version' | 'settingsHash'>,
+  origin: Pick<DeadLetter['origin'], 'topic' | 'partition' | 'offset'>,
+): string {
+  const { utteranceId, objectKey, version = '', settingsHash = '' } = subject;
+  const name = utteranceId ?? objectKey;
+  return name === undefined ? `${origin.topic}/${origin.partition}/${origin.offset}` : [name, version, settingsHash].join('|');
+}
+
 /** Dead letters with the same identity count once, however often their record was delivered. */
 export const deadLetterIdentity = (letter: DeadLetter): string =>
   [

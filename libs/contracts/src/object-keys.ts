@@ -68,8 +68,10 @@ export const unreferencedObjectsKey = 'state/compaction/unreferenced.json';
 /** Says that a bucket belongs to these topics. */
 export const bucketMarkerPrefix = 'state/bucket-of-';
 export const bucketMarkerKey = (topicPrefix: string): string => `${bucketMarkerPrefix}${topicPrefix}.json`;
-export const crashCountKey = (group: string, topic: string, partition: number, offset: string): string =>
-  `state/crashes/${group}/${topic}/${partition}/${offset}.json`;
+/** How often a stage failed, or died, on one recording, object or record: all of a stage, and one of them. */
+export const crashCountPrefix = (topicPrefix: string, stage: string): string => `state/crashes/${topicPrefix}.${stage}/`;
+export const crashCountKey = (topicPrefix: string, stage: string, subjectSha256: string): string =>
+  `${crashCountPrefix(topicPrefix, stage)}${subjectSha256}.json`;
 /** What the trainer's index was, and what it had read. */
 export const indexSnapshotPrefix = (topicPrefix: string): string => `state/index/${topicPrefix}/`;
 

@@ -1,6 +1,8 @@
 /**
- * The one error type of the pipeline. `code` says what went wrong (stable, documented, counted); `fate` says what the
- * stage does with the record: retry it, dead-letter it, or crash (any error that is not a PipelineError is `unknown`).
+ * The one error type of the pipeline. `code` says what went wrong (stable, documented, counted); `fate` says what a stage
+ * does about it while it takes a record: `retryable` tries again, `permanent` writes a dead letter, `fatal` ends the
+ * process with one line, because every other record would meet it too. An error that is no PipelineError is `unknown`:
+ * it is tried again twice and then a dead letter (libs/streaming/src/failure.ts).
  */
 export const errorCodes = {
   // audio: the bytes themselves
@@ -25,12 +27,13 @@ export const errorCodes = {
   ARCHIVE_LIMIT_EXCEEDED: 'permanent',
   BUCKET_EVENT_UNRECOGNISED: 'permanent',
   RECORD_INVALID: 'permanent',
+  RECORD_NOT_APPLIED: 'permanent',
   UNKNOWN_REPEATED: 'permanent',
   RETRIES_EXHAUSTED: 'permanent',
   // the outside world
   STORAGE_UNAVAILABLE: 'retryable',
   // set-up and use; these stop a process with one clear line
-  CONFIG_INVALID: 'permanent',
+  CONFIG_INVALID: 'fatal',
   PREREQUISITE_MISSING: 'permanent',
   SETUP_FAILED: 'permanent',
   PORT_IN_USE: 'permanent',
@@ -42,10 +45,10 @@ export const errorCodes = {
   MODEL_DIVERGED: 'permanent',
   SETTINGS_INVALID: 'permanent',
   SPEAKER_LEAK: 'permanent',
-} as const satisfies Record<string, 'permanent' | 'retryable'>;
+} as const satisfies Record<string, 'permanent' | 'retryable' | 'fatal'>;
 
 export type ErrorCode = keyof typeof errorCodes;
-export type Fate = 'retryable' | 'permanent' | 'unknown';
+export type Fate = 'retryable' | 'permanent' | 'fatal' | 'unknown';
 
 export interface PipelineErrorOptions {
   cause?: unknown;

@@ -1,5 +1,6 @@
 /** What a topic is: its name, its one schema, its key, who writes and reads it, and how the broker keeps it. */
 import type { z } from 'zod';
+import { usualMaxDepth } from './outside-json.js';
 
 export interface TopicStorage {
   partitions: number;
@@ -46,6 +47,9 @@ export function keyProblem<Fact>(topic: { keyOf: (fact: Fact) => string | null }
   const own = topic.keyOf(fact);
   return own === null || own === key ? null : `its key is ${JSON.stringify(key)}, and its contents belong under ${JSON.stringify(own)}`;
 }
+
+/** What a record's value may be. A broker takes 1 MiB unless told otherwise; the embedded one takes more. */
+export const recordLimits = { maxBytes: 16 * 1024 * 1024, maxDepth: usualMaxDepth };
 
 export const minuteMs = 60_000;
 export const hourMs = 60 * minuteMs;

@@ -1,18 +1,195 @@
-/** Counts, durably, how often a record has crashed its stage, so that the third time it is put aside. */
-import { crashCountKey } from '#contracts/object-keys.js';
-import type { ObjectStore } from './object-store.js';
+/**
+ * Counts, durably, how often a stage failed or died on one recording, object or record, so that the third time is its
+ * dead letter (libs/streaming/src/failure.ts).
+ *
+ * Two things count: an error that nobody expected, and the death of the process with the subject in hand
+ * (in-hand-journal.ts). After a death, everything that was in hand is suspect. Suspects are taken one at a time, so the
+ * next death has one suspect only, and innocents are cleared when they are taken.
+ *
+ * Promises: counts outlive processes and stand in the bucket under `state/crashes/`, one object for each subject that
+ * failed; a record that goes well costs no request. A subject that was taken loses its count. One whose process died
+ * keeps it after its dead letter: for an hour it is refused without another try, because each listing at a start
+ * would bring it again. `undertone replay` forgets it.
+ */
+import { createHash } from 'node:crypto';
+import { crashCountKey, crashCountPrefix } from '#contracts/object-keys.js';
+import { InHandJournal } from './in-hand-journal.js';
+import type { Objects } from './object-store.js';
 
-export interface CrashedRecord {
-  topic: string;
-  partition: number;
-  offset: string;
+export interface CrashCounterOptions {
+  store: Objects;
+  topicPrefix: string;
+  stage: string;
+  /** For the journal: local, this stage's own, kept over restarts. Null: deaths are not counted. */
+  folder: string | null;
+  logger: { warn: (context: object, message: string) => void };
 }
 
-/** @returns the number of crashes on this record, with this one */
-export async function countCrash(store: ObjectStore, groupId: string, record: CrashedRecord): Promise<number> {
-  const key = crashCountKey(groupId, record.topic, record.partition, record.offset);
-  const before = (await store.findJson(key)) as { crashes: number } | null;
-  const crashes = (before?.crashes ?? 0) + 1;
-  await store.put(key, JSON.stringify({ crashes, at: new Date().toISOString() }));
-  return crashes;
+interface Count {
+  subject: string;
+  /** Errors and deaths. */
+  failures: number;
+  deaths: number;
+  message: string;
+  at: string;
+}
+
+export interface InHand {
+  /** If not 0: the process failed or died so often with it that it is not tried again. */
+  refusedAfter: number;
+  end: () => void;
+}
+
+const failureLimit = 3;
+const refusedForMs = 3_600_000;
+
+export class CrashCounter {
+  private journal: InHandJournal | undefined;
+  /** Subjects, by their sha256, of which the bucket has a count. */
+  private readonly counted = new Set<string>();
+  /** What was in hand when a process died. */
+  private readonly suspects = new Set<string>();
+  private suspectsTurn: Promise<void> = Promise.resolve();
+  private recovered: Promise<void> | undefined;
+
+  constructor(private readonly options: CrashCounterOptions) {}
+
+  /** Counts what earlier processes died on, and begins a journal. Once; after an error it may be called again. */
+  recover(): Promise<void> {
+    this.recovered ??= this.recoverOnce().catch((error: unknown) => {
+      this.recovered = undefined;
+      throw error;
+    });
+    return this.recovered;
+  }
+
+  private async recoverOnce(): Promise<void> {
+    const { store, topicPrefix, stage } = this.options;
+    const prefix = crashCountPrefix(topicPrefix, stage);
+    for await (const { key } of store.list(prefix)) this.counted.add(key.slice(prefix.length).replace(/\.json$/, ''));
+    for (const { path, entries } of this.journalsLeftBehind()) {
+      for (const { sha256, name } of entries) {
+        const { failures } = await this.add(sha256, { subject: name, message: 'the process ended with it in hand', isDeath: true });
+        this.suspects.add(sha256);
+        this.options.logger.warn({ subject: name, failures }, 'an earlier process ended without stopping while it had this in hand');
+      }
+      InHandJournal.remove(path);
+    }
+  }
+
+  /** A temporary folder that cannot be used costs the counting of deaths, and nothing else. */
+  private journalsLeftBehind(): ReturnType<typeof InHandJournal.leftBehind> {
+    const { folder, logger } = this.options;
+    if (folder === null) return [];
+    try {
+      const left = InHandJournal.leftBehind(folder);
+      this.journal ??= new InHandJournal(folder);
+      return left;
+    } catch (error) {
+      logger.warn({ err: error, folder }, 'no journal of what is in hand can be kept there: a death of this process will not be counted');
+      return [];
+    }
+  }
+
+  /** Marks what is in hand. A suspect waits until no other suspect is in hand. */
+  async begin(subject: string): Promise<InHand> {
+    const sha256 = sha256Of(subject);
+    const isSuspect = this.suspects.has(sha256);
+    const endTurn = isSuspect ? await this.waitForTurn() : () => undefined;
+    const refusedAfter = this.counted.has(sha256) ? await this.refusedAfter(sha256).catch(() => 0) : 0;
+    const slot = refusedAfter > 0 ? undefined : this.mark(sha256, subject);
+    let hasEnded = false;
+    const end = (): void => {
+      if (hasEnded) return;
+      hasEnded = true;
+      if (slot !== undefined) this.clear(slot);
+      endTurn();
+    };
+    return { refusedAfter, end };
+  }
+
+  /** @returns the failures so far, with this one */
+  async count(subject: string, error: unknown): Promise<number> {
+    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const { failures } = await this.add(sha256Of(subject), { subject, message: message.slice(0, 500), isDeath: false });
+    return failures;
+  }
+
+  /** It was taken, or has its dead letter. */
+  async forget(subject: string): Promise<void> {
+    const sha256 = sha256Of(subject);
+    if (!this.counted.has(sha256)) return;
+    const count = await this.find(sha256);
+    if (count && refuses(count)) return;
+    await this.options.store.delete(this.keyOf(sha256));
+    this.counted.delete(sha256);
+    this.suspects.delete(sha256);
+  }
+
+  /** The process stops in good order, or for a reason that is no record's fault. */
+  close(): void {
+    this.journal?.close();
+  }
+
+  private async waitForTurn(): Promise<() => void> {
+    let endTurn: () => void = () => undefined;
+    const before = this.suspectsTurn;
+    this.suspectsTurn = new Promise((resolve) => (endTurn = resolve));
+    await before;
+    return endTurn;
+  }
+
+  private async refusedAfter(sha256: string): Promise<number> {
+    const count = await this.find(sha256);
+    return count && refuses(count) ? count.failures : 0;
+  }
+
+  private async find(sha256: string): Promise<Count | null> {
+    return (await this.options.store.findJson(this.keyOf(sha256))) as Count | null;
+  }
+
+  private async add(sha256: string, { subject, message, isDeath }: { subject: string; message: string; isDeath: boolean }): Promise<Count> {
+    const before = await this.find(sha256);
+    const count: Count = {
+      subject: before?.subject ?? subject,
+      failures: (before?.failures ?? 0) + 1,
+      deaths: (before?.deaths ?? 0) + (isDeath ? 1 : 0),
+      message,
+      at: new Date().toISOString(),
+    };
+    await this.options.store.put(this.keyOf(sha256), JSON.stringify(count));
+    this.counted.add(sha256);
+    return count;
+  }
+
+  private keyOf(sha256: string): string {
+    return crashCountKey(this.options.topicPrefix, this.options.stage, sha256);
+  }
+
+  private mark(sha256: string, name: string): number | undefined {
+    try {
+      return this.journal?.mark({ sha256, name });
+    } catch {
+      return undefined; // a full disk: a death would not be counted
+    }
+  }
+
+  private clear(slot: number): void {
+    try {
+      this.journal?.clear(slot);
+    } catch {
+      // The slot keeps its mark until the next record uses it.
+    }
+  }
+}
+
+/** Errors alone refuse nothing: their dead letter ends the count, and the object may be tried again when it comes again. */
+const refuses = ({ failures, deaths, at }: Count): boolean =>
+  deaths > 0 && failures >= failureLimit && Date.now() - Date.parse(at) < refusedForMs;
+
+const sha256Of = (subject: string): string => createHash('sha256').update(subject).digest('hex');
+
+/** Lets what was refused be tried again. */
+export async function forgetCrashes(store: Objects, place: { topicPrefix: string; stage: string; subject: string }): Promise<void> {
+  await store.delete(crashCountKey(place.topicPrefix, place.stage, sha256Of(place.subject)));
 }

@@ -1,14 +1,15 @@
 /**
  * The object store: put, get, list and conditional put on one bucket. The only importer of the AWS SDK.
  *
- * Delivery: every call is safe to repeat. Errors of the store that may pass (network, 5xx, throttling) surface as
- * STORAGE_UNAVAILABLE (retryable) after the SDK's own short retries; a missing object is OBJECT_GONE, or null where
- * asking is the point.
+ * Delivery: every call is safe to repeat. store-errors.ts says what errors of the store become, after the SDK's own short
+ * retries; a missing object is OBJECT_GONE, or null where asking is the point. Keys that no store takes are refused before
+ * any request (OBJECT_KEY_INVALID).
  */
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CompleteMultipartUploadCommand,
   CreateBucketCommand,
@@ -21,15 +22,14 @@ import {
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   ListPartsCommand,
-  NoSuchKey,
-  NotFound,
   PutObjectCommand,
   S3Client,
-  S3ServiceException,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import { refuseBadKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { StoreConnection } from '#service/connection-config.js';
+import { explainStoreError, isConflict, isMissing, isRefusedCondition, lacksReason, mayPass, type StoreOperation } from './store-errors.js';
 
 export interface ObjectHead {
   key: string;
@@ -57,6 +57,19 @@ export interface PutOptions {
   onlyIf?: 'absent' | { etag: string };
 }
 
+/** A store that answers 409 to a put has another write of the same key under way; whether the condition holds shows then. */
+const conflictsAtMost = 5;
+const conflictWaitMs = 50;
+const conflictingWrites = (key: string, cause: unknown): PipelineError =>
+  new PipelineError('STORAGE_UNAVAILABLE', `The object store answers again and again that others write ${key} at the same time`, {
+    cause,
+    context: { key },
+  });
+
+/** A listing with EncodingType=url: keys may have characters that no XML has. A store that does not know it says so. */
+const decodedKey = (key: string, encoding: string | undefined): string =>
+  encoding === 'url' ? decodeURIComponent(key.replaceAll('+', '%20')) : key;
+
 const bareEtag = (etag: string | undefined): string => (etag ?? '').replaceAll('"', '');
 /** Into one array from the start: pieces to be joined would be held twice. */
 async function readAll({ Body, ContentLength }: GetObjectCommandOutput): Promise<Uint8Array> {
@@ -70,17 +83,9 @@ async function readAll({ Body, ContentLength }: GetObjectCommandOutput): Promise
   if (at < ContentLength) throw new PipelineError('STORAGE_UNAVAILABLE', `The object store sent ${at} of ${ContentLength} bytes`);
   return bytes;
 }
-const httpStatus = (error: unknown): number | undefined =>
-  error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
-/** Not NoSuchBucket: a bucket that is gone says nothing about its objects. (The answer to a HEAD does not tell which it is.) */
-const isMissing = (error: unknown): boolean =>
-  error instanceof NotFound || error instanceof NoSuchKey || (httpStatus(error) === 404 && (error as Error).name !== 'NoSuchBucket');
-const isRefusedCondition = (error: unknown): boolean => httpStatus(error) === 412 || httpStatus(error) === 409;
-
 export const sha256Hex = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
 
-/** What the store can be asked, as it is counted. */
-export type StoreOperation = 'bucket' | 'head' | 'get' | 'range' | 'put' | 'upload' | 'delete' | 'list';
+export type { StoreOperation };
 /**
  * `absent`: there was no such object, or a condition of a put did not hold. `unavailable`: no answer, or one that says to
  * come again. `failed`: any other error.
@@ -120,12 +125,14 @@ export class ObjectStore {
     });
   }
 
-  /** Makes the bucket unless it is there. */
+  /** Makes the bucket unless it is there. @throws PipelineError CONFIG_INVALID if the store refuses it or the credentials */
   async ensureBucket(): Promise<void> {
     await this.translated('bucket', async () => {
       try {
         await this.client.send(new HeadBucketCommand({ Bucket: this.bucket }));
       } catch (error) {
+        // A listing is refused with the reason, or allowed where only HEAD is not.
+        if (lacksReason(error)) return void (await this.client.send(new ListObjectsV2Command({ Bucket: this.bucket, MaxKeys: 1 })));
         if (!isMissing(error)) throw error;
         await this.client.send(new CreateBucketCommand({ Bucket: this.bucket })).catch((reason: unknown) => {
           if ((reason as Error).name !== 'BucketAlreadyOwnedByYou') throw reason;
@@ -144,11 +151,21 @@ export class ObjectStore {
           return { key, etag: bareEtag(found.ETag), sizeBytes: found.ContentLength ?? 0 };
         } catch (error) {
           if (isMissing(error)) return null;
-          throw error;
+          throw lacksReason(error) ? await this.reasonOfRefusal(key, error) : error;
         }
       },
       key,
     );
+  }
+
+  /** Of the error to a HEAD: a GET of the same object is refused with a body that says why. */
+  private async reasonOfRefusal(key: string, refusal: unknown): Promise<unknown> {
+    try {
+      await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key, Range: 'bytes=0-0' }));
+      return refusal;
+    } catch (error) {
+      return error;
+    }
   }
 
   /** @throws PipelineError OBJECT_GONE */
@@ -228,24 +245,26 @@ export class ObjectStore {
   /** @returns the new ETag, or null when the condition did not hold */
   async put(key: string, body: Uint8Array | string, options: PutOptions = {}): Promise<string | null> {
     const { onlyIf, contentType } = options;
+    const command = {
+      Bucket: this.bucket,
+      Key: key,
+      Body: body,
+      ContentType: contentType,
+      IfNoneMatch: onlyIf === 'absent' ? '*' : undefined,
+      IfMatch: typeof onlyIf === 'object' ? `"${onlyIf.etag}"` : undefined,
+    };
     return this.translated(
       'put',
       async () => {
-        try {
-          const written = await this.client.send(
-            new PutObjectCommand({
-              Bucket: this.bucket,
-              Key: key,
-              Body: body,
-              ContentType: contentType,
-              IfNoneMatch: onlyIf === 'absent' ? '*' : undefined,
-              IfMatch: typeof onlyIf === 'object' ? `"${onlyIf.etag}"` : undefined,
-            }),
-          );
-          return bareEtag(written.ETag);
-        } catch (error) {
-          if (onlyIf && (isRefusedCondition(error) || isMissing(error))) return null;
-          throw error;
+        for (let conflicts = 0; ; conflicts++) {
+          try {
+            return bareEtag((await this.client.send(new PutObjectCommand(command))).ETag);
+          } catch (error) {
+            if (onlyIf && (isRefusedCondition(error) || isMissing(error))) return null;
+            if (!isConflict(error)) throw error;
+            if (conflicts === conflictsAtMost) throw conflictingWrites(key, error);
+            await sleep(Math.random() * conflictWaitMs * 2 ** conflicts);
+          }
         }
       },
       key,
@@ -322,14 +341,17 @@ export class ObjectStore {
       const continuation = token;
       const page = await this.translated(
         'list',
-        () => this.client.send(new ListObjectsV2Command({ Bucket: this.bucket, Prefix: prefix, ContinuationToken: continuation })),
+        () =>
+          this.client.send(
+            new ListObjectsV2Command({ Bucket: this.bucket, Prefix: prefix, ContinuationToken: continuation, EncodingType: 'url' }),
+          ),
         prefix,
       );
       for (const object of page.Contents ?? []) {
         if (!object.Key) continue;
         // A store that does not say when is taken to mean now: what is young is left alone.
         const modifiedAt = object.LastModified ?? new Date();
-        yield { key: object.Key, etag: bareEtag(object.ETag), sizeBytes: object.Size ?? 0, modifiedAt };
+        yield { key: decodedKey(object.Key, page.EncodingType), etag: bareEtag(object.ETag), sizeBytes: object.Size ?? 0, modifiedAt };
       }
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (token);
@@ -339,8 +361,9 @@ export class ObjectStore {
     this.client.destroy();
   }
 
-  /** Errors that may pass become STORAGE_UNAVAILABLE; all others stay what they are, and crash. */
+  /** Keys are checked first; errors become what they mean. */
   private async translated<Result>(operation: StoreOperation, call: () => Promise<Result>, key?: string): Promise<Result> {
+    if (key !== undefined && operation !== 'list') refuseBadKey(key);
     const startedAt = performance.now();
     const note = (outcome: StoreOutcome): void => this.onCall({ operation, outcome, seconds: (performance.now() - startedAt) / 1000 });
     try {
@@ -349,46 +372,12 @@ export class ObjectStore {
       return result;
     } catch (error) {
       note(outcomeOf(error));
-      // The SDK compares what it reads with the checksum that the store keeps.
-      if (error instanceof Error && error.message.startsWith('Checksum mismatch')) {
-        throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${key} came with other bytes than were put`, {
-          cause: error,
-          context: { key },
-        });
-      }
-      if (!mayPass(error)) throw error;
-      const reason = error instanceof Error ? error.message || error.name : String(error);
-      throw new PipelineError('STORAGE_UNAVAILABLE', `The object store did not answer: ${reason}`, { cause: error, context: { key } });
+      throw explainStoreError(error, { operation, bucket: this.bucket, key });
     }
   }
 }
 
 function outcomeOf(error: unknown): StoreOutcome {
   if (error instanceof PipelineError && error.code === 'OBJECT_GONE') return 'absent';
-  return mayPass(error) ? 'unavailable' : 'failed';
-}
-
-const passingCodes = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'UND_ERR_SOCKET',
-]);
-const passingNames = new Set(['TimeoutError', 'SlowDown', 'ThrottlingException', 'RequestTimeout', 'InternalError', 'ServiceUnavailable']);
-
-function mayPass(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const status = httpStatus(error);
-  if (status !== undefined && (status >= 500 || status === 429)) return true;
-  const code = (error as NodeJS.ErrnoException).code;
-  // A socket that closes in the middle of a body surfaces as a plain Error named 'aborted'.
-  return (
-    (code !== undefined && passingCodes.has(code)) ||
-    passingNames.has(error.name) ||
-    /socket hang up|aborted|terminated/i.test(error.message)
-  );
+  return mayPass(error) || (error instanceof PipelineError && error.fate === 'retryable') ? 'unavailable' : 'failed';
 }

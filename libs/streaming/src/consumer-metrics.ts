@@ -3,6 +3,7 @@ import type { DeadLetter } from '#contracts/dead-letters.js';
 import { errorCodes, type ErrorCode } from '#contracts/pipeline-error.js';
 import type { Metrics } from '#service/metrics.js';
 import { observeRetries } from './retry.js';
+import type { PassedOverRecord } from './table-follower.js';
 
 /** @returns what a dead-letter office calls for each letter */
 export function letterMetrics(metrics: Metrics): (letter: DeadLetter) => void {
@@ -16,4 +17,13 @@ export function letterMetrics(metrics: Metrics): (letter: DeadLetter) => void {
 export function retryMetrics(metrics: Metrics): void {
   const retries = metrics.counter('retries_total', 'Tries again after an error that may pass');
   observeRetries(() => retries.inc());
+}
+
+/** @returns what a follower calls for each record that it goes on without */
+export function passedOverMetrics(metrics: Metrics): (passed: PassedOverRecord) => void {
+  const counter = metrics.counter('records_passed_over_total', 'Records of followed topics that could not be read or applied', [
+    'topic',
+    'code',
+  ]);
+  return ({ topic, error }) => counter.inc({ topic, code: error.code });
 }

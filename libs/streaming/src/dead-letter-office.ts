@@ -4,8 +4,10 @@
  */
 import { deadLetters, type DeadLetter, type Stage } from '#contracts/dead-letters.js';
 import type { PipelineError } from '#contracts/pipeline-error.js';
+import { topicName } from '#contracts/topic.js';
 import { activeSpan } from '#service/spans.js';
 import type { Publisher } from './publisher.js';
+import type { PassedOverRecord } from './table-follower.js';
 import { traceparentOf } from './trace-headers.js';
 
 export interface RecordOrigin {
@@ -50,6 +52,20 @@ export class DeadLetterOffice {
     });
     this.onBuried(letter);
   }
+}
+
+/** Of the records that one process passes over, so many get a letter; a topic full of junk would come again at each start. */
+const lettersAtMost = 100;
+
+/** Writes letters for the records that a follower passes over. Lost letters are no loss: the record comes again at the next start. */
+export function lettersForFollower(office: DeadLetterOffice, topicPrefix: string): (passed: PassedOverRecord) => void {
+  let written = 0;
+  return ({ topic, record: { key, value, partition, offset }, error }) => {
+    // A letter about a letter would be read by the same follower.
+    if (topic === topicName(deadLetters, topicPrefix) || written >= lettersAtMost) return;
+    written++;
+    office.bury({ topic, partition, offset, key: key === null ? null : Buffer.from(key), value }, {}, error).catch(() => undefined);
+  };
 }
 
 /** The client wraps what the broker said, sometimes twice. */

@@ -7,13 +7,16 @@ import { retrying } from './retry.js';
 
 const { ConfigResourceTypes } = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs');
 
-function configOf(storage: TopicStorage): { name: string; value: string }[] {
+/** @param leastInsync what the broker asks of topics that say nothing themselves: a safer default is left as it is */
+function configOf(storage: TopicStorage, leastInsync: number): { name: string; value: string }[] {
   const entries: Record<string, number | string | undefined> = {
     'cleanup.policy': storage.cleanup,
     'retention.ms': storage.cleanup === 'delete' ? storage.retentionMs : undefined,
     'segment.ms': storage.segmentMs,
     'delete.retention.ms': storage.deleteRetentionMs,
-    'min.insync.replicas': storage.minInsyncReplicas,
+    'min.insync.replicas': storage.minInsyncReplicas > leastInsync ? storage.minInsyncReplicas : undefined,
+    // As their writers sent them: a cluster that compresses everything spends its time on records that are small.
+    'compression.type': 'producer',
   };
   return Object.entries(entries).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value: String(value) }]));
 }
@@ -28,13 +31,14 @@ async function makeAndVerify(kafka: Kafka, topics: readonly TopicDeclaration[], 
   await admin.connect();
   try {
     const wanted = new Map(topics.map((topic) => [topicName(topic, prefix), topic.storage]));
+    const leastInsync = await brokersMinInsync(admin);
     await admin.createTopics({
       waitForLeaders: true,
       topics: [...wanted].map(([topic, storage]) => ({
         topic,
         numPartitions: storage.partitions,
         replicationFactor: -1,
-        configEntries: configOf(storage),
+        configEntries: configOf(storage, leastInsync),
       })),
     });
     await verifyPartitions(admin, wanted);
@@ -57,6 +61,24 @@ export async function topicsExist(kafka: Kafka, topics: readonly TopicDeclaratio
 }
 
 type KafkaAdmin = ReturnType<Kafka['admin']>;
+
+/** Of several brokers the least; infinite if nobody may ask, so that topics say nothing and the broker's own default holds. */
+async function brokersMinInsync(admin: KafkaAdmin): Promise<number> {
+  const { brokers } = await admin.describeCluster();
+  const resources = brokers.map(({ nodeId }) => ({
+    type: ConfigResourceTypes.BROKER,
+    name: String(nodeId),
+    configNames: ['min.insync.replicas'],
+  }));
+  try {
+    const { resources: found } = await admin.describeConfigs({ resources, includeSynonyms: false });
+    const values = found.flatMap(({ configEntries }) => configEntries.map(({ configValue }) => Number(configValue)));
+    return values.length > 0 ? Math.min(...values) : Number.POSITIVE_INFINITY;
+  } catch (error) {
+    if (!/AUTHORIZATION_FAILED/.test((error as { type?: string }).type ?? '')) throw error;
+    return Number.POSITIVE_INFINITY;
+  }
+}
 
 async function verifyPartitions(admin: KafkaAdmin, wanted: Map<string, TopicStorage>): Promise<void> {
   const { topics } = await admin.fetchTopicMetadata({ topics: [...wanted.keys()] });

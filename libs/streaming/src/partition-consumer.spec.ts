@@ -74,7 +74,12 @@ test('an answer that was asked for before the group was joined again is dropped,
     groupId: 'g',
     deadLetterOffice: {} as DeadLetterOffice,
     subjectOf: () => ({}),
-    countCrash: () => Promise.resolve(1),
+    crashes: {
+      recover: () => Promise.resolve(),
+      begin: () => Promise.resolve({ refusedAfter: 0, end: () => undefined }),
+      count: () => Promise.resolve(1),
+      forget: () => Promise.resolve(),
+    },
     crash: (error) => expect.unreachable(String(error)),
     logger: pino({ level: 'silent' }),
     createWorker: () => ({

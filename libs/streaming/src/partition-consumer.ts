@@ -1,5 +1,6 @@
 /**
- * The consumer loop: one worker per partition, three fates, and commits that never run ahead of effects.
+ * The consumer loop: one worker per partition, and commits that never run ahead of effects. failure.ts decides what becomes
+ * of a record on which a worker failed.
  *
  * A record that is to be tried again pauses its partition and gives the batch back, because the client fetches nothing
  * for any partition of a broker, and joins no rebalance, before all batches of the last fetch are done.
@@ -9,25 +10,28 @@
  * At every (re)join all workers are thrown away, because the client then reads on from the committed offsets: what a
  * worker held and had not settled comes again. What is idempotent about an effect is the worker's to say.
  */
+import { once } from 'node:events';
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
 import { topicName } from '#contracts/topic.js';
-import { failSpan, type Span } from '#service/spans.js';
+import type { Span } from '#service/spans.js';
 import type { RecordOrigin } from './dead-letter-office.js';
 import { atMost } from './at-most.js';
 import { ConsumerPulse } from './consumer-pulse.js';
 import { patientRetry } from './kafka-client.js';
 import { OffsetLedger } from './offset-ledger.js';
 import type { PartitionWorker, StreamRecord, WorkerContext } from './partition-worker.js';
-import { RecordFate, type RecordFateOptions, type Trying } from './record-fate.js';
-import { inProcessSpan, subjectAttributes } from './record-spans.js';
-import { Attempts } from './retry.js';
+import { inProcessSpan } from './record-spans.js';
+import { retrying } from './retry.js';
 import { runThroughOutages } from './run-through-outages.js';
 import type { ConsumerActivity, PartitionActivity, WatchedConsumer } from './stall-watch.js';
+import { RecordTaker, Trying, type RecordTakerOptions } from './take-record.js';
 
-export interface PartitionConsumerOptions<Fact> extends RecordFateOptions<Fact> {
+export interface PartitionConsumerOptions<Fact> extends RecordTakerOptions<Fact> {
   kafka: Kafka;
   topicPrefix: string;
   groupId: string;
+  /** Ends the process loudly. */
+  crash: (error: unknown) => void;
   createWorker: (context: WorkerContext) => PartitionWorker<Fact>;
   partitionsConsumedConcurrently?: number;
 }
@@ -70,7 +74,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   readonly commits = true;
   private readonly consumer: Consumer;
   private readonly pulse: ConsumerPulse;
-  private readonly fate: RecordFate<Fact>;
+  private readonly taker: RecordTaker<Fact>;
   private readonly topic: string;
   private readonly assignments = new Map<number, Assignment<Fact>>();
   /** By partition, where the client was when the group was joined again with records still open before it. */
@@ -86,7 +90,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
 
   constructor(private readonly options: PartitionConsumerOptions<Fact>) {
     this.topic = topicName(options.topic, options.topicPrefix);
-    this.fate = new RecordFate(options);
+    this.taker = new RecordTaker(options);
     this.consumer = options.kafka.consumer({
       groupId: options.groupId,
       sessionTimeout: sessionTimeoutMs,
@@ -126,6 +130,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   /** Resolves when the group is joined. */
   async start(): Promise<void> {
     this.started = true;
+    await retrying(() => this.options.crashes.recover());
     const joined = new Promise<void>((resolve) => {
       this.consumer.on(this.consumer.events.GROUP_JOIN, ({ payload: { groupId, memberAssignment, duration } }) => {
         this.abandonAll();
@@ -210,21 +215,30 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   }
 
   private async takeInSpan(assignment: Assignment<Fact>, record: StreamRecord<Fact>, span: Span): Promise<number | null> {
-    const { offset, value } = record.origin;
+    const { worker, ledger, revoked } = assignment;
+    const { signal } = revoked;
+    const { offset } = record.origin;
     assignment.working = offset;
-    try {
-      if (value) record.fact = this.fate.parse(value, record.key);
-      if (span.isRecording()) span.setAttributes(subjectAttributes(this.options.subjectOf(record)));
-      await this.untilTakenOrLeft(assignment.worker.take(record));
-    } catch (error) {
-      failSpan(span, error);
-      if (assignment.revoked.signal.aborted) return null;
-      if (assignment.trying?.offset !== offset) assignment.trying = { offset, attempts: new Attempts() };
-      const waitMs = this.fate.waitAfter(assignment.trying, record, error);
-      if (typeof waitMs === 'number') return waitMs;
-      await this.fate.decide(assignment.ledger, assignment.revoked.signal, { record, error: waitMs.error });
-    } finally {
-      assignment.working = undefined;
+    if (assignment.trying?.offset !== offset) assignment.trying = new Trying(offset);
+    const { trying } = assignment;
+    const work = (): Promise<void> => this.untilTakenOrLeft(worker.take(record));
+    const outcome = await this.taker.take(record, { work, trying, span, signal });
+    assignment.working = undefined;
+    if (signal.aborted) return null;
+    switch (outcome.kind) {
+      case 'retry':
+        // The next try may end the process: what is settled by now must not come again with the record.
+        if (trying.unknown > 0) await this.commit();
+        return outcome.waitMs;
+      case 'dead-letter':
+        ledger.settle(offset);
+        break;
+      case 'stop':
+        this.options.crash(outcome.error);
+        // The process is going down; the batch must not go on past this record.
+        await once(signal, 'abort');
+        break;
+      case 'taken':
     }
     assignment.trying = undefined;
     return null;

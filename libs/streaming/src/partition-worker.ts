@@ -13,7 +13,8 @@ export interface StreamRecord<Fact> {
 export interface PartitionWorker<Fact> {
   /**
    * Takes one record; the next comes when this resolves. Effects may become durable later: until `settle` is called
-   * with the record's offset, it is not committed. A thrown error decides the record's fate.
+   * with the record's offset, it is not committed. A thrown error decides the record's fate (failure.ts); the worker must be as
+   * it was before the record then, because the record may be tried again with it.
    */
   take(record: StreamRecord<Fact>): Promise<void>;
   /** The partition may belong to another now: forget what is held, settle nothing more. */
@@ -27,6 +28,6 @@ export interface PartitionWorker<Fact> {
 export interface WorkerContext {
   partition: number;
   settle: (offset: string) => void;
-  /** For errors outside `take` (timers): the process crashes, as it would for an unknown error inside. */
+  /** For errors outside `take` (timers): no record is to blame, and the process ends. */
   crash: (error: unknown) => void;
 }

@@ -3,21 +3,27 @@
  *
  * Delivery: every record that is there, in partition order, then all that come, each once: after an outage the reader
  * goes on where it was, so that no key goes back to an older fact. It never commits, so each start begins at the
- * beginning, or at positions that the caller kept with what it had made of the records before them. Records that do not fit their schema are counted and skipped: they are not this reader's to dead-letter.
- * An error of a handler is a bug: `start` rejects with it, and later it ends the process.
+ * beginning, or at positions that the caller kept with what it had made of the records before them.
+ *
+ * A record that does not fit its schema, or on which a handler throws, is passed over: it is logged, counted and
+ * remembered, listeners hear of it, and the follower goes on with the next. On a compacted topic it would otherwise end
+ * every start. A handler should check before it changes anything, because what it did before it threw stays.
  */
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import type { Batch, Consumer, Kafka } from 'kafkajs';
-import { keyProblem, topicName, type Topic } from '#contracts/topic.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import { topicName, type Topic } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
 import { atMost } from './at-most.js';
 import { ConsumerPulse } from './consumer-pulse.js';
+import { describeError } from './failure.js';
 import { patientRetry } from './kafka-client.js';
+import { parseRecord } from './parse-record.js';
 import { retrying } from './retry.js';
 import { runThroughOutages } from './run-through-outages.js';
 import type { ConsumerActivity, WatchedConsumer } from './stall-watch.js';
 import type { RecordHeaders } from './trace-headers.js';
+import { refuseUndecodable } from './undecodable-batches.js';
 
 export interface FollowedRecord {
   key: string | null;
@@ -32,7 +38,20 @@ export interface FollowedRecord {
 /** Topic, as the broker knows it, to the offset to read next in each of its partitions. */
 export type Positions = Record<string, Record<number, string>>;
 
+/** A record that the follower went on without. */
+export interface PassedOverRecord {
+  /** As the broker knows it. */
+  topic: string;
+  record: FollowedRecord;
+  /** RECORD_INVALID: it does not fit its schema. RECORD_NOT_APPLIED: the handler failed on it. */
+  error: PipelineError;
+}
+
+/** @throws if the record cannot be applied */
 type Handler = (record: FollowedRecord) => void;
+
+/** Of those passed over, so many are remembered. */
+const rememberedAtMost = 20;
 
 /** A broker that is away must not keep a process from ending. */
 const partingMs = 1_500;
@@ -57,7 +76,11 @@ export class TableFollower implements WatchedConsumer {
   private wasStarted = false;
   /** Everything that was there at the start has been handled. */
   private isStarted = false;
+  /** How many records it went on without. */
   skipped = 0;
+  /** The newest of them. */
+  readonly passedOver: PassedOverRecord[] = [];
+  private readonly passedOverListeners: ((passed: PassedOverRecord) => void)[] = [];
   /** The last time at which everything that was there then is known to have been handled. */
   completeAtMs = 0;
 
@@ -90,15 +113,18 @@ export class TableFollower implements WatchedConsumer {
     return { memberAtMs, takenAtMs, partitions: partitions.map((place) => ({ ...place, state: 'waiting', attempt: 0 })) };
   }
 
-  /** @param onFact called with the parsed fact, or null for a tombstone */
+  /** @param onFact called with the parsed fact, or null for a tombstone. If it throws, the record is passed over. */
   on<Fact>(topic: Topic<Fact>, onFact: (key: string, fact: Fact | null, record: FollowedRecord) => void): this {
     this.handlers.set(topicName(topic, this.topicPrefix), (record) => {
-      if (record.value === null) return onFact(record.key ?? '', null, record);
-      const parsed = topic.schema.safeParse(safeJson(record.value));
-      if (parsed.success && !keyProblem(topic, record.key, parsed.data)) return onFact(record.key ?? '', parsed.data, record);
-      this.skipped++;
-      this.logger.warn({ topic: topic.noun, key: record.key, offset: record.offset }, 'skipped a record that does not fit its schema');
+      refuseUndecodable(record.headers);
+      onFact(record.key ?? '', record.value === null ? null : parseRecord(topic, record.value, record.key), record);
     });
+    return this;
+  }
+
+  /** @param listener hears of each record that the follower goes on without. It must not throw. */
+  onPassedOver(listener: (passed: PassedOverRecord) => void): this {
+    this.passedOverListeners.push(listener);
     return this;
   }
 
@@ -118,7 +144,7 @@ export class TableFollower implements WatchedConsumer {
     await this.consumer.subscribe({ topics: [...this.handlers.keys()], fromBeginning: true });
     this.watchProgress();
     await runThroughOutages(this.consumer, {
-      run: () => this.consumer.run({ autoCommit: false, eachBatch: ({ batch }) => this.takeBatch(batch) }),
+      run: () => this.consumer.run({ autoCommit: false, eachBatch: ({ batch }) => Promise.resolve(this.takeBatch(batch)) }),
       stopped: this.stopped.signal,
       onFatal: (error) => this.fail(error),
       logger: this.logger,
@@ -161,30 +187,40 @@ export class TableFollower implements WatchedConsumer {
     await admin.disconnect();
   }
 
-  private async takeBatch(batch: Batch): Promise<void> {
-    try {
-      this.handle(batch);
-    } catch (error) {
-      this.fail(error);
-      // Read again, the record would fail again; nothing after it may be handled before it.
-      await once(this.stopped.signal, 'abort');
-    }
-  }
-
-  private handle({ topic, partition, messages }: Batch): void {
+  private takeBatch({ topic, partition, messages }: Batch): void {
     const handler = this.handlers.get(topic);
     for (const message of messages) {
-      handler?.({
+      const record: FollowedRecord = {
         key: message.key?.toString() ?? null,
         value: message.value,
         partition,
         offset: message.offset,
         timestampMs: Number(message.timestamp),
         headers: message.headers,
-      });
+      };
+      try {
+        handler?.(record);
+      } catch (error) {
+        this.passOver(topic, record, error);
+      }
       // At once: what is kept of the records and the positions must never tell of different ones.
       this.next.set(`${topic}/${partition}`, BigInt(message.offset) + 1n);
     }
+  }
+
+  private passOver(topic: string, record: FollowedRecord, cause: unknown): void {
+    const error =
+      cause instanceof PipelineError && cause.code === 'RECORD_INVALID'
+        ? cause
+        : new PipelineError('RECORD_NOT_APPLIED', `The record could not be applied: ${describeError(cause)}`, { cause });
+    const passed = { topic, record, error };
+    this.skipped++;
+    this.passedOver.push(passed);
+    if (this.passedOver.length > rememberedAtMost) this.passedOver.shift();
+    const { key, partition, offset } = record;
+    const place = { topic, partition, offset, key, code: error.code };
+    this.logger.warn(error.code === 'RECORD_INVALID' ? place : { ...place, err: cause }, `passed over a record: ${error.message}`);
+    for (const listener of this.passedOverListeners) listener(passed);
   }
 
   private watchProgress(): void {
@@ -259,12 +295,4 @@ interface PartitionBounds {
   partition: number;
   low: string;
   high: string;
-}
-
-function safeJson(value: Buffer): unknown {
-  try {
-    return JSON.parse(value.toString());
-  } catch {
-    return undefined;
-  }
 }

@@ -8,7 +8,7 @@ import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/con
 import { activeGroups, groupLag } from '#streaming/group-lag.js';
 import { subjectOf, type PromotionState } from '#overview/pipeline-overview.js';
 import { askTrainer } from '../ask-services.js';
-import { connect, readOverview, type Connections } from '../connect.js';
+import { connect, readOverviewAndGaps, type Connections } from '../connect.js';
 import { alignedTable } from '../results.js';
 import { print, printJson, UndertoneCommand } from '../undertone-command.js';
 
@@ -20,9 +20,14 @@ export class StatusCommand extends UndertoneCommand {
 
   async run(_arguments: string[], { json }: { json?: boolean }): Promise<void> {
     const connections = connect();
-    const [overview, lag, trainer] = await Promise.all([readOverview(connections), lagByStage(connections), askTrainer(connections)]);
+    const [{ overview, gaps }, lag, trainer] = await Promise.all([
+      readOverviewAndGaps(connections),
+      lagByStage(connections),
+      askTrainer(connections),
+    ]);
     const snapshot = overview.snapshot();
-    if (json) return printJson({ ...snapshot, training: { ...snapshot.training, steps: snapshot.training.steps.slice(-1) }, lag, trainer });
+    if (json)
+      return printJson({ ...snapshot, training: { ...snapshot.training, steps: snapshot.training.steps.slice(-1) }, lag, trainer, gaps });
     const { reconciliation, streams, checkpoint, training, evaluations } = snapshot;
     const lastStep = training.steps.at(-1);
     print(
@@ -56,6 +61,7 @@ export class StatusCommand extends UndertoneCommand {
       print(`  corpus ${corpus} is on its way to other feature settings: ${covered} of ${live} under ${settingsHash}`);
     for (const state of snapshot.promotions) print(`  ${promotionLine(state)}`);
     for (const finding of trainer?.findings ?? []) print(`  ! ${finding}`);
+    if (gaps) print(`  ! ${gaps}`);
     const open = overview.unresolvedDeadLetters;
     print(
       open.length === 0 ? '  no dead letters are open' : `  dead letters that are open: ${open.length}; \`replay\` gives them another try`,

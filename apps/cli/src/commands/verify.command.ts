@@ -6,7 +6,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
 import type { PipelineOverview } from '#overview/pipeline-overview.js';
 import type { ObjectStore } from '#storage/object-store.js';
-import { connect, followedOverview, refuseMissingTopics } from '../connect.js';
+import { connect, describeGaps, followedOverview, refuseMissingTopics } from '../connect.js';
 import { exitCodes, print, printJson, UndertoneCommand } from '../undertone-command.js';
 
 const mostNamed = 20;
@@ -38,6 +38,8 @@ export class VerifyCommand extends UndertoneCommand {
       print(`${utterances} utterances = ${inShards} in shards + ${deadLettered} dead-lettered + ${inFlight.length} in flight`);
       for (const utteranceId of inFlight.slice(0, mostNamed)) print(`  in flight: ${utteranceId}`);
       if (inFlight.length > mostNamed) print(`  … and ${inFlight.length - mostNamed} more`);
+      const gaps = describeGaps(follower);
+      if (gaps) print(`  ! ${gaps}`);
     }
     if (inFlight.length > 0) process.exitCode = exitCodes.failed;
   }

@@ -1,0 +1,16 @@
+/**
+ * The local folder in which a stage notes what it has in hand, so that its next process can count a death. It is the same
+ * for the next process of the stage on this machine, and another for each bucket and prefix. A container that is restarted
+ * keeps its temporary folder.
+ */
+import { createHash } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { KafkaConnection, StoreConnection } from './connection-config.js';
+
+export function inHandFolder({ kafka, store }: { kafka: KafkaConnection; store: StoreConnection }, stage: string): string {
+  const pipeline = createHash('sha256')
+    .update(JSON.stringify([store.endpoint, store.bucket, kafka.topicPrefix]))
+    .digest('hex');
+  return join(tmpdir(), `undertone-in-hand-${process.getuid?.() ?? 'user'}`, `${pipeline.slice(0, 16)}.${stage}`);
+}
