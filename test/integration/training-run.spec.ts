@@ -398,7 +398,7 @@ describe('rounds', () => {
   it('checkpoints within finished rounds go, old weights too, those of a champion and the lineage stay', async () => {
     const run = await openRun('pruned');
     for (let round = 0; round < 3; round++) await run.runRound(view);
-    const isProtected = ({ step }: Checkpoint): boolean => step === 6;
+    const isProtected = ({ step }: Pick<Checkpoint, 'step'>): boolean => step === 6;
     const isThere = async (step: number) => (await findCheckpoint(store, 'pruned', step)) !== null;
     expect(await isThere(3)).toBe(true);
     expect(await pruneCheckpoints(store, 'pruned', { keepModels: 1, isProtected })).toBe(3 * 2 + 1);
