@@ -194,6 +194,10 @@ export async function readWeights(store: Objects, checkpoint: Checkpoint): Promi
 
 function parseCheckpoint(key: string, json: unknown): Checkpoint {
   const parsed = checkpointSchema.safeParse(json);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    const { runId, step } = parsed.data;
+    if (manifestKey(runId, step) === key) return parsed.data;
+    throw new PipelineError('CHECKPOINT_INVALID', `${key} is the manifest of another checkpoint: ${runId}/${step}`);
+  }
   throw new PipelineError('CHECKPOINT_INVALID', `${key}: ${parsed.error.issues[0]?.path.join('.')} ${parsed.error.issues[0]?.message}`);
 }

@@ -8,14 +8,17 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
 import { writeShard, type ShardRow } from '#audio/shard-file.js';
-import { bucketMarkerKey, shardKey } from '#contracts/object-keys.js';
+import { bucketMarkerKey, manifestKey, shardKey } from '#contracts/object-keys.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import { deleteOwn } from '#storage/delete-own.js';
 import { FolderStore } from '#storage/folder-store.js';
 import { type Objects, sha256Hex } from '#storage/object-store.js';
+import { findCheckpoint } from './checkpoint-store.js';
 import { compactShards } from './compact-shards.js';
 import { CompactionState } from './compaction-state.js';
+import { MadeModels } from './made-models.fixture.js';
 import { planCompaction } from './plan-compaction.js';
+import { pruneCheckpoints } from './prune-checkpoints.js';
 import { PredictionsScan, sweepObjects } from './sweep-objects.js';
 import { TileStore } from './tile-store.js';
 import { TrainingIndex } from './training-index.js';
@@ -197,6 +200,26 @@ describe('compaction, given shard records with hostile keys', () => {
     expect(existsSync(join(folder, 'bucket', unannounced.objectKey))).toBe(false);
     for (const key of asked) expect(key).toMatch(/^(shards|predictions|state|models)\//);
     expect(asked).not.toContain(model);
+    expectAllThere();
+  });
+});
+
+describe('pruning, given the manifest of another checkpoint', () => {
+  it('passes over it, and deletes nothing of the other', async () => {
+    const models = new MadeModels(store, 'made');
+    for (const step of [100, 200, 300]) await models.write({ step, right: 5 });
+    const found = await store.find(manifestKey('made', 300));
+    await store.put(manifestKey('made', 400), found?.bytes ?? '');
+    await new MadeModels(store, 'other').write({ step: 50, right: 5 });
+    await store.put(manifestKey('made', 50), (await store.find(manifestKey('other', 50)))?.bytes ?? '');
+    const weightsOf = async (runId: string): Promise<number> => {
+      let count = 0;
+      for await (const { key } of store.list(`models/${runId}/`)) if (key.endsWith('.safetensors')) count++;
+      return count;
+    };
+    await pruneCheckpoints(store, 'made', { keepModels: 1, isProtected: () => false });
+    expect([await weightsOf('made'), await weightsOf('other')]).toEqual([1, 1]);
+    await expect(findCheckpoint(store, 'made', 400)).rejects.toMatchObject({ code: 'CHECKPOINT_INVALID' });
     expectAllThere();
   });
 });
