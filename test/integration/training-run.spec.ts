@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
 import { writeShard, type ShardRow } from '#audio/shard/shard-file.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
-import { runLeaseKey } from '#contracts/object-keys.js';
+import { runLeaseKey, shardKey } from '#contracts/object-keys.js';
 import { chooseBackend } from '#tensor/backend.js';
 import { readPredictions } from '#evaluation/predictions-file.js';
 import { readStoreConnection } from '#service/connection-config.js';
@@ -77,7 +77,7 @@ async function makeView(): Promise<TrainingView> {
   }));
   const bytes = writeShard(rows, featureSettings({ rows: 16, width: 32 }));
   const shardId = sha256Hex(bytes);
-  await store.put(`shards/${shardId}.arrow`, bytes);
+  await store.put(shardKey('0'.repeat(16), shardId), bytes);
   const utterances = rows.map(
     (row, firstRow): ViewUtterance => ({
       utteranceId: row.utteranceId,
@@ -92,7 +92,7 @@ async function makeView(): Promise<TrainingView> {
       split: firstRow % 4 === 3 ? 'test' : 'train',
       withheld: firstRow === 4,
       shardId,
-      shardObjectKey: `shards/${shardId}.arrow`,
+      shardObjectKey: shardKey('0'.repeat(16), shardId),
       firstRow,
       tileCount: 1,
     }),
@@ -111,6 +111,17 @@ const cachedIn = (cache: string): string[] =>
   readdirSync(join(folder, cache), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.arrow'))
     .map((name) => join(folder, cache, name));
+
+/** @returns the utterance in another version, in a shard of its own */
+async function newVersionOf(utterance: ViewUtterance): Promise<ViewUtterance> {
+  const row = { utteranceId: utterance.utteranceId, version: 'w', tileIndex: 0, corpus: 'c', speaker: utterance.labels.speakerId ?? null };
+  const labels = { gender: null, category: null, activation: null, valence: null };
+  const bytes = writeShard([{ ...row, ...labels, tile: new Uint8Array(16 * 32).fill(7) }], featureSettings({ rows: 16, width: 32 }));
+  const shardId = sha256Hex(bytes);
+  const shardObjectKey = shardKey('0'.repeat(16), shardId);
+  await store.put(shardObjectKey, bytes);
+  return { ...utterance, version: 'w', shardId, shardObjectKey, firstRow: 0 };
+}
 
 /** @param cacheBytes the limit of the shard cache */
 async function openRun(
@@ -208,7 +219,7 @@ it('goes on without a shard that is gone, and says so', async () => {
     ...(view.utterances[0] as ViewUtterance),
     utteranceId: 'c/lost',
     shardId: 'f'.repeat(64),
-    shardObjectKey: 'shards/lost.arrow',
+    shardObjectKey: shardKey('0'.repeat(16), 'f'.repeat(64)),
   };
   expect(await run.runRound(viewOf('hash', [...view.utterances, lost]))).toBe(true);
   expect(gone).toEqual(['f'.repeat(64)]);
@@ -298,7 +309,7 @@ describe('rounds', () => {
     const run = await openRun('relabelled', { roundStarted: ({ freshTiles }) => fresh.push(freshTiles) });
     await run.runRound(view);
     const [first, ...rest] = view.utterances as [ViewUtterance, ...ViewUtterance[]];
-    await run.runRound(viewOf('hash', [{ ...first, version: 'w', labels: { ...first.labels, category: undefined } }, ...rest]));
+    await run.runRound(viewOf('hash', [{ ...(await newVersionOf(first)), labels: { ...first.labels, category: undefined } }, ...rest]));
     expect(fresh[1]).toEqual({ labelled: 0, unlabelled: 1 });
   });
 
@@ -417,7 +428,7 @@ describe('rounds', () => {
   it('checkpoints within finished rounds go, old weights too, those of a champion and the lineage stay', async () => {
     const run = await openRun('pruned');
     for (let round = 0; round < 3; round++) await run.runRound(view);
-    const isProtected = ({ step }: Checkpoint): boolean => step === 6;
+    const isProtected = ({ step }: Pick<Checkpoint, 'step'>): boolean => step === 6;
     const isThere = async (step: number) => (await findCheckpoint(store, 'pruned', step)) !== null;
     expect(await isThere(3)).toBe(true);
     expect(await pruneCheckpoints(store, 'pruned', { keepModels: 1, isProtected })).toBe(3 * 2 + 1);
@@ -437,7 +448,7 @@ describe('lineage', () => {
     const run = await openRun('lineage');
     const utterances = view.utterances as [ViewUtterance, ...ViewUtterance[]];
     await run.runRound(viewOf('hash', utterances.slice(0, 6)));
-    await run.runRound(viewOf('hash', [{ ...utterances[0], version: 'w' }, ...utterances.slice(1, 9)]));
+    await run.runRound(viewOf('hash', [await newVersionOf(utterances[0]), ...utterances.slice(1, 9)]));
     const newest = await newestOf('lineage');
     const { seen, byCorpus } = await lineageOf(store, newest);
     expect(seen.map(({ round, shards }) => [round, ...Object.values(shards).flat()])).toEqual([

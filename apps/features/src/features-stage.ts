@@ -31,14 +31,16 @@ import { ShardPartitionWorker, type ShardWorkshop } from './build-shards.js';
 import type { FeaturesConfig } from './config.js';
 import { ConsumersBySettings, type SettingsConsumer } from './consumers-by-settings.js';
 import { ExtractorPool } from './extractor-pool.js';
-import { MemoryBudget } from './memory-budget.js';
+import { MemoryBudget, TileMemory } from './memory-budget.js';
 import { SettingsObjects } from './settings-objects.js';
 import { poolMetrics, workshopMetrics } from './workshop-metrics.js';
 
 /** Of the memory for audio, the part for objects that are read and wait for a worker. */
-const READING_SHARE = 0.25;
+const READING_SHARE = 0.125;
 /** The part for shards on their way to the store. */
-const STORING_SHARE = 0.25;
+const STORING_SHARE = 0.125;
+/** The part for the tiles of shards that are not full yet. */
+const HOLDING_SHARE = 0.5;
 
 /** ffmpeg is stopped before its thread is, which then takes the temporary file away. */
 const FFMPEG_TIME_SHARE = 0.9;
@@ -78,7 +80,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     this.pool = new ExtractorPool({
       workers: config.workers,
       fileTimeoutMs: config.fileTimeoutMs,
-      memoryBytes: config.audioMemoryBytes * (1 - READING_SHARE - STORING_SHARE),
+      memoryBytes: config.audioMemoryBytes * (1 - READING_SHARE - STORING_SHARE - HOLDING_SHARE),
     });
     poolMetrics(metrics, this.pool);
     this.stallWatch = new StallWatch({
@@ -187,6 +189,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       store,
       publisher,
       pool,
+      holding: new TileMemory(config.audioMemoryBytes * HOLDING_SHARE),
       storing: new MemoryBudget(config.audioMemoryBytes * STORING_SHARE),
       reading: new MemoryBudget(config.audioMemoryBytes * READING_SHARE),
       sealing: config.sealing,

@@ -3,7 +3,7 @@ import { chooseBackend } from '#tensor/backend.js';
 import { ObjectStore, type StoreCall } from '#storage/object-store.js';
 import { observeRetries, retrying } from '#streaming/retry.js';
 import { listChampions } from '#evaluation/champions.js';
-import { pruneCheckpoints } from '#rounds/prune-checkpoints.js';
+import { CheckpointPruner } from '#rounds/prune-checkpoints.js';
 import { RoundErasures } from '#rounds/round-erasures.js';
 import { TileStore } from '#rounds/tile-store.js';
 import { isTrained, type ViewUtterance } from '#index/training-index.js';
@@ -26,6 +26,7 @@ async function setUp({ run: settings, store: connection, shardCache, epoch, keep
   const backend = await chooseBackend({ ...wanted, log: () => undefined });
   const onCall = (call: StoreCall): void => tell({ type: 'storeCalled', ...call });
   const store = new ObjectStore(connection, { onCall, retry: retrying });
+  const pruner = new CheckpointPruner(store, settings.runId);
   run = new TrainingRun(settings, store, new TileStore(store, { ...shardCache, connection, onCall }), epoch, {
     roundStarted: ({ view, isFirstLearnt, ...facts }) => {
       const asked = view.utterances.filter(({ utteranceId }) => askedAbout.has(utteranceId));
@@ -37,14 +38,17 @@ async function setUp({ run: settings, store: connection, shardCache, epoch, keep
     checked: (facts) => tell({ type: 'checked', ...facts }),
     erased: (facts) => tell({ type: 'erased', ...facts }),
     shardsGone: (shardIds) => tell({ type: 'shardsGone', shardIds }),
-    saved: (checkpoint) => tell({ type: 'saved', checkpoint }),
+    saved: (checkpoint) => {
+      pruner.saved(checkpoint);
+      tell({ type: 'saved', checkpoint });
+    },
     checkpointRefused: (why) => tell({ type: 'checkpointRefused', why }),
     wentBack: (facts) => tell({ type: 'wentBack', ...facts }),
     roundFinished: (facts) => tell({ type: 'roundFinished', ...facts }),
   });
   prune = async () => {
     const champions = new Set((await listChampions(store)).map(({ model }) => `${model.runId}/${model.step}`));
-    await pruneCheckpoints(store, settings.runId, { keepModels, isProtected: ({ runId, step }) => champions.has(`${runId}/${step}`) });
+    await pruner.prune({ keepModels, isProtected: ({ runId, step }) => champions.has(`${runId}/${step}`) });
   };
   tell({ type: 'ready', backend: backend.name, why: backend.why, restored: await run.restore() });
 }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { isKeyName } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { parseModelSettings } from '#paper/settings.js';
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
@@ -17,7 +18,7 @@ export function readTrainerConfig() {
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
   const read = readConfig({
     /** Runs are named `<RUN_NAME>-<digest of the settings>`: other settings, another run. */
-    RUN_NAME: field.text('main'),
+    RUN_NAME: field.text('main').refine((name) => isKeyName(name) && name.length <= 150, 'expected at most 150 characters, and no slashes'),
     TRAINER_ID: field.text(hostname()),
     /** A JSON file with the model's settings; the paper's without one. */
     MODEL_SETTINGS_FILE: field.optionalText(),

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { labelsSchema, splits, streams } from '#contracts/labels.js';
+import { shardKey } from '#contracts/object-keys.js';
 import type { IndexedShard, IndexedUtterance, Traits } from './indexed-utterance.js';
 import { TrainingIndex } from './training-index.js';
 
@@ -21,7 +22,9 @@ interface UtteranceColumns {
   refusals: [number, string, string, number?][];
 }
 
-interface ShardLine extends Pick<IndexedShard, 'shardId' | 'stream' | 'objectKey' | 'sealedAt' | 'tile'> {
+interface ShardLine extends Pick<IndexedShard, 'shardId' | 'stream' | 'sealedAt' | 'tile'> {
+  /** Derived; written for trainers of former days, and not read. */
+  objectKey: string;
   settingsHash: string;
   /** Numbers of the utterances. */
   utterances: number[];
@@ -73,11 +76,11 @@ function addToColumns(columns: Required<UtteranceColumns>, utterance: IndexedUtt
 }
 
 function shardLine(shard: IndexedShard, numbers: ReadonlyMap<IndexedUtterance, number>): ShardLine {
-  const { shardId, stream, objectKey, sealedAt, tile, settings } = shard;
+  const { shardId, stream, sealedAt, tile, settings } = shard;
   const line: ShardLine = {
     shardId,
     stream,
-    objectKey,
+    objectKey: shardKey(settings.hash, shardId),
     sealedAt,
     tile,
     settingsHash: settings.hash,

@@ -9,7 +9,6 @@ import type { Corpus, LabelKind, TileSettings } from './choose-settings.js';
 export interface IndexedShard {
   shardId: string;
   stream: Stream;
-  objectKey: string;
   settings: TileSettings;
   sealedAt: string;
   tile: [number, number] | undefined;

@@ -11,7 +11,7 @@
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
 import { carriesTarget, type EmotionTarget, type Labels, type Split, type Stream } from '#contracts/labels.js';
-import { corporaPrefix } from '#contracts/object-keys.js';
+import { corporaPrefix, shardKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
@@ -32,7 +32,7 @@ import { WaitingTraces } from './waiting-traces.js';
 /** Of the facts, what the index needs. */
 type UtteranceFact = Pick<UtteranceIngested, 'version' | 'labels' | 'split' | 'withheld'> & Partial<Pick<UtteranceIngested, 'ingestedAt'>>;
 type ShardRows = Pick<ShardSealed['utterances'][number], 'utteranceId' | 'version' | 'firstRow' | 'tileCount'>;
-type ShardFact = Pick<ShardSealed, 'shardId' | 'stream' | 'objectKey' | 'settingsHash' | 'sealedAt' | 'tile'> & {
+type ShardFact = Pick<ShardSealed, 'shardId' | 'stream' | 'settingsHash' | 'sealedAt' | 'tile'> & {
   utterances: readonly ShardRows[];
 };
 type SettingsFact = Pick<FeatureSettingsChosen, 'default' | 'corpora'>;
@@ -250,10 +250,10 @@ export class TrainingIndex {
 
   /** @returns the corpora that have rows in it */
   private add(fact: ShardFact): Set<Corpus> {
-    const { shardId, stream, objectKey, sealedAt, tile } = fact;
+    const { shardId, stream, sealedAt, tile } = fact;
     const settings = this.settingsOf(fact.settingsHash);
     settings.count(tile, 1);
-    const shard: IndexedShard = { shardId, stream, objectKey, settings, sealedAt, tile, utterances: [] };
+    const shard: IndexedShard = { shardId, stream, settings, sealedAt, tile, utterances: [] };
     const corpora = new Set<Corpus>();
     for (const { utteranceId, version, firstRow, tileCount } of fact.utterances) {
       const utterance = this.utteranceOf(utteranceId);
@@ -381,7 +381,7 @@ function viewUtterance(
     withheld,
     ...(ingestedAtSec > 0 && { ingestedAtSec }),
     shardId: shard.shardId,
-    shardObjectKey: shard.objectKey,
+    shardObjectKey: shardKey(shard.settings.hash, shard.shardId),
     firstRow,
     tileCount,
   };

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { z } from 'zod';
 import { emotionTargets, type EmotionTarget } from '#contracts/labels.js';
-import { checkpointPrefix, runPrefix } from '#contracts/object-keys.js';
+import { checkpointPrefix, manifestKey, runPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { predictionsWrittenSchema } from '#contracts/predictions.js';
 import { stepLossesSchema } from '#contracts/training.js';
@@ -17,6 +17,8 @@ import { sha256Hex, type Objects } from '#storage/object-store.js';
 import { isOutage } from '#streaming/retry.js';
 import { seenPartSchema } from './seen.js';
 import type { TrainingView } from '#index/training-index.js';
+
+export { manifestKey };
 
 const compress = promisify(gzip);
 const decompress = promisify(gunzip);
@@ -84,7 +86,6 @@ interface SavedView {
   utterances: { utteranceId: string; version: string; shardId: string }[];
 }
 
-export const manifestKey = (runId: string, step: number): string => `${checkpointPrefix(runId, step)}manifest.json`;
 export const viewKey = (runId: string, digest: string): string => `${runPrefix(runId)}views/${digest}.json.gz`;
 
 /** @param beforeManifest called when all but the manifest is written; if it throws, there is no checkpoint */
@@ -196,6 +197,10 @@ export async function readWeights(store: Objects, checkpoint: Checkpoint): Promi
 
 function parseCheckpoint(key: string, json: unknown): Checkpoint {
   const parsed = checkpointSchema.safeParse(json);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    const { runId, step } = parsed.data;
+    if (manifestKey(runId, step) === key) return parsed.data;
+    throw new PipelineError('CHECKPOINT_INVALID', `${key} is the manifest of another checkpoint: ${runId}/${step}`);
+  }
   throw new PipelineError('CHECKPOINT_INVALID', `${key}: ${parsed.error.issues[0]?.path.join('.')} ${parsed.error.issues[0]?.message}`);
 }

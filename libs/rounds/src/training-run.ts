@@ -71,7 +71,7 @@ export class TrainingRun {
 
   private async withoutGoneShards(view: TrainingView): Promise<TrainingView> {
     const { tileStore, events } = this.context;
-    const gone = await retrying(() => tileStore.prepare(view.utterances));
+    const gone = await retrying(() => tileStore.prepare(view.utterances, view.tile));
     if (gone.size === 0) return view;
     events.shardsGone([...gone]);
     return viewOf(
