@@ -16,11 +16,13 @@ export function readFeaturesConfig() {
     FEATURE_WORKERS: field.whole(2, 1),
     /** Seconds one file may take before its worker is replaced. */
     FILE_TIMEOUT: field.seconds(60),
-    /** For objects being read and decoded, 10⁶ bytes; what needs more is taken alone. */
-    AUDIO_MEMORY_MB: field.whole(256, 1),
+    /** For objects being read and decoded, and for tiles that wait for their shard, 10⁶ bytes; what needs more is taken alone. */
+    AUDIO_MEMORY_MB: field.whole(512, 1),
     MAX_DURATION_SEC: field.seconds(600),
     /** Larger objects are refused by what the listing says of them. */
     MAX_OBJECT_MB: field.whole(1024, 1),
+    /** Share of a tile that must be speech, from 0 to 1; 0 keeps every tile. */
+    TILE_MIN_SPEECH: field.share(0.1),
     TILE_LAYOUT: z.enum(['tiles', 'centre']).default('tiles'),
     FREQUENCY_SCALE: z.enum(['linear', 'mel']).default('linear'),
     LOUDNESS_REFERENCE: z.enum(['utterance', 'full-scale']).default('utterance'),
@@ -51,6 +53,7 @@ export function readFeaturesConfig() {
       silenceMethod: read.SILENCE_METHOD,
       silenceTopDb: read.SILENCE_TOP_DB,
       layout: read.TILE_LAYOUT,
+      minSpeechShare: read.TILE_MIN_SPEECH,
       scale: read.FREQUENCY_SCALE,
       reference: read.LOUDNESS_REFERENCE,
       bandLimitHz: read.BAND_LIMIT_HZ === 'none' ? null : read.BAND_LIMIT_HZ,

@@ -19,8 +19,8 @@ import { release } from './growing-samples.js';
 import { resample } from './spectrogram/resample.js';
 import { speechDetector } from './silence/silence-methods.js';
 import { spectrogram } from './spectrogram/spectrogram.js';
-import { cutTiles, type Tiles } from './spectrogram/tiles.js';
-import { keepRanges, type SilenceCut, trimSilence } from './silence/trim-silence.js';
+import { type CutTiles, cutTiles, type SpeechFrames } from './spectrogram/tiles.js';
+import { keepRanges, type KeptRange, type SilenceCut, type SpeechDetector, trimSilence } from './silence/trim-silence.js';
 
 /** -70 dBFS */
 const SILENT_PEAK = 10 ** (-70 / 20);
@@ -33,12 +33,14 @@ export interface ExtractOptions {
   ffmpeg?: FfmpegChoice | null;
   /** Where the packages of the silence method `silero` are; undefined: among our own. */
   sileroDir?: string;
+  /** Of a file whose length is not known before it is decoded: more samples end in NeedsMemory, with the bytes as they were. */
+  allowedSamples?: number;
   /** The bytes, and the whole buffer that they lie in, are not needed by anybody else: they are given back once decoded. */
   ownsBytes?: boolean;
   onDecoded?: () => void;
 }
 
-export interface ExtractedFeatures extends Tiles {
+export interface ExtractedFeatures extends CutTiles {
   /** Of the spectrogram, before it was cut to tiles. */
   frames: number;
   /** Of the file. */
@@ -49,22 +51,26 @@ export interface ExtractedFeatures extends Tiles {
   /** The source's. */
   sampleRateHz: number;
   decoder: string;
+  /** A fault of the file that did not change its sound. */
+  remark?: string;
 }
 
 /** @throws AUDIO_SILENT, AUDIO_TOO_SHORT, PREREQUISITE_MISSING, and all of `decodeAudio` */
 export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
   const { maxDurationSec, decoders } = settings;
-  const { ffmpeg, timeoutMs = 30_000, ownsBytes = false } = options;
-  const { samples, sampleRateHz, decoder } = await decodeAudio(bytes, { maxDurationSec, decoders, timeoutMs, ffmpeg });
+  const { ffmpeg, timeoutMs = 30_000, ownsBytes = false, allowedSamples } = options;
+  const decodeOptions = { maxDurationSec, decoders, timeoutMs, ffmpeg, allowedSamples };
+  const { samples, sampleRateHz, decoder, remark } = await decodeAudio(bytes, decodeOptions);
   if (ownsBytes) release(bytes);
   options.onDecoded?.();
   const { length } = samples;
   subtractMean(samples);
   requireLongEnough(length, sampleRateHz, settings);
   requireLoudEnough(samples);
-  const detect = options.silence === 'none' ? undefined : await speechDetector(settings, options.sileroDir);
+  const detect = once(await speechDetector(settings, options.sileroDir));
   const { kept, cut } = await trimSilence(samples, sampleRateHz, options.silence, detect);
   if (kept.length === 0) throw new PipelineError('AUDIO_SILENT', 'no part of the audio is loud enough to be speech');
+  const runs = settings.minSpeechShare ? await detect(samples, sampleRateHz) : undefined;
   const speech = keepRanges(samples, kept);
   const keptSec = speech.length / sampleRateHz;
   requireLongEnough(speech.length, sampleRateHz, settings);
@@ -72,17 +78,41 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
   if (resampled !== speech) release(samples);
   const picture = spectrogram(resampled, settings);
   release(resampled);
-  const { tiles, count } = cutTiles(picture, settings);
+  const framesPerSample = settings.sampleRateHz / settings.hopLength / sampleRateHz;
+  const { tiles, count, leftOut } = cutTiles(picture, settings, runs && speechFrames(runs, kept, framesPerSample));
   return {
     tiles,
     count,
+    leftOut,
     frames: picture.frames,
     audioSec: length / sampleRateHz,
     keptSec,
     cut,
     sampleRateHz,
     decoder,
+    remark,
   };
+}
+
+/** Both the cut of silence and the choice of tiles ask for the runs of the same samples. */
+function once(detect: SpeechDetector): SpeechDetector {
+  let runs: ReturnType<SpeechDetector> | undefined;
+  return (samples, sampleRateHz) => (runs ??= detect(samples, sampleRateHz));
+}
+
+/** Runs of speech in the file, as frames of the spectrogram of what was kept of it. */
+function speechFrames(runs: readonly KeptRange[], kept: readonly KeptRange[], framesPerSample: number): SpeechFrames[] {
+  const frames: SpeechFrames[] = [];
+  let keptBefore = 0;
+  for (const { start, end } of kept) {
+    for (const run of runs) {
+      const [from, to] = [Math.max(run.start, start), Math.min(run.end, end)];
+      if (from < to)
+        frames.push({ start: (keptBefore + from - start) * framesPerSample, end: (keptBefore + to - start) * framesPerSample });
+    }
+    keptBefore += end - start;
+  }
+  return frames;
 }
 
 /** In place. */

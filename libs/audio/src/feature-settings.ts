@@ -5,13 +5,14 @@
  * 22 000 Hz makes every one of those exact: 25 ms = 550 samples, 10 ms = 220, Nyquist = 11 kHz, 16 kHz * 11/8.
  *
  * The number behind `undertone-wav` and `undertone-flac` counts changes of anything on the way from bytes to pixels, the kernel
- * among them: 2 is the first with it.
+ * among them: 2 is the first with it, and 3 of WAV the first that reads contradicting headers as other decoders do.
  *
  * Does not promise equal pixels for audio that ffmpeg decodes when its
  * version changes; `decoders.other` is part of the digest for that reason.
  */
 import { createHash } from 'node:crypto';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { ffmpegDecoder } from './decode/ffmpeg-config.js';
 import { melBank } from './spectrogram/mel-bank.js';
 import type { SilenceProfile } from '#contracts/labels.js';
 
@@ -38,6 +39,11 @@ export interface FeatureSettings {
   width: number;
   /** `tiles`: one after another; `centre`: one crop from the middle. */
   layout: 'tiles' | 'centre';
+  /**
+   * Share of a tile that must be speech, from 0 to 1; a tile with less is left out if the utterance has a better one. Absent in settings
+   * of before it was there: every tile stays.
+   */
+  minSpeechShare?: number;
   /** Rows that reach this frequency are 0, so that their emptiness cannot tell a corpus; null: all rows are kept. */
   bandLimitHz: number | null;
   /** How speech is told from silence where a corpus's profile cuts any. */
@@ -61,17 +67,18 @@ export const defaultFeatureSettings: Readonly<FeatureSettings> = Object.freeze({
   floorDb: -80,
   width: 256,
   layout: 'tiles',
+  minSpeechShare: 0.1,
   bandLimitHz: 8_000,
   silenceMethod: 'energy',
   silenceTopDb: 40,
   maxDurationSec: 600,
-  decoders: Object.freeze({ wav: 'undertone-wav 2', flac: 'undertone-flac 2', other: null }),
+  decoders: Object.freeze({ wav: 'undertone-wav 3', flac: 'undertone-flac 2', other: null }),
 });
 
 /** The decoders of this process, as its feature settings name them. @param ffmpeg null: there is none */
 export const decodersWith = (ffmpeg: { version: string } | null): FeatureSettings['decoders'] => ({
   ...defaultFeatureSettings.decoders,
-  other: ffmpeg ? `ffmpeg ${ffmpeg.version}` : null,
+  other: ffmpeg ? ffmpegDecoder(ffmpeg) : null,
 });
 
 /** The defaults with some replaced. @throws SETTINGS_INVALID */
@@ -97,6 +104,8 @@ export function validateSettings(settings: FeatureSettings): void {
   if (!(floorDb < 0 && floorDb >= -200)) refuse('floorDb', `must lie from -200 to below 0, not ${floorDb}`);
   if (bandLimitHz !== null && !(bandLimitHz > 0)) refuse('bandLimitHz', `must be above 0 or null, not ${bandLimitHz}`);
   if (!(maxDurationSec > 0)) refuse('maxDurationSec', `must be above 0, not ${maxDurationSec}`);
+  const { minSpeechShare = 0 } = settings;
+  if (!(minSpeechShare >= 0 && minSpeechShare <= 1)) refuse('minSpeechShare', `must lie from 0 to 1, not ${minSpeechShare}`);
   requireOneOf('reference', settings.reference, ['utterance', 'full-scale']);
   if (!(settings.silenceTopDb > 0)) refuse('silenceTopDb', `must be above 0, not ${settings.silenceTopDb}`);
   requireOneOf('silenceMethod', settings.silenceMethod, silenceMethods);

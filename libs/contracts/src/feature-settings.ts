@@ -15,6 +15,7 @@ export const featureOverridesSchema = z
     rows: z.number().int().positive(),
     width: z.number().int().positive(),
     layout: z.enum(['tiles', 'centre']),
+    minSpeechShare: z.number().min(0).max(1),
     scale: z.enum(['linear', 'mel']),
     reference: z.enum(['utterance', 'full-scale']),
     bandLimitHz: z.number().positive().nullable(),
@@ -27,7 +28,10 @@ export type FeatureOverrides = z.infer<typeof featureOverridesSchema>;
 export const featureOverrideNames = featureOverridesSchema.keyof().options;
 
 const chosen = z.object({
-  settingsHash: z.string().length(16).describe('Digest of the feature settings'),
+  settingsHash: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .describe('Digest of the feature settings'),
   tile: z.tuple([z.number().int().positive(), z.number().int().positive()]).describe('Rows and frames of a tile'),
 });
 export type ChosenSettings = z.infer<typeof chosen>;

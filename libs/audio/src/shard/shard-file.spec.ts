@@ -44,7 +44,7 @@ describe('a shard', () => {
   it('has the same bytes for the same rows, which only change with the format', () => {
     const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex').slice(0, 16);
     expect(digest(writeShard(rows, settings))).toBe(digest(writeShard(rows, settings)));
-    expect(digest(writeShard(rows, settings))).toBe('10750aab24d0482a');
+    expect(digest(writeShard(rows, settings))).toBe('e1d601bec9813e39');
   });
 
   it('gives back what was written', () => {
@@ -64,6 +64,15 @@ describe('a shard', () => {
         valence: shard.valenceAt(number),
       }).toEqual(row);
     });
+  });
+
+  it('carries the edges of levels where a row has them, and else no column for them', () => {
+    const [first, ...others] = rows as [ShardRow, ...ShardRow[]];
+    const shard = readShard(writeShard([{ ...first, levelEdges: [2.4, 3.5] }, ...others], settings));
+    expect([0, 1, 2].map((row) => shard.levelEdgesAt(row))).toEqual([[2.4, 3.5], null, null]);
+    const without = writeShard(rows, settings);
+    expect(readShard(without).levelEdgesAt(0)).toBeNull();
+    expect(tableFromIPC(without).schema.fields.map(({ name }) => name)).not.toContain('level_edge_low');
   });
 
   it.each([0, 8, 3])('at byte %i of a buffer gives tiles as views of it, or a right copy where it is not aligned', (start) => {
