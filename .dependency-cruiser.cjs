@@ -44,7 +44,10 @@ module.exports = {
       comment: 'contracts, corpora and the mathematics of scores are pure: no framework, no I/O.',
       severity: 'error',
       from: {
-        path: [lib('contracts|corpora'), '^libs/evaluation/src/(bootstrap|calibration|confusion|decide-promotion|holm|paired-bootstrap)'],
+        path: [
+          lib('contracts|corpora'),
+          '^libs/evaluation/src/(bootstrap|calibration|confusion|decide-promotion|holm|paired-bootstrap|seeded-random)',
+        ],
         pathNot: notSpecs,
       },
       to: { path: '', dependencyTypes: ['core'], pathNot: '^(node:)?(crypto|path)$' },

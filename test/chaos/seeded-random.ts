@@ -1,19 +1,13 @@
-/** Draws that a seed repeats: mulberry32 on a hash of seed and name, so that each stream of draws is independent of the others. */
+/** Draws that a seed repeats. The generator starts from a hash of seed and name, so that each stream of draws is independent of the others. */
 import { createHash } from 'node:crypto';
+import { seededRandom } from '#evaluation/seeded-random.js';
 
 export class SeededRandom {
-  private state: number;
+  /** In [0, 1). */
+  readonly next: () => number;
 
   constructor(seed: number, name: string) {
-    this.state = createHash('sha256').update(`${seed}/${name}`).digest().readUInt32LE(0);
-  }
-
-  /** In [0, 1). */
-  next(): number {
-    this.state = (this.state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    this.next = seededRandom(createHash('sha256').update(`${seed}/${name}`).digest().readUInt32LE(0));
   }
 
   between(low: number, high: number): number {

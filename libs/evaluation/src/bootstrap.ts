@@ -3,6 +3,7 @@
  * with all their utterances. Below five speakers no interval is given: with two it would cover 53 %, not 95.
  */
 import { confusionMatrix, scoresOf, type Scored } from './confusion.js';
+import { seededRandom } from './seeded-random.js';
 
 export interface SpeakerScored extends Scored {
   speakerId: string;
@@ -34,15 +35,4 @@ function sum(matrices: number[][][]): number[][] {
   return first.map((row, truth) =>
     row.map((_, prediction) => matrices.reduce((total, matrix) => total + (matrix[truth]?.[prediction] ?? 0), 0)),
   );
-}
-
-/** mulberry32: small, good enough to draw speakers, and the same everywhere. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

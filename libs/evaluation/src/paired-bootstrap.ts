@@ -6,7 +6,8 @@
  * Ties: a draw in which both are equally good counts as half a draw won. So two models that answer alike are better than
  * each other with probability 0.5, and no model is better than itself with more.
  */
-import { fewestSpeakers, seededRandom } from './bootstrap.js';
+import { fewestSpeakers } from './bootstrap.js';
+import { seededRandom } from './seeded-random.js';
 import { confusionMatrix, mostProbable, scoresOf, type Scored } from './confusion.js';
 import type { PredictionRow } from './predictions-file.js';
 

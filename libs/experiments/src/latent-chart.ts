@@ -5,7 +5,7 @@
  * Distances between far groups and the sizes of groups mean nothing in such a map; what lies together does.
  */
 import { UMAP } from 'umap-js';
-import { seededRandom } from '#evaluation/bootstrap.js';
+import { seededRandom } from '#evaluation/seeded-random.js';
 import { type ChartSpec, quiet, scalesOf } from './draw-chart.js';
 import type { LatentSample } from './experiment-results.js';
 

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it } from 'vitest';
 import { mostProbable } from '#evaluation/confusion.js';
-import { seededRandom } from '#evaluation/bootstrap.js';
+import { seededRandom } from '#evaluation/seeded-random.js';
 import { fitLogisticRegression, type Features } from './logistic-regression.js';
 
 beforeAll(async () => {

@@ -4,7 +4,7 @@
  */
 import { targetClasses, type EmotionTarget, type Task } from '#contracts/labels.js';
 import { reportedSplit } from '#contracts/evaluations.js';
-import { seededRandom } from '#evaluation/bootstrap.js';
+import { seededRandom } from '#evaluation/seeded-random.js';
 import { confusionMatrix, mostProbable, scoresOf } from '#evaluation/confusion.js';
 import type { PredictionRow } from '#evaluation/predictions-file.js';
 import type {

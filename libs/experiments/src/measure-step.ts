@@ -1,6 +1,6 @@
 /** How long a step takes here, on tiles of noise: for an estimate before hours are spent. */
 import { createModel } from '#baselines/create-model.js';
-import { seededRandom } from '#evaluation/bootstrap.js';
+import { seededRandom } from '#evaluation/seeded-random.js';
 import type { ModelSettings } from '#paper/settings.js';
 import { trainStep } from '#paper/train-step.js';
 import type { RunSettings } from '#rounds/run-settings.js';

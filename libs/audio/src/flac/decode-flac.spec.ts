@@ -6,6 +6,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decodeFlac, parseStreamInfo } from './decode-flac.js';
 import { decodeWav } from '../decode/decode-wav.js';
+import { seededRandom } from '#evaluation/seeded-random.js';
 
 const limits = { maxDurationSec: 600, decoder: 'flac under test' };
 const folder = new URL('../../fixtures/', import.meta.url);
@@ -31,13 +32,8 @@ async function outcome(bytes: Uint8Array, options = limits): Promise<string> {
 
 /** Numbers in [0, 2^32), the same at each run. */
 function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (t ^ (t >>> 14)) >>> 0;
-  };
+  const random = seededRandom(seed);
+  return () => random() * 2 ** 32;
 }
 
 class BitWriter {
