@@ -13,7 +13,7 @@
  */
 import { z } from 'zod';
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
-import { abandonedSettingsKey } from '#contracts/object-keys.js';
+import { abandonedSettingsKey, corpusOf } from '#contracts/object-keys.js';
 import { shardTopicOf, type ShardSealed } from '#contracts/shards.js';
 import type { Objects } from '#storage/object-store.js';
 import type { Publisher } from '#streaming/publisher.js';
@@ -153,4 +153,3 @@ async function writeSince({ store, verify }: RetiringTools, since: Record<string
 
 const shardsOf = (state: CompactionState, settingsHash: string): ShardSealed[] =>
   [...state.shards.values()].filter((shard) => shard.settingsHash === settingsHash);
-const corpusOf = (utteranceId: string): string => utteranceId.slice(0, utteranceId.indexOf('/'));

@@ -11,6 +11,8 @@ export function parseCorpusKey(key: string): { corpus: string; path: string } | 
   return match?.[1] && match[2] ? { corpus: match[1], path: match[2] } : null;
 }
 export const corpusKey = (corpus: string, path: string): string => `${corporaPrefix}${corpus}/${path}`;
+/** @returns the corpus of an utterance id; empty where the id has none */
+export const corpusOf = (utteranceId: string): string => utteranceId.slice(0, Math.max(0, utteranceId.indexOf('/')));
 export const utteranceIdOf = (corpus: string, path: string): string => `${corpus}/${path}`;
 export const shardKey = (settingsHash: string, shardId: string): string => `shards/${settingsHash}/${shardId}.arrow`;
 /** Settings hash and shard id, or null for any other key. */

@@ -6,6 +6,7 @@ import { carriesTarget, type Labels } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { sessionOf } from '#corpora/sessions.js';
 import type { TrainingView, ViewUtterance } from '#index/training-index.js';
+import { corpusOf } from '#contracts/object-keys.js';
 import { assignFolds } from './assign-folds.js';
 import type { ExperimentFile } from './experiment-file.js';
 import type { ExperimentResults } from './experiment-results.js';
@@ -26,12 +27,10 @@ export interface ExperimentData {
   findings: string[];
 }
 
-export const corpusOf = ({ utteranceId }: Pick<ViewUtterance, 'utteranceId'>): string => utteranceId.slice(0, utteranceId.indexOf('/'));
-
 /** @throws PipelineError CONFIG_INVALID where a corpus is not there or its speakers are too few */
 export function experimentData(file: ExperimentFile, view: TrainingView, tileShape: [number, number]): ExperimentData {
   const findings: string[] = [];
-  const byCorpus = Map.groupBy(view.utterances, corpusOf);
+  const byCorpus = Map.groupBy(view.utterances, ({ utteranceId }) => corpusOf(utteranceId));
   const of = (corpus: string): ViewUtterance[] => {
     const found = byCorpus.get(corpus);
     if (found) return found;
@@ -82,7 +81,7 @@ function withoutEmotion(utterance: ViewUtterance): ViewUtterance {
 
 /** What the report says of the corpora. */
 export function describeData({ view, primary, auxiliary, test }: ExperimentData): ExperimentResults['data'] {
-  const corpora = Map.groupBy([...primary, ...auxiliary, ...(test ?? [])], corpusOf);
+  const corpora = Map.groupBy([...primary, ...auxiliary, ...(test ?? [])], ({ utteranceId }) => corpusOf(utteranceId));
   return {
     corpora: [...corpora].map(([name, utterances]) => ({
       name,

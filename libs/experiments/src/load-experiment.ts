@@ -2,15 +2,15 @@
  * From a file and tiles to a plan: the same in the process that hands jobs out and in those that do them. The tiles are those of a
  * folder, or of a bucket, where what is live at the time is published beside the file for all that take jobs.
  */
-import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
 import { canonicalJson, featureSettings, type FeatureSettings } from '#audio/feature-settings.js';
 import { readShard } from '#audio/shard/shard-file.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { Objects } from '#storage/object-store.js';
 import type { TrainingView } from '#index/training-index.js';
 import { viewOfShards } from '#index/view-of-shards.js';
-import { corpusOf, type ExperimentData, experimentData } from './experiment-data.js';
+import { corpusOf } from '#contracts/object-keys.js';
+import { findGzipJson, putGzipJson } from '#storage/gzip-json.js';
+import { type ExperimentData, experimentData } from './experiment-data.js';
 import type { ExperimentFile } from './experiment-file.js';
 import { type ExperimentPlan, planExperiment } from './plan-experiment.js';
 
@@ -28,8 +28,6 @@ export interface TileSource {
 }
 
 const publishedKey = 'published.json.gz';
-const compress = promisify(gzip);
-const decompress = promisify(gunzip);
 
 interface Published {
   file: ExperimentFile;
@@ -58,7 +56,7 @@ export function tilesOfFolder(folder: string): TileSource {
 
 /** @param view of shards in the store: one of each corpus is looked into @throws PipelineError OBJECT_GONE */
 export async function tilesOfBucket(store: Objects, view: TrainingView): Promise<TileSource> {
-  const first = new Map(view.utterances.map((utterance) => [corpusOf(utterance), utterance.shardObjectKey]));
+  const first = new Map(view.utterances.map((utterance) => [corpusOf(utterance.utteranceId), utterance.shardObjectKey]));
   const features: FeatureSettings[] = [];
   for (const key of new Set(first.values())) features.push(readShard((await store.get(key)).bytes).settings);
   return { view, features };
@@ -66,14 +64,14 @@ export async function tilesOfBucket(store: Objects, view: TrainingView): Promise
 
 /** For whoever takes jobs of it. @param store of the experiment */
 export async function publishExperiment(store: Objects, published: Published): Promise<void> {
-  await store.put(publishedKey, await compress(JSON.stringify(published)), { contentType: 'application/gzip' });
+  await putGzipJson(store, publishedKey, JSON.stringify(published));
 }
 
 /** @param store of the experiment @throws PipelineError CONFIG_INVALID */
 export async function loadPublished(store: Objects): Promise<LoadedExperiment> {
-  const found = await store.find(publishedKey);
-  if (!found) throw new PipelineError('CONFIG_INVALID', `${publishedKey} of the experiment is gone`);
-  const { file, search, source } = JSON.parse((await decompress(found.bytes)).toString()) as Published;
+  const json = await findGzipJson(store, publishedKey);
+  if (json === null) throw new PipelineError('CONFIG_INVALID', `${publishedKey} of the experiment is gone`);
+  const { file, search, source } = JSON.parse(json) as Published;
   return loadExperiment(file, source, { search });
 }
 

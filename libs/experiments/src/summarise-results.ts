@@ -14,6 +14,7 @@ import { scoreInterval, type SpeakerScored } from '#evaluation/bootstrap.js';
 import { calibrationOf, type Calibration } from '#evaluation/calibration.js';
 import { confusionMatrix, mostProbable, scoresOf } from '#evaluation/confusion.js';
 import type { PredictionRow } from '#evaluation/predictions-file.js';
+import { mean, standardDeviation } from '#evaluation/mean-deviation.js';
 import type { ExperimentResults, ExperimentRow, JobResult } from './experiment-results.js';
 import { primaryTask } from './primary-task.js';
 import { namesOfRows, type RowNames } from './row-names.js';
@@ -159,16 +160,6 @@ function sumOfConfusions(evaluations: readonly Evaluation[]): number[][] | null 
 }
 
 const sum = (a: number, b: number): number => a + b;
-
-/** @param values not empty */
-export const mean = (values: readonly number[]): number => values.reduce(sum, 0) / values.length;
-
-/** With n - 1; null for fewer than two. */
-export function standardDeviation(values: readonly number[]): number | null {
-  if (values.length < 2) return null;
-  const middle = mean(values);
-  return Math.sqrt(values.reduce((total, value) => total + (value - middle) ** 2, 0) / (values.length - 1));
-}
 
 function meansBy<Key extends 'fold' | 'seed'>(values: readonly (Record<Key, number> & { value: number })[], key: Key): number[] {
   return [...Map.groupBy(values, (each) => each[key]).values()].map((own) => mean(own.map(({ value }) => value)));

@@ -1,6 +1,7 @@
 /** Where the rows of an experiment stand: jobs done, means of what the row is about. For the terminal; a report says more. */
 import type { Task } from '#contracts/labels.js';
 import type { ExperimentJob, ExperimentResults, ExperimentRow, JobResult } from './experiment-results.js';
+import { mean, standardDeviation } from '#evaluation/mean-deviation.js';
 import { primaryTask } from './primary-task.js';
 
 export interface RowSummary {
@@ -43,8 +44,7 @@ function summarise(row: ExperimentRow, point: number | null, { results, missing 
     planned: done.length + missing.filter(isOwn).length,
     wa,
     ua,
-    uaDeviation:
-      ua === null || scores.length < 2 ? null : Math.sqrt(scores.reduce((sum, each) => sum + (each.ua - ua) ** 2, 0) / (scores.length - 1)),
+    uaDeviation: standardDeviation(scores.map((each) => each.ua)),
   };
 }
 
@@ -53,5 +53,4 @@ function mainTask(row: ExperimentRow, evaluations: JobResult['evaluations']): Ta
   return evaluations.find(({ task }) => task === primaryTask(row))?.task ?? evaluations[0]?.task;
 }
 
-const meanOf = (values: number[]): number | null =>
-  values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+const meanOf = (values: number[]): number | null => (values.length > 0 ? mean(values) : null);

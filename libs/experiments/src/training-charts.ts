@@ -4,7 +4,7 @@ import type { Task } from '#contracts/labels.js';
 import type { ExperimentResults, JobResult } from './experiment-results.js';
 import { primaryTask } from './primary-task.js';
 import { namesOfRows } from './row-names.js';
-import { mean, standardDeviation } from './summarise-results.js';
+import { mean, standardDeviation } from '#evaluation/mean-deviation.js';
 
 interface CurvePoint {
   system: string;

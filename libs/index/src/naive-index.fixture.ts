@@ -2,6 +2,7 @@
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
+import { corpusOf } from '#contracts/object-keys.js';
 
 export interface NaiveView {
   settings: Record<string, string>;
@@ -191,5 +192,3 @@ export class NaiveIndex {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 }
-
-const corpusOf = (utteranceId: string): string => utteranceId.slice(0, utteranceId.indexOf('/'));

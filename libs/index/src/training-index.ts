@@ -11,7 +11,7 @@
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
 import { carriesTarget, type EmotionTarget, type Labels, type Split, type Stream } from '#contracts/labels.js';
-import { corporaPrefix, shardKey } from '#contracts/object-keys.js';
+import { corporaPrefix, corpusOf, shardKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
@@ -287,7 +287,7 @@ export class TrainingIndex {
   private utteranceOf(utteranceId: string): IndexedUtterance {
     let utterance = this.utterances.get(utteranceId);
     if (!utterance)
-      this.utterances.set(utteranceId, (utterance = new IndexedUtterance(utteranceId, this.corpusNamed(corpusNameOf(utteranceId)))));
+      this.utterances.set(utteranceId, (utterance = new IndexedUtterance(utteranceId, this.corpusNamed(corpusOf(utteranceId)))));
     return utterance;
   }
 
@@ -358,7 +358,6 @@ export class TrainingIndex {
 }
 
 /** Utterance ids are `<corpus>/<path>`. */
-const corpusNameOf = (utteranceId: string): string => utteranceId.slice(0, Math.max(0, utteranceId.indexOf('/')));
 
 function commonest(coverages: Coverage[]): string | null {
   const tiles = new Map<string, number>();
@@ -400,7 +399,7 @@ export function viewOf(
   const settings: Record<string, string> = {};
   for (const { utteranceId, version } of utterances) {
     digest = addDigest(digest, versionDigest(utteranceId, version));
-    const corpus = corpusNameOf(utteranceId);
+    const corpus = corpusOf(utteranceId);
     const hash = of?.settings[corpus] ?? settingsHash;
     if (hash === null || settings[corpus] === hash) continue;
     settings[corpus] = hash;

@@ -5,6 +5,7 @@
  * that a corpus of live recordings was mended without any of them changing: such a refusal is shown for a day.
  */
 import type { DeadLetter } from '#contracts/dead-letters.js';
+import { corpusOf } from '#contracts/object-keys.js';
 import { cut, subjectOf } from './letter-tally.js';
 import type { CorpusRefusal } from './overview-snapshot.js';
 import type { TrackedUtterance } from './tracked-utterance.js';
@@ -48,7 +49,7 @@ export class CorpusRefusals {
   /** Adds an utterance to its corpus, or takes it away before it changes. */
   count({ fact, utteranceId, annotationsRefusedAt }: TrackedUtterance, sign: 1 | -1): void {
     if (annotationsRefusedAt === null) return;
-    const refused = this.byCorpus.get(cut(utteranceId.slice(0, Math.max(0, utteranceId.indexOf('/')))));
+    const refused = this.byCorpus.get(cut(corpusOf(utteranceId)));
     if (!refused) return;
     if (!fact) refused.waiting += sign;
     else if (fact.ingestedAt < annotationsRefusedAt) refused.outdated += sign;

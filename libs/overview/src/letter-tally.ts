@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { deadLetterIdentity, type DeadLetter } from '#contracts/dead-letters.js';
-import { parseCorpusKey } from '#contracts/object-keys.js';
+import { corpusOf, parseCorpusKey } from '#contracts/object-keys.js';
 
 /** A letter without the record that it is about. */
 export interface KeptLetter extends Pick<DeadLetter, 'stage' | 'code' | 'message' | 'objectKey' | 'utteranceId' | 'version' | 'failedAt'> {
@@ -77,7 +77,7 @@ export class LetterTally {
 
   private groupOf(letter: DeadLetter): LetterGroup {
     const { stage, code } = letter;
-    const known = corpusOf(letter);
+    const known = corpusOfLetter(letter);
     const name = (corpus: string | null): string => `${stage}/${code}/${corpus ?? ''}`;
     const corpus = known !== null && !this.groups.has(name(known)) && this.groups.size >= mostGroups ? null : known;
     let group = this.groups.get(name(corpus));
@@ -95,8 +95,9 @@ export function subjectOf(letter: Pick<DeadLetter, 'objectKey' | 'utteranceId' |
   return letter.objectKey ?? letter.utteranceId ?? `${letter.origin.topic}/${letter.origin.partition}/${letter.origin.offset}`;
 }
 
-export function corpusOf({ utteranceId, objectKey }: Pick<DeadLetter, 'objectKey' | 'utteranceId'>): string | null {
-  if (utteranceId !== undefined && utteranceId.indexOf('/') > 0) return cut(utteranceId.slice(0, utteranceId.indexOf('/')));
+export function corpusOfLetter({ utteranceId, objectKey }: Pick<DeadLetter, 'objectKey' | 'utteranceId'>): string | null {
+  const named = utteranceId === undefined ? '' : corpusOf(utteranceId);
+  if (named !== '') return cut(named);
   const place = objectKey === undefined ? null : parseCorpusKey(objectKey);
   return place && cut(place.corpus);
 }

@@ -6,6 +6,7 @@ import type { FeatureSettingsChosen } from '#contracts/feature-settings.js';
 import { type Split, splits, streams, type Stream } from '#contracts/labels.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
+import { corpusOf } from '#contracts/object-keys.js';
 import { NaiveOverview } from './naive-overview.fixture.js';
 import { PipelineOverview } from './pipeline-overview.js';
 
@@ -13,7 +14,6 @@ const ids = ['a/0', 'a/1', 'b/0', 'constructor/0', '__proto__/0'];
 const versions = ['v1', 'v2'];
 const hashes = ['h1', 'h2', 'h3'];
 const day = (at: number): string => `2026-01-0${at}T00:00:00.000Z`;
-const corpusOf = (id: string): string => id.slice(0, id.indexOf('/'));
 
 type Fact =
   | { of: 'utterance'; id: string; version: string | null; split: Split; withheld: boolean; at: number }

@@ -17,7 +17,7 @@ import type { ShardSealed } from '#contracts/shards.js';
 import type { TrainingFact } from '#contracts/training.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { CorpusRefusals, isAboutAnnotations } from './corpus-refusals.js';
-import { corpusOf, type KeptLetter, LetterTally } from './letter-tally.js';
+import { corpusOfLetter, type KeptLetter, LetterTally } from './letter-tally.js';
 import { ModelStanding } from './model-standing.js';
 import type { CorpusCoverage, OverviewSnapshot, PromotionState, Reconciliation, RecordPlace, SettingsMove } from './overview-snapshot.js';
 import type { ModelScores } from './scores-by-model.js';
@@ -50,7 +50,7 @@ export class PipelineOverview {
   applyDeadLetter(letter: DeadLetter): void {
     const isNew = this.letters.apply(letter);
     const { stage, utteranceId, version, settingsHash, failedAt } = letter;
-    const corpus = corpusOf(letter);
+    const corpus = corpusOfLetter(letter);
     const isRefusal = isAboutAnnotations(letter) && corpus !== null;
     if (isRefusal) this.refusals.apply(letter, corpus);
     // An id of a name without a corpus is as good as none.

@@ -5,23 +5,19 @@
  * Delivery: the manifest is written last, so a checkpoint without one was never there; the newest whole one is where a
  * run goes on. Writing one twice writes the same again.
  */
-import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
 import { z } from 'zod';
 import { emotionTargets, type EmotionTarget } from '#contracts/labels.js';
 import { checkpointPrefix, manifestKey, runPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { predictionsWrittenSchema } from '#contracts/predictions.js';
 import { stepLossesSchema } from '#contracts/training.js';
+import { findGzipJson, putGzipJson } from '#storage/gzip-json.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
 import { isOutage } from '#streaming/retry.js';
 import { seenPartSchema } from './seen.js';
 import type { TrainingView } from '#index/training-index.js';
 
 export { manifestKey };
-
-const compress = promisify(gzip);
-const decompress = promisify(gunzip);
 
 const pool = z.object({ pass: z.number().int(), position: z.number().int() });
 const place = z.object({ fresh: pool, replayed: pool, drawn: z.number().int() });
@@ -115,14 +111,14 @@ async function saveView(store: Objects, key: string, view: TrainingView): Promis
   if (await store.head(key)) return;
   const utterances = view.utterances.map(({ utteranceId, version, shardId }) => ({ utteranceId, version, shardId }));
   const json = JSON.stringify({ digest: view.digest, utterances } satisfies SavedView);
-  await store.put(key, await compress(json), { contentType: 'application/gzip' });
+  await putGzipJson(store, key, json);
 }
 
 /** @returns the utterance versions that a checkpoint's round was given @throws PipelineError CHECKPOINT_INVALID */
 export async function readView(store: Objects, { view }: Checkpoint): Promise<SavedView> {
-  const found = await store.find(view.key);
-  if (!found) throw new PipelineError('CHECKPOINT_INVALID', `${view.key} is missing`);
-  return JSON.parse((await decompress(found.bytes)).toString()) as SavedView;
+  const json = await findGzipJson(store, view.key);
+  if (json === null) throw new PipelineError('CHECKPOINT_INVALID', `${view.key} is missing`);
+  return JSON.parse(json) as SavedView;
 }
 
 /**
@@ -144,8 +140,7 @@ export async function* newestCheckpoints(store: Objects, runId: string, onRefuse
 /** @returns the checkpoint that was saved last among all finished rounds of all runs; null if there is none */
 export async function findNewestModel(store: Objects): Promise<Checkpoint | null> {
   let newest: Checkpoint | null = null;
-  const runs = new Set((await manifestKeys(store, 'models/')).map((key) => key.split('/')[1] as string));
-  for (const runId of runs) {
+  for (const runId of await runsOf(store)) {
     for await (const checkpoint of newestCheckpoints(store, runId, () => undefined)) {
       if (!checkpoint.complete) continue;
       if (!newest || checkpoint.savedAt > newest.savedAt) newest = checkpoint;
@@ -173,12 +168,21 @@ export function targetOf({ runId, step, model }: Checkpoint): EmotionTarget {
 
 /** Every finished round of every run, in order of time. @param onRefused called for a manifest that cannot be read */
 export async function finishedModels(store: Objects, onRefused: (why: string) => void): Promise<Checkpoint[]> {
-  const runs = new Set((await manifestKeys(store, 'models/')).map((key) => key.split('/')[1] as string));
   const found: Checkpoint[] = [];
-  for (const runId of runs) {
+  for (const runId of await runsOf(store)) {
     for await (const checkpoint of newestCheckpoints(store, runId, onRefused)) if (checkpoint.complete) found.push(checkpoint);
   }
   return found.sort((a, b) => (a.savedAt < b.savedAt ? -1 : 1));
+}
+
+/** Every run that has left something in the bucket, also one without a checkpoint. */
+export async function runsOf(store: Pick<Objects, 'list'>): Promise<string[]> {
+  const runs = new Set<string>();
+  for await (const { key } of store.list('models/')) {
+    const [, runId = ''] = key.split('/');
+    if (key.startsWith(runPrefix(runId))) runs.add(runId);
+  }
+  return [...runs].sort();
 }
 
 async function manifestKeys(store: Objects, prefix: string): Promise<string[]> {

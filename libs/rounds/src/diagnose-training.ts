@@ -8,6 +8,7 @@ import { carriesTarget, genders } from '#contracts/labels.js';
 import { headNames, type HeadName } from '#paper/losses.js';
 import type { ModelSettings } from '#paper/settings.js';
 import type { StepLosses } from '#paper/train-step.js';
+import { mean } from '#evaluation/mean-deviation.js';
 import { targetClassOf } from './head-labels.js';
 import { isTrained, type TrainingView, type ViewUtterance } from '#index/training-index.js';
 
@@ -162,5 +163,5 @@ function entropy(p: number): number {
 /** @returns null where most reports lack it */
 function meanOf(reports: readonly StepLosses[], name: keyof StepLosses): number | null {
   const values = reports.flatMap((losses) => losses[name] ?? []);
-  return values.length < reports.length / 2 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+  return values.length < reports.length / 2 ? null : mean(values);
 }

@@ -11,6 +11,7 @@ import { levelOf } from '#corpora/levels.js';
 import type { HeadName } from '#paper/losses.js';
 import type { ModelSettings } from '#paper/settings.js';
 import { isTrained, type TrainingView, type ViewUtterance } from '#index/training-index.js';
+import { corpusOf } from '#contracts/object-keys.js';
 
 type TargetSettings = Pick<ModelSettings, 'target' | 'levels'>;
 
@@ -58,8 +59,7 @@ export function targetClassOf(
   if (target === 'emotion') return labels.category ? emotionCategories.indexOf(labels.category) : -1;
   if (target === 'activation' || target === 'valence') {
     const value = labels[target];
-    const corpus = utteranceId.slice(0, utteranceId.indexOf('/'));
-    return value === undefined ? -1 : levelOf(value, corpus, { carried: labels.levelEdges, given: levels });
+    return value === undefined ? -1 : levelOf(value, corpusOf(utteranceId), { carried: labels.levelEdges, given: levels });
   }
   const dimensions = dimensionsOf(labels);
   return dimensions && midpoints ? clusterOf(dimensions, midpoints) : -1;

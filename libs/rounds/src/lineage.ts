@@ -4,9 +4,9 @@
  * Does not promise that a model remembers an utterance, only that it was given to its training. A round that was begun
  * counts as having seen all that it was given. Erasing an utterance does not erase that it was seen.
  */
-import { runPrefix } from '#contracts/object-keys.js';
+import { corpusOf } from '#contracts/object-keys.js';
 import type { Objects } from '#storage/object-store.js';
-import { newestCheckpoints, type Checkpoint } from './checkpoint-store.js';
+import { type Checkpoint, newestCheckpoints, runsOf } from './checkpoint-store.js';
 import { readSeenPart, type SeenPart, unfoldedParts, utteranceOf } from './seen.js';
 
 export interface Lineage {
@@ -37,7 +37,7 @@ export async function lineageOf(store: Objects, checkpoint: Checkpoint): Promise
     const { round, shards } = await readSeenPart(store, part);
     seen.push({ round, shards });
     for (const name of Object.values(shards).flat()) {
-      const corpus = name.slice(0, name.indexOf('/'));
+      const corpus = corpusOf(name);
       byCorpus[corpus] = (byCorpus[corpus] ?? 0) + 1;
     }
   }
@@ -77,13 +77,4 @@ export async function modelsThatSaw(store: Objects, utteranceId: string): Promis
     }
   }
   return found;
-}
-
-export async function runsOf(store: Objects): Promise<string[]> {
-  const runs = new Set<string>();
-  for await (const { key } of store.list('models/')) {
-    const [, runId = ''] = key.split('/');
-    if (key.startsWith(runPrefix(runId))) runs.add(runId);
-  }
-  return [...runs].sort();
 }

@@ -10,16 +10,12 @@
  * Delivery: a part is named by its content and written before the round's first step. One that no checkpoint names was
  * of a round that left nothing behind.
  */
-import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
 import { z } from 'zod';
 import { runPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { findGzipJson, putGzipJson } from '#storage/gzip-json.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
 import { isTrained, type TrainingView, type ViewUtterance } from '#index/training-index.js';
-
-const compress = promisify(gzip);
-const decompress = promisify(gunzip);
 
 export const seenPartSchema = z.object({
   round: z.number().int().positive(),
@@ -105,7 +101,7 @@ export class Seen {
     const json = JSON.stringify(content);
     const sha256 = sha256Hex(json);
     const key = `${seenPrefix(runId)}${String(round).padStart(6, '0')}-${sha256.slice(0, 16)}.json.gz`;
-    await store.put(key, await compress(json), { contentType: 'application/gzip' });
+    await putGzipJson(store, key, json);
     const part = { round, key, sha256, utterances: news.length };
     const parts = this.parts.length < mostEntries ? this.parts : [await fold(store, runId, this.parts)];
     this.add(part, content);
@@ -130,7 +126,7 @@ async function fold(store: Objects, runId: string, parts: readonly SeenPart[]): 
   const sha256 = sha256Hex(json);
   const round = parts.at(-1)?.round ?? 1;
   const key = `${seenPrefix(runId)}${String(round).padStart(6, '0')}-${sha256.slice(0, 16)}.list.json.gz`;
-  await store.put(key, await compress(json), { contentType: 'application/gzip' });
+  await putGzipJson(store, key, json);
   const sum = (of: (part: SeenPart) => number): number => parts.reduce((total, part) => total + of(part), 0);
   return { round, key, sha256, utterances: sum(({ utterances }) => utterances), parts: sum((part) => part.parts ?? 1) };
 }
@@ -159,9 +155,8 @@ export async function readSeenPart(store: Objects, part: SeenPart): Promise<Seen
 }
 
 async function readChecked(store: Objects, part: SeenPart): Promise<unknown> {
-  const found = await store.find(part.key);
-  if (!found) throw new PipelineError('CHECKPOINT_INVALID', `${part.key} is missing`);
-  const json = (await decompress(found.bytes)).toString();
+  const json = await findGzipJson(store, part.key);
+  if (json === null) throw new PipelineError('CHECKPOINT_INVALID', `${part.key} is missing`);
   if (sha256Hex(json) !== part.sha256) throw new PipelineError('CHECKPOINT_INVALID', `${part.key} is not what its manifest says`);
   return JSON.parse(json);
 }
