@@ -1,5 +1,5 @@
 /**
- * The object store: put, get, list and conditional put on one bucket. The only importer of the AWS SDK.
+ * The object store: put, get, list and conditional put on one bucket. Only libs/storage imports the AWS SDK.
  *
  * Delivery: every call is safe to repeat. store-errors.ts says what errors of the store become, after the SDK's own short
  * retries; a missing object is OBJECT_GONE, or null where asking is the point. Keys that no store takes are refused before
@@ -11,36 +11,24 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  CompleteMultipartUploadCommand,
   CreateBucketCommand,
-  CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
   HeadBucketCommand,
   HeadObjectCommand,
-  ListMultipartUploadsCommand,
   ListObjectsV2Command,
-  ListPartsCommand,
   PutObjectCommand,
   S3Client,
-  UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { refuseBadKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { StoreConnection } from '#service/connection-config.js';
 import { bareEtag, checkedHead, type ListedObject, listedObject, type ObjectHead } from './check-answer.js';
+import { completeUpload, type PartialUpload, resumeUpload, sendPart } from './multipart.js';
 import { explainStoreError, isConflict, isMissing, isRefusedCondition, lacksReason, mayPass, type StoreOperation } from './store-errors.js';
 
 export type { ListedObject, ObjectHead };
-
-/** An object that is sent in parts, and what the store has of it. */
-export interface PartialUpload {
-  key: string;
-  uploadId: string;
-  /** Number, from 1, to ETag. */
-  parts: ReadonlyMap<number, string>;
-}
 
 export interface PutOptions {
   contentType?: string;
@@ -266,61 +254,17 @@ export class ObjectStore {
 
   /** Goes on with the newest upload of the key that was not completed, or begins one. */
   async resumeUpload(key: string): Promise<PartialUpload> {
-    return this.translated(
-      'upload',
-      async () => {
-        const open = await this.client.send(new ListMultipartUploadsCommand({ Bucket: this.bucket, Prefix: key }));
-        const newest = (open.Uploads ?? [])
-          .filter((upload) => upload.Key === key)
-          .sort((a, b) => (b.Initiated?.getTime() ?? 0) - (a.Initiated?.getTime() ?? 0))[0];
-        if (newest?.UploadId) return { key, uploadId: newest.UploadId, parts: await this.partsOf(key, newest.UploadId) };
-        const begun = await this.client.send(new CreateMultipartUploadCommand({ Bucket: this.bucket, Key: key }));
-        return { key, uploadId: begun.UploadId as string, parts: new Map() };
-      },
-      key,
-    );
+    return this.translated('upload', () => resumeUpload(this.client, this.bucket, key), key);
   }
 
   /** @returns the part's ETag */
-  async uploadPart({ key, uploadId }: PartialUpload, number: number, bytes: Uint8Array): Promise<string> {
-    return this.translated(
-      'upload',
-      async () => {
-        const sent = await this.client.send(
-          new UploadPartCommand({ Bucket: this.bucket, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes }),
-        );
-        return bareEtag(sent.ETag);
-      },
-      key,
-    );
+  async uploadPart(upload: PartialUpload, number: number, bytes: Uint8Array): Promise<string> {
+    return this.translated('upload', () => sendPart(this.client, this.bucket, { upload, number, bytes }), upload.key);
   }
 
-  /** @returns the object's ETag */
-  async completeUpload({ key, uploadId }: PartialUpload, etags: ReadonlyMap<number, string>): Promise<string> {
-    const Parts = [...etags].sort(([a], [b]) => a - b).map(([PartNumber, ETag]) => ({ PartNumber, ETag }));
-    return this.translated(
-      'upload',
-      async () => {
-        const done = await this.client.send(
-          new CompleteMultipartUploadCommand({ Bucket: this.bucket, Key: key, UploadId: uploadId, MultipartUpload: { Parts } }),
-        );
-        return bareEtag(done.ETag);
-      },
-      key,
-    );
-  }
-
-  private async partsOf(key: string, uploadId: string): Promise<Map<number, string>> {
-    const parts = new Map<number, string>();
-    let marker: string | undefined;
-    do {
-      const page = await this.client.send(
-        new ListPartsCommand({ Bucket: this.bucket, Key: key, UploadId: uploadId, PartNumberMarker: marker }),
-      );
-      for (const { PartNumber, ETag } of page.Parts ?? []) if (PartNumber) parts.set(PartNumber, bareEtag(ETag));
-      marker = page.IsTruncated ? page.NextPartNumberMarker : undefined;
-    } while (marker);
-    return parts;
+  /** @param etags of all parts, by number @returns the object's ETag */
+  async completeUpload(upload: PartialUpload, etags: ReadonlyMap<number, string>): Promise<string> {
+    return this.translated('upload', () => completeUpload(this.client, this.bucket, { upload, etags }), upload.key);
   }
 
   async delete(key: string): Promise<void> {
