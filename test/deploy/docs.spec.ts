@@ -1,6 +1,6 @@
 /**
  * The documents name things that exist: links lead somewhere, files are where they are said to be, the names in the table
- * "Where do I find" are exported by their files, and the tests that the contract cites are there under these names.
+ * "Where do I find it" are exported by their files, and the tests that the contract cites are there under these names.
  *
  * Does not promise that a sentence about them is true.
  */
@@ -43,8 +43,8 @@ describe.each(docs)('%s', (doc) => {
   });
 });
 
-describe('the table "Where do I find" of docs/architecture.md', () => {
-  const [, table = ''] = read('docs/architecture.md').split('## Where do I find …');
+describe('the table "Where do I find it" of docs/architecture.md', () => {
+  const [, table = ''] = read('docs/architecture.md').split('## Where do I find it');
   const rows = [...table.split('\n## ')[0]!.matchAll(/^\| ([^|]+) \| `([^`]+)`[^|]* \| ([^|]*)\|$/gm)];
 
   it('has its rows', () => {
