@@ -21,6 +21,11 @@ export const featuresVariables = {
     ),
   MAX_DURATION_SEC: field.seconds(600).describe('Features refuses longer audio (`AUDIO_TOO_LONG`). ¹'),
   MAX_OBJECT_MB: field.wholeIn('10⁶ bytes', 1024, 1).describe('Features refuses a larger object unread (`AUDIO_TOO_LONG`).'),
+  TILE_MIN_SPEECH: field
+    .share(0.1)
+    .describe(
+      'Share of a tile, from 0 to 1, that must be speech. Features leaves out a tile with less if the utterance has a better one. 0 keeps every tile. ¹',
+    ),
   TILE_LAYOUT: z
     .enum(['tiles', 'centre'])
     .default('tiles')
@@ -79,6 +84,7 @@ export function readFeaturesConfig() {
       silenceMethod: read.SILENCE_METHOD,
       silenceTopDb: read.SILENCE_TOP_DB,
       layout: read.TILE_LAYOUT,
+      minSpeechShare: read.TILE_MIN_SPEECH,
       scale: read.FREQUENCY_SCALE,
       reference: read.LOUDNESS_REFERENCE,
       bandLimitHz: read.BAND_LIMIT_HZ === 'none' ? null : read.BAND_LIMIT_HZ,
