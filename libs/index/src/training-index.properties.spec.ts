@@ -223,7 +223,7 @@ describe('the index', () => {
     );
     fc.assert(
       fc.property(world, streams, order, order, (things, topics, ...orders) => {
-                // One of the two shard topics announces each shard.
+        // One of the two shard topics announces each shard.
         const ofTopic = topics.map((facts, at) => facts.filter((fact) => fact.of !== 'shard' || (fact.shard % 2 === 0) === (at === 1)));
         const naive = new NaiveIndex();
         for (const fact of ofTopic.flat()) apply(naive, fact, things);

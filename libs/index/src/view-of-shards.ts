@@ -50,7 +50,10 @@ export function viewOfShards(folder: string, chosen: ReadonlyMap<string, Split> 
     const shard = readShard(bytes);
     settings ??= { hash: shard.settingsHash, path, features: shard.settings };
     if (shard.settingsHash !== settings.hash) {
-      throw new PipelineError('CONFIG_INVALID', `${path} has other feature settings than ${settings.path}. Give a folder whose shards all have the same settings.`);
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `${path} has other feature settings than ${settings.path}. Give a folder whose shards all have the same settings.`,
+      );
     }
     for (const utterance of utterancesOf(shard, { shardId: sha256Hex(bytes), path, splits }))
       utterances.set(utterance.utteranceId, utterance);
@@ -64,18 +67,26 @@ function readSplits(path: string): Map<string, Split> {
   if (!existsSync(path)) return new Map();
   const parsed = z.record(z.string(), z.enum(splitNames)).safeParse(JSON.parse(readFileSync(path, 'utf8')));
   if (!parsed.success)
-    throw new PipelineError('CONFIG_INVALID', `${path}: ${parsed.error.issues[0]?.path.join('.')} must be one of ${splitNames.join(', ')}. Correct the file, or export the shards again.`);
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `${path}: ${parsed.error.issues[0]?.path.join('.')} must be one of ${splitNames.join(', ')}. Correct the file, or export the shards again.`,
+    );
   return new Map(Object.entries(parsed.data));
 }
 
 /** Oldest first. */
 function shardPaths(folder: string): string[] {
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new PipelineError('CONFIG_INVALID', `${folder} is not a folder. Give a folder with shard files (*.arrow).`);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw new PipelineError('CONFIG_INVALID', `${folder} is not a folder. Give a folder with shard files (*.arrow).`);
   const found = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.arrow'))
     .map((entry) => join(entry.parentPath, entry.name))
     .map((path) => ({ path, writtenAt: statSync(path).mtimeMs }));
-  if (found.length === 0) throw new PipelineError('CONFIG_INVALID', `${folder} holds no shards (*.arrow). Give a folder that undertone export or undertone extract wrote.`);
+  if (found.length === 0)
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `${folder} holds no shards (*.arrow). Give a folder that undertone export --format shards wrote.`,
+    );
   return found.sort((a, b) => a.writtenAt - b.writtenAt || (a.path < b.path ? -1 : 1)).map(({ path }) => path);
 }
 
