@@ -33,7 +33,7 @@ describe('clusters of the activation-valence plane', () => {
         3,
         1,
       ),
-    ).toThrow(/need 3 different labels.*.* there are 2/);
+    ).toThrow(/need 3 different labels.* there are 2/);
   });
 
   it('take the first of two equally near midpoints', () => {

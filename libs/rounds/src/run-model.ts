@@ -19,6 +19,7 @@ import { Seen } from './seen.js';
 import { isTrained, type TrainingView } from '#index/training-index.js';
 
 export class RunModel {
+  model: Model | null = null;
   /** The newest checkpoint. */
   checkpoint: Checkpoint | null = null;
   speakers: string[] = [];

@@ -91,6 +91,7 @@ export const noEvents: RunEvents = {
 
 export interface RoundSpeed {
   tilesPerSec: number;
+  wallSec: number;
   /** Share of the time of the steps that was spent waiting for tiles. */
   waitShare: number;
 }

@@ -53,6 +53,7 @@ export interface ShardCache {
 }
 
 interface CheckedShard extends OpenShard {
+  sizeBytes: number;
   /** Digest of the utterance version in each row. */
   digests: Uint32Array;
   /** [rows, frames] of a tile. */
