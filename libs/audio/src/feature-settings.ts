@@ -38,6 +38,11 @@ export interface FeatureSettings {
   width: number;
   /** `tiles`: one after another; `centre`: one crop from the middle. */
   layout: 'tiles' | 'centre';
+  /**
+   * Share of a tile that must be speech, from 0 to 1. A tile with less is left out if the utterance has a better one. Absent in
+   * old settings, which keep every tile.
+   */
+  minSpeechShare?: number;
   /** Rows that reach this frequency are set to 0, so that empty rows do not reveal the corpus; null keeps all rows. */
   bandLimitHz: number | null;
   /** Detector that tells speech from silence, if a corpus's profile cuts any. */
@@ -61,6 +66,7 @@ export const defaultFeatureSettings: Readonly<FeatureSettings> = Object.freeze({
   floorDb: -80,
   width: 256,
   layout: 'tiles',
+  minSpeechShare: 0.1,
   bandLimitHz: 8_000,
   silenceMethod: 'energy',
   silenceTopDb: 40,
@@ -97,6 +103,8 @@ export function validateSettings(settings: FeatureSettings): void {
   if (!(floorDb < 0 && floorDb >= -200)) refuse('floorDb', `must lie from -200 to below 0, not ${floorDb}`);
   if (bandLimitHz !== null && !(bandLimitHz > 0)) refuse('bandLimitHz', `must be above 0 or null, not ${bandLimitHz}`);
   if (!(maxDurationSec > 0)) refuse('maxDurationSec', `must be above 0, not ${maxDurationSec}`);
+  const { minSpeechShare = 0 } = settings;
+  if (!(minSpeechShare >= 0 && minSpeechShare <= 1)) refuse('minSpeechShare', `must lie from 0 to 1, not ${minSpeechShare}`);
   requireOneOf('reference', settings.reference, ['utterance', 'full-scale']);
   if (!(settings.silenceTopDb > 0)) refuse('silenceTopDb', `must be above 0, not ${settings.silenceTopDb}`);
   requireOneOf('silenceMethod', settings.silenceMethod, silenceMethods);

@@ -1,7 +1,8 @@
 /**
  * Reads any corpus that has `manifest.csv` or `manifest.jsonl` at its root, with the columns
  * `path,speaker,gender,emotion,activation,valence,session,split`. Only `path` is required. Audio without a row is
- * unlabelled. A wrong row is an error of its own utterance. A manifest that cannot be read is an error of all utterances.
+ * unlabelled. Silence is cut at both ends by default, because people start a recording before they speak; corpus.json can
+ * change that. A wrong row is an error of its own utterance. A manifest that cannot be read is an error of all utterances.
  */
 import { genders, splits, type EmotionCategory, type Gender, type Labels, type Split } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -22,7 +23,7 @@ const genderSynonyms: ReadonlyMap<string, Gender> = new Map([
 
 export const manifestReader: CorpusReader = {
   name: 'manifest',
-  silence: 'none',
+  silence: 'ends',
   annotationPaths: ['manifest.csv', 'manifest.jsonl'],
   recognises: (path) => path === 'manifest.csv' || path === 'manifest.jsonl',
   read: readManifest,
