@@ -143,7 +143,7 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
 
     stage.overview.applyShard('c', shard('c', 'labelled', ['iemocap/late']));
     expect(await page.getByTestId('findings').isVisible()).toBe(false);
-    const findings = ['No training utterance is sad: the model will never answer that.'];
+    const findings = ['No training utterance is sad: the model will never predict it. Add labelled utterances of it.'];
     stage.overview.applyTraining({ ...stepTrained(2, 800), findings });
     stage.overview.applyTraining(roundFinished(2, 800));
     stage.overview.applyPromotion({ ...promoted(500, 3), by: 'person', why: 'It heard our calls better.' });

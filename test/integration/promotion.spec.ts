@@ -197,7 +197,7 @@ describe('the command line', () => {
     await models.write({ step: 100, right: 5 });
     for await (const { key } of pipeline.store.list('models/made/000000100/weights-')) await pipeline.store.put(key, 'spoilt');
     const { code, errors } = await undertone('promote', 'made/100', '--yes');
-    expect([code, errors]).toEqual([1, expect.stringContaining('is not what its manifest says')]);
+    expect([code, errors]).toEqual([1, expect.stringContaining('does not have the sha256 in its manifest')]);
     expect(await listChampions(pipeline.store)).toEqual([]);
   });
 });

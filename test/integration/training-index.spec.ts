@@ -216,7 +216,7 @@ describe('a trainer that comes back', () => {
     const { bytes } = await store.get(newest);
     await store.put(newest, bytes.subarray(0, bytes.length >> 1));
     const next = await new TrainerUnderTest().start();
-    expect(said).toEqual(['its bytes are not those that were written']);
+    expect(said).toEqual(['its bytes do not have the sha256 in its name']);
     expect(next.isFromSnapshot).toBe(true);
     expect(next.seen).toEqual(['c/c']);
     expect([...next.index.held.utterances].map(({ utteranceId }) => utteranceId).sort()).toEqual(['c/a', 'c/b', 'c/c']);
@@ -274,7 +274,7 @@ describe('a trainer that comes back', () => {
     expect(said.splice(0)).toEqual([expect.stringMatching(/^it is of Kafka cluster another, this is /)]);
     await forge(/undertone-index-1/, 'undertone-index-0');
     expect((await new TrainerUnderTest().start()).isFromSnapshot).toBe(false);
-    expect(said).toContain('it is of another form: format');
+    expect(said).toContain('its first line has another format, at format');
   });
 });
 

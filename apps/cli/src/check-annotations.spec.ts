@@ -31,7 +31,7 @@ it('warns of rows that match no recording, with counts and the first three', () 
 
 it('says which recording a row is taken for that is written in another way', () => {
   expect(warningsOf({ 'manifest.csv': 'path,emotion\naudio\\a.wav,sad\n', 'audio/a.wav': 'x' })).toEqual([
-    '1 of 1 rows write their recording in another way, and are used: manifest.csv, row 1: "audio\\\\a.wav" is taken for "audio/a.wav"',
+    '1 of 1 rows spell the path of a recording in another way, and their labels are used: manifest.csv, row 1: "audio\\\\a.wav" is taken for "audio/a.wav"',
   ]);
 });
 

@@ -69,7 +69,7 @@ it('a listing warns of rows that match no recording, until they do', async () =>
   expect(await list()).toEqual({ 'audio/a.wav': 'sad', 'other.wav': undefined });
   expect(await warned()).toEqual([
     expect.stringMatching(/^2 of 3 rows match no recording.*manifest\.csv, row 2: "b\.wav", manifest\.csv, row 3: "c\.wav"$/),
-    expect.stringMatching(/^1 of 3 rows write their recording in another way/),
+    expect.stringMatching(/^1 of 3 rows spell the path of a recording in another way/),
   ]);
   expect(warnings.unmatchedRows).toBe(2);
   await list();
