@@ -81,7 +81,7 @@ describe('a broken recording', () => {
     // Another version that fails the same way is another letter.
     const [{ version: brokenVersion } = {}] = letters;
     await store.put(bad, 'still no sound');
-    expect((await undertone(pipeline, 'replay')).text).toContain('1 objects are looked at again (1 dead letters)');
+    expect((await undertone(pipeline, 'replay')).text).toContain('1 objects are tried again (1 dead letters)');
     await pipeline.until('a letter of what is there now', () => overview.deadLetters.length === 2);
     expect(letters.at(-1)?.version).not.toBe(brokenVersion);
 
@@ -92,7 +92,7 @@ describe('a broken recording', () => {
     await pipeline.until('its tiles', () => overview.reconcile().inShards === 2);
     expect(overview.unresolvedDeadLetters).toEqual([]);
     expect(await verified()).toEqual({ code: 0, utterances: 2, inShards: 2, deadLettered: 0, inFlight: [] });
-    expect((await undertone(pipeline, 'replay')).text).toContain('0 objects are looked at again (0 dead letters)');
+    expect((await undertone(pipeline, 'replay')).text).toContain('0 objects are tried again (0 dead letters)');
 
     // What is on its way is named, whether ingest has seen it or not.
     await pipeline.stopGently('features');
