@@ -1,17 +1,17 @@
-/** Settings of the evaluator, from the environment. */
+/** Reads the settings of the evaluator from the environment. */
 import { z } from 'zod';
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
 import { field, readConfig } from '#service/read-config.js';
 
 export function readEvaluatorConfig() {
   const read = readConfig({
-    /** Where the other services answer, for the dashboard's lights. */
+    /** Addresses of the other services, for the lights of the dashboard. */
     INGEST_URL: field.text('http://127.0.0.1:7401'),
     FEATURES_URL: field.text('http://127.0.0.1:7402'),
     TRAINER_URL: field.text('http://127.0.0.1:7403'),
-    /** The probability of being better on dev speakers that a promotion needs. */
+    /** A promotion needs at least this probability that the challenger is better on dev speakers. */
     PROMOTION_CONFIDENCE: z.coerce.number().min(0.5).max(1).default(0.95),
-    /** Percentage points by which the recall of a class may fall with a promotion. */
+    /** A promotion may lower the recall of a class by at most this many percentage points. */
     PROMOTION_MAX_RECALL_FALL: z.coerce.number().min(0).max(100).default(10),
   });
   return {
