@@ -1,23 +1,23 @@
-/** Settings of ingest, from the environment. */
+/** Reads the settings of ingest from the environment. */
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
 import { field, readConfig } from '#service/read-config.js';
 import { defaultAnnotationLimits } from './annotation-limits.js';
 
 export function readIngestConfig() {
   const read = readConfig({
-    /** Seconds between listings of the bucket, which heal events that never came. */
+    /** Seconds between listings of the bucket. A listing finds objects whose events were lost. */
     RECONCILE_INTERVAL: field.seconds(300),
-    /** Notifications of at most 4 KiB that the webhook takes each second; a larger one counts as several. */
+    /** Most notifications that the webhook takes each second. A notification over 4 KiB counts as several. */
     BUCKET_EVENTS_PER_SECOND: field.whole(500, 1),
-    /** Megabytes of the annotation files of one corpus, together. */
+    /** Most megabytes of all annotation files of one corpus. */
     MANIFEST_MAX_MB: field.whole(64, 1),
-    /** Entries of one archive. */
+    /** Most entries of one archive. */
     ARCHIVE_MAX_ENTRIES: field.whole(200_000, 1),
-    /** Gigabytes of one archive, unpacked. */
+    /** Most gigabytes of one archive, unpacked. */
     ARCHIVE_MAX_GB: field.whole(50, 1),
-    /** Megabytes of one recording in an archive; so much memory is taken for it. */
+    /** Most megabytes of one recording in an archive; unpacking takes as much memory. */
     ARCHIVE_MAX_ENTRY_MB: field.whole(256, 1),
-    /** Times that an archive may grow as it is unpacked, once it is past 100 MB. */
+    /** Most growth factor of an archive by unpacking, checked beyond 100 MB. */
     ARCHIVE_MAX_RATIO: field.whole(100, 1),
   });
   return {
