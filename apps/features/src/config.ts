@@ -1,4 +1,4 @@
-/** Settings of features, from the environment. */
+/** Reads the settings of features from the environment. */
 import { z } from 'zod';
 import { decodersWith, featureSettings, silenceMethods } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
@@ -7,29 +7,29 @@ import { field, readConfig } from '#service/read-config.js';
 
 export function readFeaturesConfig() {
   const read = readConfig({
-    /** Tiles at which a shard is sealed. */
+    /** A shard is sealed at this many tiles. */
     SHARD_TILES: field.whole(1024, 1),
-    /** Seconds after its first tile at which a shard is sealed, however small. */
+    /** A shard is sealed this many seconds after its first tile, however small it is. */
     SHARD_MAX_AGE: field.seconds(30),
-    /** Seconds between two looks at the settings that corpora have of their own. */
+    /** Seconds between two checks of the corpora's own settings. */
     FEATURE_SETTINGS_INTERVAL: field.seconds(10),
     FEATURE_WORKERS: field.whole(2, 1),
-    /** Seconds one file may take before its worker is replaced. */
+    /** Seconds that one file may take before its worker thread is replaced. */
     FILE_TIMEOUT: field.seconds(60),
-    /** For objects being read and decoded, and for tiles that wait for their shard, 10⁶ bytes; what needs more is taken alone. */
+    /** Memory for objects that are read and decoded and for tiles of open shards, in 10⁶ bytes. A file that needs more is processed alone. */
     AUDIO_MEMORY_MB: field.whole(512, 1),
     MAX_DURATION_SEC: field.seconds(600),
-    /** Larger objects are refused by what the listing says of them. */
+    /** Larger objects are refused by their listed size. */
     MAX_OBJECT_MB: field.whole(1024, 1),
     TILE_LAYOUT: z.enum(['tiles', 'centre']).default('tiles'),
     FREQUENCY_SCALE: z.enum(['linear', 'mel']).default('linear'),
     LOUDNESS_REFERENCE: z.enum(['utterance', 'full-scale']).default('utterance'),
     SILENCE_METHOD: z.enum(silenceMethods).default('energy'),
-    /** Where the packages of `silero` are installed. */
+    /** Folder in which the packages of `silero` are installed. */
     SILERO_DIR: z.string().min(1).optional(),
-    /** Decibels below the loudest frame, for `top-db`. */
+    /** Threshold of `top-db`, in decibels below the loudest frame. */
     SILENCE_TOP_DB: z.coerce.number().positive().default(40),
-    /** `none`, or the frequency from which rows are emptied. */
+    /** `none`, or the frequency in Hz from which rows are set to zero. */
     BAND_LIMIT_HZ: z.union([z.literal('none'), z.coerce.number().positive()]).default(8_000),
   });
   const ffmpeg = chooseFfmpeg();

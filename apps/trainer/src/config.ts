@@ -1,4 +1,4 @@
-/** Settings of the trainer, from the environment. */
+/** Reads the settings of the trainer from the environment. */
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,38 +14,38 @@ import { rateSchedules } from '#rounds/learning-rate.js';
 import { configHashOf, type RunSettings } from '#rounds/run-settings.js';
 
 export function readTrainerConfig() {
-  // TensorFlow greets on stderr unless told not to; the compute process inherits this.
+  // Keeps TensorFlow from printing its greeting on stderr. The compute process inherits the variable.
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
   const read = readConfig({
-    /** Runs are named `<RUN_NAME>-<digest of the settings>`: other settings, another run. */
+    /** A run is named `<RUN_NAME>-<digest of the settings>`, so other settings make another run. */
     RUN_NAME: field.text('main').refine((name) => isKeyName(name) && name.length <= 150, 'expected at most 150 characters, and no slashes'),
     TRAINER_ID: field.text(hostname()),
-    /** A JSON file with the model's settings; the paper's without one. */
+    /** A JSON file with the model settings. Default: the paper's settings. */
     MODEL_SETTINGS_FILE: field.optionalText(),
     BATCH_LABELLED: field.whole(16, 1),
     BATCH_UNLABELLED: field.whole(16, 0),
     /** Steps of one round. */
     ROUND_STEPS: field.whole(500, 1),
-    /** Seconds after which a round ends though it has steps left; 0: never. */
+    /** A round ends after this many seconds even if it has steps left; 0: never. */
     ROUND_MAX_SEC: field.secondsOrNever(),
-    /** New or changed training utterances that it takes for a round. */
+    /** A round starts at this many new or changed training utterances. */
     ROUND_MIN_NEW: field.whole(1, 1),
-    /** Seconds after which a round starts with fewer, or with nothing new at all; 0: never. */
+    /** A round starts after this many seconds even with fewer or no new utterances; 0: never. */
     ROUND_EVERY: field.secondsOrNever(),
-    /** Of a batch, the share that earlier rounds have learnt already. */
+    /** Share of each batch that earlier rounds have learnt already. */
     REPLAY_SHARE: field.share(0.5),
-    /** Checkpoints of a round without a better UA on dev speakers after which it ends; 0: they are not asked. */
+    /** Stop a round after this many dev checks without improvement; 0: no dev checks. */
     EARLY_STOPPING_PATIENCE: field.whole(3, 0),
     LEARNING_RATE_SCHEDULE: z.enum(rateSchedules).default('constant'),
     WARMUP_STEPS: field.whole(0, 0),
-    /** After a divergence, the share of the learning rate with which the run goes on; 1: all of it. */
+    /** After a divergence the run continues with this share of its learning rate; 1: the full rate. */
     DIVERGED_RATE_FACTOR: z.coerce.number().positive().max(1).default(0.5),
-    /** Finished rounds whose weights are kept; champions always are. */
+    /** Number of finished rounds whose weights are kept. Champions are always kept. */
     KEEP_MODELS: field.whole(20, 1),
-    /** Seconds without news after which a round starts, and the longest that news may go on. */
+    /** A round starts after this many seconds without news, and after this many seconds of continuous news. */
     ROUND_QUIET: field.seconds(10),
     ROUND_MAX_WAIT: field.seconds(300),
-    /** Seconds between snapshots of the index, where it has changed. */
+    /** Seconds between snapshots of a changed index. */
     SNAPSHOT_INTERVAL: field.seconds(900),
     REPORT_STEPS: field.whole(5, 1),
     CHECKPOINT_STEPS: field.whole(100, 1),
@@ -53,14 +53,14 @@ export function readTrainerConfig() {
     TRAINING_SEED: field.whole(1),
     TF_BACKEND: field.optionalText(),
     WEBGPU_DIR: field.optionalText(),
-    /** Where shard files are kept. */
+    /** Folder of the shard cache. */
     SHARD_CACHE: field.text(join(tmpdir(), 'undertone-shards')),
-    /** Of all of them; what goes beyond stays in the store, and is read there tile by tile. */
+    /** Most bytes of the shard cache. Further shards are read from the store tile by tile. */
     SHARD_CACHE_MB: field.whole(20_000, 0),
     /** Seconds between compactions of the shards; 0: never. */
     COMPACTION_INTERVAL: field.whole(600),
     ...compactionFields,
-    /** Whether it takes jobs of experiments, beside its rounds. */
+    /** Take jobs of experiments beside training rounds. */
     EXPERIMENT_WORKER: field.flag(false),
   });
   const model = read.MODEL_SETTINGS_FILE ? readModelSettings(read.MODEL_SETTINGS_FILE) : {};
