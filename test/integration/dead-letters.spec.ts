@@ -146,7 +146,7 @@ describe('a record on which a stage fails', () => {
     });
     await vi.waitFor(() => expect(overview.evaluationsOf('made', 100)).not.toEqual([]), { timeout: 120_000, interval: 200 });
     expect(letters.map(({ stage, code, origin }) => [stage, code, origin.offset])).toEqual([['evaluator', 'UNKNOWN_REPEATED', '0']]);
-    expect(letters[0]?.message).toMatch(/^Failed 3 times on this record: /);
+    expect(letters[0]?.message).toMatch(/^An unknown error failed this record 3 times: /);
     expect(supervisor.stateOf('evaluator')).toMatchObject({ restarts: 0, state: 'running' });
     expect(overview.evaluationsOf('made', 50)).toEqual([]);
   });

@@ -1,4 +1,4 @@
-/** How every service reaches the broker and the object store. The same variables serve the embedded ones. */
+/** Reads the connections of a service to the broker and the object store. The embedded servers use the same variables. */
 import { z } from 'zod';
 import { readHttpAccess } from './http-access.js';
 import { field, readConfig, type Environment } from './read-config.js';
@@ -12,7 +12,7 @@ export interface KafkaConnection {
 }
 
 export interface StoreConnection {
-  /** Unset: the AWS default for the region. */
+  /** If unset, the AWS default for the region. */
   endpoint: string | undefined;
   region: string;
   bucket: string;
@@ -22,7 +22,7 @@ export interface StoreConnection {
 export function readKafkaConnection(environment?: Environment): KafkaConnection {
   const read = readConfig(
     {
-      KAFKA_BROKERS: z.string({ error: 'set it to host:port[,host:port…], or run `npm start`, which brings a broker' }).min(1),
+      KAFKA_BROKERS: z.string({ error: 'set it to host:port[,host:port…], or run `npm start`, which starts a broker' }).min(1),
       KAFKA_SSL: field.flag(false),
       KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).default('plain'),
       KAFKA_SASL_USERNAME: field.optionalText(),
@@ -44,7 +44,7 @@ export function readKafkaConnection(environment?: Environment): KafkaConnection 
   };
 }
 
-/** Credentials are read by the AWS SDK itself, from its usual variables and files. */
+/** Reads the store connection. The AWS SDK itself reads the credentials, from its usual variables and files. */
 export function readStoreConnection(environment?: Environment): StoreConnection {
   const read = readConfig(
     {
@@ -59,8 +59,8 @@ export function readStoreConnection(environment?: Environment): StoreConnection 
 }
 
 /**
- * HTTP address, who may ask there, log level and the like, which every service has.
- * @throws PipelineError CONFIG_INVALID, also for an address beyond loopback without API_TOKEN
+ * Reads the settings of every service: its HTTP address, HTTP access and log level.
+ * @throws PipelineError CONFIG_INVALID, also if the address is beyond loopback and API_TOKEN is not set
  */
 export function readServiceSettings(defaultPort: number, portVariable: string, environment?: Environment) {
   const read = readConfig(

@@ -1,4 +1,4 @@
-/** Reads settings from the environment once, at the edge; inside, they are trusted. */
+/** Reads and checks settings from the environment once, at the edge. The code inside trusts them. */
 import { z } from 'zod';
 import { PipelineError } from '#contracts/pipeline-error.js';
 
@@ -6,7 +6,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * @param shape one zod schema per environment variable; an empty variable counts as unset
- * @throws PipelineError CONFIG_INVALID naming every variable that is wrong and what it should be
+ * @throws PipelineError CONFIG_INVALID; the message names every wrong variable and the expected value
  */
 export function readConfig<Shape extends z.ZodRawShape>(shape: Shape, environment: Environment = process.env): z.infer<z.ZodObject<Shape>> {
   const given = Object.fromEntries(Object.keys(shape).map((name) => [name, environment[name] === '' ? undefined : environment[name]]));
@@ -17,7 +17,7 @@ export function readConfig<Shape extends z.ZodRawShape>(shape: Shape, environmen
 }
 
 const count = z.coerce.number().int();
-/** Field kinds that environment variables come in. */
+/** The kinds of environment variables. */
 export const field = {
   text: (fallback: string) => z.string().default(fallback),
   optionalText: () => z.string().optional(),
@@ -28,7 +28,7 @@ export const field = {
       .transform((value) => value === 'true' || value === '1'),
   port: (fallback: number) => count.min(0).max(65_535).default(fallback),
   whole: (fallback: number, least = 0) => count.min(least).default(fallback),
-  /** 0, as without it: never. */
+  /** 0 means never. That is the default. */
   secondsOrNever: () => z.coerce.number().min(0).default(0),
   seconds: (fallback: number) => z.coerce.number().positive().default(fallback),
   share: (fallback: number) => z.coerce.number().min(0).max(1).default(fallback),

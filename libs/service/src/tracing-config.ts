@@ -1,4 +1,4 @@
-/** Whether and how a service traces, by OpenTelemetry's standard variables. How spans are sent (headers, certificates, time-outs) the exporter reads itself, and the service's name the SDK. */
+/** Reads OpenTelemetry's standard variables. The exporter itself reads headers, certificates and time-outs; the SDK reads the service's name. */
 import { z } from 'zod';
 import { field, readConfig, type Environment } from './read-config.js';
 
@@ -11,19 +11,19 @@ const samplers = [
   'parentbased_traceidratio',
 ] as const;
 
-/** A collector takes JSON where it takes protobuf. */
+/** Only JSON is sent. A collector that takes protobuf takes JSON at the same address. */
 const overHttp = z.enum(['http/json', 'http/protobuf'], {
-  error: "only http/json is spoken: unset it, and name the collector's HTTP address, usually port 4318",
+  error: "only http/json is supported: unset it, and set the endpoint to the collector's HTTP address, usually port 4318",
 });
 
 export interface TracingConfig {
-  /** Who decides about a trace that begins in this service. */
+  /** The sampler of traces that begin in this service. */
   root: { kind: 'always_on' | 'always_off' | 'traceidratio'; ratio: number };
-  /** Whether a trace that began elsewhere keeps what was decided there. */
+  /** True if a trace that began elsewhere keeps its sampling decision. */
   isParentBased: boolean;
 }
 
-/** @returns null where nothing is traced: no endpoint is set, or tracing is switched off. @throws PipelineError CONFIG_INVALID */
+/** @returns null if tracing is off: no endpoint is set, or it is switched off @throws PipelineError CONFIG_INVALID */
 export function readTracingConfig(environment?: Environment): TracingConfig | null {
   const read = readConfig(
     {
