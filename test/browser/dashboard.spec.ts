@@ -94,8 +94,8 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
 
   it('says what to do where nothing has come in yet', async () => {
     const page = await open();
-    await says(page, 'reconciliation', 'Nothing has come in yet.');
-    await says(page, 'training-hint', 'No shard yet: drop audio into corpora/<name>/ or run ./undertone put DIR --corpus NAME');
+    await says(page, 'reconciliation', 'No utterances yet.');
+    await says(page, 'training-hint', 'No shard yet. Copy audio into corpora/<name>/ or run ./undertone put DIR --corpus NAME');
     await says(page, 'champions', /^No champion yet/);
     await says(page, 'dead-letters-total', '0');
     expect(complaints).toEqual([]);
@@ -139,7 +139,7 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     stage.publish();
     await says(page, 'utterances-live', '241');
     await says(page, 'in-flight', '1');
-    await says(page, 'reconciliation', /one is still on the way/);
+    await says(page, 'reconciliation', /one is still in flight/);
 
     stage.overview.applyShard('c', shard('c', 'labelled', ['iemocap/late']));
     expect(await page.getByTestId('findings').isVisible()).toBe(false);
@@ -225,7 +225,7 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     const context = await browser.newContext();
     const page = await context.newPage();
     await page.goto(origin);
-    await says(page, 'connection', 'not live: 64 pages are open already; this one asks every 5 s');
+    await says(page, 'connection', 'not live: 64 other pages are open, so this page asks every 5 s');
     await says(page, 'utterances-live', '240');
     for (const other of others) other.on('error', () => undefined).destroy();
     await says(page, 'connection', 'live');

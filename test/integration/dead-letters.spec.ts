@@ -81,7 +81,7 @@ describe('a broken recording', () => {
     // Another version that fails the same way is another letter.
     const [{ version: brokenVersion } = {}] = letters;
     await store.put(bad, 'still no sound');
-    expect((await undertone(pipeline, 'replay')).text).toContain('1 objects are looked at again (1 dead letters)');
+    expect((await undertone(pipeline, 'replay')).text).toContain('1 objects are tried again (1 dead letters)');
     await pipeline.until('a letter of what is there now', () => overview.deadLetters.length === 2);
     expect(letters.at(-1)?.version).not.toBe(brokenVersion);
 
@@ -92,7 +92,7 @@ describe('a broken recording', () => {
     await pipeline.until('its tiles', () => overview.reconcile().inShards === 2);
     expect(overview.unresolvedDeadLetters).toEqual([]);
     expect(await verified()).toEqual({ code: 0, utterances: 2, inShards: 2, deadLettered: 0, inFlight: [] });
-    expect((await undertone(pipeline, 'replay')).text).toContain('0 objects are looked at again (0 dead letters)');
+    expect((await undertone(pipeline, 'replay')).text).toContain('0 objects are tried again (0 dead letters)');
 
     // What is on its way is named, whether ingest has seen it or not.
     await pipeline.stopGently('features');
@@ -146,7 +146,7 @@ describe('a record on which a stage fails', () => {
     });
     await vi.waitFor(() => expect(overview.evaluationsOf('made', 100)).not.toEqual([]), { timeout: 120_000, interval: 200 });
     expect(letters.map(({ stage, code, origin }) => [stage, code, origin.offset])).toEqual([['evaluator', 'UNKNOWN_REPEATED', '0']]);
-    expect(letters[0]?.message).toMatch(/^Failed 3 times on this record: /);
+    expect(letters[0]?.message).toMatch(/^An unknown error failed this record 3 times: /);
     expect(supervisor.stateOf('evaluator')).toMatchObject({ restarts: 0, state: 'running' });
     expect(overview.evaluationsOf('made', 50)).toEqual([]);
   });

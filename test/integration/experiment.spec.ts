@@ -17,7 +17,7 @@ const resultsOf = (out: string) => readExperimentResults(join(folder, out));
 
 it('says what jobs there are and how long they take, and runs none, with --dry-run', async () => {
   const { code, text } = await run('dry', '--dry-run');
-  expect(text).toMatch(/9 jobs[\s\S]*3 folds, no speaker in two of them[\s\S]*About .* with \d+ jobs? at a time/);
+  expect(text).toMatch(/9 jobs[\s\S]*3 folds, each speaker in one fold only[\s\S]*About .* with \d+ jobs? at a time/);
   expect(code).toBe(0);
   expect(existsSync(join(folder, 'dry'))).toBe(false);
 });
@@ -55,9 +55,9 @@ it('runs the smallest sample experiment from its file alone to a report', async 
 });
 
 it('refuses a folder that holds an experiment already, unless it is to go on', async () => {
-  expect(await run('whole')).toMatchObject({ code: 2, text: expect.stringContaining('--resume goes on with what is in') });
+  expect(await run('whole')).toMatchObject({ code: 2, text: expect.stringContaining('Add --resume to continue the experiment in') });
   const { code, text } = await run('whole', '--resume');
-  expect(text).toContain('9 jobs of 9 done before');
+  expect(text).toContain('9 jobs of 9 finished earlier');
   expect(code).toBe(0);
 });
 
@@ -88,7 +88,7 @@ it('killed twice on the way and resumed, has the numbers of the run that was not
   expect((await resultsOf('killed'))!.missing.length).toBeGreaterThan(0);
 
   const { code, text } = await run('killed', '--jobs', '2', '--resume');
-  expect(text).toMatch(/[1-8] jobs? of 9 done before/);
+  expect(text).toMatch(/[1-8] jobs? of 9 finished earlier/);
   expect(code, text).toBe(0);
   expect(numbers(await resultsOf('killed'))).toEqual(numbers(await resultsOf('whole')));
 }, 600_000);

@@ -127,7 +127,7 @@ it('can be of one stream, split or corpus, and says when nothing is there', () =
   const nothing = run('--corpus', 'other', '--out', join(folder, 'o'));
   expect(nothing).toMatchObject({ code: 2, text: expect.stringContaining('nothing to export') });
   expect(existsSync(join(folder, 'o'))).toBe(false);
-  expect(run('--out', join(folder, 'l'))).toMatchObject({ code: 2, text: expect.stringContaining('is there already') });
+  expect(run('--out', join(folder, 'l'))).toMatchObject({ code: 2, text: expect.stringContaining('exists already') });
   expect(run('--format', 'tfrecord', '--out', 'x')).toMatchObject({ code: 2, text: expect.stringContaining('webdataset, npy') });
 });
 

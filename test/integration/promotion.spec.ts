@@ -174,9 +174,9 @@ describe('the command line', () => {
     await models.write({ step: 200, right: 6 });
     expect(await undertone('promote', 'made/999', '--yes')).toMatchObject({
       code: 2,
-      errors: expect.stringContaining('There is no model made/999: `./undertone models` lists them.'),
+      errors: expect.stringContaining('There is no model made/999. `./undertone models` lists the models.'),
     });
-    expect(await undertone('promote', 'made/100')).toMatchObject({ code: 2, errors: expect.stringContaining('say --yes') });
+    expect(await undertone('promote', 'made/100')).toMatchObject({ code: 2, errors: expect.stringContaining('Add --yes') });
     expect(await undertone('promote', 'made/100', '--yes')).toMatchObject({
       code: 0,
       text: expect.stringContaining('made/100 is champion 1 of emotion'),
@@ -186,7 +186,7 @@ describe('the command line', () => {
     expect(said.at(-1)?.fact).toMatchObject({ by: 'person', why: 'Our calls.', champion: { number: 1, step: 100 } });
     expect(await undertone('rollback')).toMatchObject({
       code: 0,
-      text: expect.stringContaining('made/100 is champion 3 of emotion, as it was as number 1'),
+      text: expect.stringContaining('made/100 is champion 3 of emotion again; it was number 1 before'),
     });
     await saying('emotion/champion: step 100 is 3');
     expect(said.at(-1)?.fact).toMatchObject({ by: 'person', restores: 1 });

@@ -63,7 +63,7 @@ it('sends what ingest takes, says what it leaves out, and the next time only wha
 
   const first = put();
   expect(first.text).toContain('3 recordings, 1 annotation file\n');
-  expect(first.text).toContain('! 1 file left out, neither recording nor annotation: 1 × .txt');
+  expect(first.text).toContain('! 1 file is left out (neither recording nor annotation): 1 × .txt');
   expect(first.text).toContain('4 files put, 0 were there already');
   expect(await keys()).toEqual(['a.wav', 'link.wav', 'manifest.csv', 'ü/b c.flac']);
   expect(new TextDecoder().decode((await store.get(corpusKey('calls', 'ü/b c.flac'))).bytes)).toBe('two');
@@ -157,7 +157,7 @@ it('stopped by Ctrl-C says so, and that it goes on', async () => {
   running.kill('SIGINT');
   const [code] = (await once(running, 'exit')) as [number];
   expect(code).toBe(1);
-  expect(text).toContain('Stopped. The same command goes on from here.');
+  expect(text).toContain('Stopped. Run the same command again to continue.');
 }, 120_000);
 
 it('a large file goes in parts, and those that have arrived are not sent again', async () => {

@@ -127,7 +127,7 @@ it('moves a corpus to other settings and back again: whole at every moment, and 
   expect(hashesOf('first')).toEqual(new Set([former]));
   expect(await trainer()).toMatchObject({ viewUtterances: first + second, settings: { first: former, second: former } });
   expect((await undertone('status')).text).toContain(
-    `corpus first is on its way to other feature settings: ${covered} of ${live} under ${next}`,
+    `corpus first is changing its feature settings: ${covered} of ${live} utterances have tiles under ${next}`,
   );
   expect(await undertone('verify', '--json')).toMatchObject({ code: 1 });
   await store.put(corpusKey('first', 'late.wav'), toneWav({ pitchHz: 230 }));

@@ -353,7 +353,7 @@ describe('an unknown error', () => {
     expect(await stream.committed()).toEqual([4]);
     const letters = await stream.readDeadLetters();
     expect(letters.map(({ code, origin }) => [code, origin.offset])).toEqual([['UNKNOWN_REPEATED', '1']]);
-    expect(letters[0]?.message).toMatch(/^Failed 3 times on this record: TypeError: x is not a function; at /);
+    expect(letters[0]?.message).toMatch(/^An unknown error failed this record 3 times: TypeError: x is not a function; at /);
   });
 
   it('has what was settled before it committed before it is tried again', async () => {

@@ -58,7 +58,7 @@ describe('ensureTopics', () => {
     await ensureTopics(client(), [noteTopic(retained(2, hourMs))], prefix);
     await expect(ensureTopics(client(), [noteTopic(retained(3, hourMs))], prefix)).rejects.toMatchObject({
       code: 'TOPIC_MISMATCH',
-      message: expect.stringContaining(`${prefix}.notes.v1 has 2 partitions, not 3`) as string,
+      message: expect.stringContaining(`${prefix}.notes.v1 has 2 partitions, and 3 are expected`) as string,
     });
     await ensureTopics(client(), [noteTopic(retained(2, hourMs))], prefix);
   });
@@ -68,7 +68,7 @@ describe('ensureTopics', () => {
     await ensureTopics(client(), [noteTopic(retained(1, hourMs))], prefix);
     await expect(ensureTopics(client(), [noteTopic(compacted(1))], prefix)).rejects.toMatchObject({
       code: 'TOPIC_MISMATCH',
-      message: expect.stringContaining('cleanup.policy=delete, not compact') as string,
+      message: expect.stringContaining('cleanup.policy=delete, and compact is expected') as string,
     });
   });
 });

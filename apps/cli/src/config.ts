@@ -36,16 +36,16 @@ export function adoptCredentials(from: Environment): void {
   }
 }
 
-/** TensorFlow greets on stderr unless told not to, before it is loaded. */
+/** Keeps TensorFlow from printing its greeting on stderr. It has to be set before TensorFlow is loaded. */
 export function quietTensorflow(): void {
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
 }
 
-/** Keys of an embedded object store: made for each stack, of no use elsewhere. */
+/** Keys of an embedded object store. Each stack makes its own, and they open nothing else. */
 export const freshCredentials = (): { AWS_ACCESS_KEY_ID: string; AWS_SECRET_ACCESS_KEY: string } => ({
   AWS_ACCESS_KEY_ID: `undertone${randomBytes(6).toString('hex')}`,
   AWS_SECRET_ACCESS_KEY: randomBytes(20).toString('hex'),
 });
 
-/** The API_TOKEN of a stack whose caller has set none. */
+/** Makes an API_TOKEN for a stack whose caller has set none. */
 export const freshToken = (): string => randomBytes(20).toString('hex');

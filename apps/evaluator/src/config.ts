@@ -1,4 +1,4 @@
-/** Settings of the evaluator, from the environment. */
+/** Reads the settings of the evaluator from the environment. */
 import { z } from 'zod';
 import { readKafkaConnection, readServiceSettings, readStoreConnection, servicePorts } from '#service/connection-config.js';
 import { field, readConfig } from '#service/read-config.js';

@@ -1,4 +1,4 @@
-/** Settings of features, from the environment. */
+/** Reads the settings of features from the environment. */
 import { z } from 'zod';
 import { decodersWith, featureSettings, silenceMethods } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';

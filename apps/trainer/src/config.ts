@@ -1,4 +1,4 @@
-/** Settings of the trainer, from the environment. */
+/** Reads the settings of the trainer from the environment. */
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';

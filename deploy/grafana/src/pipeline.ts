@@ -18,7 +18,7 @@ export const pipeline = dashboard(
     stat({
       title: 'How many are on their way?',
       description:
-        'Alive, and neither in a shard nor put aside. It falls to 0 when nothing new comes; if it stays, `undertone verify` names some of them.',
+        'Live utterances that are neither in a shard nor dead-lettered. It falls to 0 when nothing new comes; if it stays, `undertone verify` names some of them.',
       unit: 'short',
       queries: [['max(undertone_evaluator_in_flight_utterances{job=~"$job"})', 'in flight']],
     }),

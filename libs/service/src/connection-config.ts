@@ -1,4 +1,4 @@
-/** How every service reaches the broker and the object store. The same variables serve the embedded ones. */
+/** Reads the connections of a service to the broker and the object store. The embedded servers use the same variables. */
 import { z } from 'zod';
 import { readHttpAccess } from './http-access.js';
 import { field, readConfig, type Environment } from './read-config.js';
@@ -12,7 +12,7 @@ export interface KafkaConnection {
 }
 
 export interface StoreConnection {
-  /** Unset: the AWS default for the region. */
+  /** If unset, the AWS default for the region. */
   endpoint: string | undefined;
   region: string;
   bucket: string;

@@ -11,7 +11,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * @param shape one zod schema per environment variable; an empty variable counts as unset
- * @throws PipelineError CONFIG_INVALID naming every variable that is wrong and what it should be
+ * @throws PipelineError CONFIG_INVALID; the message names every wrong variable and the expected value
  */
 export function readConfig<Shape extends z.ZodRawShape>(shape: Shape, environment: Environment = process.env): z.infer<z.ZodObject<Shape>> {
   const given = Object.fromEntries(Object.keys(shape).map((name) => [name, environment[name] === '' ? undefined : environment[name]]));

@@ -14,15 +14,15 @@ const samplers = [
   'parentbased_traceidratio',
 ] as const;
 
-/** A collector takes JSON where it takes protobuf. */
+/** Only JSON is sent. A collector that takes protobuf takes JSON at the same address. */
 const overHttp = z.enum(['http/json', 'http/protobuf'], {
-  error: "only http/json is spoken: unset it, and name the collector's HTTP address, usually port 4318",
+  error: "only http/json is supported: unset it, and set the endpoint to the collector's HTTP address, usually port 4318",
 });
 
 export interface TracingConfig {
-  /** Who decides about a trace that begins in this service. */
+  /** The sampler of traces that begin in this service. */
   root: { kind: 'always_on' | 'always_off' | 'traceidratio'; ratio: number };
-  /** Whether a trace that began elsewhere keeps what was decided there. */
+  /** True if a trace that began elsewhere keeps its sampling decision. */
   isParentBased: boolean;
 }
 

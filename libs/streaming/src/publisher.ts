@@ -1,9 +1,9 @@
 /**
  * Publishes facts.
  *
- * Delivery: acks from all replicas, one awaited request at a time, not idempotent. With several requests in flight and
- * the client's idempotence on, acknowledged messages were lost when a broker was killed; this way none was, and a fact
- * may come twice, which every consumer expects. A promise that resolved means that the fact is durable.
+ * Delivery: it waits for acknowledgements of all replicas, sends one request at a time, and does not use the client's idempotence.
+ * With several requests in flight and idempotence on, acknowledged messages were lost when a broker was killed. This way none were
+ * lost. A fact may come twice, which every consumer expects. A resolved promise means that the fact is durable.
  */
 import { createRequire } from 'node:module';
 import type { Kafka, Message, Producer } from 'kafkajs';
@@ -17,7 +17,7 @@ const { Partitioners } = createRequire(import.meta.url)('kafkajs') as typeof imp
 const maxMessagesPerRequest = 1_000;
 const closingMs = 2_000;
 const partingMs = 1_000;
-/** What one request holds of a topic's partition is one batch to the broker, which takes 1 MiB unless told otherwise. */
+/** Most bytes of a request. Its records of one partition form one batch, and a broker takes 1 MiB by default. */
 const maxRequestBytes = 512 * 1024;
 
 interface Waiting {
@@ -57,9 +57,8 @@ export class Publisher<Sender extends Party = Party> {
   }
 
   /**
-   * As `publish`, but each fact begins a trace of its own, linked with the active one: facts of which each is of another
-   * utterance.
-   * @param traceOf the trace that a fact goes on in instead
+   * Like `publish`, for facts of different utterances: each fact begins a trace of its own, linked with the active one.
+   * @param traceOf the trace that a fact continues instead
    */
   async publishApart<Fact, Producer extends Party>(
     topic: Topic<Fact, Producer> & SentBy<Sender, Producer>,
@@ -92,7 +91,7 @@ export class Publisher<Sender extends Party = Party> {
     await this.enqueue(topic, [{ key, value: null }], 'active');
   }
 
-  /** What is under way has a few seconds to be acknowledged: with the broker away nobody could wait for it. */
+  /** Waits a few seconds for running requests. It does not wait longer, because the broker may be down. */
   async close(): Promise<void> {
     await atMost(closingMs, this.sent);
     await atMost(partingMs, this.producer.disconnect());
@@ -107,12 +106,12 @@ export class Publisher<Sender extends Party = Party> {
       const acknowledgement = new Promise<void>((resolve, reject) => this.waiting.push({ topic, message: sent, resolve, reject }));
       return span ? acknowledgement.then(() => span.end(), failing(span.end)) : acknowledgement;
     });
-    // Requests carry facts of many traces.
+    // A request carries facts of many traces, so it belongs to none.
     if (!this.isSending) this.sent = inNoSpan(() => this.sendAll());
     await Promise.all(acknowledged);
   }
 
-  /** As many as fit a request; one that is too large for any goes alone, so that no other is refused with it. */
+  /** Takes as many facts as fit a request. A too large fact goes alone, so that the broker refuses no other with it. */
   private countForRequest(): number {
     let sizeBytes = 0;
     const tooMany = this.waiting.findIndex(({ message }, at) => {
@@ -122,7 +121,7 @@ export class Publisher<Sender extends Party = Party> {
     return tooMany === -1 ? this.waiting.length : Math.max(1, tooMany);
   }
 
-  /** Says that it has ended in the same turn in which it found nothing more: what comes a turn later is sent by the next. */
+  /** Marks itself as ended in the same turn in which it finds the queue empty, so that the next call starts a new loop. */
   private async sendAll(): Promise<void> {
     this.isSending = true;
     while (this.waiting.length > 0) {
