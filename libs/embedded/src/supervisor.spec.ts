@@ -168,7 +168,7 @@ test.skipIf(!existsSync(fullDisk))(
     await vi.waitFor(() => expect(supervisor.stateOf('crasher')?.restarts).toBeGreaterThanOrEqual(2), 15_000);
     expect(supervisor.stateOf('talker')).toMatchObject({ state: 'running', restarts: 0 });
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(/cannot be written \(ENOSPC: no space left on device/);
+    expect(warnings[0]).toMatch(/is not writable \(ENOSPC: no space left on device/);
 
     await rm(log);
     await vi.waitFor(async () => expect(await readFile(log, 'utf8')).toMatch(/\[supervisor\] \d+ lines are missing here.*\ntalks\n/), {
