@@ -68,7 +68,7 @@ describe('an object', () => {
     expect(Buffer.compare((await store.get('large')).bytes, large)).toBe(0);
   });
 
-  it('that is missing gives null from find calls, and OBJECT_GONE from get calls', async () => {
+  it('that is missing gives null from head and find, and OBJECT_GONE from get', async () => {
     expect(await store.head('nowhere')).toBeNull();
     expect(await store.find('nowhere')).toBeNull();
     expect(await store.findJson('nowhere')).toBeNull();
