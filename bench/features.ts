@@ -1,11 +1,11 @@
 /**
- * FLAC files to tiles: ours, librosa, torchaudio and ffmpeg per file, one core each, in turns in one run. Then ours on one
- * and on two workers, and its memory; then the way through the services, bucket to Kafka to shards, on this machine.
+ * Measures FLAC files to tiles: ours, librosa, torchaudio and ffmpeg per file, with one core each, in turns in one run. Then it
+ * measures ours with one and two workers and its memory, and the path through the services (bucket, Kafka, shards) on this machine.
  *
  *   npm run bench -- features [--files 40] [--repeats 9] [--objects 3000] [--json FILE] [--results docs/results.md]
  *
  * Peers run in the Python of BENCH_PYTHON (`python3 -m venv venv && venv/bin/pip install -r bench/peers/requirements.txt`);
- * one that is missing is named and left out. Wall-clock seconds, everything pinned to one core where `taskset` is there.
+ * a missing peer is named and left out. Times are wall-clock seconds. If `taskset` exists, everything is pinned to one core.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,13 +32,13 @@ interface Contender {
   name: string;
   versions: string;
   run(): Promise<Seconds>;
-  /** [tiles, rows, width] of all files, of the last run */
+  /** Tiles of all files from the last run, [tiles, rows, width] */
   tiles(): Promise<Uint8Array>;
   close(): void;
 }
 
 const settings = featureSettings();
-/** Below 6.9 kHz, where every resampler should be flat. */
+/** Rows below 6.9 kHz, where every resampler should be flat. */
 const COMPARED_ROWS = 80;
 
 export async function benchFeatures(args: string[]): Promise<void> {
@@ -94,7 +94,7 @@ function measureService(files: string[], objects: string): ServiceThroughput {
   return JSON.parse(printed.trimEnd().split('\n').at(-1) ?? '') as ServiceThroughput;
 }
 
-/** Beside the same work in one process, from bytes in memory to tiles in memory. */
+/** Compares with the same work in one process, from bytes in memory to tiles in memory. */
 function serviceRows(service: ServiceThroughput, { audioPerSec, audioPerCpuSec }: PoolMeasurement): BenchRow[] {
   const ms = (audioPerSec: number): number => (1000 * PIECE_SEC) / audioPerSec;
   const wall = { 'in process': ms(audioPerSec) };
@@ -119,7 +119,7 @@ function ours(files: string[]): Contender {
       seconds.all += (performance.now() - begun) / 1000;
       last.push(tiles);
     }
-    // The stages once more, one by one: their sum leaves out what lies between them.
+    // Runs the stages again one by one. Their sum excludes the work between them.
     for (const file of files) {
       const begun = performance.now();
       const { samples, sampleRateHz } = await decodeAudio(readFileSync(file), { ...settings, timeoutMs: 1_000, ffmpeg: null });
@@ -175,7 +175,7 @@ async function pythonPeer(name: string, files: string[], folder: string): Promis
   };
 }
 
-/** A process per file to decode and resample, our spectrogram behind it. */
+/** Starts a process per file to decode and resample, followed by our spectrogram. */
 function ffmpegPeer(ffmpeg: { path: string; version: string }, files: string[]): Contender {
   let last: Uint8Array[] = [];
   return {
@@ -201,7 +201,7 @@ function ffmpegPeer(ffmpeg: { path: string; version: string }, files: string[]):
   };
 }
 
-/** One round of each to warm up, then each in its turn. */
+/** Runs one round of each contender to warm up, then each in turn. */
 async function inTurns(contenders: Contender[], repeats: number): Promise<Map<Contender, Seconds[]>> {
   const seconds = new Map(contenders.map((contender) => [contender, [] as Seconds[]]));
   for (let round = -1; round < repeats; round++) {
@@ -232,7 +232,7 @@ async function agreementWithOurs([first, ...others]: Contender[]): Promise<strin
   );
 }
 
-/** @returns whether this process, and those that it starts, now stay on one core */
+/** @returns true if this process and its children now stay on one core */
 function pinToOneCore(): boolean {
   return spawnSync('taskset', ['-a', '-cp', String(cpus().length - 1), String(process.pid)]).status === 0;
 }
