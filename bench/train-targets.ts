@@ -1,13 +1,13 @@
-/** What issue 5 wants of a training step, held against the rows that the bench has measured. */
+/** Compares the bench's rows with the targets of issue 5 for a training step. */
 import type { BenchRow } from './table.js';
 
 interface Target {
   what: string;
-  /** Of the row's name and unit. */
+  /** Tells if the target applies to a row, by its name and unit. */
   of: (row: BenchRow) => boolean;
-  /** The peers' figures that ours is divided by: the lowest of those that are there. */
+  /** The peers to compare with. Ours is divided by the lowest measured figure of these. */
   peers: string[];
-  /** Ours divided by theirs, at most; without peers, ours itself. */
+  /** The largest allowed ratio of ours to theirs; without peers, the largest allowed value of ours. */
   atMost: number;
 }
 
@@ -24,7 +24,7 @@ const targets: Target[] = [
   { what: 'waiting, % of the time', of: ({ name }) => name.startsWith('of that, waiting'), peers: [], atMost: 5 },
 ];
 
-/** A line for each target and row that it speaks of; nothing where the peer was not measured. */
+/** Prints a line for each target and matching row. It leaves out peers that were not measured. */
 export function targetsTable(rows: readonly BenchRow[]): string {
   const lines = rows.flatMap((row, index) =>
     targets.filter(({ of }) => of(row)).flatMap((target) => targetLine(target, row, workloadOf(rows, index))),
@@ -32,7 +32,7 @@ export function targetsTable(rows: readonly BenchRow[]): string {
   return ['| | wanted at most | measured | |', '| --- | ---: | ---: | --- |', ...lines].join('\n');
 }
 
-/** The row of memory follows that of its workload's time. */
+/** The row of memory follows the row of its workload's time. */
 function workloadOf(rows: readonly BenchRow[], index: number): string {
   const row = rows[index] as BenchRow;
   return row.name.startsWith('peak resident') ? (rows[index - 1]?.name ?? '') : row.name;

@@ -1,4 +1,4 @@
-/** Draws that a seed repeats. The generator starts from a hash of seed and name, so that each stream of draws is independent of the others. */
+/** Repeatable random numbers: a generator that starts from a hash of seed and name, so that each named stream is independent. */
 import { createHash } from 'node:crypto';
 import { seededRandom } from '#evaluation/seeded-random.js';
 
@@ -27,7 +27,7 @@ export class SeededRandom {
     return choices[this.below(choices.length)] as Choice;
   }
 
-  /** By weight. */
+  /** Picks an element by weight. */
   choose<Choice extends string>(weights: Record<Choice, number>): Choice {
     const entries = Object.entries(weights) as [Choice, number][];
     let left = this.next() * entries.reduce((sum, [, weight]) => sum + weight, 0);

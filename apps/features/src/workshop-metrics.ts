@@ -1,4 +1,4 @@
-/** What features counts, times and logs of the tiles that it makes, and how busy its threads are. */
+/** Metrics and log lines of features: the tiles that it makes, and the load of its threads. */
 import { streams } from '#contracts/labels.js';
 import type { Logger } from '#service/logger.js';
 import type { Metrics } from '#service/metrics.js';
@@ -16,12 +16,12 @@ export function workshopMetrics(metrics: Metrics, logger: Logger): Pick<ShardWor
   for (const stream of streams) for (const counter of [tiles, shards]) counter.inc({ stream }, 0);
   const extracting = metrics.histogram(
     'extract_duration_seconds',
-    'From bytes to tiles, one file',
+    'Time to turn one file into tiles',
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
   );
   const sealing = metrics.histogram(
     'seal_duration_seconds',
-    'From closing a shard to having announced it',
+    'Time from closing a shard to its announcement',
     [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
   );
   return {
@@ -48,6 +48,6 @@ export function workshopMetrics(metrics: Metrics, logger: Logger): Pick<ShardWor
 
 export function poolMetrics(metrics: Metrics, pool: Pick<ExtractorPool, 'size' | 'busy' | 'waitingFiles'>): void {
   metrics.gaugeOf('pool_workers', 'Threads that make tiles', () => pool.size);
-  metrics.gaugeOf('pool_busy_workers', 'Of these, how many have a file', () => pool.busy);
+  metrics.gaugeOf('pool_busy_workers', 'Threads that are working on a file', () => pool.busy);
   metrics.gaugeOf('pool_waiting_files', 'Files that wait for memory or for a thread', () => pool.waitingFiles);
 }

@@ -1,9 +1,9 @@
 /**
- * One job: its candidates are trained on train speakers and stopped by dev speakers (paper, Section V), the best on dev is
- * chosen, and only then the test fold is looked at, once.
+ * Runs one job: trains its candidates on train speakers, stops them early by dev speakers (paper, Section V), chooses the best
+ * on dev, and only then scores the test fold, once.
  *
- * Delivery: killed at any point, the job goes on from its newest checkpoint in `work`, with the same numbers where the backend gives
- * the same twice (one thread does); its result is whole or absent.
+ * Delivery: a job that was killed resumes from its newest checkpoint in `work`. It reaches the same numbers if the backend is
+ * deterministic (with one thread it is). Its result is whole or absent.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,16 +37,16 @@ export interface JobSurroundings {
   file: ExperimentFile;
   view: FoldView;
   tileStore: TileStore;
-  /** A folder of this job's own, for checkpoints: gone when the result is kept. */
+  /** A folder for this job's checkpoints. It is deleted once the result is stored. */
   workFolder: string;
-  /** What computes, for people. */
+  /** A description of the machine and backend, for the report. */
   machine: string;
   isShowcase: boolean;
   onProgress: (progress: JobProgress) => void;
 }
 
 export interface JobProgress {
-  /** Of all candidates together. */
+  /** Steps of all candidates together. */
   step: number;
   steps: number;
   stepMs: number;
@@ -66,7 +66,8 @@ export async function runJob(planned: PlannedJob, around: JobSurroundings): Prom
   const { view, tileStore, workFolder, machine, isShowcase } = around;
   const prepareAll = async (): Promise<void> => {
     const gone = await tileStore.prepare([...view.training.utterances, ...view.test]);
-    if (gone.size > 0) throw new PipelineError('CONFIG_INVALID', `${gone.size} shards changed since they were read: begin again`);
+    if (gone.size > 0)
+      throw new PipelineError('CONFIG_INVALID', `${gone.size} shards changed since the experiment read them: start the experiment again`);
   };
   await prepareAll();
   const said = { machine, codeVersion, wallSec: 0 };
@@ -79,7 +80,7 @@ export async function runJob(planned: PlannedJob, around: JobSurroundings): Prom
     };
   }
   const { candidate, checkpoint, curve } = await bestOf(planned, around);
-  // A round keeps the shards of its view alone.
+  // Training kept only the shards of its own view, so all shards are fetched again for the test.
   await prepareAll();
   const model = loadModel(checkpoint.model, await readWeights(new FolderStore(workFolder), checkpoint));
   try {
@@ -93,10 +94,10 @@ export async function runJob(planned: PlannedJob, around: JobSurroundings): Prom
   }
 }
 
-/** Frees the checkpoints of a job whose result is kept. */
+/** Deletes the checkpoints of a job whose result is stored. */
 export const clearWork = (workFolder: string): void => rmSync(workFolder, { recursive: true, force: true });
 
-/** Of equals the first: the smallest alpha. */
+/** Trains all candidates. The first wins a tie, so the smallest alpha does. */
 async function bestOf(planned: PlannedJob, around: JobSurroundings): Promise<TrainedCandidate> {
   let best: TrainedCandidate | null = null;
   for (const [index, candidate] of planned.candidates.entries()) {
@@ -121,7 +122,7 @@ async function trainCandidate(
     roundSteps: steps,
     roundMaxSec: null,
     replayShare: 0,
-    // Without an end of patience the best look still counts.
+    // Without patience the model of the best dev check still counts.
     patience: task === 'emotion' ? (file.patience ?? steps) : 0,
     fewestDevSpeakers: 1,
     rate: { schedule: file.schedule, warmupSteps: file.warmupSteps },
@@ -132,7 +133,7 @@ async function trainCandidate(
     codeVersion,
   };
   const lease = await Lease.acquire(store, runLeaseKey(runId), processHolder(), { onWait: () => undefined, isGone: hasEnded });
-  // That it was lost, the next checkpoint finds out.
+  // If the lease was lost, the next checkpoint fails.
   const endRenewal = keepRenewed(lease);
   let [newest, devUa]: [Checkpoint | null, number | null] = [null, null];
   let curve: LearningCurve | undefined;
@@ -158,11 +159,12 @@ async function trainCandidate(
     endRenewal();
     await retrying(() => lease.release());
   }
-  if (!newest?.complete) throw new PipelineError('CONFIG_INVALID', `Fold ${job.fold + 1} has nothing to learn from`);
+  if (!newest?.complete)
+    throw new PipelineError('CONFIG_INVALID', `Fold ${job.fold + 1} has no training utterances: lower folds.count, or add utterances`);
   return { candidate, checkpoint: newest, curve: curve.points };
 }
 
-/** Of the test fold, and of the speaker task on withheld utterances of training speakers. */
+/** Scores the test fold, and the speaker task on withheld utterances of training speakers. */
 async function testPredictions(
   model: AnyModel,
   { speakers, midpoints }: Checkpoint,
@@ -173,7 +175,7 @@ async function testPredictions(
   return predictHeldOut(model, [...view.test, ...withheld], tileStore, labels);
 }
 
-/** Tasks that the row does not learn are left out, and emotion where it counts nothing. */
+/** Leaves out tasks that the row does not learn, and emotion if its loss has weight zero. */
 function scored(
   { job, row, task }: PlannedJob,
   { view, file: { name: experiment } }: JobSurroundings,

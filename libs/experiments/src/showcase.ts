@@ -1,4 +1,4 @@
-/** Of a few tested utterances, what a report shows: z of their first tiles, and tiles beside what the decoder makes of them. */
+/** Collects the report's examples from a few test utterances: z of their first tiles, and tiles with their reconstructions. */
 import type { AnyModel } from '#paper/model.js';
 import { encode, reconstruct } from '#paper/predict.js';
 import type { TileStore } from '#rounds/tile-store.js';
@@ -38,7 +38,7 @@ async function reconstructions(model: AnyModel, utterances: ViewUtterance[], til
 const firstTiles = (utterances: readonly ViewUtterance[], tileStore: TileStore): Promise<Uint8Array> =>
   tileStore.read(utterances.map((utterance) => ({ utterance, row: utterance.firstRow })));
 
-/** Evenly over all, in their order. */
+/** Takes at most `most` elements, evenly spaced and in order. */
 function spread<Each>(all: readonly Each[], most: number): Each[] {
   const stride = Math.max(1, all.length / most);
   return Array.from({ length: Math.min(most, all.length) }, (_, index) => all[Math.floor(index * stride)] as Each);

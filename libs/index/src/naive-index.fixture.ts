@@ -1,4 +1,4 @@
-/** The index as its rules say it, without a thought of what it costs: it looks at every fact for every question. */
+/** A plain implementation of the index's rules, without regard to cost: each question looks at every fact. */
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
@@ -7,7 +7,7 @@ import { corpusOf } from '#contracts/object-keys.js';
 export interface NaiveView {
   settings: Record<string, string>;
   tile: [number, number] | null;
-  /** Utterance, version, shard, in order of utterance. */
+  /** Utterance, version and shard, in order of utterance id. */
   rows: [string, string, string][];
 }
 
@@ -137,7 +137,7 @@ export class NaiveIndex {
     return [...this.shards.values()].filter(({ utterances }) => utterances.some(({ utteranceId }) => corpusOf(utteranceId) === corpus));
   }
 
-  /** @param geometry null: in any */
+  /** @param geometry null for any geometry */
   private hashesOf(corpus: string, geometry: string | null): string[] {
     const hashes = [...new Set(this.shardsOf(corpus).map(({ settingsHash }) => settingsHash))];
     return hashes.filter((hash) => geometry === null || this.geometryOf(hash) === geometry);

@@ -1,12 +1,13 @@
 /**
- * The trainer's index: which tiles count. It keeps every shard that holds a version of an utterance and reads from the
- * lowest shard id, so that a duplicate shard adds nothing; a tile counts only while its version is its utterance's current
- * one, and lies under the settings that its corpus has moved to (choose-settings.ts).
+ * The trainer's index decides which tiles count. It keeps every shard that holds a version of an utterance, and reads from
+ * the shard with the lowest id, so that a duplicate shard adds nothing. A tile counts only if its version is its utterance's
+ * current one, and only under the settings that its corpus has moved to (choose-settings.ts).
  *
- * A fact costs what it says: a shard its rows, an utterance itself. Counts and digest are kept; only a view looks at all.
+ * The cost of a fact grows with its own size only: the rows of a shard, or one utterance. The index keeps counts and digest
+ * up to date. Only a view looks at all utterances.
  *
- * Delivery: facts may come twice, late and in any order between the topics; the index is the same in the end. Until
- * `caughtUp` the settings are chosen from all that is there, so that the order of a first reading decides nothing.
+ * Delivery: facts may come twice, late, and in any order between the topics. The result is the same. Before `caughtUp` the
+ * settings are chosen from all facts so far, so that the order of a first reading decides nothing.
  */
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
@@ -29,7 +30,7 @@ import { type IndexedShard, IndexedUtterance, kindCarriesTarget, type Place, Tra
 import { addDigest, digestText, settingsDigest, versionDigest } from './view-digest.js';
 import { WaitingTraces } from './waiting-traces.js';
 
-/** Of the facts, what the index needs. */
+/** The parts of the facts that the index needs. */
 type UtteranceFact = Pick<UtteranceIngested, 'version' | 'labels' | 'split' | 'withheld'> & Partial<Pick<UtteranceIngested, 'ingestedAt'>>;
 type ShardRows = Pick<ShardSealed['utterances'][number], 'utteranceId' | 'version' | 'firstRow' | 'tileCount'>;
 type ShardFact = Pick<ShardSealed, 'shardId' | 'stream' | 'settingsHash' | 'sealedAt' | 'tile'> & {
@@ -46,26 +47,26 @@ export interface ViewUtterance {
   labels: Labels;
   split: Split;
   withheld: boolean;
-  /** Seconds since 1970; not known of files in a folder. */
+  /** Seconds since 1970; absent for files in a folder. */
   ingestedAtSec?: number;
-  /** Where its tiles are. */
+  /** The shard that holds its tiles. */
   shardId: string;
   shardObjectKey: string;
   firstRow: number;
   tileCount: number;
 }
 
-/** What one round trains and is scored on, frozen when the round starts. */
+/** The utterances that one round trains on and scores, frozen when the round starts. */
 export interface TrainingView {
-  /** Of the set of utterance versions, whatever their order (view-digest.ts). */
+  /** Digest of the set of utterance versions, independent of their order (view-digest.ts). */
   digest: string;
-  /** Corpus to the settings that its tiles have. */
+  /** Corpus to the settings hash of its tiles. */
   settings: Record<string, string>;
-  /** The settings that most tiles have. */
+  /** The settings hash of most tiles. */
   settingsHash: string | null;
-  /** Of all of its tiles; null when it was never said. */
+  /** Geometry of all its tiles; null if no shard states it. */
   tile: TileGeometry | null;
-  /** In order of id. */
+  /** Sorted by utterance id. */
   utterances: ViewUtterance[];
 }
 
@@ -74,13 +75,13 @@ export interface ViewCounts {
   unlabelled: number;
 }
 
-/** The tile geometry of all, as `rowsxframes`, and the settings hash of each corpus. */
+/** The one tile geometry, as `rowsxframes`, and the settings hash of each corpus. */
 export interface SettingsChoice {
   geometry: string | null;
   settings: Record<string, string>;
 }
 
-/** What is read of the index as it is now. */
+/** The current choice and digest, kept until the index changes. */
 interface Selection {
   revision: number;
   geometry: string | null;
@@ -96,7 +97,7 @@ export class TrainingIndex {
   private readonly corpora = new Map<string, Corpus>();
   private readonly settings = new Map<string, TileSettings>();
   private readonly traits = new TraitsTable();
-  /** Of utterances that wait for their first round. */
+  /** Trace contexts of utterances that wait for their first round. */
   readonly traces = new WaitingTraces();
   private wanted: SettingsFact | null = null;
   private geometry: string | null = null;
@@ -104,7 +105,7 @@ export class TrainingIndex {
   private kept: Selection | undefined;
   /** Rises with every change that may change the view. */
   revision = 0;
-  /** Rises with every utterance that gets tiles, loses them or changes while it has some. */
+  /** Rises each time an utterance gains tiles, loses tiles, or changes while it has tiles. */
   changes = 0;
 
   applyUtterance(utteranceId: string, fact: UtteranceFact | null): void {
@@ -133,7 +134,7 @@ export class TrainingIndex {
     this.changed(new Set([...before, ...after]));
   }
 
-  /** A version that cannot be made into tiles under some settings need not be waited for. */
+  /** Notes that a version cannot become tiles under some settings, so that the choice of settings need not wait for it. */
   applyDeadLetter({ stage, settingsHash, utteranceId, version, failedAt }: RefusalFact): void {
     if (stage !== 'features' || settingsHash === undefined || utteranceId === undefined || version === undefined) return;
     const utterance = this.utteranceOf(utteranceId);
@@ -145,8 +146,8 @@ export class TrainingIndex {
   }
 
   /**
-   * Drops the refusals of utterances that were deleted, and of versions that were replaced. A refusal that is younger than
-   * an hour stays: the record of its version may not have been read yet. A version that comes back is refused anew.
+   * Drops the refusals of deleted utterances and of replaced versions. A refusal younger than an hour stays, because the
+   * record of its version may still be unread. A version that comes back is refused again.
    */
   dropOldRefusals(nowMs = Date.now()): void {
     const beforeSec = Math.floor(nowMs / 1000) - refusalsKeptSec;
@@ -157,20 +158,20 @@ export class TrainingIndex {
     }
   }
 
-  /** Under which settings features makes the tiles of each corpus from now on: where a corpus moves to, once it is whole there. */
+  /** Notes the settings that features uses for each corpus. A corpus moves to them once they cover all of it. */
   applySettings(fact: SettingsFact | null): void {
     this.wanted = fact;
     for (const corpus of this.corpora.values()) corpus.wanted = this.wantedBy(corpus.name);
     this.changed(this.corpora.values());
   }
 
-  /** All that was there at the start has been applied: from now on each corpus stays with its settings until it may move. */
+  /** Call it when all records from before the start are applied. From then on, a corpus keeps its settings until it may move. */
   caughtUp(): void {
     this.isCaughtUp = true;
     this.changed(this.corpora.values());
   }
 
-  /** Tiles that may be learnt from; labelled are those that carry what the emotion head learns, in whatever shard topic. */
+  /** Tiles that training may use. `labelled` counts those with a label for the emotion head, from both shard topics. */
   counts(target: EmotionTarget): ViewCounts {
     const counts: ViewCounts = { labelled: 0, unlabelled: 0 };
     for (const { trainedTiles } of this.selection.coverages.values())
@@ -178,7 +179,7 @@ export class TrainingIndex {
     return counts;
   }
 
-  /** Of the view as it is now. */
+  /** Digest of the current view. */
   get digest(): string {
     return this.selection.digest;
   }
@@ -189,12 +190,12 @@ export class TrainingIndex {
     return geometry === null ? null : geometryOf(geometry);
   }
 
-  /** Utterances of the view as it is now. */
+  /** Number of utterances in the current view. */
   get size(): number {
     return [...this.selection.coverages.values()].reduce((sum, { sharded }) => sum + sharded, 0);
   }
 
-  /** @returns a copy that later facts do not change. It looks at every utterance: made when a round starts, and not before */
+  /** @returns a copy that later facts do not change. It looks at every utterance, so make one only when a round starts. */
   view(): TrainingView {
     const { geometry, coverages, digest } = this.selection;
     const utterances: ViewUtterance[] = [];
@@ -214,19 +215,19 @@ export class TrainingIndex {
     };
   }
 
-  /** What the index was made of, as it is held: to be written, never to be changed. */
+  /** The contents of the index, to be written to a snapshot. Never change them. */
   get held(): { utterances: Iterable<IndexedUtterance>; shards: Iterable<IndexedShard> } {
     return { utterances: this.utterances.values(), shards: this.shards.values() };
   }
 
-  /** What has been chosen so far. The facts do not say it all: it matters what was there before. */
+  /** The current choice of settings. It depends on earlier choices, so it does not follow from the facts alone. */
   get choice(): SettingsChoice {
     const { geometry } = this;
     const chosen = [...this.corpora.values()].flatMap(({ name, current }) => (current ? [[name, current.settings.hash] as const] : []));
     return { geometry, settings: Object.fromEntries(chosen) };
   }
 
-  /** Stays with what was chosen before, until it has caught up and sees what may move. */
+  /** Takes up an earlier choice and keeps it until the index has caught up and sees which corpora may move. */
   resume({ geometry, settings }: SettingsChoice): void {
     this.geometry = geometry;
     for (const [name, hash] of Object.entries(settings)) {
@@ -236,7 +237,7 @@ export class TrainingIndex {
     this.revision++;
   }
 
-  /** The live utterances that are read from a shard, and its stream. */
+  /** @returns the live utterances that are read from a shard, and the shard's stream */
   readFrom(shardId: string): { shardId: string; stream: Stream; utteranceIds: string[] } | null {
     const shard = this.shards.get(shardId);
     if (!shard) return null;
@@ -248,7 +249,7 @@ export class TrainingIndex {
     return { shardId, stream: shard.stream, utteranceIds: read.map(({ utteranceId }) => utteranceId) };
   }
 
-  /** @returns the corpora that have rows in it */
+  /** @returns the corpora with rows in the shard */
   private add(fact: ShardFact): Set<Corpus> {
     const { shardId, stream, sealedAt, tile } = fact;
     const settings = this.settingsOf(fact.settingsHash);
@@ -269,7 +270,7 @@ export class TrainingIndex {
     return corpora;
   }
 
-  /** @returns the corpora that have rows in it */
+  /** @returns the corpora with rows in the shard */
   private withdraw(shard: IndexedShard): Set<Corpus> {
     const corpora = new Set<Corpus>();
     for (const utterance of shard.utterances) {
@@ -321,7 +322,7 @@ export class TrainingIndex {
     const geometry = this.hasOneGeometry ? this.geometry : nextGeometry(this.corpora.values(), this.geometry);
     if (geometry === this.geometry) return this.move(corpora);
     this.geometry = geometry;
-    // What was chosen for another geometry counts no more, whatever its hash says now that its shards may be withdrawn.
+    // A choice for another geometry no longer counts, even if its hash seems to have this geometry once its shards are withdrawn.
     for (const corpus of this.corpora.values()) corpus.current = null;
     this.move(this.corpora.values());
   }
@@ -330,7 +331,7 @@ export class TrainingIndex {
     for (const corpus of corpora) corpus.current = nextCoverage(corpus, this.geometry);
   }
 
-  /** Then there is nothing to choose, and no need to look at every corpus. */
+  /** True if all settings have the current geometry. Then no choice is left, and no need to look at every corpus. */
   private get hasOneGeometry(): boolean {
     for (const { geometry } of this.settings.values()) if (geometry !== this.geometry) return false;
     return this.shards.size > 0;
@@ -387,8 +388,8 @@ function viewUtterance(
 }
 
 /**
- * A view of these utterances, for instance of some of another view's.
- * @param of what is known of their tiles; without it all have the one hash
+ * Makes a view of these utterances, for example of some from another view.
+ * @param of settings and geometry of their tiles; without it all tiles have the one hash
  */
 export function viewOf(
   settingsHash: string | null,
@@ -408,23 +409,23 @@ export function viewOf(
   return { digest: digestText(digest), settings, settingsHash, tile: of?.tile ?? null, utterances };
 }
 
-/** What may be learnt from: training speakers, without the utterances withheld for speaker identification. */
+/** True for utterances that training may use: those of training speakers that are not withheld for speaker identification. */
 export const isTrained = (utterance: ViewUtterance): boolean => utterance.split === 'train' && !utterance.withheld;
 
-/** When the newest utterance that may be learnt from was ingested: what a model of this view knows of nothing after. Null: not known. */
+/** @returns ingestion time of the newest utterance that a model of this view can learn from; null if unknown */
 export function newestLearntAt(view: TrainingView): string | null {
   let newest = 0;
   for (const utterance of view.utterances) if (isTrained(utterance)) newest = Math.max(newest, utterance.ingestedAtSec ?? 0);
   return newest > 0 ? new Date(newest * 1000).toISOString() : null;
 }
 
-/** What a run has ever trained on: late labels may move it out of training, but a model cannot unhear it. */
+/** Everything that a run has ever trained on. A late label may move an utterance to dev or test, but the model has heard it. */
 export interface Heard {
   utteranceIds: ReadonlySet<string>;
   speakerIds: ReadonlySet<string>;
 }
 
-/** What may be scored: dev and test speakers that were never trained on, and withheld utterances that never were. */
+/** @returns utterances that may be scored: of dev and test speakers never trained on, and withheld ones never trained on */
 export function heldOut(view: TrainingView, heard: Heard): ViewUtterance[] {
   return view.utterances.filter((utterance) => {
     if (heard.utteranceIds.has(utterance.utteranceId)) return false;
@@ -433,7 +434,7 @@ export function heldOut(view: TrainingView, heard: Heard): ViewUtterance[] {
   });
 }
 
-/** Tiles that may be learnt from; labelled are those that carry what the emotion head learns, in whatever shard topic. */
+/** Tiles that training may use. `labelled` counts those with a label for the emotion head, from both shard topics. */
 export function trainedTiles(view: TrainingView, target: EmotionTarget): ViewCounts {
   const counts: ViewCounts = { labelled: 0, unlabelled: 0 };
   for (const utterance of view.utterances.filter(isTrained))
@@ -441,7 +442,7 @@ export function trainedTiles(view: TrainingView, target: EmotionTarget): ViewCou
   return counts;
 }
 
-/** @throws PipelineError SPEAKER_LEAK if a speaker is in two splits: no score would mean anything */
+/** @throws PipelineError SPEAKER_LEAK if a speaker is in two splits, because then no score would mean anything */
 export function refuseLeaks(view: TrainingView): void {
   const splitOf = new Map<string, Split>();
   for (const { labels, split } of view.utterances) {
@@ -450,7 +451,7 @@ export function refuseLeaks(view: TrainingView): void {
     if (before !== split)
       throw new PipelineError(
         'SPEAKER_LEAK',
-        `Speaker ${labels.speakerId} is in ${before} and in ${split}. Give all of a speaker's rows one split.`,
+        `Speaker ${labels.speakerId} is in ${before} and in ${split}. Give all rows of the speaker the same split.`,
       );
     splitOf.set(labels.speakerId, split);
   }

@@ -1,4 +1,4 @@
-/** The overview that counts as facts come, beside one that looks at all of them: the same, fact by fact, whatever happens. */
+/** Compares the incremental overview with a slow one that scans all facts. They must agree after every fact. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DeadLetter } from '#contracts/dead-letters.js';
@@ -107,7 +107,7 @@ function stateOf(overview: PipelineOverview): ReturnType<NaiveOverview['state']>
 }
 
 describe('the overview', () => {
-  it('says after every fact what an overview says that looks at all facts', () => {
+  it('agrees after every fact with an overview that scans all facts', () => {
     fc.assert(
       fc.property(fc.array(anyFact, { maxLength: 50 }), (facts) => {
         const [overview, naive] = [new PipelineOverview(), new NaiveOverview()];
@@ -120,7 +120,7 @@ describe('the overview', () => {
     );
   });
 
-  it('says the same when facts come twice', () => {
+  it('does not change when facts come twice', () => {
     fc.assert(
       fc.property(fc.array(anyFact, { maxLength: 40 }), (facts) => {
         const [once, twice] = [new PipelineOverview(), new PipelineOverview()];

@@ -25,7 +25,7 @@ const refusal = (corpus: string, recordings: number): CorpusRefusal => ({
 const said = (refusedCorpora: CorpusRefusal[], groups: LetterGroup[], restarts: Parameters<typeof troublesOf>[1]): string[] =>
   troublesOf({ refusedCorpora, deadLetters: { total: 0, open: 0, byCode: {}, latest: [], groups } }, restarts, nowMs);
 
-it('a healthy pipeline has no troubles, nor has one whose last restart is long ago', () => {
+it('reports no trouble for a healthy pipeline, nor for a restart long ago', () => {
   expect(said([], [], [])).toEqual([]);
   expect(
     said(
@@ -39,7 +39,7 @@ it('a healthy pipeline has no troubles, nor has one whose last restart is long a
   ).toEqual([]);
 });
 
-it('a restart is told with its time, how the service ended, its log and the input to blame', () => {
+it('reports a restart with its time, the exit, the log and the input to blame', () => {
   const restarts = [{ service: 'features', restarts: 3, lastAt: at('18:03'), lastExit: 'code 1', logFile: '/logs/features.log' }];
   expect(said([], [crash], restarts)).toEqual([
     'features has restarted 3 times, last at 2026-11-30 18:03 UTC, after code 1. Its log says why: /logs/features.log ' +
@@ -50,7 +50,7 @@ it('a restart is told with its time, how the service ended, its log and the inpu
   ]);
 });
 
-it('a refused corpus is told with its code, message, time and newest input', () => {
+it('reports a refused corpus with its code, message, time and newest input', () => {
   expect(said([refusal('acted', 12)], [], [])).toEqual([
     'Corpus acted is refused since 2026-11-30 09:23 UTC, 12 recordings wait. MANIFEST_INVALID: corpora/acted/manifest.csv, line 7: ' +
       'gender "f" is not one of female, male (newest input: corpora/acted/m02.flac)',

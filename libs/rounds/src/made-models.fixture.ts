@@ -1,4 +1,4 @@
-/** Models that were never trained: a checkpoint and predictions of a set quality, as a trainer would leave them. */
+/** Models that were never trained: a checkpoint and predictions of a chosen quality, as a trainer would write them. */
 import { targetClasses, type EmotionTarget } from '#contracts/labels.js';
 import { checkpointPrefix, predictionsKey } from '#contracts/object-keys.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
@@ -7,16 +7,16 @@ import { sha256Hex, type Objects } from '#storage/object-store.js';
 import { manifestKey, viewKey, type Checkpoint } from './checkpoint-store.js';
 import { freshSamplerState } from './sampler.js';
 
-/** Utterances of each class by each speaker. */
+/** Number of utterances of each class by each speaker. */
 const takes = 10;
 
 interface MadeModel {
   step: number;
-  /** Of each speaker's ten utterances of a class, how many are heard right; by class, or of all. */
+  /** Number of correct answers among each speaker's ten utterances of a class, for each class or for all. */
   right: number | Record<string, number>;
   devSpeakers?: number;
   target?: EmotionTarget;
-  /** What it was compared with. */
+  /** The champion that it was compared with. */
   champion?: { number: number; step: number; right: number | Record<string, number> };
   complete?: boolean;
 }
@@ -27,7 +27,7 @@ export class MadeModels {
     private readonly runId = 'made',
   ) {}
 
-  /** Writes a model with its predictions. @returns what announces them */
+  /** Writes a model with its predictions. @returns the fact that announces them */
   async write(model: MadeModel): Promise<PredictionsWritten> {
     const { step, right, champion, devSpeakers = 6, target = 'emotion', complete = true } = model;
     const classes = targetClasses[target];

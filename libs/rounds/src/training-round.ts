@@ -1,8 +1,8 @@
 /**
- * One round of a run on a frozen view: steps until they or the time are used up, or until dev speakers say that it gets no
- * better; then the best model, its predictions and a checkpoint that says that the round is complete.
+ * One round of a run on a frozen view. It trains until its steps or its time run out, or until dev speakers no longer
+ * improve. Then it restores the best model, writes its predictions, and saves a checkpoint that marks the round complete.
  *
- * It borrows the run's model (run-model.ts) and owns what it draws and reads: whoever begins it disposes it.
+ * It borrows the run's model (run-model.ts) and owns its sampler and batches: its creator disposes it.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { runLeaseKey } from '#contracts/object-keys.js';
@@ -29,7 +29,7 @@ import { configHashOf, configOf, type RoundSpeed, type RunContext } from './run-
 import { Sampler } from './sampler.js';
 import { heldOut, newestLearntAt, trainedTiles, type TrainingView, type ViewUtterance } from '#index/training-index.js';
 
-/** How the steps of a round came to their end; null: the run was told to stop. */
+/** The reason for the end of a round's steps; null if the run was told to stop. */
 type TrainedSteps = { losses: StepLosses; ended: RoundEnd | null } & RoundSpeed;
 
 export class TrainingRound {
@@ -43,7 +43,7 @@ export class TrainingRound {
     private readonly place: PlaceInRound,
     private readonly labels: RunLabels,
     private readonly sampler: Sampler,
-    /** Utterances of dev speakers; empty where the round is not checked. */
+    /** Utterances of dev speakers; empty if the round is not checked. */
     private readonly checked: readonly ViewUtterance[],
   ) {
     this.feeder = new BatchFeeder(sampler, context.tileStore, context.settings.batch);
@@ -54,7 +54,7 @@ export class TrainingRound {
     return this.learnt.model as AnyModel;
   }
 
-  /** @param view of which every shard is at hand */
+  /** @param view view whose shards are all prepared */
   static async begin(context: RunContext, learnt: RunModel, view: TrainingView): Promise<TrainingRound> {
     const { settings, store, events } = context;
     const { seed, replayShare, patience, fewestDevSpeakers, runId, roundSteps } = settings;
@@ -88,7 +88,7 @@ export class TrainingRound {
     return round;
   }
 
-  /** Utterances of the view that were erased or replaced: in no batch and no score from now on. */
+  /** Erases utterances of the view that were erased or replaced: no later batch or score contains them. */
   forget(utteranceIds: ReadonlySet<string>): void {
     const named = this.view.utterances.filter(({ utteranceId }) => utteranceIds.has(utteranceId));
     if (named.length === 0) return;
@@ -97,7 +97,7 @@ export class TrainingRound {
     this.context.events.erased({ step: this.learnt.step, utterances: named.length });
   }
 
-  /** @returns false if the round was stopped on its way */
+  /** @returns false if the round was stopped before its end */
   async run(stop?: AbortSignal): Promise<boolean> {
     const { losses, ended, ...speed } = await this.train(stop);
     if (ended === null) return false;
@@ -111,7 +111,7 @@ export class TrainingRound {
     return true;
   }
 
-  /** Lets go of the batches that were drawn ahead. The model is the run's. */
+  /** Drops the batches that were drawn ahead. The run keeps the model. */
   dispose(): void {
     this.feeder.dispose();
   }
@@ -127,7 +127,7 @@ export class TrainingRound {
     let reported = { at: startedAt, step: learnt.step, waitedMs: 0, tiles: 0 };
     while (ended === null && !stop?.aborted) {
       const { refs, tiles: pixels } = await feeder.next();
-      if (refs.length === 0) break; // all of it was erased
+      if (refs.length === 0) break; // everything was erased
       refuseHeldOut(refs);
       setRate(model, learnt.rateScale * rateFactor(settings.rate, learnt.step - place.startStep, place.endStep - place.startStep));
       const wasLearningSource = isLearningSource(model);
@@ -163,7 +163,7 @@ export class TrainingRound {
     };
   }
 
-  /** How well dev speakers are understood now. */
+  /** Scores dev speakers with the current weights. */
   private async check(): Promise<void> {
     const { place, checked, labels, sampler, model, learnt } = this;
     const { tileStore, events } = this.context;
@@ -177,13 +177,13 @@ export class TrainingRound {
     events.checked({ round: place.round, step: learnt.step, ua, bestStep: place.best.step, bestUa: place.best.ua });
   }
 
-  /** The weights of the round's best check, which a checkpoint holds unless they are the last. */
+  /** Restores the weights of the round's best check from its checkpoint, unless they are the last ones. */
   private async takeBest(): Promise<void> {
     const { best } = this.place;
     if (best && best.step !== this.learnt.weightsStep) await this.learnt.takeWeightsOf(best.step);
   }
 
-  /** Running statistics lag behind the weights in short rounds; predictions would suffer for it. */
+  /** In short rounds the running statistics lag behind the weights, which makes predictions worse. */
   private async reestimateStatistics({ ofSource = false } = {}): Promise<void> {
     const { model, sampler } = this;
     const { settings, tileStore } = this.context;
@@ -192,7 +192,7 @@ export class TrainingRound {
     const wanted = isEmotionAlone ? { ...batch, unlabelled: 0 } : batch;
     const size = wanted.labelled + wanted.unlabelled;
     const tiles = sampler.spread(statisticsTiles, wanted);
-    // Every n-th tile, so that each batch is mixed as training's are.
+    // Takes every n-th tile, so that each batch is mixed like those of training.
     const batchCount = Math.max(1, Math.floor(tiles.length / size));
     const batches = Array.from({ length: batchCount }, (_, first) => tiles.filter((_tile, index) => index % batchCount === first));
     const read = batches.map(async (batch) => ({ tiles: await tileStore.read(batch), count: batch.length }));
@@ -254,7 +254,7 @@ export class TrainingRound {
       predictions: now.predictions,
     };
     const content = { weights: bytes, view, beforeManifest: () => verifyEpoch(store, runLeaseKey(runId), epoch) };
-    // The round stands still while the store is away; begun again, it would learn batches twice.
+    // The round waits while the store is away. If it started again instead, it would learn batches twice.
     const checkpoint = await retrying(() => saveCheckpoint(store, draft, content));
     learnt.saved(checkpoint);
     events.saved(checkpoint);

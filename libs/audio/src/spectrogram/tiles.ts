@@ -1,21 +1,21 @@
 /**
- * A spectrogram cut to the width that the network takes. Source: the paper, Section IV-B ("spectrograms were cropped at a
- * fixed width of 256"); where, and what becomes of the rest, it leaves open.
+ * Cuts a spectrogram to the width that the network takes. Source: the paper, Section IV-B ("spectrograms were cropped at a
+ * fixed width of 256"), which leaves open where, and what happens to the rest.
  *
- * `tiles`: one after another from the start; what is left at the end becomes a tile, padded with 0, when it has at least a
- * quarter of the width (64 frames), else it is dropped. `centre`: one crop from the middle. An utterance narrower than a
- * tile is one tile padded with 0 at its end, whatever the layout.
+ * `tiles` cuts one tile after another from the start. If the rest at the end has at least a quarter of the width (64 frames),
+ * it becomes a tile padded with 0; if not, it is dropped. `centre` takes one crop from the middle. An utterance narrower than
+ * a tile gives one tile, padded with 0 at its end, in both layouts.
  *
- * A tile with hardly any speech teaches noise. `minSpeechShare` leaves it out if the utterance has a better one; the best tile of an
- * utterance always stays.
+ * A tile with hardly any speech teaches noise. `minSpeechShare` leaves such a tile out if the utterance has a better one. The
+ * best tile of an utterance always stays.
  *
- * Does not promise that every frame lands in a tile.
+ * Not every frame ends up in a tile.
  */
 import type { FeatureSettings } from '../feature-settings.js';
 import type { Spectrogram } from './spectrogram.js';
 
 export interface Tiles {
-  /** [count, rows, width]: row 0 of a tile is its lowest frequency, a column is a frame */
+  /** [count, rows, width]: row 0 of a tile is its lowest frequency, and a column is a frame */
   tiles: Uint8Array;
   count: number;
 }
