@@ -17,19 +17,22 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { PipelineOverview } from '#overview/pipeline-overview.js';
 import { readHttpAccess } from '#service/http-access.js';
 import { guardHttp } from '#service/http-server.js';
+import { type ServiceRestarts, troublesOf } from '#overview/troubles.js';
 import { DashboardController } from '../../apps/evaluator/src/dashboard.controller.js';
 import { EvaluatorStage, type DashboardState } from '../../apps/evaluator/src/evaluator-stage.js';
 import { browserIsSkipped, launchChromium } from './launch-chromium.js';
 import { applyBusyPipeline, deadLetter, promoted, roundFinished, shard, stepTrained, utterance } from './pipeline-facts.js';
 
-/** The two methods of the evaluator that the dashboard uses, over an overview that the test feeds. */
+/** The part of the evaluator that the dashboard uses, over an overview that the test feeds. */
 class FedStage {
   readonly overview = new PipelineOverview();
   readonly stateChanges = new Stream<DashboardState>();
+  restarts: ServiceRestarts[] = [];
   stages: DashboardState['stages'] = { ingest: 'ready', features: 'ready', trainer: 'starting', evaluator: 'ready' };
 
   state(): DashboardState {
-    return { ...this.overview.snapshot(), stages: this.stages };
+    const snapshot = this.overview.snapshot();
+    return { ...snapshot, stages: this.stages, troubles: troublesOf(snapshot, this.restarts) };
   }
 
   publish(): void {
@@ -155,6 +158,18 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     await says(page, 'backend', 'tensorflow');
     await says(page, 'stage-features', /down/);
     expect(await page.evaluate('window.sameDocument')).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+
+  it('says first which service has restarted and which corpus is refused', async () => {
+    const page = await open();
+    expect(await page.getByTestId('troubles').isVisible()).toBe(false);
+    stage.overview.applyDeadLetter(deadLetter('corpora/acted/<b>.wav', 'MANIFEST_INVALID', 3, 'manifest.csv, line 7: no such gender'));
+    stage.restarts = [{ service: 'features', restarts: 2, lastAt: new Date().toISOString() }];
+    stage.publish();
+    await says(page, 'troubles', /features has restarted 2 times.*Corpus acted is refused.*line 7.*acted\/<b>.wav/s);
+    expect(await page.getByTestId('troubles').isVisible()).toBe(true);
+    expect(await page.locator('main b').count()).toBe(0);
     expect(complaints).toEqual([]);
   });
 

@@ -1,7 +1,9 @@
 /** Compaction on a real broker and store, step by step: what it must never lose, double or delete. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { deadLetters } from '#contracts/dead-letters.js';
 import { evaluations } from '#contracts/evaluations.js';
+import { featureSettingsChosen } from '#contracts/feature-settings.js';
 import { bucketMarkerKey, predictionsKey, runLeaseKey } from '#contracts/object-keys.js';
 import { objectHints } from '#contracts/object-hints.js';
 import { shardsLabelled } from '#contracts/shards.js';
@@ -116,7 +118,7 @@ describe('killed at any step and run again', () => {
       for (const done of [false, true]) {
         const corpus = `k${dieAt}${done ? 'd' : 'b'}`;
         corpora.push(corpus);
-        await scenario(corpus, corpus.padEnd(16, '0'));
+        await scenario(corpus, sha256Hex(corpus).slice(0, 16));
         mortal.willDieAt(dieAt, done);
         await job.run().catch((error: Error) => expect(error.message).toBe('killed'));
         survived = mortal.survived;
@@ -133,6 +135,41 @@ describe('killed at any step and run again', () => {
     expect(await unreferenced()).toEqual([]);
     expect(corpora.length).toBeGreaterThan(20);
   });
+});
+
+it('withdraws the tiles of feature settings that no corpus uses, and deletes their objects', async () => {
+  const [former, next] = ['a'.repeat(16), 'b'.repeat(16)];
+  await made.ingest(['c/a', '1'], ['c/b', '1'], ['c/bad', '1']);
+  const old = await made.seal(
+    [
+      ['c/a', '1', 6],
+      ['c/b', '1', 3],
+    ],
+    { settingsHash: former },
+  );
+  await made.seal([['c/a', '1', 6]], { settingsHash: next });
+  const tile = [16, 32] as [number, number];
+  const chosenAt = new Date().toISOString();
+  await made.publisher.publish(featureSettingsChosen, { default: { settingsHash: next, tile }, corpora: {}, chosenAt });
+  const letter = { stage: 'features', code: 'AUDIO_SILENT', message: 'a test', version: version('1'), failedAt: chosenAt } as const;
+  const origin = { topic: 't', partition: 0, offset: '0', keyBase64: null, valueBase64: null };
+  await made.publisher.publish(deadLetters, { ...letter, origin, utteranceId: 'c/bad', settingsHash: next });
+  const isOld = { settingsHash: former, shards: 1 };
+  // Not all that is live in it has tiles under the others yet.
+  expect(await (await made.job()).run()).toMatchObject({ retired: [], abandoned: [] });
+  await made.seal([['c/b', '1', 6]], { settingsHash: next });
+  expect(await (await made.job({ settingsGraceMs: 60_000 })).run()).toMatchObject({ retired: [], abandoned: [isOld], withdrawn: 0 });
+  expect(await (await made.job()).run({ dryRun: true })).toMatchObject({ retired: [isOld], withdrawn: 1, shardsAfter: 2 });
+  expect((await made.announced()).size).toBe(3);
+  expect(await (await made.job()).run()).toMatchObject({
+    retired: [isOld],
+    withdrawn: 1,
+    shardsBefore: 3,
+    shardsAfter: 2,
+    shardsDeleted: 1,
+  });
+  expect([...(await made.announced()).values()].map(({ settingsHash }) => settingsHash)).toEqual([next, next]);
+  expect(await made.keys('shards/')).not.toContain(old.objectKey);
 });
 
 describe('a fact that comes while it works', () => {
@@ -276,11 +313,11 @@ describe('an object that nobody announces', () => {
     const lease = await Lease.acquire(made.store, runLeaseKey('run'), 'trainer', () => undefined);
     await lease.note({ roundStartedAt: new Date() });
     const job = await made.job();
-    expect(await job.run()).toMatchObject({ withdrawn: 1, shardsDeleted: 0, waiting: 1, heldByRounds: 1 });
+    expect(await job.run()).toMatchObject({ withdrawn: 1, shardsDeleted: 0, waiting: 1, heldByReaders: 1 });
     expect(await made.keys('shards/')).toEqual([shard.objectKey]);
     await sleep(5);
     await lease.note({ roundStartedAt: new Date() });
-    expect(await job.run()).toMatchObject({ shardsDeleted: 1, heldByRounds: 0 });
+    expect(await job.run()).toMatchObject({ shardsDeleted: 1, heldByReaders: 0 });
     expect(await made.keys('shards/')).toEqual([]);
   });
 

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { deadLetters, type DeadLetter } from '#contracts/dead-letters.js';
-import { corpusKey } from '#contracts/object-keys.js';
+import { corpusKey, predictionsKey } from '#contracts/object-keys.js';
 import { predictions, type PredictionsWritten } from '#contracts/predictions.js';
 import { Supervisor } from '#embedded/supervisor.js';
 import { readKafkaConnection } from '#service/connection-config.js';
@@ -128,7 +128,7 @@ describe('a record on which a stage fails', () => {
     const models = new MadeModels(store);
     // The file is the one that was announced, and no predictions: nobody has thought of that.
     const garbage = randomBytes(64);
-    const objectKey = 'predictions/made/garbage.arrow';
+    const objectKey = predictionsKey({ runId: 'made', step: 50, task: 'emotion', sha256: sha256Hex(garbage) });
     await store.put(objectKey, garbage);
     const whole: PredictionsWritten = await models.write({ step: 100, right: 5 });
     const publisher = new Publisher(kafkaClient(readKafkaConnection(environment), 'undertone-test', silent), prefix);

@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { pack } from 'tar-stream';
 import { afterEach, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
+import { readCorpusWarnings } from '../../apps/cli/src/corpus-warnings.js';
 import { toneWav } from './made-corpus.js';
 import { RunningPipeline } from './running-pipeline.js';
 
@@ -90,4 +91,30 @@ it('two corpora in one folder wait for a corpus.json that says which it is', asy
   expect(complaints()[0]?.message).toMatch(/mixed looks like .*emodb.*corpus\.json/);
   await store.put(corpusKey('mixed', 'corpus.json'), '{"reader": "emodb"}');
   await pipeline.until('both recordings', () => settled(2)() && streams().labelled === 1);
+});
+
+it('labels are found whatever program wrote the manifest, and status tells of rows that match nothing', async () => {
+  const { store } = await started();
+  const rows = 'path;emotion\r\naudio\\1.WAV;Joy\r\nC:\\calls\\audio\\2.wav;furious\r\nlost.wav;sad\r\n';
+  await store.put(corpusKey('calls', 'corpus.json'), '{"labels": {"furious": "angry"}}');
+  await store.put(corpusKey('calls', 'manifest.csv'), Buffer.from(`\ufeff${rows}`, 'utf16le'));
+  await store.put(corpusKey('calls', 'audio/1.wav'), toneWav({ pitchHz: 150 }));
+  await store.put(corpusKey('calls', 'audio/2.wav'), toneWav({ pitchHz: 170 }));
+  await pipeline.until('both with labels', () => settled(2)() && streams().labelled === 2);
+  await pipeline.kill('ingest');
+  pipeline.start('ingest'); // lists at once
+  await expect
+    .poll(() => readCorpusWarnings(store), { timeout: 30_000 })
+    .toEqual([
+      {
+        corpus: 'calls',
+        since: expect.any(String),
+        warnings: [
+          expect.stringMatching(/^1 of 3 rows match no recording.*row 3: "lost\.wav"$/),
+          expect.stringMatching(/^2 of 3 rows write/),
+        ],
+      },
+    ]);
+  // The labels that a restarted process finds are the same: nothing is made anew.
+  expect(settled(2)()).toBe(true);
 });

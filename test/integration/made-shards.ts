@@ -114,16 +114,17 @@ export class MadeShards {
   /** A job with a reader of its own, started. */
   async job({
     graceMs = 0,
+    settingsGraceMs = 0,
     shardTiles = 10,
     ...parts
-  }: Partial<CompactionParts> & { graceMs?: number; shardTiles?: number } = {}): Promise<CompactionJob> {
+  }: Partial<CompactionParts> & { graceMs?: number; settingsGraceMs?: number; shardTiles?: number } = {}): Promise<CompactionJob> {
     const job = new CompactionJob({
       store: this.store,
       publisher: this.publisher,
       follower: new TableFollower(this.kafka, this.prefix, 'compaction', silent),
       topicPrefix: this.prefix,
       holder: 'test',
-      settings: { shardTiles, deadShare: 0.2, graceMs },
+      settings: { shardTiles, deadShare: 0.2, graceMs, settingsGraceMs },
       ...parts,
     });
     await job.start();

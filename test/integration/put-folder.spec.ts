@@ -107,6 +107,27 @@ it('names files whose names or paths cannot be keys, and sends the others', asyn
   expect(await keys()).toEqual(['a+b%20ü.wav', 'ok 1.wav']);
 });
 
+it('tells of a file that changes while it is sent', async () => {
+  file('a.wav', 'before');
+  file('b.wav', 'steady');
+  const { failed } = await putFolder(store, folder, {
+    corpus: 'calls',
+    onProgress: ({ bytesSent, done }) => {
+      if (bytesSent > 0 && done === 0) file('a.wav', 'longer than before');
+    },
+  });
+  expect(failed).toEqual([{ path: 'a.wav', why: expect.stringContaining('changed while it was sent') }]);
+});
+
+it('writes the reader into the options that the corpus has, and leaves the others', async () => {
+  file('a.wav', 'x');
+  await putFolder(store, folder, { corpus: 'calls', reader: 'ravdess' });
+  expect(await store.findJson(corpusKey('calls', 'corpus.json'))).toEqual({ reader: 'ravdess' });
+  await store.put(corpusKey('calls', 'corpus.json'), '{"labels": {"furious": "angry"}, "note": 1}');
+  await putFolder(store, folder, { corpus: 'calls', reader: 'crema-d' });
+  expect(await store.findJson(corpusKey('calls', 'corpus.json'))).toEqual({ labels: { furious: 'angry' }, note: 1, reader: 'crema-d' });
+});
+
 it('has nothing to do in a folder without anything for ingest', () => {
   file('notes.txt', 'x');
   expect(put()).toMatchObject({ code: 2, text: expect.stringContaining('has nothing that ingest takes') });

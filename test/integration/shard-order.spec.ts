@@ -6,8 +6,7 @@ import { corpusKey } from '#contracts/object-keys.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { ShardPartitionWorker, type ShardWorkshop } from '../../apps/features/src/build-shards.js';
 import { PassedOver } from '../../apps/features/src/passed-over.js';
-import type { ExtractorPool } from '../../apps/features/src/extractor-pool.js';
-import { MemoryBudget } from '../../apps/features/src/memory-budget.js';
+import { MemoryBudget, TileMemory } from '../../apps/features/src/memory-budget.js';
 import { sha256Hex } from '#storage/object-store.js';
 import { until } from '../chaos/stream-under-test.js';
 import { toneWav } from './made-corpus.js';
@@ -27,7 +26,8 @@ async function lifeOf(mortal: Mortal, utterance: UtteranceIngested): Promise<{ s
     store: mortal.store(made.store) as typeof made.store,
     publisher: mortal.publisher(made.publisher),
     // Without threads: what is looked at comes after.
-    pool: { extract: extractFeatures } as unknown as ExtractorPool,
+    pool: { extract: extractFeatures },
+    holding: new TileMemory(1e9),
     storing: new MemoryBudget(1e9),
     reading: new MemoryBudget(1e9),
     settings: featureSettings({}),

@@ -1,13 +1,13 @@
 /** A training run against the real object store: stopped and taken up again, it is the run that never stopped. */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
 import { writeShard, type ShardRow } from '#audio/shard/shard-file.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
-import { runLeaseKey } from '#contracts/object-keys.js';
+import { runLeaseKey, shardKey } from '#contracts/object-keys.js';
 import { chooseBackend } from '#tensor/backend.js';
 import { readPredictions } from '#evaluation/predictions-file.js';
 import { readStoreConnection } from '#service/connection-config.js';
@@ -16,6 +16,7 @@ import { findCheckpoint, newestCheckpoints, readWeights, type Checkpoint } from 
 import { Lease } from '#storage/lease.js';
 import { lineageOf, modelsThatSaw } from '#rounds/lineage.js';
 import { pruneCheckpoints } from '#rounds/prune-checkpoints.js';
+import { RoundErasures } from '#rounds/round-erasures.js';
 import { TileStore } from '#rounds/tile-store.js';
 import { configHashOf, noEvents, plainRounds, type RunEvents, type RunSettings } from '#rounds/run-settings.js';
 import { TrainingRun } from '#rounds/training-run.js';
@@ -76,7 +77,7 @@ async function makeView(): Promise<TrainingView> {
   }));
   const bytes = writeShard(rows, featureSettings({ rows: 16, width: 32 }));
   const shardId = sha256Hex(bytes);
-  await store.put(`shards/${shardId}.arrow`, bytes);
+  await store.put(shardKey('0'.repeat(16), shardId), bytes);
   const utterances = rows.map(
     (row, firstRow): ViewUtterance => ({
       utteranceId: row.utteranceId,
@@ -91,7 +92,7 @@ async function makeView(): Promise<TrainingView> {
       split: firstRow % 4 === 3 ? 'test' : 'train',
       withheld: firstRow === 4,
       shardId,
-      shardObjectKey: `shards/${shardId}.arrow`,
+      shardObjectKey: shardKey('0'.repeat(16), shardId),
       firstRow,
       tileCount: 1,
     }),
@@ -110,6 +111,17 @@ const cachedIn = (cache: string): string[] =>
   readdirSync(join(folder, cache), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.arrow'))
     .map((name) => join(folder, cache, name));
+
+/** @returns the utterance in another version, in a shard of its own */
+async function newVersionOf(utterance: ViewUtterance): Promise<ViewUtterance> {
+  const row = { utteranceId: utterance.utteranceId, version: 'w', tileIndex: 0, corpus: 'c', speaker: utterance.labels.speakerId ?? null };
+  const labels = { gender: null, category: null, activation: null, valence: null };
+  const bytes = writeShard([{ ...row, ...labels, tile: new Uint8Array(16 * 32).fill(7) }], featureSettings({ rows: 16, width: 32 }));
+  const shardId = sha256Hex(bytes);
+  const shardObjectKey = shardKey('0'.repeat(16), shardId);
+  await store.put(shardObjectKey, bytes);
+  return { ...utterance, version: 'w', shardId, shardObjectKey, firstRow: 0 };
+}
 
 /** @param cacheBytes the limit of the shard cache */
 async function openRun(
@@ -207,7 +219,7 @@ it('goes on without a shard that is gone, and says so', async () => {
     ...(view.utterances[0] as ViewUtterance),
     utteranceId: 'c/lost',
     shardId: 'f'.repeat(64),
-    shardObjectKey: 'shards/lost.arrow',
+    shardObjectKey: shardKey('0'.repeat(16), 'f'.repeat(64)),
   };
   expect(await run.runRound(viewOf('hash', [...view.utterances, lost]))).toBe(true);
   expect(gone).toEqual(['f'.repeat(64)]);
@@ -225,6 +237,16 @@ it('reads from the store what does not fit into the cache, and learns the same',
   const remote = await weightsOf('remote', 1000);
   expect(cachedIn('remote')).toEqual([]);
   expect(Buffer.compare(remote, cached)).toBe(0);
+});
+
+it.skipIf(!existsSync('/dev/full'))('reads from the store while the disk of the cache is full', async () => {
+  const tiles = new TileStore(store, { folder, limitBytes: 1e6, connection });
+  opened.push(tiles);
+  const [first] = view.utterances as [ViewUtterance];
+  symlinkSync('/dev/full', join(folder, `${first.shardId}.arrow.part`));
+  expect(await tiles.prepare(view.utterances)).toEqual(new Set());
+  expect([tiles.remoteShards, readdirSync(folder)]).toEqual([1, []]);
+  expect([...(await tiles.read([{ utterance: first, row: 1 }])).subarray(0, 4)]).toEqual([0, 4, 8, 12]);
 });
 
 it('a file in the cache that was damaged is fetched again', async () => {
@@ -287,7 +309,7 @@ describe('rounds', () => {
     const run = await openRun('relabelled', { roundStarted: ({ freshTiles }) => fresh.push(freshTiles) });
     await run.runRound(view);
     const [first, ...rest] = view.utterances as [ViewUtterance, ...ViewUtterance[]];
-    await run.runRound(viewOf('hash', [{ ...first, version: 'w', labels: { ...first.labels, category: undefined } }, ...rest]));
+    await run.runRound(viewOf('hash', [{ ...(await newVersionOf(first)), labels: { ...first.labels, category: undefined } }, ...rest]));
     expect(fresh[1]).toEqual({ labelled: 0, unlabelled: 1 });
   });
 
@@ -304,11 +326,12 @@ describe('rounds', () => {
     const events: Partial<RunEvents> = {
       erased: (facts) => erased.push(facts),
       stepTrained: ({ step }) => {
-        if (step === 2) run.forget([held, 'c/00', 'c/unknown']);
+        if (step === 2) erasures.add([held, 'c/00', 'c/unknown']);
       },
     };
+    const erasures = new RoundErasures();
     const run = await openRun('erased', events, { tiles });
-    await run.runRound(view);
+    await run.runRound(view, { erasures });
     expect(erased).toEqual([{ step: 2, utterances: 2 }]);
     // Batches that were read ahead are read again without it; two were given out before.
     const after = drawn.slice(5).flat();
@@ -324,8 +347,9 @@ describe('rounds', () => {
   it('an utterance that is erased while the round is still reading its shards is in none of its batches', async () => {
     const erased: number[] = [];
     const run = await openRun('erased-early', { erased: ({ step }) => erased.push(step) });
-    const running = run.runRound(view);
-    run.forget(['c/00']);
+    const erasures = new RoundErasures();
+    const running = run.runRound(view, { erasures });
+    erasures.add(['c/00']);
     await running;
     expect(erased).toEqual([0]);
     expect((await newestOf('erased-early')).erasedInRound).toBe(1);
@@ -404,7 +428,7 @@ describe('rounds', () => {
   it('checkpoints within finished rounds go, old weights too, those of a champion and the lineage stay', async () => {
     const run = await openRun('pruned');
     for (let round = 0; round < 3; round++) await run.runRound(view);
-    const isProtected = ({ step }: Checkpoint): boolean => step === 6;
+    const isProtected = ({ step }: Pick<Checkpoint, 'step'>): boolean => step === 6;
     const isThere = async (step: number) => (await findCheckpoint(store, 'pruned', step)) !== null;
     expect(await isThere(3)).toBe(true);
     expect(await pruneCheckpoints(store, 'pruned', { keepModels: 1, isProtected })).toBe(3 * 2 + 1);
@@ -424,7 +448,7 @@ describe('lineage', () => {
     const run = await openRun('lineage');
     const utterances = view.utterances as [ViewUtterance, ...ViewUtterance[]];
     await run.runRound(viewOf('hash', utterances.slice(0, 6)));
-    await run.runRound(viewOf('hash', [{ ...utterances[0], version: 'w' }, ...utterances.slice(1, 9)]));
+    await run.runRound(viewOf('hash', [await newVersionOf(utterances[0]), ...utterances.slice(1, 9)]));
     const newest = await newestOf('lineage');
     const { seen, byCorpus } = await lineageOf(store, newest);
     expect(seen.map(({ round, shards }) => [round, ...Object.values(shards).flat()])).toEqual([

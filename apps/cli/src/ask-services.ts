@@ -1,6 +1,7 @@
 /** What the services themselves answer, over HTTP. */
 import type { SettingsAnswer } from '#audio/settings-by-corpus.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import type { ServiceRestarts } from '#overview/troubles.js';
 import type { TrainerStatus } from '#rounds/trainer-status.js';
 import type { Environment } from '#service/read-config.js';
 import type { Connections } from './connect.js';
@@ -13,6 +14,15 @@ export async function askTrainer({ environment }: Pick<Connections, 'environment
     return (await ask(`${environment['TRAINER_URL'] ?? 'http://127.0.0.1:7403'}/status`, environment)) as TrainerStatus;
   } catch {
     return null;
+  }
+}
+
+/** Restarts that the evaluator has seen; none if it does not answer. */
+export async function askRestarts({ environment }: Pick<Connections, 'environment'>): Promise<ServiceRestarts[]> {
+  try {
+    return (await ask(`${environment['EVALUATOR_URL'] ?? 'http://127.0.0.1:7400'}/api/restarts`, environment)) as ServiceRestarts[];
+  } catch {
+    return [];
   }
 }
 

@@ -11,12 +11,14 @@ import { finished } from 'node:stream/promises';
 import { pack, type Pack } from 'tar-stream';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { npyHeader, writeNpy } from '#audio/shard/npy.js';
-import { readShard, type ShardRow, writeShard } from '#audio/shard/shard-file.js';
+import { type ShardRow, writeShard } from '#audio/shard/shard-file.js';
+import type { LevelEdges } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { sha256Hex, type ObjectStore } from '#storage/object-store.js';
+import type { ObjectStore } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
+import { openAnnounced } from '#rounds/announced-shard.js';
 import type { TrainingView, ViewUtterance } from '#index/training-index.js';
-import { splitsFile } from '#index/view-of-shards.js';
+import { splitsFile, utteranceSplitsFile } from '#index/view-of-shards.js';
 import { csvField } from '#corpora/csv-field.js';
 
 export const exportFormats = ['webdataset', 'npy', 'shards'] as const;
@@ -58,6 +60,7 @@ interface LiveTile {
   /** [rows, width] */
   pixels: Uint8Array;
   settings: FeatureSettings;
+  levelEdges: LevelEdges | undefined;
 }
 
 interface TileWriter {
@@ -66,7 +69,7 @@ interface TileWriter {
 }
 
 /** @throws PipelineError CONFIG_INVALID when the folder exists or nothing is live, OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH */
-export async function exportTiles(store: ObjectStore, view: TrainingView, options: ExportOptions): Promise<ExportOutcome> {
+export async function exportTiles(store: Pick<ObjectStore, 'get'>, view: TrainingView, options: ExportOptions): Promise<ExportOutcome> {
   const { folder, format, onProgress } = options;
   const count = view.utterances.reduce((sum, { tileCount }) => sum + tileCount, 0);
   if (count === 0)
@@ -115,13 +118,13 @@ function writerFor({ format, tilesPerFile }: ExportOptions, { open, count }: { o
 }
 
 /** Shard by shard, so that only one is held. */
-async function* liveTiles(store: ObjectStore, utterances: readonly ViewUtterance[]): AsyncGenerator<LiveTile> {
+async function* liveTiles(store: Pick<ObjectStore, 'get'>, utterances: readonly ViewUtterance[]): AsyncGenerator<LiveTile> {
   const byShard = Map.groupBy(utterances, ({ shardId }) => shardId);
   for (const [shardId, ofShard] of [...byShard].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const objectKey = ofShard[0]?.shardObjectKey ?? '';
     const { bytes } = await retrying(() => store.get(objectKey));
-    if (sha256Hex(bytes) !== shardId) throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${objectKey} is not the shard of its name`);
-    const shard = readShard(bytes);
+    const shard = openAnnounced(bytes, shardId, ofShard);
+    if (!shard) throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${objectKey} is not the shard that was announced`);
     for (const utterance of ofShard.sort((a, b) => a.firstRow - b.firstRow)) {
       for (let row = utterance.firstRow; row < utterance.firstRow + utterance.tileCount; row++) {
         const { labels, stream, split, withheld, utteranceId, version } = utterance;
@@ -139,7 +142,7 @@ async function* liveTiles(store: ObjectStore, utterances: readonly ViewUtterance
           activation: labels.activation ?? null,
           valence: labels.valence ?? null,
         };
-        yield { record, pixels: shard.tileAt(row), settings: shard.settings };
+        yield { record, pixels: shard.tileAt(row), settings: shard.settings, levelEdges: labels.levelEdges };
       }
     }
   }
@@ -239,30 +242,40 @@ class WebDatasetWriter implements TileWriter {
   }
 }
 
-/** tiles-000000.arrow and so on, whole utterances in each, with their labels as they are now; and splits.json for speakers. */
+/**
+ * tiles-000000.arrow and so on, whole utterances in each, with their labels as they are now; splits.json for speakers, and
+ * utterance-splits.json for each utterance that has no speaker, or another split than the rest of its speaker's.
+ */
 class ShardWriter implements TileWriter {
   private rows: ShardRow[] = [];
   private settings: FeatureSettings | null = null;
   private files = 0;
   private readonly splits = new Map<string, string>();
+  private readonly utteranceSplits = new Map<string, string>();
 
   constructor(
     private readonly open: OpenFile,
     private readonly tilesPerFile: number,
   ) {}
 
-  async write({ record, pixels, settings }: LiveTile): Promise<void> {
+  async write({ record, pixels, settings, levelEdges }: LiveTile): Promise<void> {
     if (this.rows.length >= this.tilesPerFile && record.tile_index === 0) await this.flush();
     this.settings = settings;
     const { utterance_id: utteranceId, tile_index: tileIndex, version, corpus, speaker, gender, category, activation, valence } = record;
-    this.rows.push({ tile: pixels, utteranceId, version, tileIndex, corpus, speaker, gender, category, activation, valence });
-    if (speaker !== null) this.splits.set(speaker, record.split);
+    this.rows.push({ tile: pixels, utteranceId, version, tileIndex, corpus, speaker, gender, category, activation, valence, levelEdges });
+    if (speaker !== null && !this.splits.has(speaker)) this.splits.set(speaker, record.split);
+    if (speaker === null || this.splits.get(speaker) !== record.split) this.utteranceSplits.set(utteranceId, record.split);
   }
 
   async close(): Promise<void> {
     await this.flush();
-    const file = this.open(splitsFile);
-    await file.write(`${JSON.stringify(Object.fromEntries([...this.splits].sort()), null, 2)}\n`);
+    await this.writeSplits(splitsFile, this.splits);
+    await this.writeSplits(utteranceSplitsFile, this.utteranceSplits);
+  }
+
+  private async writeSplits(name: string, splits: ReadonlyMap<string, string>): Promise<void> {
+    const file = this.open(name);
+    await file.write(`${JSON.stringify(Object.fromEntries([...splits].sort()), null, 2)}\n`);
     await file.close();
   }
 

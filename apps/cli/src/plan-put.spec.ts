@@ -45,6 +45,13 @@ describe('the plan of a put', () => {
     expect(planPut(['corpus.json', 'a.wav']).warnings).toEqual([]);
   });
 
+  it('warns of a manifest that is not at the top of the folder', () => {
+    expect(planPut(['calls/a.wav', 'calls/manifest.csv']).warnings[1]).toBe(
+      'calls/manifest.csv will not be read, since it is not at the top of the folder: put the folder calls instead',
+    );
+    expect(planPut(['a.wav', 'manifest.csv', 'old/manifest.csv']).warnings).toEqual([expect.stringMatching(/^1 file left out/)]);
+  });
+
   it('of annotations alone warns of nothing: they may come after their recordings', () => {
     expect(planPut(['manifest.csv']).warnings).toEqual([]);
   });

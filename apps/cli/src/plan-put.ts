@@ -29,7 +29,7 @@ export function planPut(paths: readonly string[], reader?: string): PutPlan {
     archives: rest.filter(isArchivePath),
     others: rest.filter((path) => !isAudioPath(path) && !isArchivePath(path)),
   };
-  return { ...plan, warnings: [...readerWarnings(plan, reader), ...otherWarnings(plan.others)] };
+  return { ...plan, warnings: [...readerWarnings(plan, reader), ...nestedWarnings(plan), ...otherWarnings(plan.others)] };
 }
 
 type Sorted = Omit<PutPlan, 'warnings'>;
@@ -53,6 +53,15 @@ function readerWarnings({ annotations, recordings, archives }: Sorted, reader?: 
     warnings.push(`there is no ${expected}: until one comes, the reader ${first.name} has no labels for these recordings`);
   }
   return warnings;
+}
+
+/** Labels in a manifest that nobody reads are lost without an error. */
+function nestedWarnings({ annotations, others }: Sorted): string[] {
+  const nested = others.filter((path) => /\/(?:manifest\.csv|manifest\.jsonl|corpus\.json)$/.test(path));
+  const [first] = nested;
+  if (first === undefined || annotations.length > 0) return [];
+  const folder = first.slice(0, first.lastIndexOf('/'));
+  return [`${listed(nested)} will not be read, since it is not at the top of the folder: put the folder ${folder} instead`];
 }
 
 function otherWarnings(others: string[]): string[] {

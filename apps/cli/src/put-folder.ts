@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { corpusKey, refuseBadKey } from '#contracts/object-keys.js';
 import { type ErrorCode, PipelineError } from '#contracts/pipeline-error.js';
 import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
+import { parseCorpusOptions } from '#corpora/corpus-options.js';
 import { isAnnotationPath, optionsPath } from '#corpora/corpus-readers.js';
 import type { ObjectHead, ObjectStore } from '#storage/object-store.js';
 import { expectedEtag, uploadFile } from '#storage/upload-file.js';
@@ -84,7 +85,7 @@ export async function putFolder(store: ObjectStore, folder: string, options: Put
     retrying(work, { signal, onRetry: ({ message }) => report({ waitingFor: message }) });
 
   if (reader && !annotations.includes(optionsPath) && !dryRun) {
-    await patiently(() => store.put(corpusKey(corpus, optionsPath), JSON.stringify({ reader })));
+    await patiently(() => chooseReader(store, corpus, reader));
   }
   const there = await patiently(() => objectsOf(store, corpus));
   const put = async (path: string): Promise<void> => {
@@ -159,6 +160,16 @@ function withUsableKeys(files: readonly FoundFile[], corpus: string): { files: F
     }
   });
   return { files: usable, failed };
+}
+
+/** Other options that the corpus has stay. @throws PipelineError CORPUS_OPTIONS_INVALID for options that cannot be read */
+async function chooseReader(store: ObjectStore, corpus: string, reader: string): Promise<void> {
+  const key = corpusKey(corpus, optionsPath);
+  const found = await store.find(key);
+  const { reader: before } = found ? parseCorpusOptions(key, found.bytes) : {};
+  if (before === reader) return;
+  const options = found ? (JSON.parse(new TextDecoder().decode(found.bytes)) as object) : {};
+  await store.put(key, JSON.stringify({ ...options, reader }));
 }
 
 async function objectsOf(store: ObjectStore, corpus: string): Promise<Map<string, ObjectHead>> {

@@ -18,6 +18,7 @@ import { utterances } from '#contracts/utterances.js';
 import type { CorpusCoverage } from '#overview/overview-snapshot.js';
 import type { PipelineOverview } from '#overview/pipeline-overview.js';
 import { featuresGroup } from '#streaming/consumer-groups.js';
+import { deleteOwn } from '#storage/delete-own.js';
 import { committedOffsets } from '#streaming/group-lag.js';
 import type { Publisher } from '#streaming/publisher.js';
 import type { TableFollower } from '#streaming/table-follower.js';
@@ -124,7 +125,7 @@ export class CorpusReprocessing {
   private async write({ corpus, next, etag }: CorpusPlan): Promise<void> {
     const { store } = this.connections;
     const key = featureSettingsKey(corpus);
-    if (Object.keys(next.overrides).length === 0) return store.delete(key);
+    if (Object.keys(next.overrides).length === 0) return deleteOwn(store, key, 'featureSettings');
     const onlyIf = etag === null ? 'absent' : { etag };
     const written = await store.put(key, `${JSON.stringify(next.overrides, null, 2)}\n`, { onlyIf, contentType: 'application/json' });
     if (written === null) throw new PipelineError('CONFIG_INVALID', `${key} was changed by another meanwhile. Look again, and repeat.`);

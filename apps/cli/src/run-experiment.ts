@@ -16,6 +16,7 @@ import type { WorkerSetup } from '#experiments/worker-messages.js';
 import { FolderStore } from '#storage/folder-store.js';
 import type { Objects } from '#storage/object-store.js';
 import { PrefixedStore } from '#storage/prefixed-store.js';
+import { experimentHoldId, experimentHoldMs, holdShards, releaseShards } from '#compaction/shard-holds.js';
 import { type Connections, withPublisher } from './connect.js';
 import { ExperimentDisplay } from './experiment-display.js';
 import { counted } from './human-units.js';
@@ -56,15 +57,17 @@ export async function runHere(
   return store;
 }
 
-/** @param source what the trainers are to learn from @returns where the results lie */
+/** @param heldSince before `source`, which the trainers are to learn from, was read @returns where the results lie */
 export async function runOnTrainers(
   run: ExperimentRun,
-  { connections, source }: { connections: Connections; source: TileSource },
+  { connections, source, heldSince: since }: { connections: Connections; source: TileSource; heldSince: Date },
 ): Promise<Objects> {
   const { loaded, search, stop } = run;
   const experiment = publishedName(loaded);
   const store = new PrefixedStore(connections.store, experimentPrefix(experiment));
   const { display, jobs } = await begin(run, store, { remedy: '--resume goes on with it', parallel: 1 });
+  const hold = { id: experimentHoldId(experiment), reader: `experiment ${experiment}`, since };
+  if (jobs.length > 0) await holdShards(connections.store, hold, experimentHoldMs);
   await publishExperiment(store, { file: loaded.file, search, source });
   const plannedAt = new Date().toISOString();
   await withPublisher(connections, async (publisher) => {
@@ -85,6 +88,7 @@ export async function runOnTrainers(
     }
     if (waiting.size > 0) await sleep(pollMs, undefined, { signal: stop }).catch(() => undefined);
   }
+  if (waiting.size === 0) await releaseShards(connections.store, hold.id);
   display.clear();
   end(display, failed, stop.aborted ? 'The trainers go on. --resume watches them again.' : null);
   return store;

@@ -13,7 +13,7 @@ import { readHttpAccess } from '#service/http-access.js';
 import { packageRoot } from '#service/package-root.js';
 import type { Environment } from '#service/read-config.js';
 import { EmbeddedServers } from './embedded-servers.js';
-import { makeUndertoneHome, readStackNote, removeStackNote, undertoneHome, writeStackNote } from './stack-file.js';
+import { makeUndertoneHome, readStackNote, removeStackNote, undertoneHome, writeRestarts, writeStackNote } from './stack-file.js';
 
 export interface StackOptions {
   /** Names the data folder; `demo` is thrown away at each start, others are kept. */
@@ -76,7 +76,11 @@ export class Stack {
     makePrivateFolder(dataDir);
     const provisioned = await provisionAll({ env: caller, needKafka: !caller['KAFKA_BROKERS'], needS3: !caller['S3_ENDPOINT'], log: say });
     if (fresh) rmSync(logsDir, { recursive: true, force: true });
-    const supervisor = new Supervisor({ logsDir, recordFile: join(undertoneHome(caller), 'processes.json') });
+    const supervisor = new Supervisor({
+      logsDir,
+      recordFile: join(undertoneHome(caller), 'processes.json'),
+      onWarning: (warning) => say(warning, 'warning'),
+    });
     await supervisor.endLeftovers();
     if (fresh) for (const part of throwawayParts) rmSync(join(dataDir, part), { recursive: true, force: true });
     const ports = await choosePorts(caller);
@@ -91,6 +95,7 @@ export class Stack {
       ...addressesOf(ports),
     };
     const stack = new Stack(environment, `http://127.0.0.1:${ports.evaluator}`, logsDir, supervisor, servers, caller);
+    supervisor.on('state', () => writeRestarts(caller, supervisor.states));
     for (const service of services) stack.startService(service);
     writeStackNote(caller, { pid: process.pid, dashboardUrl: stack.dashboardUrl, environment });
     return stack;

@@ -1,8 +1,11 @@
 /** Where a running stack is noted, so that `./undertone status` and the like find it without being told. */
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { makePrivateFolder, writePrivateFile } from '#embedded/private-folder.js';
+import type { ChildStatus } from '#embedded/supervisor.js';
+import type { ServiceRestarts } from '#overview/troubles.js';
 import { packageRoot } from '#service/package-root.js';
 import type { Environment } from '#service/read-config.js';
 
@@ -44,6 +47,41 @@ export function readStackNote(environment: Environment): StackNote | null {
   if (!existsSync(path)) return null;
   const note = JSON.parse(readFileSync(path, 'utf8')) as StackNote;
   return isAlive(note.pid) ? note : null;
+}
+
+const restartsPath = (environment: Environment): string => join(undertoneHome(environment), 'restarts.json');
+const restartsSchema = z.array(
+  z.object({
+    service: z.string(),
+    restarts: z.number(),
+    lastAt: z.string(),
+    lastExit: z.string().optional(),
+    logFile: z.string().optional(),
+  }),
+);
+
+/** Notes which services the supervisor has started again. It may fail, as on a full disk: the stack goes on without. */
+export function writeRestarts(environment: Environment, children: readonly ChildStatus[]): void {
+  const restarts = children.flatMap(({ name, restarts: count, restartedAt, lastExit, logFile }): ServiceRestarts[] =>
+    restartedAt === undefined ? [] : [{ service: name, restarts: count, lastAt: restartedAt, lastExit, logFile }],
+  );
+  const path = restartsPath(environment);
+  try {
+    writeFileSync(`${path}.part`, JSON.stringify(restarts));
+    renameSync(`${path}.part`, path);
+  } catch {
+    rmSync(`${path}.part`, { force: true });
+  }
+}
+
+/** Restarts in the stack that runs on this machine; null where none runs, or the note cannot be read. */
+export function readRestarts(environment: Environment): ServiceRestarts[] | null {
+  if (!readStackNote(environment)) return null;
+  try {
+    return restartsSchema.parse(JSON.parse(readFileSync(restartsPath(environment), 'utf8')));
+  } catch {
+    return null;
+  }
 }
 
 /**

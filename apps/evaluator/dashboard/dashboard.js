@@ -693,6 +693,12 @@ function showHistory({ history, evaluations }) {
   uaChart.show(lines, [steps, ...columns], marks);
 }
 
+/** @param {DashboardState['troubles']} troubles */
+function showTroubles(troubles) {
+  byId('troubles').hidden = troubles.length === 0;
+  byId('troubles').replaceChildren(...troubles.map((line) => el('li', {}, el('bdi', {}, line))));
+}
+
 /** @param {DashboardState['deadLetters']} letters */
 function showDeadLetters({ total, byCode, latest }) {
   fill('dead-letters-total', whole.format(total));
@@ -736,6 +742,7 @@ function showDeadLetters({ total, byCode, latest }) {
 /** A part of the state, and what shows it. @type {[(state: DashboardState) => any, (part: any) => void][]} */
 const parts = [
   [({ stages }) => stages, showStages],
+  [({ troubles }) => troubles, showTroubles],
   [({ utterances, streams, silenceCutSec, reconciliation }) => ({ utterances, streams, silenceCutSec, reconciliation }), showWay],
   [
     ({ training, checkpoint, streams }) => ({ training, checkpoint, shards: streams.labelled.shards + streams.unlabelled.shards }),

@@ -17,6 +17,7 @@ import {
   StreamableFile,
   type BeforeApplicationShutdown,
 } from '@nestjs/common';
+import type { ServiceRestarts } from '#overview/troubles.js';
 import { packageRoot } from '#service/package-root.js';
 import { EvaluatorStage } from './evaluator-stage.js';
 import { LiveEvents } from './live-events.js';
@@ -36,7 +37,7 @@ const assets: Record<string, { file: string; type: string }> = {
 export class DashboardController implements BeforeApplicationShutdown {
   private readonly live: LiveEvents;
 
-  constructor(@Inject(EvaluatorStage) stage: EvaluatorStage) {
+  constructor(@Inject(EvaluatorStage) private readonly stage: EvaluatorStage) {
     this.live = new LiveEvents({ state: () => stage.state(), changes: stage.stateChanges });
   }
 
@@ -58,6 +59,12 @@ export class DashboardController implements BeforeApplicationShutdown {
   @Header('cache-control', 'no-store')
   overview(): string {
     return this.live.json;
+  }
+
+  /** For `undertone status`. */
+  @Get('api/restarts')
+  restarts(): ServiceRestarts[] {
+    return this.stage.restarts;
   }
 
   /** Server-sent events: the whole state now, then whenever it changed. 503 for a client too many. */

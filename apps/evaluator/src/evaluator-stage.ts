@@ -11,6 +11,7 @@ import { topics } from '#contracts/topics.js';
 import { followInto } from '#overview/follow-pipeline.js';
 import type { OverviewSnapshot } from '#overview/overview-snapshot.js';
 import { PipelineOverview } from '#overview/pipeline-overview.js';
+import { type ServiceRestarts, troublesOf } from '#overview/troubles.js';
 import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
@@ -38,13 +39,17 @@ import type { EvaluatorConfig } from './config.js';
 import { evaluatePredictions } from '#evaluation/evaluate-predictions.js';
 import { ModelMetrics } from './model-metrics.js';
 import { Promoter } from './promote-models.js';
+import { type StageLight, StageWatch } from './stage-watch.js';
 
 export const EVALUATOR_CONFIG = Symbol('evaluator config');
 
 const stages = ['ingest', 'features', 'trainer'] as const;
 type StageName = (typeof stages)[number] | 'evaluator';
-export type StageLight = 'ready' | 'starting' | 'down';
-export type DashboardState = OverviewSnapshot & { stages: Record<StageName, StageLight> };
+export type DashboardState = OverviewSnapshot & {
+  stages: Record<StageName, StageLight>;
+  /** Lines that a person should read first. */
+  troubles: string[];
+};
 
 const publishIntervalMs = 500;
 const healthIntervalMs = 2_000;
@@ -63,10 +68,12 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
   private readonly modelMetrics: ModelMetrics;
   private readonly inFlight;
   private readonly live;
+  private readonly refusedCorpora;
+  private readonly watch: StageWatch<(typeof stages)[number]>;
   private readonly overview = new PipelineOverview();
   private readonly changes = new Subject<DashboardState>();
-  private readonly lights: Record<StageName, StageLight> = { ingest: 'down', features: 'down', trainer: 'down', evaluator: 'starting' };
   private readonly timers: NodeJS.Timeout[] = [];
+  private light: StageLight = 'starting';
   private changed = true;
 
   constructor(
@@ -146,6 +153,13 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     this.modelMetrics = new ModelMetrics(metrics, this.overview, this.store);
     this.inFlight = metrics.gauge('in_flight_utterances', 'Utterances neither in a shard nor put aside');
     this.live = metrics.gauge('live_utterances', 'Utterances alive');
+    this.refusedCorpora = metrics.gauge('refused_corpora', 'Corpora whose annotations ingest cannot use');
+    const restarted = metrics.counter('stage_restarts_total', 'Starts of a service while the evaluator ran, but for the first', ['stage']);
+    for (const stage of stages) restarted.inc({ stage }, 0);
+    this.watch = new StageWatch(config.stageUrls, (stage) => {
+      restarted.inc({ stage });
+      logger.warn({ stage }, 'a service has restarted');
+    });
     this.stallWatch = new StallWatch({
       kafka: this.kafka,
       consumers: [this.follower, this.consumer],
@@ -183,11 +197,18 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     this.timers.push(setInterval(() => void this.updateMetrics(), metricsIntervalMs));
     this.timers.push(setInterval(() => void this.askStages(), healthIntervalMs));
     await this.askStages();
-    this.lights.evaluator = 'ready';
+    this.light = 'ready';
   }
 
   state(): DashboardState {
-    return { ...this.overview.snapshot(), stages: { ...this.lights } };
+    const snapshot = this.overview.snapshot();
+    const [ingest, features, trainer] = stages.map((stage) => this.watch.lightOf(stage)) as [StageLight, StageLight, StageLight];
+    return { ...snapshot, stages: { ingest, features, trainer, evaluator: this.light }, troubles: troublesOf(snapshot, this.restarts) };
+  }
+
+  /** Restarts of the other services since this one started. */
+  get restarts(): ServiceRestarts[] {
+    return this.watch.restarts;
   }
 
   /** The state at most twice a second, when it changed. */
@@ -202,17 +223,14 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
   }
 
   private async askStages(): Promise<void> {
-    for (const stage of stages) {
-      const light = await lightOf(this.config.stageUrls[stage]);
-      this.changed ||= light !== this.lights[stage];
-      this.lights[stage] = light;
-    }
+    if (await this.watch.ask()) this.changed = true;
   }
 
   private async updateMetrics(): Promise<void> {
     const snapshot = this.overview.snapshot();
     this.inFlight.set(snapshot.reconciliation.inFlight);
     this.live.set(snapshot.utterances.live);
+    this.refusedCorpora.set(snapshot.refusedCorpora.length);
     await this.modelMetrics.update(snapshot).catch((error: unknown) => {
       this.logger.debug({ err: error }, 'how fresh the champion is cannot be read now');
     });
@@ -225,13 +243,4 @@ function tellUtterances({ runId, step, task }: PredictionsWritten, headers: Reco
   const of = activeSpan().spanContext();
   for (const traceparent of utteranceTraceparents(headers))
     if (traceparent) pastSpan('evaluate', { startedAtMs, attributes, of, parent: contextOf({ traceparent }) });
-}
-
-async function lightOf(url: string): Promise<StageLight> {
-  try {
-    const response = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(1_500) });
-    return response.ok ? 'ready' : 'starting';
-  } catch {
-    return 'down';
-  }
 }

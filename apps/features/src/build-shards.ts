@@ -21,14 +21,16 @@ import type { Publisher } from '#streaming/publisher.js';
 import { beginSpan, inSpan, linksTo, type Span } from '#service/spans.js';
 import { retrying } from '#streaming/retry.js';
 import type { ExtractorPool } from './extractor-pool.js';
-import type { MemoryBudget } from './memory-budget.js';
+import type { MemoryBudget, TileMemory } from './memory-budget.js';
 import type { PassedOver } from './passed-over.js';
 import { ShardBuilder, type SealedShard } from './shard-builder.js';
 
 export interface ShardWorkshop {
-  store: ObjectStore;
-  publisher: Publisher;
-  pool: ExtractorPool;
+  store: Pick<ObjectStore, 'find' | 'findRange' | 'head' | 'put'>;
+  publisher: Pick<Publisher, 'publish' | 'publishAbout'>;
+  pool: Pick<ExtractorPool, 'extract'>;
+  /** For the tiles of shards that are open, or closed and not yet written as a file. */
+  holding: TileMemory;
   /** For shards, from when their bytes are made until they are stored. */
   storing: MemoryBudget;
   /** For objects, from before they are read until they are tiles. */
@@ -80,6 +82,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
     this.open[streamOf(record.fact.labels)].add({ utterance: record.fact, features, offset, sealing: beginSpan('seal') });
     this.sealWhatIsDue();
     this.isHeldUp = true;
+    await this.workshop.holding.untilRoom();
     while (this.uploads.size >= uploadsAtOnce) await Promise.race(this.uploads);
     this.isHeldUp = false;
   }
@@ -87,6 +90,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   abandon(): void {
     this.abandoned = true;
     clearInterval(this.timer);
+    for (const stream of streams) this.workshop.holding.forget(this.open[stream]);
     this.workshop.giveBack(this.passedOver);
   }
 
@@ -153,6 +157,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
 
   private seal(stream: Stream): void {
     const builder = this.open[stream];
+    this.workshop.holding.close(builder);
     this.open[stream] = this.newBuilder(stream);
     const upload = this.announce(builder, stream)
       .catch((error: unknown) => this.context.crash(error))
@@ -183,6 +188,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
 
   private async store(builder: ShardBuilder): Promise<SealedShard> {
     const sealed = builder.seal();
+    this.workshop.holding.forget(builder);
     const { bytes, fact } = sealed;
     // An object of that name holds those bytes already: then the condition fails, and that is as good.
     const options = { onlyIf: 'absent', contentType: 'application/vnd.apache.arrow.file' } as const;
@@ -192,7 +198,9 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   }
 
   private newBuilder(stream: Stream): ShardBuilder {
-    return new ShardBuilder(stream, this.workshop.settings);
+    const builder = new ShardBuilder(stream, this.workshop.settings);
+    this.workshop.holding.add(builder, () => this.seal(stream));
+    return builder;
   }
 }
 

@@ -16,8 +16,8 @@ export function readFeaturesConfig() {
     FEATURE_WORKERS: field.whole(2, 1),
     /** Seconds one file may take before its worker is replaced. */
     FILE_TIMEOUT: field.seconds(60),
-    /** For objects being read and decoded, 10⁶ bytes; what needs more is taken alone. */
-    AUDIO_MEMORY_MB: field.whole(256, 1),
+    /** For objects being read and decoded, and for tiles that wait for their shard, 10⁶ bytes; what needs more is taken alone. */
+    AUDIO_MEMORY_MB: field.whole(512, 1),
     MAX_DURATION_SEC: field.seconds(600),
     /** Larger objects are refused by what the listing says of them. */
     MAX_OBJECT_MB: field.whole(1024, 1),

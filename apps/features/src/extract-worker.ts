@@ -1,7 +1,11 @@
-/** What a worker thread of the pool does: one file to tiles. Errors with a code come back as data, others crash it. */
+/**
+ * A worker thread of the pool turns one file into tiles. Errors with a code come back as data, and so does a file that needs
+ * more memory than was lent; other errors crash the thread.
+ */
 import { Piscina } from 'piscina';
 import { extractFeatures, type ExtractedFeatures, type ExtractOptions } from '#audio/extract-features.js';
 import type { FeatureSettings } from '#audio/feature-settings.js';
+import { NeedsMemory } from '#audio/growing-samples.js';
 import { epochMs } from '#service/epoch.js';
 import { PipelineError, type ErrorCode, type PipelineErrorOptions } from '#contracts/pipeline-error.js';
 
@@ -20,6 +24,8 @@ export interface ExtractTimes {
 
 export type ExtractOutcome =
   | { features: ExtractedFeatures; times: ExtractTimes }
+  /** The file, for another try with more memory. */
+  | { needsMemory: Uint8Array }
   | { refusal: { code: ErrorCode; message: string; context: PipelineErrorOptions['context'] } };
 
 export default async function extract({ bytes, settings, options }: ExtractTask): Promise<ExtractOutcome> {
@@ -30,15 +36,16 @@ export default async function extract({ bytes, settings, options }: ExtractTask)
   };
   try {
     const features = await extractFeatures(bytes, settings, { ...options, ownsBytes: true, onDecoded });
-    return moved({ features, times: { beganAtMs, decodedAtMs, doneAtMs: epochMs() } });
+    return moved({ features, times: { beganAtMs, decodedAtMs, doneAtMs: epochMs() } }, features.tiles);
   } catch (error) {
+    if (error instanceof NeedsMemory) return moved({ needsMemory: bytes }, bytes);
     if (!(error instanceof PipelineError)) throw error;
     return { refusal: { code: error.code, message: error.message, context: error.context } };
   }
 }
 
-/** The tiles change threads without being copied. */
-function moved(outcome: Extract<ExtractOutcome, { features: unknown }>): ExtractOutcome {
-  const movable = { [Piscina.transferableSymbol]: [outcome.features.tiles.buffer], [Piscina.valueSymbol]: outcome };
+/** The array changes threads without being copied. */
+function moved(outcome: ExtractOutcome, array: Uint8Array): ExtractOutcome {
+  const movable = { [Piscina.transferableSymbol]: [array.buffer], [Piscina.valueSymbol]: outcome };
   return Piscina.move(movable as never) as unknown as ExtractOutcome;
 }

@@ -1,6 +1,7 @@
 /**
  * A pool of worker threads that turn files into tiles; a file that takes too long costs its worker, nothing else. Files
- * are decoded side by side as long as there is memory for it: of ten-minute files, one after another.
+ * are decoded side by side as long as there is memory for it: of ten-minute files, one after another. A file that turns out
+ * longer than its size let expect gives its memory back, waits for as much as the longest takes, and is decoded again.
  */
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
@@ -52,23 +53,30 @@ export class ExtractorPool {
 
   /**
    * @param bytes are the worker's from now on, where they are all of their buffer: a large file is not held twice
-   * @throws PipelineError AUDIO_*, DECODER_MISSING
+   * @throws PipelineError AUDIO_*, DECODER_MISSING, DISK_FULL_WAITING
    */
   async extract(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
-    return this.memory.use(estimateMemory(bytes, settings), () => this.extractNow(bytes, settings, options));
+    const { bytes: usualBytes, allowedSamples } = estimateMemory(bytes, settings);
+    const limited = { ...options, allowedSamples: allowedSamples ?? undefined };
+    const first = await this.memory.use(usualBytes, () => this.extractNow({ bytes, settings, options: limited }));
+    if ('features' in first) return first.features;
+    const again = first.needsMemory;
+    const { bytes: largestBytes } = estimateMemory(again, settings, 'largest');
+    const second = await this.memory.use(largestBytes, () => this.extractNow({ bytes: again, settings, options }));
+    if ('features' in second) return second.features;
+    throw new Error('a file needs more memory though nothing limits it'); // a fault of ours
   }
 
-  private async extractNow(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
+  private async extractNow(task: ExtractTask): Promise<Exclude<ExtractOutcome, { refusal: unknown }>> {
     await this.untilWorkerIsIdle();
     // The time begins when a worker does: a file must not pay for those before it.
     const timeLimit = runningTimeLimit(this.fileTimeoutMs);
     try {
+      const { bytes } = task;
       const transferList = bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer as ArrayBuffer] : [];
-      const outcome = await this.pool.run({ bytes, settings, options }, { signal: timeLimit.signal, transferList });
-      if ('features' in outcome) {
-        spansOf(outcome);
-        return outcome.features;
-      }
+      const outcome = await this.pool.run(task, { signal: timeLimit.signal, transferList });
+      if ('features' in outcome) spansOf(outcome);
+      if (!('refusal' in outcome)) return outcome;
       throw new PipelineError(outcome.refusal.code, outcome.refusal.message, { context: outcome.refusal.context });
     } catch (error) {
       if (!timeLimit.signal.aborted) throw error;

@@ -1,8 +1,10 @@
 /** The Kafka edge of features: utterance records in, shards out. Delivery: see build-shards.ts and consumers-by-settings.ts. */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { FeatureSettings } from '#audio/feature-settings.js';
+import { canLimitMemory } from '#audio/decode/limit-memory.js';
 import type { SettingsAnswer } from '#audio/settings-by-corpus.js';
 import { speechDetector } from '#audio/silence/silence-methods.js';
+import { sweepTemporaryAudio } from '#audio/decode/temporary-audio.js';
 import { featureSettingsChosen } from '#contracts/feature-settings.js';
 import { topics } from '#contracts/topics.js';
 import { utterances } from '#contracts/utterances.js';
@@ -29,14 +31,21 @@ import { ShardPartitionWorker, type ShardWorkshop } from './build-shards.js';
 import type { FeaturesConfig } from './config.js';
 import { ConsumersBySettings, type SettingsConsumer } from './consumers-by-settings.js';
 import { ExtractorPool } from './extractor-pool.js';
-import { MemoryBudget } from './memory-budget.js';
+import { MemoryBudget, TileMemory } from './memory-budget.js';
 import { SettingsObjects } from './settings-objects.js';
 import { poolMetrics, workshopMetrics } from './workshop-metrics.js';
 
 /** Of the memory for audio, the part for objects that are read and wait for a worker. */
-const READING_SHARE = 0.25;
+const READING_SHARE = 0.125;
 /** The part for shards on their way to the store. */
-const STORING_SHARE = 0.25;
+const STORING_SHARE = 0.125;
+/** The part for the tiles of shards that are not full yet. */
+const HOLDING_SHARE = 0.5;
+
+/** ffmpeg is stopped before its thread is, which then takes the temporary file away. */
+const FFMPEG_TIME_SHARE = 0.9;
+/** Of the time that a file may take, after which a temporary one belongs to nobody. */
+const SWEEP_AFTER_TIMEOUTS = 20;
 
 export const FEATURES_CONFIG = Symbol('features config');
 
@@ -71,7 +80,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     this.pool = new ExtractorPool({
       workers: config.workers,
       fileTimeoutMs: config.fileTimeoutMs,
-      memoryBytes: config.audioMemoryBytes * (1 - READING_SHARE - STORING_SHARE),
+      memoryBytes: config.audioMemoryBytes * (1 - READING_SHARE - STORING_SHARE - HOLDING_SHARE),
     });
     poolMetrics(metrics, this.pool);
     this.stallWatch = new StallWatch({
@@ -112,7 +121,11 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     const { ffmpeg, kafka } = this.config;
     if (ffmpeg)
       this.logger.info({ ffmpeg: ffmpeg.path, why: ffmpeg.why, version: ffmpeg.version }, 'ffmpeg decodes what is neither WAV nor FLAC');
-    else this.logger.warn('there is no ffmpeg: only WAV and FLAC are decoded. Install ffmpeg or set FFMPEG_BIN');
+    if (ffmpeg && !canLimitMemory())
+      this.logger.warn('this machine has no prlimit (util-linux): the memory of ffmpeg processes is not limited');
+    if (!ffmpeg) this.logger.warn('there is no ffmpeg: only WAV and FLAC are decoded. Install ffmpeg or set FFMPEG_BIN');
+    const swept = await sweepTemporaryAudio(this.config.fileTimeoutMs * SWEEP_AFTER_TIMEOUTS);
+    if (swept > 0) this.logger.info({ folders: swept }, 'removed temporary recordings that killed processes had left');
     await speechDetector(this.config.settings, this.config.sileroDir); // what it needs must be here before it is needed
     await retrying(() => this.store.ensureBucket());
     await ensureTopics(this.kafka, topics, kafka.topicPrefix);
@@ -176,11 +189,17 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       store,
       publisher,
       pool,
+      holding: new TileMemory(config.audioMemoryBytes * HOLDING_SHARE),
       storing: new MemoryBudget(config.audioMemoryBytes * STORING_SHARE),
       reading: new MemoryBudget(config.audioMemoryBytes * READING_SHARE),
       sealing: config.sealing,
       maxObjectBytes: config.maxObjectBytes,
-      extractOptions: { silence: 'none', timeoutMs: config.fileTimeoutMs, ffmpeg: config.ffmpeg, sileroDir: config.sileroDir },
+      extractOptions: {
+        silence: 'none',
+        timeoutMs: config.fileTimeoutMs * FFMPEG_TIME_SHARE,
+        ffmpeg: config.ffmpeg,
+        sileroDir: config.sileroDir,
+      },
     };
   }
 }

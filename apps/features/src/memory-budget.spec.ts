@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MemoryBudget } from './memory-budget.js';
+import { MemoryBudget, TileMemory } from './memory-budget.js';
 
 /** Work that ends when it is told to, and what has begun so far. */
 function jobs(budget: MemoryBudget) {
@@ -61,5 +61,54 @@ describe('a memory budget', () => {
     const budget = new MemoryBudget(100);
     await expect(budget.use(100, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(await budget.use(100, () => Promise.resolve(7))).toBe(7);
+  });
+});
+
+describe('the memory for tiles of open shards', () => {
+  /** An open shard; sealed, it is closed and stays in memory until it is forgotten. */
+  function openShard(memory: TileMemory, sizeBytes: number, sealed: number[]) {
+    const shard = { sizeBytes };
+    memory.add(shard, () => {
+      sealed.push(shard.sizeBytes);
+      memory.close(shard);
+    });
+    return shard;
+  }
+
+  it('seals no more than it must, the largest first, and waits until they are gone', async () => {
+    const memory = new TileMemory(100);
+    const sealed: number[] = [];
+    const [small, large] = [openShard(memory, 40, sealed), openShard(memory, 60, sealed)];
+    await memory.untilRoom();
+    expect(sealed).toEqual([]);
+    small.sizeBytes = 50;
+    let hasRoom = false;
+    const waiting = memory.untilRoom().then(() => (hasRoom = true));
+    await turn();
+    expect([sealed, hasRoom, memory.heldBytes]).toEqual([[60], false, 110]);
+    memory.forget(large);
+    await waiting;
+    expect(memory.heldBytes).toBe(50);
+  });
+
+  it('does not count on what a worker held that lost its partition', async () => {
+    const memory = new TileMemory(100);
+    const sealed: number[] = [];
+    const [lost] = [openShard(memory, 90, sealed), openShard(memory, 20, sealed)];
+    memory.forget(lost);
+    await memory.untilRoom();
+    expect(sealed).toEqual([]);
+  });
+
+  it('takes a recording alone that has more tiles than the limit', async () => {
+    const memory = new TileMemory(100);
+    const sealed: number[] = [];
+    const huge = openShard(memory, 500, sealed);
+    const waiting = memory.untilRoom();
+    await turn();
+    expect(sealed).toEqual([500]);
+    memory.forget(huge);
+    await waiting;
+    expect(memory.heldBytes).toBe(0);
   });
 });

@@ -32,8 +32,8 @@ export interface SealedShard {
 }
 
 export class ShardBuilder {
-  private readonly held = new Map<string, Held>();
-  private firstTileAtMs: number | null = null;
+  /** In the order in which they came. */
+  private readonly held = new Map<string, Held & { atMs: number }>();
   private factBytes = 0;
   tileCount = 0;
 
@@ -43,10 +43,9 @@ export class ShardBuilder {
   ) {}
 
   add(held: Held): void {
-    this.held.set(held.utterance.utteranceId, held);
+    this.held.set(held.utterance.utteranceId, { ...held, atMs: performance.now() });
     this.tileCount += held.features.count;
     this.factBytes += factBytesOf(held.utterance.utteranceId);
-    this.firstTileAtMs ??= performance.now();
   }
 
   /** Forgets an utterance that was superseded or erased. @returns its record's offset, if it was held */
@@ -55,15 +54,16 @@ export class ShardBuilder {
     if (!held) return null;
     this.held.delete(utteranceId);
     this.tileCount -= held.features.count;
+    this.factBytes -= factBytesOf(utteranceId);
+    release(held.features.tiles);
     held.sealing.setAttribute('undertone.superseded', true).end();
     return held.offset;
   }
 
   isDue(sealing: { tiles: number; maxAgeMs: number }): boolean {
-    if (this.held.size === 0 || this.firstTileAtMs === null) return false;
-    return (
-      this.tileCount >= sealing.tiles || this.factBytes >= largestFactBytes || performance.now() - this.firstTileAtMs >= sealing.maxAgeMs
-    );
+    const [first] = this.held.values();
+    if (!first) return false;
+    return this.tileCount >= sealing.tiles || this.factBytes >= largestFactBytes || performance.now() - first.atMs >= sealing.maxAgeMs;
   }
 
   get isEmpty(): boolean {
@@ -126,6 +126,7 @@ export class ShardBuilder {
       category: labels.category ?? null,
       activation: labels.activation ?? null,
       valence: labels.valence ?? null,
+      levelEdges: labels.levelEdges,
     }));
   }
 }

@@ -28,8 +28,8 @@ export function workshopMetrics(metrics: Metrics, logger: Logger): Pick<ShardWor
       audio.inc(features.audioSec);
       cut.inc(features.audioSec - features.keptSec);
       extracting.observe(seconds);
-      const { count, audioSec, keptSec, cut: silence } = features;
-      logger.info({ utteranceId: utterance.utteranceId, tiles: count, audioSec, keptSec, silence }, 'made tiles');
+      const { count, audioSec, keptSec, cut: silence, remark } = features;
+      logger.info({ utteranceId: utterance.utteranceId, tiles: count, audioSec, keptSec, silence, remark }, 'made tiles');
     },
     onSealed: ({ shardId, stream, tileCount, sizeBytes, seconds }) => {
       shards.inc({ stream });

@@ -1,6 +1,7 @@
 /** Settings of ingest, from the environment. */
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
 import { field, readConfig } from '#service/read-config.js';
+import { defaultAnnotationLimits } from './annotation-limits.js';
 
 export function readIngestConfig() {
   const read = readConfig({
@@ -8,6 +9,8 @@ export function readIngestConfig() {
     RECONCILE_INTERVAL: field.seconds(300),
     /** Notifications of at most 4 KiB that the webhook takes each second; a larger one counts as several. */
     BUCKET_EVENTS_PER_SECOND: field.whole(500, 1),
+    /** Megabytes of the annotation files of one corpus, together. */
+    MANIFEST_MAX_MB: field.whole(64, 1),
     /** Entries of one archive. */
     ARCHIVE_MAX_ENTRIES: field.whole(200_000, 1),
     /** Gigabytes of one archive, unpacked. */
@@ -23,6 +26,7 @@ export function readIngestConfig() {
     service: readServiceSettings(7401, 'INGEST_PORT'),
     bucketEventsPerSecond: read.BUCKET_EVENTS_PER_SECOND,
     reconcileIntervalMs: read.RECONCILE_INTERVAL * 1000,
+    annotationLimits: { ...defaultAnnotationLimits, totalBytes: read.MANIFEST_MAX_MB * 1e6 },
     archiveLimits: {
       entries: read.ARCHIVE_MAX_ENTRIES,
       totalBytes: read.ARCHIVE_MAX_GB * 1e9,

@@ -1,17 +1,27 @@
 /**
- * What is known of each corpus: its reader, its options and its annotations, read from the bucket and kept while they
- * are unchanged. `corpus.json` names the reader; without it the one that recognises the corpus is chosen once, by a
- * conditional put, so that two instances never read one corpus in two ways.
+ * Knows each corpus: its reader, its options and its annotations, read from the bucket and kept while they are unchanged.
+ * `corpus.json` names the reader; without it the one that recognises the corpus is chosen once, by a conditional put, so
+ * that two instances never read one corpus in two ways.
+ *
+ * A corpus whose options or annotations cannot be used is refused, whatever error they cause: the error is kept like a
+ * corpus until a file changes, so that a bad file of many megabytes is not read again for each recording. Every other
+ * corpus goes on. Only errors that may pass (STORAGE_UNAVAILABLE) are thrown without being kept.
  */
+import { z } from 'zod';
 import type { SilenceProfile } from '#contracts/labels.js';
 import { corpusKey, parseCorpusKey, readerChoiceKey } from '#contracts/object-keys.js';
+import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { CorpusReader } from '#corpora/corpus-reader.js';
-import { type CorpusOptions, parseCorpusOptions } from '#corpora/corpus-options.js';
-import { optionsPath, readerNamed, recogniseReaders } from '#corpora/corpus-readers.js';
+import { type CorpusOptions, maxOptionsBytes, parseCorpusOptions } from '#corpora/corpus-options.js';
+import { optionsPath, readerNamed, readerNames, recogniseReaders } from '#corpora/corpus-readers.js';
 import { type ReadAnnotations, readAnnotations } from '#corpora/read-annotations.js';
 import type { Logger } from '#service/logger.js';
-import type { Objects } from '#storage/object-store.js';
+import type { ObjectHead, Objects } from '#storage/object-store.js';
+import { fateOf } from '#streaming/retry.js';
+import { type AnnotationLimits, defaultAnnotationLimits, refuseLargeAnnotations, refuseLongAnnotations } from './annotation-limits.js';
+
+const readerChoiceSchema = z.object({ reader: z.enum(readerNames) });
 
 export interface Corpus {
   name: string;
@@ -21,11 +31,13 @@ export interface Corpus {
   annotations: ReadAnnotations;
 }
 
-/** A corpus and the state of the bucket that it was read from. */
+/** A corpus, or why it is refused, and the state of the bucket that this was read from. */
 interface Loaded {
-  corpus: Corpus;
+  outcome: Corpus | PipelineError;
   optionsEtag: string | null;
-  /** Changes when any annotation file of its reader changes. */
+  /** Null: the options were refused. */
+  chosen: { options: CorpusOptions; reader: CorpusReader } | null;
+  /** Changes when any annotation file of the reader changes. */
   annotationDigest: string;
 }
 
@@ -34,13 +46,19 @@ interface Kept {
   checkedAtMs: number;
 }
 
-/** A change of annotations sends hints at all recordings, which name its time; other hints trust what was read this lately. */
+/** A change of annotations sends hints at all recordings, which name its time; other hints trust annotations that were read this lately. */
 export const trustMs = 1_000;
-/** How many objects of an unknown corpus are looked at before a reader is chosen. */
+/** So many objects of an unknown corpus are looked at before a reader is chosen. */
 const recognitionSample = 200;
+/** A log line holds so many of a reader's remarks: a remark may have a word of the file in it. */
+const remarksInLog = 20;
+/** An annotation file may go between its listing and its reading. */
+const triesOfReading = 3;
 
 export class CorpusCatalogue {
   private readonly kept = new Map<string, Kept>();
+  /** As of the last check of each. */
+  private readonly refusedNames = new Set<string>();
   private readonly checks = new Map<string, { startedAtMs: number; corpus: Promise<Corpus> }>();
 
   constructor(
@@ -48,21 +66,28 @@ export class CorpusCatalogue {
     private readonly logger: Logger,
     /** Paths of a corpus's recordings that are known so far. */
     private readonly recordingsOf: (corpus: string) => Iterable<string> = () => [],
+    private readonly limits: AnnotationLimits = defaultAnnotationLimits,
   ) {}
+
+  /** Corpora whose options or annotations cannot be used, as far as this instance has looked. */
+  get refusedCount(): number {
+    return this.refusedNames.size;
+  }
 
   /** Tells annotations that name each recording in a row which recordings there are now: rows of those that went are free. */
   learnRecordings(): void {
-    for (const [name, { loaded }] of this.kept) loaded.corpus.annotations.rows?.know(this.recordingsOf(name));
+    for (const [name, { loaded }] of this.kept)
+      if (!(loaded.outcome instanceof PipelineError)) loaded.outcome.annotations.rows?.know(this.recordingsOf(name));
   }
 
   /**
-   * @param asOfMs what was read from the bucket before this time will not do: a hint says that annotations changed then
-   * @throws PipelineError CORPUS_OPTIONS_INVALID, MANIFEST_INVALID, STORAGE_UNAVAILABLE
+   * @param asOfMs annotations that were read from the bucket before this time will not do: a hint says that they changed then
+   * @throws PipelineError CORPUS_OPTIONS_INVALID, MANIFEST_INVALID, ANNOTATIONS_UNREADABLE, OBJECT_REFUSED, STORAGE_UNAVAILABLE
    */
   async corpus(name: string, asOfMs = 0): Promise<Corpus> {
     const needed = Math.max(asOfMs, Date.now() - trustMs);
     const kept = this.kept.get(name);
-    if (kept && kept.checkedAtMs >= needed) return kept.loaded.corpus;
+    if (kept && kept.checkedAtMs >= needed) return corpusOf(kept.loaded);
     const underWay = this.checks.get(name);
     if (underWay && underWay.startedAtMs >= needed) return underWay.corpus;
     return this.check(name, kept?.loaded);
@@ -72,62 +97,112 @@ export class CorpusCatalogue {
   private check(name: string, known: Loaded | undefined): Promise<Corpus> {
     const startedAtMs = Date.now();
     const corpus = this.load(name, known).then((loaded) => {
-      if ((this.kept.get(name)?.checkedAtMs ?? 0) < startedAtMs) this.kept.set(name, { loaded, checkedAtMs: startedAtMs });
-      return loaded.corpus;
+      if ((this.kept.get(name)?.checkedAtMs ?? 0) <= startedAtMs) this.kept.set(name, { loaded, checkedAtMs: startedAtMs });
+      return corpusOf(loaded);
     });
     const check = { startedAtMs, corpus };
     this.checks.set(name, check);
     const forget = (): void => {
       if (this.checks.get(name) === check) this.checks.delete(name);
     };
-    corpus.then(forget, forget);
+    corpus.then(
+      () => {
+        forget();
+        this.refusedNames.delete(name);
+      },
+      (error: unknown) => {
+        forget();
+        if (fateOf(error) === 'permanent') this.refusedNames.add(name);
+      },
+    );
     return corpus;
   }
 
   private async load(name: string, known: Loaded | undefined): Promise<Loaded> {
-    const optionsEtag = (await this.store.head(corpusKey(name, optionsPath)))?.etag ?? null;
-    const sameOptions = known?.optionsEtag === optionsEtag ? known.corpus : undefined;
-    const options = sameOptions?.options ?? (await this.readOptions(name, optionsEtag !== null));
-    const reader = sameOptions?.reader ?? readerNamed(options.reader ?? '') ?? (await this.chooseReader(name));
-    const etags = await this.annotationEtags(name, reader);
-    const annotationDigest = JSON.stringify([...etags]);
-    if (known && sameOptions && known.annotationDigest === annotationDigest) return known;
-    const files = new Map<string, Uint8Array>();
-    for (const path of etags.keys()) files.set(path, (await this.store.get(corpusKey(name, path))).bytes);
-    const annotations = readAnnotations(reader, files, options);
-    annotations.rows?.know(this.recordingsOf(name));
-    this.logger.info({ corpus: name, reader: reader.name, annotationFiles: files.size, remarks: annotations.remarks }, 'read a corpus');
-    const corpus = { name, reader, options, silence: options.silence ?? reader.silence, annotations };
-    return { corpus, optionsEtag, annotationDigest };
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.loadOnce(name, known);
+      } catch (error) {
+        const isGone = error instanceof PipelineError && error.code === 'OBJECT_GONE';
+        if (isGone && tries < triesOfReading) continue;
+        throw refusalOf(name, error);
+      }
+    }
   }
 
-  /** Of the annotation files that are there, in a stable order. Never lists a whole corpus. */
-  private async annotationEtags(name: string, { annotationPaths, annotationFolders }: CorpusReader): Promise<Map<string, string>> {
-    const etags = new Map<string, string>();
+  private async loadOnce(name: string, known: Loaded | undefined): Promise<Loaded> {
+    const optionsHead = await this.store.head(corpusKey(name, optionsPath));
+    const optionsEtag = optionsHead?.etag ?? null;
+    const isKnown = known?.optionsEtag === optionsEtag;
+    if (isKnown && known.chosen === null) return known;
+    const options = (isKnown && known.chosen?.options) || (await this.readOptions(name, optionsHead));
+    if (options instanceof PipelineError) return this.refused(name, { outcome: options, optionsEtag, chosen: null, annotationDigest: '' });
+    const reader = (isKnown && known.chosen?.reader) || (readerNamed(options.reader ?? '') ?? (await this.chooseReader(name)));
+    const heads = await this.annotationHeads(name, reader);
+    const annotationDigest = JSON.stringify([...heads].map(([path, { etag }]) => [path, etag]));
+    if (isKnown && known.annotationDigest === annotationDigest) return known;
+    const loaded = { optionsEtag, chosen: { options, reader }, annotationDigest };
+    const annotations = await this.readAnnotations(name, loaded.chosen, heads);
+    if (annotations instanceof PipelineError) return this.refused(name, { ...loaded, outcome: annotations });
+    const remarks = Object.fromEntries(Object.entries(annotations.remarks).slice(0, remarksInLog));
+    this.logger.info({ corpus: name, reader: reader.name, annotationFiles: heads.size, remarks }, 'read a corpus');
+    return { ...loaded, outcome: { name, reader, options, silence: options.silence ?? reader.silence, annotations } };
+  }
+
+  private refused(name: string, loaded: Loaded & { outcome: PipelineError }): Loaded {
+    const { code, message } = loaded.outcome;
+    this.logger.error({ corpus: name, code }, `refused a corpus: ${message}`);
+    return loaded;
+  }
+
+  /** @returns an error that follows from the files as they are. @throws errors of the store */
+  private async readAnnotations(
+    name: string,
+    { reader, options }: { reader: CorpusReader; options: CorpusOptions },
+    heads: ReadonlyMap<string, ObjectHead>,
+  ): Promise<ReadAnnotations | PipelineError> {
+    const tooLarge = resultOf(name, () => refuseLargeAnnotations(heads, this.limits));
+    if (tooLarge instanceof PipelineError) return tooLarge;
+    const files = new Map<string, Uint8Array>();
+    for (const [path, { key }] of heads) files.set(path, (await this.store.get(key)).bytes);
+    return resultOf(name, () => {
+      refuseLongAnnotations(files, this.limits);
+      const annotations = readAnnotations(reader, files, options);
+      annotations.rows?.know(this.recordingsOf(name));
+      return annotations;
+    });
+  }
+
+  /** Heads of the annotation files that are there, in a stable order. Never lists a whole corpus. */
+  private async annotationHeads(name: string, { annotationPaths, annotationFolders }: CorpusReader): Promise<Map<string, ObjectHead>> {
+    const heads = new Map<string, ObjectHead>();
     for (const path of annotationPaths) {
       const head = await this.store.head(corpusKey(name, path));
-      if (head) etags.set(path, head.etag);
+      if (head) heads.set(path, head);
     }
     for (const folder of annotationFolders?.folders ?? []) {
-      const found: [string, string][] = [];
-      for await (const { key, etag } of this.store.list(corpusKey(name, folder))) {
-        const path = parseCorpusKey(key)?.path ?? '';
-        if (annotationFolders?.files.test(path.slice(folder.length))) found.push([path, etag]);
+      const found: [string, ObjectHead][] = [];
+      for await (const head of this.store.list(corpusKey(name, folder))) {
+        const path = parseCorpusKey(head.key)?.path ?? '';
+        if (annotationFolders?.files.test(path.slice(folder.length))) found.push([path, head]);
       }
-      for (const [path, etag] of found.sort(([a], [b]) => (a < b ? -1 : 1))) etags.set(path, etag);
+      for (const [path, head] of found.sort(([a], [b]) => (a < b ? -1 : 1))) heads.set(path, head);
     }
-    return etags;
+    return heads;
   }
 
-  private async readOptions(name: string, exists: boolean): Promise<CorpusOptions> {
-    const key = corpusKey(name, optionsPath);
-    return exists ? parseCorpusOptions(key, (await this.store.get(key)).bytes) : {};
+  private async readOptions(name: string, head: ObjectHead | null): Promise<CorpusOptions | PipelineError> {
+    if (!head) return {};
+    const { key, sizeBytes } = head;
+    // The size is looked at before the object is fetched.
+    if (sizeBytes > maxOptionsBytes) return optionsInvalid(`${key} has ${sizeBytes} bytes; it may have ${maxOptionsBytes}`);
+    const { bytes } = await this.store.get(key);
+    return resultOf(name, () => parseCorpusOptions(key, bytes));
   }
 
   private async chooseReader(name: string): Promise<CorpusReader> {
     const key = readerChoiceKey(name);
-    const before = (await this.store.findJson(key)) as { reader: string } | null;
-    const chosenBefore = before && readerNamed(before.reader);
+    const chosenBefore = await this.readerChosenBefore(key);
     if (chosenBefore) return chosenBefore;
     const paths: string[] = [];
     for await (const { key: objectKey } of this.store.list(corpusKey(name, ''))) {
@@ -138,14 +213,49 @@ export class CorpusCatalogue {
     const recognised = recogniseReaders(paths);
     const [reader, another] = recognised as [CorpusReader, CorpusReader?];
     if (another) {
-      throw new PipelineError(
-        'CORPUS_OPTIONS_INVALID',
+      throw optionsInvalid(
         `Corpus ${name} looks like ${recognised.map((each) => each.name).join(' and like ')}: say which it is in ${corpusKey(name, optionsPath)}, as {"reader": "${reader.name}"}, or put them into two corpora`,
       );
     }
-    const wasFirst = await this.store.put(key, JSON.stringify({ reader: reader.name, chosenAt: new Date().toISOString() }), {
-      onlyIf: 'absent',
-    });
-    return wasFirst === null ? this.chooseReader(name) : reader;
+    const choice = JSON.stringify({ reader: reader.name, chosenAt: new Date().toISOString() });
+    const wasFirst = await this.store.put(key, choice, { onlyIf: 'absent' });
+    return wasFirst === null ? ((await this.readerChosenBefore(key)) ?? reader) : reader;
   }
+
+  private async readerChosenBefore(key: string): Promise<CorpusReader | undefined> {
+    const found = await this.store.find(key);
+    if (!found) return undefined;
+    const limits = { maxBytes: maxOptionsBytes, maxDepth: usualMaxDepth, code: 'CORPUS_OPTIONS_INVALID', noun: key } as const;
+    const parsed = readerChoiceSchema.safeParse(parseOutsideJson(found.bytes, limits));
+    if (!parsed.success) throw optionsInvalid(`${key} names no known reader. Delete it: ingest then chooses one anew`);
+    return readerNamed(parsed.data.reader);
+  }
+}
+
+function corpusOf({ outcome }: Loaded): Corpus {
+  if (outcome instanceof PipelineError) throw outcome;
+  return outcome;
+}
+
+const optionsInvalid = (message: string): PipelineError => new PipelineError('CORPUS_OPTIONS_INVALID', message);
+
+/** @returns what the work gives, or its error as the corpus's refusal */
+function resultOf<Result>(name: string, work: () => Result): Result | PipelineError {
+  try {
+    return work();
+  } catch (error) {
+    return refusalOf(name, error) as PipelineError;
+  }
+}
+
+/** @returns the error as it is if it may pass, else a permanent one: what nobody foresaw is this corpus's error and no other's */
+function refusalOf(name: string, error: unknown): unknown {
+  if (error instanceof PipelineError) return error;
+  if (fateOf(error) === 'retryable') return error;
+  const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return new PipelineError(
+    'ANNOTATIONS_UNREADABLE',
+    `The options or annotations of corpus ${name} cannot be read: ${reason.slice(0, 500)}. Look at its annotation files; putting a mended one tries again`,
+    { cause: error },
+  );
 }

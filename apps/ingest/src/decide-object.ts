@@ -1,71 +1,115 @@
 /**
- * Decides what one object is: an utterance's new version, an utterance that is gone, annotations that change others,
- * or nothing of ours.
+ * Decides what one object is: an utterance's new version, an utterance that is gone, annotations that change others, an
+ * archive to unpack, or nothing of ours.
  *
  * Delivery: a hint may come any number of times and in any order; the store is asked each time, and an utterance is
  * published only when its version differs from the current record, so repeats publish nothing. All hints of an object
  * reach one partition, so one instance decides about it. Publishing is acknowledged before the hint is settled.
+ *
+ * Errors: a hint whose object cannot be ingested throws a permanent PipelineError, which becomes that object's dead letter.
+ * A file of annotations that cannot be used is such an object too, and so is each recording of its corpus until it is mended.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
-import { bucketMarkerKey, corpusKey, parseCorpusKey, sweptAnnotationsKey, utteranceIdOf } from '#contracts/object-keys.js';
-import { PipelineError } from '#contracts/pipeline-error.js';
+import { bucketMarkerKey, corpusKey, parseCorpusKey, refuseBadKey, sweptAnnotationsKey, utteranceIdOf } from '#contracts/object-keys.js';
+import { errorCodes, PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
 import { utterances } from '#contracts/utterances.js';
 import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
 import { isAnnotationPath } from '#corpora/corpus-readers.js';
-import type { ObjectHead, ObjectStore } from '#storage/object-store.js';
+import type { ObjectHead, Objects } from '#storage/object-store.js';
+import type { RecordOrigin } from '#streaming/dead-letter-office.js';
 import type { Publisher } from '#streaming/publisher.js';
 import { trustMs, type CorpusCatalogue } from './corpus-catalogue.js';
 import { describeObject } from './describe-object.js';
+import { findState } from './find-state.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
-export const decisions = ['not-ours', 'annotations', 'unpacked', 'unchanged', 'ingested', 'tombstoned'] as const;
+export const decisions = ['not-ours', 'annotations', 'unpacking', 'unchanged', 'ingested', 'tombstoned'] as const;
 export type Decision = (typeof decisions)[number];
 
 export interface ObjectDeciderParts {
-  store: ObjectStore;
-  publisher: Publisher;
+  store: Pick<Objects, 'head' | 'find' | 'put'> & { readonly bucket: string };
+  publisher: Pick<Publisher, 'publish' | 'publishApart' | 'tombstone'>;
   catalogue: CorpusCatalogue;
   ledger: UtteranceLedger;
   topicPrefix: string;
-  /** Puts what an archive holds into its corpus, once for each state of the archive; false if that was done before. */
-  unpack: (head: ObjectHead, corpus: string) => Promise<boolean>;
+  /** Makes it durable that an archive will be unpacked, once for each state of it; false if that was so before. */
+  unpack: (archive: ArchiveToUnpack) => Promise<boolean>;
   /** An utterance was published without a category although its corpus names an emotion. */
   onNoCategory: (reason: string) => void;
   /** Hints at every recording of a corpus whose annotations changed. */
   sweepCorpus: (corpus: string) => Promise<void>;
 }
 
+export interface ArchiveToUnpack {
+  head: ObjectHead;
+  corpus: string;
+  /** The record that asks for it: if the archive turns out bad, its dead letter is about this record. */
+  origin: RecordOrigin;
+  /** Try again an archive that was refused in the same state. */
+  again: boolean;
+}
+
+const sweptSchema = z.object({
+  etag: z.string().nullable(),
+  refusal: z.object({ code: z.enum(Object.keys(errorCodes) as [ErrorCode, ...ErrorCode[]]), message: z.string() }).optional(),
+});
+
 export class ObjectDecider {
   constructor(private readonly parts: ObjectDeciderParts) {}
 
-  async decide(hint: ObjectHint): Promise<Decision> {
+  /** @param origin where the hint stood */
+  async decide(hint: ObjectHint, origin: RecordOrigin): Promise<Decision> {
     const place = parseCorpusKey(hint.key);
     if (!place) return 'not-ours';
-    if (isAnnotationPath(place.path)) return this.applyAnnotations(hint, place.corpus);
-    if (isArchivePath(place.path)) return this.unpack(hint, place.corpus);
-    if (!isAudioPath(place.path)) return 'not-ours';
+    const { corpus, path } = place;
+    if (!isAnnotationPath(path) && !isArchivePath(path) && !isAudioPath(path)) return 'not-ours';
+    refuseBadKey(hint.key);
+    if (isAnnotationPath(path)) return this.applyAnnotations(hint, corpus);
+    if (isArchivePath(path)) return this.unpack(hint, corpus, origin);
     const head = await this.parts.store.head(hint.key);
     return head ? this.ingest(head, place, hint) : this.bury(utteranceIdOf(place.corpus, place.path));
   }
 
-  /** Every recording of the corpus is looked at again, once for each state of the file, also across restarts. */
+  /**
+   * Has every recording of the corpus looked at again, once for each state of the file, also across restarts.
+   * @throws PipelineError for a file by which the corpus is refused: the file's own dead letter, each time, and counted once
+   */
   private async applyAnnotations(hint: ObjectHint, corpus: string): Promise<Decision> {
     const { store, sweepCorpus } = this.parts;
     const etag = (await store.head(hint.key))?.etag ?? null;
-    const before = (await store.findJson(sweptAnnotationsKey(hint.key))) as { etag: string | null } | null;
-    if (before?.etag === etag && !hint.again) return 'unchanged';
+    const before = await findState(store, sweptAnnotationsKey(hint.key), sweptSchema);
+    if (before?.etag === etag && !hint.again) {
+      // The process may have ended before the letter was written.
+      if (before.refusal) throw new PipelineError(before.refusal.code, before.refusal.message);
+      return 'unchanged';
+    }
     // A recording may just now be decided about by annotations as they were: it is listed once that can no longer be.
     await sleep(trustMs);
     await sweepCorpus(corpus);
-    await store.put(sweptAnnotationsKey(hint.key), JSON.stringify({ etag }));
+    const refusal = etag === null ? null : await this.refusalOf(corpus);
+    const state: z.infer<typeof sweptSchema> = { etag, ...(refusal && { refusal: { code: refusal.code, message: refusal.message } }) };
+    await store.put(sweptAnnotationsKey(hint.key), JSON.stringify(state));
+    if (refusal) throw refusal;
     return 'annotations';
   }
 
-  /** What an archive brought stays when the archive goes. */
-  private async unpack(hint: ObjectHint, corpus: string): Promise<Decision> {
+  /** @returns why a corpus is refused, if it is */
+  private async refusalOf(corpus: string): Promise<PipelineError | null> {
+    try {
+      await this.parts.catalogue.corpus(corpus);
+      return null;
+    } catch (error) {
+      if (error instanceof PipelineError && error.fate === 'permanent') return error;
+      throw error;
+    }
+  }
+
+  /** The objects that an archive brought stay when the archive goes. */
+  private async unpack(hint: ObjectHint, corpus: string, origin: RecordOrigin): Promise<Decision> {
     const head = await this.parts.store.head(hint.key);
-    return head && (await this.parts.unpack(head, corpus)) ? 'unpacked' : 'unchanged';
+    return head && (await this.parts.unpack({ head, corpus, origin, again: hint.again })) ? 'unpacking' : 'unchanged';
   }
 
   private async bury(utteranceId: string): Promise<Decision> {

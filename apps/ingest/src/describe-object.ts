@@ -2,6 +2,7 @@
 import type { Labels } from '#contracts/labels.js';
 import { utteranceIdOf } from '#contracts/object-keys.js';
 import { utteranceVersion, type UtteranceIngested } from '#contracts/utterances.js';
+import { carriedEdges } from '#corpora/levels.js';
 import { hashedSplit, isWithheld } from '#corpora/splits.js';
 import type { ObjectHead } from '#storage/object-store.js';
 import type { Corpus } from './corpus-catalogue.js';
@@ -19,7 +20,9 @@ export function describeObject(corpus: Corpus, head: ObjectHead, path: string): 
   const split = annotation.split ?? hashedSplit(corpus.name, annotation.labels.speakerId);
   // Two corpora may both have a speaker "1": the corpus's name goes before it.
   const speakerId = annotation.labels.speakerId === undefined ? undefined : `${corpus.name}/${annotation.labels.speakerId}`;
-  const labels: Labels = { ...annotation.labels, speakerId };
+  const hasDimension = annotation.labels.activation !== undefined || annotation.labels.valence !== undefined;
+  const levelEdges = hasDimension ? carriedEdges(corpus.name, corpus.reader.levels) : undefined;
+  const labels: Labels = { ...annotation.labels, speakerId, ...(levelEdges && { levelEdges }) };
   const facts = {
     etag: head.etag,
     sizeBytes: head.sizeBytes,

@@ -1,12 +1,14 @@
 /**
  * The Kafka edge of ingest: bucket events become hints, hints become decisions.
  *
- * Delivery: both consumers are at least once; a hint or a record sent twice changes nothing (see decide-object.ts).
+ * Delivery: both consumers are at least once; a hint or a record sent twice changes nothing (see decide-object.ts). An event
+ * with a part that cannot be used is one dead letter, and its other parts become hints.
  */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { bucketEvents } from '#contracts/bucket-events.js';
+import { deadLetters } from '#contracts/dead-letters.js';
 import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
-import { bucketMarkerKey, parseCorpusKey, utteranceIdOf } from '#contracts/object-keys.js';
+import { bucketMarkerKey, isUsableKey, parseCorpusKey, refuseBadKey, utteranceIdOf } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { topics } from '#contracts/topics.js';
 import { utterances } from '#contracts/utterances.js';
@@ -19,7 +21,7 @@ import { activeSpan } from '#service/spans.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
 import { CrashCounter } from '#storage/crash-counter.js';
-import { type ObjectHead, ObjectStore } from '#storage/object-store.js';
+import { ObjectStore } from '#storage/object-store.js';
 import { storeMetrics } from '#storage/store-metrics.js';
 import { letterMetrics, passedOverMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { ingestEventsGroup, ingestGroup } from '#streaming/consumer-groups.js';
@@ -33,13 +35,14 @@ import { retrying } from '#streaming/retry.js';
 import { StallWatch, type WatchedConsumer } from '#streaming/stall-watch.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
+import { ArchiveUnpacker } from './archive-unpacker.js';
 import type { IngestConfig } from './config.js';
 import { CorpusCatalogue } from './corpus-catalogue.js';
 import { decisions, ObjectDecider } from './decide-object.js';
 import { parseBucketEvent } from './parse-bucket-event.js';
 import { WarningPublisher } from './publish-warnings.js';
-import { BucketReconciler, hintsAtOnce } from './reconcile-bucket.js';
-import { unpackArchive } from './unpack-archive.js';
+import { BucketReconciler } from './reconcile-bucket.js';
+import { RefusedObjects } from './refused-objects.js';
 import { UtteranceLedger } from './utterance-ledger.js';
 
 export const INGEST_CONFIG = Symbol('ingest config');
@@ -54,6 +57,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   private readonly ledger = new UtteranceLedger();
   private readonly reconciler: BucketReconciler;
   private readonly decider: ObjectDecider;
+  private readonly unpacker: ArchiveUnpacker;
   private readonly follower: TableFollower;
   private readonly consumers: (WatchedConsumer & { start(): Promise<void>; stop(): Promise<void> })[];
   private readonly decisions;
@@ -81,9 +85,24 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       logger,
     });
     beforeCrash(() => this.crashes.close());
-    const catalogue = new CorpusCatalogue(this.store, logger, (corpus) => this.ledger.pathsOf(corpus));
+    const office = new DeadLetterOffice(this.publisher, 'ingest', letterMetrics(metrics));
+    const catalogue = new CorpusCatalogue(this.store, logger, (corpus) => this.ledger.pathsOf(corpus), config.annotationLimits);
     const warnings = new WarningPublisher(this.store, logger);
-    this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger, catalogue, warnings);
+    metrics.gaugeOf('refused_corpora', 'Corpora whose options or annotations cannot be used', () => catalogue.refusedCount);
+    const refused = new RefusedObjects();
+    this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger, catalogue, warnings, refused);
+    this.unpacker = new ArchiveUnpacker({
+      store: this.store,
+      deadLetterOffice: office,
+      hintAt: (keys) =>
+        this.publisher.publishApart(
+          objectHints,
+          keys.map((key) => hintAt(key, 'archive')),
+        ),
+      limits: config.archiveLimits,
+      logger,
+    });
+    metrics.gaugeOf('open_archives', 'Archives that are being unpacked or wait for it', () => this.unpacker.openCount);
     const noCategory = metrics.counter('no_category_total', 'Utterances whose emotion is none of the four, by what it is', ['reason']);
     this.decider = new ObjectDecider({
       store: this.store,
@@ -91,13 +110,13 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       catalogue,
       ledger: this.ledger,
       topicPrefix: prefix,
-      unpack: (head, corpus) => this.unpack(head, corpus),
+      unpack: (archive) => this.unpacker.accept(archive),
       onNoCategory: (reason) => noCategory.inc({ reason }),
       sweepCorpus: (corpus) => this.reconciler.sweepCorpus(corpus),
     });
-    this.follower = new TableFollower(this.kafka, prefix, 'ingest-table', logger).on(utterances, (id, record) =>
-      this.ledger.apply(id, record),
-    );
+    this.follower = new TableFollower(this.kafka, prefix, 'ingest-table', logger)
+      .on(utterances, (id, record) => this.ledger.apply(id, record))
+      .on(deadLetters, (_key, letter) => letter && refused.apply(letter));
     this.decisions = metrics.counter('decisions_total', 'Objects decided about, by outcome', ['outcome']);
     for (const outcome of decisions) this.decisions.inc({ outcome }, 0);
     this.decisionDurations = metrics.histogram(
@@ -108,7 +127,6 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     retryMetrics(metrics);
     metrics.gaugeOf('unmatched_rows', 'Rows of manifests that match no recording, as of the last listing', () => warnings.unmatchedRows);
     metrics.gaugeOf('live_utterances', 'Utterances alive, as this instance knows them', () => this.ledger.size);
-    const office = new DeadLetterOffice(this.publisher, 'ingest', letterMetrics(metrics));
     this.follower.onPassedOver(passedOverMetrics(metrics)).onPassedOver(lettersForFollower(office, prefix));
     const shared = {
       kafka: this.kafka,
@@ -161,7 +179,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     this.crashes.close(); // what is cut off from now on comes again, and is nobody's fault
     this.isStopping = true;
     clearInterval(this.reconcileTimer);
-    await Promise.all(this.consumers.map((consumer) => consumer.stop()));
+    await Promise.all([...this.consumers.map((consumer) => consumer.stop()), this.unpacker.stop()]);
     await this.follower.stop();
     await this.stallWatch.stop();
     await this.publisher.close();
@@ -175,6 +193,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     await this.publisher.connect();
     await this.follower.start();
     await this.refuseForeignBucket();
+    await this.unpacker.start();
     await Promise.all(this.consumers.map((consumer) => consumer.start()));
     await this.reconcile();
     this.reconcileTimer = setInterval(() => this.reconcileUnlessBusy(), this.config.reconcileIntervalMs);
@@ -218,30 +237,23 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     this.logger.info({ seen, hinted }, 'listed the bucket');
   }
 
+  /** @throws PipelineError BUCKET_EVENT_UNRECOGNISED, OBJECT_KEY_INVALID, once the other parts of the event are hints */
   private async hintFromEvent(record: StreamRecord<unknown>): Promise<void> {
-    const ours = parseBucketEvent(record.fact, record.key).filter(
-      ({ bucket, key }) => bucket === this.config.store.bucket && parseCorpusKey(key),
-    );
-    const hints = ours.map(({ key }) => hintAt(key, 'event'));
+    const { objects, problem } = parseBucketEvent(record.fact, record.key);
+    const ours = objects.filter(({ bucket, key }) => bucket === this.config.store.bucket && parseCorpusKey(key)).map(({ key }) => key);
+    const hints = ours.filter(isUsableKey).map((key) => hintAt(key, 'event'));
     // The trace of an event is that of its object, unless it names several.
     if (hints.length === 1) await this.publisher.publish(objectHints, ...hints);
     else await this.publisher.publishApart(objectHints, hints);
-  }
-
-  private async unpack(head: ObjectHead, corpus: string): Promise<boolean> {
-    const keys = await unpackArchive(this.store, head, { corpus, limits: this.config.archiveLimits, logger: this.logger });
-    for (let at = 0; at < (keys?.length ?? 0); at += hintsAtOnce) {
-      const hints = (keys ?? []).slice(at, at + hintsAtOnce).map((key) => hintAt(key, 'archive'));
-      await this.publisher.publishApart(objectHints, hints);
-    }
-    return keys !== null;
+    for (const key of ours) refuseBadKey(key);
+    if (problem) throw problem;
   }
 
   private async decide(record: StreamRecord<ObjectHint>): Promise<void> {
     if (!record.fact) return;
     const stopClock = this.decisionDurations.startTimer();
     try {
-      const outcome = await this.decider.decide(record.fact);
+      const outcome = await this.decider.decide(record.fact, record.origin);
       this.decisions.inc({ outcome });
       activeSpan().setAttributes({ 'undertone.hint.reason': record.fact.reason, 'undertone.decision': outcome });
       // The line by which the trace of a recording is found.

@@ -3,56 +3,119 @@
  * versitygw and SeaweedFS (webhook, and protobuf in Kafka). They differ in how the key is encoded: AWS and MinIO
  * form-encode it, Ceph, versitygw and EventBridge send it raw, SeaweedFS sends its own path.
  *
- * What it does not promise: that the object is there, or its size or ETag. An event is a hint; ingest asks the store.
+ * An event may be anything that anybody could post. Each part is parsed by a schema, with limits on nesting and count; a part
+ * that is wrong is the event's problem and takes no other part with it.
+ *
+ * It does not promise that the object is there, or its size or ETag. An event is a hint; ingest asks the store.
  */
+import { z } from 'zod';
+import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { type ObjectEvent, seaweedfsProtobufObjects, seaweedfsWebhookObjects } from './parse-seaweedfs-event.js';
+import { type ObjectEvent, seaweedfsProtobufObjects, seaweedfsWebhookObjects, seaweedfsWebhookSchema } from './parse-seaweedfs-event.js';
 
-interface S3Record {
-  eventSource?: string;
-  EventSource?: string;
-  eventName?: string;
-  userIdentity?: Record<string, unknown>;
-  body?: unknown;
-  Sns?: { Message?: unknown };
-  s3?: { bucket?: { name?: string }; object?: { key?: string } };
+export interface ParsedEvent {
+  /** Objects that the event is about; none for test events, folders and the store's own files. */
+  objects: ObjectEvent[];
+  /** BUCKET_EVENT_UNRECOGNISED: the first part that could not be understood. */
+  problem: PipelineError | null;
 }
 
-/**
- * @param recordKey the Kafka record's: the path, where SeaweedFS sends protobuf
- * @returns the objects that an event is about; none for test events, directories and the store's own files
- * @throws PipelineError BUCKET_EVENT_UNRECOGNISED
- */
-export function parseBucketEvent(event: unknown, recordKey: string | null = null): ObjectEvent[] {
-  if (event instanceof Uint8Array) return seaweedfsProtobufObjects(event, recordKey);
-  if (typeof event === 'string') return parseBucketEvent(jsonOf(event));
-  if (Array.isArray(event)) return event.flatMap((each) => parseBucketEvent(each));
-  if (typeof event !== 'object' || event === null) throw unrecognised('not an object');
-  const envelope = event as Record<string, unknown>;
-  if (envelope['Event'] === 's3:TestEvent') return [];
-  if (envelope['Type'] === 'Notification' && envelope['Message'] !== undefined) return parseBucketEvent(envelope['Message']); // SNS
-  if (Array.isArray(envelope['Messages']))
-    return envelope['Messages'].flatMap((message) => parseBucketEvent((message as { Body: unknown }).Body)); // SQS
-  if (typeof envelope['Body'] === 'string') return parseBucketEvent(envelope['Body']); // one SQS message
-  if (envelope['source'] === 'aws.s3') return [eventBridgeObject(envelope)];
-  if (typeof envelope['event_type'] === 'string' && typeof envelope['key'] === 'string') return seaweedfsWebhookObjects(envelope);
-  if (Array.isArray(envelope['Records'])) return (envelope['Records'] as S3Record[]).flatMap(parseRecord);
-  throw unrecognised(`fields ${Object.keys(envelope).slice(0, 6).join(', ')}`);
+/** AWS sends one record, SQS ten messages; nobody sends as many. */
+const maxObjects = 1_000;
+/** SNS in SQS in a list is four deep. */
+const maxWrappings = 8;
+const maxEventBytes = 1_048_576;
+
+const text = z.string().min(1);
+const objectSchema = z.object({ bucket: z.object({ name: text }), object: z.object({ key: text }) });
+const recordSchema = z.object({
+  eventSource: z.string().optional().catch(undefined),
+  userIdentity: z.looseObject({}).optional().catch(undefined),
+  s3: objectSchema,
+});
+const sqsRecordSchema = z.object({ eventSource: z.literal('aws:sqs'), body: z.unknown() });
+const snsRecordSchema = z.object({ EventSource: z.literal('aws:sns'), Sns: z.object({ Message: z.unknown() }) });
+
+const testEventSchema = z.object({ Event: z.literal('s3:TestEvent') });
+const snsSchema = z.object({ Type: z.literal('Notification'), Message: z.unknown().refine((message) => message !== undefined) });
+const sqsSchema = z.object({ Messages: z.array(z.unknown()) });
+const sqsMessageSchema = z.object({ Body: z.string() });
+const eventBridgeSchema = z.object({ source: z.literal('aws.s3'), detail: z.unknown() });
+const recordsSchema = z.object({ Records: z.array(z.unknown()) });
+
+/** @param recordKey the Kafka record's: the path, where SeaweedFS sends protobuf */
+export function parseBucketEvent(event: unknown, recordKey: string | null = null): ParsedEvent {
+  const reading = new EventReading();
+  reading.read(event, recordKey, maxWrappings);
+  return { objects: reading.objects, problem: reading.problem };
 }
 
-function parseRecord(record: S3Record): ObjectEvent[] {
-  if (record.eventSource === 'aws:sqs') return parseBucketEvent(record.body);
-  if (record.EventSource === 'aws:sns') return parseBucketEvent(record.Sns?.Message);
-  const bucket = record.s3?.bucket?.name;
-  const key = record.s3?.object?.key;
-  if (!bucket || !key) throw unrecognised('a record without bucket or key');
-  return [{ bucket, key: isKeyEncoded(record) ? formDecoded(key) : key }];
+class EventReading {
+  readonly objects: ObjectEvent[] = [];
+  problem: PipelineError | null = null;
+
+  /** Never throws a PipelineError: a part that is wrong becomes the problem. */
+  read(event: unknown, recordKey: string | null, wrappings: number): void {
+    try {
+      if (wrappings === 0) throw unrecognised(`messages in messages, more than ${maxWrappings} deep`);
+      this.readForm(event, recordKey, (inner) => this.read(inner, null, wrappings - 1));
+    } catch (error) {
+      if (!(error instanceof PipelineError)) throw error;
+      this.problem ??= error;
+    }
+  }
+
+  /** @param unwrap reads an event that is wrapped in this one */
+  private readForm(event: unknown, recordKey: string | null, unwrap: (inner: unknown) => void): void {
+    if (event instanceof Uint8Array) return this.add(...seaweedfsProtobufObjects(event, recordKey));
+    if (typeof event === 'string') return unwrap(jsonOf(event));
+    if (Array.isArray(event)) return this.readEach(event, unwrap);
+    if (typeof event !== 'object' || event === null) throw unrecognised('not an object');
+    if (testEventSchema.safeParse(event).success) return;
+    const sns = snsSchema.safeParse(event).data;
+    if (sns) return unwrap(sns.Message);
+    const sqs = sqsSchema.safeParse(event).data;
+    if (sqs) return this.readEach(sqs.Messages, (message) => unwrap(sqsMessageSchema.safeParse(message).data?.Body));
+    const sqsMessage = sqsMessageSchema.safeParse(event).data;
+    if (sqsMessage) return unwrap(sqsMessage.Body);
+    const eventBridge = eventBridgeSchema.safeParse(event).data;
+    if (eventBridge) return this.add(objectOf(eventBridge.detail));
+    const seaweedfs = seaweedfsWebhookSchema.safeParse(event).data;
+    if (seaweedfs) return this.add(...seaweedfsWebhookObjects(seaweedfs));
+    const records = recordsSchema.safeParse(event).data;
+    if (records) return this.readEach(records.Records, (record) => this.readRecord(record, unwrap));
+    throw unrecognised(`fields ${Object.keys(event).slice(0, 6).join(', ').slice(0, 200)}`);
+  }
+
+  private readEach(parts: readonly unknown[], read: (part: unknown) => void): void {
+    if (parts.length > maxObjects) this.problem ??= tooMany('records');
+    for (const part of parts.slice(0, maxObjects)) read(part);
+  }
+
+  private readRecord(record: unknown, unwrap: (inner: unknown) => void): void {
+    const sqs = sqsRecordSchema.safeParse(record).data;
+    if (sqs) return unwrap(sqs.body);
+    const sns = snsRecordSchema.safeParse(record).data;
+    if (sns) return unwrap(sns.Sns.Message);
+    const plain = recordSchema.safeParse(record).data;
+    if (!plain) {
+      this.problem ??= unrecognised('a record without bucket or key');
+      return;
+    }
+    const { bucket, object } = plain.s3;
+    this.add({ bucket: bucket.name, key: isKeyEncoded(plain) ? formDecoded(object.key) : object.key });
+  }
+
+  private add(...objects: ObjectEvent[]): void {
+    if (this.objects.length + objects.length > maxObjects) throw tooMany('objects');
+    this.objects.push(...objects);
+  }
 }
 
 /** versitygw says that it is AWS, but spells one field of its user identity in its own way, and sends keys raw. */
-function isKeyEncoded(record: S3Record): boolean {
-  const isVersitygw = record.userIdentity !== undefined && 'PrincipalId' in record.userIdentity;
-  return record.eventSource === 'minio:s3' || (record.eventSource === 'aws:s3' && !isVersitygw);
+function isKeyEncoded({ eventSource, userIdentity }: z.infer<typeof recordSchema>): boolean {
+  const isVersitygw = userIdentity !== undefined && 'PrincipalId' in userIdentity;
+  return eventSource === 'minio:s3' || (eventSource === 'aws:s3' && !isVersitygw);
 }
 
 function formDecoded(key: string): string {
@@ -63,19 +126,15 @@ function formDecoded(key: string): string {
   }
 }
 
-function eventBridgeObject(envelope: Record<string, unknown>): ObjectEvent {
-  const detail = envelope['detail'] as { bucket?: { name?: string }; object?: { key?: string } } | undefined;
-  if (!detail?.bucket?.name || !detail.object?.key) throw unrecognised('an EventBridge event without bucket or key');
-  return { bucket: detail.bucket.name, key: detail.object.key };
+function objectOf(detail: unknown): ObjectEvent {
+  const parsed = objectSchema.safeParse(detail).data;
+  if (!parsed) throw unrecognised('an EventBridge event without bucket or key');
+  return { bucket: parsed.bucket.name, key: parsed.object.key };
 }
 
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new PipelineError('BUCKET_EVENT_UNRECOGNISED', 'The bucket event is not JSON', { cause: error });
-  }
-}
+const jsonOf = (json: string): unknown =>
+  parseOutsideJson(json, { maxBytes: maxEventBytes, maxDepth: usualMaxDepth, code: 'BUCKET_EVENT_UNRECOGNISED', noun: 'The bucket event' });
 
+const tooMany = (things: string): PipelineError => unrecognised(`more than ${maxObjects} ${things}. The listing finds the others`);
 const unrecognised = (what: string): PipelineError =>
   new PipelineError('BUCKET_EVENT_UNRECOGNISED', `The bucket event is of no known form: ${what}`);

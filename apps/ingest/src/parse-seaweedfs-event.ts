@@ -1,8 +1,9 @@
 /**
  * The filer's notifications of SeaweedFS: JSON by its webhook, `filer_pb.EventNotification` by Kafka with the path as the
- * record's key. Only what leads to a key is read. A renamed object is two: the one that went and the one that came.
+ * record's key. Only the fields that lead to a key are read. A renamed object is two: the one that went and the one that came.
  */
 import protobuf from 'protobufjs/light.js';
+import { z } from 'zod';
 import { PipelineError } from '#contracts/pipeline-error.js';
 
 export interface ObjectEvent {
@@ -12,15 +13,25 @@ export interface ObjectEvent {
 }
 
 interface Entry {
-  name?: string;
-  isDirectory?: boolean;
+  name?: string | undefined;
+  isDirectory?: boolean | undefined;
 }
 
 interface EventNotification {
-  oldEntry?: Entry | null;
-  newEntry?: Entry | null;
-  newParentPath?: string;
+  oldEntry?: Entry | null | undefined;
+  newEntry?: Entry | null | undefined;
+  newParentPath?: string | null | undefined;
 }
+
+const jsonEntrySchema = z
+  .object({ name: z.string().optional(), is_directory: z.boolean().optional() })
+  .transform(({ name, is_directory: isDirectory }): Entry => ({ name, isDirectory }))
+  .nullish();
+export const seaweedfsWebhookSchema = z.object({
+  event_type: z.string(),
+  key: z.string(),
+  message: z.object({ old_entry: jsonEntrySchema, new_entry: jsonEntrySchema, new_parent_path: z.string().nullish() }).nullish(),
+});
 
 /** Numbers of the fields as in SeaweedFS's filer.proto; the others are skipped. */
 const { EventNotification: message } = protobuf.Root.fromJSON({
@@ -42,22 +53,8 @@ export function seaweedfsProtobufObjects(bytes: Uint8Array, path: string | null)
   }
 }
 
-export function seaweedfsWebhookObjects(envelope: Record<string, unknown>): ObjectEvent[] {
-  interface JsonEntry {
-    name?: string;
-    is_directory?: boolean;
-  }
-  const { old_entry, new_entry, new_parent_path } = (envelope['message'] ?? {}) as {
-    old_entry?: JsonEntry;
-    new_entry?: JsonEntry;
-    new_parent_path?: string;
-  };
-  const entryOf = (entry: JsonEntry | undefined) => entry && { name: entry.name, isDirectory: entry.is_directory };
-  return objectsOf(envelope['key'] as string, {
-    oldEntry: entryOf(old_entry),
-    newEntry: entryOf(new_entry),
-    newParentPath: new_parent_path,
-  });
+export function seaweedfsWebhookObjects({ key, message: parts }: z.infer<typeof seaweedfsWebhookSchema>): ObjectEvent[] {
+  return objectsOf(key, { oldEntry: parts?.old_entry, newEntry: parts?.new_entry, newParentPath: parts?.new_parent_path });
 }
 
 function objectsOf(path: string, { oldEntry, newEntry, newParentPath }: EventNotification): ObjectEvent[] {

@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { crc32, deflateRawSync, gzipSync } from 'node:zlib';
 import { pack as packTar } from 'tar-stream';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type ArchiveLimits, readArchive } from './read-archive.js';
+import { type ArchiveLimits, type EntryChoice, readArchive } from './read-archive.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'undertone-archive-spec-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -19,12 +19,13 @@ interface Made {
   content?: string | Buffer;
   /** Of a link, what it points to. */
   linkTo?: string;
+  isHardLink?: boolean;
 }
 
 async function tar(entries: Made[]): Promise<Buffer> {
   const packed = packTar();
-  for (const { name, content = '', linkTo } of entries) {
-    if (linkTo) packed.entry({ name, type: 'symlink', linkname: linkTo });
+  for (const { name, content = '', linkTo, isHardLink } of entries) {
+    if (linkTo) packed.entry({ name, type: isHardLink ? 'link' : 'symlink', linkname: linkTo });
     else packed.entry({ name }, content);
   }
   packed.finalize();
@@ -64,11 +65,11 @@ function zip(entries: Made[]): Buffer {
   return Buffer.concat([...locals, central, end]);
 }
 
-async function read(archive: Buffer, { wants = all, ...changed }: Partial<ArchiveLimits> & { wants?: (path: string) => boolean } = {}) {
+async function read(archive: Buffer, { wants = all, skip, ...changed }: Partial<ArchiveLimits> & Partial<EntryChoice> = {}) {
   const file = join(folder, String(files++));
   writeFileSync(file, archive);
   const entries: [string, string][] = [];
-  for await (const { path, bytes } of readArchive(file, { ...limits, ...changed }, wants))
+  for await (const { path, bytes } of readArchive(file, { ...limits, ...changed }, { wants, ...(skip && { skip }) }))
     entries.push([path, Buffer.from(bytes).toString()]);
   return entries;
 }
@@ -106,6 +107,26 @@ describe.each(forms)('%s', (form, make) => {
     },
   );
 
+  it('takes names that only look like ways out, and tidies the others', async () => {
+    const names = ['a..b.wav', '..hidden/x.wav', 'a: first call.wav', './b//./c.wav'];
+    const entries = await read(await make(names.map((name) => ({ name, content: 'x' }))));
+    expect(entries.map(([path]) => path)).toEqual(['a..b.wav', '..hidden/x.wav', 'a: first call.wav', 'b/c.wav']);
+  });
+
+  it('goes on after the entries that an earlier attempt has read, through both passes', async () => {
+    const archive = await make(made);
+    const skip = { left: 2 };
+    const wavs = (path: string) => path.endsWith('.wav');
+    expect(await read(archive, { skip })).toEqual(expected.slice(2));
+    expect(skip).toEqual({ left: 0 });
+    expect(await read(archive, { skip: { left: 1 }, wants: wavs })).toEqual([]);
+  });
+
+  it('passes over an odd name that nobody wants', async () => {
+    const entries = [...made, { name: 'notes\u0007.txt' }, { name: `${'é'.repeat(600)}.txt` }];
+    expect(await read(await make(entries), { wants: (path) => path.endsWith('.wav') })).toEqual([expected[1]]);
+  });
+
   it('is refused for too many entries, too large ones, too much in all', async () => {
     const archive = await make([...Array(20)].map((_, i) => ({ name: `${i}.wav`, content: Buffer.alloc(10_000, i) })));
     await expect(read(archive, { entries: 19 })).rejects.toMatchObject({ code: 'ARCHIVE_LIMIT_EXCEEDED' });
@@ -134,4 +155,36 @@ describe.each(forms)('%s', (form, make) => {
 it('what is no archive is refused', async () => {
   await expect(read(Buffer.from('this is a text of some length'.repeat(100)))).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
   await expect(read(Buffer.alloc(0))).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
+});
+
+describe('hard links in a tar', () => {
+  const file = { name: 'b/two.wav', content: 'sound' };
+
+  it('are read as the files that they link to', async () => {
+    const link = { name: 'a/one.wav', linkTo: 'b/two.wav', isHardLink: true };
+    const archive = await tar([file, link, { ...link, name: 'c.wav' }]);
+    expect(await read(archive, { wants: (path) => path !== 'c.wav' })).toEqual([
+      ['b/two.wav', 'sound'],
+      ['a/one.wav', 'sound'],
+    ]);
+    expect(await read(archive, { skip: { left: 2 } })).toEqual([['c.wav', 'sound']]);
+  });
+
+  it('to a file that is not there refuse the archive, by name', async () => {
+    const link = { name: 'a/one.wav', linkTo: 'gone.wav', isHardLink: true };
+    await expect(read(await tar([file, link]))).rejects.toThrow(/a\/one.wav.*hard link to.*gone.wav/);
+  });
+});
+
+describe('zips as people make them', () => {
+  const pathsOf = async (name: string): Promise<string[]> => {
+    const archive = readFileSync(new URL(`../fixtures/archives/${name}.zip`, import.meta.url));
+    return (await read(archive, { wants: (path) => path.endsWith('.wav') && !path.includes('._') })).map(([path]) => path);
+  };
+
+  it.each([
+    ['windows', ['audio/a.wav', 'audio/b.wav']],
+    ['cp437', ['Zürich.wav']],
+    ['mac', ['calls/a.wav']],
+  ])('%s', async (name, paths) => expect(await pathsOf(name)).toEqual(paths));
 });

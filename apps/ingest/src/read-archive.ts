@@ -1,9 +1,11 @@
 /**
- * The entries of a .tar, .tar.gz or .zip file, one after another, under limits. What an archive says of itself is not
- * believed: bytes are counted as they come.
+ * Reads the entries of a .tar, .tar.gz or .zip file, one after another and always in the same order, under limits. It does
+ * not believe what an archive says of itself: it counts bytes as they come.
  *
- * Files only: folders, links and devices are passed over. A path that leaves its folder (absolute, `..`, backslashes, control
- * characters) refuses the archive: no honest archiver writes one.
+ * Only files are read. Folders, symbolic links and devices are passed over; a hard link is read as the file that it links
+ * to, after all others. A path that leaves its folder (absolute or with `..`) refuses the archive: no honest archiver writes
+ * one. A path that no object key can have (control characters, too long) refuses it only where the file is wanted.
+ * In a zip, a backslash separates folders, as some Windows programs write it; names without the UTF-8 flag are CP437.
  */
 import { createReadStream, statSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
@@ -29,27 +31,69 @@ export interface ArchiveEntry {
 const FREE_OF_RATIO_BYTES = 100e6;
 const MAX_PATH_LENGTH = 900; // object keys have 1024 bytes
 
-/**
- * @param wants which paths are read; others are skipped, but counted
- * @throws PipelineError ARCHIVE_INVALID, ARCHIVE_LIMIT_EXCEEDED
- */
-export async function* readArchive(file: string, limits: ArchiveLimits, wants: (path: string) => boolean): AsyncGenerator<ArchiveEntry> {
+export interface EntryChoice {
+  /** Paths that are read; others are passed over, but counted. */
+  wants: (path: string) => boolean;
+  /** So many of the wanted entries are passed over first; each counts it down. */
+  skip?: { left: number };
+}
+
+/** @throws PipelineError ARCHIVE_INVALID, ARCHIVE_LIMIT_EXCEEDED */
+export async function* readArchive(
+  file: string,
+  limits: ArchiveLimits,
+  { wants, skip = { left: 0 } }: EntryChoice,
+): AsyncGenerator<ArchiveEntry> {
   const meter = new Meter(limits, statSync(file).size);
+  const choice = { wants, skip };
   try {
-    if (await beginsWith(file, [0x50, 0x4b])) yield* zipEntries(file, meter, wants);
-    else yield* tarEntries(file, (await beginsWith(file, [0x1f, 0x8b])) ? 'gzip' : 'plain', meter, wants);
+    if (await beginsWith(file, [0x50, 0x4b])) yield* zipEntries(file, meter, choice);
+    else yield* tarEntries(file, (await beginsWith(file, [0x1f, 0x8b])) ? 'gzip' : 'plain', meter, choice);
   } catch (error) {
     if (error instanceof PipelineError || !isOfTheArchive(error)) throw error;
     throw new PipelineError('ARCHIVE_INVALID', `The archive cannot be read: ${(error as Error).message}`, { cause: error });
   }
 }
 
+/** Whether the next wanted entry was read by an earlier attempt. */
+function isSkipped(skip: { left: number }): boolean {
+  if (skip.left === 0) return false;
+  skip.left--;
+  return true;
+}
+
 async function* tarEntries(
   file: string,
   packing: 'gzip' | 'plain',
   meter: Meter,
-  wants: (path: string) => boolean,
+  { wants, skip }: Required<EntryChoice>,
 ): AsyncGenerator<ArchiveEntry> {
+  /** By the path of a file, the hard links to it. */
+  const linksTo = new Map<string, string[]>();
+  const onLink = (path: string, target: string): void => {
+    linksTo.set(target, [...(linksTo.get(target) ?? []), path]);
+  };
+  yield* tarFiles({ file, packing, meter, wants, skip, onLink });
+  if (linksTo.size === 0) return;
+  // The files were passed by already: a second reading finds those that are linked to.
+  const again = { file, packing, meter: meter.anew(), wants: (path: string) => linksTo.has(path), skip: { left: 0 } };
+  for await (const { path: target, bytes } of tarFiles({ ...again, onLink: () => undefined })) {
+    for (const path of linksTo.get(target) ?? []) if (!isSkipped(skip)) yield { path, bytes };
+    linksTo.delete(target);
+  }
+  for (const [target, [path]] of linksTo) {
+    throw new PipelineError('ARCHIVE_INVALID', `The archive has ${shown(path)} as a hard link to ${shown(target)}, which it does not hold`);
+  }
+}
+
+interface TarReading extends Required<EntryChoice> {
+  file: string;
+  packing: 'gzip' | 'plain';
+  meter: Meter;
+  onLink: (path: string, target: string) => void;
+}
+
+async function* tarFiles({ file, packing, meter, wants, skip, onLink }: TarReading): AsyncGenerator<ArchiveEntry> {
   const tar = extractTar();
   const source = createReadStream(file);
   const counted = packing === 'gzip' ? source.pipe(createGunzip()) : source;
@@ -65,9 +109,14 @@ async function* tarEntries(
     for await (const entry of tar) {
       seen++;
       meter.countEntry();
-      const path = entry.header.type === 'file' ? safePath(entry.header.name) : null;
-      if (path !== null && wants(path)) yield { path, bytes: await meter.read(entry, path) };
-      else entry.resume();
+      const { type, name, linkname } = entry.header;
+      const path = type === 'file' || type === 'contiguous-file' || type === 'link' ? safePath(name) : null;
+      if (path === null || !wants(path)) entry.resume();
+      else if (type === 'link') {
+        onLink(usablePath(path), safePath(linkname ?? ''));
+        entry.resume();
+      } else if (isSkipped(skip)) entry.resume();
+      else yield { path: usablePath(path), bytes: await meter.read(entry, path) };
     }
   } finally {
     source.destroy();
@@ -75,41 +124,51 @@ async function* tarEntries(
   if (seen === 0) throw new PipelineError('ARCHIVE_INVALID', 'The archive has no entries');
 }
 
-async function* zipEntries(file: string, meter: Meter, wants: (path: string) => boolean): AsyncGenerator<ArchiveEntry> {
-  const zip = await yauzl.openPromise(file, { lazyEntries: true, autoClose: false, strictFileNames: false, decodeStrings: true });
+async function* zipEntries(file: string, meter: Meter, { wants, skip }: Required<EntryChoice>): AsyncGenerator<ArchiveEntry> {
+  const zip = await yauzl.openPromise(file, { lazyEntries: true, autoClose: false, decodeStrings: false });
   try {
     for await (const entry of zip.eachEntry()) {
       meter.countEntry();
-      const path = entry.fileName.endsWith('/') || isLink(entry) ? null : safePath(entry.fileName);
-      if (path === null || !wants(path)) continue;
+      const name = nameOf(entry);
+      const path = name.endsWith('/') || isLink(entry) ? null : safePath(name);
+      if (path === null || !wants(path) || isSkipped(skip)) continue;
       const stream = await zip.openReadStreamPromise(entry);
       const bytes = await meter.read(stream, path);
       const excess = meter.passed(bytes.length);
       if (excess) throw excess;
-      yield { path, bytes };
+      yield { path: usablePath(path), bytes };
     }
   } finally {
     zip.close();
   }
 }
 
+/** The library's own names refuse `a: call.wav` as absolute, so they are decoded here; backslashes become slashes. */
+const nameOf = ({ generalPurposeBitFlag, fileNameRaw, extraFields }: yauzl.Entry): string =>
+  yauzl.getFileNameLowLevel(generalPurposeBitFlag, fileNameRaw, extraFields, false);
+
 /** By the Unix mode in the upper half of the external attributes. */
 const isLink = (entry: yauzl.Entry): boolean => ((entry.externalFileAttributes >>> 28) & 15) === 10;
 
-/** @returns the path inside the archive, without a leading `./` @throws PipelineError ARCHIVE_INVALID */
+/** @returns the path inside the archive, without empty and `.` segments @throws PipelineError ARCHIVE_INVALID if it leads outside */
 function safePath(name: string): string {
-  const path = name.replace(/^(?:\.\/)+/, '');
-
-  const unsafe =
-    path.startsWith('/') ||
-    /[\\\u0000-\u001f\u007f]/.test(path) ||
-    path.split('/').some((part) => part === '..') ||
-    /^[A-Za-z]:/.test(path);
-  if (unsafe || Buffer.byteLength(path) > MAX_PATH_LENGTH) {
-    throw new PipelineError('ARCHIVE_INVALID', `The archive has an entry whose path is not safe: ${JSON.stringify(name.slice(0, 200))}`);
+  const segments = name.split('/');
+  if (name.startsWith('/') || /^[A-Za-z]:[\\/]/.test(name) || segments.includes('..')) {
+    throw new PipelineError('ARCHIVE_INVALID', `The archive has an entry whose path leads outside of it: ${shown(name)}`);
   }
-  return path;
+  return segments.filter((segment) => segment !== '' && segment !== '.').join('/');
 }
+
+/** @throws PipelineError ARCHIVE_INVALID for a path that no object key can have */
+function usablePath(path: string): string {
+  if (!/[\\\u0000-\u001f\u007f-\u009f]/.test(path) && Buffer.byteLength(path) <= MAX_PATH_LENGTH) return path;
+  throw new PipelineError(
+    'ARCHIVE_INVALID',
+    `The archive has an entry whose name cannot be an object's: ${shown(path)}. Rename it: at most ${MAX_PATH_LENGTH} bytes, no backslashes, no control characters`,
+  );
+}
+
+const shown = (path = ''): string => JSON.stringify(path.slice(0, 200));
 
 class Meter {
   private entries = 0;
@@ -119,6 +178,11 @@ class Meter {
     private readonly limits: ArchiveLimits,
     private readonly archiveBytes: number,
   ) {}
+
+  /** For another reading of the same archive. */
+  anew(): Meter {
+    return new Meter(this.limits, this.archiveBytes);
+  }
 
   countEntry(): void {
     if (++this.entries > this.limits.entries) throw exceeded(`more than ${this.limits.entries} entries`);

@@ -1,12 +1,15 @@
 /**
  * Lists the bucket and hints at every object that ingest's ledger does not already describe, in the version that object and
  * annotations give it now, and at every utterance whose object is no longer there. This heals events that never came, and
- * what another instance wrote late: one that was stopped, woke up, and published what had been true before.
+ * records that another instance wrote late: one that was stopped, woke up, and published an older state.
  *
- * Delivery: what was hinted at is remembered only once its hint is durable, so a listing that fails half-way is begun
- * anew without a gap. Hints go out a page at a time: memory does not grow with the bucket.
+ * Delivery: the listing remembers a hint only once it is durable, so a listing that fails half-way begins anew without a
+ * gap. An object that has a dead letter for its state gets no further hint, also after a restart (refused-objects.ts).
+ *
+ * Memory: hints go out in pages, but a listing holds the key of every object under `corpora/`, as the ledger holds the
+ * record of every utterance.
  */
-import { corporaPrefix, corpusKey, parseCorpusKey, utteranceIdOf } from '#contracts/object-keys.js';
+import { corporaPrefix, corpusKey, isUsableKey, parseCorpusKey, utteranceIdOf } from '#contracts/object-keys.js';
 import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
@@ -16,15 +19,16 @@ import type { Publisher } from '#streaming/publisher.js';
 import type { Corpus, CorpusCatalogue } from './corpus-catalogue.js';
 import { describeObject } from './describe-object.js';
 import type { WarningPublisher } from './publish-warnings.js';
+import { RefusedObjects } from './refused-objects.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
 /** Facts in one call of the publisher. */
-export const hintsAtOnce = 1_000;
+const hintsAtOnce = 1_000;
 
 export class BucketReconciler {
   /**
-   * By key, the state of object and ledger that was hinted at: one that cannot be ingested is not hinted at for ever. Forgotten
-   * when the topic has another record of it, since what was hinted at may be undone.
+   * By key, the state of object and annotations that this instance hinted at; it hints once at each. Forgotten when the topic
+   * has another record of the object, since the hint may be undone.
    */
   private readonly hinted = new Map<string, string>();
 
@@ -33,7 +37,8 @@ export class BucketReconciler {
     private readonly publisher: Pick<Publisher, 'publishApart'>,
     private readonly ledger: UtteranceLedger,
     private readonly catalogue: CorpusCatalogue,
-    private readonly warnings: WarningPublisher,
+    private readonly warnings: Pick<WarningPublisher, 'publish'>,
+    private readonly refused = new RefusedObjects(),
   ) {}
 
   /** @returns how many objects were seen and hinted at */
@@ -47,7 +52,7 @@ export class BucketReconciler {
     let hinted = 0;
     let page = new Map<string, string>();
     const flush = async (): Promise<void> => {
-      const hints = [...page.keys()].map((key) => hintAt(key, 'listing'));
+      const hints = [...page].map(([key, state]) => ({ ...hintAt(key, 'listing'), state }));
       await this.publisher.publishApart(objectHints, hints);
       for (const [key, state] of page) this.hinted.set(key, state);
       hinted += page.size;
@@ -57,10 +62,11 @@ export class BucketReconciler {
       present.add(head.key);
       const state = await this.stateOf(head, unreadable, corpora);
       if (state === null) this.hinted.delete(head.key);
-      else if (this.hinted.get(head.key) !== state) page.set(head.key, state);
+      else if (this.hinted.get(head.key) !== state && !this.isRefused(head.key, state)) page.set(head.key, state);
       if (page.size >= hintsAtOnce) await flush();
     }
     for (const key of this.hinted.keys()) if (!present.has(key)) this.hinted.delete(key);
+    this.refused.keepOnly(present);
     for (const { objectKey } of this.ledger.all()) {
       if (!present.has(objectKey)) page.set(objectKey, 'vanished');
       if (page.size >= hintsAtOnce) await flush();
@@ -70,9 +76,14 @@ export class BucketReconciler {
     return { seen: present.size, hinted };
   }
 
+  private isRefused(key: string, state: string): boolean {
+    const place = parseCorpusKey(key);
+    return this.refused.has(key, state, place ? this.ledger.get(utteranceIdOf(place.corpus, place.path))?.ingestedAt : undefined);
+  }
+
   /**
-   * Hints at the recordings of a corpus that have another version by its annotations as they are now: those changed. At all
-   * where they cannot be read: it is an error of each.
+   * Hints at the recordings of a corpus that have another version by its annotations as they are now: those changed. Where
+   * the annotations cannot be read it hints at all: it is an error of each.
    * One that is being decided about by older annotations has, or gets, a record that the next listing finds wrong.
    */
   async sweepCorpus(name: string): Promise<void> {
@@ -80,7 +91,7 @@ export class BucketReconciler {
     let page: ObjectHint[] = [];
     for await (const head of this.store.list(corpusKey(name, ''))) {
       const path = parseCorpusKey(head.key)?.path ?? '';
-      if (!isAudioPath(path)) continue;
+      if (!isAudioPath(path) || !isUsableKey(head.key)) continue;
       if (corpus && this.ledger.get(utteranceIdOf(name, path))?.version === versionOf(corpus, head, path)) continue;
       page.push(hintAt(head.key, 'annotations'));
       if (page.length < hintsAtOnce) continue;
@@ -94,8 +105,11 @@ export class BucketReconciler {
   private async stateOf(head: ObjectHead, unreadable: Map<string, string>, corpora: Map<string, Corpus>): Promise<string | null> {
     const place = parseCorpusKey(head.key);
     if (!place) return null;
-    if (isAnnotationPath(place.path) || isArchivePath(place.path)) return head.etag;
-    if (!isAudioPath(place.path)) return null;
+    const isAudio = isAudioPath(place.path);
+    if (!isAudio && !isAnnotationPath(place.path) && !isArchivePath(place.path)) return null;
+    // No request is made for such a key: whoever takes the hint says so, in a dead letter.
+    if (!isUsableKey(head.key)) return `${head.etag} OBJECT_KEY_INVALID`;
+    if (!isAudio) return head.etag;
     const known = this.ledger.get(utteranceIdOf(place.corpus, place.path))?.version;
     const corpus = await this.readableCorpus(place.corpus, unreadable);
     if (corpus) corpora.set(place.corpus, corpus);
@@ -114,16 +128,17 @@ export class BucketReconciler {
   }
 }
 
-/** @returns a code in place of a version where the utterance's annotation cannot be used: whoever gets the hint says so */
+/** @returns a code in place of a version where the utterance's annotation cannot be used: whoever takes the hint says so */
 function versionOf(corpus: Corpus, head: ObjectHead, path: string): string {
   try {
     return describeObject(corpus, head, path).record.version;
   } catch (error) {
-    return permanentCode(error);
+    // An error that nobody foresaw is this object's alone: the listing goes on, and the hint's taker meets it again.
+    return error instanceof PipelineError ? error.code : 'UNKNOWN';
   }
 }
 
-/** @throws the error, if it may pass or nobody knows it */
+/** @throws the error, if it may pass */
 function permanentCode(error: unknown): string {
   if (error instanceof PipelineError && error.fate === 'permanent') return error.code;
   throw error;

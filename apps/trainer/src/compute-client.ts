@@ -3,6 +3,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { TrainingView } from '#index/training-index.js';
 import type { ComputeSetup, FromCompute, ToCompute } from './compute-messages.js';
+import { ComputeRound } from './compute-round.js';
 import { errorOf } from './process-failure.js';
 
 export type ComputeReady = Extract<FromCompute, { type: 'ready' }>;
@@ -18,6 +19,7 @@ export class ComputeClient {
   private readonly child: ChildProcess;
   private pending: Pending | undefined;
   private stopped = false;
+  private rounds = 0;
 
   /** @param onEvent called for each event of a round, before the round resolves */
   constructor(
@@ -33,18 +35,10 @@ export class ComputeClient {
     return (await this.ask({ type: 'setup', setup })) as ComputeReady;
   }
 
-  /**
-   * @param asked utterances of which `roundStarted` tells whether the round is the first to have them
-   * @returns false if there was nothing to learn from
-   */
-  async runRound(view: TrainingView, asked: string[]): Promise<boolean> {
-    const done = (await this.ask({ type: 'round', view, asked })) as Extract<FromCompute, { type: 'roundDone' }>;
-    return done.trained;
-  }
-
-  /** Of a round that is under way: these utterances are in no batch from the next one on. */
-  erase(utteranceIds: string[]): void {
-    this.child.send({ type: 'erase', utteranceIds } satisfies ToCompute);
+  /** A round on this view, which may be asked for later. */
+  takeRound(view: TrainingView): ComputeRound {
+    const send = (message: ToCompute): void => void this.child.send(message);
+    return new ComputeRound(++this.rounds, view, { ask: (message) => this.ask(message), send });
   }
 
   /** A round that is under way is given up; it goes on from its last checkpoint. */

@@ -18,10 +18,10 @@ export interface ComputeSetup {
 
 export type ToCompute =
   | { type: 'setup'; setup: ComputeSetup }
-  /** `asked` are utterances of which `roundStarted` tells whether the round is the first to have them. */
-  | { type: 'round'; view: TrainingView; asked: string[] }
-  /** During a round: these are no longer what its view says. */
-  | { type: 'erase'; utteranceIds: string[] };
+  /** `asked` are utterances of which `roundStarted` tells whether the round is the first to have them; `erased` are not what the view says any more. */
+  | { type: 'round'; id: number; view: TrainingView; asked: string[]; erased: string[] }
+  /** These are no longer what the view of that round says. When it comes too late for it, it concerns no other. */
+  | { type: 'erase'; roundId: number; utteranceIds: string[] };
 
 /** Of the utterances that were asked about: those that no round has learnt before, and those that none learns. */
 export interface FirstHad {
@@ -40,6 +40,7 @@ export type FromCompute =
   | { type: 'shardsGone'; shardIds: string[] }
   | { type: 'saved'; checkpoint: Checkpoint }
   | { type: 'checkpointRefused'; why: string }
+  | ({ type: 'wentBack' } & Facts<'wentBack'>)
   | ({ type: 'roundFinished' } & Facts<'roundFinished'>)
   /** Of the process's own connections, as what is tried again; the trainer counts both with its own. */
   | ({ type: 'storeCalled' } & StoreCall)

@@ -3,7 +3,8 @@ import { chooseBackend } from '#tensor/backend.js';
 import { ObjectStore, type StoreCall } from '#storage/object-store.js';
 import { observeRetries, retrying } from '#streaming/retry.js';
 import { listChampions } from '#evaluation/champions.js';
-import { pruneCheckpoints } from '#rounds/prune-checkpoints.js';
+import { CheckpointPruner } from '#rounds/prune-checkpoints.js';
+import { RoundErasures } from '#rounds/round-erasures.js';
 import { TileStore } from '#rounds/tile-store.js';
 import { isTrained, type ViewUtterance } from '#index/training-index.js';
 import { TrainingRun } from '#rounds/training-run.js';
@@ -11,6 +12,8 @@ import type { ComputeSetup, FromCompute, ToCompute } from './compute-messages.js
 import { failureOf } from './process-failure.js';
 
 let run: TrainingRun | undefined;
+/** The round that was asked for last. */
+let round = { id: 0, erasures: new RoundErasures() };
 let askedAbout: ReadonlySet<string> = new Set();
 observeRetries(() => tell({ type: 'retried' }));
 let prune: () => Promise<void> = () => Promise.resolve();
@@ -22,7 +25,8 @@ function tell(message: FromCompute): void {
 async function setUp({ run: settings, store: connection, shardCache, epoch, keepModels, backend: wanted }: ComputeSetup): Promise<void> {
   const backend = await chooseBackend({ ...wanted, log: () => undefined });
   const onCall = (call: StoreCall): void => tell({ type: 'storeCalled', ...call });
-  const store = new ObjectStore(connection, { onCall });
+  const store = new ObjectStore(connection, { onCall, retry: retrying });
+  const pruner = new CheckpointPruner(store, settings.runId);
   run = new TrainingRun(settings, store, new TileStore(store, { ...shardCache, connection, onCall }), epoch, {
     roundStarted: ({ view, isFirstLearnt, ...facts }) => {
       const asked = view.utterances.filter(({ utteranceId }) => askedAbout.has(utteranceId));
@@ -34,23 +38,33 @@ async function setUp({ run: settings, store: connection, shardCache, epoch, keep
     checked: (facts) => tell({ type: 'checked', ...facts }),
     erased: (facts) => tell({ type: 'erased', ...facts }),
     shardsGone: (shardIds) => tell({ type: 'shardsGone', shardIds }),
-    saved: (checkpoint) => tell({ type: 'saved', checkpoint }),
+    saved: (checkpoint) => {
+      pruner.saved(checkpoint);
+      tell({ type: 'saved', checkpoint });
+    },
     checkpointRefused: (why) => tell({ type: 'checkpointRefused', why }),
+    wentBack: (facts) => tell({ type: 'wentBack', ...facts }),
     roundFinished: (facts) => tell({ type: 'roundFinished', ...facts }),
   });
   prune = async () => {
     const champions = new Set((await listChampions(store)).map(({ model }) => `${model.runId}/${model.step}`));
-    await pruneCheckpoints(store, settings.runId, { keepModels, isProtected: ({ runId, step }) => champions.has(`${runId}/${step}`) });
+    await pruner.prune({ keepModels, isProtected: ({ runId, step }) => champions.has(`${runId}/${step}`) });
   };
   tell({ type: 'ready', backend: backend.name, why: backend.why, restored: await run.restore() });
+}
+
+function erase({ roundId, utteranceIds }: Extract<ToCompute, { type: 'erase' }>): void {
+  if (roundId === round.id) round.erasures.add(utteranceIds);
 }
 
 async function handle(message: ToCompute): Promise<void> {
   if (message.type === 'setup') return setUp(message.setup);
   if (!run) throw new Error('a round came before the set-up');
-  if (message.type === 'erase') return run.forget(message.utteranceIds);
+  if (message.type === 'erase') return erase(message);
+  round = { id: message.id, erasures: new RoundErasures() };
+  round.erasures.add(message.erased);
   askedAbout = new Set(message.asked);
-  const trained = await run.runRound(message.view);
+  const trained = await run.runRound(message.view, round);
   if (trained) await retrying(prune);
   tell({ type: 'roundDone', trained });
 }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { isKeyName } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { parseModelSettings } from '#paper/settings.js';
 import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
@@ -17,7 +18,7 @@ export function readTrainerConfig() {
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
   const read = readConfig({
     /** Runs are named `<RUN_NAME>-<digest of the settings>`: other settings, another run. */
-    RUN_NAME: field.text('main'),
+    RUN_NAME: field.text('main').refine((name) => isKeyName(name) && name.length <= 150, 'expected at most 150 characters, and no slashes'),
     TRAINER_ID: field.text(hostname()),
     /** A JSON file with the model's settings; the paper's without one. */
     MODEL_SETTINGS_FILE: field.optionalText(),
@@ -37,6 +38,8 @@ export function readTrainerConfig() {
     EARLY_STOPPING_PATIENCE: field.whole(3, 0),
     LEARNING_RATE_SCHEDULE: z.enum(rateSchedules).default('constant'),
     WARMUP_STEPS: field.whole(0, 0),
+    /** After a divergence, the share of the learning rate with which the run goes on; 1: all of it. */
+    DIVERGED_RATE_FACTOR: z.coerce.number().positive().max(1).default(0.5),
     /** Finished rounds whose weights are kept; champions always are. */
     KEEP_MODELS: field.whole(20, 1),
     /** Seconds without news after which a round starts, and the longest that news may go on. */
@@ -71,6 +74,7 @@ export function readTrainerConfig() {
     replayShare: read.REPLAY_SHARE,
     patience: read.EARLY_STOPPING_PATIENCE,
     rate: { schedule: read.LEARNING_RATE_SCHEDULE, warmupSteps: read.WARMUP_STEPS },
+    divergedRateFactor: read.DIVERGED_RATE_FACTOR,
     reportEvery: read.REPORT_STEPS,
     checkpointEvery: read.CHECKPOINT_STEPS,
     statisticsTiles: read.STATISTICS_TILES,

@@ -27,7 +27,8 @@ import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
 import { TableFollower } from '#streaming/table-follower.js';
-import { Lease, leaseRenewalMs } from '#storage/lease.js';
+import { keepRenewed, Lease } from '#storage/lease.js';
+import { experimentHoldId, experimentHoldMs, holdShards, releaseShards } from '#compaction/shard-holds.js';
 import type { TrainerConfig } from './config.js';
 import { TRAINER_CONFIG } from './trainer-stage.js';
 
@@ -36,6 +37,8 @@ const pollMs = 1_000;
 const heldMs = 10_000;
 /** Times that this trainer begins a job whose process ends without a word. */
 const mostTries = 2;
+/** The shards of experiments are held for days; this is often enough. */
+const holdRenewalMs = 10 * 60_000;
 const stopLimitMs = 3_000;
 
 @Injectable()
@@ -43,6 +46,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
   private readonly stopped = new AbortController();
   private readonly jobs = new Map<string, ExperimentJobPlanned>();
   private readonly heldUntil = new Map<string, number>();
+  private readonly heldAtMs = new Map<string, number>();
   private readonly done;
   private worker: { experiment: string; process: JobWorker } | null = null;
   private running: Promise<void> = Promise.resolve();
@@ -76,7 +80,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
     const kafka = kafkaClient(connection, 'undertone-experiments', this.logger);
     await ensureTopics(kafka, topics, topicPrefix);
     const publisher = new Publisher(kafka, topicPrefix);
-    const store = new ObjectStore(storeConnection);
+    const store = new ObjectStore(storeConnection, { retry: retrying });
     const follower = new TableFollower(kafka, topicPrefix, 'experiment-jobs', this.logger).on(experimentJobs, (key, fact) => {
       if (fact) this.jobs.set(key, fact);
       else this.jobs.delete(key);
@@ -86,6 +90,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
     const { signal } = this.stopped;
     try {
       while (!signal.aborted) {
+        await this.holdShards(store);
         const [key, job] = [...this.jobs].find(([each]) => (this.heldUntil.get(each) ?? 0) <= Date.now()) ?? [];
         if (key === undefined || !job) await sleep(pollMs, undefined, { signal }).catch(() => undefined);
         else await this.take(key, job, { store, publisher });
@@ -113,7 +118,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
       return;
     }
     // Lost: another does the job by now, and both would come to the same.
-    const renewal = setInterval(() => void lease.renew().catch(() => undefined), leaseRenewalMs);
+    const endRenewal = keepRenewed(lease);
     try {
       const results = new PrefixedStore(store, experimentPrefix(job.experiment));
       const outcome = await this.outcomeOf(job, results);
@@ -123,10 +128,27 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
       await retrying(() => publisher.tombstone(experimentJobs, key));
       this.jobs.delete(key);
       this.done.inc({ outcome });
+      await this.releaseShards(job, store);
     } finally {
-      clearInterval(renewal);
-      await lease.release();
+      endRenewal();
+      await retrying(() => lease.release());
     }
+  }
+
+  /** Compaction deletes no shard of an experiment's view while a trainer knows of a job of it. */
+  private async holdShards(store: ObjectStore): Promise<void> {
+    for (const [experiment, [first]] of Map.groupBy(this.jobs.values(), (job) => job.experiment)) {
+      if (!first || Date.now() - (this.heldAtMs.get(experiment) ?? 0) < holdRenewalMs) continue;
+      const hold = { id: experimentHoldId(experiment), reader: `experiment ${experiment}`, since: new Date(first.plannedAt) };
+      await retrying(() => holdShards(store, hold, experimentHoldMs), { signal: this.stopped.signal });
+      this.heldAtMs.set(experiment, Date.now());
+    }
+  }
+
+  private async releaseShards({ experiment }: ExperimentJobPlanned, store: ObjectStore): Promise<void> {
+    if ([...this.jobs.values()].some((job) => job.experiment === experiment)) return;
+    this.heldAtMs.delete(experiment);
+    await retrying(() => releaseShards(store, experimentHoldId(experiment)));
   }
 
   private async outcomeOf(job: ExperimentJobPlanned, results: PrefixedStore): Promise<'done' | 'failed' | 'found'> {

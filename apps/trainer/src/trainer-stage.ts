@@ -1,51 +1,38 @@
 /**
- * The trainer's edge: shards and utterances into the index, rounds out of it, and what they made onto Kafka.
+ * The trainer's edge: when a round starts and what it comes to. The index that it trains on is followed in index-follower.ts,
+ * and what other stages are told of it in round-announcer.ts.
  *
- * Delivery: the index is made at start from utterances, both shard topics and dead letters, from their first record, or from a
- * snapshot and what came after it (index-snapshot.ts). What is announced follows from what is stored: after a start the newest
- * checkpoint and its predictions are announced again, so that a crash between storing and announcing loses nothing; repeats
- * have the same keys and the same contents.
+ * Delivery: what is announced follows from what is stored. After a start the newest checkpoint and its predictions are
+ * announced again, so that a crash between storing and announcing loses nothing; repeats have the same keys and contents.
  */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ModelSettings, parseModelSettings } from '#paper/settings.js';
-import { checkpoints } from '#contracts/checkpoints.js';
-import { deadLetters } from '#contracts/dead-letters.js';
-import { featureSettingsChosen } from '#contracts/feature-settings.js';
-import { hintAt, objectHints } from '#contracts/object-hints.js';
-import { corporaPrefix } from '#contracts/object-keys.js';
 import { PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
-import { predictions } from '#contracts/predictions.js';
-import { shardsLabelled, shardsUnlabelled, shardTopicOf, type ShardSealed } from '#contracts/shards.js';
 import { topics } from '#contracts/topics.js';
-import { training } from '#contracts/training.js';
-import { utterances } from '#contracts/utterances.js';
+import { crashProcess } from '#service/crash-process.js';
 import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
-import { crashProcess } from '#service/crash-process.js';
-import type { SpanContext } from '#service/spans.js';
 import { ObjectStore } from '#storage/object-store.js';
 import { atMost } from '#streaming/at-most.js';
-import { passedOverMetrics } from '#streaming/consumer-metrics.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
-import { StallWatch } from '#streaming/stall-watch.js';
-import { TableFollower, type FollowedRecord } from '#streaming/table-follower.js';
-import { utteranceTraceparents } from '#streaming/trace-headers.js';
-import { manifestKey, type Checkpoint } from '#rounds/checkpoint-store.js';
-import { IndexSnapshots } from '#index/index-snapshot.js';
-import type { TrainerStatus } from '#rounds/trainer-status.js';
-import { labelFindings, LossWatch } from '#rounds/diagnose-training.js';
 import { RoundView } from '#rounds/round-view.js';
-import { TrainingIndex, type TrainingView } from '#index/training-index.js';
-import type { ComputeClient, RoundEvent } from './compute-client.js';
+import type { TrainerStatus } from '#rounds/trainer-status.js';
+import type { TrainingIndex, TrainingView } from '#index/training-index.js';
+import type { RoundEvent } from './compute-client.js';
+import type { ComputeRound } from './compute-round.js';
 import type { TrainerConfig } from './config.js';
+import { IndexFollower } from './index-follower.js';
 import { OpenRun, runFor } from './open-run.js';
+import { RoundAnnouncer } from './round-announcer.js';
+import { RoundFindings } from './round-findings.js';
+import { RoundReports } from './round-reports.js';
 import { RoundSchedule } from './round-schedule.js';
 import { RoundTrace } from './round-trace.js';
 import { TrainerMetrics } from './trainer-metrics.js';
@@ -53,8 +40,6 @@ import { TrainerMetrics } from './trainer-metrics.js';
 export const TRAINER_CONFIG = Symbol('trainer config');
 
 const scheduleIntervalMs = 500;
-/** For the snapshot at the end. */
-const lastSnapshotMs = 6_000;
 const lastWordsMs = 2_000;
 /** Errors that another try on the same view would only repeat. All others end the process, and its supervisor tries again. */
 const ofTheView = new Set<ErrorCode>(['SPEAKER_LEAK', 'MODEL_DIVERGED', 'CHECKPOINT_INVALID', 'SETTINGS_INVALID', 'RECORD_INVALID']);
@@ -64,25 +49,19 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private readonly kafka;
   private readonly store: ObjectStore;
   private readonly publisher: Publisher;
-  private readonly stallWatch: StallWatch;
-  private readonly follower: TableFollower;
-  private index = new TrainingIndex();
-  private readonly snapshots: IndexSnapshots;
-  private snapshotTimer: NodeJS.Timeout | undefined;
+  private readonly followed: IndexFollower;
+  private readonly announcer: RoundAnnouncer;
   private readonly modelSettings: ModelSettings;
-  private watch: LossWatch | undefined;
-  /** Of the labels of the round's view. */
-  private labelFindings: string[] = [];
-  private schedule: RoundSchedule;
+  private readonly findings: RoundFindings;
   private readonly metrics: TrainerMetrics;
+  private readonly reports: RoundReports;
+  private schedule: RoundSchedule;
   private open: OpenRun | undefined;
   private runId: string;
-  /** While a round runs. */
-  private roundView: RoundView | undefined;
-  private roundTrace: RoundTrace | undefined;
+  /** While one runs. */
+  private round: { view: RoundView; compute: ComputeRound; trace?: RoundTrace } | undefined;
   private backend: string | null = null;
   private stopping = false;
-  private announcing: Promise<void> = Promise.resolve();
   private state: Pick<TrainerStatus, 'state' | 'because'> = { state: 'starting', because: 'reading the topics' };
 
   constructor(
@@ -92,38 +71,35 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     @Inject(Readiness) private readonly readiness: Readiness,
     @Inject(Liveness) liveness: Liveness,
   ) {
-    const { kafka, store } = config;
-    this.kafka = kafkaClient(kafka, 'undertone-trainer', logger);
+    const { topicPrefix } = config.kafka;
+    this.kafka = kafkaClient(config.kafka, 'undertone-trainer', logger);
     this.metrics = new TrainerMetrics(metrics, ofTheView);
-    this.store = new ObjectStore(store, { onCall: this.metrics.storeCalled });
-    this.publisher = new Publisher(this.kafka, kafka.topicPrefix);
+    this.store = new ObjectStore(config.store, { onCall: this.metrics.storeCalled, retry: retrying });
+    this.publisher = new Publisher(this.kafka, topicPrefix);
     this.runId = config.run.runId;
     this.schedule = new RoundSchedule(config.rounds);
-    this.snapshots = new IndexSnapshots({
-      store: this.store,
-      kafka: this.kafka,
-      topicPrefix: kafka.topicPrefix,
-      topics: [utterances, shardsLabelled, shardsUnlabelled, deadLetters],
-      logger,
-    });
     this.modelSettings = parseModelSettings(config.run.model);
-    this.follower = new TableFollower(this.kafka, kafka.topicPrefix, 'trainer-index', logger)
-      .on(utterances, (id, fact) => {
-        this.index.applyUtterance(id, fact);
-        if (this.roundView?.differs(id, fact?.version)) this.open?.compute.erase([id]);
-      })
-      .on(shardsLabelled, (id, fact, record) => this.applyShard(id, fact, record))
-      .on(shardsUnlabelled, (id, fact, record) => this.applyShard(id, fact, record))
-      .on(deadLetters, (_key, fact) => fact && this.index.applyDeadLetter(fact))
-      .on(featureSettingsChosen, (_key, fact) => this.index.applySettings(fact))
-      .onPassedOver(passedOverMetrics(metrics));
-    this.stallWatch = new StallWatch({
-      kafka: this.kafka,
-      consumers: [this.follower],
-      metrics,
-      logger,
+    this.findings = new RoundFindings(this.modelSettings);
+    this.announcer = new RoundAnnouncer({
+      publisher: this.publisher,
+      store: this.store,
+      onFailure: (error) => {
+        if (!this.stopping) crashProcess(error);
+      },
     });
-    liveness.watch('consumers', () => this.stallWatch.whyStalled());
+    this.reports = new RoundReports({ logger, metrics: this.metrics, findings: this.findings, announcer: this.announcer });
+    this.followed = new IndexFollower({
+      kafka: this.kafka,
+      topicPrefix,
+      store: this.store,
+      snapshotIntervalMs: config.snapshotIntervalMs,
+      onUtterance: (utteranceId, version) => {
+        if (this.round?.view.differs(utteranceId, version)) this.round.compute.erase([utteranceId]);
+      },
+      logger,
+      metrics,
+    });
+    liveness.watch('consumers', () => this.followed.whyStalled());
   }
 
   onApplicationBootstrap(): void {
@@ -134,12 +110,9 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.readiness.stopping();
     this.stopping = true;
     this.open?.stop();
-    clearInterval(this.snapshotTimer);
-    // A broker or a store that is away must not keep the process from ending in time.
-    await atMost(lastWordsMs, this.announcing);
-    if (this.follower.completeAtMs > 0) await atMost(lastSnapshotMs, this.writeSnapshot());
-    await this.follower.stop();
-    await this.stallWatch.stop();
+    // A broker that is away must not keep the process from ending in time.
+    await atMost(lastWordsMs, this.announcer.settled);
+    await this.followed.stop();
     await this.publisher.close();
     this.store.close();
   }
@@ -147,34 +120,15 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private async start(): Promise<void> {
     await retrying(() => this.store.ensureBucket());
     await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
-    this.stallWatch.start();
     await this.publisher.connect();
-    const restored = await retrying(() => this.snapshots.restore());
-    if (restored) this.index = restored.index;
-    await this.follower.start(restored?.positions);
-    this.index.caughtUp();
-    this.snapshotTimer = setInterval(() => void this.takeSnapshot(), this.config.snapshotIntervalMs);
+    await this.followed.start();
     this.run().catch((error: unknown) => {
       if (!this.stopping) crashProcess(error);
     });
   }
 
-  private applyShard(shardId: string, fact: ShardSealed | null, { headers }: FollowedRecord): void {
-    this.index.applyShard(shardId, fact);
-    if (fact) this.index.traces.note(fact.utterances, utteranceTraceparents(headers));
-  }
-
-  private async takeSnapshot(): Promise<void> {
-    // How old a snapshot is counts from when everything had been read.
-    await this.follower.sync().catch(() => undefined);
-    if (!this.stopping) await this.writeSnapshot();
-  }
-
-  /** It only saves time: that it cannot be written is no reason to stop. */
-  private async writeSnapshot(): Promise<void> {
-    await this.snapshots.write(this.index, this.follower).catch((error: unknown) => {
-      this.logger.warn({ err: error }, 'the index could not be written; the next start may take longer');
-    });
+  private get index(): TrainingIndex {
+    return this.followed.index;
   }
 
   status(): TrainerStatus {
@@ -186,13 +140,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       viewDigest: this.index.digest,
       viewUtterances: this.index.size,
       settings: this.index.choice.settings,
-      findings: this.findings,
+      findings: this.findings.all,
     };
-  }
-
-  /** What is wrong with the round, in words. */
-  private get findings(): string[] {
-    return [...this.labelFindings, ...(this.watch?.complaints ?? [])];
   }
 
   /** One run after another: a view of another tile geometry takes another network. */
@@ -215,10 +164,12 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     const { backend, why, restored } = open.ready;
     const { runId } = open.run;
     this.backend = backend;
+    this.announcer.backend = backend;
+    this.findings.runOpened(restored?.rateScale ?? 1);
     this.logger.info({ runId, backend, why, step: restored?.step ?? 0 }, 'ready to train');
     if (restored?.complete) {
       this.schedule.trained(restored.view.digest, { nowMs: Date.parse(restored.savedAt) });
-      await this.announceAgain(restored);
+      await this.announcer.tellAgain(restored);
     }
     while (!this.stopping) {
       const next = runFor(this.config, this.index.tile).runId;
@@ -246,154 +197,42 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     if (!decision.start) return this.enter('waiting', decision.because);
     this.enter('training', describe(tiles));
     const view = this.index.view();
-    this.roundView = new RoundView(view); // from here on, what is erased is told to the round
-    this.labelFindings = labelFindings(view, this.modelSettings);
-    for (const finding of this.labelFindings) this.logger.warn(finding);
-    this.metrics.found(this.findings);
+    const round = { view: new RoundView(view), compute: compute.takeRound(view) };
+    this.round = round; // from here on, what is erased is told to the round
+    for (const finding of this.findings.viewTaken(view)) this.logger.warn(finding);
+    this.metrics.found(this.findings.all);
     // What this round may read stays in the store, though it may be withdrawn from now on (libs/compaction/src/sweep-objects.ts).
     await retrying(() => lease.note({ roundStartedAt: new Date() }));
-    this.roundTrace = new RoundTrace(this.index.traces, this.roundView, this.runId);
-    await this.train(compute, view, this.roundTrace);
-    this.roundView = undefined;
-    this.roundTrace = undefined;
+    const trace = new RoundTrace(this.index.traces, round.view, this.runId);
+    this.round = { ...round, trace };
+    await this.train(round.compute, view, trace);
+    this.round = undefined;
     await retrying(() => lease.note({ roundStartedAt: null }));
-    await this.announcing;
+    await this.announcer.settled;
   }
 
-  /** What cannot succeed on this view is said, and waited out: another view, or other settings, will come. */
-  private async train(compute: ComputeClient, view: TrainingView, trace: RoundTrace): Promise<void> {
+  /**
+   * What cannot succeed on this view is said, and waited out: another view, or other settings, will come. At a lower learning rate
+   * a model that diverged may succeed on the same view.
+   */
+  private async train(round: ComputeRound, view: TrainingView, trace: RoundTrace): Promise<void> {
     try {
-      await compute.runRound(view, trace.utteranceIds);
+      await round.run(trace.utteranceIds);
       trace.end();
     } catch (error) {
       trace.end(error);
       if (!(error instanceof PipelineError) || !ofTheView.has(error.code)) throw error;
       this.logger.error({ code: error.code }, error.message);
-      this.schedule.trained(view.digest, { nowMs: Date.now(), refused: `${error.code}: ${error.message}` });
       this.metrics.refused(error.code);
+      if (error.code === 'MODEL_DIVERGED' && this.findings.isWorthAnotherTry) return;
+      this.schedule.trained(view.digest, { nowMs: Date.now(), refused: `${error.code}: ${error.message}` });
     }
   }
 
   private onRoundEvent(event: RoundEvent): void {
-    const { runId } = this;
-    const at = new Date().toISOString();
-    this.metrics.observe(event);
-    switch (event.type) {
-      case 'storeCalled':
-      case 'retried':
-        return;
-      case 'roundStarted':
-        this.logger.info(
-          {
-            round: event.round,
-            step: event.step,
-            steps: event.steps,
-            tiles: event.tiles,
-            freshTiles: event.freshTiles,
-            speakers: event.speakers,
-            checkedOn: event.checkedOn,
-          },
-          'round started',
-        );
-        this.roundTrace?.started(event);
-        this.watch = LossWatch.of(this.modelSettings, event.speakers);
-        return this.later(() => this.publisher.publish(training, { ...event, type: 'RoundStarted', runId, at }));
-      case 'stepTrained': {
-        for (const finding of this.watch?.observe(event.losses) ?? []) this.logger.warn({ step: event.step }, finding);
-        const { findings } = this;
-        this.metrics.found(findings);
-        return this.later(() => this.publisher.publish(training, { ...event, type: 'StepTrained', runId, at, findings }));
-      }
-      case 'checked':
-        this.logger.info({ step: event.step, ua: event.ua, bestStep: event.bestStep, bestUa: event.bestUa }, 'checked on dev speakers');
-        return this.later(() => this.publisher.publish(training, { ...event, type: 'DevChecked', runId, at }));
-      case 'erased':
-        return this.logger.info(
-          { step: event.step, utterances: event.utterances },
-          'erased from the round: in no batch from the next one on',
-        );
-      case 'roundFinished':
-        this.roundTrace?.finished(event);
-        this.logger.info(
-          {
-            round: event.round,
-            step: event.step,
-            wallSec: event.wallSec,
-            tilesPerSec: event.tilesPerSec,
-            waitShare: event.waitShare,
-            ended: event.ended,
-            bestStep: event.bestStep,
-            losses: event.losses,
-          },
-          'round finished',
-        );
-        return this.later(() =>
-          this.publisher.publish(training, { ...event, type: 'RoundFinished', runId, backend: this.backend ?? '', at }),
-        );
-      case 'saved':
-        if (!event.checkpoint.complete) return;
-        // Its view may lack what the store had lost; then there is something to train on once that is made again.
-        this.schedule.trained(event.checkpoint.view.digest, { nowMs: Date.now() });
-        return this.announceModel(event.checkpoint);
-      case 'checkpointRefused':
-        return this.logger.error({ code: 'CHECKPOINT_INVALID' }, event.why);
-      case 'shardsGone':
-        return this.later(() => this.askForShards(new Set(event.shardIds)));
-    }
-  }
-
-  /** The store no longer has these shards: they are withdrawn, and their recordings looked at and made into tiles again. */
-  private async askForShards(shardIds: ReadonlySet<string>): Promise<void> {
-    this.logger.warn({ shardIds: [...shardIds] }, 'shards are gone from the store; they are made again');
-    const lost = [...shardIds].flatMap((shardId) => this.index.readFrom(shardId) ?? []);
-    for (const { shardId, stream } of lost) await this.publisher.tombstone(shardTopicOf(stream), shardId);
-    const objectKeys = lost.flatMap(({ utteranceIds }) => utteranceIds.map((id) => corporaPrefix + id));
-    await this.publisher.publishApart(
-      objectHints,
-      objectKeys.map((key) => hintAt(key, 'changed-underfoot', true)),
-    );
-  }
-
-  /** Without predictions that are gone: they named somebody who was erased, and were scored (libs/compaction/src/sweep-objects.ts). */
-  private async announceAgain(checkpoint: Checkpoint): Promise<void> {
-    const heads = await retrying(() => Promise.all(checkpoint.predictions.map(({ objectKey }) => this.store.head(objectKey))));
-    await this.announce({ ...checkpoint, predictions: checkpoint.predictions.filter((_, index) => heads[index]) });
-  }
-
-  /** In the round's trace; those of the utterances that it learnt first go on with the predictions. */
-  private announceModel(checkpoint: Checkpoint): void {
-    const { roundTrace } = this;
-    const utteranceSpans = roundTrace?.saved(checkpoint.step);
-    const announce = () => this.announce(checkpoint, utteranceSpans);
-    this.later(() => (roundTrace ? roundTrace.within(announce) : announce()));
-  }
-
-  private async announce(checkpoint: Checkpoint, utteranceSpans: readonly SpanContext[] = []): Promise<void> {
-    const { runId, round, step, weights, view, configHash, codeVersion, savedAt } = checkpoint;
-    await this.publisher.publish(checkpoints, {
-      runId,
-      round,
-      step,
-      manifestKey: manifestKey(runId, step),
-      sha256: weights.sha256,
-      viewDigest: view.digest,
-      viewUtterances: view.utterances,
-      viewTiles: view.tiles,
-      newestUtteranceAt: view.newestAt,
-      predictedTasks: checkpoint.predictions.map(({ task }) => task),
-      backend: this.backend ?? '',
-      configHash,
-      codeVersion,
-      savedAt,
-    });
-    await this.publisher.publishAbout(predictions, checkpoint.predictions, utteranceSpans);
-  }
-
-  /** Facts go out in the order in which they happened. */
-  private later(publish: () => Promise<void>): void {
-    this.announcing = this.announcing.then(publish).catch((error: unknown) => {
-      if (!this.stopping) crashProcess(error);
-    });
+    // The view of what is saved may lack what the store had lost; then there is something to train on once that is made again.
+    if (event.type === 'saved' && event.checkpoint.complete) this.schedule.trained(event.checkpoint.view.digest, { nowMs: Date.now() });
+    this.reports.report(event, { runId: this.runId, backend: this.backend ?? '', trace: this.round?.trace, index: this.index });
   }
 
   private enter(state: TrainerStatus['state'], because: string): void {

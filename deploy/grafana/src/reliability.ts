@@ -90,6 +90,19 @@ export const reliability = dashboard(
       ]),
     }),
     lines({
+      title: 'Which services have started again?',
+      description: 'Restarts in an hour that the evaluator has seen. `undertone status` says how each ended and which input is to blame.',
+      unit: 'short',
+      queries: [['sum by (stage) (increase(undertone_evaluator_stage_restarts_total{job=~"$job"}[1h]))', '{{stage}}']],
+    }),
+    lines({
+      title: 'How many corpora are refused?',
+      description: 'Ingest cannot use their annotations, and their recordings wait. `undertone status` names them, with the reason.',
+      unit: 'short',
+      thresholds: { yellow: 1 },
+      queries: [['max(undertone_evaluator_refused_corpora{job=~"$job"})', 'refused']],
+    }),
+    lines({
       title: 'Since when do the services run?',
       description: 'A fall to 0 is a start. Several in an hour: the log says with which error it ended.',
       unit: 's',

@@ -33,6 +33,8 @@ export interface ExtractOptions {
   ffmpeg?: FfmpegChoice | null;
   /** Where the packages of the silence method `silero` are; undefined: among our own. */
   sileroDir?: string;
+  /** Of a file whose length is not known before it is decoded: more samples end in NeedsMemory, with the bytes as they were. */
+  allowedSamples?: number;
   /** The bytes, and the whole buffer that they lie in, are not needed by anybody else: they are given back once decoded. */
   ownsBytes?: boolean;
   onDecoded?: () => void;
@@ -49,13 +51,16 @@ export interface ExtractedFeatures extends Tiles {
   /** The source's. */
   sampleRateHz: number;
   decoder: string;
+  /** A fault of the file that did not change its sound. */
+  remark?: string;
 }
 
 /** @throws AUDIO_SILENT, AUDIO_TOO_SHORT, PREREQUISITE_MISSING, and all of `decodeAudio` */
 export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
   const { maxDurationSec, decoders } = settings;
-  const { ffmpeg, timeoutMs = 30_000, ownsBytes = false } = options;
-  const { samples, sampleRateHz, decoder } = await decodeAudio(bytes, { maxDurationSec, decoders, timeoutMs, ffmpeg });
+  const { ffmpeg, timeoutMs = 30_000, ownsBytes = false, allowedSamples } = options;
+  const decodeOptions = { maxDurationSec, decoders, timeoutMs, ffmpeg, allowedSamples };
+  const { samples, sampleRateHz, decoder, remark } = await decodeAudio(bytes, decodeOptions);
   if (ownsBytes) release(bytes);
   options.onDecoded?.();
   const { length } = samples;
@@ -82,6 +87,7 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
     cut,
     sampleRateHz,
     decoder,
+    remark,
   };
 }
 

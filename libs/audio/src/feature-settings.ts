@@ -5,13 +5,14 @@
  * 22 000 Hz makes every one of those exact: 25 ms = 550 samples, 10 ms = 220, Nyquist = 11 kHz, 16 kHz * 11/8.
  *
  * The number behind `undertone-wav` and `undertone-flac` counts changes of anything on the way from bytes to pixels, the kernel
- * among them: 2 is the first with it.
+ * among them: 2 is the first with it, and 3 of WAV the first that reads contradicting headers as other decoders do.
  *
  * Does not promise equal pixels for audio that ffmpeg decodes when its
  * version changes; `decoders.other` is part of the digest for that reason.
  */
 import { createHash } from 'node:crypto';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { ffmpegDecoder } from './decode/ffmpeg-config.js';
 import { melBank } from './spectrogram/mel-bank.js';
 import type { SilenceProfile } from '#contracts/labels.js';
 
@@ -65,7 +66,7 @@ export const defaultFeatureSettings: Readonly<FeatureSettings> = Object.freeze({
   silenceMethod: 'energy',
   silenceTopDb: 40,
   maxDurationSec: 600,
-  decoders: Object.freeze({ wav: 'undertone-wav 2', flac: 'undertone-flac 2', other: null }),
+  decoders: Object.freeze({ wav: 'undertone-wav 3', flac: 'undertone-flac 2', other: null }),
 });
 
 const LARGEST_FFT_SIZE = 65_536;
@@ -74,7 +75,7 @@ const LARGEST_TILE_BYTES = 16 * 1024 * 1024;
 /** The decoders of this process, as its feature settings name them. @param ffmpeg null: there is none */
 export const decodersWith = (ffmpeg: { version: string } | null): FeatureSettings['decoders'] => ({
   ...defaultFeatureSettings.decoders,
-  other: ffmpeg ? `ffmpeg ${ffmpeg.version}` : null,
+  other: ffmpeg ? ffmpegDecoder(ffmpeg) : null,
 });
 
 /** The defaults with some replaced. @throws SETTINGS_INVALID */

@@ -7,21 +7,37 @@
 /** Large blocks are untouched, and so not resident, until they are written: growing fast costs little. */
 const GROWTH = 4;
 
+/** More samples came than memory was lent for: the file is to be decoded again with more. Never leaves the extractor's pool. */
+export class NeedsMemory extends Error {
+  constructor() {
+    super('more samples than memory was lent for');
+    this.name = 'NeedsMemory';
+  }
+}
+
 export class GrowingSamples {
   length = 0;
   samples: Float32Array;
 
-  /** @param most never more room than for this many, unless they come */
+  /**
+   * @param most never more room than for this many, unless they come
+   * @param allowed if more come than these, `NeedsMemory` is thrown
+   */
   constructor(
     expected: number,
     private readonly most: number,
+    private readonly allowed = Number.POSITIVE_INFINITY,
   ) {
     this.samples = new Float32Array(Math.min(expected, most));
   }
 
-  /** Room for `count` more behind `length`, which is the caller's to raise. */
+  /** Room for `count` more behind `length`, which is the caller's to raise. @throws NeedsMemory, and the samples are gone */
   reserve(count: number): void {
     const needed = this.length + count;
+    if (needed > this.allowed) {
+      release(this.samples);
+      throw new NeedsMemory();
+    }
     if (needed <= this.samples.length) return;
     const smaller = this.samples;
     this.samples = new Float32Array(Math.max(needed, Math.min(this.most, GROWTH * smaller.length)));
@@ -29,12 +45,9 @@ export class GrowingSamples {
     release(smaller);
   }
 
-  /** @returns an array that is all of its buffer */
+  /** @returns a view: to be exact it would be held twice, and it is given back whole */
   finish(): Float32Array {
-    if (this.length === this.samples.length) return this.samples;
-    const exact = this.samples.slice(0, this.length);
-    release(this.samples);
-    return exact;
+    return this.samples.subarray(0, this.length);
   }
 }
 

@@ -10,8 +10,8 @@
  */
 import { canonicalJson, type FeatureSettings } from '#audio/feature-settings.js';
 import { release } from '#audio/growing-samples.js';
-import { readShard, writeShard, type ShardFile, type ShardRow } from '#audio/shard/shard-file.js';
-import { corporaPrefix, shardKey } from '#contracts/object-keys.js';
+import { writeShard, type ShardFile, type ShardRow } from '#audio/shard/shard-file.js';
+import { corporaPrefix, parseShardKey, shardKey } from '#contracts/object-keys.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { shardTopicOf, type ShardSealed } from '#contracts/shards.js';
@@ -19,6 +19,7 @@ import type { SilenceProfile } from '#contracts/labels.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
 import type { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
+import { openAnnounced } from '#rounds/announced-shard.js';
 import type { CompactionState } from './compaction-state.js';
 import type { CompactionPlan, PlannedPart, PlannedShard } from './plan-compaction.js';
 
@@ -146,20 +147,14 @@ function factOf(output: PlannedShard, bytes: Uint8Array, taken: { utterance: Pla
 async function open(part: PlannedPart, store: CompactionTools['store']): Promise<{ bytes: Uint8Array; file: ShardFile } | null> {
   const { shard, utterances } = part;
   try {
-    const found = await retrying(() => store.find(shard.objectKey));
-    if (!found || sha256Hex(found.bytes) !== shard.shardId) return null;
-    const file = readShard(found.bytes);
-    const holds = ({ utteranceId, version, firstRow, tileCount }: PlannedPart['utterances'][number]): boolean => {
-      if (firstRow + tileCount > file.count) return false;
-      for (let row = firstRow; row < firstRow + tileCount; row++)
-        if (file.utteranceIdAt(row) !== utteranceId || file.versionAt(row) !== version) return false;
-      return true;
-    };
-    return utterances.every(holds) ? { bytes: found.bytes, file } : null;
+    const key = shardKey(shard.settingsHash, shard.shardId);
+    if (!parseShardKey(key)) return null;
+    const found = await retrying(() => store.find(key));
+    const file = found && openAnnounced(found.bytes, shard.shardId, utterances);
+    return file && { bytes: found.bytes, file };
   } catch (error) {
-    const isDamaged = error instanceof PipelineError && (error.code === 'OBJECT_CHECKSUM_MISMATCH' || error.code === 'RECORD_INVALID');
-    if (!isDamaged) throw error;
-    return null;
+    if (error instanceof PipelineError && error.code === 'OBJECT_CHECKSUM_MISMATCH') return null;
+    throw error;
   }
 }
 
@@ -178,6 +173,7 @@ function rowsOf(file: ShardFile, { firstRow, tileCount }: PlannedPart['utterance
       category: file.categoryAt(row),
       activation: file.activationAt(row),
       valence: file.valenceAt(row),
+      levelEdges: file.levelEdgesAt(row),
     };
   });
 }

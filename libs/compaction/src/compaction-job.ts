@@ -17,6 +17,7 @@ import type { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
 import type { TableFollower } from '#streaming/table-follower.js';
 import { compactShards, type CompactedShards } from './compact-shards.js';
+import { retireSettings, type RetiredSettings } from './abandoned-settings.js';
 import { CompactionState } from './compaction-state.js';
 import { Lease, leaseRenewalMs, verifyEpoch } from '#storage/lease.js';
 import { planCompaction, type CompactionPlan, type CompactionSettings, type DroppedTiles } from './plan-compaction.js';
@@ -30,7 +31,7 @@ export interface CompactionParts {
   topicPrefix: string;
   /** Names this process and no other, past ones included. */
   holder: string;
-  settings: CompactionSettings & { graceMs: number };
+  settings: CompactionSettings & { graceMs: number; settingsGraceMs: number };
   /** What an earlier job found of predictions; without it all are looked at. */
   clean?: CleanPredictions | undefined;
 }
@@ -49,7 +50,7 @@ export interface CompactionOptions {
   onProgress?: (progress: CompactionProgress) => void;
 }
 
-export interface CompactionReport extends Omit<CompactedShards, 'unreadable'>, SweptObjects {
+export interface CompactionReport extends Omit<CompactedShards, 'unreadable'>, SweptObjects, RetiredSettings {
   shardsBefore: number;
   shardsAfter: number;
   tilesBefore: number;
@@ -68,12 +69,15 @@ export const compactionFields = {
   COMPACTION_DEAD_SHARE: field.share(0.2),
   /** Seconds that an object is left alone once it is of no use. */
   COMPACTION_GRACE: field.whole(3600),
+  /** Seconds that tiles are kept under feature settings that no corpus uses any more. */
+  COMPACTION_SETTINGS_GRACE: field.whole(7 * 24 * 3600),
 };
 
 export const compactionSettings = (read: Record<keyof typeof compactionFields, number>): CompactionParts['settings'] => ({
   shardTiles: read.SHARD_TILES,
   deadShare: read.COMPACTION_DEAD_SHARE,
   graceMs: read.COMPACTION_GRACE * 1000,
+  settingsGraceMs: read.COMPACTION_SETTINGS_GRACE * 1000,
 });
 
 /** @param by who holds it. @throws PipelineError LEASE_HELD */
@@ -139,6 +143,17 @@ export class CompactionJob {
     const sync = (): Promise<void> => follower.sync();
     await sync();
     const before = [...state.shards.values()];
+    const retiring = await retireSettings({
+      store,
+      publisher: this.parts.publisher,
+      state,
+      sync,
+      verify,
+      settingsGraceMs: settings.settingsGraceMs,
+      dryRun,
+    });
+    const isRetired = new Set(retiring.retired.map(({ settingsHash }) => settingsHash));
+    const retired = before.filter(({ settingsHash }) => isRetired.has(settingsHash));
     const report: CompactionReport = {
       ...{ shardsBefore: before.length, shardsAfter: before.length, tilesBefore: tilesOf(before), notSwept },
       ...{
@@ -149,10 +164,11 @@ export class CompactionJob {
         unreadable: [],
         dropped: { erased: 0, superseded: 0, duplicate: 0 },
       },
-      ...{ shardsDeleted: 0, predictionsDeleted: 0, bytesFreed: 0, waiting: 0, heldByRounds: 0 },
+      ...{ shardsDeleted: 0, predictionsDeleted: 0, bytesFreed: 0, waiting: 0, heldByReaders: 0 },
+      ...retiring,
     };
     for (;;) {
-      const plan = await this.plan(report.unreadable);
+      const plan = await this.plan(report.unreadable, isRetired);
       addTo(report.dropped, plan.dropped);
       if (dryRun) {
         Object.assign(report, wouldDo(plan));
@@ -165,6 +181,8 @@ export class CompactionJob {
       // Those that were to be merged with what cannot be read are planned anew.
       if (done.unreadable.length === 0) break;
     }
+    report.withdrawn += retired.length;
+    report.withdrawnBytes += bytesOf(retired);
     await sync();
     report.shardsAfter = dryRun ? report.shardsBefore + report.written - report.withdrawn : state.shards.size;
     if (notSwept) return report;
@@ -185,9 +203,9 @@ export class CompactionJob {
   }
 
   /** The shards first, then all utterances up to now: one that is read later cannot be in them. */
-  private async plan(unreadable: readonly string[]): Promise<CompactionPlan> {
+  private async plan(unreadable: readonly string[], isRetired: ReadonlySet<string>): Promise<CompactionPlan> {
     const { state } = this;
-    const shards = [...state.shards.values()];
+    const shards = [...state.shards.values()].filter(({ settingsHash }) => !isRetired.has(settingsHash));
     await this.parts.follower.sync();
     return planCompaction({ shards, versionOf: (id) => state.versionOf(id), unreadable: new Set(unreadable) }, this.parts.settings);
   }
@@ -204,7 +222,7 @@ async function keepLease(lease: Lease, signal: AbortSignal): Promise<void> {
 const wouldDo = ({ outputs, withdrawn }: CompactionPlan): Partial<CompactionReport> => ({
   written: outputs.length,
   withdrawn: withdrawn.length,
-  withdrawnBytes: withdrawn.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+  withdrawnBytes: bytesOf(withdrawn),
 });
 
 function addTo(sum: DroppedTiles, { erased, superseded, duplicate }: DroppedTiles): void {
@@ -213,4 +231,5 @@ function addTo(sum: DroppedTiles, { erased, superseded, duplicate }: DroppedTile
   sum.duplicate += duplicate;
 }
 
+const bytesOf = (shards: readonly { sizeBytes: number }[]): number => shards.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 const tilesOf = (shards: readonly { tileCount: number }[]): number => shards.reduce((sum, { tileCount }) => sum + tileCount, 0);

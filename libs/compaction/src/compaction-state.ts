@@ -1,9 +1,11 @@
 /**
- * What compaction has to know of the topics: the current version of each utterance, the announced shards, and which
- * predictions were scored. Smaller than the trainer's index, since nothing else of a recording is kept.
+ * What compaction has to know of the topics: the current version of each utterance, the announced shards, the feature settings
+ * of each corpus and what cannot be made under them, and which predictions were scored. Smaller than the trainer's index, since nothing else of a recording is kept.
  *
  * Delivery: facts may come twice and in any order between the topics; applying one again changes nothing.
  */
+import { deadLetters, type DeadLetter } from '#contracts/dead-letters.js';
+import { featureSettingsChosen, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
 import { evaluations, type ModelEvaluated } from '#contracts/evaluations.js';
 import { shardsLabelled, shardsUnlabelled, type ShardSealed } from '#contracts/shards.js';
 import { utterances, type UtteranceIngested } from '#contracts/utterances.js';
@@ -21,6 +23,10 @@ export class CompactionState {
   private readonly current = new Map<string, Known>();
   private readonly evaluated = new Set<string>();
   readonly shards = new Map<string, ShardSealed>();
+  /** Version and settings hash under which an utterance is a dead letter. */
+  private readonly refusals = new Map<string, Set<string>>();
+  /** Under which settings features makes the tiles of each corpus; null where it has not said so. */
+  wanted: FeatureSettingsChosen | null = null;
   /** Rises when an utterance is erased that predictions may name. */
   erasures = 0;
 
@@ -35,10 +41,12 @@ export class CompactionState {
       })
       .on(shardsLabelled, (id, fact) => this.applyShard(id, fact))
       .on(shardsUnlabelled, (id, fact) => this.applyShard(id, fact))
+      .on(featureSettingsChosen, (_key, fact) => void (this.wanted = fact))
+      .on(deadLetters, (_key, fact) => fact && this.applyDeadLetter(fact))
       .on(evaluations, (_key, fact) => fact && this.applyEvaluation(fact));
   }
 
-  private applyUtterance(utteranceId: string, fact: UtteranceIngested | null, isCounted: boolean): void {
+  applyUtterance(utteranceId: string, fact: Pick<UtteranceIngested, 'version' | 'withheld' | 'split'> | null, isCounted = true): void {
     const known = this.current.get(utteranceId);
     if (!fact) {
       // The topic's own compaction may have taken the record before a tombstone: then nobody knows whether it was held out.
@@ -55,6 +63,26 @@ export class CompactionState {
     if (!fact) return void this.shards.delete(shardId);
     for (const each of fact.utterances) each.utteranceId = this.current.get(each.utteranceId)?.utteranceId ?? each.utteranceId;
     this.shards.set(shardId, fact);
+  }
+
+  applyDeadLetter({
+    stage,
+    utteranceId,
+    version,
+    settingsHash,
+  }: Pick<DeadLetter, 'stage' | 'utteranceId' | 'version' | 'settingsHash'>): void {
+    if (stage !== 'features' || utteranceId === undefined || version === undefined || settingsHash === undefined) return;
+    const own = this.refusals.get(utteranceId) ?? new Set();
+    this.refusals.set(utteranceId, own.add(`${version}/${settingsHash}`));
+  }
+
+  isRefused(utteranceId: string, version: string, settingsHash: string): boolean {
+    return this.refusals.get(utteranceId)?.has(`${version}/${settingsHash}`) ?? false;
+  }
+
+  /** Every utterance that is alive, in its current version. */
+  live(): Iterable<{ utteranceId: string; version: string }> {
+    return this.current.values();
   }
 
   applyEvaluation({ runId, step, task, split }: ModelEvaluated): void {

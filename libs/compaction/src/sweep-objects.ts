@@ -1,20 +1,29 @@
 /**
  * Deletes objects that are of no use any more: shards that nobody announces, and predictions that name an erased
  * utterance. Each waits for a grace period, counted from when it was first seen so or from its last modification,
- * whichever is later; and a shard for the end of every round that began before, since that round may read it.
+ * whichever is later; and a shard for the end of every reader that had its view before: a round, a job of an experiment, an export.
  *
  * Delivery: what was seen is written down before anything is deleted, and each deletion may be repeated. A features
  * instance that was held up between putting a shard and announcing it may find the object deleted: the trainer then
  * withdraws the shard, and it is made again.
  */
 import { z } from 'zod';
-import { bucketMarkerKey, bucketMarkerPrefix, unreferencedObjectsKey } from '#contracts/object-keys.js';
+import {
+  bucketMarkerKey,
+  bucketMarkerPrefix,
+  parsePredictionsKey,
+  parseShardKey,
+  shardKey,
+  unreferencedObjectsKey,
+} from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { readPredictions, type PredictionRow } from '#evaluation/predictions-file.js';
+import { deleteOwn } from '#storage/delete-own.js';
 import type { ListedObject, Objects } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import type { CompactionState } from './compaction-state.js';
 import { roundStarts } from '#storage/lease.js';
+import { heldSince } from './shard-holds.js';
 
 export interface SweepTools {
   store: Objects;
@@ -37,8 +46,8 @@ export interface SweptObjects {
   bytesFreed: number;
   /** Seen to be of no use, and not deleted yet. */
   waiting: number;
-  /** Of these, those whose grace is over and that a round may still read. */
-  heldByRounds: number;
+  /** Of these, those whose grace is over and that a reader may still read. */
+  heldByReaders: number;
 }
 
 /** Predictions that need not be looked at again unless something was erased since. */
@@ -82,12 +91,10 @@ interface Useless extends ListedObject {
 /** A trainer hears of a withdrawal a little later, and its clock is another. */
 const viewLagMs = 60_000;
 const deletionsAtOnce = 100;
-const shardKeyPattern = /^shards\/[^/]+\/[0-9a-f]{64}\.arrow$/;
-const predictionsKeyPattern = /^predictions\/([^/]+)\/(\d+)\/([^/]+)-[0-9a-f]{16}\.arrow$/;
 
 export async function sweepObjects(tools: SweepTools): Promise<SweptObjects> {
   const { store, graceMs, dryRun } = tools;
-  const swept: SweptObjects = { shardsDeleted: 0, predictionsDeleted: 0, bytesFreed: 0, waiting: 0, heldByRounds: 0 };
+  const swept: SweptObjects = { shardsDeleted: 0, predictionsDeleted: 0, bytesFreed: 0, waiting: 0, heldByReaders: 0 };
   const shards = await unannouncedShards(tools);
   const predictions = await predictionsOfErased(tools);
   const seenBefore = await readSeen(store);
@@ -98,14 +105,16 @@ export async function sweepObjects(tools: SweepTools): Promise<SweptObjects> {
   });
   if (!dryRun) await writeSeen(tools, useless, seenBefore);
   const due = useless.filter(({ sinceMs }) => nowMs - sinceMs >= graceMs || graceMs === 0);
-  const starts = due.some(isShard) ? await retrying(() => roundStarts(store)) : [];
+  const readers = due.some(isShard)
+    ? [...(await retrying(() => roundStarts(store))), ...(await retrying(() => heldSince(store, { dryRun })))]
+    : [];
   const isRead = (object: Useless): boolean =>
-    isShard(object) && starts.some((start) => start.getTime() <= object.sinceMs + Math.min(viewLagMs, graceMs));
-  swept.heldByRounds = due.filter(isRead).length;
+    isShard(object) && readers.some((start) => start.getTime() <= object.sinceMs + Math.min(viewLagMs, graceMs));
+  swept.heldByReaders = due.filter(isRead).length;
   const unread = due.filter((each) => !isRead(each));
   for (let at = 0; at < unread.length; at += deletionsAtOnce) {
     for (const object of await stillUseless(unread.slice(at, at + deletionsAtOnce), tools)) {
-      if (!dryRun) await retrying(() => store.delete(object.key));
+      if (!dryRun) await retrying(() => deleteOwn(store, object.key, isShard(object) ? 'shard' : 'predictions'));
       swept.bytesFreed += object.sizeBytes;
       if (isShard(object)) swept.shardsDeleted++;
       else swept.predictionsDeleted++;
@@ -137,7 +146,7 @@ async function unannouncedShards({ store, state, sync }: SweepTools): Promise<Li
   const objects = await listed(store, 'shards/');
   await sync();
   const announced = announcedKeys(state);
-  return objects.filter(({ key }) => shardKeyPattern.test(key) && !announced.has(key));
+  return objects.filter(({ key }) => parseShardKey(key) && !announced.has(key));
 }
 
 /** Of predictions that were scored; one file is held at a time. */
@@ -145,14 +154,13 @@ async function predictionsOfErased({ store, state, sync, scan, onProgress }: Swe
   const found: { object: ListedObject; erased: string[] }[] = [];
   let looked = 0;
   for (const object of await listed(store, 'predictions/')) {
-    const [, runId = '', step = '', task = ''] = predictionsKeyPattern.exec(object.key) ?? [];
-    if (!task || scan.isClean(object.key)) continue;
+    const place = parsePredictionsKey(object.key);
+    if (!place?.digest || scan.isClean(object.key)) continue;
+    const { runId, step, task } = place;
     onProgress?.(++looked);
     const rows = await predictionsIn(store, object.key);
     const erased = rows.flatMap(({ utteranceId }) => (state.versionOf(utteranceId) === undefined ? [utteranceId] : []));
-    const isScored = [...new Set(rows.map(({ split }) => split))].every((split) =>
-      state.isEvaluated({ runId, step: Number(step), task, split }),
-    );
+    const isScored = [...new Set(rows.map(({ split }) => split))].every((split) => state.isEvaluated({ runId, step, task, split }));
     if (erased.length === 0) scan.passed(object.key);
     else if (isScored) found.push({ object, erased });
   }
@@ -202,5 +210,7 @@ async function listed(store: Objects, prefix: string): Promise<ListedObject[]> {
   });
 }
 
-const isShard = ({ key }: { key: string }): boolean => shardKeyPattern.test(key);
-const announcedKeys = (state: CompactionState): Set<string> => new Set([...state.shards.values()].map(({ objectKey }) => objectKey));
+const isShard = ({ key }: { key: string }): boolean => parseShardKey(key) !== null;
+/** Derived from ids: a record's word for a key counts for nothing. */
+const announcedKeys = (state: CompactionState): Set<string> =>
+  new Set([...state.shards.values()].map(({ settingsHash, shardId }) => shardKey(settingsHash, shardId)));

@@ -1,15 +1,19 @@
 /** The newest saved state of a training run. */
 import { z } from 'zod';
 import { tasks } from './labels.js';
+import { isKeyName, manifestKey } from './object-keys.js';
 import { compacted, type Topic } from './topic.js';
 
 export const checkpointSavedSchema = z
   .object({
-    runId: z.string().min(1),
+    runId: z.string().refine(isKeyName, 'is not a name that a key may contain'),
     round: z.number().int().positive(),
     step: z.number().int().nonnegative(),
-    manifestKey: z.string().min(1),
-    sha256: z.string().length(64).describe('Of the weights file'),
+    manifestKey: z.string(),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .describe('Of the weights file'),
     viewDigest: z.string().describe('Digest of the utterance versions that the round trained on'),
     viewUtterances: z.number().int().nonnegative(),
     viewTiles: z.object({ labelled: z.number().int(), unlabelled: z.number().int() }),
@@ -22,6 +26,10 @@ export const checkpointSavedSchema = z
     configHash: z.string(),
     codeVersion: z.string(),
     savedAt: z.iso.datetime(),
+  })
+  .refine((fact) => fact.manifestKey === manifestKey(fact.runId, fact.step), {
+    path: ['manifestKey'],
+    message: 'is not the key that the run and the step give',
   })
   .meta({ title: 'CheckpointSaved', description: 'A checkpoint lies whole in the object store, and what it was trained on' });
 export type CheckpointSaved = z.infer<typeof checkpointSavedSchema>;

@@ -67,7 +67,7 @@ export const deadLetters: Topic<DeadLetter> = {
   version: 1,
   description: 'What could never succeed, and why. `undertone replay` gives each another try.',
   producers: ['ingest', 'features', 'evaluator'],
-  consumers: ['trainer', 'evaluator', 'cli'],
+  consumers: ['ingest', 'trainer', 'evaluator', 'cli'],
   schema: deadLetterSchema,
   keySchema: z.string().nullable().describe('Utterance id, else object key, where the stage knows it'),
   keyOf: (letter) => letter.utteranceId ?? letter.objectKey ?? null,

@@ -1,11 +1,15 @@
 /** Jobs of experiments (paper, Section V) that any trainer may take: one fold of one system with one seed each. */
 import { z } from 'zod';
+import { isKeyName } from './object-keys.js';
 import { compacted, type Topic } from './topic.js';
 
 export const experimentJobPlannedSchema = z
   .object({
-    experiment: z.string().min(1).describe('What it was published as: experiments/<experiment>/ in the object store'),
-    jobId: z.string().min(1).describe('Digest of all that decides its numbers'),
+    experiment: z
+      .string()
+      .refine(isKeyName, 'is not a name that a key may contain')
+      .describe('What it was published as: experiments/<experiment>/ in the object store'),
+    jobId: z.string().refine(isKeyName, 'is not a name that a key may contain').describe('Digest of all that decides its numbers'),
     rowId: z.string().min(1),
     point: z.number().nullable().describe('Of the sweep; null without one'),
     fold: z.number().int().nonnegative(),

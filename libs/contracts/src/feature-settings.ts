@@ -27,7 +27,10 @@ export type FeatureOverrides = z.infer<typeof featureOverridesSchema>;
 export const featureOverrideNames = featureOverridesSchema.keyof().options;
 
 const chosen = z.object({
-  settingsHash: z.string().length(16).describe('Digest of the feature settings'),
+  settingsHash: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .describe('Digest of the feature settings'),
   tile: z.tuple([z.number().int().positive(), z.number().int().positive()]).describe('Rows and frames of a tile'),
 });
 export type ChosenSettings = z.infer<typeof chosen>;

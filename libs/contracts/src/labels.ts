@@ -34,6 +34,9 @@ function clusterNames(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `cluster ${index + 1}`);
 }
 
+/** Upper edges of the lowest and the middle level of activation and valence, on a scale from 1 to 5. */
+export type LevelEdges = readonly [number, number];
+
 const dimension = z.number().min(1).max(5);
 
 export const labelsSchema = z.object({
@@ -43,6 +46,11 @@ export const labelsSchema = z.object({
   activation: dimension.optional().describe('1 (calm) to 5 (excited)'),
   valence: dimension.optional().describe('1 (negative) to 5 (positive)'),
   session: z.string().optional(),
+  levelEdges: z
+    .tuple([dimension, dimension])
+    .readonly()
+    .optional()
+    .describe("Where the corpus's reader cuts three levels (Table I); absent where the name of the corpus tells it"),
 });
 export type Labels = z.infer<typeof labelsSchema>;
 

@@ -16,6 +16,10 @@ export const objectHintSchema = z
       .string()
       .optional()
       .describe('The version that a stage let go of, since the object was another just then: if it is that again, publish it again'),
+    state: z
+      .string()
+      .optional()
+      .describe('State of object and annotations that a listing saw. With a dead letter for it, later listings do not hint at it again.'),
     hintedAt: z.iso.datetime(),
   })
   .meta({ title: 'ObjectHint', description: 'Look at this object: it may have come, changed or gone' });

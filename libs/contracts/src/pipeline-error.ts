@@ -12,6 +12,7 @@ export const errorCodes = {
   AUDIO_EMPTY: 'permanent',
   AUDIO_TOO_SHORT: 'permanent',
   AUDIO_TOO_LONG: 'permanent',
+  AUDIO_TOO_LARGE: 'permanent',
   AUDIO_SILENT: 'permanent',
   AUDIO_NON_FINITE: 'permanent',
   AUDIO_DECODE_TIMEOUT: 'permanent',
@@ -23,6 +24,7 @@ export const errorCodes = {
   OBJECT_REFUSED: 'permanent',
   MANIFEST_INVALID: 'permanent',
   CORPUS_OPTIONS_INVALID: 'permanent',
+  ANNOTATIONS_UNREADABLE: 'permanent',
   ARCHIVE_INVALID: 'permanent',
   ARCHIVE_LIMIT_EXCEEDED: 'permanent',
   BUCKET_EVENT_UNRECOGNISED: 'permanent',
@@ -32,6 +34,7 @@ export const errorCodes = {
   RETRIES_EXHAUSTED: 'permanent',
   // the outside world
   STORAGE_UNAVAILABLE: 'retryable',
+  DISK_FULL_WAITING: 'retryable',
   // set-up and use; these stop a process with one clear line
   CONFIG_INVALID: 'fatal',
   PREREQUISITE_MISSING: 'permanent',

@@ -1,25 +1,36 @@
 /** Predictions of one checkpoint for one task: a claim check on an Arrow file, one row per utterance. */
 import { z } from 'zod';
 import { tasks } from './labels.js';
+import { isKeyName, parsePredictionsKey } from './object-keys.js';
 import { retained, dayMs, type Topic } from './topic.js';
+
+const runIdSchema = z.string().refine(isKeyName, 'is not a name that a key may contain');
+const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'is not a sha256 in 64 hexadecimal digits');
 
 /** Of the model in use, made by the same trainer on the same view, dev speakers only: what a promotion compares with. */
 const championPredictionsSchema = z.object({
   number: z.number().int().positive().describe('The object champions/<number>.json'),
-  runId: z.string().min(1),
+  runId: runIdSchema,
   step: z.number().int().nonnegative(),
   objectKey: z.string().min(1),
-  sha256: z.string().length(64).describe('Of the Arrow file'),
+  sha256: sha256Schema.describe('Of the Arrow file'),
   rows: z.number().int().nonnegative(),
 });
 
+/** Both files lie under the run and the step of the checkpoint that was asked first; the name ends with the digest. */
+function isFileOf(checkpoint: { runId: string; step: number }, file: { objectKey: string; sha256: string }): boolean {
+  const place = parsePredictionsKey(file.objectKey);
+  if (place?.runId !== checkpoint.runId || place.step !== checkpoint.step) return false;
+  return place.digest === null || file.sha256.startsWith(place.digest);
+}
+
 export const predictionsWrittenSchema = z
   .object({
-    runId: z.string().min(1),
+    runId: runIdSchema,
     step: z.number().int().nonnegative(),
     task: z.enum(tasks),
     objectKey: z.string().min(1),
-    sha256: z.string().length(64).describe('Of the Arrow file'),
+    sha256: sha256Schema.describe('Of the Arrow file'),
     rows: z.number().int().nonnegative(),
     classes: z.array(z.string()).min(1),
     viewDigest: z.string(),
@@ -27,6 +38,11 @@ export const predictionsWrittenSchema = z
       .nullish()
       .describe('Predictions of the champion on the same dev utterances; none where there was no champion, or it is this model'),
     writtenAt: z.iso.datetime(),
+  })
+  .refine((fact) => isFileOf(fact, fact), { path: ['objectKey'], message: 'is not the key of these predictions' })
+  .refine((fact) => !fact.champion || isFileOf(fact, fact.champion), {
+    path: ['champion', 'objectKey'],
+    message: 'is not a key of predictions beside these',
   })
   .meta({ title: 'PredictionsWritten', description: 'The predictions of a checkpoint for a task lie in the object store' });
 export type PredictionsWritten = z.infer<typeof predictionsWrittenSchema>;

@@ -7,6 +7,7 @@
  */
 import { z } from 'zod';
 import { emotionTargets } from './labels.js';
+import { isKeyName } from './object-keys.js';
 import { compacted, type Topic } from './topic.js';
 
 const share = z.number().min(0).max(1);
@@ -33,7 +34,10 @@ export const modelComparisonSchema = z.object({
 });
 export type ModelComparison = z.infer<typeof modelComparisonSchema>;
 
-const model = z.object({ runId: z.string().min(1), step: z.number().int().nonnegative() });
+const model = z.object({
+  runId: z.string().refine(isKeyName, 'is not a name that a key may contain'),
+  step: z.number().int().nonnegative(),
+});
 const numberedModel = model.extend({ number: z.number().int().positive().describe('The object champions/<number>.json') });
 const base = {
   target: z.enum(emotionTargets),

@@ -1,15 +1,20 @@
 /** Sealed shards of spectrogram tiles: the claim checks that the trainer redeems from the object store. */
 import { z } from 'zod';
 import { streams, type Stream } from './labels.js';
+import { shardKey } from './object-keys.js';
 import { compacted, type Topic } from './topic.js';
+
+/** Both are names in keys and in file names: nothing but digits of a digest may stand there. */
+const shardIdSchema = z.string().regex(/^[0-9a-f]{64}$/, 'is not a sha256 in 64 hexadecimal digits');
+const settingsHashSchema = z.string().regex(/^[0-9a-f]{16}$/, 'is not a digest in 16 hexadecimal digits');
 
 export const shardSealedSchema = z
   .object({
-    shardId: z.string().length(64).describe('sha256 of the Arrow file'),
+    shardId: shardIdSchema.describe('sha256 of the Arrow file'),
     stream: z.enum(streams),
-    objectKey: z.string().min(1),
+    objectKey: z.string().describe('shards/<settings hash>/<shard id>.arrow; a reader derives it and believes no other'),
     sizeBytes: z.number().int().positive(),
-    settingsHash: z.string().length(16).describe('Digest of the feature settings; tiles of different settings never mix'),
+    settingsHash: settingsHashSchema.describe('Digest of the feature settings; tiles of different settings never mix'),
     tile: z
       .tuple([z.number().int().positive(), z.number().int().positive()])
       .optional()
@@ -29,6 +34,14 @@ export const shardSealedSchema = z
       .min(1),
     sealedAt: z.iso.datetime().describe('Of a shard that others were merged into: when the first of these was sealed'),
   })
+  .refine(({ objectKey, settingsHash, shardId }) => objectKey === shardKey(settingsHash, shardId), {
+    path: ['objectKey'],
+    message: 'is not the key that the shard id and the settings hash give',
+  })
+  .refine(({ tileCount, utterances }) => utterances.every((each) => each.firstRow + each.tileCount <= tileCount), {
+    path: ['utterances'],
+    message: 'names rows that the shard does not have',
+  })
   .meta({ title: 'ShardSealed', description: 'A shard lies in the object store, and which rows of it are whose' });
 export type ShardSealed = z.infer<typeof shardSealedSchema>;
 
@@ -47,7 +60,7 @@ const shardTopic = (stream: Stream, description: string): Topic<ShardSealed> => 
   producers: ['features', 'trainer', 'cli'],
   consumers: ['trainer', 'evaluator', 'cli'],
   schema: shardSealedSchema,
-  keySchema: z.string().length(64).describe('Shard id'),
+  keySchema: shardIdSchema.describe('Shard id'),
   keyOf: (shard) => shard.shardId,
   storage: compacted(4),
 });

@@ -42,6 +42,12 @@ export interface Topic<Fact> extends TopicDeclaration {
   keyOf: (fact: Fact) => string | null;
 }
 
+/** @returns why a record is not to be believed, or null: its key must be the one that its contents give */
+export function keyProblem<Fact>(topic: { keyOf: (fact: Fact) => string | null }, key: string | null, fact: Fact): string | null {
+  const own = topic.keyOf(fact);
+  return own === null || own === key ? null : `its key is ${JSON.stringify(key)}, and its contents belong under ${JSON.stringify(own)}`;
+}
+
 /** What a record's value may be. A broker takes 1 MiB unless told otherwise; the embedded one takes more. */
 export const recordLimits = { maxBytes: 16 * 1024 * 1024, maxDepth: usualMaxDepth };
 

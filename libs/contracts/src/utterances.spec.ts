@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest';
 import type { Labels } from './labels.js';
 import { utteranceVersion, type UtteranceIngested } from './utterances.js';
 
-const labels: Labels = { speakerId: 'acted/f01', gender: 'female', category: 'angry', activation: 4.3, valence: 2.3, session: '1' };
+const labels: Labels = {
+  speakerId: 'acted/f01',
+  gender: 'female',
+  category: 'angry',
+  activation: 4.3,
+  valence: 2.3,
+  session: '1',
+  levelEdges: [2.5, 3.5],
+};
 const utterance: Omit<UtteranceIngested, 'version'> = {
   utteranceId: 'acted/f01-angry-01.flac',
   corpus: 'acted',
@@ -23,6 +31,7 @@ const otherLabels: Required<Labels> = {
   activation: 4.4,
   valence: 2.4,
   session: '2',
+  levelEdges: [2.4, 3.5],
 };
 const labelFields = Object.keys(otherLabels) as (keyof Labels)[];
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { labelsSchema, silenceProfiles, splits, type Labels } from './labels.js';
+import { corpusKey, parseCorpusKey } from './object-keys.js';
 import { compacted, type Topic } from './topic.js';
 
 export const utteranceIngestedSchema = z
@@ -9,7 +10,7 @@ export const utteranceIngestedSchema = z
     utteranceId: z.string().min(3).describe('<corpus>/<path inside the corpus>'),
     version: z.string().length(16).describe('Digest of ETag, size, labels, split and silence profile; compared for equality only'),
     corpus: z.string().min(1),
-    objectKey: z.string().min(1),
+    objectKey: z.string().describe('corpora/<utterance id>'),
     etag: z.string().min(1),
     sizeBytes: z.number().int().nonnegative(),
     labels: labelsSchema,
@@ -18,6 +19,13 @@ export const utteranceIngestedSchema = z
     silence: z.enum(silenceProfiles),
     ingestedAt: z.iso.datetime(),
   })
+  .refine(
+    ({ objectKey, utteranceId, corpus }) => {
+      const place = parseCorpusKey(objectKey);
+      return place?.corpus === corpus && corpusKey(corpus, place.path) === objectKey && `${corpus}/${place.path}` === utteranceId;
+    },
+    { path: ['objectKey'], message: 'is not the key that the utterance id and the corpus give' },
+  )
   .meta({ title: 'UtteranceIngested', description: 'An utterance is alive in this version, and where its audio lies' });
 export type UtteranceIngested = z.infer<typeof utteranceIngestedSchema>;
 
@@ -25,7 +33,7 @@ export type UtteranceIngested = z.infer<typeof utteranceIngestedSchema>;
 export function utteranceVersion(
   parts: Pick<UtteranceIngested, 'etag' | 'sizeBytes' | 'labels' | 'split' | 'withheld' | 'silence'>,
 ): string {
-  const { speakerId, gender, category, activation, valence, session }: Labels = parts.labels;
+  const { speakerId, gender, category, activation, valence, session, levelEdges }: Labels = parts.labels;
   const fields = [
     parts.etag,
     parts.sizeBytes,
@@ -38,6 +46,8 @@ export function utteranceVersion(
     parts.split,
     parts.withheld,
     parts.silence,
+    // Last, and only where there are any: versions of records without edges stay as they were.
+    ...(levelEdges ? [levelEdges] : []),
   ];
   return createHash('sha256')
     .update(JSON.stringify(fields.map((field) => field ?? null)))

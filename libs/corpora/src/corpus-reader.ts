@@ -1,5 +1,5 @@
 /** The interface of corpus readers: pure functions from a corpus's paths and annotation files to labels. */
-import type { Labels, SilenceProfile, Split } from '#contracts/labels.js';
+import type { Labels, LevelEdges, SilenceProfile, Split } from '#contracts/labels.js';
 import type { OwnWords } from './emotion-labels.js';
 import type { RowsMatched } from './row-matcher.js';
 
@@ -44,6 +44,8 @@ export interface CorpusReader {
   name: string;
   /** How silence is cut unless corpus.json says otherwise (paper, Section IV-B: LibriSpeech at both ends). */
   silence: SilenceProfile;
+  /** Where it cuts three levels of activation and valence (paper, Table I); without it the name of the corpus decides. */
+  levels?: LevelEdges;
   /** Paths inside the corpus that may hold annotations, in order of preference. */
   annotationPaths: readonly string[];
   /** Folders, each with a slash at its end, of which all files whose path inside matches are annotations too. */

@@ -6,7 +6,6 @@
  * A corpus that sees it otherwise says so in corpus.json: `{"labels": {"calm": "neutral", "furious": "angry", "excited": null}}`.
  */
 import type { EmotionCategory } from '#contracts/labels.js';
-import type { Annotation } from './corpus-reader.js';
 
 /** One of the four, or the word for what it is instead. */
 export type EmotionWord = EmotionCategory | `not ${string}`;
@@ -51,7 +50,7 @@ export const normalWord = (word: string): string => word.normalize('NFC').trim()
 export function categoryLabels(
   word: EmotionWord | undefined,
   own: OwnWords = new Map(),
-): Pick<Annotation, 'noCategoryBecause'> & { category?: EmotionCategory } {
+): { category?: EmotionCategory; noCategoryBecause?: string } {
   if (word === undefined) return { noCategoryBecause: 'an unknown emotion code' };
   const name = isOther(word) ? word.slice('not '.length) : word;
   const chosen = own.get(name);

@@ -50,3 +50,10 @@ it('knows the speaker of a turn that nobody annotated yet', () => {
 it('counts what has no category, and lines that cannot be read', () => {
   expect(corpus.remarks).toEqual({ 'no agreement': 1, frustration: 1, 'a turn that cannot be read': 1 });
 });
+
+it.each(['constructor', '__proto__', 'toString'])('takes the code %s for an unknown one', (code) => {
+  const line = `[6.2901 - 8.2357]\tSes01F_impro01_F000\t${code}\t[2.5000, 3.5000, 2.5000]`;
+  const read = iemocapReader.read(new Map([['Session1/dialog/EmoEvaluation/Ses01F_impro01.txt', line]]));
+  const { labels, noCategoryBecause } = read.annotationOf('Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav');
+  expect([labels.category, noCategoryBecause]).toEqual([undefined, 'an unknown emotion code']);
+});

@@ -13,6 +13,7 @@
  */
 import type { Annotation, CorpusAnnotations, CorpusReader, ReadOptions } from './corpus-reader.js';
 import { categoryLabels, type EmotionWord } from './emotion-labels.js';
+import { iemocapEdges } from './levels.js';
 import { Remarks } from './remarks.js';
 
 const recording = /(?:^|\/)Session([1-5])\/sentences\/wav\/[^/]+\/(Ses0[1-5][FM]_[^/]+_([FM])[A-Z]?\d+)\.wav$/;
@@ -37,6 +38,7 @@ const emotions: ReadonlyMap<string, EmotionWord> = new Map([
 export const iemocapReader: CorpusReader = {
   name: 'iemocap',
   silence: 'none',
+  levels: iemocapEdges,
   annotationPaths: [],
   annotationFolders: {
     folders: roots.flatMap((root) => sessions.map((session) => `${root}Session${session}/dialog/EmoEvaluation/`)),

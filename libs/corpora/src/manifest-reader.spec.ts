@@ -41,6 +41,33 @@ describe('manifest reader', () => {
     expect(corpus.annotationOf('b.wav').labels.category).toBe('angry');
   });
 
+  it.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])(
+    'takes the word %s for a foreign word, wherever it stands',
+    (word) => {
+      const corpus = read(`path,speaker,emotion,${word}\na.wav,${word},${word},${word}\n`);
+      expect(corpus.annotationOf('a.wav').labels).toMatchObject({ speakerId: word, category: undefined });
+      expect(corpus.remarks).toHaveProperty([`emotion ${word.toLowerCase()} is not one of the four`], 1);
+      expect(() => read(`path,gender\na.wav,${word}\n`).annotationOf('a.wav')).toThrow(/gender.*is not one of/);
+    },
+  );
+
+  it.each([
+    ['null', /line 2: .*is not an object/],
+    ['[{"path":"b.wav"}]', /line 2: .*is not an object/],
+    ['7', /line 2: .*is not an object/],
+    ['{"path":"b.wav"', /line 2 is not JSON/],
+    ['['.repeat(200_000), /line 2 .*deep/],
+  ])('names the line of JSON lines that is %.20s', (line, message) => {
+    const text = `{"path":"a.wav"}\n${line}\n`;
+    expect(() => manifestReader.read(new Map([['manifest.jsonl', text]]))).toThrow(message);
+  });
+
+  it('gives a nested value to its own recording alone', () => {
+    const lines = manifestReader.read(new Map([['manifest.jsonl', '{"path":"a.wav","speaker":{"toString":1}}\n{"path":"b.wav"}\n']]));
+    expect(() => lines.annotationOf('a.wav')).toThrow(/line 1.*speaker/);
+    expect(lines.annotationOf('b.wav').labels).toEqual({});
+  });
+
   it('accepts a byte order mark, quotes and JSON lines', () => {
     expect(read('\uFEFFPath,Emotion\n"a, b.wav",angry\n').annotationOf('a, b.wav').labels.category).toBe('angry');
     const lines = manifestReader.read(new Map([['manifest.jsonl', '{"path":"a.wav","speaker":7}\n']]));

@@ -12,6 +12,7 @@
  */
 import type { Annotation, CorpusAnnotations, CorpusReader, ReadOptions } from './corpus-reader.js';
 import { categoryLabels, type EmotionWord } from './emotion-labels.js';
+import { mspImprovEdges } from './levels.js';
 import { Remarks } from './remarks.js';
 
 const recording = /(?:^|\/)MSP-IMPROV-(S\d+[A-Z]-([FM])0?(\d+)-[A-Z]-[FM]{2}\d+)\.wav$/;
@@ -29,6 +30,7 @@ const emotions: ReadonlyMap<string, EmotionWord> = new Map([
 export const mspImprovReader: CorpusReader = {
   name: 'msp-improv',
   silence: 'none',
+  levels: mspImprovEdges,
   annotationPaths: ['Evalution.txt', 'Evaluation.txt', 'MSP-IMPROV/Evalution.txt', 'MSP-IMPROV/Evaluation.txt'],
   recognises: (path) => recording.test(path),
   read: readEvaluation,

@@ -19,8 +19,10 @@ export class Remarks {
   }
 }
 
-/** A word from a file, for a message: in quotes, cut, with control characters escaped. */
+/** A value from a file, for a message: cut, a word in quotes with control characters escaped. */
 export function quoted(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
-  return JSON.stringify(text.length > mostLetters ? `${text.slice(0, mostLetters)}…` : text);
+  if (typeof value === 'string') return JSON.stringify(cut(value));
+  return cut(JSON.stringify(value) ?? String(value));
 }
+
+const cut = (text: string): string => (text.length > mostLetters ? `${text.slice(0, mostLetters)}…` : text);

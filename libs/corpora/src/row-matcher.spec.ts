@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { RowMatcher } from './row-matcher.js';
 
 /** @returns recording to row, for recordings that have one */
-function match(rows: readonly string[], recordings: readonly string[]): Record<string, string> {
+function match(rows: readonly string[], recordings: readonly string[]): Record<string, string | undefined> {
   const matcher = new RowMatcher(rows);
   matcher.know(recordings);
   return Object.fromEntries(

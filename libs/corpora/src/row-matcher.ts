@@ -26,6 +26,13 @@ interface Claim {
 /** A row's place in an index; null: several rows have the same key. */
 type Index = Map<string, number | null>;
 
+interface Indices {
+  forms: Index;
+  folded: Index;
+  /** By folded paths without the root that all rows of a kind have in common. */
+  belowRoot: Index;
+}
+
 /** Above any count of folders. */
 const strengthInLetters = { otherForm: 2_000, otherCase: 1_000 };
 
@@ -34,7 +41,7 @@ export class RowMatcher {
   private readonly namedExactly = new Set<number>();
   private readonly claims = new Map<number, Claim>();
   private readonly displaced = new Set<string>();
-  private indices: { forms: Index; folded: Index; belowRoot: Index } | undefined;
+  private indices: Indices | undefined;
 
   /** @param paths of the rows, each another */
   constructor(private readonly paths: readonly string[]) {
@@ -78,9 +85,9 @@ export class RowMatcher {
   }
 
   matched(): RowsMatched {
-    const others = this.paths.keys().filter((row) => !this.namedExactly.has(row));
     const result: RowsMatched = { rows: this.paths.length, unmatched: [], alike: [] };
-    for (const row of others) {
+    for (let row = 0; row < this.paths.length; row++) {
+      if (this.namedExactly.has(row)) continue;
       const path = this.ownerOf(row);
       if (path === null) result.unmatched.push(row);
       else result.alike.push({ row, path });
@@ -115,24 +122,24 @@ export class RowMatcher {
   }
 }
 
-function indicesOf(paths: readonly string[]): { forms: Index; folded: Index; belowRoot: Index } {
-  const forms: Index = new Map();
-  const folded: Index = new Map();
-  const belowRoot: Index = new Map();
-  const roots = new Map<string, string[]>();
-  for (const path of paths) {
-    const folders = fold(plainForm(path)).split('/').slice(0, -1);
-    const root = roots.get(kindOf(path));
-    roots.set(kindOf(path), root ? root.slice(0, commonHead(root, folders)) : folders);
-  }
-  paths.forEach((path, row) => {
-    const form = plainForm(path);
-    const depth = roots.get(kindOf(path))?.length ?? 0;
-    add(forms, form, row);
-    add(folded, fold(form), row);
-    add(belowRoot, fold(form).split('/').slice(depth).join('/'), row);
+function indicesOf(paths: readonly string[]): Indices {
+  const plain = paths.map(plainForm);
+  const lower = plain.map(fold);
+  /** By kind, the folders that all rows have in common, with a slash at the end. */
+  const roots = new Map<string, string>();
+  lower.forEach((path, row) => {
+    const kind = kindOf(paths[row] ?? '');
+    let root = roots.get(kind) ?? path.slice(0, path.lastIndexOf('/') + 1);
+    while (!path.startsWith(root)) root = root.slice(0, root.lastIndexOf('/', root.length - 2) + 1);
+    roots.set(kind, root);
   });
-  return { forms, folded, belowRoot };
+  const indices: Indices = { forms: new Map(), folded: new Map(), belowRoot: new Map() };
+  lower.forEach((path, row) => {
+    add(indices.forms, plain[row] ?? '', row);
+    add(indices.folded, path, row);
+    add(indices.belowRoot, path.slice(roots.get(kindOf(paths[row] ?? ''))?.length), row);
+  });
+  return indices;
 }
 
 function add(index: Index, key: string, row: number): void {
@@ -144,12 +151,16 @@ const kindOf = (path: string): string => /^(?:[A-Za-z][\w+.-]*:)?[\\/]/.exec(pat
 
 /** Slashes, no empty or `.` segments, no percent-encoding, NFC. */
 function plainForm(path: string): string {
+  if (!hasOtherForms.test(path)) return path;
   const segments = decoded(path).trim().replaceAll('\\', '/').split('/');
   return segments
     .filter((segment) => segment !== '' && segment !== '.')
     .join('/')
     .normalize('NFC');
 }
+
+/** Letters beyond ASCII, back slashes, percent signs, empty and `.` segments, spaces at an end: most paths have none. */
+const hasOtherForms = /[^\x20-\x7e]|[\\%]|(?:^|\/)\.?(?:\/|$)|^ | $/;
 
 /** For comparison without case. */
 const fold = (form: string): string => form.toLowerCase();

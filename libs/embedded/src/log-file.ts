@@ -55,7 +55,8 @@ export class LogFile {
 
   private lostNote(): string {
     if (this.lostLines === 0) return '';
-    const note = `[supervisor] ${this.lostLines} lines are missing here: the disk did not take them\n`;
+    // On a line of its own: the last line before may have been cut.
+    const note = `\n[supervisor] ${this.lostLines} lines are missing here: the disk did not take them\n`;
     this.lostLines = 0;
     return note;
   }

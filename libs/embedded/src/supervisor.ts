@@ -45,6 +45,8 @@ export interface ChildStatus {
   pid: number | undefined;
   /** Since `start()`. */
   restarts: number;
+  /** When it was last started again; undefined while it never was. */
+  restartedAt: string | undefined;
   /** How it last ended: "code 1", "SIGKILL"; undefined while it never did. */
   lastExit: string | undefined;
   /** In `backoff`: until the next start. */
@@ -125,6 +127,7 @@ class SupervisedChild {
   private state: ChildState = 'starting';
   private restarts = 0;
   private crashesInARow = 0;
+  private restartedAt: string | undefined;
   private lastExit: string | undefined;
   private startedAtMs = 0;
   private restartAtMs = 0;
@@ -148,6 +151,7 @@ class SupervisedChild {
       state: this.state,
       pid: this.state === 'running' ? this.process?.pid : undefined,
       restarts: this.restarts,
+      restartedAt: this.restartedAt,
       lastExit: this.lastExit,
       restartsInMs: this.state === 'backoff' ? Math.max(0, this.restartAtMs - Date.now()) : undefined,
       logFile: this.logFile,
@@ -218,6 +222,7 @@ class SupervisedChild {
     this.restartAtMs = Date.now() + pauseMs;
     this.restartTimer = setTimeout(() => {
       this.restarts += 1;
+      this.restartedAt = new Date().toISOString();
       this.launch();
     }, pauseMs);
     this.enter('backoff');

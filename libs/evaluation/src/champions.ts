@@ -43,14 +43,22 @@ const championSchema = z.object({
 export type Champion = z.infer<typeof championSchema>;
 export type ChampionDraft = Omit<Champion, 'number' | 'since' | 'after' | 'claim'>;
 
+/** They never change: each is read once, by key and ETag. Every round and every promotion looks at all of them. */
+const readBefore = new WeakMap<object, Map<string, Champion>>();
+
 /** @returns all of all targets, by number. @throws PipelineError CHECKPOINT_INVALID for an object that is no champion */
 export async function listChampions(store: Objects): Promise<Champion[]> {
-  const numbers: number[] = [];
-  for await (const { key } of store.list(championsPrefix)) numbers.push(parseChampionKey(key) ?? 0);
+  const found: { number: number; etag: string }[] = [];
+  for await (const { key, etag } of store.list(championsPrefix)) found.push({ number: parseChampionKey(key) ?? 0, etag });
+  const known = readBefore.get(store) ?? new Map<string, Champion>();
+  readBefore.set(store, known);
   const champions: Champion[] = [];
-  for (const each of numbers.filter((found) => found > 0).sort((a, b) => a - b)) {
-    const champion = parseChampion(championKey(each), await store.findJson(championKey(each)));
-    if (champion) champions.push(champion);
+  for (const each of found.filter(({ number: own }) => own > 0).sort((a, b) => a.number - b.number)) {
+    const key = championKey(each.number);
+    const champion = known.get(`${key} ${each.etag}`) ?? parseChampion(key, await store.findJson(key));
+    if (!champion) continue;
+    known.set(`${key} ${each.etag}`, champion);
+    champions.push(champion);
   }
   return champions;
 }

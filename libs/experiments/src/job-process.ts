@@ -7,6 +7,7 @@ import { chooseBackend } from '#tensor/backend.js';
 import { FolderStore } from '#storage/folder-store.js';
 import { ObjectStore, type Objects } from '#storage/object-store.js';
 import { PrefixedStore } from '#storage/prefixed-store.js';
+import { retrying } from '#streaming/retry.js';
 import { TileStore } from '#rounds/tile-store.js';
 import { workFolderOf } from './experiment-folder.js';
 import { writeJobResult } from './job-results.js';
@@ -51,7 +52,7 @@ function workInFolder({ file, shards, out, search }: Extract<WorkerSource, { kin
 }
 
 async function workInBucket({ connection, shardCache, experiment, workFolder }: Extract<WorkerSource, { kind: 'bucket' }>): Promise<Work> {
-  const bucket = new ObjectStore(connection);
+  const bucket = new ObjectStore(connection, { retry: retrying });
   const store = new PrefixedStore(bucket, experimentPrefix(experiment));
   return {
     ...(await loadPublished(store)),

@@ -1,4 +1,5 @@
 /** A job on shards of which each holds one speaker: what is tested on lies in shards that training never opens. */
+import * as tf from '@tensorflow/tfjs';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { emotionCategories, genders } from '#contracts/labels.js';
 import { chooseBackend } from '#tensor/backend.js';
 import { FolderStore } from '#storage/folder-store.js';
 import { TileStore } from '#rounds/tile-store.js';
+import type { JobResult } from './experiment-results.js';
 import { parseExperimentFile } from './experiment-file.js';
 import { loadExperiment, tilesOfFolder } from './load-experiment.js';
 import { runJob } from './run-job.js';
@@ -46,13 +48,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-it.each([
-  ['a fold', '', 4],
-  ['all of another corpus', 'testCorpus: other\n', 16],
-])(
-  'is tested on %s',
-  async (_what, more, count) => {
-    const text = `name: tiny
+/** @param more lines of the experiment's file @returns its first job, done */
+async function firstJob(more: string, workFolder: string): Promise<JobResult> {
+  const text = `name: tiny
 corpus: one
 ${more}folds: { count: 4, by: speaker }
 model: { filters: [2, 2], pools: [[2, 4], [2, 2]], dense: 4, headFilters: 2 }
@@ -63,18 +61,28 @@ statisticsTiles: 8
 references: []
 rows: [{ id: aae, system: aae, auxiliary: [gender] }]
 `;
-    const file = parseExperimentFile(text, 'tiny.yaml');
-    const { plan } = loadExperiment(file, tilesOfFolder(shards), { search: false });
-    const [planned] = plan.jobs;
-    const { result } = await runJob(planned!, {
-      file,
-      view: plan.viewOf(planned!.job),
-      tileStore,
-      workFolder: join(folder, `work-${count}`),
-      machine: 'this one',
-      isShowcase: false,
-      onProgress: () => undefined,
-    });
+  const file = parseExperimentFile(text, 'tiny.yaml');
+  const { plan } = loadExperiment(file, tilesOfFolder(shards), { search: more.includes('search') });
+  const [planned] = plan.jobs;
+  const { result } = await runJob(planned!, {
+    file,
+    view: plan.viewOf(planned!.job),
+    tileStore,
+    workFolder: join(folder, workFolder),
+    machine: 'this one',
+    isShowcase: true,
+    onProgress: () => undefined,
+  });
+  return result;
+}
+
+it.each([
+  ['a fold', '', 4],
+  ['all of another corpus', 'testCorpus: other\n', 16],
+])(
+  'is tested on %s',
+  async (_what, more, count) => {
+    const result = await firstJob(more, `work-${count}`);
     const tested = result.evaluations.filter(({ split }) => split === 'test').map(({ task, n }) => [task, n]);
     expect(tested).toEqual([
       ['emotion', count],
@@ -83,3 +91,12 @@ rows: [{ id: aae, system: aae, auxiliary: [gender] }]
   },
   60_000,
 );
+
+it('leaves nothing in memory, however many candidates it has tried', async () => {
+  const held = (): number[] => [tf.memory().numTensors, tf.memory().numBytes];
+  const before = held();
+  await firstJob('search: { alpha: [0.3, 0.7] }\n', 'one-of-two');
+  expect(held()).toEqual(before);
+  await firstJob('search: { alpha: [0.3, 0.7] }\n', 'another-of-two');
+  expect(held()).toEqual(before);
+}, 60_000);

@@ -15,11 +15,12 @@ import type { TaskPredictions } from '#rounds/held-out-predictions.js';
 import { predictHeldOut } from '#rounds/held-out-predictions.js';
 import { codeVersion } from '#service/package-root.js';
 import { FolderStore } from '#storage/folder-store.js';
+import { retrying } from '#streaming/retry.js';
 import { type Checkpoint, readWeights } from '#rounds/checkpoint-store.js';
 import { evaluateRows } from '#evaluation/evaluate-predictions.js';
 import { headLabels } from '#rounds/head-labels.js';
 import { hasEnded, processHolder } from '#storage/lease-holder.js';
-import { Lease, leaseRenewalMs } from '#storage/lease.js';
+import { keepRenewed, Lease } from '#storage/lease.js';
 import { noEvents, type RunSettings } from '#rounds/run-settings.js';
 import type { TileStore } from '#rounds/tile-store.js';
 import { TrainingRun } from '#rounds/training-run.js';
@@ -132,11 +133,12 @@ async function trainCandidate(
   };
   const lease = await Lease.acquire(store, runLeaseKey(runId), processHolder(), { onWait: () => undefined, isGone: hasEnded });
   // That it was lost, the next checkpoint finds out.
-  const renewal = setInterval(() => void lease.renew().catch(() => undefined), leaseRenewalMs);
+  const endRenewal = keepRenewed(lease);
   let [newest, devUa]: [Checkpoint | null, number | null] = [null, null];
   let curve: LearningCurve | undefined;
+  let run: TrainingRun | undefined;
   try {
-    const run = new TrainingRun(settings, store, tileStore, lease.epoch, {
+    run = new TrainingRun(settings, store, tileStore, lease.epoch, {
       ...noEvents,
       stepTrained: ({ step, losses, stepMs }) => {
         curve?.stepTrained(step, losses);
@@ -152,8 +154,9 @@ async function trainCandidate(
     curve = LearningCurve.open(join(workFolder, `${runId}.curve.jsonl`), newest?.step ?? 0);
     if (!newest?.complete) await run.runRound(view.training);
   } finally {
-    clearInterval(renewal);
-    await lease.release();
+    run?.dispose();
+    endRenewal();
+    await retrying(() => lease.release());
   }
   if (!newest?.complete) throw new PipelineError('CONFIG_INVALID', `Fold ${job.fold + 1} has nothing to learn from`);
   return { candidate, checkpoint: newest, curve: curve.points };

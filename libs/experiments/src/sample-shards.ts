@@ -11,12 +11,12 @@ import { join, relative, sep } from 'node:path';
 import { extractFeatures } from '#audio/extract-features.js';
 import { canonicalJson, type FeatureSettings } from '#audio/feature-settings.js';
 import { type ShardRow, writeShard } from '#audio/shard/shard-file.js';
-import type { SilenceProfile } from '#contracts/labels.js';
 import { utteranceIdOf } from '#contracts/object-keys.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
-import type { CorpusAnnotations } from '#corpora/corpus-reader.js';
+import type { CorpusAnnotations, CorpusReader } from '#corpora/corpus-reader.js';
 import { type CorpusOptions, parseCorpusOptions } from '#corpora/corpus-options.js';
 import { annotates, optionsPath, readerNamed, recogniseReaders } from '#corpora/corpus-readers.js';
+import { carriedEdges } from '#corpora/levels.js';
 import { readAnnotations } from '#corpora/read-annotations.js';
 import { packageRoot } from '#service/package-root.js';
 
@@ -81,7 +81,7 @@ async function* rowsOf(
   { corpus, folder, paths }: CorpusFolder & { paths: readonly string[] },
   settings: FeatureSettings,
 ): AsyncGenerator<ShardRow[]> {
-  const { annotations, silence } = annotationsOf(folder, paths);
+  const { annotations, silence, levels } = annotationsOf(folder, paths);
   for (const path of paths.filter(isAudioPath)) {
     const bytes = readFileSync(join(folder, path));
     const { labels } = annotations.annotationOf(path);
@@ -100,11 +100,15 @@ async function* rowsOf(
       category: labels.category ?? null,
       activation: labels.activation ?? null,
       valence: labels.valence ?? null,
+      levelEdges: carriedEdges(corpus, levels),
     }));
   }
 }
 
-function annotationsOf(folder: string, paths: readonly string[]): { annotations: CorpusAnnotations; silence: SilenceProfile } {
+function annotationsOf(
+  folder: string,
+  paths: readonly string[],
+): { annotations: CorpusAnnotations } & Pick<CorpusReader, 'silence' | 'levels'> {
   const read = (path: string): Uint8Array => readFileSync(join(folder, path));
   const options: CorpusOptions = paths.includes(optionsPath) ? parseCorpusOptions(join(folder, optionsPath), read(optionsPath)) : {};
   const [recognised] = recogniseReaders(paths);
@@ -112,5 +116,5 @@ function annotationsOf(folder: string, paths: readonly string[]): { annotations:
   const files = paths.filter((path) => annotates(reader, path)).map((path): [string, Uint8Array] => [path, read(path)]);
   const annotations = readAnnotations(reader, new Map(files), options);
   annotations.rows?.know(paths.filter(isAudioPath));
-  return { annotations, silence: options.silence ?? reader.silence };
+  return { annotations, silence: options.silence ?? reader.silence, levels: reader.levels };
 }

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { labelsSchema, splits, streams } from '#contracts/labels.js';
+import { shardKey } from '#contracts/object-keys.js';
 import type { IndexedShard, IndexedUtterance, Traits } from './indexed-utterance.js';
 import { TrainingIndex } from './training-index.js';
 
@@ -17,11 +18,13 @@ interface UtteranceColumns {
   traits: number[];
   /** Seconds since 1970; 0: not known. Snapshots of former days lack them. */
   ingestedAtSec?: number[];
-  /** Place in this line, version, settings hash. */
-  refusals: [number, string, string][];
+  /** Place in this line, version, settings hash, seconds since 1970 at which it failed. Snapshots of former days lack the time. */
+  refusals: [number, string, string, number?][];
 }
 
-interface ShardLine extends Pick<IndexedShard, 'shardId' | 'stream' | 'objectKey' | 'sealedAt' | 'tile'> {
+interface ShardLine extends Pick<IndexedShard, 'shardId' | 'stream' | 'sealedAt' | 'tile'> {
+  /** Derived; written for trainers of former days, and not read. */
+  objectKey: string;
   settingsHash: string;
   /** Numbers of the utterances. */
   utterances: number[];
@@ -37,8 +40,9 @@ const lastLineSchema = z.object({
   traces: z.array(z.tuple([z.string(), z.string(), z.string()])).default([]),
 });
 
-/** In one go, so that no fact comes between two of them. */
+/** In one go, so that no fact comes between two of them. Refusals that count for nothing any more leave the index before. */
 export function linesOf(index: TrainingIndex): string[] {
+  index.dropOldRefusals();
   const { utterances, shards } = index.held;
   const numbers = new Map<IndexedUtterance, number>();
   const traits = new Map<Traits, number>();
@@ -67,15 +71,16 @@ function addToColumns(columns: Required<UtteranceColumns>, utterance: IndexedUtt
   if (utterance.traits && !traits.has(utterance.traits)) traits.set(utterance.traits, traits.size);
   columns.traits.push(utterance.traits ? (traits.get(utterance.traits) as number) : -1);
   columns.ingestedAtSec.push(utterance.ingestedAtSec);
-  for (const { version, settings } of utterance.refusals ?? []) columns.refusals.push([at, version, settings.hash]);
+  for (const { version, settings, failedAtSec } of utterance.refusals ?? [])
+    columns.refusals.push([at, version, settings.hash, failedAtSec]);
 }
 
 function shardLine(shard: IndexedShard, numbers: ReadonlyMap<IndexedUtterance, number>): ShardLine {
-  const { shardId, stream, objectKey, sealedAt, tile, settings } = shard;
+  const { shardId, stream, sealedAt, tile, settings } = shard;
   const line: ShardLine = {
     shardId,
     stream,
-    objectKey,
+    objectKey: shardKey(settings.hash, shardId),
     sealedAt,
     tile,
     settingsHash: settings.hash,
@@ -117,8 +122,10 @@ export function indexOf(lines: Iterable<string>): TrainingIndex {
     const ingestedAt = atSec > 0 ? new Date(atSec * 1000).toISOString() : undefined;
     index.applyUtterance(all.ids[at] as string, { version, labels, split, withheld, ingestedAt });
   }
-  for (const [at, version, settingsHash] of all.refusals)
-    index.applyDeadLetter({ stage: 'features', utteranceId: all.ids[at], version, settingsHash });
+  for (const [at, version, settingsHash, failedAtSec = 0] of all.refusals) {
+    const failedAt = new Date(failedAtSec * 1000).toISOString();
+    index.applyDeadLetter({ stage: 'features', utteranceId: all.ids[at], version, settingsHash, failedAt });
+  }
   index.traces.restore(last.traces);
   index.resume(last.choice);
   return index;

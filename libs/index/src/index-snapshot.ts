@@ -13,6 +13,7 @@ import { z } from 'zod';
 import { indexSnapshotPrefix } from '#contracts/object-keys.js';
 import { topicName, type TopicIdentity } from '#contracts/topic.js';
 import type { Logger } from '#service/logger.js';
+import { deleteOwn } from '#storage/delete-own.js';
 import { type Objects, sha256Hex } from '#storage/object-store.js';
 import { clusterIdOf, whyNotResume } from '#streaming/resume-check.js';
 import type { Positions, TableFollower } from '#streaming/table-follower.js';
@@ -97,7 +98,7 @@ export class IndexSnapshots {
     const key = `${this.prefix}${new Date(read.takenAtMs).toISOString().replaceAll(/[:.]/g, '-')}-${sha256Hex(bytes)}.zst`;
     await store.put(key, bytes);
     logger.info({ snapshot: key, sizeBytes: bytes.byteLength }, 'wrote a snapshot of the index');
-    for (const old of (await this.keys()).slice(keptSnapshots)) await store.delete(old);
+    for (const old of (await this.keys()).slice(keptSnapshots)) await deleteOwn(store, old, 'indexSnapshot');
   }
 
   /** Newest first: their names begin with the time. */

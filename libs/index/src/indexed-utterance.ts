@@ -9,7 +9,6 @@ import type { Corpus, LabelKind, TileSettings } from './choose-settings.js';
 export interface IndexedShard {
   shardId: string;
   stream: Stream;
-  objectKey: string;
   settings: TileSettings;
   sealedAt: string;
   tile: [number, number] | undefined;
@@ -24,6 +23,14 @@ export interface Place {
   tileCount: number;
   /** The utterance's next place. Most have one. */
   next: Place | null;
+}
+
+/** A version that cannot be made into tiles under these settings. */
+export interface Refusal {
+  version: string;
+  settings: TileSettings;
+  /** Seconds since 1970; 0: not known. */
+  failedAtSec: number;
 }
 
 const kinds: readonly Labels[] = Array.from({ length: 8 }, (_, bits) => ({
@@ -66,8 +73,12 @@ export class TraitsTable {
   }
 }
 
-function traitsName({ speakerId, gender, category, activation, valence, session }: Labels, split: Split, withheld: boolean): string {
-  return JSON.stringify([speakerId, gender, category, activation, valence, session, split, withheld]);
+function traitsName(
+  { speakerId, gender, category, activation, valence, session, levelEdges }: Labels,
+  split: Split,
+  withheld: boolean,
+): string {
+  return JSON.stringify([speakerId, gender, category, activation, valence, session, levelEdges, split, withheld]);
 }
 
 export class IndexedUtterance {
@@ -78,7 +89,7 @@ export class IndexedUtterance {
   traits: Traits | null = null;
   places: Place | null = null;
   /** Versions that are dead letters, and under which settings. */
-  refusals: { version: string; settings: TileSettings }[] | null = null;
+  refusals: Refusal[] | null = null;
 
   constructor(
     readonly utteranceId: string,
@@ -103,10 +114,17 @@ export class IndexedUtterance {
   }
 
   /** @returns whether that was new */
-  addRefusal(version: string, settings: TileSettings): boolean {
-    if (this.refusals?.some((each) => each.version === version && each.settings === settings)) return false;
-    (this.refusals ??= []).push({ version: this.heldVersion(version), settings });
-    return true;
+  addRefusal(version: string, settings: TileSettings, failedAtSec: number): boolean {
+    const known = this.refusals?.find((each) => each.version === version && each.settings === settings);
+    if (known) known.failedAtSec = Math.max(known.failedAtSec, failedAtSec);
+    else (this.refusals ??= []).push({ version: this.heldVersion(version), settings, failedAtSec });
+    return !known;
+  }
+
+  /** Drops refusals of versions that are not live and failed before this time. They count for nothing. */
+  dropRefusals(beforeSec: number): void {
+    const kept = this.refusals?.filter(({ version, failedAtSec }) => version === this.version || failedAtSec >= beforeSec);
+    this.refusals = kept && kept.length > 0 ? kept : null;
   }
 
   /** Its rows in a shard. */

@@ -339,3 +339,27 @@ it('counts the utterances that changed, however many came in one shard', () => {
   index.applyUtterance('c/b', null);
   expect(index.changes).toBe(4);
 });
+
+describe('refusals', () => {
+  it('leave index and snapshot once their utterance is deleted or their version replaced; young ones and those of live versions stay', () => {
+    const index = new TrainingIndex();
+    const now = new Date().toISOString();
+    for (const id of ['c/live', 'c/replaced', 'c/deleted']) {
+      index.applyUtterance(id, utterance(id));
+      index.applyDeadLetter(letter(id, 'v1', 'h'));
+    }
+    index.applyDeadLetter({ ...letter('c/ahead', 'v7', 'h'), failedAt: now });
+    index.applyUtterance('c/replaced', utterance('c/replaced', { version: 'v2' }));
+    index.applyUtterance('c/deleted', null);
+    const lines = linesOf(index);
+    const refused = (from: TrainingIndex): string[] =>
+      [...from.held.utterances].flatMap(({ utteranceId, refusals }) => (refusals ?? []).map(({ version }) => `${utteranceId}@${version}`));
+    expect(refused(index)).toEqual(['c/live@v1', 'c/ahead@v7']);
+    expect([...index.held.utterances].map(({ utteranceId }) => utteranceId)).toEqual(['c/live', 'c/replaced', 'c/ahead']);
+    expect(refused(indexOf(lines))).toEqual(['c/live@v1', 'c/ahead@v7']);
+    // Its time is in the snapshot too.
+    const restored = indexOf(lines);
+    restored.dropOldRefusals(Date.now() + 2 * 3_600_000);
+    expect(refused(restored)).toEqual(['c/live@v1']);
+  });
+});

@@ -11,7 +11,7 @@
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
 import { carriesTarget, type EmotionTarget, type Labels, type Split, type Stream } from '#contracts/labels.js';
-import { corporaPrefix } from '#contracts/object-keys.js';
+import { corporaPrefix, shardKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
@@ -32,11 +32,11 @@ import { WaitingTraces } from './waiting-traces.js';
 /** Of the facts, what the index needs. */
 type UtteranceFact = Pick<UtteranceIngested, 'version' | 'labels' | 'split' | 'withheld'> & Partial<Pick<UtteranceIngested, 'ingestedAt'>>;
 type ShardRows = Pick<ShardSealed['utterances'][number], 'utteranceId' | 'version' | 'firstRow' | 'tileCount'>;
-type ShardFact = Pick<ShardSealed, 'shardId' | 'stream' | 'objectKey' | 'settingsHash' | 'sealedAt' | 'tile'> & {
+type ShardFact = Pick<ShardSealed, 'shardId' | 'stream' | 'settingsHash' | 'sealedAt' | 'tile'> & {
   utterances: readonly ShardRows[];
 };
 type SettingsFact = Pick<FeatureSettingsChosen, 'default' | 'corpora'>;
-type RefusalFact = Pick<DeadLetter, 'stage' | 'settingsHash' | 'utteranceId' | 'version'>;
+type RefusalFact = Pick<DeadLetter, 'stage' | 'settingsHash' | 'utteranceId' | 'version'> & Partial<Pick<DeadLetter, 'failedAt'>>;
 
 export interface ViewUtterance {
   utteranceId: string;
@@ -88,6 +88,8 @@ interface Selection {
   digest: string;
 }
 
+const refusalsKeptSec = 3_600;
+
 export class TrainingIndex {
   private readonly utterances = new Map<string, IndexedUtterance>();
   private readonly shards = new Map<string, IndexedShard>();
@@ -132,14 +134,27 @@ export class TrainingIndex {
   }
 
   /** A version that cannot be made into tiles under some settings need not be waited for. */
-  applyDeadLetter({ stage, settingsHash, utteranceId, version }: RefusalFact): void {
+  applyDeadLetter({ stage, settingsHash, utteranceId, version, failedAt }: RefusalFact): void {
     if (stage !== 'features' || settingsHash === undefined || utteranceId === undefined || version === undefined) return;
     const utterance = this.utteranceOf(utteranceId);
     const settings = this.settingsOf(settingsHash);
     utterance.count(-1, versionDigest);
-    const isNew = utterance.addRefusal(version, settings);
+    const isNew = utterance.addRefusal(version, settings, failedAt === undefined ? 0 : Math.floor(Date.parse(failedAt) / 1000));
     utterance.count(1, versionDigest);
     if (isNew) this.changed([utterance.corpus]);
+  }
+
+  /**
+   * Drops the refusals of utterances that were deleted, and of versions that were replaced. A refusal that is younger than
+   * an hour stays: the record of its version may not have been read yet. A version that comes back is refused anew.
+   */
+  dropOldRefusals(nowMs = Date.now()): void {
+    const beforeSec = Math.floor(nowMs / 1000) - refusalsKeptSec;
+    for (const utterance of this.utterances.values()) {
+      if (!utterance.refusals) continue;
+      utterance.dropRefusals(beforeSec);
+      this.forget(utterance);
+    }
   }
 
   /** Under which settings features makes the tiles of each corpus from now on: where a corpus moves to, once it is whole there. */
@@ -235,10 +250,10 @@ export class TrainingIndex {
 
   /** @returns the corpora that have rows in it */
   private add(fact: ShardFact): Set<Corpus> {
-    const { shardId, stream, objectKey, sealedAt, tile } = fact;
+    const { shardId, stream, sealedAt, tile } = fact;
     const settings = this.settingsOf(fact.settingsHash);
     settings.count(tile, 1);
-    const shard: IndexedShard = { shardId, stream, objectKey, settings, sealedAt, tile, utterances: [] };
+    const shard: IndexedShard = { shardId, stream, settings, sealedAt, tile, utterances: [] };
     const corpora = new Set<Corpus>();
     for (const { utteranceId, version, firstRow, tileCount } of fact.utterances) {
       const utterance = this.utteranceOf(utteranceId);
@@ -366,7 +381,7 @@ function viewUtterance(
     withheld,
     ...(ingestedAtSec > 0 && { ingestedAtSec }),
     shardId: shard.shardId,
-    shardObjectKey: shard.objectKey,
+    shardObjectKey: shardKey(shard.settings.hash, shard.shardId),
     firstRow,
     tileCount,
   };

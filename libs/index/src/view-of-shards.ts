@@ -1,7 +1,8 @@
 /**
- * A view of shard files in a folder, where no topics tell what is live: of each utterance what the newest file has. Splits
- * are those of splits.json beside them, as `undertone export` writes it; a speaker that is not there has the split that
- * ingest gives without a manifest's word, by a stable hash of corpus and speaker.
+ * A view of shard files in a folder, where no topics tell what is live: of each utterance what the newest file has.
+ * `undertone export` writes two files beside them: utterance-splits.json has the split of single utterances, splits.json that
+ * of speakers. An utterance that neither names has the split that ingest gives without a manifest, by a stable hash of corpus
+ * and speaker.
  *
  * Does not promise to know what was erased or labelled anew since the files were written.
  */
@@ -25,6 +26,15 @@ export interface FolderView extends TrainingView {
 
 /** Speaker, with its corpus before it, to split. */
 export const splitsFile = 'splits.json';
+/** Utterance id to split, for utterances that splits.json does not tell rightly. */
+export const utteranceSplitsFile = 'utterance-splits.json';
+
+/** Splits of utterances count before those of speakers; splits that the caller chose, before both. */
+interface Splits {
+  chosen: ReadonlyMap<string, Split>;
+  utterances: ReadonlyMap<string, Split>;
+  speakers: ReadonlyMap<string, Split>;
+}
 
 /**
  * @param chosen splits of speakers, with their corpus before them, that go before all others
@@ -32,7 +42,7 @@ export const splitsFile = 'splits.json';
  */
 export function viewOfShards(folder: string, chosen: ReadonlyMap<string, Split> = new Map()): FolderView {
   const paths = shardPaths(folder);
-  const splits = new Map([...readSplits(join(folder, splitsFile)), ...chosen]);
+  const splits = { chosen, utterances: readSplits(join(folder, utteranceSplitsFile)), speakers: readSplits(join(folder, splitsFile)) };
   const utterances = new Map<string, ViewUtterance>();
   let settings: { hash: string; path: string; features: FeatureSettings } | undefined;
   for (const path of paths) {
@@ -50,12 +60,12 @@ export function viewOfShards(folder: string, chosen: ReadonlyMap<string, Split> 
   return { ...viewOf(hash, ordered), tileShape: [features.rows, features.width], features };
 }
 
-function readSplits(path: string): [string, Split][] {
-  if (!existsSync(path)) return [];
+function readSplits(path: string): Map<string, Split> {
+  if (!existsSync(path)) return new Map();
   const parsed = z.record(z.string(), z.enum(splitNames)).safeParse(JSON.parse(readFileSync(path, 'utf8')));
   if (!parsed.success)
     throw new PipelineError('CONFIG_INVALID', `${path}: ${parsed.error.issues[0]?.path.join('.')} is not one of ${splitNames.join(', ')}`);
-  return Object.entries(parsed.data);
+  return new Map(Object.entries(parsed.data));
 }
 
 /** Oldest first. */
@@ -72,7 +82,7 @@ function shardPaths(folder: string): string[] {
 /** Rows of an utterance lie one after another. */
 function* utterancesOf(
   shard: ShardFile,
-  { shardId, path, splits }: { shardId: string; path: string; splits: ReadonlyMap<string, Split> },
+  { shardId, path, splits }: { shardId: string; path: string; splits: Splits },
 ): Generator<ViewUtterance> {
   for (let firstRow = 0; firstRow < shard.count; ) {
     const utteranceId = shard.utteranceIdAt(firstRow);
@@ -84,9 +94,12 @@ function* utterancesOf(
       category: shard.categoryAt(firstRow) ?? undefined,
       activation: shard.activationAt(firstRow) ?? undefined,
       valence: shard.valenceAt(firstRow) ?? undefined,
+      levelEdges: shard.levelEdgesAt(firstRow) ?? undefined,
     });
     const corpus = shard.corpusAt(firstRow);
-    const split = splits.get(labels.speakerId ?? '') ?? hashedSplit(corpus, labels.speakerId?.slice(corpus.length + 1));
+    const { speakerId = '' } = labels;
+    const known = splits.chosen.get(speakerId) ?? splits.utterances.get(utteranceId) ?? splits.speakers.get(speakerId);
+    const split = known ?? hashedSplit(corpus, labels.speakerId?.slice(corpus.length + 1));
     yield {
       utteranceId,
       version: shard.versionAt(firstRow),

@@ -72,5 +72,8 @@ test('a diverged model is not saved', async () => {
   const model = owned(createModel(tinySettings()));
   const { value } = model.encoder.parameters[0]!;
   tf.tidy(() => value.assign(tf.fill(value.shape, Number.NaN)));
-  await expect(saveModel(model)).rejects.toThrow(/encoder\.0\.kernel is not finite/);
+  await expect(saveModel(model)).rejects.toMatchObject({
+    code: 'MODEL_DIVERGED',
+    message: expect.stringMatching(/encoder\.0\.kernel is not finite/) as string,
+  });
 });

@@ -36,13 +36,17 @@ export interface SavedModel {
 
 /**
  * Reads all tensors back to the host; the model stays as it is.
- * @throws PipelineError CHECKPOINT_INVALID when a number is not finite: a model that diverged must not replace one that had not.
+ * @throws PipelineError MODEL_DIVERGED when a number is not finite: a model that diverged must not replace one that had not.
  */
 export async function saveModel(model: Model): Promise<SavedModel> {
   const tensors: NamedTensor[] = [];
   for (const { name, variable } of storedTensors(model)) {
     const values = await variable.data<'float32'>();
-    if (!values.every(Number.isFinite)) throw invalid(`${name} is not finite: the model has diverged, go back to the last checkpoint`);
+    if (!values.every(Number.isFinite))
+      throw new PipelineError(
+        'MODEL_DIVERGED',
+        `${name} is not finite: the model has diverged. Lower learningRate in the model's settings.`,
+      );
     tensors.push({ name, shape: [...variable.shape], values });
   }
   const manifest: ModelManifest = {

@@ -6,19 +6,8 @@
  */
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import { cut, subjectOf } from './letter-tally.js';
+import type { CorpusRefusal } from './overview-snapshot.js';
 import type { TrackedUtterance } from './tracked-utterance.js';
-
-export interface CorpusRefusal {
-  corpus: string;
-  code: string;
-  message: string;
-  /** The object that the newest letter is about. */
-  key: string;
-  since: string;
-  latestAt: string;
-  /** Recordings that are not ingested, or not with their newest annotations. */
-  recordings: number;
-}
 
 interface Refused extends Omit<CorpusRefusal, 'recordings'> {
   /** Recordings that are not alive. */

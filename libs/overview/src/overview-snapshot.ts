@@ -5,7 +5,6 @@ import type { EmotionTarget, Stream } from '#contracts/labels.js';
 import type { ModelPromoted, ModelRejected } from '#contracts/promotions.js';
 import type { DevChecked, RoundFinished, RoundStarted, StepTrained } from '#contracts/training.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
-import type { CorpusRefusal } from './corpus-refusals.js';
 import type { LetterGroup } from './letter-tally.js';
 
 export interface StreamTotals {
@@ -67,6 +66,19 @@ export interface PromotionState {
   championUa: number | null;
   /** The latest challenger that was not promoted. */
   rejected: ModelRejected | null;
+}
+
+/** A corpus whose annotations ingest cannot use. */
+export interface CorpusRefusal {
+  corpus: string;
+  code: string;
+  message: string;
+  /** The object that the newest letter is about. */
+  key: string;
+  since: string;
+  latestAt: string;
+  /** Recordings that are not ingested, or not with their newest annotations. */
+  recordings: number;
 }
 
 export interface TrainingState {

@@ -9,7 +9,7 @@ import type { UtteranceIngested } from '#contracts/utterances.js';
 import { NaiveOverview } from './naive-overview.fixture.js';
 import { PipelineOverview } from './pipeline-overview.js';
 
-const ids = ['a/0', 'a/1', 'b/0', 'constructor/0'];
+const ids = ['a/0', 'a/1', 'b/0', 'constructor/0', '__proto__/0'];
 const versions = ['v1', 'v2'];
 const hashes = ['h1', 'h2', 'h3'];
 const day = (at: number): string => `2026-01-0${at}T00:00:00.000Z`;

@@ -25,6 +25,9 @@ interface Refusal {
   settingsHash: string | null;
 }
 
+/** One for all: a million utterances have no refusals. */
+const none: readonly never[] = [];
+
 export class TrackedUtterance {
   /** Null: not alive. */
   fact: UtteranceIngested | null = null;
@@ -35,8 +38,8 @@ export class TrackedUtterance {
   annotationsRefusedAt: string | null = null;
   /** Distinct dead letters. */
   letters = 0;
-  private tiles: readonly HeldTiles[] = [];
-  private refusals: readonly Refusal[] = [];
+  private tiles: readonly HeldTiles[] = none;
+  private refusals: readonly Refusal[] = none;
 
   constructor(readonly utteranceId: string) {}
 

@@ -9,13 +9,16 @@ import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { z } from 'zod';
 import { emotionTargets, type EmotionTarget } from '#contracts/labels.js';
-import { checkpointPrefix, runPrefix } from '#contracts/object-keys.js';
+import { checkpointPrefix, manifestKey, runPrefix } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { predictionsWrittenSchema } from '#contracts/predictions.js';
 import { stepLossesSchema } from '#contracts/training.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
+import { isOutage } from '#streaming/retry.js';
 import { seenPartSchema } from './seen.js';
 import type { TrainingView } from '#index/training-index.js';
+
+export { manifestKey };
 
 const compress = promisify(gzip);
 const decompress = promisify(gunzip);
@@ -40,6 +43,8 @@ const checkpointSchema = z.object({
   best: z.object({ step: z.number().int(), ua: z.number(), since: z.number().int() }).nullable(),
   /** The step whose weights these are: of a finished round, that of its best check. */
   weightsStep: z.number().int().nonnegative(),
+  /** Of the settings' learning rate, the share that is left after divergences; absent: all of it. */
+  rateScale: z.number().positive().optional(),
   /** The model that the round went on from. */
   parent: z.object({ step: z.number().int(), sha256: z.string() }).nullable(),
   sampler: z.object({ labelled: place, unlabelled: place }),
@@ -81,7 +86,6 @@ interface SavedView {
   utterances: { utteranceId: string; version: string; shardId: string }[];
 }
 
-export const manifestKey = (runId: string, step: number): string => `${checkpointPrefix(runId, step)}manifest.json`;
 export const viewKey = (runId: string, digest: string): string => `${runPrefix(runId)}views/${digest}.json.gz`;
 
 /** @param beforeManifest called when all but the manifest is written; if it throws, there is no checkpoint */
@@ -131,7 +135,7 @@ export async function* newestCheckpoints(store: Objects, runId: string, onRefuse
     try {
       yield parseCheckpoint(key, await store.findJson(key));
     } catch (error) {
-      if (!(error instanceof PipelineError) || error.fate === 'retryable') throw error;
+      if (!(error instanceof PipelineError) || isOutage(error)) throw error;
       onRefused(error.message);
     }
   }
@@ -193,6 +197,10 @@ export async function readWeights(store: Objects, checkpoint: Checkpoint): Promi
 
 function parseCheckpoint(key: string, json: unknown): Checkpoint {
   const parsed = checkpointSchema.safeParse(json);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    const { runId, step } = parsed.data;
+    if (manifestKey(runId, step) === key) return parsed.data;
+    throw new PipelineError('CHECKPOINT_INVALID', `${key} is the manifest of another checkpoint: ${runId}/${step}`);
+  }
   throw new PipelineError('CHECKPOINT_INVALID', `${key}: ${parsed.error.issues[0]?.path.join('.')} ${parsed.error.issues[0]?.message}`);
 }

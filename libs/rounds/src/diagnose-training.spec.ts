@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseModelSettings } from '#paper/settings.js';
 import type { StepLosses } from '#paper/train-step.js';
-import { labelFindings, LossWatch } from './diagnose-training.js';
+import { divergenceFinding, labelFindings, LossWatch } from './diagnose-training.js';
 import { viewOf, type ViewUtterance } from '#index/training-index.js';
 
 const settings = parseModelSettings({});
@@ -111,4 +111,9 @@ describe('the losses', () => {
     expect(observeAll(watch(), { ...fine, emotion: 1.386 }, 30)).toEqual([expect.stringContaining('emotion head is at chance')]);
     expect(observeAll(watch(), { ...fine, emotion: null, speaker: null }, 30)).toEqual([]);
   });
+});
+
+it('says where a run that diverged went back to, and at which rate it goes on', () => {
+  expect(divergenceFinding({ step: 6, rateScale: 0.5 })).toMatch(/went back to step 6, and goes on with 0\.5 of learningRate/);
+  expect(divergenceFinding({ step: 0, rateScale: 1 })).toMatch(/went back to its beginning, and goes on at the same rate/);
 });

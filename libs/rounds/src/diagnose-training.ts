@@ -75,6 +75,13 @@ const wantedLabel: Record<ModelSettings['target'], string> = {
   'clusters-5': 'both activation and valence',
 };
 
+/** What a run says once it has gone back. */
+export function divergenceFinding({ step, rateScale }: { step: number; rateScale: number }): string {
+  const place = step === 0 ? 'to its beginning' : `to step ${step}`;
+  const rate = rateScale === 1 ? 'at the same rate' : `with ${Number(rateScale.toPrecision(3))} of learningRate`;
+  return `The model diverged: a loss was no longer a number. The run went back ${place}, and goes on ${rate}. If it diverges again, lower learningRate in the model's settings.`;
+}
+
 export class LossWatch {
   private readonly recent: StepLosses[] = [];
   /** What is wrong now. */

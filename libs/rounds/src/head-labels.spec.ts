@@ -31,6 +31,8 @@ describe('the emotion head', () => {
     expect([classIn('activation', sad), classIn('valence', sad)]).toEqual(['low', 'neutral']);
     expect([classIn('activation', sad, 'MSP-IMPROV'), classIn('valence', sad, 'MSP-IMPROV')]).toEqual(['low', 'negative']);
     expect(classIn('activation', sad, 'own')).toBe('high');
+    const carried: Labels = { ...sad, levelEdges: [2.5, 3.5] };
+    expect([classIn('valence', carried, 'improv'), classIn('valence', sad, 'improv')]).toEqual(['negative', 'neutral']);
   });
 
   it.each(emotionTargets)('has no class in %s for an utterance without labels', (target) => expect(classIn(target, {})).toBeUndefined());

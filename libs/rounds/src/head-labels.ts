@@ -59,7 +59,7 @@ export function targetClassOf(
   if (target === 'activation' || target === 'valence') {
     const value = labels[target];
     const corpus = utteranceId.slice(0, utteranceId.indexOf('/'));
-    return value === undefined ? -1 : levelOf(value, corpus, levels);
+    return value === undefined ? -1 : levelOf(value, corpus, { carried: labels.levelEdges, given: levels });
   }
   const dimensions = dimensionsOf(labels);
   return dimensions && midpoints ? clusterOf(dimensions, midpoints) : -1;

@@ -7,7 +7,7 @@
 import { runPrefix } from '#contracts/object-keys.js';
 import type { Objects } from '#storage/object-store.js';
 import { newestCheckpoints, type Checkpoint } from './checkpoint-store.js';
-import { readSeenPart, type SeenPart, utteranceOf } from './seen.js';
+import { readSeenPart, type SeenPart, unfoldedParts, utteranceOf } from './seen.js';
 
 export interface Lineage {
   checkpoint: Checkpoint;
@@ -33,7 +33,7 @@ export async function lineageOf(store: Objects, checkpoint: Checkpoint): Promise
   const parents = await parentsOf(store, checkpoint);
   const seen: Lineage['seen'] = [];
   const byCorpus: Record<string, number> = {};
-  for (const part of checkpoint.seen.parts) {
+  for (const part of await unfoldedParts(store, checkpoint.seen.parts)) {
     const { round, shards } = await readSeenPart(store, part);
     seen.push({ round, shards });
     for (const name of Object.values(shards).flat()) {
@@ -62,15 +62,15 @@ async function parentsOf(store: Objects, { runId, parent }: Checkpoint): Promise
 export async function modelsThatSaw(store: Objects, utteranceId: string): Promise<SeenBy[]> {
   const found: SeenBy[] = [];
   for (const runId of await runsOf(store)) {
-    const checkpoints: Checkpoint[] = [];
-    for await (const checkpoint of newestCheckpoints(store, runId, () => undefined)) checkpoints.push(checkpoint);
-    const parts = new Map<string, SeenPart>(
-      checkpoints.flatMap(({ seen }) => seen.parts.map((part): [string, SeenPart] => [part.key, part])),
-    );
+    const lists = new Map<string, SeenPart[]>();
+    const checkpoints: { complete: boolean; step: number; parts: SeenPart[] }[] = [];
+    for await (const { complete, step, seen } of newestCheckpoints(store, runId, () => undefined))
+      checkpoints.push({ complete, step, parts: await unfoldedParts(store, seen.parts, lists) });
+    const parts = new Map<string, SeenPart>(checkpoints.flatMap((each) => each.parts.map((part): [string, SeenPart] => [part.key, part])));
     for (const part of [...parts.values()].sort((a, b) => a.round - b.round)) {
       const { shards } = await readSeenPart(store, part);
       const versions = Object.values(shards).flatMap((names) => names.map(utteranceOf).filter((each) => each.utteranceId === utteranceId));
-      const models = checkpoints.filter(({ complete, seen }) => complete && seen.parts.some(({ key }) => key === part.key));
+      const models = checkpoints.filter((each) => each.complete && each.parts.some(({ key }) => key === part.key));
       for (const { version } of versions) {
         found.push({ runId, version, round: part.round, models: models.map(({ step }) => step).sort((a, b) => a - b) });
       }

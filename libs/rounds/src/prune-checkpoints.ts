@@ -3,43 +3,73 @@
  * finished, and the weights of old models beyond those that are to be kept. Manifests of finished rounds, what was seen,
  * and champions stay.
  *
+ * The run's manifests are listed and read once, at the first pruning. After that the pruner is told of each checkpoint that is saved,
+ * so that a round costs the same however many there were before.
+ *
  * Delivery: a manifest goes before its weights, since a checkpoint without one was never there. Pruning twice, or being
- * killed in it, leaves only more to prune the next time.
+ * killed in it, leaves only more to prune the next time a trainer starts.
  */
 import { checkpointPrefix } from '#contracts/object-keys.js';
+import { deleteOwn } from '#storage/delete-own.js';
 import type { Objects } from '#storage/object-store.js';
 import { manifestKey, newestCheckpoints, type Checkpoint } from './checkpoint-store.js';
 
-/**
- * @param keepModels finished rounds, from the newest on, whose weights stay
- * @param isProtected whether a model's weights stay whatever its age
- * @returns how many objects were deleted
- */
-export async function pruneCheckpoints(
-  store: Objects,
-  runId: string,
-  { keepModels, isProtected }: { keepModels: number; isProtected: (checkpoint: Checkpoint) => boolean },
-): Promise<number> {
-  let finished = 0;
-  let deleted = 0;
-  for await (const checkpoint of newestCheckpoints(store, runId, () => undefined)) {
-    if (checkpoint.complete) {
-      finished++;
-      if (finished > keepModels && !isProtected(checkpoint)) deleted += await deleteWeights(store, checkpoint);
-    } else if (finished > 0) {
-      await store.delete(manifestKey(runId, checkpoint.step));
-      deleted += 1 + (await deleteWeights(store, checkpoint));
-    }
-  }
-  return deleted;
+export interface Pruning {
+  /** Finished rounds, from the newest on, whose weights stay. */
+  keepModels: number;
+  /** Whether a model's weights stay whatever its age. */
+  isProtected: (checkpoint: Pick<Checkpoint, 'runId' | 'step'>) => boolean;
 }
 
-/** All of them: a superseded trainer may have left others at the same step. */
-async function deleteWeights(store: Objects, { runId, step }: Checkpoint): Promise<number> {
-  let deleted = 0;
-  for await (const { key } of store.list(`${checkpointPrefix(runId, step)}weights-`)) {
-    await store.delete(key);
-    deleted++;
+export class CheckpointPruner {
+  /** Steps to whether their rounds are finished, of checkpoints that may have weights; null before they were listed. */
+  private known: Map<number, boolean> | null = null;
+
+  constructor(
+    private readonly store: Objects,
+    private readonly runId: string,
+  ) {}
+
+  saved({ step, complete }: Pick<Checkpoint, 'step' | 'complete'>): void {
+    this.known?.set(step, complete);
   }
-  return deleted;
+
+  /** @returns how many objects were deleted */
+  async prune({ keepModels, isProtected }: Pruning): Promise<number> {
+    const { store, runId } = this;
+    this.known ??= await this.read();
+    let finished = 0;
+    let deleted = 0;
+    for (const [step, complete] of [...this.known].sort(([a], [b]) => b - a)) {
+      if (complete && (++finished <= keepModels || isProtected({ runId, step }))) continue;
+      if (!complete && finished === 0) continue;
+      if (!complete) {
+        await deleteOwn(store, manifestKey(runId, step), 'checkpoint');
+        deleted++;
+      }
+      deleted += await this.deleteWeights(step);
+      this.known.delete(step);
+    }
+    return deleted;
+  }
+
+  private async read(): Promise<Map<number, boolean>> {
+    const found = new Map<number, boolean>();
+    for await (const { step, complete } of newestCheckpoints(this.store, this.runId, () => undefined)) found.set(step, complete);
+    return found;
+  }
+
+  /** All of them: a superseded trainer may have left others at the same step. */
+  private async deleteWeights(step: number): Promise<number> {
+    let deleted = 0;
+    for await (const { key } of this.store.list(`${checkpointPrefix(this.runId, step)}weights-`)) {
+      await deleteOwn(this.store, key, 'checkpoint');
+      deleted++;
+    }
+    return deleted;
+  }
 }
+
+/** Of a run that nobody trains just now. */
+export const pruneCheckpoints = (store: Objects, runId: string, pruning: Pruning): Promise<number> =>
+  new CheckpointPruner(store, runId).prune(pruning);

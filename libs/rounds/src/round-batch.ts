@@ -31,7 +31,7 @@ export function weightsOf(sampler: Sampler, { classBalance, tasks }: ModelSettin
   return classBalance === 'weights' ? inverseFrequencies(sampler.tilesOfClass(tasks.emotion.length)) : undefined;
 }
 
-/** @throws PipelineError MODEL_DIVERGED: no later step would mend it */
+/** @throws PipelineError MODEL_DIVERGED: no later step would mend it; the run goes back (run-model.ts) */
 export function refuseDivergence(losses: StepLosses, step: number): void {
   const [part] = Object.entries(losses).find(([, loss]) => loss !== null && !Number.isFinite(loss)) ?? [];
   if (!part) return;

@@ -10,7 +10,7 @@ import type { HeadName } from '#paper/losses.js';
 import type { Model } from '#paper/model.js';
 import { type PredictionRow, writePredictions } from '#evaluation/predictions-file.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
-import { retrying } from '#streaming/retry.js';
+import { isOutage, retrying } from '#streaming/retry.js';
 import { predictByChampion } from './champion-predictions.js';
 import type { Checkpoint } from './checkpoint-store.js';
 import type { HeadLabels } from './head-labels.js';
@@ -68,7 +68,7 @@ async function championOn(store: Objects, round: RoundPredictions): Promise<Pred
     const stored = await put(store, { runId, step, task: target }, { rows: asked.rows, classCount: labels.emotion.classes.length });
     return { number, runId: champion.runId, step: champion.step, ...stored };
   } catch (error) {
-    if (!(error instanceof PipelineError) || error.fate === 'retryable') throw error;
+    if (!(error instanceof PipelineError) || isOutage(error)) throw error;
     onChampionRefused(error.message);
     return null;
   }

@@ -5,13 +5,15 @@
  * It owns tensors: whoever makes it disposes it.
  */
 import type { DimensionalLabel } from '#corpora/activation-valence-clusters.js';
+import { runLeaseKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { loadModel } from '#model-files/checkpoint.js';
 import { growSpeakers } from '#paper/grow-speakers.js';
 import { createModel, type Model } from '#paper/model.js';
-import { retrying } from '#streaming/retry.js';
-import { findCheckpoint, newestCheckpoints, readWeights, type Checkpoint } from './checkpoint-store.js';
+import { isOutage, retrying } from '#streaming/retry.js';
+import { findCheckpoint, manifestKey, newestCheckpoints, readWeights, type Checkpoint } from './checkpoint-store.js';
 import { midpointsFor } from './head-labels.js';
+import { verifyEpoch } from '#storage/lease.js';
 import { modelSettingsOf, type RunContext } from './run-settings.js';
 import { Seen } from './seen.js';
 import { isTrained, type TrainingView } from '#index/training-index.js';
@@ -26,6 +28,10 @@ export class RunModel {
   step = 0;
   /** Whose weights the model has: of an earlier step than `step` once a round's best has been taken. */
   weightsStep = 0;
+  /** Of the settings' learning rate, what is left after divergences. */
+  rateScale = 1;
+  /** The step that the run went back to last, with nothing saved since. */
+  private wentBackTo: number | null = null;
 
   constructor(private readonly context: RunContext) {}
 
@@ -39,7 +45,7 @@ export class RunModel {
         this.model = loadModel(checkpoint.model, weights);
         this.seen = seen;
       } catch (error) {
-        if (!(error instanceof PipelineError) || error.fate === 'retryable') throw error;
+        if (!(error instanceof PipelineError) || isOutage(error)) throw error;
         events.checkpointRefused(error.message);
         continue;
       }
@@ -48,6 +54,7 @@ export class RunModel {
       this.midpoints = checkpoint.midpoints;
       this.step = checkpoint.step;
       this.weightsStep = checkpoint.weightsStep;
+      this.rateScale = checkpoint.rateScale ?? 1;
       return checkpoint;
     }
     return null;
@@ -78,6 +85,42 @@ export class RunModel {
     this.model = loadModel(checkpoint.model, weights);
     this.weightsStep = step;
     return this.model;
+  }
+
+  /**
+   * The model diverged: goes back to the newest checkpoint, whose numbers are finite, or to the beginning, and lowers the rate
+   * as the settings say. An unfinished checkpoint that has diverged before is deleted: its numbers are finite, and too large.
+   * @throws PipelineError LEASE_LOST, STORAGE_UNAVAILABLE
+   */
+  async goBack(): Promise<void> {
+    const { settings, store, epoch, events } = this.context;
+    const { checkpoint } = this;
+    const rateScale = this.rateScale * (settings.divergedRateFactor ?? 1);
+    if (checkpoint && !checkpoint.complete && this.wentBackTo === checkpoint.step) {
+      await retrying(() => verifyEpoch(store, runLeaseKey(settings.runId), epoch));
+      await retrying(() => store.delete(manifestKey(settings.runId, checkpoint.step)));
+    }
+    this.beginAnew();
+    await retrying(() => this.restore());
+    this.wentBackTo = this.step;
+    this.rateScale = rateScale;
+    events.wentBack({ step: this.step, rateScale });
+  }
+
+  /** Notes a checkpoint of this model. */
+  saved(checkpoint: Checkpoint): void {
+    this.checkpoint = checkpoint;
+    this.wentBackTo = null;
+  }
+
+  private beginAnew(): void {
+    this.dispose();
+    this.checkpoint = null;
+    this.speakers = [];
+    this.midpoints = null;
+    this.seen = new Seen();
+    this.step = 0;
+    this.weightsStep = 0;
   }
 
   /** Frees the weights and the optimisers' moments. */

@@ -24,6 +24,8 @@ export interface RunSettings {
   /** Dev speakers below which a round is not checked; as `uaInterval` needs if not given. */
   fewestDevSpeakers?: number;
   rate: RateSchedule;
+  /** After a divergence, the share of the rate with which the run goes on; the rate stays if not given. */
+  divergedRateFactor?: number;
   /** A step is reported each time this many are done, and a checkpoint saved. */
   reportEvery: number;
   checkpointEvery: number;
@@ -59,6 +61,8 @@ export interface RunEvents {
   saved: (checkpoint: Checkpoint) => void;
   /** A checkpoint that cannot be used; the one before it is tried. */
   checkpointRefused: (why: string) => void;
+  /** The model diverged: the run has gone back to this step (0: to its beginning), with this share of the settings' rate. */
+  wentBack: (facts: { step: number; rateScale: number }) => void;
   roundFinished: (facts: { round: number; step: number; losses: StepLosses; bestStep: number; ended: RoundEnd } & RoundSpeed) => void;
 }
 
@@ -81,6 +85,7 @@ export const noEvents: RunEvents = {
   shardsGone: () => undefined,
   saved: () => undefined,
   checkpointRefused: () => undefined,
+  wentBack: () => undefined,
   roundFinished: () => undefined,
 };
 

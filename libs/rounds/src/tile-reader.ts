@@ -5,11 +5,12 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { ObjectStore, type StoreCall } from '#storage/object-store.js';
+import { retrying } from '#streaming/retry.js';
 import type { FromReader, OpenShard, ReaderData, ToReader } from './tile-store.js';
 
 const { connection } = workerData as ReaderData;
 const onCall = (call: StoreCall): void => parentPort?.postMessage({ call } satisfies FromReader);
-const store = connection ? new ObjectStore(connection, { onCall }) : null;
+const store = connection ? new ObjectStore(connection, { onCall, retry: retrying }) : null;
 /** Files are opened when first read from; null: no file, the object is read. */
 const shards = new Map<string, { shard: OpenShard; file: number | null }>();
 

@@ -1,16 +1,19 @@
 /**
  * Tiles by shard and row, read by a thread of its own while steps compute. Shard files lie in a cache on the local disk,
- * fetched from the object store when first needed; what goes beyond the cache's limit stays in the store, and is read
- * there tile by tile. Tiles lie one after another in a shard, so that a tile is one read at a known place: memory does not
+ * fetched from the object store when first needed; what goes beyond the cache's limit, or finds the disk full, stays in the
+ * store, and is read there tile by tile. Tiles lie one after another in a shard, so that a tile is one read at a known place: memory does not
  * grow with the corpus.
  */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { readShard } from '#audio/shard/shard-file.js';
+import { parseShardKey } from '#contracts/object-keys.js';
 import { errorCodes, PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
 import type { StoreConnection } from '#service/connection-config.js';
-import { sha256Hex, type Objects, type StoreCall } from '#storage/object-store.js';
+import { deleteOwn } from '#storage/delete-own.js';
+import type { Objects, StoreCall } from '#storage/object-store.js';
+import { areClaimsTrue, openAnnounced, rowDigests } from './announced-shard.js';
 import { CacheFolder } from './cache-folder.js';
+import type { TileGeometry } from '#index/choose-settings.js';
 import type { TileRef } from './tile-pool.js';
 import type { ViewUtterance } from '#index/training-index.js';
 
@@ -51,6 +54,8 @@ export interface ShardCache {
 
 interface CheckedShard extends OpenShard {
   sizeBytes: number;
+  /** Of the utterance version in each row. */
+  digests: Uint32Array;
   /** [rows, frames] of a tile. */
   shape: [number, number];
 }
@@ -62,6 +67,7 @@ export class TileStore {
   private readonly pending = new Map<number, { resolve: (pixels: Uint8Array) => void; reject: (error: Error) => void }>();
   private reads = 0;
   private failure: Error | undefined;
+  private hasWarned = false;
 
   /** @param cache null: the objects are files already, at the paths that are their keys */
   constructor(
@@ -80,22 +86,30 @@ export class TileStore {
     });
   }
 
-  /** Fetches the shards of these utterances that are not here yet. @returns the ids of shards that are gone, or not what their name says */
-  async prepare(utterances: readonly ViewUtterance[]): Promise<Set<string>> {
+  /**
+   * Fetches the shards of these utterances that are not here yet.
+   * @param tile the rows and frames that the records say; null where they do not say it
+   * @returns the ids of shards that are gone, are not what their names say, or hold other rows than their records say
+   */
+  async prepare(utterances: readonly ViewUtterance[], tile: TileGeometry | null = null): Promise<Set<string>> {
     const gone = new Set<string>();
-    const wanted = new Map(utterances.map(({ shardId, shardObjectKey }) => [shardId, shardObjectKey]));
+    const wanted = Map.groupBy(utterances, ({ shardId }) => shardId);
     this.forgetAllBut(wanted);
-    for (const [shardId, objectKey] of wanted) {
-      if (this.open.has(shardId)) continue;
-      const shard = await this.fetch(shardId, objectKey);
-      if (!shard) {
-        gone.add(shardId);
-        continue;
-      }
-      this.open.set(shardId, shard);
-      this.tell({ type: 'open', shards: [shard] });
+    for (const [shardId, claims] of wanted) {
+      const shard = this.open.get(shardId) ?? (await this.openShard(shardId, claims[0]?.shardObjectKey ?? ''));
+      const isAsSaid = shard && areClaimsTrue(shard.digests, claims) && (!tile || shard.shape.join() === tile.join());
+      if (!isAsSaid) gone.add(shardId);
     }
     return gone;
+  }
+
+  private async openShard(shardId: string, objectKey: string): Promise<CheckedShard | null> {
+    const shard = await this.fetch(shardId, objectKey);
+    if (!shard) return null;
+    this.open.set(shardId, shard);
+    const { path, tilesAt, tileBytes } = shard;
+    this.tell({ type: 'open', shards: [{ shardId, objectKey, path, tilesAt, tileBytes }] });
+    return shard;
   }
 
   /** [rows, frames] of the tiles, of which all shards of a view have the same. */
@@ -140,7 +154,7 @@ export class TileStore {
   }
 
   /** Files of shards that no view names any more go: among them are those of erased utterances. */
-  private forgetAllBut(wanted: ReadonlyMap<string, string>): void {
+  private forgetAllBut(wanted: ReadonlyMap<string, unknown>): void {
     const shardIds = [...this.open.keys()].filter((shardId) => !wanted.has(shardId));
     for (const shardId of shardIds) this.open.delete(shardId);
     if (shardIds.length > 0) this.tell({ type: 'forget', shardIds });
@@ -148,9 +162,10 @@ export class TileStore {
     this.folder?.sweep();
   }
 
-  /** @returns null for a shard that is gone, or not what its name says */
+  /** @returns null for a shard that is gone, that is not what its name says, or whose key is none of a shard */
   private async fetch(shardId: string, objectKey: string): Promise<CheckedShard | null> {
     if (!this.folder) return existsSync(objectKey) ? checked(shardId, objectKey, objectKey, readFileSync(objectKey)) : null;
+    if (parseShardKey(objectKey)?.shardId !== shardId) return null;
     const path = this.folder.pathOf(shardId);
     const kept = existsSync(path) ? checked(shardId, objectKey, path, readFileSync(path)) : null;
     if (kept && this.hasRoomFor(kept)) return kept;
@@ -159,10 +174,24 @@ export class TileStore {
     if (!found) return null;
     const shard = checked(shardId, objectKey, path, found.bytes);
     // Not the shard of that name. Deleted, it can be made again: features never overwrites an object that is there.
-    if (!shard) await this.store.delete(objectKey);
+    if (!shard) await deleteOwn(this.store, objectKey, 'shard');
     if (!shard || !this.hasRoomFor(shard)) return shard && { ...shard, path: null };
-    writeWhole(path, found.bytes);
-    return shard;
+    if (writeWhole(path, found.bytes)) return shard;
+    this.warnOfFullDisk(path);
+    return { ...shard, path: null };
+  }
+
+  /** Once: a disk that is full stays so for many shards. */
+  private warnOfFullDisk(path: string): void {
+    if (this.hasWarned) return;
+    this.hasWarned = true;
+    const remedy = 'Free some room, lower SHARD_CACHE_MB, or set SHARD_CACHE to another folder.';
+    process.emitWarning(
+      `The disk of the shard cache is full (${path}); shards are read from the object store, which is slower. ${remedy}`,
+      {
+        code: 'DISK_FULL',
+      },
+    );
   }
 
   private hasRoomFor({ sizeBytes }: CheckedShard): boolean {
@@ -173,24 +202,34 @@ export class TileStore {
 
 /** @returns null if these are not the bytes of that name */
 function checked(shardId: string, objectKey: string, path: string, bytes: Uint8Array): CheckedShard | null {
-  if (sha256Hex(bytes) !== shardId) return null;
-  const shard = readShard(bytes);
+  const shard = openAnnounced(bytes, shardId, []);
+  if (!shard) return null;
   const shape: [number, number] = [shard.settings.rows, shard.settings.width];
   const tilesAt = shard.tiles.byteOffset - bytes.byteOffset;
-  return { shardId, objectKey, path, tilesAt, tileBytes: shape[0] * shape[1], sizeBytes: bytes.byteLength, shape };
+  return {
+    shardId,
+    objectKey,
+    path,
+    tilesAt,
+    tileBytes: shape[0] * shape[1],
+    sizeBytes: bytes.byteLength,
+    shape,
+    digests: rowDigests(shard),
+  };
 }
 
-/** Whole or not at all: a file that was cut short by a crash must not be taken for a shard. @throws PipelineError DISK_FULL */
-function writeWhole(path: string, bytes: Uint8Array): void {
+/** Whole or not at all: a file that was cut short by a crash must not be taken for a shard. @returns false if the disk is full */
+function writeWhole(path: string, bytes: Uint8Array): boolean {
   try {
     writeFileSync(`${path}.part`, bytes);
     renameSync(`${path}.part`, path);
+    return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-    throw new PipelineError(
-      'DISK_FULL',
-      `There is no room for the shard cache (${path}). Free some, lower SHARD_CACHE_MB, or set SHARD_CACHE to another folder.`,
-      { cause: error },
-    );
+    if (!fullDiskCodes.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    rmSync(`${path}.part`, { force: true });
+    return false;
   }
 }
+
+/** No room, or none left of a quota. */
+const fullDiskCodes = ['ENOSPC', 'EDQUOT'];

@@ -129,7 +129,7 @@ export class TrainingRound {
       const { refs, tiles: pixels } = await feeder.next();
       if (refs.length === 0) break; // all of it was erased
       refuseHeldOut(refs);
-      setRate(model, rateFactor(settings.rate, learnt.step - place.startStep, place.endStep - place.startStep));
+      setRate(model, learnt.rateScale * rateFactor(settings.rate, learnt.step - place.startStep, place.endStep - place.startStep));
       const wasLearningSource = isLearningSource(model);
       losses = await trainStep(model, { ...batchOf(refs, pixels, this.labels), emotionWeights: this.emotionWeights });
       refuseDivergence(losses, learnt.step);
@@ -231,6 +231,7 @@ export class TrainingRound {
       model: { ...manifest },
       best: place.best,
       weightsStep: learnt.weightsStep,
+      rateScale: learnt.rateScale === 1 ? undefined : learnt.rateScale,
       parent: place.parent,
       sampler: feeder.state,
       speakers: [...learnt.speakers],
@@ -253,8 +254,9 @@ export class TrainingRound {
     };
     const content = { weights: bytes, view, beforeManifest: () => verifyEpoch(store, runLeaseKey(runId), epoch) };
     // The round stands still while the store is away; begun again, it would learn batches twice.
-    learnt.checkpoint = await retrying(() => saveCheckpoint(store, draft, content));
-    events.saved(learnt.checkpoint);
+    const checkpoint = await retrying(() => saveCheckpoint(store, draft, content));
+    learnt.saved(checkpoint);
+    events.saved(checkpoint);
   }
 }
 

@@ -9,21 +9,26 @@
  * its view is still the same, else another round begins. What is announced follows from what is stored. What is erased is
  * in no batch from the next one on.
  */
+import { PipelineError } from '#contracts/pipeline-error.js';
 import type { Objects } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
 import type { Checkpoint } from './checkpoint-store.js';
+import { RoundErasures } from './round-erasures.js';
 import { RunModel } from './run-model.js';
 import type { RunContext, RunEvents, RunSettings } from './run-settings.js';
 import type { TileStore } from './tile-store.js';
 import { isTrained, refuseLeaks, viewOf, type TrainingView } from '#index/training-index.js';
 import { TrainingRound } from './training-round.js';
 
+export interface RoundOptions {
+  stop?: AbortSignal | undefined;
+  erasures?: RoundErasures;
+}
+
+/** It holds a model: whoever makes a run disposes it. */
 export class TrainingRun {
   private readonly context: RunContext;
   private readonly learnt: RunModel;
-  private round: TrainingRound | null = null;
-  /** Since a round was asked for; it may be reading its shards still. */
-  private readonly forgotten = new Set<string>();
 
   constructor(settings: RunSettings, store: Objects, tileStore: TileStore, epoch: number, events: RunEvents) {
     this.context = { settings, store, tileStore, epoch, events };
@@ -36,35 +41,37 @@ export class TrainingRun {
   }
 
   /**
-   * One round on a view.
+   * One round on a view. Where the model diverges, the run goes back to its newest checkpoint before this throws.
    * @param stop ends the round after the step that is being trained, with a checkpoint from which it goes on
+   * @param erasures utterances that are no longer what the view says: in no batch and no score once they are added
    * @returns false if there is nothing in the view to learn from, or if it was stopped
-   * @throws PipelineError SPEAKER_LEAK, LEASE_LOST, STORAGE_UNAVAILABLE
+   * @throws PipelineError SPEAKER_LEAK, MODEL_DIVERGED, LEASE_LOST, STORAGE_UNAVAILABLE
    */
-  async runRound(given: TrainingView, stop?: AbortSignal): Promise<boolean> {
+  async runRound(given: TrainingView, { stop, erasures = new RoundErasures() }: RoundOptions = {}): Promise<boolean> {
+    refuseLeaks(given);
+    const view = await this.withoutGoneShards(given);
+    if (!view.utterances.some(isTrained)) return false;
+    const round = await TrainingRound.begin(this.context, this.learnt, view);
+    const unfollow = erasures.follow((utteranceIds) => round.forget(utteranceIds));
     try {
-      refuseLeaks(given);
-      const view = await this.withoutGoneShards(given);
-      if (!view.utterances.some(isTrained)) return false;
-      this.round = await TrainingRound.begin(this.context, this.learnt, view);
-      this.round.forget(this.forgotten);
-      return await this.round.run(stop);
+      return await round.run(stop);
+    } catch (error) {
+      if (error instanceof PipelineError && error.code === 'MODEL_DIVERGED') await this.learnt.goBack();
+      throw error;
     } finally {
-      this.round?.dispose();
-      this.round = null;
-      this.forgotten.clear();
+      unfollow();
+      round.dispose();
     }
   }
 
-  /** Utterances that were erased, or are no longer what the round's view says: in no batch and no score from now on. */
-  forget(utteranceIds: readonly string[]): void {
-    for (const utteranceId of utteranceIds) this.forgotten.add(utteranceId);
-    this.round?.forget(new Set(utteranceIds)); // else the next one that begins will
+  /** Frees the model. The run can be restored and go on. */
+  dispose(): void {
+    this.learnt.dispose();
   }
 
   private async withoutGoneShards(view: TrainingView): Promise<TrainingView> {
     const { tileStore, events } = this.context;
-    const gone = await retrying(() => tileStore.prepare(view.utterances));
+    const gone = await retrying(() => tileStore.prepare(view.utterances, view.tile));
     if (gone.size === 0) return view;
     events.shardsGone([...gone]);
     return viewOf(

@@ -11,6 +11,9 @@ import { Readiness } from './readiness.js';
 
 export const LOGGER = Symbol('logger');
 
+/** When this process started: whoever watches a service sees by it that it was started again. */
+const startedAt = new Date(performance.timeOrigin).toISOString();
+
 @Controller()
 class ObservabilityController {
   constructor(
@@ -34,15 +37,15 @@ class ObservabilityController {
 
   @Get('health/ready')
   ready(): Promise<HealthCheckResult> {
-    return this.answer([['started', this.readiness.whyNot()]]);
+    return this.answer([['started', this.readiness.whyNot()]], { startedAt });
   }
 
   /** @throws ServiceUnavailableException if a check gives a reason */
-  private answer(checks: [name: string, reason: string | null][]): Promise<HealthCheckResult> {
+  private answer(checks: [name: string, reason: string | null][], details: Record<string, string> = {}): Promise<HealthCheckResult> {
     return this.health.check(
       checks.map(([name, reason]) => () => {
         const indicator = this.indicators.check(name);
-        return reason === null ? indicator.up() : indicator.down({ reason });
+        return reason === null ? indicator.up(details) : indicator.down({ reason, ...details });
       }),
     );
   }

@@ -5,6 +5,8 @@ import { createLogger } from './logger.js';
 import { ObservabilityModule } from './observability.module.js';
 import { Readiness } from './readiness.js';
 
+const anyTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) as string;
+
 test('a service is alive until one of its checks says why not, by its name, and again when it no longer does', async () => {
   const app = await NestFactory.create(ObservabilityModule.forStage('test', createLogger('test', 'silent')), { logger: false });
   await app.listen(0, '127.0.0.1');
@@ -25,13 +27,16 @@ test('a service is alive until one of its checks says why not, by its name, and 
     ]);
     why = null;
     expect(await ask('live')).toMatchObject([200, { status: 'ok', error: {} }]);
-    expect(await ask('ready')).toMatchObject([503, { status: 'error', error: { started: { status: 'down', reason: 'starting' } } }]);
+    expect(await ask('ready')).toMatchObject([
+      503,
+      { status: 'error', error: { started: { status: 'down', reason: 'starting', startedAt: anyTime } } },
+    ]);
     const readiness = app.get(Readiness);
     await new Promise<void>((resolve) => {
       readiness.startInBackground(() => Promise.resolve());
       setImmediate(resolve);
     });
-    expect(await ask('ready')).toMatchObject([200, { status: 'ok' }]);
+    expect(await ask('ready')).toMatchObject([200, { status: 'ok', details: { started: { startedAt: anyTime } } }]);
   } finally {
     await app.close();
   }

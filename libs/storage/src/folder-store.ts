@@ -7,6 +7,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
+import { refuseBadKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ListedObject, ObjectHead, Objects, PutOptions } from './object-store.js';
 
@@ -66,7 +67,9 @@ export class FolderStore implements Objects {
     }
   }
 
+  /** @throws PipelineError OBJECT_KEY_INVALID for a key that would lead out of the folder */
   private pathOf(key: string): string {
+    refuseBadKey(key);
     return join(this.folder, ...key.split('/'));
   }
 }

@@ -100,6 +100,22 @@ export class Lease {
   }
 }
 
+/**
+ * Renews a lease now and then, one renewal after another. It says nothing of a lease that is lost: the next check of the epoch does.
+ * @returns ends the renewals
+ */
+export function keepRenewed(lease: Pick<Lease, 'renew'>): () => void {
+  let isRenewing = false;
+  const renew = async (): Promise<void> => {
+    if (isRenewing) return;
+    isRenewing = true;
+    await lease.renew().catch(() => undefined);
+    isRenewing = false;
+  };
+  const timer = setInterval(() => void renew(), leaseRenewalMs);
+  return () => clearInterval(timer);
+}
+
 /** Whether an epoch is still the lease's. @throws PipelineError LEASE_LOST */
 export async function verifyEpoch(store: Objects, key: string, epoch: number): Promise<void> {
   const found = await store.find(key);

@@ -29,19 +29,10 @@ import {
 import { refuseBadKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { StoreConnection } from '#service/connection-config.js';
+import { bareEtag, checkedHead, type ListedObject, listedObject, type ObjectHead } from './check-answer.js';
 import { explainStoreError, isConflict, isMissing, isRefusedCondition, lacksReason, mayPass, type StoreOperation } from './store-errors.js';
 
-export interface ObjectHead {
-  key: string;
-  /** Without quotes. */
-  etag: string;
-  sizeBytes: number;
-}
-
-/** What a listing says of an object. */
-export interface ListedObject extends ObjectHead {
-  modifiedAt: Date;
-}
+export type { ListedObject, ObjectHead };
 
 /** An object that is sent in parts, and what the store has of it. */
 export interface PartialUpload {
@@ -66,17 +57,6 @@ const conflictingWrites = (key: string, cause: unknown): PipelineError =>
     context: { key },
   });
 
-/** A listing with EncodingType=url: keys may have characters that no XML has. A store that does not know it says so. */
-function decodedKey(key: string, encoding: string | undefined): string {
-  if (encoding !== 'url') return key;
-  try {
-    return decodeURIComponent(key.replaceAll('+', '%20'));
-  } catch {
-    return key; // it says that it encodes, and does not
-  }
-}
-
-const bareEtag = (etag: string | undefined): string => (etag ?? '').replaceAll('"', '');
 /** Into one array from the start: pieces to be joined would be held twice. */
 async function readAll({ Body, ContentLength }: GetObjectCommandOutput): Promise<Uint8Array> {
   if (!Body || ContentLength === undefined) return (await Body?.transformToByteArray()) ?? new Uint8Array();
@@ -109,6 +89,8 @@ export interface ObjectStoreOptions {
   /** A connection on which nothing moves for this long is given up; a store that restarts may never answer. */
   idleLimitMs?: number;
   onCall?: (call: StoreCall) => void;
+  /** Makes each call again while it may pass, `retrying` for example. Without it a call fails once its own short retries have. */
+  retry?: <Result>(call: () => Promise<Result>) => Promise<Result>;
 }
 
 /** What those need who read and write objects, wherever these are: a bucket, or a folder (folder-store.ts). */
@@ -118,10 +100,15 @@ export class ObjectStore {
   private readonly client: S3Client;
   readonly bucket: string;
   private readonly onCall: (call: StoreCall) => void;
+  private readonly retry: NonNullable<ObjectStoreOptions['retry']>;
 
-  constructor(connection: StoreConnection, { idleLimitMs = 30_000, onCall = () => undefined }: ObjectStoreOptions = {}) {
+  constructor(
+    connection: StoreConnection,
+    { idleLimitMs = 30_000, onCall = () => undefined, retry = (call) => call() }: ObjectStoreOptions = {},
+  ) {
     this.bucket = connection.bucket;
     this.onCall = onCall;
+    this.retry = retry;
     this.client = new S3Client({
       region: connection.region,
       endpoint: connection.endpoint,
@@ -154,7 +141,7 @@ export class ObjectStore {
       async () => {
         try {
           const found = await this.client.send(new HeadObjectCommand({ Bucket: this.bucket, Key: key }));
-          return { key, etag: bareEtag(found.ETag), sizeBytes: found.ContentLength ?? 0 };
+          return checkedHead(key, bareEtag(found.ETag), found.ContentLength);
         } catch (error) {
           if (isMissing(error)) return null;
           throw lacksReason(error) ? await this.reasonOfRefusal(key, error) : error;
@@ -354,10 +341,8 @@ export class ObjectStore {
         prefix,
       );
       for (const object of page.Contents ?? []) {
-        if (!object.Key) continue;
-        // A store that does not say when is taken to mean now: what is young is left alone.
-        const modifiedAt = object.LastModified ?? new Date();
-        yield { key: decodedKey(object.Key, page.EncodingType), etag: bareEtag(object.ETag), sizeBytes: object.Size ?? 0, modifiedAt };
+        const listed = listedObject(object, page.EncodingType);
+        if (listed) yield listed;
       }
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (token);
@@ -370,6 +355,10 @@ export class ObjectStore {
   /** Keys are checked first; errors become what they mean. */
   private async translated<Result>(operation: StoreOperation, call: () => Promise<Result>, key?: string): Promise<Result> {
     if (key !== undefined && operation !== 'list') refuseBadKey(key);
+    return this.retry(() => this.attempt(operation, call, key));
+  }
+
+  private async attempt<Result>(operation: StoreOperation, call: () => Promise<Result>, key?: string): Promise<Result> {
     const startedAt = performance.now();
     const note = (outcome: StoreOutcome): void => this.onCall({ operation, outcome, seconds: (performance.now() - startedAt) / 1000 });
     try {

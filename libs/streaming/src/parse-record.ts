@@ -1,12 +1,16 @@
 /** Parses a record's value by its topic's schema, within limits of size and depth. */
 import { parseOutsideJson } from '#contracts/outside-json.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { recordLimits, type Topic, type TopicDeclaration } from '#contracts/topic.js';
+import { keyProblem, recordLimits, type Topic, type TopicDeclaration } from '#contracts/topic.js';
 
-/** @throws PipelineError RECORD_INVALID */
-export function parseRecord<Fact>(topic: Topic<Fact>, value: Buffer): Fact {
+/** @throws PipelineError RECORD_INVALID, also for a record under a key that its contents do not give */
+export function parseRecord<Fact>(topic: Topic<Fact>, value: Buffer, key: string | null): Fact {
   const parsed = topic.schema.safeParse(jsonOf(topic, value));
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    const why = keyProblem(topic, key, parsed.data);
+    if (why) throw new PipelineError('RECORD_INVALID', `The record does not fit ${topic.noun}: ${why}`);
+    return parsed.data;
+  }
   const problem = parsed.error.issues[0];
   throw new PipelineError('RECORD_INVALID', `The record does not fit ${topic.noun}: ${problem?.path.join('.')} ${problem?.message}`);
 }

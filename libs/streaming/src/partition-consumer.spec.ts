@@ -51,7 +51,7 @@ class PlayedClient {
   async deliver(from: number, to: number): Promise<void> {
     const messages = Array.from({ length: to - from }, (_, n) => ({
       offset: String(from + n),
-      key: Buffer.from('k'),
+      key: Buffer.from(String(from + n)),
       value: Buffer.from(String(from + n)),
     }));
     await this.eachBatch?.({

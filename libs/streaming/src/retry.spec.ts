@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { Attempts, fateOf, observeRetries, retrying } from './retry.js';
+import { Attempts, fateOf, isOutage, observeRetries, retrying } from './retry.js';
 
 const unavailable = () => new PipelineError('STORAGE_UNAVAILABLE', 'the store is away');
 
@@ -17,6 +17,11 @@ describe('fateOf', () => {
     expect(fateOf(wrapped(noCoordinator)), 'as the client throws it when it has given up').toBe('retryable');
     expect(fateOf(wrapped(new TypeError('x is not a function')))).toBe('unknown');
   });
+});
+
+it('an outage says nothing of what was asked for, also once it has lasted too long', () => {
+  const outages = [unavailable(), new PipelineError('RETRIES_EXHAUSTED', 'gave up'), new PipelineError('CHECKPOINT_INVALID', 'damaged')];
+  expect(outages.map(isOutage)).toEqual([true, true, false]);
 });
 
 describe('retrying', () => {
@@ -46,6 +51,14 @@ describe('retrying', () => {
 
 describe('the tries of one piece of work', () => {
   afterEach(() => vi.useRealTimers());
+
+  it("go on for as long as a disk is full: that is no record's fault", () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const attempts = new Attempts(0);
+    vi.advanceTimersByTime(86_400_000);
+    expect(attempts.waitAfter(new PipelineError('DISK_FULL_WAITING', 'the disk is full'))).toBeGreaterThan(0);
+    expect(() => attempts.waitAfter(unavailable())).toThrow('Gave up');
+  });
 
   it('go on for 15 minutes and no longer, with waits that grow, differ, and stay within 15 s', () => {
     vi.useFakeTimers({ toFake: ['performance'] });

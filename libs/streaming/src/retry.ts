@@ -1,6 +1,6 @@
 /** Decides an error's fate, and waits for what may pass. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PipelineError, type Fate } from '#contracts/pipeline-error.js';
+import { type ErrorCode, PipelineError, type Fate } from '#contracts/pipeline-error.js';
 
 export function fateOf(error: unknown): Fate {
   if (error instanceof PipelineError) return error.fate;
@@ -9,6 +9,10 @@ export function fateOf(error: unknown): Fate {
   if ((error as { retriable?: unknown }).retriable === true) return 'retryable';
   return outages.has(withoutWrapper(error).name) ? 'retryable' : 'unknown';
 }
+
+/** Says something of the store or the broker, and nothing of what was asked for. */
+export const isOutage = (error: unknown): boolean =>
+  fateOf(error) === 'retryable' || (error instanceof PipelineError && error.code === 'RETRIES_EXHAUSTED');
 
 /** In what the client throws once it has decided that it tries no more. */
 function withoutWrapper(error: Error): Error {
@@ -39,6 +43,9 @@ const firstWaitMs = 200;
 const longestWaitMs = 15_000;
 export const retryLimitMs = 15 * 60_000;
 
+/** Conditions of the machine, which no record is to blame for: giving up would put good ones in dead letters. */
+const waitedOutForEver: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['DISK_FULL_WAITING']);
+
 /** The tries of one piece of work: exponential backoff with full jitter, and a limit. */
 export class Attempts {
   private readonly startedAt = performance.now();
@@ -50,7 +57,8 @@ export class Attempts {
   waitAfter(error: unknown): number {
     if (fateOf(error) !== 'retryable') throw error;
     const elapsedMs = performance.now() - this.startedAt;
-    if (elapsedMs >= this.limitMs) {
+    const outlastsLimit = error instanceof PipelineError && waitedOutForEver.has(error.code);
+    if (elapsedMs >= this.limitMs && !outlastsLimit) {
       throw new PipelineError('RETRIES_EXHAUSTED', `Gave up after ${Math.round(elapsedMs / 1000)} s: ${(error as Error).message}`, {
         cause: error,
       });

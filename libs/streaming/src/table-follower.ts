@@ -117,7 +117,7 @@ export class TableFollower implements WatchedConsumer {
   on<Fact>(topic: Topic<Fact>, onFact: (key: string, fact: Fact | null, record: FollowedRecord) => void): this {
     this.handlers.set(topicName(topic, this.topicPrefix), (record) => {
       refuseUndecodable(record.headers);
-      onFact(record.key ?? '', record.value === null ? null : parseRecord(topic, record.value), record);
+      onFact(record.key ?? '', record.value === null ? null : parseRecord(topic, record.value, record.key), record);
     });
     return this;
   }

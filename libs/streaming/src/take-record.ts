@@ -90,7 +90,7 @@ export class RecordTaker<Fact> {
     let inHand: InHand | undefined;
     try {
       refuseUndecodable(record.headers);
-      if (record.origin.value) record.fact = parseRecord(this.options.topic, record.origin.value);
+      if (record.origin.value) record.fact = parseRecord(this.options.topic, record.origin.value, record.key);
       if (span.isRecording()) span.setAttributes(subjectAttributes(this.subjectOf(record)));
       inHand = await crashes.begin(this.countedBy(record));
       if (signal.aborted) return { kind: 'taken' };

@@ -109,10 +109,19 @@ function linesOf(report: CompactionReport, dryRun: boolean, graceSec: number): s
     `  objects  ${deleted} ${would}deleted (${counted(report.shardsDeleted, 'shard')}, ${counted(report.predictionsDeleted, 'predictions file')}), ${asBytes(report.bytesFreed)} ${would}freed`,
     ...(report.waiting > 0
       ? [
-          `           ${report.waiting} useless and kept: ${asDuration(graceSec)} of grace${report.heldByRounds > 0 ? `; ${report.heldByRounds} may be read by a round that is under way` : ''}`,
+          `           ${report.waiting} useless and kept: ${asDuration(graceSec)} of grace${report.heldByReaders > 0 ? `; ${report.heldByReaders} may still be read by a round, an experiment or an export` : ''}`,
         ]
       : []),
+    ...report.retired.map(
+      (each) => `  settings ${spoken(each)} ${would}withdrawn: no corpus has used these feature settings since ${each.since}`,
+    ),
+    ...report.abandoned.map(
+      (each) => `  settings ${spoken(each)} kept until ${each.until} or later: no corpus uses these feature settings any more`,
+    ),
     ...(unreadable.length > 0 ? [`  ! ${counted(unreadable.length, 'shard')} could not be read; the trainer has them made again`] : []),
     ...(notSwept ? [`  ! no object was deleted: ${notSwept}`] : []),
   ];
 }
+
+const spoken = ({ settingsHash, shards, sizeBytes }: CompactionReport['retired'][number]): string =>
+  `${settingsHash}: ${counted(shards, 'shard')}, ${asBytes(sizeBytes)},`;

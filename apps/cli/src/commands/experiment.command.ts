@@ -51,6 +51,7 @@ export class ExperimentCommand extends UndertoneCommand {
     const place = placeOf(file, options);
     const connections = place === 'trainers' ? connect() : null;
     const shards = connections ? null : await shardsFor(file, options.shards);
+    const heldSince = new Date();
     const source = connections ? await tilesOfBucket(connections.store, await readView(connections)) : tilesOfFolder(shards ?? '');
     const loaded = loadExperiment(file, source, { search });
     print(describeExperiment(loaded));
@@ -66,7 +67,7 @@ export class ExperimentCommand extends UndertoneCommand {
       const run = { loaded, search, resume, stop: stopSignal() };
       const setup: WorkerSetup = { source: { kind: 'folder', file, shards: shards ?? '', out, search }, backend };
       const results = connections
-        ? await runOnTrainers(run, { connections, source })
+        ? await runOnTrainers(run, { connections, source, heldSince })
         : await runHere(run, { out, setup, parallel, environment: childEnvironment });
       await report(results, out);
     }

@@ -2,9 +2,10 @@
 import { Command, Option } from 'nest-commander';
 import { splits, streams, type Split, type Stream } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { whileHolding } from '#compaction/shard-holds.js';
 import { viewOf } from '#index/training-index.js';
-import { connect } from '../connect.js';
-import { exportFormats, exportTiles, type ExportFormat } from '../export-tiles.js';
+import { type Connections, connect } from '../connect.js';
+import { exportFormats, type ExportFormat, type ExportOutcome, exportTiles } from '../export-tiles.js';
 import { asBytes, counted } from '../human-units.js';
 import { readView } from '../read-view.js';
 import { oneOf, print, UndertoneCommand } from '../undertone-command.js';
@@ -25,6 +26,17 @@ export class ExportCommand extends UndertoneCommand {
 
   async run(_arguments: string[], options: ExportCommandOptions): Promise<void> {
     const connections = connect();
+    const { out, format } = options;
+    const done = await whileHolding(connections.store, `undertone export into ${out}`, () => this.export(connections, options));
+    connections.store.close();
+    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+    print(`${counted(done.tiles, 'tile')} of ${counted(done.utterances, 'utterance')} in ${out}, ${asBytes(done.sizeBytes)}`);
+    if (format === 'shards') print(`./undertone train --config examples/paper-aae.yaml --shards ${out}`);
+    else if (format === 'npy') print(`numpy.load("${out}/tiles.npy", mmap_mode="r"), rows as in ${out}/tiles.csv`);
+    else print(`webdataset.WebDataset(sorted(glob.glob("${out}/tiles-*.tar"))).decode().to_tuple("npy", "json")`);
+  }
+
+  private async export(connections: Connections, options: ExportCommandOptions): Promise<ExportOutcome> {
     const { corpus, stream, split, out, format, tilesPerFile } = options;
     const all = await readView(connections);
     const chosen = all.utterances.filter(
@@ -37,13 +49,7 @@ export class ExportCommand extends UndertoneCommand {
       if (process.stderr.isTTY && (done % 100 === 0 || done === of)) process.stderr.write(`\r${done} of ${of} tiles\u001b[K`);
     };
     const view = viewOf(all.settingsHash, chosen, all);
-    const done = await exportTiles(connections.store, view, { folder: out, format, tilesPerFile, onProgress });
-    connections.store.close();
-    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
-    print(`${counted(done.tiles, 'tile')} of ${counted(done.utterances, 'utterance')} in ${out}, ${asBytes(done.sizeBytes)}`);
-    if (format === 'shards') print(`./undertone train --config examples/paper-aae.yaml --shards ${out}`);
-    else if (format === 'npy') print(`numpy.load("${out}/tiles.npy", mmap_mode="r"), rows as in ${out}/tiles.csv`);
-    else print(`webdataset.WebDataset(sorted(glob.glob("${out}/tiles-*.tar"))).decode().to_tuple("npy", "json")`);
+    return exportTiles(connections.store, view, { folder: out, format, tilesPerFile, onProgress });
   }
 
   @Option({ flags: '-o, --out <dir>', description: 'a folder that is made', required: true })

@@ -9,7 +9,7 @@ import { readStackNote, undertoneHome } from '../stack-file.js';
 import { print, UndertoneCommand } from '../undertone-command.js';
 
 /** What stacks keep in their home; whatever else is there stays. */
-const stackParts = ['demo', 'up', 'stack.json', 'processes.json'];
+const stackParts = ['demo', 'up', 'stack.json', 'processes.json', 'restarts.json'];
 
 @Command({ name: 'reset', description: 'Delete the data of the embedded stack: bucket, topics, models. What was downloaded stays' })
 export class ResetCommand extends UndertoneCommand {

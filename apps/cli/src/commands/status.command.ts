@@ -7,10 +7,14 @@ import { utterances } from '#contracts/utterances.js';
 import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
 import { activeGroups, groupLag } from '#streaming/group-lag.js';
 import type { PromotionState } from '#overview/overview-snapshot.js';
-import { askTrainer } from '../ask-services.js';
-import { readCorpusWarnings } from '../corpus-warnings.js';
+import { troublesOf } from '#overview/troubles.js';
+import { askRestarts, askTrainer } from '../ask-services.js';
+import { environment } from '../config.js';
 import { connect, readOverviewAndGaps, type Connections } from '../connect.js';
+import { readCorpusWarnings } from '../corpus-warnings.js';
+import { fullDiskLine } from '../disk-room.js';
 import { alignedTable } from '../results.js';
+import { readRestarts, readStackNote, undertoneHome } from '../stack-file.js';
 import { print, printJson, printLine, UndertoneCommand } from '../undertone-command.js';
 
 const mostLetters = 5;
@@ -21,19 +25,28 @@ export class StatusCommand extends UndertoneCommand {
 
   async run(_arguments: string[], { json }: { json?: boolean }): Promise<void> {
     const connections = connect();
-    const [{ overview, gaps }, lag, trainer, corpusWarnings] = await Promise.all([
+    const note = readStackNote(environment);
+    // The caller may have named another broker than that of the stack on this machine.
+    const isThisStack = note !== null && note.environment['KAFKA_BROKERS'] === connections.environment['KAFKA_BROKERS'];
+    const fullDisk = [isThisStack ? fullDiskLine(undertoneHome(environment)) : null].filter((line) => line !== null);
+    // At once: on a full disk the broker may be away, and the rest waits for it.
+    if (!json) for (const line of fullDisk) printLine(`  !! ${line}`);
+    const [{ overview, gaps }, lag, trainer, corpusWarnings, restarts] = await Promise.all([
       readOverviewAndGaps(connections),
       lagByStage(connections),
       askTrainer(connections),
       readCorpusWarnings(connections.store),
+      (isThisStack ? readRestarts(environment) : null) ?? askRestarts(connections),
     ]);
     const snapshot = overview.snapshot();
+    const troubles = troublesOf(snapshot, restarts);
     if (json) {
       const training = { ...snapshot.training, steps: snapshot.training.steps.slice(-1) };
-      return printJson({ ...snapshot, training, lag, trainer, corpusWarnings, gaps });
+      return printJson({ ...snapshot, troubles: [...fullDisk, ...troubles], training, lag, trainer, corpusWarnings, gaps });
     }
     const { reconciliation, streams, checkpoint, training, evaluations } = snapshot;
     const lastStep = training.steps.at(-1);
+    for (const trouble of troubles) printLine(`  !! ${trouble}`);
     print(
       alignedTable(
         ['stage', 'lag', 'state'],
@@ -67,8 +80,13 @@ export class StatusCommand extends UndertoneCommand {
     for (const { corpus, warnings } of corpusWarnings) for (const warning of warnings) printLine(`  ! corpus ${corpus}: ${warning}`);
     for (const finding of trainer?.findings ?? []) printLine(`  ! ${finding}`);
     if (gaps) printLine(`  ! ${gaps}`);
-    const { open } = snapshot.deadLetters;
-    print(open === 0 ? '  no dead letters are open' : `  dead letters that are open: ${open}; \`replay\` gives them another try`);
+    const { open, total, groups } = snapshot.deadLetters;
+    print(
+      open === 0 ? '  no dead letters are open' : `  dead letters that are open: ${open} of ${total}; \`replay\` gives them another try`,
+    );
+    if (open > mostLetters)
+      for (const { stage, code, corpus, count } of groups.slice(0, mostLetters))
+        printLine(`    ${count} of all: ${code} by ${stage}${corpus === null ? '' : `, corpus ${corpus}`}`);
     const named = overview.unresolvedDeadLetters.slice(-mostLetters);
     for (const { code, subject, message } of named) printLine(`    ${code}  ${subject}: ${message}`);
     if (open > named.length) print(`    … and ${open - named.length} more; \`replay --dry-run\` lists them`);

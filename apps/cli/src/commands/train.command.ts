@@ -196,6 +196,7 @@ async function train(
     shardsGone: (ids) => printLine(`! ${counted(ids.length, 'shard')} changed since they were read, and are left out`),
     saved: (checkpoint) => (newest = checkpoint),
     checkpointRefused: (why) => printLine(`! ${why}; going back to the one before`),
+    wentBack: () => undefined, // the run ends: its file decides the rate
     roundFinished: ({ wallSec, tilesPerSec, waitShare, ended, bestStep }) => {
       display.clear();
       if (ended === 'dev') print(`dev speakers were understood no better for ${counted(config.patience, 'check')}: enough`);
@@ -209,11 +210,12 @@ async function train(
   const renewal = setInterval(() => void lease.renew().catch(() => undefined), leaseRenewalMs);
   try {
     newest = await run.restore();
-    if (!newest?.complete) await run.runRound(view, stop);
+    if (!newest?.complete) await run.runRound(view, { stop });
     return newest;
   } finally {
     clearInterval(renewal);
     display.clear();
+    run.dispose();
     await tiles.close();
     await lease.release();
   }

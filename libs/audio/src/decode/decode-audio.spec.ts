@@ -1,12 +1,13 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { decodeAudio, type DecodeOptions } from './decode-audio.js';
 import { encodeWav } from './encode-wav.js';
 import { defaultFeatureSettings } from '../feature-settings.js';
 import { chooseFfmpeg } from './ffmpeg-config.js';
+import { canLimitMemory, limitMemory } from './limit-memory.js';
 import { sniffFormat } from './sniff-format.js';
 
 const ffmpeg = chooseFfmpeg();
@@ -64,6 +65,13 @@ describe('the format', () => {
     ['ID3\x03\0\0\0\0\0\x02xx\xff\xf1\x50\x80', { family: 'ffmpeg', demuxer: 'aac' }],
     ['ID3\x03\0\0\0\0\0\x02xxLAME', { family: 'ffmpeg', demuxer: 'mp3' }],
     ['RIFF\0\0\0\0CDXA', null],
+    ['riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0', { family: 'ffmpeg', demuxer: 'w64' }],
+    ['\0\0\0\x08wide\0\0\0\0mdat', { family: 'ffmpeg', demuxer: 'mov' }],
+    ['\0\0\0\0\0\0\0\0\xff\xfb\x90\x00', { family: 'ffmpeg', demuxer: 'mp3', offset: 8 }],
+    ['\0\0\0\0\0\0\0\0no sound', null],
+    ['\0\0\0\0\0\0\0\0', null],
+    ['ID3\x03\0\0\0\0\0\x02xxRIFF\0\0\0\0WAVE', { family: 'wav', offset: 12 }],
+    ['ID3\x03\0\0\0\0\0\x02xxOggS', { family: 'ffmpeg', demuxer: 'ogg', offset: 12 }],
   ])('of %j is told by content', (bytes, format) => {
     expect(sniffFormat(text(bytes))).toEqual(format);
   });
@@ -108,15 +116,63 @@ describe.skipIf(!ffmpeg)('with ffmpeg', () => {
     );
     chmodSync(path, 0o755);
     const slow = { path, why: 'this test', version: 'slow' };
-    const before = leftovers();
+    vi.stubEnv('TMPDIR', folder); // other tests have files in the usual one
     const decoding = decodeAudio(text(`OggS${'\0'.repeat(60)}`), { ...options, timeoutMs: 1_500, ffmpeg: slow });
     await expect(decoding).rejects.toMatchObject({ code: 'AUDIO_DECODE_TIMEOUT' });
-    expect(leftovers()).toBe(before);
+    expect(leftovers()).toBe(0);
+    vi.unstubAllEnvs();
     if (existsSync(join(folder, 'pid'))) {
       const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'));
       await expect.poll(() => isRunning(pid)).toBe(false);
     }
     rmSync(folder, { recursive: true });
+  });
+
+  it('a full temporary folder is not the fault of the recording: DISK_FULL_WAITING, and it is decoded once there is room', async ({
+    skip,
+  }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'full-disk-'));
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder]).status === 0;
+    const before = process.env['TMPDIR'];
+    try {
+      if (!mounted) skip('only root can mount a small disk');
+      process.env['TMPDIR'] = folder;
+      const recording = encode('-c:a', 'flac', '-f', 'ogg');
+      writeFileSync(join(folder, 'others'), new Uint8Array(60 * 1024));
+      const decoding = decodeAudio(recording, options);
+      await expect(decoding).rejects.toMatchObject({
+        code: 'DISK_FULL_WAITING',
+        fate: 'retryable',
+        message: expect.stringContaining(folder) as string,
+      });
+      rmSync(join(folder, 'others'));
+      expect(readdirSync(folder)).toEqual([]);
+      expect((await decodeAudio(recording, options)).samples).toHaveLength(24_000);
+    } finally {
+      if (before === undefined) delete process.env['TMPDIR'];
+      else process.env['TMPDIR'] = before;
+      if (mounted) spawnSync('umount', [folder]);
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('a decoder that needs too much memory is AUDIO_TOO_LARGE, that file alone', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hungry-'));
+    const path = join(folder, 'ffmpeg');
+    const hungry = 'echo "Error while decoding stream #0:0: Cannot allocate memory" >&2; exit 1';
+    writeFileSync(path, `#!/bin/sh\ncase "$*" in *-formats*|*-encoders*) exec ${ffmpeg?.path} "$@";; esac\n${hungry}\n`);
+    chmodSync(path, 0o755);
+    const decoding = decodeAudio(text(`OggS${'\0'.repeat(60)}`), { ...options, ffmpeg: { path, why: 'this test', version: 'hungry' } });
+    await expect(decoding).rejects.toMatchObject({ code: 'AUDIO_TOO_LARGE', fate: 'permanent' });
+    rmSync(folder, { recursive: true });
+  });
+
+  it.skipIf(!canLimitMemory())('a process cannot take more memory than its limit', async () => {
+    const takeAll = 'setTimeout(() => { const all = []; for (let i = 0; i < 100; i++) all.push(Buffer.alloc(16e6, 1)); }, 300)';
+    const hungry = spawn(process.execPath, ['-e', takeAll], { stdio: 'ignore' });
+    limitMemory(hungry.pid);
+    const code = await new Promise((resolve) => hungry.on('exit', resolve));
+    expect(code).not.toBe(0);
   });
 
   it('longer than allowed is AUDIO_TOO_LONG', async () => {
@@ -132,7 +188,7 @@ describe.skipIf(!ffmpeg)('with ffmpeg', () => {
   ])('%s decodes to the tone it was made of, at its own rate', async (_name, args) => {
     const { samples, sampleRateHz, decoder } = await decodeAudio(encode(...args), options);
     expect(sampleRateHz).toBe(24_000);
-    expect(decoder).toBe(`ffmpeg ${ffmpeg?.version}`);
+    expect(decoder).toBe(`undertone-ffmpeg 2, ffmpeg ${ffmpeg?.version}`);
     expect(samples).toHaveLength(tone.length);
     for (let i = 0; i < tone.length; i += 97) expect(samples[i]).toBeCloseTo(tone[i] as number, 1);
   });

@@ -8,24 +8,25 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { decodeWithFfmpeg } from './decode-ffmpeg.js';
 import { decodeFlac, parseStreamInfo } from '../flac/decode-flac.js';
 import { decodeWav, parseWav } from './decode-wav.js';
-import { type DecodedAudio, requireFinite } from './decoded-audio.js';
+import { type DecodedAudio, requireFinite, requireFormat } from './decoded-audio.js';
 import type { FeatureSettings } from '../feature-settings.js';
 import { chooseFfmpeg, type FfmpegChoice } from './ffmpeg-config.js';
-import { requireRate } from '../spectrogram/resample.js';
-import { sniffFormat } from './sniff-format.js';
+import { isLfsPointer, sniffFormat } from './sniff-format.js';
 
 export interface DecodeOptions extends Pick<FeatureSettings, 'maxDurationSec' | 'decoders'> {
   /** For a decoder in another process. */
   timeoutMs: number;
   /** null: there is none; undefined: looked for once, when first needed. */
   ffmpeg?: FfmpegChoice | null;
+  /** Of a file whose length is not known before it is decoded: more samples end in NeedsMemory. Default: any number. */
+  allowedSamples?: number;
 }
 
 let found: FfmpegChoice | null | undefined;
 
 /**
  * @throws AUDIO_EMPTY, AUDIO_NOT_RECOGNISED, AUDIO_UNDECODABLE, AUDIO_TRUNCATED, AUDIO_TOO_LONG, AUDIO_NON_FINITE,
- * AUDIO_DECODE_TIMEOUT, DECODER_MISSING
+ * AUDIO_DECODE_TIMEOUT, AUDIO_TOO_LARGE, DECODER_MISSING, DISK_FULL_WAITING; NeedsMemory beyond `allowedSamples`
  */
 export async function decodeAudio(bytes: Uint8Array, options: DecodeOptions): Promise<DecodedAudio> {
   if (bytes.length === 0) throw new PipelineError('AUDIO_EMPTY', 'the file has no bytes');
@@ -34,23 +35,33 @@ export async function decodeAudio(bytes: Uint8Array, options: DecodeOptions): Pr
   return decoded;
 }
 
-async function decodeByContent(bytes: Uint8Array, options: DecodeOptions): Promise<DecodedAudio> {
-  const { maxDurationSec, timeoutMs, decoders } = options;
-  const format = sniffFormat(bytes);
+async function decodeByContent(file: Uint8Array, options: DecodeOptions): Promise<DecodedAudio> {
+  const { maxDurationSec, timeoutMs, decoders, allowedSamples } = options;
+  const format = sniffFormat(file);
+  const bytes = format?.offset === undefined ? file : file.subarray(format.offset);
+  const throughFfmpeg = (demuxer: string) =>
+    decodeWithFfmpeg(bytes, demuxer, { maxDurationSec, timeoutMs, ffmpeg: ffmpegOf(options), allowedSamples });
   switch (format?.family) {
     case undefined:
-      throw new PipelineError('AUDIO_NOT_RECOGNISED', 'the file begins like no known audio format', {
-        context: { sizeBytes: bytes.length },
-      });
+      throw notRecognised(file);
     case 'flac':
-      requireRate(parseStreamInfo(bytes).sampleRateHz); // eight channels at 655 kHz would be decoded for 40 s to be refused then
-      return decodeFlac(bytes, { maxDurationSec, decoder: decoders.flac });
-    case 'wav':
-      if (parseWav(bytes).encoding !== 'other') return decodeWav(bytes, { maxDurationSec, decoder: decoders.wav });
-      return decodeWithFfmpeg(bytes, 'wav', { maxDurationSec, timeoutMs, ffmpeg: ffmpegOf(options) });
+      requireFormat(parseStreamInfo(bytes)); // eight channels at 655 kHz would be decoded for 40 s to be refused then
+      return decodeFlac(bytes, { maxDurationSec, decoder: decoders.flac, allowedSamples });
+    case 'wav': {
+      const header = parseWav(bytes);
+      requireFormat(header); // 2³¹ - 1 samples a second would be taken in memory by the second
+      return header.encoding === 'other' ? throughFfmpeg('wav') : decodeWav(bytes, { maxDurationSec, decoder: decoders.wav });
+    }
     case 'ffmpeg':
-      return decodeWithFfmpeg(bytes, format.demuxer, { maxDurationSec, timeoutMs, ffmpeg: ffmpegOf(options) });
+      return throughFfmpeg(format.demuxer);
   }
+}
+
+function notRecognised(file: Uint8Array): PipelineError {
+  const message = isLfsPointer(file)
+    ? 'Git LFS pointer: fetch the content first. The file holds only the name of the recording; run `git lfs pull` where it came from, and put it again'
+    : 'the file begins like no known audio format';
+  return new PipelineError('AUDIO_NOT_RECOGNISED', message, { context: { sizeBytes: file.length } });
 }
 
 function ffmpegOf({ ffmpeg }: DecodeOptions): FfmpegChoice | null {

@@ -2,14 +2,18 @@
  * WAV in process: RIFF and RF64/BW64; PCM of 8, 16, 24 and 32 bits, floats of 32 and 64, plain or WAVE_FORMAT_EXTENSIBLE.
  * Source: the RIFF/WAVE specification and EBU Tech 3306 (RF64); the paper's corpora (Section IV-B) are WAV but one.
  *
- * A data chunk that promises more samples than the file holds is AUDIO_TRUNCATED, unless its length is one of those that
- * writers to a pipe leave behind (0, or 0x7FFFF000 and above): then the samples go to the end of the file.
+ * A data chunk that promises more samples than the file holds is AUDIO_TRUNCATED, with two exceptions. Writers to a pipe leave
+ * a length of 0, or of 0x7FFFF000 and above: then the samples go to the end of the file. A length that is a header's too large,
+ * where the RIFF chunk ends exactly with the file, is a known mistake of writers: then the sound is whole, and a remark says so.
+ *
+ * Header fields that contradict each other are read as libsndfile, ffmpeg and sox read them, and refused where these differ.
+ * `test/golden/audio/make-wav-headers.py` asks them; all three take the size of a sample from its bits alone.
  *
  * Does not promise: compressed WAV (A-law, ADPCM, ...). `parseWav` says so with `encoding: 'other'`, and `decodeAudio`
  * gives those to ffmpeg.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { type DecodedAudio, requireDuration } from './decoded-audio.js';
+import { type DecodedAudio, requireDuration, requireFormat } from './decoded-audio.js';
 
 const FORMAT_PCM = 1;
 const FORMAT_FLOAT = 3;
@@ -26,16 +30,18 @@ export interface WavHeader {
   dataOffset: number;
   /** Per channel, that the file holds. */
   sampleCount: number;
+  remark?: string;
 }
 
 /** @throws AUDIO_NOT_RECOGNISED, AUDIO_UNDECODABLE, AUDIO_TRUNCATED, AUDIO_EMPTY, AUDIO_TOO_LONG */
 export function decodeWav(bytes: Uint8Array, options: { maxDurationSec: number; decoder: string }): DecodedAudio {
   const header = parseWav(bytes);
   if (header.encoding === 'other') throw undecodable('neither PCM nor float');
+  requireFormat(header);
   requireDuration(header.sampleCount, header.sampleRateHz, options.maxDurationSec);
   const samples = new Float32Array(header.sampleCount);
   readMono(bytes, header, samples);
-  return { samples, sampleRateHz: header.sampleRateHz, decoder: options.decoder };
+  return { samples, sampleRateHz: header.sampleRateHz, decoder: options.decoder, remark: header.remark };
 }
 
 /** The header, checked against the bytes that are there. @throws as `decodeWav`, but for AUDIO_TOO_LONG */
@@ -50,11 +56,14 @@ export function parseWav(bytes: Uint8Array): WavHeader {
   if (!data) throw new PipelineError('AUDIO_EMPTY', 'the WAV file has no data chunk');
 
   const present = bytes.length - data.offset;
+  const formEnd = 8 + view.getUint32(4, true);
   const declared = form === 'RIFF' ? data.size : data.size === 0xffffffff ? (longDataSize ?? 0) : data.size;
-  const honestlyEmpty = declared === 0 && view.getUint32(4, true) + 8 === bytes.length;
+  const honestlyEmpty = declared === 0 && formEnd === bytes.length;
   const streamed = !honestlyEmpty && (declared === 0 || (form === 'RIFF' && declared >= STREAMING_LENGTH_FROM));
   const { blockAlign, ...rest } = format;
-  const declaredSamples = streamed ? Math.floor(present / blockAlign) : Math.floor(declared / blockAlign);
+  const surplus = declared - present;
+  const overstated = !streamed && form === 'RIFF' && formEnd === bytes.length && surplus > 0 && surplus <= data.offset;
+  const declaredSamples = Math.floor((streamed || overstated ? present : declared) / blockAlign);
   const sampleCount = Math.min(declaredSamples, Math.floor(present / blockAlign));
   if (sampleCount < declaredSamples) {
     throw new PipelineError('AUDIO_TRUNCATED', `the header promises ${declaredSamples} samples, the file holds ${sampleCount}`, {
@@ -62,7 +71,8 @@ export function parseWav(bytes: Uint8Array): WavHeader {
     });
   }
   if (sampleCount === 0) throw new PipelineError('AUDIO_EMPTY', 'the WAV file has no samples');
-  return { ...rest, dataOffset: data.offset, sampleCount };
+  const header = { ...rest, dataOffset: data.offset, sampleCount };
+  return overstated ? { ...header, remark: `its data chunk claims ${surplus} bytes more than the file has; its sound is whole` } : header;
 }
 
 export type WavFormat = Pick<WavHeader, 'encoding' | 'channels' | 'sampleRateHz' | 'bytesPerSample'> & { blockAlign: number };
@@ -88,9 +98,9 @@ export function findChunks(view: DataView): { format?: WavFormat; data?: { offse
 function readFormat(view: DataView, at: number, size: number): WavFormat {
   if (size < 16) throw undecodable(`a fmt chunk of ${size} bytes`);
   if (at + size > view.byteLength) throw new PipelineError('AUDIO_TRUNCATED', 'the WAV file ends inside its fmt chunk');
-  let tag = view.getUint16(at, true);
+  const extensible = view.getUint16(at, true) === FORMAT_EXTENSIBLE && size >= 40;
   // The sub-format GUID of an extensible header starts with the plain tag.
-  if (tag === FORMAT_EXTENSIBLE && size >= 40) tag = view.getUint16(at + 24, true);
+  const tag = view.getUint16(extensible ? at + 24 : at, true);
   const channels = view.getUint16(at + 2, true);
   const sampleRateHz = view.getUint32(at + 4, true);
   const blockAlign = view.getUint16(at + 12, true);
@@ -99,12 +109,40 @@ function readFormat(view: DataView, at: number, size: number): WavFormat {
 
   const encoding = tag === FORMAT_PCM ? 'pcm' : tag === FORMAT_FLOAT ? 'float' : 'other';
   if (encoding === 'other') return { encoding, channels, sampleRateHz, bytesPerSample: 1, blockAlign: Math.max(1, blockAlign) };
-  // Fewer bits than the container has are left-justified in it, so the container's size is all that counts.
-  const stored = blockAlign / channels;
-  const bytesPerSample = Number.isInteger(stored) && stored * 8 >= bits ? stored : Math.ceil(bits / 8);
-  const known = encoding === 'pcm' ? [1, 2, 3, 4] : [4, 8];
-  if (bits === 0 || !known.includes(bytesPerSample)) throw undecodable(`${encoding} of ${bits} bits in ${bytesPerSample} bytes`);
+  // Fewer bits than whole bytes are left-justified in them, so the bytes are all that counts.
+  const bytesPerSample = Math.ceil(bits / 8);
+  const known = encoding === 'pcm' ? [8, 16, 24, 32] : [32, 64];
+  const roundBits = bytesPerSample * 8;
+  if (!known.includes(roundBits) || (encoding === 'float' && roundBits !== bits)) {
+    throw undecodable(`${encoding} of ${bits} bits; of this encoding, ${known.join(', ')} bits are decoded`);
+  }
+  const fields = { encoding, channels, blockAlign, bits, validBits: extensible ? view.getUint16(at + 18, true) : bits } as const;
+  requireAgreement(fields);
   return { encoding, channels, sampleRateHz, bytesPerSample, blockAlign: bytesPerSample * channels };
+}
+
+interface FormatFields {
+  encoding: 'pcm' | 'float';
+  channels: number;
+  blockAlign: number;
+  bits: number;
+  /** Of an extensible header; its writer may leave 0. */
+  validBits: number;
+}
+
+/** Refuses the two contradictions that the reference decoders read in different ways. @throws AUDIO_UNDECODABLE */
+function requireAgreement({ encoding, channels, blockAlign, bits, validBits }: FormatFields): void {
+  if (encoding === 'pcm' && bits === 24 && blockAlign === 4 * channels) {
+    throw undecodable(
+      `wBitsPerSample says 24 and nBlockAlign says ${blockAlign}, four bytes a sample: some decoders read three, others four. Write it anew with nBlockAlign ${3 * channels}`,
+    );
+  }
+  if (validBits === 0 || validBits === bits) return;
+  const contained = bits % 8 === 0 && blockAlign === (channels * bits) / 8 && validBits < bits;
+  if (encoding === 'pcm' && (contained || Math.ceil(validBits / 8) === Math.ceil(bits / 8))) return;
+  throw undecodable(
+    `wBitsPerSample says ${bits} and wValidBitsPerSample says ${validBits}: decoders differ on which to take. Write it anew with both alike`,
+  );
 }
 
 /** @param samples receives `sampleCount` means of the channels */

@@ -1,5 +1,5 @@
 /**
- * What every decoder hands on: one channel of floats at the source's own rate, and the two checks that all share.
+ * Every decoder hands on one channel of floats at the source's own rate, and makes the checks that stand here.
  *
  * Does not promise a range: integers come out in [-1, 1), floats as the file has them.
  */
@@ -11,6 +11,29 @@ export interface DecodedAudio {
   sampleRateHz: number;
   /** Name and version of what decoded it. */
   decoder: string;
+  /** A fault of the file that did not change its sound, for the log. */
+  remark?: string;
+}
+
+/** Below, nothing of speech is left, and a small file would be hours; above, no recorder of speech works. */
+const LEAST_RATE_HZ = 1_000;
+const MOST_RATE_HZ = 192_000;
+/** As many as an Opus or ambisonic file can have. */
+const MOST_CHANNELS = 255;
+
+/** @throws AUDIO_UNDECODABLE. Call it on what a header says, before anything is decoded or taken in memory. */
+export function requireFormat({ sampleRateHz, channels }: { sampleRateHz: number; channels: number }): void {
+  if (sampleRateHz < LEAST_RATE_HZ || sampleRateHz > MOST_RATE_HZ) {
+    const range = `files from ${LEAST_RATE_HZ} to ${MOST_RATE_HZ} Hz are decoded`;
+    throw new PipelineError('AUDIO_UNDECODABLE', `a sample rate of ${sampleRateHz} Hz is not supported: ${range}`, {
+      context: { sampleRateHz },
+    });
+  }
+  if (channels > MOST_CHANNELS) {
+    throw new PipelineError('AUDIO_UNDECODABLE', `${channels} channels are not supported: at most ${MOST_CHANNELS} are decoded`, {
+      context: { channels },
+    });
+  }
 }
 
 /** @throws AUDIO_TOO_LONG. Call it on what the header says, before memory is taken for samples. */

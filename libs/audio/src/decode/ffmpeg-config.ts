@@ -16,6 +16,14 @@ export interface FfmpegChoice {
   version: string;
 }
 
+/** Counts changes of how ffmpeg is called that may change samples: 2 fills gaps, and resamples what is above 48 kHz. */
+const CALL_VERSION = 2;
+/** Names what decodes, for `decoder` and for the feature settings. */
+export const ffmpegDecoder = ({ version }: Pick<FfmpegChoice, 'version'>): string => `undertone-ffmpeg ${CALL_VERSION}, ffmpeg ${version}`;
+
+/** A file above it is resampled to it by ffmpeg. */
+export const MOST_FFMPEG_RATE_HZ = 48_000;
+
 /** null when there is none, or when `FFMPEG_BIN` names something that does not run (it is not passed over silently). */
 export function chooseFfmpeg(env: Readonly<NodeJS.ProcessEnv> = process.env): FfmpegChoice | null {
   const named = env.FFMPEG_BIN;

@@ -23,18 +23,19 @@ export function requireStatedDuration(beginning: Uint8Array, sizeBytes: number, 
 
 function statedSamples(beginning: Uint8Array, sizeBytes: number): { samples: number; rateHz: number } | null {
   try {
-    const family = sniffFormat(beginning)?.family;
-    if (family === 'flac') {
+    const format = sniffFormat(beginning);
+    if (format?.offset !== undefined) return statedSamples(beginning.subarray(format.offset), sizeBytes - format.offset);
+    if (format?.family === 'flac') {
       const { totalSamples, sampleRateHz } = parseStreamInfo(beginning);
       return { samples: totalSamples, rateHz: sampleRateHz };
     }
-    if (family !== 'wav') return null;
-    const { format, data } = findChunks(new DataView(beginning.buffer, beginning.byteOffset, beginning.byteLength));
-    if (!format || format.encoding === 'other' || !data) return null;
+    if (format?.family !== 'wav') return null;
+    const { format: fields, data } = findChunks(new DataView(beginning.buffer, beginning.byteOffset, beginning.byteLength));
+    if (!fields || fields.encoding === 'other' || !data) return null;
     // A length that its writer did not know (0, or the largest) is that of the file.
     const present = sizeBytes - data.offset;
     const bytes = data.size === 0 ? present : Math.min(present, data.size);
-    return { samples: Math.floor(bytes / format.blockAlign), rateHz: format.sampleRateHz };
+    return { samples: Math.floor(bytes / fields.blockAlign), rateHz: fields.sampleRateHz };
   } catch {
     return null;
   }

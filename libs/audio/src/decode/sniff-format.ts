@@ -1,13 +1,24 @@
 /**
- * What the bytes are, from the bytes: names and content types of objects in a bucket are not to be trusted. A format that
+ * Tells a file's format from its bytes: names and content types of objects in a bucket are not to be trusted. A format that
  * goes to ffmpeg carries the name of its demuxer, so that ffmpeg does no guessing of its own (its playlist formats would
  * open other files and addresses).
  *
+ * Some writers put an ID3 tag in front of formats that know none, or zeros in front of an MP3. `offset` leads past them.
+ *
  * Does not promise that what begins like a format decodes as one.
  */
-export type SniffedFormat = { family: 'wav' } | { family: 'flac' } | { family: 'ffmpeg'; demuxer: string };
+export type SniffedFormat = {
+  /** Bytes in front that its decoder must not see; left out where there are none. */
+  offset?: number;
+} & ({ family: 'wav' } | { family: 'flac' } | { family: 'ffmpeg'; demuxer: string });
 
 const WAV_FORMS = ['RIFF', 'RF64', 'BW64'];
+/** QuickTime files older than `ftyp` begin with one of these. */
+const MOV_ATOMS = ['moov', 'mdat', 'wide', 'free', 'skip', 'pnot'];
+/** The GUID that a Wave64 file begins with. */
+const WAVE64 = 'riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0';
+/** As many as a recorder that was stopped late, or a disk with holes, leaves in front. */
+const MOST_ZEROS = 1 << 20;
 
 /** null: like nothing that is known. */
 export function sniffFormat(bytes: Uint8Array): SniffedFormat | null {
@@ -16,14 +27,39 @@ export function sniffFormat(bytes: Uint8Array): SniffedFormat | null {
   if (WAV_FORMS.includes(text.slice(0, 4)) && kind === 'WAVE') return { family: 'wav' };
   const afterId3 = sizeOfId3(bytes);
   if (String.fromCharCode(...bytes.subarray(afterId3, afterId3 + 4)) === 'fLaC') return { family: 'flac' };
-  if (afterId3 > 0) return { family: 'ffmpeg', demuxer: mpegDemuxer(bytes, afterId3) ?? 'mp3' };
+  if (afterId3 > 0) return behindId3(bytes, afterId3);
   const demuxer = demuxerOf(text, kind, bytes);
-  return demuxer === null ? null : { family: 'ffmpeg', demuxer };
+  return demuxer === null ? behindZeros(bytes) : { family: 'ffmpeg', demuxer };
+}
+
+/** MP3 and AAC decoders know the tag, and what else begins there is anybody's guess: MP3 it is, unless another format is seen. */
+function behindId3(bytes: Uint8Array, offset: number): SniffedFormat {
+  const mpeg = mpegDemuxer(bytes, offset);
+  if (mpeg) return { family: 'ffmpeg', demuxer: mpeg };
+  const inner = offset < bytes.length && sizeOfId3(bytes.subarray(offset)) === 0 ? sniffFormat(bytes.subarray(offset)) : null;
+  if (!inner || inner.offset !== undefined) return { family: 'ffmpeg', demuxer: 'mp3' };
+  return { ...inner, offset };
+}
+
+function behindZeros(bytes: Uint8Array): SniffedFormat | null {
+  if (bytes[0] !== 0) return null;
+  const offset = bytes.subarray(0, MOST_ZEROS).findIndex((byte) => byte !== 0);
+  if (offset < 0) return null;
+  const demuxer = mpegDemuxer(bytes, offset) ?? (sizeOfId3(bytes.subarray(offset)) > 0 ? 'mp3' : null);
+  return demuxer === null ? null : { family: 'ffmpeg', demuxer, offset };
+}
+
+const LFS_POINTER = 'version https://git-lfs';
+
+/** Whether the file is what Git LFS leaves in a checkout where its content was not fetched. */
+export function isLfsPointer(bytes: Uint8Array): boolean {
+  return bytes.length < 1024 && String.fromCharCode(...bytes.subarray(0, LFS_POINTER.length)) === LFS_POINTER;
 }
 
 function demuxerOf(text: string, kind: string, bytes: Uint8Array): string | null {
   if (text.startsWith('OggS')) return 'ogg';
-  if (text.slice(4, 8) === 'ftyp') return 'mov';
+  if (text.slice(4, 8) === 'ftyp' || MOV_ATOMS.includes(text.slice(4, 8))) return 'mov';
+  if (text === WAVE64) return 'w64';
   if (text.startsWith('FORM') && (kind === 'AIFF' || kind === 'AIFC')) return 'aiff';
   if (text.startsWith('\x1a\x45\xdf\xa3')) return 'matroska';
   if (text.startsWith('caff')) return 'caf';

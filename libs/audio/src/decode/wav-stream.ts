@@ -5,21 +5,35 @@
  * Does not promise to notice that the end is missing: a length in such a header means nothing.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { requireFormat } from './decoded-audio.js';
 import { findChunks, readMono, type WavFormat } from './decode-wav.js';
+import type { Gap } from './ffmpeg-log.js';
 import { GrowingSamples } from '../growing-samples.js';
 
 /** By then every header has ended. */
 const HEADER_BYTES = 4096;
 const EXPECTED_SEC = 60;
 
+/** The header states a rate above `mostRateHz`: the sound is to be asked for again, resampled. */
+export class RateTooHigh extends Error {}
+
+export interface WavStreamOptions {
+  /** As much as there is room for; more is let go. */
+  maxDurationSec: number;
+  /** Above it, `RateTooHigh`. Default: any rate that is decoded. */
+  mostRateHz?: number;
+  /** If more samples come, `NeedsMemory`. */
+  allowedSamples?: number;
+}
+
 export class WavStream {
   private head: Uint8Array = new Uint8Array();
   private format: WavFormat | null = null;
   private mono = new GrowingSamples(0, 0);
 
-  /** @param maxDurationSec as much as there is room for; more is let go */
-  constructor(private readonly maxDurationSec: number) {}
+  constructor(private readonly options: WavStreamOptions) {}
 
+  /** @throws AUDIO_UNDECODABLE for a rate that no file may have, RateTooHigh, NeedsMemory */
   push(piece: Uint8Array): void {
     const bytes = this.head.length > 0 ? Buffer.concat([this.head, piece]) : piece;
     if (this.format) this.take(bytes, this.format);
@@ -31,15 +45,44 @@ export class WavStream {
   finish(): { samples: Float32Array; sampleRateHz: number } {
     if (!this.format) this.begin(this.head);
     if (!this.format || this.mono.length === 0) throw new PipelineError('AUDIO_EMPTY', 'no samples came out of the decoder');
-    // A view: to be exact it would be held twice, and it is given back whole.
-    return { samples: this.mono.samples.subarray(0, this.mono.length), sampleRateHz: this.format.sampleRateHz };
+    return { samples: this.mono.finish(), sampleRateHz: this.format.sampleRateHz };
+  }
+
+  /** Of the sound so far; 0 before its header has come. @throws AUDIO_UNDECODABLE */
+  get durationSec(): number {
+    if (!this.format) this.begin(this.head);
+    return this.format ? this.mono.length / this.format.sampleRateHz : 0;
+  }
+
+  /** @param gaps in the order of time. @throws NeedsMemory */
+  insertSilence(gaps: readonly Gap[]): void {
+    if (!this.format || gaps.length === 0) return;
+    const { sampleRateHz } = this.format;
+    const counts = gaps.map(({ durationSec }) => Math.round(durationSec * sampleRateHz));
+    let inserted = counts.reduce((sum, count) => sum + count, 0);
+    this.mono.reserve(inserted);
+    // From the last to the first, so that each part of the sound moves once, and over nothing that is still needed.
+    let end = this.mono.length;
+    this.mono.length += inserted;
+    const { samples } = this.mono;
+    for (let i = gaps.length - 1; i >= 0; i--) {
+      const [gap, count] = [gaps[i] as Gap, counts[i] as number];
+      const at = Math.min(end, Math.round(gap.atSec * sampleRateHz));
+      samples.copyWithin(at + inserted, at, end);
+      inserted -= count;
+      samples.fill(0, at + inserted, at + inserted + count);
+      end = at;
+    }
   }
 
   private begin(bytes: Uint8Array): void {
     const { format, data } = findChunks(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     if (!format || !data) return;
     const { sampleRateHz } = format;
-    this.mono = new GrowingSamples(EXPECTED_SEC * sampleRateHz, Math.ceil(this.maxDurationSec * sampleRateHz));
+    requireFormat(format);
+    const { maxDurationSec, mostRateHz = sampleRateHz, allowedSamples } = this.options;
+    if (sampleRateHz > mostRateHz) throw new RateTooHigh();
+    this.mono = new GrowingSamples(EXPECTED_SEC * sampleRateHz, Math.ceil(maxDurationSec * sampleRateHz), allowedSamples);
     this.format = format;
     this.take(bytes.subarray(data.offset), format);
   }

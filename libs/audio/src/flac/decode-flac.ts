@@ -29,14 +29,22 @@ export interface FlacStreamInfo {
 /** Room for samples at first, per byte of the file: speech at 16 bits needs about one. Silence needs more, and gets it. */
 const SAMPLES_PER_BYTE = 2;
 
-/** @throws AUDIO_NOT_RECOGNISED, AUDIO_UNDECODABLE, AUDIO_TRUNCATED, AUDIO_EMPTY, AUDIO_TOO_LONG */
-export async function decodeFlac(bytes: Uint8Array, options: { maxDurationSec: number; decoder: string }): Promise<DecodedAudio> {
+export interface FlacOptions {
+  maxDurationSec: number;
+  decoder: string;
+  /** Where STREAMINFO leaves the length out: more samples end in NeedsMemory. */
+  allowedSamples?: number;
+}
+
+/** @throws AUDIO_NOT_RECOGNISED, AUDIO_UNDECODABLE, AUDIO_TRUNCATED, AUDIO_EMPTY, AUDIO_TOO_LONG; NeedsMemory beyond `allowedSamples` */
+export async function decodeFlac(bytes: Uint8Array, options: FlacOptions): Promise<DecodedAudio> {
   const info = parseStreamInfo(bytes);
   const { sampleRateHz, totalSamples } = info;
   requireDuration(totalSamples, sampleRateHz, options.maxDurationSec);
   const frames = new FlacFrames(bytes, firstFrameOffset(bytes), info);
   // Room for what is decoded, not for what a header promises.
-  const mono = new GrowingSamples(bytes.length * SAMPLES_PER_BYTE, totalSamples || Number.MAX_SAFE_INTEGER);
+  const allowed = totalSamples === 0 ? options.allowedSamples : undefined;
+  const mono = new GrowingSamples(bytes.length * SAMPLES_PER_BYTE, totalSamples || Number.MAX_SAFE_INTEGER, allowed);
   const md5 = info.md5 === '' ? null : createHash('md5');
   while (totalSamples > 0 ? mono.length < totalSamples && !frames.ended : !frames.ended) {
     const blockSize = frames.decodeNext();

@@ -66,6 +66,15 @@ describe('a shard', () => {
     });
   });
 
+  it('carries the edges of levels where a row has them, and else no column for them', () => {
+    const [first, ...others] = rows as [ShardRow, ...ShardRow[]];
+    const shard = readShard(writeShard([{ ...first, levelEdges: [2.4, 3.5] }, ...others], settings));
+    expect([0, 1, 2].map((row) => shard.levelEdgesAt(row))).toEqual([[2.4, 3.5], null, null]);
+    const without = writeShard(rows, settings);
+    expect(readShard(without).levelEdgesAt(0)).toBeNull();
+    expect(tableFromIPC(without).schema.fields.map(({ name }) => name)).not.toContain('level_edge_low');
+  });
+
   it.each([0, 8, 3])('at byte %i of a buffer gives tiles as views of it, or a right copy where it is not aligned', (start) => {
     const bytes = writeShard(rows, settings);
     const shifted = new Uint8Array(bytes.length + start).subarray(start);

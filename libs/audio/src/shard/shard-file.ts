@@ -14,6 +14,7 @@ import {
   Field,
   FixedSizeBinary,
   Float32,
+  Float64,
   Int32,
   makeData,
   RecordBatch,
@@ -25,7 +26,7 @@ import {
   Utf8,
   vectorFromArray,
 } from 'apache-arrow';
-import type { SilenceProfile } from '#contracts/labels.js';
+import type { LevelEdges, SilenceProfile } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { type FeatureSettings, settingsHash, tileSizeBytes, validateSettings } from '../feature-settings.js';
 
@@ -42,6 +43,8 @@ export interface ShardRow {
   category: string | null;
   activation: number | null;
   valence: number | null;
+  /** Where the row's labels carry them. */
+  levelEdges?: LevelEdges | null;
 }
 
 export interface ShardWriteOptions {
@@ -68,6 +71,7 @@ export interface ShardFile {
   categoryAt(row: number): string | null;
   activationAt(row: number): number | null;
   valenceAt(row: number): number | null;
+  levelEdgesAt(row: number): LevelEdges | null;
 }
 
 const PREFIX = 'undertone.';
@@ -75,6 +79,8 @@ const HASH_KEY = `${PREFIX}settingsHash`;
 const SILENCE_KEY = `${PREFIX}silenceProfile`;
 const FORMAT_KEY = `${PREFIX}shardFormat`;
 const FORMAT = '1';
+/** Upper edges of the lowest and the middle level of activation and valence. */
+const edgeColumns = ['level_edge_low', 'level_edge_middle'] as const;
 
 /** @throws RangeError if a tile has another size than the settings say (a bug of the caller) */
 export function writeShard(rows: readonly ShardRow[], settings: FeatureSettings, options: ShardWriteOptions = {}): Uint8Array {
@@ -127,6 +133,18 @@ export function writeShard(rows: readonly ShardRow[], settings: FeatureSettings,
       new Float32(),
     ),
   ];
+  // Only where a row has them: shards without keep their bytes, and their names.
+  if (rows.some(({ levelEdges }) => levelEdges)) {
+    edgeColumns.forEach((name, edge) =>
+      columns.push(
+        nullableColumn(
+          name,
+          rows.map(({ levelEdges }) => levelEdges?.[edge] ?? null),
+          new Float64(),
+        ),
+      ),
+    );
+  }
   const fields = columns.map(([field]) => field);
   const schema = new Schema(fields, metadataOf(settings, silence));
   const struct = makeData({ type: new Struct(fields), length: rows.length, nullCount: 0, children: columns.map(([, data]) => data) });
@@ -140,6 +158,7 @@ export function readShard(bytes: Uint8Array): ShardFile {
   const tileBytes = tileSizeBytes(settings);
   const tiles = tilesOf(table, tileBytes);
   const silence = table.schema.metadata.get(SILENCE_KEY);
+  const edges = edgeColumns.map((name) => table.getChild(name));
   const reader = <T>(name: string) => {
     const vector = table.getChild(name);
     if (!vector) throw noShard(`no column ${name}`);
@@ -161,6 +180,10 @@ export function readShard(bytes: Uint8Array): ShardFile {
     categoryAt: reader<string | null>('category'),
     activationAt: reader<number | null>('activation'),
     valenceAt: reader<number | null>('valence'),
+    levelEdgesAt: (row) => {
+      const [low, middle] = edges.map((column) => column?.get(row) as number | null | undefined);
+      return typeof low === 'number' && typeof middle === 'number' ? [low, middle] : null;
+    },
   };
 }
 

@@ -8,13 +8,13 @@
  * takes a whole utterance. Sums in floats, in one fixed order.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { requireFormat } from '../decode/decoded-audio.js';
 import { kernelWith, KernelMemory } from '../kernel.js';
 
 const TAPS = 64;
 const KAISER_BETA = 9.6;
 /** 16 MB of floats; reached only by rates that share no factor with the target. */
 const MAX_TABLE_VALUES = 1 << 22;
-const MAX_RATE_HZ = 192_000;
 const MAX_CACHED_TABLES = 12;
 /** Small enough that a block's input and output stay in the second-level cache. */
 const BLOCK_OUTPUTS = 16_384;
@@ -30,10 +30,10 @@ interface Polyphase {
 
 const cache = new Map<string, Polyphase>();
 
-/** @throws AUDIO_UNDECODABLE for a rate whose filter would be too large (above 192 kHz or far from any usual ratio) */
+/** @throws AUDIO_UNDECODABLE for a rate that no file may have, or whose filter would be too large (far from any usual ratio) */
 export function resample(samples: Float32Array, rateHz: number, targetHz = 22_000): Float32Array {
   if (rateHz === targetHz) return samples;
-  requireRate(rateHz);
+  requireFormat({ sampleRateHz: rateHz, channels: 1 });
   const { up, down, taps, table } = polyphase(rateHz, targetHz);
   const before = taps / 2 - 1;
   const output = new Float32Array(Math.ceil((samples.length * up) / down));
@@ -63,11 +63,6 @@ function copyPadded(samples: Float32Array, first: number, target: Float32Array):
   const taken = Math.max(0, Math.min(samples.length - from, target.length - lead));
   target.set(samples.subarray(from, from + taken), lead);
   target.fill(0, lead + taken);
-}
-
-/** @throws AUDIO_UNDECODABLE. Call it on what a header says, before anything is decoded for nothing. */
-export function requireRate(rateHz: number): void {
-  if (rateHz > MAX_RATE_HZ) throw unsupportedRate(rateHz);
 }
 
 function unsupportedRate(rateHz: number): PipelineError {

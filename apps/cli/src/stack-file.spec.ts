@@ -1,0 +1,42 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { ChildStatus } from '#embedded/supervisor.js';
+import { readRestarts, writeRestarts, writeStackNote } from './stack-file.js';
+
+let home: string;
+const child = (name: string, more: Partial<ChildStatus> = {}): ChildStatus => ({
+  name,
+  state: 'running',
+  pid: 1,
+  restarts: 0,
+  restartedAt: undefined,
+  lastExit: undefined,
+  restartsInMs: undefined,
+  logFile: `/logs/${name}.log`,
+  ...more,
+});
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'undertone-home-'));
+});
+afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+it('restarts are read as the supervisor noted them, and only while its stack runs', () => {
+  const environment = { UNDERTONE_HOME: home };
+  const restartedAt = '2026-11-30T18:03:00.000Z';
+  writeRestarts(environment, [child('ingest'), child('features', { restarts: 2, restartedAt, lastExit: 'SIGKILL' })]);
+  expect(readRestarts(environment)).toBeNull();
+  writeStackNote(environment, { pid: process.pid, dashboardUrl: 'http://127.0.0.1:7400', environment: {} });
+  expect(readRestarts(environment)).toEqual([
+    { service: 'features', restarts: 2, lastAt: restartedAt, lastExit: 'SIGKILL', logFile: '/logs/features.log' },
+  ]);
+});
+
+it('a note that cannot be written is left out, and ends nothing', () => {
+  mkdirSync(join(home, 'restarts.json'));
+  writeRestarts({ UNDERTONE_HOME: home }, [child('ingest')]);
+  expect(readdirSync(home)).toEqual(['restarts.json']);
+  writeRestarts({ UNDERTONE_HOME: join(home, 'missing') }, [child('ingest')]);
+});

@@ -1,0 +1,122 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { ExtractedFeatures } from '#audio/extract-features.js';
+import { featureSettings, settingsHash, tileSizeBytes } from '#audio/feature-settings.js';
+import { readShard } from '#audio/shard/shard-file.js';
+import { shardKey } from '#contracts/object-keys.js';
+import { largestFactBytes, shardSealedSchema } from '#contracts/shards.js';
+import type { UtteranceIngested } from '#contracts/utterances.js';
+import { beginSpan } from '#service/spans.js';
+import { sha256Hex } from '#storage/object-store.js';
+import { ShardBuilder } from './shard-builder.js';
+
+const settings = featureSettings({ rows: 16, width: 32 });
+const tileBytes = tileSizeBytes(settings);
+
+const utteranceOf = (utteranceId: string): UtteranceIngested => ({
+  ...{ utteranceId, version: 'v'.repeat(16), corpus: 'c', objectKey: `corpora/${utteranceId}`, etag: 'e', sizeBytes: 1 },
+  ...{ labels: { category: 'happy', speakerId: 'c/s' }, split: 'train', withheld: false, silence: 'none' },
+  ingestedAt: '2026-11-22T09:14:07.332Z',
+});
+const featuresOf = (count: number, value = 1): ExtractedFeatures => ({
+  ...{ tiles: new Uint8Array(count * tileBytes).fill(value), count, frames: 32 * count, audioSec: 2, keptSec: 1.5 },
+  ...{ cut: { startSec: 0, endSec: 0 } as unknown as ExtractedFeatures['cut'], sampleRateHz: 16_000, decoder: 'wav' },
+});
+const add = (builder: ShardBuilder, utteranceId: string, count = 1, value = 1): void =>
+  builder.add({ utterance: utteranceOf(utteranceId), features: featuresOf(count, value), offset: utteranceId, sealing: beginSpan('seal') });
+
+let builder: ShardBuilder;
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  builder = new ShardBuilder('labelled', settings);
+});
+afterEach(() => vi.useRealTimers());
+
+const never = { tiles: 1e9, maxAgeMs: 1e9 };
+
+describe('a shard that is open', () => {
+  it('is due at so many tiles', () => {
+    add(builder, 'c/a', 3);
+    expect(builder.isDue({ ...never, tiles: 4 })).toBe(false);
+    add(builder, 'c/b');
+    expect(builder.isDue({ ...never, tiles: 4 })).toBe(true);
+    expect(builder.sizeBytes).toBe(4 * tileBytes);
+  });
+
+  it('is due so long after its first tile', () => {
+    add(builder, 'c/a');
+    vi.advanceTimersByTime(900);
+    add(builder, 'c/b');
+    expect(builder.isDue({ ...never, maxAgeMs: 1_000 })).toBe(false);
+    vi.advanceTimersByTime(100);
+    expect(builder.isDue({ ...never, maxAgeMs: 1_000 })).toBe(true);
+  });
+
+  it('is due when its list fills a record', () => {
+    const longName = 'x'.repeat(largestFactBytes / 4);
+    for (let i = 0; i < 3; i++) add(builder, `c/${i}${longName}`);
+    expect(builder.isDue(never)).toBe(false);
+    add(builder, `c/3${longName}`);
+    expect(builder.isDue(never)).toBe(true);
+  });
+
+  it('is never due while it is empty', () => {
+    expect(builder.isDue({ tiles: 0, maxAgeMs: 0 })).toBe(false);
+  });
+});
+
+describe('an utterance that is removed', () => {
+  it('gives its offset back, once', () => {
+    add(builder, 'c/a');
+    expect(builder.remove('c/unknown')).toBeNull();
+    expect(builder.remove('c/a')).toBe('c/a');
+    expect(builder.remove('c/a')).toBeNull();
+    expect(builder).toMatchObject({ isEmpty: true, tileCount: 0, sizeBytes: 0 });
+  });
+
+  it('takes its tiles, its name and its age with it', () => {
+    const longName = 'x'.repeat(largestFactBytes);
+    add(builder, `c/${longName}`, 100);
+    vi.advanceTimersByTime(900);
+    add(builder, 'c/b');
+    builder.remove(`c/${longName}`);
+    expect(builder.isDue({ tiles: 100, maxAgeMs: 1_000 })).toBe(false);
+    vi.advanceTimersByTime(999);
+    expect(builder.isDue({ tiles: 100, maxAgeMs: 1_000 })).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(builder.isDue({ tiles: 100, maxAgeMs: 1_000 })).toBe(true);
+  });
+
+  it('leaves a shard that begins anew with its next tile, where it was alone', () => {
+    add(builder, 'c/a');
+    vi.advanceTimersByTime(5_000);
+    builder.remove('c/a');
+    add(builder, 'c/b');
+    expect(builder.isDue({ ...never, maxAgeMs: 1_000 })).toBe(false);
+  });
+});
+
+describe('a shard that is sealed', () => {
+  it('has the bytes that its name says, and a record that tells whose its rows are', () => {
+    add(builder, 'c/a', 2, 7);
+    add(builder, 'c/removed', 1, 8);
+    add(builder, 'c/b', 1, 9);
+    builder.remove('c/removed');
+    const { bytes, fact, offsets } = builder.seal();
+    expect(shardSealedSchema.parse(fact)).toEqual(fact);
+    expect(fact).toMatchObject({
+      ...{ shardId: sha256Hex(bytes), objectKey: shardKey(settingsHash(settings, null), sha256Hex(bytes)) },
+      ...{ stream: 'labelled', sizeBytes: bytes.byteLength, tile: [16, 32], tileCount: 3 },
+      utterances: [
+        { utteranceId: 'c/a', firstRow: 0, tileCount: 2, audioSec: 2, cutSec: 0.5 },
+        { utteranceId: 'c/b', firstRow: 2, tileCount: 1 },
+      ],
+    });
+    expect(offsets).toEqual(['c/a', 'c/b']);
+    const file = readShard(bytes);
+    expect([0, 1, 2].map((row) => [file.utteranceIdAt(row), file.tileIndexAt(row), file.tileAt(row)[0]])).toEqual([
+      ['c/a', 0, 7],
+      ['c/a', 1, 7],
+      ['c/b', 0, 9],
+    ]);
+  });
+});

@@ -1,0 +1,188 @@
+/** One hint, one decision: asked of the store each time, published only when the version is another, refused one by one. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { hintAt, type ObjectHint } from '#contracts/object-hints.js';
+import { bucketMarkerKey, corpusKey } from '#contracts/object-keys.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
+import type { UtteranceIngested } from '#contracts/utterances.js';
+import { createLogger } from '#service/logger.js';
+import { CorpusCatalogue } from './corpus-catalogue.js';
+import { type ArchiveToUnpack, ObjectDecider } from './decide-object.js';
+import { MemoryStore } from './memory-store.fixture.js';
+import { UtteranceLedger } from './utterance-ledger.js';
+
+const origin = { topic: 'hints', partition: 0, offset: '7', key: null, value: Buffer.from('{}') };
+let store: MemoryStore;
+let ledger: UtteranceLedger;
+let decider: ObjectDecider;
+let published: [id: string, record: UtteranceIngested | null][];
+let swept: string[];
+let archives: ArchiveToUnpack[];
+let noCategory: string[];
+let isBrokerAway = false;
+
+beforeEach(async () => {
+  store = new MemoryStore();
+  ledger = new UtteranceLedger();
+  [published, swept, archives, noCategory] = [[], [], [], []];
+  await store.put(bucketMarkerKey('undertone'), '{}');
+  decider = new ObjectDecider({
+    store,
+    ledger,
+    topicPrefix: 'undertone',
+    catalogue: new CorpusCatalogue(store, createLogger('ingest', 'silent')),
+    publisher: {
+      publish: (_topic, ...facts) => {
+        if (isBrokerAway) return Promise.reject(new Error('no broker'));
+        for (const fact of facts as unknown as UtteranceIngested[]) published.push([fact.utteranceId, fact]);
+        return Promise.resolve();
+      },
+      publishApart: () => Promise.resolve(),
+      tombstone: (_topic, id) => {
+        published.push([id, null]);
+        return Promise.resolve();
+      },
+    },
+    unpack: (archive) => {
+      archives.push(archive);
+      return Promise.resolve(archives.length === 1);
+    },
+    onNoCategory: (reason) => noCategory.push(reason),
+    sweepCorpus: (corpus) => {
+      swept.push(corpus);
+      return Promise.resolve();
+    },
+  });
+});
+
+const decide = (path: string, more: Partial<ObjectHint> = {}) =>
+  decider.decide({ ...hintAt(corpusKey('a', path), 'event'), ...more }, origin);
+const put = (path: string, content: string) => store.put(corpusKey('a', path), content);
+
+describe('a recording', () => {
+  it('is published once for each version, and again only when asked', async () => {
+    await put('a.wav', 'sound');
+    expect([await decide('a.wav'), await decide('a.wav'), await decide('a.wav', { again: true })]).toEqual([
+      'ingested',
+      'unchanged',
+      'ingested',
+    ]);
+    await put('a.wav', 'another');
+    expect(await decide('a.wav')).toBe('ingested');
+    expect(new Set(published.map(([, record]) => record?.version)).size).toBe(2);
+  });
+
+  it('is published again if a stage let go of the version that it has', async () => {
+    await put('a.wav', 'sound');
+    await decide('a.wav');
+    const { version } = published[0]?.[1] as UtteranceIngested;
+    expect(await decide('a.wav', { letGoVersion: 'another-version!' })).toBe('unchanged');
+    expect(await decide('a.wav', { letGoVersion: version })).toBe('ingested');
+  });
+
+  it('that went gets one tombstone, and none if it was never alive', async () => {
+    expect(await decide('never.wav')).toBe('unchanged');
+    await put('a.wav', 'sound');
+    await decide('a.wav');
+    await store.delete(corpusKey('a', 'a.wav'));
+    expect([await decide('a.wav'), await decide('a.wav')]).toEqual(['tombstoned', 'unchanged']);
+    expect(published.map(([id, record]) => [id, record === null])).toEqual([
+      ['a/a.wav', false],
+      ['a/a.wav', true],
+    ]);
+  });
+
+  it('of a bucket that is not ours does not count as deleted', async () => {
+    await put('a.wav', 'sound');
+    await decide('a.wav');
+    store.objects.clear();
+    await expect(decide('a.wav')).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+    expect(published).toHaveLength(1);
+  });
+
+  it('whose emotion is none of the four is counted', async () => {
+    await put('manifest.csv', 'path,emotion\na.wav,constructor\n');
+    await put('a.wav', 'sound');
+    expect(await decide('a.wav')).toBe('ingested');
+    expect(noCategory).toEqual(['none of the four']);
+  });
+
+  it('whose record could not be published is published by the next hint', async () => {
+    await put('a.wav', 'sound');
+    isBrokerAway = true;
+    await expect(decide('a.wav')).rejects.toThrow('no broker');
+    isBrokerAway = false;
+    expect(await decide('a.wav')).toBe('ingested');
+  });
+});
+
+describe('a key', () => {
+  it.each(['x/../y.wav', 'x//y.wav', './y.wav', 'a\u0000b.wav', '\ud800.wav', `${'d'.repeat(1_100)}.wav`, 'x//all.zip'])(
+    'that no object can have is refused without a request: %j',
+    async (path) => {
+      store.calls.length = 0;
+      await expect(decide(path)).rejects.toMatchObject({ code: 'OBJECT_KEY_INVALID' });
+      expect(store.calls).toEqual([]);
+    },
+  );
+
+  it.each(['notes.txt', 'x/manifest.csv', '._a.wav'])('of a file that is not ours is passed over: %s', async (path) => {
+    expect(await decide(path)).toBe('not-ours');
+    expect(await decider.decide(hintAt('models/a.wav', 'event'), origin)).toBe('not-ours');
+  });
+});
+
+describe('annotations', () => {
+  it('have their corpus looked at once for each state, and again when asked', async () => {
+    await put('manifest.csv', 'path\n');
+    expect([await decide('manifest.csv'), await decide('manifest.csv'), await decide('manifest.csv', { again: true })]).toEqual([
+      'annotations',
+      'unchanged',
+      'annotations',
+    ]);
+    await store.delete(corpusKey('a', 'manifest.csv'));
+    expect(await decide('manifest.csv')).toBe('annotations');
+    expect(swept).toEqual(['a', 'a', 'a']);
+  });
+
+  it('that refuse their corpus are an error of their file and of each recording, until they are mended', async () => {
+    await put('manifest.jsonl', 'null\n');
+    await put('a.wav', 'sound');
+    const refused = { code: 'MANIFEST_INVALID', message: expect.stringContaining('manifest.jsonl, line 1') as string };
+    await expect(decide('manifest.jsonl')).rejects.toMatchObject(refused);
+    await expect(decide('manifest.jsonl'), 'the letter may not have been written').rejects.toMatchObject(refused);
+    await expect(decide('a.wav')).rejects.toMatchObject(refused);
+    expect(swept, 'the recordings are looked at once').toEqual(['a']);
+
+    await put('manifest.jsonl', '{"path":"a.wav","emotion":"sad"}\n');
+    expect(await decide('manifest.jsonl')).toBe('annotations');
+    expect(await decide('a.wav', { reason: 'annotations' })).toBe('ingested');
+    expect(published.at(-1)?.[1]?.labels.category).toBe('sad');
+  });
+
+  it('that ingest remembers wrongly are looked at anew', async () => {
+    await put('manifest.csv', 'path\n');
+    await store.put(`state/annotations/${corpusKey('a', 'manifest.csv')}.json`, '[[[[ no state');
+    expect(await decide('manifest.csv')).toBe('annotations');
+  });
+});
+
+describe('an archive', () => {
+  it('is handed over with the record that asks for it', async () => {
+    const etag = await put('all.zip', 'PK');
+    expect([await decide('all.zip'), await decide('all.zip', { again: true })]).toEqual(['unpacking', 'unchanged']);
+    expect(archives.map(({ head, corpus, again }) => [head.key, head.etag, corpus, again])).toEqual([
+      ['corpora/a/all.zip', etag, 'a', false],
+      ['corpora/a/all.zip', etag, 'a', true],
+    ]);
+    expect(archives[0]?.origin).toBe(origin);
+  });
+
+  it('that went is nothing', async () => expect(await decide('gone.zip')).toBe('unchanged'));
+});
+
+it('an error of the store about one object is thrown as it is', async () => {
+  store.answer = (name, key) => {
+    if (name === 'head' && key.endsWith('cold.wav')) throw new PipelineError('OBJECT_REFUSED', 'InvalidObjectState');
+  };
+  await expect(decide('cold.wav')).rejects.toMatchObject({ code: 'OBJECT_REFUSED' });
+});

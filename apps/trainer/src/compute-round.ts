@@ -1,0 +1,40 @@
+/**
+ * One round as the trainer sees it, from when its view is taken until the compute process is done with it. An erasure in
+ * that time reaches this round and no other: before the round is asked for it goes with the request, afterwards it names the round.
+ */
+import type { TrainingView } from '#index/training-index.js';
+import type { FromCompute, ToCompute } from './compute-messages.js';
+
+export type RoundDone = Extract<FromCompute, { type: 'roundDone' }>;
+type RoundRequest = Extract<ToCompute, { type: 'round' }>;
+
+export class ComputeRound {
+  private state: 'taken' | 'asked' | 'over' = 'taken';
+  private readonly erased: string[] = [];
+
+  constructor(
+    private readonly id: number,
+    private readonly view: TrainingView,
+    private readonly compute: { ask: (message: RoundRequest) => Promise<FromCompute>; send: (message: ToCompute) => void },
+  ) {}
+
+  /** These utterances are no longer what the view says: they are in no batch from the next one on. */
+  erase(utteranceIds: string[]): void {
+    if (this.state === 'taken') this.erased.push(...utteranceIds);
+    else if (this.state === 'asked') this.compute.send({ type: 'erase', roundId: this.id, utteranceIds });
+  }
+
+  /**
+   * @param asked utterances of which `roundStarted` tells whether the round is the first to have them
+   * @returns false if there was nothing to learn from
+   */
+  async run(asked: string[]): Promise<boolean> {
+    this.state = 'asked';
+    try {
+      const done = await this.compute.ask({ type: 'round', id: this.id, view: this.view, asked, erased: [...this.erased] });
+      return (done as RoundDone).trained;
+    } finally {
+      this.state = 'over';
+    }
+  }
+}

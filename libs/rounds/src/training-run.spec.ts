@@ -1,0 +1,206 @@
+/** A run on files, with a model of a few weights: what stays in memory, what comes late, what goes wrong. */
+import * as tf from '@tensorflow/tfjs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { featureSettings } from '#audio/feature-settings.js';
+import { writeShard, type ShardRow } from '#audio/shard/shard-file.js';
+import { emotionCategories, genders } from '#contracts/labels.js';
+import { runLeaseKey } from '#contracts/object-keys.js';
+import { chooseBackend } from '#tensor/backend.js';
+import { FolderStore } from '#storage/folder-store.js';
+import { sha256Hex } from '#storage/object-store.js';
+import { manifestKey, newestCheckpoints, type Checkpoint } from './checkpoint-store.js';
+import { Lease } from '#storage/lease.js';
+import { RoundErasures } from './round-erasures.js';
+import { noEvents, plainRounds, type RunEvents, type RunSettings } from './run-settings.js';
+import { TileStore } from './tile-store.js';
+import { viewOf, type TrainingView, type ViewUtterance } from '#index/training-index.js';
+import { TrainingRun } from './training-run.js';
+
+const [rows, width] = [16, 32];
+const pools = [
+  [2, 4],
+  [4, 4],
+];
+const settings: RunSettings = {
+  runId: 'run',
+  model: { filters: [2, 2], pools, dense: 4, headFilters: 2 },
+  batch: { labelled: 2, unlabelled: 0 },
+  roundSteps: 3,
+  ...plainRounds,
+  reportEvery: 1,
+  checkpointEvery: 2,
+  statisticsTiles: 4,
+  seed: 5,
+  codeVersion: 'test',
+};
+/** Its first step is taken, and its second has no finite loss. */
+const wild = { ...settings.model, update: 'joint', learningRate: 1e30 };
+
+let folder: string;
+let store: FolderStore;
+let tiles: TileStore;
+let view: TrainingView;
+let runs: TrainingRun[];
+
+beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => undefined })));
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'undertone-run-'));
+  store = new FolderStore(folder);
+  tiles = new TileStore(store, null);
+  view = await makeView();
+  runs = [];
+});
+afterEach(async () => {
+  for (const run of runs) run.dispose();
+  await tiles.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** Eight utterances of one tile each, by four speakers, of whom one is for dev. */
+async function makeView(): Promise<TrainingView> {
+  const made = Array.from({ length: 8 }, (_, i) => ({
+    tile: Uint8Array.from({ length: rows * width }, (_pixel, at) => (at * (i + 3)) % 251),
+    utteranceId: `c/${i}`,
+    version: 'v',
+    tileIndex: 0,
+    corpus: 'c',
+    speaker: `c/s${i % 4}`,
+    gender: genders[i % 2]!,
+    category: emotionCategories[i % 4]!,
+    activation: null,
+    valence: null,
+  })) satisfies ShardRow[];
+  await store.put('shard.arrow', writeShard(made, featureSettings({ rows, width })));
+  const shardObjectKey = join(folder, 'shard.arrow');
+  const shardId = sha256Hex((await store.get('shard.arrow')).bytes);
+  const utterances = made.map(({ utteranceId, speaker: speakerId, gender, category }, firstRow): ViewUtterance => {
+    const place = { shardId, shardObjectKey, firstRow, tileCount: 1 };
+    const split = speakerId === 'c/s3' ? 'dev' : 'train';
+    const labels = { speakerId, gender, category };
+    return { utteranceId, version: 'v', objectKey: utteranceId, stream: 'labelled', labels, split, withheld: false, ...place };
+  });
+  return viewOf('hash', utterances);
+}
+
+/** With the first utterance under a new label. */
+const relabelled = (): TrainingView => {
+  const [first, ...rest] = view.utterances as [ViewUtterance, ...ViewUtterance[]];
+  return viewOf('hash', [{ ...first, version: 'w', labels: { ...first.labels, category: 'angry' } }, ...rest]);
+};
+
+async function openRun(changes: Partial<RunSettings> = {}, events: Partial<RunEvents> = {}): Promise<TrainingRun> {
+  const lease = await Lease.acquire(store, runLeaseKey('run'), 'test', () => undefined);
+  const run = new TrainingRun({ ...settings, ...changes }, store, tiles, lease.epoch, { ...noEvents, ...events });
+  runs.push(run);
+  await run.restore();
+  return run;
+}
+
+async function newest(): Promise<Checkpoint | undefined> {
+  for await (const checkpoint of newestCheckpoints(store, 'run', () => undefined)) return checkpoint;
+  return undefined;
+}
+
+describe('memory', () => {
+  const held = (): number[] => [tf.memory().numTensors, tf.memory().numBytes];
+
+  it('is as much after a later round as after the first, and as before when the run is disposed', async () => {
+    const before = held();
+    const run = await openRun();
+    await run.runRound(view);
+    const afterOne = held();
+    await run.runRound(relabelled());
+    await run.runRound(view);
+    expect(held()).toEqual(afterOne);
+    run.dispose();
+    expect(held()).toEqual(before);
+  });
+
+  it('is freed when a run takes the best of its checks, and when it is opened twice', async () => {
+    const before = held();
+    const run = await openRun({ patience: 1, fewestDevSpeakers: 1, checkpointEvery: 1, roundSteps: 6 });
+    await run.runRound(view);
+    await run.restore();
+    run.dispose();
+    expect(held()).toEqual(before);
+  });
+});
+
+describe('an erasure', () => {
+  it('that comes when its round is over leaves the next one alone', async () => {
+    const erased: number[] = [];
+    const run = await openRun({}, { erased: ({ utterances }) => erased.push(utterances) });
+    const first = new RoundErasures();
+    await run.runRound(view, { erasures: first });
+    first.add(['c/0']); // it was relabelled while the round was ending
+    await run.runRound(relabelled(), { erasures: new RoundErasures() });
+    first.add(['c/0']);
+    expect(erased).toEqual([]);
+    expect(await newest()).toMatchObject({ round: 2, erasedInRound: 0, seen: { versions: 7 } });
+  });
+
+  it('that comes before its round begins is in none of its batches', async () => {
+    const erasures = new RoundErasures();
+    erasures.add(['c/0', 'c/unknown']);
+    await (await openRun()).runRound(view, { erasures });
+    expect((await newest())?.erasedInRound).toBe(1);
+  });
+});
+
+describe('a run that diverges', () => {
+  it('goes back to its newest finite checkpoint, and goes on from it at a lower rate', async () => {
+    const wentBack: { step: number; rateScale: number }[] = [];
+    const given = { model: { ...settings.model, update: 'joint' }, divergedRateFactor: 1e-33, checkpointEvery: 100 };
+    await (await openRun(given)).runRound(view);
+    const healthy = (await newest())!;
+    const spoilt = { ...healthy.model, settings: { ...(healthy.model['settings'] as object), learningRate: 1e30 } };
+    await store.put(manifestKey('run', 3), JSON.stringify({ ...healthy, model: spoilt }));
+    const run = await openRun(given, { wentBack: (facts) => wentBack.push(facts) });
+    await expect(run.runRound(view)).rejects.toMatchObject({ code: 'MODEL_DIVERGED' });
+    expect(wentBack).toEqual([{ step: 3, rateScale: 1e-33 }]);
+    expect(await run.runRound(view)).toBe(true);
+    expect(await newest()).toMatchObject({ round: 2, step: 6, complete: true, parent: { step: 3 } });
+  });
+
+  it('begins anew where it has no checkpoint, and says so', async () => {
+    const wentBack: { step: number; rateScale: number }[] = [];
+    const given = { model: wild, divergedRateFactor: 1e-36, checkpointEvery: 100 };
+    const run = await openRun(given, { wentBack: (facts) => wentBack.push(facts) });
+    await expect(run.runRound(view)).rejects.toMatchObject({ code: 'MODEL_DIVERGED' });
+    expect(wentBack).toEqual([{ step: 0, rateScale: 1e-36 }]);
+    expect(await run.runRound(view)).toBe(true);
+    expect(await newest()).toMatchObject({ round: 1, step: 3, complete: true, rateScale: 1e-36 });
+  });
+
+  it('keeps the lower rate when it is opened again', async () => {
+    const wentBack: number[] = [];
+    const given = { model: wild, divergedRateFactor: 1e-36, checkpointEvery: 100 };
+    const run = await openRun(given);
+    await expect(run.runRound(view)).rejects.toMatchObject({ code: 'MODEL_DIVERGED' });
+    await run.runRound(view);
+    const again = await openRun(given, { wentBack: ({ step }) => wentBack.push(step) });
+    expect(await again.runRound(relabelled())).toBe(true);
+    expect([wentBack, (await newest())?.step]).toEqual([[], 6]);
+  });
+
+  it('takes the checkpoint before the newest where that one diverges again', async () => {
+    const wentBack: number[] = [];
+    const given = { model: wild, divergedRateFactor: 1e-36, checkpointEvery: 1 };
+    const run = await openRun(given, { wentBack: ({ step }) => wentBack.push(step) });
+    await expect(run.runRound(view)).rejects.toMatchObject({ code: 'MODEL_DIVERGED' });
+    await expect(run.runRound(view)).rejects.toMatchObject({ code: 'MODEL_DIVERGED' });
+    // The weights of step 1 are finite, and too large for any loss to be.
+    expect(wentBack).toEqual([1, 0]);
+    expect(await run.runRound(view)).toBe(true);
+  });
+
+  it('keeps its rate where the settings lower none', async () => {
+    const wentBack: number[] = [];
+    const run = await openRun({ model: wild, checkpointEvery: 100 }, { wentBack: ({ rateScale }) => wentBack.push(rateScale) });
+    await expect(run.runRound(view)).rejects.toMatchObject({ code: 'MODEL_DIVERGED' });
+    expect([wentBack, await newest()]).toEqual([[1], undefined]);
+  });
+});
