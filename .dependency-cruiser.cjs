@@ -16,14 +16,14 @@ const rooms = {
   'model-files': ['contracts', 'tensor', 'paper'],
   evaluation: ['contracts', 'storage'],
   index: ['contracts', 'service', 'storage', 'streaming', 'corpora', 'audio'],
-  compaction: ['contracts', 'service', 'storage', 'streaming', 'audio', 'evaluation'],
+  compaction: ['contracts', 'service', 'storage', 'streaming', 'audio', 'evaluation', 'index'],
   rounds: [
     ...['contracts', 'service', 'storage', 'streaming', 'corpora', 'audio'],
     ...['tensor', 'paper', 'baselines', 'model-files', 'evaluation', 'index'],
   ],
   overview: ['contracts', 'streaming', 'evaluation'],
   experiments: [
-    ...['contracts', 'service', 'storage', 'corpora', 'audio', 'tensor', 'paper', 'baselines', 'model-files'],
+    ...['contracts', 'service', 'storage', 'streaming', 'corpora', 'audio', 'tensor', 'paper', 'baselines', 'model-files'],
     ...['evaluation', 'index', 'rounds'],
   ],
   embedded: ['contracts', 'service'],

@@ -16,7 +16,7 @@ import type { LevelEdges } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ObjectStore } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
-import { openAnnounced } from '#rounds/announced-shard.js';
+import { openAnnounced } from '#index/announced-shard.js';
 import type { TrainingView, ViewUtterance } from '#index/training-index.js';
 import { splitsFile, utteranceSplitsFile } from '#index/view-of-shards.js';
 import { csvField } from '#corpora/csv-field.js';

@@ -72,7 +72,12 @@ function workerOf(
     ...changes,
   };
   const context = { partition: 0, settle: (offset: string) => settled.push(offset), crash: (error: unknown) => crashes.push(error) };
-  const passedOver = new PassedOver({ settle: context.settle, isMine, readAgain: () => Promise.resolve() });
+  const passedOver = new PassedOver({
+    settle: context.settle,
+    isMine,
+    isElsewhere: (corpus) => !isMine(corpus),
+    readAgain: () => Promise.resolve(),
+  });
   const worker = new ShardPartitionWorker(workshop, context, passedOver);
   workers.push(worker);
   return worker;

@@ -19,7 +19,7 @@ import type { SilenceProfile } from '#contracts/labels.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
 import type { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
-import { openAnnounced } from '#rounds/announced-shard.js';
+import { openAnnounced } from '#index/announced-shard.js';
 import type { CompactionState } from './compaction-state.js';
 import type { CompactionPlan, PlannedPart, PlannedShard } from './plan-compaction.js';
 

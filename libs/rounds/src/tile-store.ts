@@ -11,7 +11,7 @@ import { errorCodes, PipelineError, type ErrorCode } from '#contracts/pipeline-e
 import type { StoreConnection } from '#service/connection-config.js';
 import { deleteOwn } from '#storage/delete-own.js';
 import type { Objects, StoreCall } from '#storage/object-store.js';
-import { areClaimsTrue, openAnnounced, rowDigests } from './announced-shard.js';
+import { areClaimsTrue, openAnnounced, rowDigests } from '#index/announced-shard.js';
 import { CacheFolder } from './cache-folder.js';
 import type { TileGeometry } from '#index/choose-settings.js';
 import type { TileRef } from './tile-pool.js';
