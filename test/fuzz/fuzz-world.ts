@@ -21,6 +21,9 @@ const { CompressionTypes, CompressionCodecs } = createRequire(import.meta.url)('
   CompressionCodecs: Record<number, () => { compress: (encoder: { buffer: Buffer }) => Promise<Buffer> }>;
 };
 
+/** Above the limit of libs/streaming/src/record-codecs.ts. */
+const bombBytes = 70_000_000;
+
 export interface RawRecord {
   key: string | null;
   value: Buffer | null;
@@ -84,15 +87,22 @@ export class FuzzWorld {
     return this.sendBatch(topic, records, 0);
   }
 
-  /** Sends a batch that says that it is compressed by gzip, and holds these bytes. */
-  async sendPacked(topic: TopicIdentity, packed: Buffer): Promise<Sent> {
+  /** Sends a batch that says that it is compressed by gzip, and holds these bytes. @returns null where the broker refuses it */
+  async sendPacked(topic: TopicIdentity, packed: Buffer): Promise<Sent | null> {
     const genuine = CompressionCodecs[CompressionTypes.GZIP] as (typeof CompressionCodecs)[number];
     CompressionCodecs[CompressionTypes.GZIP] = () => ({ ...genuine(), compress: () => Promise.resolve(packed) });
     try {
       return await this.sendBatch(topic, [{ key: 'packed', value: Buffer.from('packed') }], CompressionTypes.GZIP);
+    } catch {
+      return null;
     } finally {
       CompressionCodecs[CompressionTypes.GZIP] = genuine;
     }
+  }
+
+  /** Sends a record that takes more memory, once it is unpacked, than any reader gives it. */
+  sendBomb(topic: TopicIdentity, key: string): Promise<Sent> {
+    return this.sendBatch(topic, [{ key, value: Buffer.alloc(bombBytes) }], CompressionTypes.GZIP);
   }
 
   private async sendBatch(topic: TopicIdentity, messages: RawRecord[], compression: 0 | 1): Promise<Sent> {

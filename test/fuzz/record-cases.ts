@@ -92,10 +92,14 @@ export const tombstone: FuzzCase = async (world, random, number) => {
   return kind;
 };
 
-export const packedBatch: FuzzCase = async (world, random) => {
+export const packedBatch: FuzzCase = async (world, random, number) => {
   const topic = random.pick(topics);
-  const kind = withName(topic, 'batch that cannot be unpacked');
-  const sent = await world.sendPacked(topic, noise(random, 50 + random.below(300)));
+  const isBomb = random.chance(0.3);
+  const kind = withName(topic, isBomb ? 'bomb' : 'batch that cannot be unpacked');
+  const sent = isBomb
+    ? await world.sendBomb(topic, `fuzz-bomb-${number}`)
+    : await world.sendPacked(topic, noise(random, 50 + random.below(300)));
+  if (!sent) return `${kind}, refused by the broker`;
   world.account.expectLetter(kind, sent, takers[topic.noun] ?? null);
   return kind;
 };

@@ -88,14 +88,10 @@ export const noiseOverHttp: FuzzCase = async ({ pipeline }, random) => {
 /** @returns null where the connection broke before an answer */
 function statusOf(url: string, { method = 'POST', headers = {}, body }: Post): Promise<number | null> {
   return new Promise((resolve) => {
-    const asked = request(
-      url,
-      { method, headers: headers, timeout: 10_000, agent: false },
-      (answer) => {
-        answer.resume();
-        resolve(answer.statusCode ?? null);
-      },
-    );
+    const asked = request(url, { method, headers: headers, timeout: 10_000, agent: false }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode ?? null);
+    });
     asked.on('timeout', () => asked.destroy());
     asked.on('error', () => resolve(null));
     asked.end(body);
