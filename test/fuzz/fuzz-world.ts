@@ -1,6 +1,7 @@
 /** All four services as real processes under a supervisor, behind a store that answers as it likes, with all that a case needs to do harm. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { readdirSync, readFileSync } from 'node:fs';
 import { Supervisor } from '#embedded/supervisor.js';
 import { topicName, type TopicIdentity } from '#contracts/topic.js';
@@ -89,20 +90,24 @@ export class FuzzWorld {
 
   /** Sends a batch that says that it is compressed by gzip, and holds these bytes. @returns null where the broker refuses it */
   async sendPacked(topic: TopicIdentity, packed: Buffer): Promise<Sent | null> {
-    const genuine = CompressionCodecs[CompressionTypes.GZIP] as (typeof CompressionCodecs)[number];
-    CompressionCodecs[CompressionTypes.GZIP] = () => ({ ...genuine(), compress: () => Promise.resolve(packed) });
-    try {
-      return await this.sendBatch(topic, [{ key: 'packed', value: Buffer.from('packed') }], CompressionTypes.GZIP);
-    } catch {
-      return null;
-    } finally {
-      CompressionCodecs[CompressionTypes.GZIP] = genuine;
-    }
+    const record = { key: 'packed', value: Buffer.from('packed') };
+    return this.sendCompressed(topic, record, () => packed).catch(() => null);
   }
 
   /** Sends a record that takes more memory, once it is unpacked, than any reader gives it. */
   sendBomb(topic: TopicIdentity, key: string): Promise<Sent> {
-    return this.sendBatch(topic, [{ key, value: Buffer.alloc(bombBytes) }], CompressionTypes.GZIP);
+    return this.sendCompressed(topic, { key, value: Buffer.alloc(bombBytes) }, gzipSync);
+  }
+
+  /** The client's own codecs only unpack. */
+  private async sendCompressed(topic: TopicIdentity, record: RawRecord, compress: (bytes: Buffer) => Buffer): Promise<Sent> {
+    const own = CompressionCodecs[CompressionTypes.GZIP] as (typeof CompressionCodecs)[number];
+    CompressionCodecs[CompressionTypes.GZIP] = () => ({ ...own(), compress: ({ buffer }) => Promise.resolve(compress(buffer)) });
+    try {
+      return await this.sendBatch(topic, [record], CompressionTypes.GZIP);
+    } finally {
+      CompressionCodecs[CompressionTypes.GZIP] = own;
+    }
   }
 
   private async sendBatch(topic: TopicIdentity, messages: RawRecord[], compression: 0 | 1): Promise<Sent> {

@@ -1,7 +1,16 @@
 /** The closing table of a fuzz run. */
 import type { FuzzReport } from './run-fuzz.js';
 
-export function closingTable({ seed, cases, answersOfStore, letters, services, goodRecordings, settledAfterSec }: FuzzReport): string {
+export function closingTable({
+  seed,
+  cases,
+  answersOfStore,
+  letters,
+  services,
+  goodRecordings,
+  settledAfterSec,
+  lastToSettle,
+}: FuzzReport): string {
   const sum = (counts: Record<string, number>): number => Object.values(counts).reduce((total, count) => total + count, 0);
   const listed = (counts: Record<string, number>): string =>
     Object.entries(counts)
@@ -15,6 +24,7 @@ export function closingTable({ seed, cases, answersOfStore, letters, services, g
     ['dead letters', `${sum(letters)}: ${listed(letters)}`],
     ['good recordings, all in shards', goodRecordings],
     ['settled after', `${settledAfterSec.toFixed(1)} s`],
+    ['last to settle', lastToSettle.join('; ')],
     ...Object.entries(services).map(([name, { longestDownSec, restarts, peakMemoryMb }]): [string, string] => [
       name,
       `longest time down ${longestDownSec.toFixed(1)} s, ${restarts} restarts, at most ${peakMemoryMb ?? '?'} MB`,

@@ -29,6 +29,8 @@ export interface FuzzReport {
   services: Record<string, ServiceFigures>;
   goodRecordings: number;
   settledAfterSec: number;
+  /** Differences that went last. */
+  lastToSettle: readonly string[];
   problems: string[];
 }
 
@@ -66,6 +68,7 @@ export async function runFuzz({ seed, laps, seconds, casesPerLap, settleSec }: F
     services: {},
     goodRecordings: 0,
     settledAfterSec: 0,
+    lastToSettle: [],
     problems: [],
   };
   try {
@@ -103,13 +106,16 @@ async function putGood({ pipeline, account }: FuzzWorld, lap: number): Promise<v
 async function settle(world: FuzzWorld, report: FuzzReport, settleSec: number): Promise<void> {
   const begunAtMs = Date.now();
   let differences = await world.account.differences();
+  let last: readonly string[] = [];
   while (differences.length > 0 && Date.now() - begunAtMs < settleSec * 1_000) {
     await sleep(500);
+    last = differences;
     differences = await world.account.differences();
   }
   const { account, watch, hostileStore } = world;
   const foreign = [...hostileStore.deleted].filter((key) => !ownPrefixes.some((prefix) => key.startsWith(prefix)));
   report.problems.push(...differences, ...account.notes, ...foreign.map((key) => `a service deleted ${key}`));
+  report.lastToSettle = last.slice(0, 3);
   report.settledAfterSec = (Date.now() - begunAtMs) / 1_000;
   report.goodRecordings = account.goodSoFar.length;
   report.letters = account.lettersByCode;
