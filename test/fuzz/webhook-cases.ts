@@ -51,7 +51,7 @@ export const hostilePost: FuzzCase = async ({ pipeline, account }, random, numbe
     },
     {
       kind: 'other path',
-      path: `/${encodeURIComponent(random.pick(hostileWords))}`.slice(0, 4_000),
+      path: `/${encodeURIComponent(random.pick(hostileWords).toWellFormed())}`.slice(0, 4_000),
       headers: json,
       body: '{}',
       statuses: [400, 404, 431],
