@@ -21,6 +21,8 @@ export function readFeaturesConfig() {
     MAX_DURATION_SEC: field.seconds(600),
     /** Larger objects are refused by what the listing says of them. */
     MAX_OBJECT_MB: field.whole(1024, 1),
+    /** Share of a tile that must be speech, from 0 to 1; 0 keeps every tile. */
+    TILE_MIN_SPEECH: field.share(0.1),
     TILE_LAYOUT: z.enum(['tiles', 'centre']).default('tiles'),
     FREQUENCY_SCALE: z.enum(['linear', 'mel']).default('linear'),
     LOUDNESS_REFERENCE: z.enum(['utterance', 'full-scale']).default('utterance'),
@@ -51,6 +53,7 @@ export function readFeaturesConfig() {
       silenceMethod: read.SILENCE_METHOD,
       silenceTopDb: read.SILENCE_TOP_DB,
       layout: read.TILE_LAYOUT,
+      minSpeechShare: read.TILE_MIN_SPEECH,
       scale: read.FREQUENCY_SCALE,
       reference: read.LOUDNESS_REFERENCE,
       bandLimitHz: read.BAND_LIMIT_HZ === 'none' ? null : read.BAND_LIMIT_HZ,

@@ -9,6 +9,8 @@ export function workshopMetrics(metrics: Metrics, logger: Logger): Pick<ShardWor
   const done = metrics.counter('utterances_total', 'Utterances turned into tiles');
   const audio = metrics.counter('audio_seconds_total', 'Audio turned into tiles');
   const cut = metrics.counter('silence_cut_seconds_total', 'Silence cut away');
+  const leftOut = metrics.counter('tiles_left_out_total', 'Tiles not made, by reason', ['reason']);
+  leftOut.inc({ reason: 'little speech' }, 0);
   const tiles = metrics.counter('tiles_total', 'Tiles announced, by stream', ['stream']);
   const shards = metrics.counter('shards_total', 'Shards announced, by stream', ['stream']);
   for (const stream of streams) for (const counter of [tiles, shards]) counter.inc({ stream }, 0);
@@ -27,9 +29,13 @@ export function workshopMetrics(metrics: Metrics, logger: Logger): Pick<ShardWor
       done.inc();
       audio.inc(features.audioSec);
       cut.inc(features.audioSec - features.keptSec);
+      leftOut.inc({ reason: 'little speech' }, features.leftOut);
       extracting.observe(seconds);
       const { count, audioSec, keptSec, cut: silence, remark } = features;
-      logger.info({ utteranceId: utterance.utteranceId, tiles: count, audioSec, keptSec, silence, remark }, 'made tiles');
+      logger.info(
+        { utteranceId: utterance.utteranceId, tiles: count, leftOut: features.leftOut, audioSec, keptSec, silence, remark },
+        'made tiles',
+      );
     },
     onSealed: ({ shardId, stream, tileCount, sizeBytes, seconds }) => {
       shards.inc({ stream });

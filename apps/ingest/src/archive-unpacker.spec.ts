@@ -55,7 +55,7 @@ function unpackerOf(changed: Partial<ArchiveLimits> = {}, instanceId?: string): 
 
 async function tarGz(files: Record<string, string>): Promise<Buffer> {
   const tar = pack();
-  for (const [name, content] of Object.entries(files)) tar.entry({ name }, content);
+  for (const [name, content] of Object.entries(files)) tar.entry({ name, mtime: new Date(0) }, content);
   tar.finalize();
   return gzipSync(await buffer(tar));
 }

@@ -1,4 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { ravdessReader } from '#corpora/ravdess-reader.js';
 import { encodeWav } from './decode/encode-wav.js';
 import { extractFeatures } from './extract-features.js';
 import { featureSettings } from './feature-settings.js';
@@ -79,5 +82,45 @@ describe('tiles', () => {
       const lit = Array.from({ length: 128 }, (_, row) => tiles[row * 256 + 100] as number);
       expect(lit.indexOf(Math.max(...lit))).toBe(Math.floor(((500 / 22_000) * 1024 - 1) / 4));
     }
+  });
+});
+
+describe('a pause of seconds in a recording', () => {
+  const quiet = (seconds: number) => Float32Array.from({ length: seconds * 16_000 }, (_, i) => 0.0005 * Math.sin(i * 1.7));
+  const withPause = wav(Float32Array.from([...tone(2.6), ...quiet(6), ...tone(2.6)]));
+
+  it.each(['none', 'ends'] as const)('gives no black tiles, cut by %s', async (silence) => {
+    const { count, leftOut, tiles } = await extract(withPause, silence);
+    expect(count).toBeGreaterThanOrEqual(2);
+    expect(leftOut).toBeGreaterThanOrEqual(1);
+    const brightest = Array.from({ length: count }, (_, tile) =>
+      tiles.subarray(tile * 32_768, (tile + 1) * 32_768).reduce((a, b) => Math.max(a, b)),
+    );
+    expect(Math.min(...brightest)).toBeGreaterThan(200);
+  });
+
+  it('stays where minSpeechShare is 0', async () => {
+    const all = await extractFeatures(withPause, featureSettings({ minSpeechShare: 0 }), { silence: 'none' });
+    expect([all.count, all.leftOut]).toEqual([5, 0]);
+  });
+});
+
+const corpora = process.env['UNDERTONE_CORPORA'];
+describe.skipIf(!corpora)('recordings of real people (UNDERTONE_CORPORA)', () => {
+  const actor = join(corpora ?? '', 'ravdess', 'Actor_01');
+  const takes = corpora ? readdirSync(actor).sort().slice(0, 12) : [];
+
+  it('of RAVDESS give hardly more than one tile a take once its silence is cut, and each holds speech', async () => {
+    let [whole, cut] = [0, 0];
+    for (const take of takes) {
+      const bytes = new Uint8Array(readFileSync(join(actor, take)));
+      whole += (await extractFeatures(bytes, featureSettings({ minSpeechShare: 0 }), { silence: 'none' })).count;
+      const { count, keptSec, cut: silence } = await extract(bytes, ravdessReader.silence as 'ends');
+      cut += count;
+      expect(keptSec, take).toBeGreaterThan(0.8);
+      expect(silence.leadingSec, take).toBeGreaterThan(0.3);
+    }
+    expect(whole).toBeGreaterThan(1.8 * takes.length);
+    expect(cut).toBeLessThan(1.3 * takes.length);
   });
 });

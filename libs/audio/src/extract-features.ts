@@ -19,8 +19,8 @@ import { release } from './growing-samples.js';
 import { resample } from './spectrogram/resample.js';
 import { speechDetector } from './silence/silence-methods.js';
 import { spectrogram } from './spectrogram/spectrogram.js';
-import { cutTiles, type Tiles } from './spectrogram/tiles.js';
-import { keepRanges, type SilenceCut, trimSilence } from './silence/trim-silence.js';
+import { type CutTiles, cutTiles, type SpeechFrames } from './spectrogram/tiles.js';
+import { keepRanges, type KeptRange, type SilenceCut, type SpeechDetector, trimSilence } from './silence/trim-silence.js';
 
 /** -70 dBFS */
 const SILENT_PEAK = 10 ** (-70 / 20);
@@ -40,7 +40,7 @@ export interface ExtractOptions {
   onDecoded?: () => void;
 }
 
-export interface ExtractedFeatures extends Tiles {
+export interface ExtractedFeatures extends CutTiles {
   /** Of the spectrogram, before it was cut to tiles. */
   frames: number;
   /** Of the file. */
@@ -67,9 +67,10 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
   subtractMean(samples);
   requireLongEnough(length, sampleRateHz, settings);
   requireLoudEnough(samples);
-  const detect = options.silence === 'none' ? undefined : await speechDetector(settings, options.sileroDir);
+  const detect = once(await speechDetector(settings, options.sileroDir));
   const { kept, cut } = await trimSilence(samples, sampleRateHz, options.silence, detect);
   if (kept.length === 0) throw new PipelineError('AUDIO_SILENT', 'no part of the audio is loud enough to be speech');
+  const runs = settings.minSpeechShare ? await detect(samples, sampleRateHz) : undefined;
   const speech = keepRanges(samples, kept);
   const keptSec = speech.length / sampleRateHz;
   requireLongEnough(speech.length, sampleRateHz, settings);
@@ -77,10 +78,12 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
   if (resampled !== speech) release(samples);
   const picture = spectrogram(resampled, settings);
   release(resampled);
-  const { tiles, count } = cutTiles(picture, settings);
+  const framesPerSample = settings.sampleRateHz / settings.hopLength / sampleRateHz;
+  const { tiles, count, leftOut } = cutTiles(picture, settings, runs && speechFrames(runs, kept, framesPerSample));
   return {
     tiles,
     count,
+    leftOut,
     frames: picture.frames,
     audioSec: length / sampleRateHz,
     keptSec,
@@ -89,6 +92,27 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
     decoder,
     remark,
   };
+}
+
+/** Both the cut of silence and the choice of tiles ask for the runs of the same samples. */
+function once(detect: SpeechDetector): SpeechDetector {
+  let runs: ReturnType<SpeechDetector> | undefined;
+  return (samples, sampleRateHz) => (runs ??= detect(samples, sampleRateHz));
+}
+
+/** Runs of speech in the file, as frames of the spectrogram of what was kept of it. */
+function speechFrames(runs: readonly KeptRange[], kept: readonly KeptRange[], framesPerSample: number): SpeechFrames[] {
+  const frames: SpeechFrames[] = [];
+  let keptBefore = 0;
+  for (const { start, end } of kept) {
+    for (const run of runs) {
+      const [from, to] = [Math.max(run.start, start), Math.min(run.end, end)];
+      if (from < to)
+        frames.push({ start: (keptBefore + from - start) * framesPerSample, end: (keptBefore + to - start) * framesPerSample });
+    }
+    keptBefore += end - start;
+  }
+  return frames;
 }
 
 /** In place. */

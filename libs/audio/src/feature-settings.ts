@@ -39,6 +39,11 @@ export interface FeatureSettings {
   width: number;
   /** `tiles`: one after another; `centre`: one crop from the middle. */
   layout: 'tiles' | 'centre';
+  /**
+   * Share of a tile that must be speech, from 0 to 1; a tile with less is left out if the utterance has a better one. Absent in settings
+   * of before it was there: every tile stays.
+   */
+  minSpeechShare?: number;
   /** Rows that reach this frequency are 0, so that their emptiness cannot tell a corpus; null: all rows are kept. */
   bandLimitHz: number | null;
   /** How speech is told from silence where a corpus's profile cuts any. */
@@ -62,6 +67,7 @@ export const defaultFeatureSettings: Readonly<FeatureSettings> = Object.freeze({
   floorDb: -80,
   width: 256,
   layout: 'tiles',
+  minSpeechShare: 0.1,
   bandLimitHz: 8_000,
   silenceMethod: 'energy',
   silenceTopDb: 40,
@@ -106,6 +112,8 @@ export function validateSettings(settings: FeatureSettings): void {
   if (!(floorDb < 0 && floorDb >= -200)) refuse('floorDb', `must lie from -200 to below 0, not ${floorDb}`);
   if (bandLimitHz !== null && !(bandLimitHz > 0)) refuse('bandLimitHz', `must be above 0 or null, not ${bandLimitHz}`);
   if (!(maxDurationSec > 0)) refuse('maxDurationSec', `must be above 0, not ${maxDurationSec}`);
+  const { minSpeechShare = 0 } = settings;
+  if (!(minSpeechShare >= 0 && minSpeechShare <= 1)) refuse('minSpeechShare', `must lie from 0 to 1, not ${minSpeechShare}`);
   requireOneOf('reference', settings.reference, ['utterance', 'full-scale']);
   if (!(settings.silenceTopDb > 0)) refuse('silenceTopDb', `must be above 0, not ${settings.silenceTopDb}`);
   requireOneOf('silenceMethod', settings.silenceMethod, silenceMethods);

@@ -15,6 +15,7 @@ export const featureOverridesSchema = z
     rows: z.number().int().positive(),
     width: z.number().int().positive(),
     layout: z.enum(['tiles', 'centre']),
+    minSpeechShare: z.number().min(0).max(1),
     scale: z.enum(['linear', 'mel']),
     reference: z.enum(['utterance', 'full-scale']),
     bandLimitHz: z.number().positive().nullable(),

@@ -1,7 +1,7 @@
 /**
  * CREMA-D: `AudioWAV/<actor>_<sentence>_<emotion>_<level>.wav` (level LO, MD, HI or XX: unspecified), the sex of the 91 actors
  * in `VideoDemographics.csv` (`ActorID,Age,Sex,Race,Ethnicity`). The emotion is the one that was acted, not the one that
- * raters heard.
+ * raters heard. These are studio takes with silence before and after the sentence, so the reader cuts silence at both ends.
  */
 import { parse } from 'csv-parse/sync';
 import type { Gender } from '#contracts/labels.js';
@@ -23,7 +23,7 @@ const emotions: ReadonlyMap<string, EmotionWord> = new Map([
 
 export const cremaDReader: CorpusReader = {
   name: 'crema-d',
-  silence: 'none',
+  silence: 'ends',
   annotationPaths: ['VideoDemographics.csv', 'CREMA-D/VideoDemographics.csv'],
   recognises: (path) => recording.test(path),
   read: readDemographics,

@@ -20,7 +20,7 @@ const emotions: ReadonlyMap<string, EmotionWord> = new Map([
 
 export const emodbReader: CorpusReader = {
   name: 'emodb',
-  silence: 'none',
+  silence: 'ends',
   annotationPaths: [],
   recognises: (path) => recording.test(path),
   read: (_files, { ownWords } = {}) => ({ remarks: {}, annotationOf: (path) => annotationOf(path, ownWords) }),

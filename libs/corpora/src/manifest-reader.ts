@@ -1,7 +1,7 @@
 /**
  * The reader for any corpus: `manifest.csv` or `manifest.jsonl` at its root, with
  * `path,speaker,gender,emotion,activation,valence,session,split`; only `path` is required. Audio that the manifest does
- * not list is unlabelled. A row that is wrong is that utterance's own error; a manifest that cannot be read is everyone's.
+ * not list is unlabelled. Silence is cut at both ends, since people's recordings begin before they speak; corpus.json says otherwise. A row that is wrong is that utterance's own error; a manifest that cannot be read is everyone's.
  */
 import { genders, splits, type EmotionCategory, type Gender, type Labels, type Split } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -22,7 +22,7 @@ const genderSynonyms: ReadonlyMap<string, Gender> = new Map([
 
 export const manifestReader: CorpusReader = {
   name: 'manifest',
-  silence: 'none',
+  silence: 'ends',
   annotationPaths: ['manifest.csv', 'manifest.jsonl'],
   recognises: (path) => path === 'manifest.csv' || path === 'manifest.jsonl',
   read: readManifest,

@@ -1,7 +1,8 @@
 /**
  * RAVDESS: `Actor_<nn>/<modality>-<channel>-<emotion>-<intensity>-<statement>-<repetition>-<actor>.wav`; odd actors are men,
  * even ones women. Speech and song (channel 02) are both taken: both carry the emotion, and song has its own session name
- * so that it can be told apart. Calm (02) is none of the four: it was recorded beside neutral as something else.
+ * so that it can be told apart. A second of silence lies before and after each sentence, so the reader cuts silence at both ends:
+ * without that 1,440 recordings give 2,829 tiles, nearly half of them black; with it, 1,486. Calm (02) is none of the four: it was recorded beside neutral as something else.
  */
 import type { Annotation, CorpusReader } from './corpus-reader.js';
 import { categoryLabels, type EmotionWord, type OwnWords } from './emotion-labels.js';
@@ -21,7 +22,7 @@ const emotions: ReadonlyMap<string, EmotionWord> = new Map([
 
 export const ravdessReader: CorpusReader = {
   name: 'ravdess',
-  silence: 'none',
+  silence: 'ends',
   annotationPaths: [],
   recognises: (path) => recording.test(path),
   read: (_files, { ownWords } = {}) => ({ remarks: {}, annotationOf: (path) => annotationOf(path, ownWords) }),

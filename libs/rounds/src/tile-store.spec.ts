@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
+import { shardKey } from '#contracts/object-keys.js';
 import { writeShard } from '#audio/shard/shard-file.js';
 import { FolderStore } from '#storage/folder-store.js';
 import { sha256Hex } from '#storage/object-store.js';
@@ -38,7 +39,7 @@ async function putUtterance(pixel: number): Promise<ViewUtterance> {
   const row = { utteranceId, version: 'v', tileIndex: 0, corpus: 'c', speaker: null, gender: null, category: null, activation: null };
   const bytes = writeShard([{ ...row, valence: null, tile: new Uint8Array(rows * width).fill(pixel) }], featureSettings({ rows, width }));
   const shardId = sha256Hex(bytes);
-  const shardObjectKey = `shards/${shardId}.arrow`;
+  const shardObjectKey = shardKey('0'.repeat(16), shardId);
   await store.put(shardObjectKey, bytes);
   const place = { shardId, shardObjectKey, firstRow: 0, tileCount: 1 };
   return { utteranceId, version: 'v', objectKey: utteranceId, stream: 'unlabelled', labels: {}, split: 'train', withheld: false, ...place };

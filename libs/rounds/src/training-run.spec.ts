@@ -43,6 +43,7 @@ let folder: string;
 let store: FolderStore;
 let tiles: TileStore;
 let view: TrainingView;
+let newShard: Pick<ViewUtterance, 'shardId' | 'shardObjectKey'>;
 let runs: TrainingRun[];
 
 beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => undefined })));
@@ -73,9 +74,9 @@ async function makeView(): Promise<TrainingView> {
     activation: null,
     valence: null,
   })) satisfies ShardRow[];
-  await store.put('shard.arrow', writeShard(made, featureSettings({ rows, width })));
-  const shardObjectKey = join(folder, 'shard.arrow');
-  const shardId = sha256Hex((await store.get('shard.arrow')).bytes);
+  const { shardId, shardObjectKey } = await putShard('shard.arrow', made);
+  // A shard is believed only for the versions that its rows name: the first utterance under its new label has one of its own.
+  newShard = await putShard('relabelled.arrow', [{ ...made[0]!, version: 'w', category: 'angry' }]);
   const utterances = made.map(({ utteranceId, speaker: speakerId, gender, category }, firstRow): ViewUtterance => {
     const place = { shardId, shardObjectKey, firstRow, tileCount: 1 };
     const split = speakerId === 'c/s3' ? 'dev' : 'train';
@@ -85,10 +86,16 @@ async function makeView(): Promise<TrainingView> {
   return viewOf('hash', utterances);
 }
 
+async function putShard(name: string, shardRows: ShardRow[]): Promise<Pick<ViewUtterance, 'shardId' | 'shardObjectKey'>> {
+  const bytes = writeShard(shardRows, featureSettings({ rows, width }));
+  await store.put(name, bytes);
+  return { shardId: sha256Hex(bytes), shardObjectKey: join(folder, name) };
+}
+
 /** With the first utterance under a new label. */
 const relabelled = (): TrainingView => {
   const [first, ...rest] = view.utterances as [ViewUtterance, ...ViewUtterance[]];
-  return viewOf('hash', [{ ...first, version: 'w', labels: { ...first.labels, category: 'angry' } }, ...rest]);
+  return viewOf('hash', [{ ...first, version: 'w', labels: { ...first.labels, category: 'angry' }, ...newShard, firstRow: 0 }, ...rest]);
 };
 
 async function openRun(changes: Partial<RunSettings> = {}, events: Partial<RunEvents> = {}): Promise<TrainingRun> {

@@ -74,8 +74,10 @@ class Scene {
   }
 
   take(work: () => Promise<void>, value: string | Buffer = '{"id":"a"}', headers = {}): Promise<Outcome> {
-    const origin = { topic: 'x.notes.v1', partition: 0, offset: '7', key: Buffer.from('a'), value: Buffer.from(value) };
-    const record: StreamRecord<Note> = { key: 'a', fact: null, origin, headers };
+    // A record lies under the key that its contents give.
+    const key = /"id":"(\w+)"/.exec(value.toString())?.[1] ?? 'a';
+    const origin = { topic: 'x.notes.v1', partition: 0, offset: '7', key: Buffer.from(key), value: Buffer.from(value) };
+    const record: StreamRecord<Note> = { key, fact: null, origin, headers };
     return this.taker.take(record, { work, trying: this.trying, span: activeSpan(), signal: this.abort.signal });
   }
 

@@ -32,7 +32,7 @@ export class FeaturesCommand extends UndertoneCommand {
       const features = await extractFile(file, settings, { silence, ffmpeg });
       extracted.push({ file, features });
       print(
-        `${file}: ${features.count} ${features.count === 1 ? 'tile' : 'tiles'} of ${features.audioSec.toFixed(2)} s, ${(features.audioSec - features.keptSec).toFixed(2)} s of silence cut, decoded by ${features.decoder}${features.remark ? `; ${features.remark}` : ''}`,
+        `${file}: ${features.count} ${features.count === 1 ? 'tile' : 'tiles'} of ${features.audioSec.toFixed(2)} s, ${(features.audioSec - features.keptSec).toFixed(2)} s of silence cut${features.leftOut ? `, ${features.leftOut} with hardly any speech left out` : ''}, decoded by ${features.decoder}${features.remark ? `; ${features.remark}` : ''}`,
       );
     }
     const count = extracted.reduce((sum, { features }) => sum + features.count, 0);

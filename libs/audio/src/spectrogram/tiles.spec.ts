@@ -42,4 +42,24 @@ describe('tiles', () => {
     expect(tiles[5 * 256 + 1]).toBe(23); // frame 22 + 1
     expect(tiles[5 * 256]).toBe(5);
   });
+
+  it('with too little speech are left out where the utterance has a better one', () => {
+    const speech = [
+      { start: 0, end: 200 },
+      { start: 250, end: 270 },
+      { start: 512, end: 800 },
+    ];
+    const { count, leftOut, tiles } = cutTiles(picture(1_024), featureSettings({ minSpeechShare: 0.1 }), speech);
+    expect([count, leftOut]).toEqual([3, 1]); // frames 256 to 511 hold 14 of speech, under a tenth of 256
+    expect(tiles[32_768 + 1]).toBe((512 + 1) % 256);
+    expect(cutTiles(picture(1_024), featureSettings({ minSpeechShare: 0.05 }), speech).count).toBe(4);
+    expect(cutTiles(picture(1_024), featureSettings({ minSpeechShare: 0 }), speech).count).toBe(4);
+  });
+
+  it('of an utterance with little speech are the best one alone: an utterance never vanishes', () => {
+    const { count, tiles } = cutTiles(picture(1_024), settings, [{ start: 700, end: 705 }]);
+    expect(count).toBe(1);
+    expect(tiles[1]).toBe((512 + 1) % 256);
+    expect(cutTiles(picture(1_024), settings, []).count).toBe(1);
+  });
 });
