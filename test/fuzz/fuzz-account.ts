@@ -31,7 +31,7 @@ export class FuzzAccount {
   private readonly follower: TableFollower;
   private readonly records = new Map<string, UtteranceIngested>();
   private readonly shards = new Map<string, ShardSealed>();
-  /** By identity: a letter that comes again is the same letter. */
+  /** By identity and place: a letter that comes again is the same letter. */
   private readonly letters = new Map<string, DeadLetter>();
   private readonly owed: Owed[] = [];
   private readonly good = new Set<string>();
@@ -58,7 +58,8 @@ export class FuzzAccount {
       .on(shardsUnlabelled, onShard)
       .on(deadLetters, (_key, letter) => {
         // Forged letters are about other topics.
-        if (letter?.origin.topic.startsWith(`${pipeline.prefix}.`)) this.letters.set(deadLetterIdentity(letter), letter);
+        if (letter?.origin.topic.startsWith(`${pipeline.prefix}.`))
+          this.letters.set(`${deadLetterIdentity(letter)} ${placeOf(letter.origin)}`, letter);
       });
   }
 
@@ -100,8 +101,13 @@ export class FuzzAccount {
   }
   get lettersByCode(): Record<string, number> {
     const counts: Record<string, number> = {};
-    for (const { code } of this.letters.values()) counts[code] = (counts[code] ?? 0) + 1;
+    for (const { code } of this.distinctLetters()) counts[code] = (counts[code] ?? 0) + 1;
     return counts;
+  }
+
+  /** Records of one recording that fail in one way have one letter. */
+  private distinctLetters(): Iterable<DeadLetter> {
+    return new Map([...this.letters.values()].map((letter) => [deadLetterIdentity(letter), letter])).values();
   }
 
   /** One sentence for each thing that is not as it must be. */
@@ -112,7 +118,7 @@ export class FuzzAccount {
   private async ofObjects(): Promise<string[]> {
     const found: string[] = [];
     const inShards = await this.utterancesInShards();
-    const letters = Map.groupBy(this.letters.values(), ({ utteranceId, objectKey }) => utteranceId ?? objectKey ?? '');
+    const letters = Map.groupBy(this.distinctLetters(), ({ utteranceId, objectKey }) => utteranceId ?? objectKey ?? '');
     const missing = new Set(this.good);
     for await (const { key } of this.pipeline.store.list(corporaPrefix)) {
       const place = parseCorpusKey(key);
@@ -151,15 +157,15 @@ export class FuzzAccount {
   }
 
   private ofRecords(): string[] {
-    const byPlace = Map.groupBy(this.letters.values(), ({ origin }) => `${origin.topic}/${origin.partition}/${origin.offset}`);
+    const byPlace = Map.groupBy(this.letters.values(), ({ origin }) => placeOf(origin));
     return this.owed.flatMap(({ kind, of, by }) => {
       const letters =
         'words' in of
           ? [...this.letters.values()].filter(({ origin }) => Buffer.from(origin.valueBase64 ?? '', 'base64').includes(of.words))
-          : (byPlace.get(`${of.topic}/${of.partition}/${of.offset}`) ?? []);
+          : (byPlace.get(placeOf(of)) ?? []);
       const counts = Map.groupBy(letters, ({ stage }) => stage);
       const tooMany = [...counts].filter(([, each]) => each.length > 1).map(([stage]) => stage);
-      const place = 'words' in of ? of.words : `${of.topic}/${of.partition}/${of.offset}`;
+      const place = 'words' in of ? of.words : placeOf(of);
       if (tooMany.length > 0) return [`${kind} at ${place} has several letters of ${tooMany.join(', ')}`];
       return by !== null && !counts.has(by) ? [`${kind} at ${place} has no letter of ${by}`] : [];
     });
@@ -175,3 +181,6 @@ export class FuzzAccount {
     return found;
   }
 }
+
+const placeOf = ({ topic, partition, offset }: { topic: string; partition: number; offset: string | bigint }): string =>
+  `${topic}/${partition}/${offset}`;

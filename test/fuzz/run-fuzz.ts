@@ -76,7 +76,8 @@ export async function runFuzz({ seed, laps, seconds, casesPerLap, settleSec }: F
     for (const key of untouchableKeys) await world.account.putUntouchable(key, Buffer.from(`the only copy of ${key}`));
     Object.assign(world.hostileStore.trouble, { listings: 0.1, others: 0.02 });
     const endsAtMs = Date.now() + seconds * 1_000;
-    for (let lap = 0, number = 0; lap < laps && Date.now() < endsAtMs; lap++) {
+    let lap = 0;
+    for (let number = 0; lap < laps && Date.now() < endsAtMs; lap++) {
       await putGood(world, lap);
       for (let n = 0; n < casesPerLap; n++, number++) {
         const [deal] = cases[random.choose(weights)] as [FuzzCase, number];
@@ -86,7 +87,7 @@ export async function runFuzz({ seed, laps, seconds, casesPerLap, settleSec }: F
       await sleep(200);
     }
     Object.assign(world.hostileStore.trouble, { listings: 0, others: 0 });
-    await putGood(world, laps);
+    await putGood(world, lap);
     await settle(world, report, settleSec);
     return report;
   } finally {
