@@ -16,7 +16,7 @@ import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { silent } from '../chaos/stream-under-test.js';
 import type { RunningPipeline } from '../integration/running-pipeline.js';
-import type { Sent } from './fuzz-world.js';
+import type { Sent } from './raw-record.js';
 
 /** Letters that a record is due. */
 interface Owed {

@@ -13,6 +13,7 @@ import { silent } from '../chaos/stream-under-test.js';
 import { RunningPipeline, type ServiceName } from '../integration/running-pipeline.js';
 import { FuzzAccount } from './fuzz-account.js';
 import { HostileStore } from './hostile-store.js';
+import type { RawRecord, Sent } from './raw-record.js';
 import { ServiceWatch } from './service-watch.js';
 
 export const serviceNames: readonly ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator'];
@@ -24,17 +25,6 @@ const { CompressionTypes, CompressionCodecs } = createRequire(import.meta.url)('
 
 /** Above the limit of libs/streaming/src/record-codecs.ts. */
 const bombBytes = 70_000_000;
-
-export interface RawRecord {
-  key: string | null;
-  value: Buffer | null;
-}
-/** Where the first record of a batch stands. */
-export interface Sent {
-  topic: string;
-  partition: number;
-  offset: bigint;
-}
 
 export class FuzzWorld {
   readonly pipeline: RunningPipeline;
