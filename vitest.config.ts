@@ -37,7 +37,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'integration',
-          include: ['test/{integration,browser}/**/*.spec.ts'],
+          include: ['test/{integration,browser,fuzz}/**/*.spec.ts'],
           exclude: [slow],
           globalSetup: ['test/embedded-stack.ts'],
           testTimeout: 240_000,

@@ -63,6 +63,16 @@ export function goodFiles(): DroppedFile[] {
   return files;
 }
 
+let lossyFiles: [ending: string, bytes: Uint8Array][] | undefined;
+/** One small file of each lossy format that this ffmpeg encodes. */
+export function encodedLossy(): readonly [ending: string, bytes: Uint8Array][] {
+  lossyFiles ??= lossy.flatMap(([ending, options]) => {
+    const bytes = encoded(options);
+    return bytes ? [[ending, bytes] as [string, Uint8Array]] : [];
+  });
+  return lossyFiles;
+}
+
 function encoded(options: string[]): Uint8Array | null {
   const ffmpeg = chooseFfmpeg();
   if (!ffmpeg) return null;

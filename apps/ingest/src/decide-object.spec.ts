@@ -18,12 +18,13 @@ let published: [id: string, record: UtteranceIngested | null][];
 let swept: string[];
 let archives: ArchiveToUnpack[];
 let noCategory: string[];
+let absent: string[];
 let isBrokerAway = false;
 
 beforeEach(async () => {
   store = new MemoryStore();
   ledger = new UtteranceLedger();
-  [published, swept, archives, noCategory] = [[], [], [], []];
+  [published, swept, archives, noCategory, absent] = [[], [], [], [], []];
   await store.put(bucketMarkerKey('undertone'), '{}');
   decider = new ObjectDecider({
     store,
@@ -47,6 +48,7 @@ beforeEach(async () => {
       return Promise.resolve(archives.length === 1);
     },
     onNoCategory: (reason) => noCategory.push(reason),
+    onAbsent: (key) => absent.push(key),
     sweepCorpus: (corpus) => {
       swept.push(corpus);
       return Promise.resolve();
@@ -57,6 +59,13 @@ beforeEach(async () => {
 const decide = (path: string, more: Partial<ObjectHint> = {}) =>
   decider.decide({ ...hintAt(corpusKey('a', path), 'event'), ...more }, origin);
 const put = (path: string, content: string) => store.put(corpusKey('a', path), content);
+
+it('tells the listing of hints that found no object', async () => {
+  for (const path of ['gone.wav', 'gone.zip', 'manifest.csv']) await decide(path);
+  await put('there.wav', 'sound');
+  await decide('there.wav');
+  expect(absent).toEqual(['gone.wav', 'gone.zip', 'manifest.csv'].map((path) => corpusKey('a', path)));
+});
 
 describe('a recording', () => {
   it('is published once for each version, and again only on request', async () => {

@@ -40,6 +40,8 @@ export interface ObjectDeciderParts {
   onNoCategory: (reason: string) => void;
   /** Hints at every recording of a corpus whose annotations changed. */
   sweepCorpus: (corpus: string) => Promise<void>;
+  /** There was no object at the key of a hint. */
+  onAbsent: (key: string) => void;
 }
 
 export interface ArchiveToUnpack {
@@ -68,7 +70,7 @@ export class ObjectDecider {
     refuseBadKey(hint.key);
     if (isAnnotationPath(path)) return this.applyAnnotations(hint, corpus);
     if (isArchivePath(path)) return this.unpack(hint, corpus, origin);
-    const head = await this.parts.store.head(hint.key);
+    const head = await this.headOf(hint);
     return head ? this.ingest(head, place, hint) : this.bury(utteranceIdOf(place.corpus, place.path));
   }
 
@@ -78,7 +80,7 @@ export class ObjectDecider {
    */
   private async applyAnnotations(hint: ObjectHint, corpus: string): Promise<Decision> {
     const { store, sweepCorpus } = this.parts;
-    const etag = (await store.head(hint.key))?.etag ?? null;
+    const etag = (await this.headOf(hint))?.etag ?? null;
     const before = await findState(store, sweptAnnotationsKey(hint.key), sweptSchema);
     if (before?.etag === etag && !hint.again) {
       // The process may have ended before the letter was written.
@@ -108,8 +110,14 @@ export class ObjectDecider {
 
   /** Deleting an archive deletes none of the objects that it brought. */
   private async unpack(hint: ObjectHint, corpus: string, origin: RecordOrigin): Promise<Decision> {
-    const head = await this.parts.store.head(hint.key);
+    const head = await this.headOf(hint);
     return head && (await this.parts.unpack({ head, corpus, origin, again: hint.again })) ? 'unpacking' : 'unchanged';
+  }
+
+  private async headOf({ key }: ObjectHint): Promise<ObjectHead | null> {
+    const head = await this.parts.store.head(key);
+    if (!head) this.parts.onAbsent(key);
+    return head;
   }
 
   private async bury(utteranceId: string): Promise<Decision> {

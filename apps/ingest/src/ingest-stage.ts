@@ -113,6 +113,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       unpack: (archive) => this.unpacker.accept(archive),
       onNoCategory: (reason) => noCategory.inc({ reason }),
       sweepCorpus: (corpus) => this.reconciler.sweepCorpus(corpus),
+      onAbsent: (key) => this.reconciler.foundAbsent(key),
     });
     this.follower = new TableFollower(this.kafka, prefix, 'ingest-table', logger)
       .on(utterances, (id, record) => this.ledger.apply(id, record))

@@ -73,6 +73,18 @@ describe('a listing', () => {
     expect(await hintsOfListing(reconciler)).toEqual(['a/a.wav']);
   });
 
+  it('hints once more at an object that a hint did not find, though it has the same bytes again, and at most five times', async () => {
+    await put('a.wav');
+    const reconciler = restarted();
+    expect(await hintsOfListing(reconciler)).toEqual(['a/a.wav']);
+    const later: string[][] = [];
+    for (let n = 0; n < 7; n++) {
+      reconciler.foundAbsent(corpusKey('a', 'a.wav')); // it was deleted just then, and put again
+      later.push(await hintsOfListing(reconciler));
+    }
+    expect(later).toEqual([...Array.from({ length: 5 }, () => ['a/a.wav']), [], []]);
+  });
+
   it('does not hint again at an object with a dead letter for its state, also after a restart', async () => {
     await put('cold.wav');
     await put('all.zip', 'PK');

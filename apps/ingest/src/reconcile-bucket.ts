@@ -24,6 +24,8 @@ import type { UtteranceLedger } from './utterance-ledger.js';
 
 /** Most facts in one call of the publisher. */
 const hintsAtOnce = 1_000;
+/** A store may list, for good, an object that it does not give. */
+const absencesAtMost = 5;
 
 export class BucketReconciler {
   /**
@@ -31,6 +33,9 @@ export class BucketReconciler {
    * when the topic has another record of the object, because that record may undo the hint's effect.
    */
   private readonly hinted = new Map<string, string>();
+  /** Keys at which a hint found no object, and how often. */
+  private readonly absences = new Map<string, number>();
+  private readonly newlyAbsent = new Set<string>();
 
   constructor(
     private readonly store: Pick<Objects, 'list'>,
@@ -41,12 +46,21 @@ export class BucketReconciler {
     private readonly refused = new RefusedObjects(),
   ) {}
 
+  /**
+   * A hint found no object at its key. If the next listing has it again, it came while nobody looked, perhaps with the same
+   * bytes as before: then the listing hints at it once more.
+   */
+  foundAbsent(key: string): void {
+    this.newlyAbsent.add(key);
+  }
+
   /** @returns the numbers of objects seen and hinted at */
   async reconcile(): Promise<{ seen: number; hinted: number }> {
     const present = new Set<string>();
     const corpora = new Map<string, Corpus>();
     this.catalogue.learnRecordings();
     for (const utteranceId of this.ledger.takeChanged()) this.hinted.delete(`${corporaPrefix}${utteranceId}`);
+    this.forgetHintsAtAbsent();
     /** Unreadable corpora with the reason. A listing tries each once, not for every object. */
     const unreadable = new Map<string, string>();
     let hinted = 0;
@@ -66,6 +80,7 @@ export class BucketReconciler {
       if (page.size >= hintsAtOnce) await flush();
     }
     for (const key of this.hinted.keys()) if (!present.has(key)) this.hinted.delete(key);
+    for (const key of this.absences.keys()) if (!present.has(key)) this.absences.delete(key);
     this.refused.keepOnly(present);
     for (const { objectKey } of this.ledger.all()) {
       if (!present.has(objectKey)) page.set(objectKey, 'vanished');
@@ -74,6 +89,15 @@ export class BucketReconciler {
     await flush();
     await this.warnings.publish(corpora.values());
     return { seen: present.size, hinted };
+  }
+
+  private forgetHintsAtAbsent(): void {
+    for (const key of this.newlyAbsent) {
+      const times = (this.absences.get(key) ?? 0) + 1;
+      this.absences.set(key, times);
+      if (times <= absencesAtMost) this.hinted.delete(key);
+    }
+    this.newlyAbsent.clear();
   }
 
   private isRefused(key: string, state: string): boolean {

@@ -74,6 +74,9 @@ export const defaultFeatureSettings: Readonly<FeatureSettings> = Object.freeze({
   decoders: Object.freeze({ wav: 'undertone-wav 3', flac: 'undertone-flac 2', other: null }),
 });
 
+const LARGEST_FFT_SIZE = 65_536;
+const LARGEST_TILE_BYTES = 16 * 1024 * 1024;
+
 /** The decoders of this process, as its feature settings name them. @param ffmpeg null if there is none */
 export const decodersWith = (ffmpeg: { version: string } | null): FeatureSettings['decoders'] => ({
   ...defaultFeatureSettings.decoders,
@@ -96,6 +99,11 @@ export function validateSettings(settings: FeatureSettings): void {
   }
   if (fftSize < 16 || (fftSize & (fftSize - 1)) !== 0) refuse('fftSize', `must be a power of two from 16 on, not ${fftSize}`);
   if (winLength > fftSize) refuse('winLength', `${winLength} does not fit in fftSize ${fftSize}`);
+  if (fftSize > LARGEST_FFT_SIZE) refuse('fftSize', `must be at most ${LARGEST_FFT_SIZE}, not ${fftSize}`);
+  // Before the filters are made: of a number that somebody mistyped, they would take all memory.
+  if (rows > fftSize / 2) refuse('rows', `must be at most the ${fftSize / 2} bins, not ${rows}`);
+  if (rows * width > LARGEST_TILE_BYTES)
+    refuse('width', `a tile may have at most ${LARGEST_TILE_BYTES} pixels, not ${rows} rows of ${width}`);
   requireOneOf('scale', settings.scale, ['linear', 'mel']);
   if (settings.scale === 'linear' && (fftSize / 2) % rows !== 0) refuse('rows', `${rows} does not divide the ${fftSize / 2} bins evenly`);
   if (settings.scale === 'mel' && melBank(settings).some(({ weights }) => !weights.some((weight) => weight > 0)))

@@ -3,6 +3,7 @@
  * line compute them here, so that they cannot differ.
  */
 import { featureOverridesSchema, type FeatureOverrides, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
+import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { featureSettings, settingsHash, type FeatureSettings } from './feature-settings.js';
 
@@ -73,14 +74,11 @@ export class SettingsMap {
   }
 }
 
+const largestOverridesBytes = 100_000;
+
 /** @throws PipelineError CONFIG_INVALID that lists all problems */
 export function parseOverrides(bytes: Uint8Array): FeatureOverrides {
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder().decode(bytes));
-  } catch (error) {
-    throw new PipelineError('CONFIG_INVALID', 'it is not JSON', { cause: error });
-  }
+  const json = parseOutsideJson(bytes, { maxBytes: largestOverridesBytes, maxDepth: usualMaxDepth, code: 'CONFIG_INVALID', noun: 'it' });
   const parsed = featureOverridesSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.')}${path.length > 0 ? ': ' : ''}${message}`);
