@@ -193,6 +193,25 @@ describe('start', () => {
   });
 });
 
+describe('start at positions that were kept', () => {
+  it('knows that nothing waits, though no record has come since', async () => {
+    await freshStream(compacted(2));
+    await stream.publisher.publish(stream.topic, ...notes(20));
+    const before = tableOf();
+    await before.follower.start();
+    const positions = before.follower.positions();
+    const { follower, seen } = tableOf();
+    await follower.start(positions);
+    await until(
+      () => 'the partitions to be assigned',
+      () => follower.activity()?.partitions.length === 2,
+    );
+    const known = follower.activity()?.partitions.map(({ partition, position }) => [String(partition), position?.toString()]);
+    expect(Object.fromEntries(known ?? [])).toEqual(positions[stream.topicName]);
+    expect(seen()).toBe(0);
+  });
+});
+
 describe('sync', () => {
   it('resolves when all records at the time of the call are handled, and at once without any', async () => {
     await freshStream(compacted(4));

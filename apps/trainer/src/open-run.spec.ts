@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { configHashOf, plainRounds, type RunSettings } from '#rounds/run-settings.js';
-import { runFor } from './open-run.js';
+import { runFor, findRunFor } from './open-run.js';
 
 const run: RunSettings = {
   runId: 'main-default',
@@ -30,4 +30,10 @@ it('chooses another run with another network input for tiles of another geometry
 it('never replaces a tile that the settings name, so that the round reports the mismatch', () => {
   const model = { tile: [64, 256] };
   expect(idFor([128, 256], model)).toBe(idFor(null, model));
+});
+
+it('gives the reason where shards state tiles that no network takes, so that the trainer can wait', () => {
+  const refused = findRunFor({ run, runName: 'main' }, [1000, 1]);
+  expect(refused).toMatchObject({ code: 'SETTINGS_INVALID', message: expect.stringContaining('1 frames') as string });
+  expect(findRunFor({ run, runName: 'main' }, [128, 512])).toEqual(runFor({ run, runName: 'main' }, [128, 512]));
 });

@@ -6,6 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runLeaseKey } from '#contracts/object-keys.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
 import { crashProcess } from '#service/crash-process.js';
 import type { ObjectStore } from '#storage/object-store.js';
 import { retrying } from '#streaming/retry.js';
@@ -20,10 +21,24 @@ export interface OpenRunEvents {
   onWait: (holder: string) => void;
 }
 
-/** @returns the run for tiles of a geometry; its name depends on them. @param tile null if not known yet: the model's default */
+/**
+ * The run's settings for tiles of a geometry, in its name as well.
+ * @param tile null: not known yet, the model's default
+ * @throws PipelineError SETTINGS_INVALID
+ */
 export function runFor({ run, runName }: Pick<TrainerConfig, 'run' | 'runName'>, tile: [number, number] | null): RunSettings {
   const model = tile ? { tile, ...run.model } : run.model;
   return { ...run, model, runId: `${runName}-${configHashOf({ ...run, model })}` };
+}
+
+/** @returns the run, or SETTINGS_INVALID where the tiles that the shards state are for no network */
+export function findRunFor(config: Pick<TrainerConfig, 'run' | 'runName'>, tile: [number, number] | null): RunSettings | PipelineError {
+  try {
+    return runFor(config, tile);
+  } catch (error) {
+    if (error instanceof PipelineError && error.code === 'SETTINGS_INVALID') return error;
+    throw error;
+  }
 }
 
 export class OpenRun {

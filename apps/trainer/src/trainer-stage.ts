@@ -29,7 +29,7 @@ import type { RoundEvent } from './compute-client.js';
 import type { ComputeRound } from './compute-round.js';
 import type { TrainerConfig } from './config.js';
 import { IndexFollower } from './index-follower.js';
-import { OpenRun, runFor } from './open-run.js';
+import { findRunFor, OpenRun } from './open-run.js';
 import { RoundAnnouncer } from './round-announcer.js';
 import { RoundFindings } from './round-findings.js';
 import { RoundReports } from './round-reports.js';
@@ -147,7 +147,11 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   /** Works on one run after another: a view with another tile geometry needs another network. */
   private async run(): Promise<void> {
     while (!this.stopping) {
-      const run = runFor(this.config, this.index.tile);
+      const run = findRunFor(this.config, this.index.tile);
+      if (run instanceof PipelineError) {
+        await this.waitForOtherTiles(run);
+        continue;
+      }
       this.runId = run.runId;
       this.schedule = new RoundSchedule(this.config.rounds);
       this.open = await OpenRun.open(run, this.config, this.store, {
@@ -156,6 +160,16 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       });
       if (this.stopping) return this.open.stop();
       await this.trainOn(this.open);
+    }
+  }
+
+  /** The shards state the geometry. Ending the process would only read the same shards again. */
+  private async waitForOtherTiles({ code, message }: PipelineError): Promise<void> {
+    this.logger.error({ code, tile: this.index.tile }, message);
+    this.metrics.refused(code);
+    while (!this.stopping && findRunFor(this.config, this.index.tile) instanceof PipelineError) {
+      this.enter('waiting', `${code}: ${message}; shards state tiles of ${this.index.tile?.join(' x ')}`);
+      await sleep(scheduleIntervalMs);
     }
   }
 
@@ -172,9 +186,9 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       await this.announcer.tellAgain(restored);
     }
     while (!this.stopping) {
-      const next = runFor(this.config, this.index.tile).runId;
-      if (next !== runId) {
-        this.logger.info({ runId: next, before: runId, tile: this.index.tile }, 'the tiles have another geometry; starting another run');
+      const next = findRunFor(this.config, this.index.tile);
+      if (next instanceof PipelineError || next.runId !== runId) {
+        this.logger.info({ before: runId, tile: this.index.tile }, 'tiles have another geometry: another run follows');
         return open.close();
       }
       await this.roundWhenDue(open);

@@ -31,10 +31,16 @@ export class TileSettings {
     else this.stated.delete(nameOf(tile));
   }
 
-  /** One hash has one geometry: shards that do not state it have that of the shards that do. */
+  /**
+   * One hash has one geometry: shards that do not state it go with those that do. Where they contradict each other most
+   * shards decide, so that one forged announcement does not turn the trainer to another network.
+   */
   get geometry(): string {
-    if (this.stated.size <= 1) return this.stated.keys().next().value ?? nameOf(unstatedGeometry);
-    return [...this.stated.keys()].sort()[0] as string;
+    let [chosen, most] = [nameOf(unstatedGeometry), 0];
+    for (const [name, shards] of this.stated) {
+      if (shards > most || (shards === most && name < chosen)) [chosen, most] = [name, shards];
+    }
+    return chosen;
   }
 }
 

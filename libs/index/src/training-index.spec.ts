@@ -240,6 +240,18 @@ describe('TrainingIndex', () => {
     expect(index.view()).toMatchObject({ settings: { c: 'new', d: 'new' }, settingsHash: 'new', tile: [64, 256] });
   });
 
+  it('keeps its tile geometry when one announcement states another for the same settings', () => {
+    const index = new TrainingIndex();
+    const tile: [number, number] = [128, 256];
+    index.applyUtterance('c/a', utterance('c/a'));
+    index.applyUtterance('c/b', utterance('c/b'));
+    index.applyShard('2', shard('2', [['c/a', 'v1']], { tile }));
+    index.applyShard('3', shard('3', [['c/b', 'v1']], { tile }));
+    index.caughtUp();
+    index.applyShard('1', shard('1', [['c/a', 'v1']], { tile: [1000, 1] }));
+    expect(index.tile).toEqual([128, 256]);
+  });
+
   it('reads the remaining tiles of another geometry when all shards of its own are withdrawn', () => {
     const index = new TrainingIndex();
     index.caughtUp();

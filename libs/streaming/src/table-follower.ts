@@ -110,7 +110,18 @@ export class TableFollower implements WatchedConsumer {
   activity(): ConsumerActivity | null {
     if (!this.wasStarted || this.stopped.signal.aborted) return null;
     const { memberAtMs, takenAtMs, partitions } = this.pulse;
-    return { memberAtMs, takenAtMs, partitions: partitions.map((place) => ({ ...place, state: 'waiting', attempt: 0 })) };
+    return {
+      memberAtMs,
+      takenAtMs,
+      partitions: partitions.map(({ topic, partition }) => ({
+        topic,
+        partition,
+        // Not the pulse's: it knows no position of a partition that has been quiet since a start at kept positions.
+        position: this.next.get(`${topic}/${partition}`) ?? null,
+        state: 'waiting',
+        attempt: 0,
+      })),
+    };
   }
 
   /** @param onFact called with the parsed fact, or null for a tombstone. If it throws, the record is skipped. */
