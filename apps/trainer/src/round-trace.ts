@@ -55,7 +55,7 @@ export class RoundTrace {
   /** The model is saved. @returns the spans of the first utterances: their traces go on with its predictions */
   saved(step: number): SpanContext[] {
     const all = this.firstSpans();
-    for (const id of this.traceparents.keys()) this.waiting.forget(id);
+    for (const id of this.traceparents.keys()) this.waiting.drop(id);
     const told = all.slice(0, mostLinks).map((each) => this.tell(each, step));
     void this.tellInTime(all.slice(mostLinks), step);
     return told;
