@@ -55,7 +55,7 @@ export class RoundTrace {
   /** Call it when the model is saved. @returns spans of the first utterances; their traces continue with the predictions */
   saved(step: number): SpanContext[] {
     const all = this.firstSpans();
-    for (const id of this.traceparents.keys()) this.waiting.forget(id);
+    for (const id of this.traceparents.keys()) this.waiting.drop(id);
     const told = all.slice(0, mostLinks).map((each) => this.tell(each, step));
     void this.tellInTime(all.slice(mostLinks), step);
     return told;

@@ -90,7 +90,7 @@ function shardLine(shard: IndexedShard, numbers: ReadonlyMap<IndexedUtterance, n
     tileCounts: [],
   };
   for (const utterance of shard.utterances) {
-    const place = utterance.placeIn(shard);
+    const place = utterance.rowsIn(shard);
     if (!place) continue;
     line.utterances.push(numbers.get(utterance) as number);
     line.versions.push(place.version === utterance.version ? null : place.version);

@@ -16,13 +16,13 @@ export interface IndexedShard {
 }
 
 /** Rows of a shard that hold a version. */
-export interface Place {
+export interface VersionRows {
   version: string;
   shard: IndexedShard;
   firstRow: number;
   tileCount: number;
   /** The next rows of the same utterance. Most utterances have none. */
-  next: Place | null;
+  next: VersionRows | null;
 }
 
 /** A version that features cannot turn into tiles under these settings: it has a dead letter. */
@@ -87,7 +87,7 @@ export class IndexedUtterance {
   /** Ingestion time of that version in seconds since 1970, a small integer to save memory; 0 if unknown. */
   ingestedAtSec = 0;
   traits: Traits | null = null;
-  places: Place | null = null;
+  rows: VersionRows | null = null;
   /** Versions with a dead letter, and the settings under which they failed. */
   refusals: Refusal[] | null = null;
 
@@ -96,13 +96,13 @@ export class IndexedUtterance {
     readonly corpus: Corpus,
   ) {}
 
-  addPlace(place: Omit<Place, 'next'>): void {
-    this.places = { ...place, version: this.heldVersion(place.version), next: this.places };
+  addRows(place: Omit<VersionRows, 'next'>): void {
+    this.rows = { ...place, version: this.heldVersion(place.version), next: this.rows };
   }
 
-  removePlaces(shard: IndexedShard): void {
-    let kept: Place | null = null;
-    for (let place = this.places; place; ) {
+  removeRows(shard: IndexedShard): void {
+    let kept: VersionRows | null = null;
+    for (let place = this.rows; place; ) {
       const { next } = place;
       if (place.shard !== shard) {
         place.next = kept;
@@ -110,7 +110,7 @@ export class IndexedUtterance {
       }
       place = next;
     }
-    this.places = kept;
+    this.rows = kept;
   }
 
   /** @returns true if the refusal is new */
@@ -128,16 +128,16 @@ export class IndexedUtterance {
   }
 
   /** @returns the rows of the utterance in a shard */
-  placeIn(shard: IndexedShard): Place | null {
-    let place = this.places;
+  rowsIn(shard: IndexedShard): VersionRows | null {
+    let place = this.rows;
     while (place && place.shard !== shard) place = place.next;
     return place;
   }
 
   /** @returns the rows from which the live version is read under these settings: those in the shard with the lowest id */
-  placeUnder(settings: TileSettings): Place | null {
-    let lowest: Place | null = null;
-    for (let place = this.places; place; place = place.next) {
+  rowsUnder(settings: TileSettings): VersionRows | null {
+    let lowest: VersionRows | null = null;
+    for (let place = this.rows; place; place = place.next) {
       if (place.version !== this.version || place.shard.settings !== settings) continue;
       if (!lowest || place.shard.shardId < lowest.shard.shardId) lowest = place;
     }
@@ -146,7 +146,7 @@ export class IndexedUtterance {
 
   /** True if a shard holds the live version, under any settings. */
   get isSharded(): boolean {
-    for (let place = this.places; place; place = place.next) if (place.version === this.version) return true;
+    for (let place = this.rows; place; place = place.next) if (place.version === this.version) return true;
     return false;
   }
 
@@ -155,8 +155,8 @@ export class IndexedUtterance {
     if (this.version === null) return;
     this.corpus.live += sign;
     let digest: bigint | undefined;
-    for (let place = this.places; place; place = place.next) {
-      if (place.version !== this.version || this.placeUnder(place.shard.settings) !== place) continue;
+    for (let place = this.rows; place; place = place.next) {
+      if (place.version !== this.version || this.rowsUnder(place.shard.settings) !== place) continue;
       const coverage = this.corpus.coverageOf(place.shard.settings);
       coverage.covered += sign;
       coverage.sharded += sign;
@@ -165,19 +165,19 @@ export class IndexedUtterance {
       coverage.digest = BigInt.asUintN(128, sign === 1 ? coverage.digest + digest : coverage.digest - digest);
     }
     for (const { version, settings } of this.refusals ?? []) {
-      if (version === this.version && !this.placeUnder(settings)) this.corpus.coverageOf(settings).covered += sign;
+      if (version === this.version && !this.rowsUnder(settings)) this.corpus.coverageOf(settings).covered += sign;
     }
   }
 
   /** True if the utterance is not alive and has neither rows nor refusals. */
-  get isForgotten(): boolean {
-    return this.version === null && this.places === null && this.refusals === null;
+  get isUnused(): boolean {
+    return this.version === null && this.rows === null && this.refusals === null;
   }
 
   /** @returns an equal string that is already held, to save memory */
   heldVersion(version: string): string {
     if (this.version === version) return this.version;
-    for (let place = this.places; place; place = place.next) if (place.version === version) return place.version;
+    for (let place = this.rows; place; place = place.next) if (place.version === version) return place.version;
     return version;
   }
 }

@@ -26,7 +26,7 @@ import {
   type TileGeometry,
   TileSettings,
 } from './choose-settings.js';
-import { type IndexedShard, IndexedUtterance, kindCarriesTarget, type Place, TraitsTable } from './indexed-utterance.js';
+import { type IndexedShard, IndexedUtterance, kindCarriesTarget, type VersionRows, TraitsTable } from './indexed-utterance.js';
 import { addDigest, digestText, settingsDigest, versionDigest } from './view-digest.js';
 import { WaitingTraces } from './waiting-traces.js';
 
@@ -109,7 +109,7 @@ export class TrainingIndex {
   changes = 0;
 
   applyUtterance(utteranceId: string, fact: UtteranceFact | null): void {
-    if (!fact) this.traces.forget(utteranceId);
+    if (!fact) this.traces.drop(utteranceId);
     const utterance = fact ? this.utteranceOf(utteranceId) : this.utterances.get(utteranceId);
     if (!utterance || utterance.version === (fact?.version ?? null)) return;
     const { traits, isSharded: wasSharded } = utterance;
@@ -120,7 +120,7 @@ export class TrainingIndex {
     if (traits) this.traits.giveBack(traits);
     utterance.count(1, versionDigest);
     if (wasSharded || utterance.isSharded) this.changes++;
-    this.forget(utterance);
+    this.dropIfUnused(utterance);
     this.changed([utterance.corpus]);
   }
 
@@ -130,7 +130,7 @@ export class TrainingIndex {
     if (isSame) return;
     const before = known ? this.withdraw(known) : [];
     const after = fact ? this.add(fact) : [];
-    for (const utterance of known?.utterances ?? []) this.forget(utterance);
+    for (const utterance of known?.utterances ?? []) this.dropIfUnused(utterance);
     this.changed(new Set([...before, ...after]));
   }
 
@@ -154,7 +154,7 @@ export class TrainingIndex {
     for (const utterance of this.utterances.values()) {
       if (!utterance.refusals) continue;
       utterance.dropRefusals(beforeSec);
-      this.forget(utterance);
+      this.dropIfUnused(utterance);
     }
   }
 
@@ -201,7 +201,7 @@ export class TrainingIndex {
     const utterances: ViewUtterance[] = [];
     for (const utterance of this.utterances.values()) {
       const coverage = utterance.version === null ? undefined : coverages.get(utterance.corpus);
-      const place = coverage && utterance.placeUnder(coverage.settings);
+      const place = coverage && utterance.rowsUnder(coverage.settings);
       if (place) utterances.push(viewUtterance(utterance, place));
     }
     utterances.sort((a, b) => (a.utteranceId < b.utteranceId ? -1 : 1));
@@ -244,7 +244,7 @@ export class TrainingIndex {
     const { coverages } = this.selection;
     const read = shard.utterances.filter((utterance) => {
       const coverage = coverages.get(utterance.corpus);
-      return coverage && utterance.version !== null && utterance.placeUnder(coverage.settings)?.shard === shard;
+      return coverage && utterance.version !== null && utterance.rowsUnder(coverage.settings)?.shard === shard;
     });
     return { shardId, stream: shard.stream, utteranceIds: read.map(({ utteranceId }) => utteranceId) };
   }
@@ -259,7 +259,7 @@ export class TrainingIndex {
     for (const { utteranceId, version, firstRow, tileCount } of fact.utterances) {
       const utterance = this.utteranceOf(utteranceId);
       utterance.count(-1, versionDigest);
-      utterance.addPlace({ version, shard, firstRow, tileCount });
+      utterance.addRows({ version, shard, firstRow, tileCount });
       utterance.count(1, versionDigest);
       if (utterance.version === version) this.changes++;
       shard.utterances.push(utterance);
@@ -275,7 +275,7 @@ export class TrainingIndex {
     const corpora = new Set<Corpus>();
     for (const utterance of shard.utterances) {
       utterance.count(-1, versionDigest);
-      utterance.removePlaces(shard);
+      utterance.removeRows(shard);
       utterance.count(1, versionDigest);
       corpora.add(utterance.corpus);
     }
@@ -312,8 +312,8 @@ export class TrainingIndex {
     return settings;
   }
 
-  private forget(utterance: IndexedUtterance): void {
-    if (utterance.isForgotten) this.utterances.delete(utterance.utteranceId);
+  private dropIfUnused(utterance: IndexedUtterance): void {
+    if (utterance.isUnused) this.utterances.delete(utterance.utteranceId);
   }
 
   private changed(corpora: Iterable<Corpus>): void {
@@ -368,7 +368,7 @@ function commonest(coverages: Coverage[]): string | null {
 
 function viewUtterance(
   { utteranceId, version, traits, ingestedAtSec }: IndexedUtterance,
-  { shard, firstRow, tileCount }: Place,
+  { shard, firstRow, tileCount }: VersionRows,
 ): ViewUtterance {
   const { labels = {}, split = 'train', withheld = false } = traits ?? {};
   return {
@@ -389,12 +389,12 @@ function viewUtterance(
 
 /**
  * Makes a view of these utterances, for example of some from another view.
- * @param of settings and geometry of their tiles; without it all tiles have the one hash
+ * @param source settings and geometry of their tiles; without it all tiles have the one hash
  */
 export function viewOf(
   settingsHash: string | null,
   utterances: ViewUtterance[],
-  of?: Pick<TrainingView, 'settings' | 'tile'>,
+  source?: Pick<TrainingView, 'settings' | 'tile'>,
 ): TrainingView {
   let digest = 0n;
   const settings: Record<string, string> = {};
@@ -406,7 +406,7 @@ export function viewOf(
     settings[corpus] = hash;
     digest = addDigest(digest, settingsDigest(corpus, hash));
   }
-  return { digest: digestText(digest), settings, settingsHash, tile: of?.tile ?? null, utterances };
+  return { digest: digestText(digest), settings, settingsHash, tile: source?.tile ?? null, utterances };
 }
 
 /** True for utterances that training may use: those of training speakers that are not withheld for speaker identification. */
@@ -420,17 +420,17 @@ export function newestLearntAt(view: TrainingView): string | null {
 }
 
 /** Everything that a run has ever trained on. A late label may move an utterance to dev or test, but the model has heard it. */
-export interface Heard {
+export interface SeenIds {
   utteranceIds: ReadonlySet<string>;
   speakerIds: ReadonlySet<string>;
 }
 
 /** @returns utterances that may be scored: of dev and test speakers never trained on, and withheld ones never trained on */
-export function heldOut(view: TrainingView, heard: Heard): ViewUtterance[] {
+export function heldOut(view: TrainingView, seen: SeenIds): ViewUtterance[] {
   return view.utterances.filter((utterance) => {
-    if (heard.utteranceIds.has(utterance.utteranceId)) return false;
+    if (seen.utteranceIds.has(utterance.utteranceId)) return false;
     const { split, withheld, labels } = utterance;
-    return split === 'train' ? withheld : !heard.speakerIds.has(labels.speakerId ?? '');
+    return split === 'train' ? withheld : !seen.speakerIds.has(labels.speakerId ?? '');
   });
 }
 

@@ -28,7 +28,7 @@ export class WaitingTraces {
     });
   }
 
-  forget(utteranceId: string): void {
+  drop(utteranceId: string): void {
     this.byUtterance.delete(utteranceId);
   }
 

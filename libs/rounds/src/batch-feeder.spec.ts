@@ -74,7 +74,7 @@ it('hands out no erased utterance, even if its tiles were read already, and cont
   const [erased = 0] = samplerAt()
     .nextBatch(wanted)
     .map(({ row }) => row);
-  feeder.forget([`c/${erased}`]); // while the first batch, which has it, is being read
+  feeder.erase([`c/${erased}`]); // while the first batch, which has it, is being read
   const given: number[] = [];
   const release = setInterval(() => reads.splice(0).forEach((done) => done()), 1);
   given.push(...(await first).tiles);
@@ -90,6 +90,6 @@ it('draws the remaining utterances as if nothing had been erased', async () => {
   const touched = new BatchFeeder(samplerAt(), { read: rows }, wanted);
   await plain.next();
   await touched.next();
-  touched.forget(['c/none']);
+  touched.erase(['c/none']);
   expect((await touched.next()).refs).toEqual((await plain.next()).refs);
 });

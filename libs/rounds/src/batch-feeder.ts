@@ -53,8 +53,8 @@ export class BatchFeeder {
   }
 
   /** Erases utterances: no later batch contains them. */
-  forget(utteranceIds: Iterable<string>): void {
-    this.sampler.forget(utteranceIds);
+  erase(utteranceIds: Iterable<string>): void {
+    this.sampler.erase(utteranceIds);
     const isWhole = this.ahead.every(({ refs }) => refs.every(({ utterance }) => this.sampler.isAlive(utterance)));
     if (isWhole) return;
     this.ahead = [];

@@ -65,7 +65,7 @@ export class MadeModels {
 
   private async putCheckpoint(
     step: number,
-    of: { target: EmotionTarget; complete: boolean; predictions: PredictionsWritten[] },
+    facts: { target: EmotionTarget; complete: boolean; predictions: PredictionsWritten[] },
   ): Promise<void> {
     const { runId } = this;
     const weights = new TextEncoder().encode(`weights of ${runId}/${step}`);
@@ -79,9 +79,9 @@ export class MadeModels {
       step,
       roundStartStep: 0,
       roundSteps: 100,
-      complete: of.complete,
+      complete: facts.complete,
       epoch: 1,
-      model: { settings: { target: of.target } },
+      model: { settings: { target: facts.target } },
       weights: { key, sha256, sizeBytes: weights.byteLength },
       best: null,
       weightsStep: step,
@@ -97,7 +97,7 @@ export class MadeModels {
       config: {},
       codeVersion: '0.1.0',
       losses: null,
-      predictions: of.predictions,
+      predictions: facts.predictions,
       savedAt: new Date().toISOString(),
     };
     await this.store.put(manifestKey(runId, step), JSON.stringify(checkpoint));

@@ -7,7 +7,7 @@ import type { BestCheck } from './early-stopping.js';
 import { freshSamplerState, nextRoundState, type SamplerState } from './sampler.js';
 import type { TrainingView } from '#index/training-index.js';
 
-export interface PlaceInRound {
+export interface RoundPosition {
   round: number;
   /** First step of the round, even if an earlier process began it. */
   startStep: number;
@@ -20,11 +20,11 @@ export interface PlaceInRound {
 }
 
 /** @param step current step of the run */
-export function placeInRound(
+export function roundPosition(
   last: Checkpoint | null,
   view: Pick<TrainingView, 'digest'>,
   { step, roundSteps }: { step: number; roundSteps: number },
-): PlaceInRound {
+): RoundPosition {
   const begun = { startStep: step, endStep: step + roundSteps, best: null, erased: 0 };
   if (!last) return { round: 1, ...begun, sampler: freshSamplerState(), parent: null };
   const isUnfinished = !last.complete && last.view.digest === view.digest;

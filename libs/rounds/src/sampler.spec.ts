@@ -153,7 +153,7 @@ describe('erasure', () => {
   it('takes effect from the next draw on, and the rest fills the batch', () => {
     const sampler = new Sampler(data, { seed: 1, classOf });
     sampler.nextBatch({ labelled: 1, unlabelled: 1 });
-    sampler.forget(['a', 'u']);
+    sampler.erase(['a', 'u']);
     const drawn = Array.from({ length: 12 }, () => names(sampler.nextBatch({ labelled: 2, unlabelled: 2 }))).flat();
     expect(new Set(drawn)).toEqual(new Set(['b#0', 'b#1', 'b#2']));
     expect(drawn).toHaveLength(48);
@@ -163,7 +163,7 @@ describe('erasure', () => {
 
   it('of everything leaves nothing to draw', () => {
     const sampler = new Sampler(data, { seed: 1, classOf });
-    sampler.forget(['a', 'b', 'u']);
+    sampler.erase(['a', 'b', 'u']);
     expect(sampler.nextBatch({ labelled: 2, unlabelled: 2 })).toEqual([]);
   });
 });

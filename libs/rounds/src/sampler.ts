@@ -8,24 +8,24 @@
  */
 import { isTrained, type TrainingView, type ViewUtterance } from '#index/training-index.js';
 import { streams, type Stream } from '#contracts/labels.js';
-import { type PoolPlace, TilePool, type TileRef } from './tile-pool.js';
+import { type PoolState, TilePool, type TileRef } from './tile-pool.js';
 
 const ages = ['fresh', 'replayed'] as const;
 type Age = (typeof ages)[number];
 
-export interface StreamPlace extends Record<Age, PoolPlace> {
+export interface StreamState extends Record<Age, PoolState> {
   /** Number of tiles of the stream drawn in the round. */
   drawn: number;
 }
-export type SamplerState = Record<Stream, StreamPlace>;
+export type SamplerState = Record<Stream, StreamState>;
 
-const freshPlace = (): StreamPlace => ({ fresh: { pass: 0, position: 0 }, replayed: { pass: 0, position: 0 }, drawn: 0 });
-export const freshSamplerState = (): SamplerState => ({ labelled: freshPlace(), unlabelled: freshPlace() });
+const freshStreamState = (): StreamState => ({ fresh: { pass: 0, position: 0 }, replayed: { pass: 0, position: 0 }, drawn: 0 });
+export const freshSamplerState = (): SamplerState => ({ labelled: freshStreamState(), unlabelled: freshStreamState() });
 
 /** The state at the start of the next round, which shuffles again. */
 export function nextRoundState({ labelled, unlabelled }: SamplerState): SamplerState {
-  const next = ({ pass }: PoolPlace): PoolPlace => ({ pass: pass + 1, position: 0 });
-  const begun = (place: StreamPlace): StreamPlace => ({ fresh: next(place.fresh), replayed: next(place.replayed), drawn: 0 });
+  const next = ({ pass }: PoolState): PoolState => ({ pass: pass + 1, position: 0 });
+  const begun = (place: StreamState): StreamState => ({ fresh: next(place.fresh), replayed: next(place.replayed), drawn: 0 });
   return { labelled: begun(labelled), unlabelled: begun(unlabelled) };
 }
 
@@ -60,7 +60,7 @@ export function freshShare(tiles: Record<Age, number>, replayShare: number): num
 export class Sampler {
   private readonly pools: Record<Stream, Record<Age, TilePool>>;
   private readonly drawn: Record<Stream, number>;
-  private readonly forgotten = new Set<string>();
+  private readonly erased = new Set<string>();
   private share: Record<Stream, number>;
 
   constructor(
@@ -85,11 +85,11 @@ export class Sampler {
   }
 
   get state(): SamplerState {
-    const of = (stream: Stream): StreamPlace => {
+    const stateOf = (stream: Stream): StreamState => {
       const { fresh, replayed } = this.pools[stream];
       return { fresh: fresh.state, replayed: replayed.state, drawn: this.drawn[stream] };
     };
-    return { labelled: of('labelled'), unlabelled: of('unlabelled') };
+    return { labelled: stateOf('labelled'), unlabelled: stateOf('unlabelled') };
   }
 
   /** Returns to an earlier state of this sampler: later tiles are drawn again. */
@@ -101,14 +101,14 @@ export class Sampler {
   }
 
   /** Erases utterances: their tiles are no longer drawn. */
-  forget(utteranceIds: Iterable<string>): void {
-    for (const utteranceId of utteranceIds) this.forgotten.add(utteranceId);
+  erase(utteranceIds: Iterable<string>): void {
+    for (const utteranceId of utteranceIds) this.erased.add(utteranceId);
     for (const stream of streams) for (const age of ages) this.pools[stream][age].retain((utterance) => this.isAlive(utterance));
     this.share = this.shares();
   }
 
   isAlive({ utteranceId }: Pick<ViewUtterance, 'utteranceId'>): boolean {
-    return !this.forgotten.has(utteranceId);
+    return !this.erased.has(utteranceId);
   }
 
   sizeOf(stream: Stream): number {
@@ -172,10 +172,10 @@ export class Sampler {
   }
 
   private shares(): Record<Stream, number> {
-    const of = (stream: Stream): number => {
+    const shareOf = (stream: Stream): number => {
       const { fresh, replayed } = this.pools[stream];
       return freshShare({ fresh: fresh.size, replayed: replayed.size }, this.options.replayShare ?? 0);
     };
-    return { labelled: of('labelled'), unlabelled: of('unlabelled') };
+    return { labelled: shareOf('labelled'), unlabelled: shareOf('unlabelled') };
   }
 }

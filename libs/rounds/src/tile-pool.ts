@@ -11,7 +11,7 @@ export interface TileRef {
   row: number;
 }
 
-export interface PoolPlace {
+export interface PoolState {
   pass: number;
   position: number;
 }
@@ -21,13 +21,13 @@ export class TilePool {
   /** Class of each tile, by position; -1 if it has none. */
   private readonly classes: number[] = [];
   private order: Uint32Array | undefined;
-  private forgotten = 0;
+  private erasedCount = 0;
 
   /** @param seeds numbers that tell this pool from others; each pass adds its own number */
   constructor(
     private readonly seeds: readonly number[],
     private readonly isBalanced: boolean,
-    private place: PoolPlace,
+    private current: PoolState,
   ) {}
 
   add(utterance: ViewUtterance, emotion: number): void {
@@ -39,31 +39,31 @@ export class TilePool {
 
   /** Number of tiles that may be drawn. */
   get size(): number {
-    return this.tiles.length - this.forgotten;
+    return this.tiles.length - this.erasedCount;
   }
 
-  get state(): PoolPlace {
-    return { ...this.place };
+  get state(): PoolState {
+    return { ...this.current };
   }
 
-  goTo(place: PoolPlace): void {
-    if (place.pass !== this.place.pass) this.order = undefined;
-    this.place = { ...place };
+  goTo(place: PoolState): void {
+    if (place.pass !== this.current.pass) this.order = undefined;
+    this.current = { ...place };
   }
 
   /** @param isAlive false for utterances that may no longer be drawn */
   retain(isAlive: (utterance: ViewUtterance) => boolean): void {
-    this.forgotten = this.tiles.filter(({ utterance }) => !isAlive(utterance)).length;
+    this.erasedCount = this.tiles.filter(({ utterance }) => !isAlive(utterance)).length;
   }
 
   /** The next tile of a non-empty pool, even if it may no longer be drawn. */
   next(): TileRef {
-    if (this.place.position >= this.tiles.length) {
-      this.place = { pass: this.place.pass + 1, position: 0 };
+    if (this.current.position >= this.tiles.length) {
+      this.current = { pass: this.current.pass + 1, position: 0 };
       this.order = undefined;
     }
     this.order ??= this.shuffled();
-    return this.tiles[this.order[this.place.position++] as number] as TileRef;
+    return this.tiles[this.order[this.current.position++] as number] as TileRef;
   }
 
   /** All tiles, in the order in which they were added. */
@@ -79,7 +79,7 @@ export class TilePool {
   /** Fisher-Yates shuffle with a separate generator for each pass. */
   private shuffled(): Uint32Array {
     const order = Uint32Array.from(this.tiles, (_, index) => index);
-    const random = passRandom(...this.seeds, this.place.pass);
+    const random = passRandom(...this.seeds, this.current.pass);
     for (let last = order.length - 1; last > 0; last--) {
       const other = Math.floor(random() * (last + 1));
       [order[last], order[other]] = [order[other] as number, order[last] as number];

@@ -16,11 +16,11 @@ const shards = new Map<string, { shard: OpenShard; file: number | null }>();
 
 parentPort?.on('message', (message: ToReader) => {
   if (message.type === 'open') for (const shard of message.shards) shards.set(shard.shardId, { shard, file: null });
-  else if (message.type === 'forget') for (const shardId of message.shardIds) forget(shardId);
+  else if (message.type === 'close') for (const shardId of message.shardIds) closeShard(shardId);
   else void answer(message);
 });
 
-function forget(shardId: string): void {
+function closeShard(shardId: string): void {
   const file = shards.get(shardId)?.file;
   if (typeof file === 'number') closeSync(file);
   shards.delete(shardId);

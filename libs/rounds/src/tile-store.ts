@@ -33,7 +33,7 @@ export interface ReaderData {
 
 export type ToReader =
   | { type: 'open'; shards: OpenShard[] }
-  | { type: 'forget'; shardIds: string[] }
+  | { type: 'close'; shardIds: string[] }
   | { type: 'read'; id: number; places: { shardId: string; row: number }[] };
 
 export type FromReader =
@@ -94,7 +94,7 @@ export class TileStore {
   async prepare(utterances: readonly ViewUtterance[], tile: TileGeometry | null = null): Promise<Set<string>> {
     const gone = new Set<string>();
     const wanted = Map.groupBy(utterances, ({ shardId }) => shardId);
-    this.forgetAllBut(wanted);
+    this.closeAllBut(wanted);
     for (const [shardId, claims] of wanted) {
       const shard = this.open.get(shardId) ?? (await this.openShard(shardId, claims[0]?.shardObjectKey ?? ''));
       const isAsSaid = shard && areClaimsTrue(shard.digests, claims) && (!tile || shard.shape.join() === tile.join());
@@ -154,10 +154,10 @@ export class TileStore {
   }
 
   /** Deletes the files of shards that no view names any more, because erased utterances are among them. */
-  private forgetAllBut(wanted: ReadonlyMap<string, unknown>): void {
+  private closeAllBut(wanted: ReadonlyMap<string, unknown>): void {
     const shardIds = [...this.open.keys()].filter((shardId) => !wanted.has(shardId));
     for (const shardId of shardIds) this.open.delete(shardId);
-    if (shardIds.length > 0) this.tell({ type: 'forget', shardIds });
+    if (shardIds.length > 0) this.tell({ type: 'close', shardIds });
     this.folder?.keepOnly(wanted);
     this.folder?.sweep();
   }

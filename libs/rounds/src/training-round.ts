@@ -21,7 +21,7 @@ import { headLabels } from './head-labels.js';
 import { predictHeldOut } from './held-out-predictions.js';
 import { rateFactor } from './learning-rate.js';
 import { verifyEpoch } from '#storage/lease.js';
-import { placeInRound, type PlaceInRound } from './place-in-round.js';
+import { roundPosition, type RoundPosition } from './place-in-round.js';
 import { batchOf, emptyLosses, refuseDivergence, refuseHeldOut, type RunLabels, weightsOf } from './round-batch.js';
 import { writeRoundPredictions } from './round-predictions.js';
 import type { RunModel } from './run-model.js';
@@ -40,7 +40,7 @@ export class TrainingRound {
     private readonly context: RunContext,
     private readonly learnt: RunModel,
     private readonly view: TrainingView,
-    private readonly place: PlaceInRound,
+    private readonly position: RoundPosition,
     private readonly labels: RunLabels,
     private readonly sampler: Sampler,
     /** Utterances of dev speakers; empty if the round is not checked. */
@@ -58,7 +58,7 @@ export class TrainingRound {
   static async begin(context: RunContext, learnt: RunModel, view: TrainingView): Promise<TrainingRound> {
     const { settings, store, events } = context;
     const { seed, replayShare, patience, fewestDevSpeakers, runId, roundSteps } = settings;
-    const place = placeInRound(learnt.checkpoint, view, { step: learnt.step, roundSteps });
+    const place = roundPosition(learnt.checkpoint, view, { step: learnt.step, roundSteps });
     const model = learnt.modelFor(view);
     const labels = headLabels(model.settings, { midpoints: learnt.midpoints, speakers: learnt.speakers });
     await retrying(() => learnt.seen.begin(store, runId, { round: place.round, view }));
@@ -89,11 +89,11 @@ export class TrainingRound {
   }
 
   /** Erases utterances of the view that were erased or replaced: no later batch or score contains them. */
-  forget(utteranceIds: ReadonlySet<string>): void {
+  erase(utteranceIds: ReadonlySet<string>): void {
     const named = this.view.utterances.filter(({ utteranceId }) => utteranceIds.has(utteranceId));
     if (named.length === 0) return;
-    this.feeder.forget(utteranceIds);
-    this.place.erased += named.length;
+    this.feeder.erase(utteranceIds);
+    this.position.erased += named.length;
     this.context.events.erased({ step: this.learnt.step, utterances: named.length });
   }
 
@@ -101,7 +101,7 @@ export class TrainingRound {
   async run(stop?: AbortSignal): Promise<boolean> {
     const { losses, ended, ...speed } = await this.train(stop);
     if (ended === null) return false;
-    const { place, learnt } = this;
+    const { position: place, learnt } = this;
     await this.takeBest();
     await this.reestimateStatistics();
     const predictions = await this.writePredictions();
@@ -117,7 +117,7 @@ export class TrainingRound {
   }
 
   private async train(stop: AbortSignal | undefined): Promise<TrainedSteps> {
-    const { place, feeder, model, learnt } = this;
+    const { position: place, feeder, model, learnt } = this;
     const { settings, events } = this.context;
     const { reportEvery, checkpointEvery, patience, roundMaxSec } = settings;
     const startedAt = performance.now();
@@ -165,7 +165,7 @@ export class TrainingRound {
 
   /** Scores dev speakers with the current weights. */
   private async check(): Promise<void> {
-    const { place, checked, labels, sampler, model, learnt } = this;
+    const { position: place, checked, labels, sampler, model, learnt } = this;
     const { tileStore, events } = this.context;
     await this.reestimateStatistics();
     const alive = checked.filter((utterance) => sampler.isAlive(utterance));
@@ -179,7 +179,7 @@ export class TrainingRound {
 
   /** Restores the weights of the round's best check from its checkpoint, unless they are the last ones. */
   private async takeBest(): Promise<void> {
-    const { best } = this.place;
+    const { best } = this.position;
     if (best && best.step !== this.learnt.weightsStep) await this.learnt.takeWeightsOf(best.step);
   }
 
@@ -217,7 +217,7 @@ export class TrainingRound {
   }
 
   private async save(now: { losses: StepLosses | null; predictions: PredictionsWritten[]; complete: boolean }): Promise<void> {
-    const { view, place, feeder, model, learnt } = this;
+    const { view, position: place, feeder, model, learnt } = this;
     const { settings, store, epoch, events } = this.context;
     const { runId, codeVersion } = settings;
     const { manifest, bytes } = await saveModel(model);

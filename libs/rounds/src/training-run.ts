@@ -52,7 +52,7 @@ export class TrainingRun {
     const view = await this.withoutGoneShards(given);
     if (!view.utterances.some(isTrained)) return false;
     const round = await TrainingRound.begin(this.context, this.learnt, view);
-    const unfollow = erasures.follow((utteranceIds) => round.forget(utteranceIds));
+    const unfollow = erasures.follow((utteranceIds) => round.erase(utteranceIds));
     try {
       return await round.run(stop);
     } catch (error) {

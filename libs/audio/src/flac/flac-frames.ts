@@ -308,7 +308,7 @@ export class FlacFrames {
     const end = HISTORY + blockSize;
     const fits = magnitude * 2 ** (width - 1) < 2 ** 31;
     if (!fits || target !== buffer) predictInDoubles(buffer, target, end, { coefficients, order, shift });
-    else this.kernel.predict(placeOf(buffer, HISTORY + order), blockSize - order, coefficients.byteOffset, order, shift);
+    else this.kernel.predict(pointerTo(buffer, HISTORY + order), blockSize - order, coefficients.byteOffset, order, shift);
   }
 
   private warmUp(target: Int32Array | Float64Array, blockSize: number, shape: { width: number; order: number }): void {
@@ -346,7 +346,7 @@ export class FlacFrames {
     const { kernel, stopped } = this;
     const frameAt = this.bytes.byteOffset + this.start;
     for (let i = from; i < to; ) {
-      kernel.rice(frameAt, this.bit, placeOf(buffer, i), to - i, parameter, stopped.byteOffset);
+      kernel.rice(frameAt, this.bit, pointerTo(buffer, i), to - i, parameter, stopped.byteOffset);
       this.bit = stopped[0] as number;
       i += stopped[1] as number;
       if (i < to) buffer[i++] = this.longRice(parameter);
@@ -474,7 +474,7 @@ function integrate(buffer: Int32Array, from: number, to: number, order: number):
 }
 
 /** Pointer to an element in the kernel's memory. */
-function placeOf(buffer: Int32Array, index: number): number {
+function pointerTo(buffer: Int32Array, index: number): number {
   return buffer.byteOffset + 4 * index;
 }
 

@@ -52,8 +52,8 @@ function splitTable(fftSize: number): Uint32Array {
   const table = new Uint32Array(4 * (half / 2 + 1));
   const floats = new Float32Array(table.buffer);
   for (let k = 0; k <= half / 2; k++) {
-    table[4 * k] = COMPLEX_VECTOR_BYTES * placeOf(k, half);
-    table[4 * k + 1] = COMPLEX_VECTOR_BYTES * placeOf((half - k) % half, half);
+    table[4 * k] = COMPLEX_VECTOR_BYTES * positionOf(k, half);
+    table[4 * k + 1] = COMPLEX_VECTOR_BYTES * positionOf((half - k) % half, half);
     floats[4 * k + 2] = Math.cos((2 * Math.PI * k) / fftSize);
     floats[4 * k + 3] = -Math.sin((2 * Math.PI * k) / fftSize);
   }
@@ -61,6 +61,6 @@ function splitTable(fftSize: number): Uint32Array {
 }
 
 /** Position of frequency k after the transform. A radix-4 stage moves frequency k of a block of n to its quarter k mod 4. */
-function placeOf(k: number, n: number): number {
-  return n <= LAST_BLOCK ? k : (k % 4) * (n / 4) + placeOf(Math.floor(k / 4), n / 4);
+function positionOf(k: number, n: number): number {
+  return n <= LAST_BLOCK ? k : (k % 4) * (n / 4) + positionOf(Math.floor(k / 4), n / 4);
 }

@@ -48,7 +48,7 @@ export function spectrogram(samples: Float32Array, settings: SpectrogramSettings
   const tables = fourierTables(fftSize, winLength);
   const stride = VECTOR_PIXELS * Math.ceil(frames / VECTOR_PIXELS);
   const memory = new KernelMemory();
-  const place = placeTables(memory, tables);
+  const pointers = allocateTables(memory, tables);
   const bankAt = filters ? memory.take(bank.length) : 0;
   const work = memory.take(16 * (fftSize + fftSize / 2 + 1));
   const blockLength = (BLOCK_FRAMES - 1) * hopLength + tables.window.length;
@@ -56,9 +56,9 @@ export function spectrogram(samples: Float32Array, settings: SpectrogramSettings
   const power = memory.take(4 * stride * rows); // [rows, stride]
   const kernel = kernelWith(memory.sizeBytes);
   const floats = new Float32Array(kernel.memory.buffer);
-  writeTables(floats, place, tables);
+  writeTables(floats, pointers, tables);
   new Uint8Array(kernel.memory.buffer).set(bank, bankAt);
-  const { window, twiddles, split } = place;
+  const { window, twiddles, split } = pointers;
   const block = floats.subarray(blockAt / 4, blockAt / 4 + blockLength);
   for (let frame = 0; frame < frames; frame += BLOCK_FRAMES) {
     copyMirrored(samples, frame * hopLength - leadOf(settings), block);
@@ -113,14 +113,14 @@ function fullScalePower(winLength: number): number {
   return (hamming(winLength).reduce((sum, value) => sum + value, 0) / 2) ** 2;
 }
 
-type TablePlaces = Record<keyof FourierTables, number>;
+type TablePointers = Record<keyof FourierTables, number>;
 
-function placeTables(memory: KernelMemory, { window, twiddles, split }: FourierTables): TablePlaces {
+function allocateTables(memory: KernelMemory, { window, twiddles, split }: FourierTables): TablePointers {
   return { window: memory.take(window.byteLength), twiddles: memory.take(twiddles.byteLength), split: memory.take(split.byteLength) };
 }
 
-function writeTables(floats: Float32Array, place: TablePlaces, { window, twiddles, split }: FourierTables): void {
-  floats.set(window, place.window / 4);
-  floats.set(twiddles, place.twiddles / 4);
-  new Uint32Array(floats.buffer).set(split, place.split / 4);
+function writeTables(floats: Float32Array, pointers: TablePointers, { window, twiddles, split }: FourierTables): void {
+  floats.set(window, pointers.window / 4);
+  floats.set(twiddles, pointers.twiddles / 4);
+  new Uint32Array(floats.buffer).set(split, pointers.split / 4);
 }

@@ -41,7 +41,7 @@ export function tilesToPng(tiles: Uint8Array, count: number, frames: number, set
   return canvas.png();
 }
 
-interface TilePlace {
+interface TileLocation {
   /** The first tile of the line. */
   first: number;
   /** Upper edge of the line. */
@@ -50,7 +50,7 @@ interface TilePlace {
   settings: PictureSettings;
 }
 
-function drawTile(canvas: Canvas, tiles: Uint8Array, tile: number, { first, top, frames, settings }: TilePlace): void {
+function drawTile(canvas: Canvas, tiles: Uint8Array, tile: number, { first, top, frames, settings }: TileLocation): void {
   const { rows, width } = settings;
   const left = MARGIN.left + (tile - first) * width * SCALE;
   for (let row = 0; row < rows; row++) {
