@@ -60,13 +60,13 @@ export async function benchTrain(args: string[]): Promise<void> {
     const measured = await inTurns(present, workload, { rounds: Number(values.rounds), steps: Number(values.steps) });
     const [ours, ...peers] = [...measured];
     if (!ours) throw new Error('ours did not run');
-    const of = (value: (each: Measured) => number) => Object.fromEntries(peers.map(([name, each]) => [name, value(each)]));
+    const byPeer = (value: (each: Measured) => number) => Object.fromEntries(peers.map(([name, each]) => [name, value(each)]));
     rows.push(
       row(
         workload.name,
         'ms a step',
         1000 * median(ours[1].seconds),
-        of(({ seconds }) => 1000 * median(seconds)),
+        byPeer(({ seconds }) => 1000 * median(seconds)),
       ),
     );
     rows.push(
@@ -74,7 +74,7 @@ export async function benchTrain(args: string[]): Promise<void> {
         'peak resident',
         'MiB',
         ours[1].peakMiB,
-        of(({ peakMiB }) => peakMiB),
+        byPeer(({ peakMiB }) => peakMiB),
       ),
     );
   }

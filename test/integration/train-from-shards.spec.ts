@@ -206,7 +206,7 @@ it('writes a model card that marks synthetic voices', () => {
   const { status, stdout, stderr } = spawnSync(process.execPath, asked, { env, encoding: 'utf8' });
   expect(status, stderr).toBe(0);
   expect(stdout).toContain('# Model card: tiny/40');
-  expect(stdout).toContain('> **Synthetic voices (made): the scores below say nothing of real emotion.**');
+  expect(stdout).toContain('> **Synthetic voices (made): the scores below are no evidence about real emotion.**');
   expect(stdout).toMatch(/\| Categorical emotion \| dev \| \d+ \| \d+ \| [\d.]+ \| [\d.]+ \|/);
 }, 60_000);
 

@@ -39,7 +39,7 @@ export function experimentData(file: ExperimentFile, view: TrainingView, tileSha
       `The shards hold no corpus ${corpus}. They hold ${[...byCorpus.keys()].join(', ')}. Name one of these, or put ${corpus} into the shards`,
     );
   };
-  const counted = (corpus: string): ViewUtterance[] => scoredUtterances(of(corpus), { corpus, file, findings });
+  const counted = (corpus: string): ViewUtterance[] => scoredUtterances(utterancesIn(corpus), { corpus, file, findings });
   const primary = counted(file.corpus);
   const foldOf = assignFolds(
     primary.map(({ utteranceId, labels }) => ({
@@ -51,7 +51,7 @@ export function experimentData(file: ExperimentFile, view: TrainingView, tileSha
     })),
     file.folds,
   );
-  const auxiliary = file.auxiliary.flatMap((corpus) => of(corpus).map(withoutEmotion));
+  const auxiliary = file.auxiliary.flatMap((corpus) => utterancesIn(corpus).map(withoutEmotion));
   const test = file.testCorpus === undefined ? null : counted(file.testCorpus);
   return { view, tileShape, primary, auxiliary, test, foldOf, findings };
 }

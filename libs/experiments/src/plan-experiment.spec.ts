@@ -200,12 +200,12 @@ describe('the data of a job', () => {
     const labelled = (point: number) => {
       const { training, test } = plan.viewOf({ fold: 0, point });
       const acted = training.utterances.filter(ofCorpus('acted'));
-      const of = (part: ViewUtterance[]) => part.filter(({ labels }) => labels.category !== undefined);
+      const labelledIn = (part: ViewUtterance[]) => part.filter(({ labels }) => labels.category !== undefined);
       return {
-        train: of(acted.filter(({ split }) => split === 'train')),
+        train: labelledIn(acted.filter(({ split }) => split === 'train')),
         heard: acted.filter(({ split, labels }) => split === 'train' && labels.speakerId !== undefined).length,
-        dev: of(acted.filter(({ split }) => split === 'dev')).length,
-        test: of(test).length,
+        dev: labelledIn(acted.filter(({ split }) => split === 'dev')).length,
+        test: labelledIn(test).length,
       };
     };
     const [quarter, whole] = [labelled(0.25), labelled(1)];

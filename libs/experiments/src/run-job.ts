@@ -60,35 +60,41 @@ interface TrainedCandidate {
 }
 
 /** @throws PipelineError MODEL_DIVERGED, CONFIG_INVALID, SETTINGS_INVALID */
-export async function runJob(planned: PlannedJob, around: JobSurroundings): Promise<{ result: JobResult; showcase: Showcase | null }> {
+export async function runJob(
+  planned: PlannedJob,
+  surroundings: JobSurroundings,
+): Promise<{ result: JobResult; showcase: Showcase | null }> {
   const startedAt = performance.now();
   const { job, candidates } = planned;
-  const { view, tileStore, workFolder, machine, isShowcase } = around;
+  const { view, tileStore, workFolder, machine, isShowcase } = surroundings;
   const prepareAll = async (): Promise<void> => {
     const gone = await tileStore.prepare([...view.training.utterances, ...view.test]);
     if (gone.size > 0)
       throw new PipelineError('CONFIG_INVALID', `${gone.size} shards changed since the experiment read them: start the experiment again`);
   };
   await prepareAll();
-  const said = { machine, codeVersion, wallSec: 0 };
+  const provenance = { machine, codeVersion, wallSec: 0 };
   const timed = (result: JobResult): JobResult => ({ ...result, wallSec: (performance.now() - startedAt) / 1000 });
   if (candidates.length === 0) {
     const predictions = await predictReference(planned, view, tileStore);
     return {
-      result: timed({ job, ...scored(planned, around, { predictions, step: 0 }), curve: [], bestStep: 0, ...said }),
+      result: timed({ job, ...scored(planned, surroundings, { predictions, step: 0 }), curve: [], bestStep: 0, ...provenance }),
       showcase: null,
     };
   }
-  const { candidate, checkpoint, curve } = await bestOf(planned, around);
+  const { candidate, checkpoint, curve } = await bestOf(planned, surroundings);
   // Training kept only the shards of its own view, so all shards are fetched again for the test.
   await prepareAll();
   const model = loadModel(checkpoint.model, await readWeights(new FolderStore(workFolder), checkpoint));
   try {
-    const predictions = await testPredictions(model, checkpoint, around);
+    const predictions = await testPredictions(model, checkpoint, surroundings);
     const { alpha, beta } = candidate;
-    const result = { job: { ...job, alpha, beta }, curve, bestStep: checkpoint.weightsStep, ...said };
+    const result = { job: { ...job, alpha, beta }, curve, bestStep: checkpoint.weightsStep, ...provenance };
     const shown = isShowcase ? await showcaseOf(model, view.test, tileStore) : null;
-    return { result: timed({ ...result, ...scored(planned, around, { predictions, step: checkpoint.weightsStep }) }), showcase: shown };
+    return {
+      result: timed({ ...result, ...scored(planned, surroundings, { predictions, step: checkpoint.weightsStep }) }),
+      showcase: shown,
+    };
   } finally {
     model.dispose();
   }
@@ -98,10 +104,10 @@ export async function runJob(planned: PlannedJob, around: JobSurroundings): Prom
 export const clearWork = (workFolder: string): void => rmSync(workFolder, { recursive: true, force: true });
 
 /** Trains all candidates. The first wins a tie, so the smallest alpha does. */
-async function bestOf(planned: PlannedJob, around: JobSurroundings): Promise<TrainedCandidate> {
+async function bestOf(planned: PlannedJob, surroundings: JobSurroundings): Promise<TrainedCandidate> {
   let best: TrainedCandidate | null = null;
   for (const [index, candidate] of planned.candidates.entries()) {
-    const trained = await trainCandidate(planned, { candidate, index, around });
+    const trained = await trainCandidate(planned, { candidate, index, surroundings });
     if (!best || (trained.checkpoint.best?.ua ?? 0) > (best.checkpoint.best?.ua ?? 0)) best = trained;
   }
   return best as TrainedCandidate;
@@ -109,9 +115,9 @@ async function bestOf(planned: PlannedJob, around: JobSurroundings): Promise<Tra
 
 async function trainCandidate(
   { task, candidates, batch, job }: PlannedJob,
-  { candidate, index, around }: { candidate: Candidate; index: number; around: JobSurroundings },
+  { candidate, index, surroundings }: { candidate: Candidate; index: number; surroundings: JobSurroundings },
 ): Promise<TrainedCandidate> {
-  const { file, view, tileStore, workFolder, onProgress } = around;
+  const { file, view, tileStore, workFolder, onProgress } = surroundings;
   const runId = `${job.jobId}-${index}`;
   const steps = stepsOf(candidate, file.steps);
   const store = new FolderStore(workFolder);
