@@ -19,7 +19,13 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['apps/**/*.spec.ts', 'libs/**/*.spec.ts', 'deploy/**/*.spec.ts', 'test/{golden,deploy}/**/*.spec.ts'],
+          include: [
+            'apps/**/*.spec.ts',
+            'libs/**/*.spec.ts',
+            'scripts/**/*.spec.ts',
+            'deploy/**/*.spec.ts',
+            'test/{golden,deploy}/**/*.spec.ts',
+          ],
           exclude: [slow],
           testTimeout: 60_000,
           // One core is left free by default: of two, half.

@@ -240,13 +240,14 @@ function pinToOneCore(): boolean {
 function resultsPage(what: { table: string; agreement: string[]; contenders: Contender[]; files: number; pinned: boolean }): string {
   const cpu = cpus();
   return [
-    '# Results',
+    '# Results of the features bench',
     '',
-    'Of the training step: [results-training.md](results-training.md).',
+    'This page is for whoever asks how fast Undertone makes tiles. It compares features with librosa, torchaudio and ffmpeg on one machine.',
+    '[results-training.md](results-training.md) has the training step.',
     '',
-    'Written by `npm run bench -- features --results docs/results.md`. In brackets: the peer divided by ours; above 1, ours is',
-    'faster. Medians; what a busy machine or another one gives differs, the ratios less. "In process": ours on two workers, from',
-    'bytes in memory to tiles in memory.',
+    "`npm run bench -- features --results docs/results.md` writes this page. Brackets hold the peer's value divided by ours: above 1, ours is",
+    'faster. Values are medians. Another machine, or a busy one, gives other values; the ratios differ less. "In process" is ours on two',
+    'workers, from bytes in memory to tiles in memory.',
     '',
     `${new Date().toISOString().slice(0, 10)}, ${cpu[0]?.model ?? 'unknown processor'}, ${cpu.length} cores${what.pinned ? ', each contender on one' : ', not pinned to one core'};`,
     `${what.files} FLAC files of ${PIECE_SEC} s at 16 kHz.`,
@@ -257,12 +258,12 @@ function resultsPage(what: { table: string; agreement: string[]; contenders: Con
     '',
     ...what.agreement.map((line) => `- ${line}`),
     '',
-    'Through the services: FLAC of 250 kB each is listed, announced, read, cut to tiles, and stored as shards of 1024 tiles, two',
-    'workers, and the object store, the broker and ingest take their share of the same cores; where those are other machines, the',
-    'row of the features process alone tells.',
+    'The rows "bucket to Kafka to shards" go through the services. Ingest lists FLAC files of 250 kB each and announces them. Features reads',
+    'them with two workers, cuts them to tiles, and stores shards of 1024 tiles. The object store, the broker and ingest take their share of',
+    'the same cores. If they run on other machines, the row of the features process alone counts.',
     '',
-    'torchaudio resamples by its default, a filter of 11 dB; ours has 96 dB, soxr HQ more. Ours checks every frame by its CRC',
-    'and the whole by its MD5; libsndfile does not check the MD5.',
+    'torchaudio resamples by its default, a filter of 11 dB. Ours has 96 dB, and soxr HQ has more. Ours checks every frame by its CRC and the',
+    'whole by its MD5. libsndfile does not check the MD5.',
     '',
   ].join('\n');
 }

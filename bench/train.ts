@@ -165,9 +165,11 @@ function resultsPage(rows: BenchRow[], versions: Map<string, string>): string {
   return [
     '# Results of the training bench',
     '',
-    'Written by `npm run bench -- train --results docs/results-training.md`. In brackets: the peer divided by ours; above 1, ours',
-    "is faster or smaller. Medians of single steps with their losses read back; the paper's network (128 × 256 tiles, filters 16,",
-    '32, 32), Adam, heads for emotion, gender and speaker.',
+    'This page is for whoever asks how fast Undertone trains. It compares a training step with PyTorch and TensorFlow on one machine.',
+    '',
+    "`npm run bench -- train --results docs/results-training.md` writes this page. Brackets hold the peer's value divided by ours: above 1,",
+    "ours is faster or smaller. Values are medians of single steps that read their losses back. The network is the paper's (128 × 256 tiles,",
+    'filters 16, 32, 32) with Adam and heads for emotion, gender and speaker.',
     '',
     `${new Date().toISOString().slice(0, 10)}, ${cpu[0]?.model ?? 'unknown processor'}, ${cpu.length} cores, ${THREADS} threads each.`,
     '',
@@ -175,11 +177,11 @@ function resultsPage(rows: BenchRow[], versions: Map<string, string>): string {
     '',
     ...[...versions].map(([name, version]) => `- ${name}: ${version}`),
     '',
-    'What was wanted, ours divided by theirs:',
+    'The goals, as ours divided by theirs:',
     '',
     targetsTable(rows),
     '',
-    'Where a step spends its time, and what was tried: [results-training-profile.md](results-training-profile.md).',
+    '[results-training-profile.md](results-training-profile.md) says where a step spends its time, and which changes were tried.',
     '',
   ].join('\n');
 }

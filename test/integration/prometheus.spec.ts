@@ -62,7 +62,7 @@ describe.skipIf(!isThere && !isRequired)('the rules', () => {
       expect(tests, name).toMatch(new RegExp(`name: ${name} fires`));
       expect(tests, name).toMatch(new RegExp(`name: ${name} does not fire`));
       expect(text, name).toMatch(/severity: (warning|critical)/);
-      expect(text, name).toMatch(/docs\/operations\.md|Training dashboard/);
+      expect(text, name).toMatch(/docs\/(operations|monitoring|configuration)\.md|Training dashboard/);
       expect(documented, name).toContain(`Undertone${name}`);
     }
   });

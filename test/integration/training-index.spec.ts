@@ -160,7 +160,7 @@ async function untilForgotten(key: string): Promise<void> {
     () => `the broker to forget ${key}`,
     async () => {
       // Only what is not in the newest segment is compacted, so every partition gets a record.
-      const fillers = Array.from({ length: 40 }, (_, at) => utterance(`filler/${at}`, String(round % 10)));
+      const fillers = Array.from({ length: 40 }, (_, at) => utterance(`c/filler-${at}`, String(round % 10)));
       await publisher.publish(utterances, ...fillers);
       round++;
       const reader = new TrainerUnderTest();

@@ -240,12 +240,12 @@ it('reads from the store what does not fit into the cache, and learns the same',
 });
 
 it.skipIf(!existsSync('/dev/full'))('reads from the store while the disk of the cache is full', async () => {
-  const tiles = new TileStore(store, { folder, limitBytes: 1e6, connection });
-  opened.push(tiles);
+  const tiles = openTiles({ cache: 'full' });
+  const [own = ''] = readdirSync(join(folder, 'full'));
   const [first] = view.utterances as [ViewUtterance];
-  symlinkSync('/dev/full', join(folder, `${first.shardId}.arrow.part`));
+  symlinkSync('/dev/full', join(folder, 'full', own, `${first.shardId}.arrow.part`));
   expect(await tiles.prepare(view.utterances)).toEqual(new Set());
-  expect([tiles.remoteShards, readdirSync(folder)]).toEqual([1, []]);
+  expect([tiles.remoteShards, cachedIn('full')]).toEqual([1, []]);
   expect([...(await tiles.read([{ utterance: first, row: 1 }])).subarray(0, 4)]).toEqual([0, 4, 8, 12]);
 });
 

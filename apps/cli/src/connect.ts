@@ -78,8 +78,8 @@ export function followedOverview({ kafka, topicPrefix }: Pick<Connections, 'kafk
   return { overview, follower: followInto(overview, new TableFollower(kafka, topicPrefix, 'cli', quietLogger)) };
 }
 
-export async function withPublisher(connections: Connections, work: (publisher: Publisher) => Promise<void>): Promise<void> {
-  const publisher = new Publisher(connections.kafka, connections.topicPrefix);
+export async function withPublisher(connections: Connections, work: (publisher: Publisher<'cli'>) => Promise<void>): Promise<void> {
+  const publisher = new Publisher<'cli'>(connections.kafka, connections.topicPrefix);
   await publisher.connect();
   try {
     await work(publisher);

@@ -11,7 +11,7 @@ import { makePrivateFolder, writePrivateFile } from '#embedded/private-folder.js
 import type { Provisioned } from '#embedded/provision.js';
 import { EmbeddedS3, seaweedfsPorts } from '#embedded/seaweedfs.js';
 import type { Environment } from '#service/read-config.js';
-import { freshCredentials, freshToken } from './config.js';
+import { embeddedPorts, freshCredentials, freshToken } from './config.js';
 
 export interface EmbeddedServersOptions {
   dataDir: string;
@@ -23,8 +23,6 @@ export interface EmbeddedServersOptions {
   say: (line: string, level?: 'info' | 'warning') => void;
 }
 
-const kafkaPort = 19092;
-const s3Port = 18333;
 const restartPauseMs = 1_000;
 const longestPauseMs = 30_000;
 
@@ -47,7 +45,7 @@ export class EmbeddedServers {
       this.kafka = new EmbeddedKafka({
         install: provisioned.kafka,
         dataDir: join(dataDir, 'kafka'),
-        port: Number(environment['KAFKA_PORT'] || kafkaPort),
+        port: Number(environment['KAFKA_PORT'] || embeddedPorts.kafka),
         controllerPort,
         portVariable: 'KAFKA_PORT',
         onUnexpectedExit: (reason) => void this.startAgain('Kafka', this.kafka, reason),
@@ -58,7 +56,7 @@ export class EmbeddedServers {
       this.s3 = new EmbeddedS3({
         weed: provisioned.seaweedfs.weed,
         dataDir: join(dataDir, 's3'),
-        ports: { ...seaweedfsPorts(weedPorts), s3: Number(environment['S3_PORT'] || s3Port) },
+        ports: { ...seaweedfsPorts(weedPorts), s3: Number(environment['S3_PORT'] || embeddedPorts.s3) },
         portVariable: 'S3_PORT',
         accessKeyId: this.credentials.AWS_ACCESS_KEY_ID,
         secretAccessKey: this.credentials.AWS_SECRET_ACCESS_KEY,

@@ -98,7 +98,7 @@ export class CorpusReprocessing {
   }
 
   /** Has published again what the groups will not come to by themselves; each record once. @returns how many */
-  async hint(plans: readonly CorpusPlan[], publisher: Pick<Publisher, 'publish'>): Promise<number> {
+  async hint(plans: readonly CorpusPlan[], publisher: Pick<Publisher<'cli'>, 'publish'>): Promise<number> {
     const { kafka, topicPrefix } = this.connections;
     const topic = topicName(utterances, topicPrefix);
     const committed = new Map<string, Map<number, bigint>>();

@@ -9,6 +9,7 @@ import { isPortFree } from '#embedded/free-ports.js';
 import { makePrivateFolder } from '#embedded/private-folder.js';
 import { provisionAll } from '#embedded/provision.js';
 import { Supervisor, type ChildStatus } from '#embedded/supervisor.js';
+import { servicePorts } from '#service/connection-config.js';
 import { readHttpAccess } from '#service/http-access.js';
 import { packageRoot } from '#service/package-root.js';
 import type { Environment } from '#service/read-config.js';
@@ -25,8 +26,6 @@ export interface StackOptions {
   say: (line: string, level?: 'info' | 'warning') => void;
 }
 
-/** The services and the ports that they have unless `<SERVICE>_PORT` says otherwise. */
-const servicePorts = { evaluator: 7400, ingest: 7401, features: 7402, trainer: 7403 } as const;
 type Service = keyof typeof servicePorts;
 const services = Object.keys(servicePorts) as Service[];
 

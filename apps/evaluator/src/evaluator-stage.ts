@@ -59,7 +59,7 @@ const metricsIntervalMs = 5_000;
 export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly kafka;
   private readonly store: ObjectStore;
-  private readonly publisher: Publisher;
+  private readonly publisher: Publisher<'evaluator'>;
   private readonly crashes: CrashCounter;
   private readonly stallWatch: StallWatch;
   private readonly consumer: PartitionConsumer<PredictionsWritten>;
@@ -86,7 +86,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     const prefix = config.kafka.topicPrefix;
     this.kafka = kafkaClient(config.kafka, 'undertone-evaluator', logger);
     this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
-    this.publisher = new Publisher(this.kafka, prefix);
+    this.publisher = new Publisher<'evaluator'>(this.kafka, prefix);
     this.crashes = new CrashCounter({
       store: this.store,
       topicPrefix: prefix,

@@ -27,7 +27,7 @@ import { ShardBuilder, type SealedShard } from './shard-builder.js';
 
 export interface ShardWorkshop {
   store: Pick<ObjectStore, 'find' | 'findRange' | 'head' | 'put'>;
-  publisher: Pick<Publisher, 'publish' | 'publishAbout'>;
+  publisher: Pick<Publisher<'features'>, 'publish' | 'publishAbout'>;
   pool: Pick<ExtractorPool, 'extract'>;
   /** For the tiles of shards that are open, or closed and not yet written as a file. */
   holding: TileMemory;

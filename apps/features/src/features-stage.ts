@@ -53,7 +53,7 @@ export const FEATURES_CONFIG = Symbol('features config');
 export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly kafka;
   private readonly store: ObjectStore;
-  private readonly publisher: Publisher;
+  private readonly publisher: Publisher<'features'>;
   private readonly crashes: CrashCounter;
   private readonly stallWatch: StallWatch;
   private readonly pool: ExtractorPool;
@@ -68,7 +68,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
   ) {
     this.kafka = kafkaClient(config.kafka, 'undertone-features', logger);
     this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
-    this.publisher = new Publisher(this.kafka, config.kafka.topicPrefix);
+    this.publisher = new Publisher<'features'>(this.kafka, config.kafka.topicPrefix);
     this.crashes = new CrashCounter({
       store: this.store,
       topicPrefix: config.kafka.topicPrefix,

@@ -30,7 +30,7 @@ export type Decision = (typeof decisions)[number];
 
 export interface ObjectDeciderParts {
   store: Pick<Objects, 'head' | 'find' | 'put'> & { readonly bucket: string };
-  publisher: Pick<Publisher, 'publish' | 'publishApart' | 'tombstone'>;
+  publisher: Pick<Publisher<'ingest'>, 'publish' | 'publishApart' | 'tombstone'>;
   catalogue: CorpusCatalogue;
   ledger: UtteranceLedger;
   topicPrefix: string;

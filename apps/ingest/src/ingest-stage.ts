@@ -51,7 +51,7 @@ export const INGEST_CONFIG = Symbol('ingest config');
 export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly kafka;
   private readonly store: ObjectStore;
-  private readonly publisher: Publisher;
+  private readonly publisher: Publisher<'ingest'>;
   private readonly crashes: CrashCounter;
   private readonly stallWatch: StallWatch;
   private readonly ledger = new UtteranceLedger();
@@ -76,7 +76,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     const prefix = config.kafka.topicPrefix;
     this.kafka = kafkaClient(config.kafka, 'undertone-ingest', logger);
     this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
-    this.publisher = new Publisher(this.kafka, prefix);
+    this.publisher = new Publisher<'ingest'>(this.kafka, prefix);
     this.crashes = new CrashCounter({
       store: this.store,
       topicPrefix: prefix,

@@ -39,7 +39,7 @@ export class BucketReconciler {
 
   constructor(
     private readonly store: Pick<Objects, 'list'>,
-    private readonly publisher: Pick<Publisher, 'publishApart'>,
+    private readonly publisher: Pick<Publisher<'ingest'>, 'publishApart'>,
     private readonly ledger: UtteranceLedger,
     private readonly catalogue: CorpusCatalogue,
     private readonly warnings: Pick<WarningPublisher, 'publish'>,

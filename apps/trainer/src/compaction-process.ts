@@ -23,7 +23,7 @@ async function compact({ kafka: connection, store: bucket, logLevel, ...parts }:
   const kafka = kafkaClient(connection, 'undertone-compaction', logger);
   await ensureTopics(kafka, topics, topicPrefix);
   const store = new ObjectStore(bucket, { onCall: (call) => tell({ type: 'storeCalled', ...call }) });
-  const publisher = new Publisher(kafka, topicPrefix);
+  const publisher = new Publisher<'trainer'>(kafka, topicPrefix);
   await publisher.connect();
   const follower = new TableFollower(kafka, topicPrefix, 'compaction', logger);
   job = new CompactionJob({ store, publisher, follower, topicPrefix, ...parts });

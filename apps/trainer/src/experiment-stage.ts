@@ -79,7 +79,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
     const { topicPrefix } = connection;
     const kafka = kafkaClient(connection, 'undertone-experiments', this.logger);
     await ensureTopics(kafka, topics, topicPrefix);
-    const publisher = new Publisher(kafka, topicPrefix);
+    const publisher = new Publisher<'trainer'>(kafka, topicPrefix);
     const store = new ObjectStore(storeConnection, { retry: retrying });
     const follower = new TableFollower(kafka, topicPrefix, 'experiment-jobs', this.logger).on(experimentJobs, (key, fact) => {
       if (fact) this.jobs.set(key, fact);
@@ -105,7 +105,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
   private async take(
     key: string,
     job: ExperimentJobPlanned,
-    { store, publisher }: { store: ObjectStore; publisher: Publisher },
+    { store, publisher }: { store: ObjectStore; publisher: Publisher<'trainer'> },
   ): Promise<void> {
     const { trainerId } = this.config;
     const holder = `trainer ${trainerId} (${randomBytes(4).toString('hex')})`;

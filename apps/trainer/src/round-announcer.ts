@@ -19,7 +19,7 @@ import type { TrainingIndex } from '#index/training-index.js';
 import type { RoundTrace } from './round-trace.js';
 
 export interface RoundAnnouncerOptions {
-  publisher: Publisher;
+  publisher: Publisher<'trainer'>;
   store: ObjectStore;
   /** What could not be told, though it was tried for long. */
   onFailure: (error: unknown) => void;

@@ -48,7 +48,7 @@ const ofTheView = new Set<ErrorCode>(['SPEAKER_LEAK', 'MODEL_DIVERGED', 'CHECKPO
 export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly kafka;
   private readonly store: ObjectStore;
-  private readonly publisher: Publisher;
+  private readonly publisher: Publisher<'trainer'>;
   private readonly followed: IndexFollower;
   private readonly announcer: RoundAnnouncer;
   private readonly modelSettings: ModelSettings;
@@ -75,7 +75,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.kafka = kafkaClient(config.kafka, 'undertone-trainer', logger);
     this.metrics = new TrainerMetrics(metrics, ofTheView);
     this.store = new ObjectStore(config.store, { onCall: this.metrics.storeCalled, retry: retrying });
-    this.publisher = new Publisher(this.kafka, topicPrefix);
+    this.publisher = new Publisher<'trainer'>(this.kafka, topicPrefix);
     this.runId = config.run.runId;
     this.schedule = new RoundSchedule(config.rounds);
     this.modelSettings = parseModelSettings(config.run.model);

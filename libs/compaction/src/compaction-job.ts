@@ -63,14 +63,18 @@ export interface CompactionReport extends Omit<CompactedShards, 'unreadable'>, S
 
 /** Variables that the trainer and `undertone compact` both read. */
 export const compactionFields = {
-  /** Tiles of a shard, as features seals them. */
-  SHARD_TILES: field.whole(1024, 1),
-  /** Of a shard's tiles, superseded and duplicate ones; from this share on it is rewritten. Erased ones always go. */
-  COMPACTION_DEAD_SHARE: field.share(0.2),
-  /** Seconds that an object is left alone once it is of no use. */
-  COMPACTION_GRACE: field.whole(3600),
-  /** Seconds that tiles are kept under feature settings that no corpus uses any more. */
-  COMPACTION_SETTINGS_GRACE: field.whole(7 * 24 * 3600),
+  SHARD_TILES: field
+    .wholeIn('tiles', 1024, 1)
+    .describe('Size up to which compaction merges small shards. Give features, the trainer and `undertone compact` the same value.'),
+  COMPACTION_DEAD_SHARE: field
+    .share(0.2)
+    .describe(
+      'Compaction rewrites a shard when this share of its tiles, from 0 to 1, is superseded or duplicate. Erased tiles always cause a rewrite.',
+    ),
+  COMPACTION_GRACE: field.wholeIn('seconds', 3600).describe('Compaction leaves an unused object alone for this long before it deletes it.'),
+  COMPACTION_SETTINGS_GRACE: field
+    .wholeIn('seconds', 7 * 24 * 3600)
+    .describe('Compaction keeps tiles for this long under feature settings that no corpus uses any more.'),
 };
 
 export const compactionSettings = (read: Record<keyof typeof compactionFields, number>): CompactionParts['settings'] => ({

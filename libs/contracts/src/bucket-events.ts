@@ -8,7 +8,7 @@ export const bucketEventSchema = z.unknown().meta({
     'A notification of AWS S3 (plain, SQS, SNS, EventBridge), MinIO, Ceph RGW, versitygw or SeaweedFS, as JSON; SeaweedFS writes protobuf to Kafka',
 });
 
-export const bucketEvents: Topic<unknown> = {
+export const bucketEvents: Topic<unknown, 'object-store' | 'ingest'> = {
   noun: 'bucket-events',
   version: 1,
   description: 'Raw notifications of the object store. An event is a hint: a listing heals those that never came.',

@@ -34,7 +34,7 @@ export const checkpointSavedSchema = z
   .meta({ title: 'CheckpointSaved', description: 'A checkpoint lies whole in the object store, and what it was trained on' });
 export type CheckpointSaved = z.infer<typeof checkpointSavedSchema>;
 
-export const checkpoints: Topic<CheckpointSaved> = {
+export const checkpoints: Topic<CheckpointSaved, 'trainer'> = {
   noun: 'checkpoints',
   version: 1,
   description: 'The newest checkpoint of each run, with what it was trained on.',

@@ -62,7 +62,7 @@ export const deadLetterIdentity = (letter: DeadLetter): string =>
     letter.code,
   ].join('|');
 
-export const deadLetters: Topic<DeadLetter> = {
+export const deadLetters: Topic<DeadLetter, 'ingest' | 'features' | 'evaluator'> = {
   noun: 'dead-letters',
   version: 1,
   description: 'What could never succeed, and why. `undertone replay` gives each another try.',

@@ -32,7 +32,7 @@ export type ModelEvaluated = z.infer<typeof modelEvaluatedSchema>;
 /** Held-out speakers are scored on test; speakers can only be identified among those that were trained on. */
 export const reportedSplit = (task: Task): ScoredSplit => (task === 'speaker' ? 'withheld' : 'test');
 
-export const evaluations: Topic<ModelEvaluated> = {
+export const evaluations: Topic<ModelEvaluated, 'evaluator' | 'trainer'> = {
   noun: 'evaluations',
   version: 1,
   description: 'WA, UA, recall by class and confusion of every checkpoint.',

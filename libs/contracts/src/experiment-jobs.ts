@@ -19,7 +19,7 @@ export const experimentJobPlannedSchema = z
   .meta({ title: 'ExperimentJobPlanned', description: 'A job of an experiment is to be done; a tombstone: it is done, or cannot be' });
 export type ExperimentJobPlanned = z.infer<typeof experimentJobPlannedSchema>;
 
-export const experimentJobs: Topic<ExperimentJobPlanned> = {
+export const experimentJobs: Topic<ExperimentJobPlanned, 'cli' | 'trainer'> = {
   noun: 'experiment-jobs',
   version: 1,
   description:

@@ -48,7 +48,7 @@ export type FeatureSettingsChosen = z.infer<typeof featureSettingsChosenSchema>;
 export const featureSettingsOf = (map: Pick<FeatureSettingsChosen, 'default' | 'corpora'>, corpus: string): ChosenSettings =>
   (Object.hasOwn(map.corpora, corpus) ? map.corpora[corpus] : undefined) ?? map.default;
 
-export const featureSettingsChosen: Topic<FeatureSettingsChosen> = {
+export const featureSettingsChosen: Topic<FeatureSettingsChosen, 'features'> = {
   noun: 'feature-settings',
   version: 1,
   description: 'Which settings hash counts for each corpus. One key: the latest record is the whole map.',

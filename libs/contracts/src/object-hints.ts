@@ -25,7 +25,7 @@ export const objectHintSchema = z
   .meta({ title: 'ObjectHint', description: 'Look at this object: it may have come, changed or gone' });
 export type ObjectHint = z.infer<typeof objectHintSchema>;
 
-export const objectHints: Topic<ObjectHint> = {
+export const objectHints: Topic<ObjectHint, 'ingest' | 'features' | 'trainer' | 'cli'> = {
   noun: 'object-hints',
   version: 1,
   description:

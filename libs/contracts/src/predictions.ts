@@ -47,7 +47,7 @@ export const predictionsWrittenSchema = z
   .meta({ title: 'PredictionsWritten', description: 'The predictions of a checkpoint for a task lie in the object store' });
 export type PredictionsWritten = z.infer<typeof predictionsWrittenSchema>;
 
-export const predictions: Topic<PredictionsWritten> = {
+export const predictions: Topic<PredictionsWritten, 'trainer'> = {
   noun: 'predictions',
   version: 1,
   description: 'Truth and class probabilities of held-out utterances, as an Arrow file in the object store.',

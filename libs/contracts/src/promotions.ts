@@ -77,7 +77,7 @@ export type ModelRejected = z.infer<typeof modelRejectedSchema>;
 const promotionSchema = z.discriminatedUnion('type', [modelPromotedSchema, modelRejectedSchema]);
 export type PromotionFact = z.infer<typeof promotionSchema>;
 
-export const promotions: Topic<PromotionFact> = {
+export const promotions: Topic<PromotionFact, 'evaluator' | 'cli'> = {
   noun: 'promotions',
   version: 1,
   description: 'The champion of each emotion target, and the latest challenger that was rejected, with why.',

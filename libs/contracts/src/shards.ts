@@ -53,7 +53,7 @@ export const largestFactBytes = 400_000;
 /** What an utterance takes of it: its id, and what stands beside. */
 export const factBytesOf = (utteranceId: string): number => Buffer.byteLength(utteranceId) + 160;
 
-const shardTopic = (stream: Stream, description: string): Topic<ShardSealed> => ({
+const shardTopic = (stream: Stream, description: string): Topic<ShardSealed, 'features' | 'trainer' | 'cli'> => ({
   noun: `shards-${stream}`,
   version: 1,
   description,
@@ -67,4 +67,4 @@ const shardTopic = (stream: Stream, description: string): Topic<ShardSealed> => 
 
 export const shardsLabelled = shardTopic('labelled', 'Shards whose utterances carry a category, or activation and valence.');
 export const shardsUnlabelled = shardTopic('unlabelled', 'Shards whose utterances carry a speaker and a gender only, or nothing.');
-export const shardTopicOf = (stream: Stream): Topic<ShardSealed> => (stream === 'labelled' ? shardsLabelled : shardsUnlabelled);
+export const shardTopicOf = (stream: Stream): Topic<ShardSealed, 'features' | 'trainer' | 'cli'> => (stream === 'labelled' ? shardsLabelled : shardsUnlabelled);

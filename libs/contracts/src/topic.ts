@@ -36,7 +36,9 @@ export interface TopicDeclaration extends TopicIdentity {
   storage: TopicStorage;
 }
 
-export interface Topic<Fact> extends TopicDeclaration {
+/** `Producer` names the parties that may send its facts: a publisher of another party does not compile (libs/streaming/src/publisher.ts). */
+export interface Topic<Fact, Producer extends Party = Party> extends TopicDeclaration {
+  producers: readonly Producer[];
   schema: z.ZodType<Fact>;
   /** The record's key; null leaves the partition to the producer. */
   keyOf: (fact: Fact) => string | null;

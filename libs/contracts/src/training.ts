@@ -77,7 +77,7 @@ export type RoundStarted = z.infer<typeof roundStartedSchema>;
 export type DevChecked = z.infer<typeof devCheckedSchema>;
 export type RoundFinished = z.infer<typeof roundFinishedSchema>;
 
-export const training: Topic<TrainingFact> = {
+export const training: Topic<TrainingFact, 'trainer'> = {
   noun: 'training',
   version: 1,
   description: 'Losses by phase and throughput, as training goes on.',

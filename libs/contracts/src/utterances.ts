@@ -55,7 +55,7 @@ export function utteranceVersion(
     .slice(0, 16);
 }
 
-export const utterances: Topic<UtteranceIngested> = {
+export const utterances: Topic<UtteranceIngested, 'ingest'> = {
   noun: 'utterances',
   version: 1,
   description: 'What is alive. The latest record of an utterance is its current version; no record, or a tombstone, means dead.',

@@ -49,19 +49,22 @@ const secret = z
   .regex(/^[\x21-\x7e]{16,}$/, 'at least 16 visible ASCII characters without spaces, such as the output of `openssl rand -hex 32`')
   .optional();
 
+export const httpAccessVariables = {
+  API_TOKEN: secret.describe(
+    'Secret of at least 16 characters that opens the HTTP ports. `undertone up` and `npm start` make one for each stack unless it is set.',
+  ),
+  METRICS_TOKEN: secret.describe('Secret of at least 16 characters that opens `/metrics` and nothing else.'),
+  HTTP_ALLOWED_HOSTS: listOf(/^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i, 'names or name:port, separated by commas').describe(
+    'Names, or `name:port`, by which clients reach the service, besides loopback. Commas separate them.',
+  ),
+  HTTP_ALLOWED_ORIGINS: listOf(/^https?:\/\/[^/\s]+$/i, 'origins such as https://speech.example.org, separated by commas').describe(
+    "Origins of web pages that may ask the service, besides the service's own page. Commas separate them.",
+  ),
+};
+
 /** @throws PipelineError CONFIG_INVALID for wrong settings, and where `host` is beyond loopback without API_TOKEN */
 export function readHttpAccess(host: string, environment?: Environment): HttpAccess {
-  const read = readConfig(
-    {
-      /** Names that this service is reached by, besides loopback. */
-      HTTP_ALLOWED_HOSTS: listOf(/^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i, 'names or name:port, separated by commas'),
-      /** Origins of pages that may ask, besides the service's own. */
-      HTTP_ALLOWED_ORIGINS: listOf(/^https?:\/\/[^/\s]+$/i, 'origins such as https://speech.example.org, separated by commas'),
-      API_TOKEN: secret,
-      METRICS_TOKEN: secret,
-    },
-    environment,
-  );
+  const read = readConfig(httpAccessVariables, environment);
   const isBeyondLoopback = !isLoopback(host);
   if (isBeyondLoopback && read.API_TOKEN === undefined) {
     throw new PipelineError(

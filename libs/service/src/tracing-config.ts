@@ -1,4 +1,7 @@
-/** Whether and how a service traces, by OpenTelemetry's standard variables. How spans are sent (headers, certificates, time-outs) the exporter reads itself, and the service's name the SDK. */
+/**
+ * Reads OpenTelemetry's standard variables: they say if and how a service traces. The exporter itself reads how it sends spans
+ * (headers, certificates, time-outs), and the SDK reads the service's name.
+ */
 import { z } from 'zod';
 import { field, readConfig, type Environment } from './read-config.js';
 
@@ -23,21 +26,28 @@ export interface TracingConfig {
   isParentBased: boolean;
 }
 
+export const tracingVariables = {
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url()
+    .optional()
+    .describe('URL of an OpenTelemetry collector, such as `http://127.0.0.1:4318`. A service sends no traces without it.'),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: z.url().optional().describe('Full URL for traces alone. It wins over `OTEL_EXPORTER_OTLP_ENDPOINT`.'),
+  OTEL_EXPORTER_OTLP_PROTOCOL: overHttp
+    .default('http/json')
+    .describe('Services send JSON over HTTP. They accept `http/protobuf` here and send JSON all the same, which collectors take too.'),
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: overHttp.default('http/json').describe('The same for traces alone.'),
+  OTEL_TRACES_SAMPLER: z
+    .enum(samplers)
+    .default('parentbased_always_on')
+    .describe(`Decides which traces are kept: ${samplers.map((name) => `\`${name}\``).join(', ')}.`),
+  OTEL_TRACES_SAMPLER_ARG: field.share(1).describe('Share of traces that a `traceidratio` sampler keeps, from 0 to 1.'),
+  OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none']).default('otlp').describe('`none` switches traces off.'),
+  OTEL_SDK_DISABLED: field.text('false').describe('`true` switches traces off.'),
+};
+
 /** @returns null where nothing is traced: no endpoint is set, or tracing is switched off. @throws PipelineError CONFIG_INVALID */
 export function readTracingConfig(environment?: Environment): TracingConfig | null {
-  const read = readConfig(
-    {
-      OTEL_SDK_DISABLED: field.text('false'),
-      OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none']).default('otlp'),
-      OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
-      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: z.url().optional(),
-      OTEL_EXPORTER_OTLP_PROTOCOL: overHttp.default('http/json'),
-      OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: overHttp.default('http/json'),
-      OTEL_TRACES_SAMPLER: z.enum(samplers).default('parentbased_always_on'),
-      OTEL_TRACES_SAMPLER_ARG: field.share(1),
-    },
-    environment,
-  );
+  const read = readConfig(tracingVariables, environment);
   const hasEndpoint = Boolean(read.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? read.OTEL_EXPORTER_OTLP_ENDPOINT);
   const isOff = read.OTEL_SDK_DISABLED.toLowerCase() === 'true' || read.OTEL_TRACES_EXPORTER === 'none';
   if (!hasEndpoint || isOff) return null;

@@ -3,6 +3,8 @@ import type { Kafka, ProducerBatch, ProducerConfig } from 'kafkajs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { hourMs, retained, type Topic } from '#contracts/topic.js';
+import { evaluations } from '#contracts/evaluations.js';
+import { utterances } from '#contracts/utterances.js';
 import { Publisher } from './publisher.js';
 
 const topic: Topic<number> = {
@@ -77,4 +79,13 @@ test('what is published in any turn after an acknowledgement is sent', async () 
     };
     await Promise.all([publisher.publish(topic, 1), later()]);
   }
+});
+
+test('sends a topic’s facts for its producers only: another party does not compile', () => {
+  const publisher = new Publisher<'ingest'>({ producer: () => ({}) } as unknown as Kafka, 'test');
+  const wrong = (): Promise<void> =>
+    // @ts-expect-error evaluations are sent by the evaluator and the trainer
+    publisher.publish(evaluations);
+  const right = (): Promise<void> => publisher.publish(utterances);
+  expect([wrong, right]).toHaveLength(2);
 });

@@ -7,7 +7,7 @@
  */
 import { createRequire } from 'node:module';
 import type { Kafka, Message, Producer } from 'kafkajs';
-import { topicName, type Topic, type TopicIdentity } from '#contracts/topic.js';
+import { topicName, type Party, type Topic, type TopicIdentity } from '#contracts/topic.js';
 import { inNoSpan, type Context, type SpanContext } from '#service/spans.js';
 import { atMost } from './at-most.js';
 import { beginPublish, type TraceOfRecord } from './record-spans.js';
@@ -27,7 +27,11 @@ interface Waiting {
   reject: (reason: unknown) => void;
 }
 
-export class Publisher {
+/** A topic that this party may send to. Where it may not, nothing is assignable, and the call does not compile. */
+type SentBy<Sender, Producer> = Sender extends Producer ? unknown : never;
+
+/** @typeParam Sender the party that publishes; its topics name it among their producers */
+export class Publisher<Sender extends Party = Party> {
   private readonly producer: Producer;
   private waiting: Waiting[] = [];
   private isSending = false;
@@ -45,7 +49,10 @@ export class Publisher {
   }
 
   /** Publishes in order; resolves when all are acknowledged by all replicas. */
-  async publish<Fact>(topic: Topic<Fact>, ...facts: NoInfer<Fact>[]): Promise<void> {
+  async publish<Fact, Producer extends Party>(
+    topic: Topic<Fact, Producer> & SentBy<Sender, Producer>,
+    ...facts: NoInfer<Fact>[]
+  ): Promise<void> {
     await this.enqueue(topic, messagesOf(topic, facts), 'active');
   }
 
@@ -54,13 +61,21 @@ export class Publisher {
    * utterance.
    * @param traceOf the trace that a fact goes on in instead
    */
-  async publishApart<Fact>(topic: Topic<Fact>, facts: NoInfer<Fact>[], traceOf?: (fact: Fact) => Context | undefined): Promise<void> {
+  async publishApart<Fact, Producer extends Party>(
+    topic: Topic<Fact, Producer> & SentBy<Sender, Producer>,
+    facts: NoInfer<Fact>[],
+    traceOf?: (fact: Fact) => Context | undefined,
+  ): Promise<void> {
     const messages = messagesOf(topic, facts);
     await this.enqueue(topic, messages, (at) => traceOf?.(facts[at] as Fact) ?? 'own');
   }
 
   /** As `publish`, of facts that tell of many utterances. @param utterances their spans, in the order in which each fact names them */
-  async publishAbout<Fact>(topic: Topic<Fact>, facts: NoInfer<Fact>[], utterances: readonly SpanContext[]): Promise<void> {
+  async publishAbout<Fact, Producer extends Party>(
+    topic: Topic<Fact, Producer> & SentBy<Sender, Producer>,
+    facts: NoInfer<Fact>[],
+    utterances: readonly SpanContext[],
+  ): Promise<void> {
     const headers = utteranceHeaders(utterances);
     await this.enqueue(
       topic,
@@ -70,7 +85,10 @@ export class Publisher {
   }
 
   /** Says that a key of a compacted topic is dead. */
-  async tombstone(topic: TopicIdentity, key: string): Promise<void> {
+  async tombstone<Producer extends Party>(
+    topic: TopicIdentity & { producers: readonly Producer[] } & SentBy<Sender, Producer>,
+    key: string,
+  ): Promise<void> {
     await this.enqueue(topic, [{ key, value: null }], 'active');
   }
 

@@ -36,7 +36,7 @@ export class CompactCommand extends UndertoneCommand {
     const settings = compactionSettings(readConfig(compactionFields, environment));
     if (grace !== undefined) settings.graceMs = grace * 1000;
     await refuseMissingTopics(connections);
-    const publisher = new Publisher(kafka, topicPrefix);
+    const publisher = new Publisher<'cli'>(kafka, topicPrefix);
     await publisher.connect();
     const follower = new TableFollower(kafka, topicPrefix, 'compaction', quietLogger);
     const holder = `undertone compact of ${hostname()}:${process.pid}`;

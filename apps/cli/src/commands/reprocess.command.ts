@@ -42,7 +42,7 @@ export class ReprocessCommand extends UndertoneCommand {
     await refuseMissingTopics(connections);
     const answer = await askFeatures(connections);
     const { overview, follower } = followedOverview(connections);
-    const publisher = new Publisher(connections.kafka, connections.topicPrefix);
+    const publisher = new Publisher<'cli'>(connections.kafka, connections.topicPrefix);
     try {
       await follower.start();
       const work = new CorpusReprocessing(connections, overview, follower);
@@ -137,7 +137,7 @@ interface State {
 
 async function untilCovered(
   plans: CorpusPlan[],
-  { work, publisher, isQuiet }: { work: CorpusReprocessing; publisher: Publisher; isQuiet: boolean },
+  { work, publisher, isQuiet }: { work: CorpusReprocessing; publisher: Publisher<'cli'>; isQuiet: boolean },
 ): Promise<void> {
   const progress = new LiveProgress(process.stdout);
   const before = sumOf(plans, work);
