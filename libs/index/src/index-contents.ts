@@ -90,12 +90,12 @@ function shardLine(shard: IndexedShard, numbers: ReadonlyMap<IndexedUtterance, n
     tileCounts: [],
   };
   for (const utterance of shard.utterances) {
-    const place = utterance.rowsIn(shard);
-    if (!place) continue;
+    const held = utterance.rowsIn(shard);
+    if (!held) continue;
     line.utterances.push(numbers.get(utterance) as number);
-    line.versions.push(place.version === utterance.version ? null : place.version);
-    line.firstRows.push(place.firstRow);
-    line.tileCounts.push(place.tileCount);
+    line.versions.push(held.version === utterance.version ? null : held.version);
+    line.firstRows.push(held.firstRow);
+    line.tileCounts.push(held.tileCount);
   }
   return line;
 }

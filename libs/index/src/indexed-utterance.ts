@@ -96,19 +96,19 @@ export class IndexedUtterance {
     readonly corpus: Corpus,
   ) {}
 
-  addRows(place: Omit<VersionRows, 'next'>): void {
-    this.rows = { ...place, version: this.heldVersion(place.version), next: this.rows };
+  addRows(held: Omit<VersionRows, 'next'>): void {
+    this.rows = { ...held, version: this.heldVersion(held.version), next: this.rows };
   }
 
   removeRows(shard: IndexedShard): void {
     let kept: VersionRows | null = null;
-    for (let place = this.rows; place; ) {
-      const { next } = place;
-      if (place.shard !== shard) {
-        place.next = kept;
-        kept = place;
+    for (let held = this.rows; held; ) {
+      const { next } = held;
+      if (held.shard !== shard) {
+        held.next = kept;
+        kept = held;
       }
-      place = next;
+      held = next;
     }
     this.rows = kept;
   }
@@ -129,24 +129,24 @@ export class IndexedUtterance {
 
   /** @returns the rows of the utterance in a shard */
   rowsIn(shard: IndexedShard): VersionRows | null {
-    let place = this.rows;
-    while (place && place.shard !== shard) place = place.next;
-    return place;
+    let held = this.rows;
+    while (held && held.shard !== shard) held = held.next;
+    return held;
   }
 
   /** @returns the rows from which the live version is read under these settings: those in the shard with the lowest id */
   rowsUnder(settings: TileSettings): VersionRows | null {
     let lowest: VersionRows | null = null;
-    for (let place = this.rows; place; place = place.next) {
-      if (place.version !== this.version || place.shard.settings !== settings) continue;
-      if (!lowest || place.shard.shardId < lowest.shard.shardId) lowest = place;
+    for (let held = this.rows; held; held = held.next) {
+      if (held.version !== this.version || held.shard.settings !== settings) continue;
+      if (!lowest || held.shard.shardId < lowest.shard.shardId) lowest = held;
     }
     return lowest;
   }
 
   /** True if a shard holds the live version, under any settings. */
   get isSharded(): boolean {
-    for (let place = this.rows; place; place = place.next) if (place.version === this.version) return true;
+    for (let held = this.rows; held; held = held.next) if (held.version === this.version) return true;
     return false;
   }
 
@@ -155,12 +155,12 @@ export class IndexedUtterance {
     if (this.version === null) return;
     this.corpus.live += sign;
     let digest: bigint | undefined;
-    for (let place = this.rows; place; place = place.next) {
-      if (place.version !== this.version || this.rowsUnder(place.shard.settings) !== place) continue;
-      const coverage = this.corpus.coverageOf(place.shard.settings);
+    for (let held = this.rows; held; held = held.next) {
+      if (held.version !== this.version || this.rowsUnder(held.shard.settings) !== held) continue;
+      const coverage = this.corpus.coverageOf(held.shard.settings);
       coverage.covered += sign;
       coverage.sharded += sign;
-      coverage.countTiles(this.traits?.trainedKind ?? null, sign * place.tileCount);
+      coverage.countTiles(this.traits?.trainedKind ?? null, sign * held.tileCount);
       digest ??= digestOf(this.utteranceId, this.version);
       coverage.digest = BigInt.asUintN(128, sign === 1 ? coverage.digest + digest : coverage.digest - digest);
     }
@@ -177,7 +177,7 @@ export class IndexedUtterance {
   /** @returns an equal string that is already held, to save memory */
   heldVersion(version: string): string {
     if (this.version === version) return this.version;
-    for (let place = this.rows; place; place = place.next) if (place.version === version) return place.version;
+    for (let held = this.rows; held; held = held.next) if (held.version === version) return held.version;
     return version;
   }
 }

@@ -201,8 +201,8 @@ export class TrainingIndex {
     const utterances: ViewUtterance[] = [];
     for (const utterance of this.utterances.values()) {
       const coverage = utterance.version === null ? undefined : coverages.get(utterance.corpus);
-      const place = coverage && utterance.rowsUnder(coverage.settings);
-      if (place) utterances.push(viewUtterance(utterance, place));
+      const held = coverage && utterance.rowsUnder(coverage.settings);
+      if (held) utterances.push(viewUtterance(utterance, held));
     }
     utterances.sort((a, b) => (a.utteranceId < b.utteranceId ? -1 : 1));
     const used = [...coverages].filter(([, { sharded }]) => sharded > 0);

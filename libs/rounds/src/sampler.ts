@@ -25,7 +25,7 @@ export const freshSamplerState = (): SamplerState => ({ labelled: freshStreamSta
 /** The state at the start of the next round, which shuffles again. */
 export function nextRoundState({ labelled, unlabelled }: SamplerState): SamplerState {
   const next = ({ pass }: PoolState): PoolState => ({ pass: pass + 1, position: 0 });
-  const begun = (place: StreamState): StreamState => ({ fresh: next(place.fresh), replayed: next(place.replayed), drawn: 0 });
+  const begun = (state: StreamState): StreamState => ({ fresh: next(state.fresh), replayed: next(state.replayed), drawn: 0 });
   return { labelled: begun(labelled), unlabelled: begun(unlabelled) };
 }
 

@@ -46,9 +46,9 @@ export class TilePool {
     return { ...this.current };
   }
 
-  goTo(place: PoolState): void {
-    if (place.pass !== this.current.pass) this.order = undefined;
-    this.current = { ...place };
+  goTo(state: PoolState): void {
+    if (state.pass !== this.current.pass) this.order = undefined;
+    this.current = { ...state };
   }
 
   /** @param isAlive false for utterances that may no longer be drawn */
@@ -92,9 +92,9 @@ export class TilePool {
     const byClass = [...Map.groupBy(order, (index) => this.classes[index]).entries()]
       .sort(([a = 0], [b = 0]) => a - b)
       .map(([, tiles]) => tiles);
-    return order.map((_, place) => {
-      const tiles = byClass[place % byClass.length]!;
-      return tiles[Math.floor(place / byClass.length) % tiles.length]!;
+    return order.map((_, index) => {
+      const tiles = byClass[index % byClass.length]!;
+      return tiles[Math.floor(index / byClass.length) % tiles.length]!;
     });
   }
 }

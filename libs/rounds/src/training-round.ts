@@ -58,26 +58,26 @@ export class TrainingRound {
   static async begin(context: RunContext, learnt: RunModel, view: TrainingView): Promise<TrainingRound> {
     const { settings, store, events } = context;
     const { seed, replayShare, patience, fewestDevSpeakers, runId, roundSteps } = settings;
-    const place = roundPosition(learnt.checkpoint, view, { step: learnt.step, roundSteps });
+    const position = roundPosition(learnt.checkpoint, view, { step: learnt.step, roundSteps });
     const model = learnt.modelFor(view);
     const labels = headLabels(model.settings, { midpoints: learnt.midpoints, speakers: learnt.speakers });
-    await retrying(() => learnt.seen.begin(store, runId, { round: place.round, view }));
-    const isFresh = (utterance: ViewUtterance): boolean => learnt.seen.roundOf(utterance) === place.round;
+    await retrying(() => learnt.seen.begin(store, runId, { round: position.round, view }));
+    const isFresh = (utterance: ViewUtterance): boolean => learnt.seen.roundOf(utterance) === position.round;
     const sampler = new Sampler(view, {
       seed,
       classOf: labels.emotion.classOf,
       balanced: model.settings.classBalance === 'sampling',
       isFresh,
       replayShare,
-      state: place.sampler,
+      state: position.sampler,
     });
     const isLabelled = (utterance: ViewUtterance): boolean => labels.emotion.classOf(utterance) >= 0;
     const checked = patience > 0 ? checkedUtterances(heldOut(view, learnt.seen), isLabelled, fewestDevSpeakers) : [];
-    const round = new TrainingRound(context, learnt, view, place, labels, sampler, checked);
+    const round = new TrainingRound(context, learnt, view, position, labels, sampler, checked);
     events.roundStarted({
-      round: place.round,
+      round: position.round,
       step: learnt.step,
-      steps: place.endStep - learnt.step,
+      steps: position.endStep - learnt.step,
       view,
       tiles: { labelled: sampler.sizeOf('labelled'), unlabelled: sampler.sizeOf('unlabelled') },
       freshTiles: { labelled: sampler.freshSizeOf('labelled'), unlabelled: sampler.freshSizeOf('unlabelled') },
@@ -101,12 +101,12 @@ export class TrainingRound {
   async run(stop?: AbortSignal): Promise<boolean> {
     const { losses, ended, ...speed } = await this.train(stop);
     if (ended === null) return false;
-    const { position: place, learnt } = this;
+    const { position, learnt } = this;
     await this.takeBest();
     await this.reestimateStatistics();
     const predictions = await this.writePredictions();
     await this.save({ losses, predictions, complete: true });
-    const { round } = place;
+    const { round } = position;
     this.context.events.roundFinished({ round, step: learnt.step, losses, bestStep: learnt.weightsStep, ended, ...speed });
     return true;
   }
@@ -117,7 +117,7 @@ export class TrainingRound {
   }
 
   private async train(stop: AbortSignal | undefined): Promise<TrainedSteps> {
-    const { position: place, feeder, model, learnt } = this;
+    const { position, feeder, model, learnt } = this;
     const { settings, events } = this.context;
     const { reportEvery, checkpointEvery, patience, roundMaxSec } = settings;
     const startedAt = performance.now();
@@ -129,7 +129,7 @@ export class TrainingRound {
       const { refs, tiles: pixels } = await feeder.next();
       if (refs.length === 0) break; // everything was erased
       refuseHeldOut(refs);
-      setRate(model, learnt.rateScale * rateFactor(settings.rate, learnt.step - place.startStep, place.endStep - place.startStep));
+      setRate(model, learnt.rateScale * rateFactor(settings.rate, learnt.step - position.startStep, position.endStep - position.startStep));
       const wasLearningSource = isLearningSource(model);
       losses = await trainStep(model, { ...batchOf(refs, pixels, this.labels), emotionWeights: this.emotionWeights });
       refuseDivergence(losses, learnt.step);
@@ -137,22 +137,22 @@ export class TrainingRound {
       learnt.step++;
       learnt.weightsStep = learnt.step;
       tiles += refs.length;
-      if (learnt.step === place.endStep) ended = 'steps';
+      if (learnt.step === position.endStep) ended = 'steps';
       else if (roundMaxSec !== null && performance.now() - startedAt >= roundMaxSec * 1000) ended = 'time';
       const isDue = learnt.step % checkpointEvery === 0 || ended !== null;
       if (isDue && this.checked.length > 0 && !wasLearningSource) await this.check();
-      if (isStale(place.best, patience)) ended ??= 'dev';
+      if (isStale(position.best, patience)) ended ??= 'dev';
       if (learnt.step % reportEvery === 0 || ended !== null) {
         const now = { at: performance.now(), step: learnt.step, waitedMs: feeder.waitedMs, tiles };
         const steps = now.step - reported.step;
         const [stepMs, waitMs] = [(now.at - reported.at) / steps, (now.waitedMs - reported.waitedMs) / steps];
-        events.stepTrained({ round: place.round, step: learnt.step, losses, stepMs, waitMs, tiles: now.tiles - reported.tiles });
+        events.stepTrained({ round: position.round, step: learnt.step, losses, stepMs, waitMs, tiles: now.tiles - reported.tiles });
         reported = now;
       }
       if (ended === null && (isDue || stop?.aborted)) await this.save({ losses, predictions: [], complete: false });
       await nextTurn();
     }
-    if (ended !== null) place.endStep = learnt.step;
+    if (ended !== null) position.endStep = learnt.step;
     const wallMs = performance.now() - startedAt;
     return {
       losses: losses ?? { ...emptyLosses, ...learnt.checkpoint?.losses, total: 0 },
@@ -165,7 +165,7 @@ export class TrainingRound {
 
   /** Scores dev speakers with the current weights. */
   private async check(): Promise<void> {
-    const { position: place, checked, labels, sampler, model, learnt } = this;
+    const { position, checked, labels, sampler, model, learnt } = this;
     const { tileStore, events } = this.context;
     await this.reestimateStatistics();
     const alive = checked.filter((utterance) => sampler.isAlive(utterance));
@@ -173,8 +173,8 @@ export class TrainingRound {
     const emotion = found.find(({ task }) => task === labels.emotion.task);
     if (!emotion) return;
     const ua = uaOf(emotion.rows, emotion.classes.length);
-    place.best = afterCheck(place.best, { step: learnt.step, ua });
-    events.checked({ round: place.round, step: learnt.step, ua, bestStep: place.best.step, bestUa: place.best.ua });
+    position.best = afterCheck(position.best, { step: learnt.step, ua });
+    events.checked({ round: position.round, step: learnt.step, ua, bestStep: position.best.step, bestUa: position.best.ua });
   }
 
   /** Restores the weights of the round's best check from its checkpoint, unless they are the last ones. */
@@ -217,23 +217,23 @@ export class TrainingRound {
   }
 
   private async save(now: { losses: StepLosses | null; predictions: PredictionsWritten[]; complete: boolean }): Promise<void> {
-    const { view, position: place, feeder, model, learnt } = this;
+    const { view, position, feeder, model, learnt } = this;
     const { settings, store, epoch, events } = this.context;
     const { runId, codeVersion } = settings;
     const { manifest, bytes } = await saveModel(model);
     const draft: CheckpointDraft = {
       runId,
-      round: place.round,
+      round: position.round,
       step: learnt.step,
-      roundStartStep: place.startStep,
-      roundSteps: place.endStep - place.startStep,
+      roundStartStep: position.startStep,
+      roundSteps: position.endStep - position.startStep,
       complete: now.complete,
       epoch,
       model: { ...manifest },
-      best: place.best,
+      best: position.best,
       weightsStep: learnt.weightsStep,
       rateScale: learnt.rateScale === 1 ? undefined : learnt.rateScale,
-      parent: place.parent,
+      parent: position.parent,
       sampler: feeder.state,
       speakers: [...learnt.speakers],
       midpoints: learnt.midpoints,
@@ -245,7 +245,7 @@ export class TrainingRound {
         newestAt: newestLearntAt(view) ?? undefined,
       },
       seen: { digest: learnt.seen.digest, versions: learnt.seen.versions, parts: [...learnt.seen.parts] },
-      erasedInRound: place.erased,
+      erasedInRound: position.erased,
       settingsHash: view.settingsHash ?? '',
       configHash: configHashOf(settings),
       config: configOf(settings),
