@@ -19,7 +19,13 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['apps/**/*.spec.ts', 'libs/**/*.spec.ts', 'deploy/**/*.spec.ts', 'test/{golden,deploy}/**/*.spec.ts'],
+          include: [
+            'apps/**/*.spec.ts',
+            'libs/**/*.spec.ts',
+            'scripts/**/*.spec.ts',
+            'deploy/**/*.spec.ts',
+            'test/{golden,deploy}/**/*.spec.ts',
+          ],
           exclude: [slow],
           testTimeout: 60_000,
           // One core is left free by default: of two, half.
@@ -31,7 +37,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'integration',
-          include: ['test/{integration,browser}/**/*.spec.ts'],
+          include: ['test/{integration,browser,fuzz}/**/*.spec.ts'],
           exclude: [slow],
           globalSetup: ['test/embedded-stack.ts'],
           testTimeout: 240_000,

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- controls`: the controls behind two tables of docs/experiments.md. Networks without phase 2 or without
- * reconstruction on made voices, and the distance of larger latents to the prior. Takes some minutes.
+ * `npm run bench -- controls`: measures the controls of two tables in docs/experiments.md. It trains networks without phase 2 or
+ * without reconstruction on made voices, and measures the distance of larger latents to the prior. It takes some minutes.
  */
 import { controls, heldOutUa } from '#paper/few-labels.fixture.js';
 import { withAndWithout } from '#paper/prior-distance.fixture.js';

@@ -1,5 +1,5 @@
 /**
- * Writes what PyTorch needs to repeat our three-phase step: `node dist/bench/export-three-phases.js > cases.json`, then
+ * Writes the inputs with which PyTorch repeats our three-phase step: `node dist/bench/export-three-phases.js > cases.json`, then
  * `python bench/peers/three_phases.py cases.json test/golden/model/three-phases.json`.
  */
 import { chooseBackend } from '#tensor/backend.js';

@@ -1,4 +1,4 @@
-/** Child of the bench: long files through two workers, each read as the service reads an object; prints its peak in MiB. */
+/** Child process of the bench: sends long files through two workers, reads each like the service, and prints the peak memory in MiB. */
 import { readFile, stat } from 'node:fs/promises';
 import { featureSettings } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
@@ -12,7 +12,7 @@ const extract = async (file: string) =>
     pool.extract(await readFile(file), featureSettings(), { silence: 'ends', ffmpeg: chooseFfmpeg() }),
   );
 const files = process.argv.slice(2);
-// Two at a time, as two partitions take them.
+// Two files at a time, like two partitions.
 for (let at = 0; at < files.length; at += 2) await Promise.all(files.slice(at, at + 2).map(extract));
 await pool.close();
 console.log(Math.round(process.resourceUsage().maxRSS / 1024));

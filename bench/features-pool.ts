@@ -1,4 +1,4 @@
-/** Ours through the service's pool of workers: how throughput grows with them, and how much memory they take. */
+/** Measures the service's pool of workers: throughput and memory by the number of workers. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,13 +14,13 @@ const options = { silence: 'ends', ffmpeg: null } as const;
 
 export interface PoolMeasurement {
   rows: BenchRow[];
-  /** Seconds of audio in a second of two workers. */
+  /** Seconds of audio per second of two workers. */
   audioPerSec: number;
-  /** Seconds of audio in a second of processor time. */
+  /** Seconds of audio per second of processor time. */
   audioPerCpuSec: number;
 }
 
-/** Call it before this process is pinned to a core. */
+/** Call this before this process is pinned to a core. */
 export async function measurePool(files: string[], folder: string): Promise<PoolMeasurement> {
   const contents = files.map((file) => readFileSync(file));
   const audioSec = files.length * PIECE_SEC;
@@ -37,7 +37,7 @@ export async function measurePool(files: string[], folder: string): Promise<Pool
   return { rows, audioPerSec: audioSec / two.sec, audioPerCpuSec: audioSec / two.cpuSec };
 }
 
-/** @returns for all files, the medians of five times */
+/** @returns medians of five runs over all files */
 async function throughput(contents: Buffer[], workers: number): Promise<{ sec: number; cpuSec: number }> {
   const pool = new ExtractorPool({ workers, fileTimeoutMs: 60_000, memoryBytes: 192e6 });
   const seconds: number[] = [];
@@ -55,7 +55,7 @@ async function throughput(contents: Buffer[], workers: number): Promise<{ sec: n
   return { sec: median(seconds), cpuSec: median(cpuSeconds) };
 }
 
-/** Files of the longest duration that is taken. */
+/** Files of the longest accepted duration. */
 function peakMiB(folder: string, sampleRateHz: number): number {
   const samples = Float32Array.from({ length: settings.maxDurationSec * sampleRateHz }, (_, i) => 0.3 * Math.sin(i * 0.05));
   const path = join(folder, `long-${sampleRateHz}.wav`);

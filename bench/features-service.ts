@@ -1,7 +1,7 @@
 /**
- * Child of the bench, so that what it leaves behind slows nobody: COUNT FILE…, and its last line is a ServiceThroughput.
- * The way through the services: FLAC files in a real bucket, found by ingest's listing, announced on a real Kafka topic,
- * read, cut to tiles and written as shards by features. Everything on this machine, the servers too.
+ * Child process of the bench, so that its leftovers do not slow other measurements. Arguments: COUNT FILE…; its last line is a
+ * ServiceThroughput. It measures the path through the services: ingest lists FLAC files in a real bucket and announces them on a
+ * real Kafka topic; features reads them, cuts tiles and writes shards. All servers run on this machine.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,16 +11,16 @@ import { RunningPipeline } from '../test/integration/running-pipeline.js';
 import { PIECE_SEC } from './speech-files.js';
 
 export interface ServiceThroughput {
-  /** Records wait in Kafka, features alone works. */
+  /** Throughput if records wait in Kafka and only features works. */
   featuresAudioPerSec: number;
-  /** Of the features process alone, its threads together. */
+  /** Throughput per processor time of the features process, over all its threads. */
   featuresAudioPerCpuSec: number;
-  /** Ingest lists and announces meanwhile. */
+  /** Throughput while ingest lists and announces. */
   bothAudioPerSec: number;
   featuresPeakMiB: number;
 }
 
-/** @param count of objects, the files again and again under other names */
+/** @param count of objects; the files repeat under other names */
 async function measureService(files: string[], count: number): Promise<ServiceThroughput> {
   const stop = await startServers();
   try {
@@ -55,7 +55,7 @@ async function throughput(files: string[], count: number, { ingestFirst }: { ing
       await pipeline.kill('ingest');
     }
     pipeline.start('features');
-    // Processes take a second to start, and the last shard waits for its age: neither is throughput.
+    // The start of processes takes a second, and the last shard waits for its age limit. Neither counts as throughput.
     const [first, last] = [0.1 * count, 0.9 * count];
     const marks: Mark[] = [];
     for (let done = 0; done < last; await sleep(250)) {

@@ -1,11 +1,11 @@
 /**
- * FLAC files to tiles: ours, librosa, torchaudio and ffmpeg per file, one core each, in turns in one run. Then ours on one
- * and on two workers, and its memory; then the way through the services, bucket to Kafka to shards, on this machine.
+ * Measures FLAC files to tiles: ours, librosa, torchaudio and ffmpeg per file, with one core each, in turns in one run. Then it
+ * measures ours with one and two workers and its memory, and the path through the services (bucket, Kafka, shards) on this machine.
  *
  *   npm run bench -- features [--files 40] [--repeats 9] [--objects 3000] [--json FILE] [--results docs/results.md]
  *
  * Peers run in the Python of BENCH_PYTHON (`python3 -m venv venv && venv/bin/pip install -r bench/peers/requirements.txt`);
- * one that is missing is named and left out. Wall-clock seconds, everything pinned to one core where `taskset` is there.
+ * a missing peer is named and left out. Times are wall-clock seconds. If `taskset` exists, everything is pinned to one core.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,13 +32,13 @@ interface Contender {
   name: string;
   versions: string;
   run(): Promise<Seconds>;
-  /** [tiles, rows, width] of all files, of the last run */
+  /** Tiles of all files from the last run, [tiles, rows, width] */
   tiles(): Promise<Uint8Array>;
   close(): void;
 }
 
 const settings = featureSettings();
-/** Below 6.9 kHz, where every resampler should be flat. */
+/** Rows below 6.9 kHz, where every resampler should be flat. */
 const COMPARED_ROWS = 80;
 
 export async function benchFeatures(args: string[]): Promise<void> {
@@ -94,7 +94,7 @@ function measureService(files: string[], objects: string): ServiceThroughput {
   return JSON.parse(printed.trimEnd().split('\n').at(-1) ?? '') as ServiceThroughput;
 }
 
-/** Beside the same work in one process, from bytes in memory to tiles in memory. */
+/** Compares with the same work in one process, from bytes in memory to tiles in memory. */
 function serviceRows(service: ServiceThroughput, { audioPerSec, audioPerCpuSec }: PoolMeasurement): BenchRow[] {
   const ms = (audioPerSec: number): number => (1000 * PIECE_SEC) / audioPerSec;
   const wall = { 'in process': ms(audioPerSec) };
@@ -119,7 +119,7 @@ function ours(files: string[]): Contender {
       seconds.all += (performance.now() - begun) / 1000;
       last.push(tiles);
     }
-    // The stages once more, one by one: their sum leaves out what lies between them.
+    // Runs the stages again one by one. Their sum excludes the work between them.
     for (const file of files) {
       const begun = performance.now();
       const { samples, sampleRateHz } = await decodeAudio(readFileSync(file), { ...settings, timeoutMs: 1_000, ffmpeg: null });
@@ -175,7 +175,7 @@ async function pythonPeer(name: string, files: string[], folder: string): Promis
   };
 }
 
-/** A process per file to decode and resample, our spectrogram behind it. */
+/** Starts a process per file to decode and resample, followed by our spectrogram. */
 function ffmpegPeer(ffmpeg: { path: string; version: string }, files: string[]): Contender {
   let last: Uint8Array[] = [];
   return {
@@ -201,7 +201,7 @@ function ffmpegPeer(ffmpeg: { path: string; version: string }, files: string[]):
   };
 }
 
-/** One round of each to warm up, then each in its turn. */
+/** Runs one round of each contender to warm up, then each in turn. */
 async function inTurns(contenders: Contender[], repeats: number): Promise<Map<Contender, Seconds[]>> {
   const seconds = new Map(contenders.map((contender) => [contender, [] as Seconds[]]));
   for (let round = -1; round < repeats; round++) {
@@ -232,7 +232,7 @@ async function agreementWithOurs([first, ...others]: Contender[]): Promise<strin
   );
 }
 
-/** @returns whether this process, and those that it starts, now stay on one core */
+/** @returns true if this process and its children now stay on one core */
 function pinToOneCore(): boolean {
   return spawnSync('taskset', ['-a', '-cp', String(cpus().length - 1), String(process.pid)]).status === 0;
 }
@@ -240,13 +240,14 @@ function pinToOneCore(): boolean {
 function resultsPage(what: { table: string; agreement: string[]; contenders: Contender[]; files: number; pinned: boolean }): string {
   const cpu = cpus();
   return [
-    '# Results',
+    '# Results of the features bench',
     '',
-    'Of the training step: [results-training.md](results-training.md).',
+    'This page is for whoever asks how fast Undertone makes tiles. It compares features with librosa, torchaudio and ffmpeg on one machine.',
+    '[results-training.md](results-training.md) has the training step.',
     '',
-    'Written by `npm run bench -- features --results docs/results.md`. In brackets: the peer divided by ours; above 1, ours is',
-    'faster. Medians; what a busy machine or another one gives differs, the ratios less. "In process": ours on two workers, from',
-    'bytes in memory to tiles in memory.',
+    "`npm run bench -- features --results docs/results.md` writes this page. Brackets hold the peer's value divided by ours: above 1, ours is",
+    'faster. Values are medians. Another machine, or a busy one, gives other values; the ratios differ less. "In process" is ours on two',
+    'workers, from bytes in memory to tiles in memory.',
     '',
     `${new Date().toISOString().slice(0, 10)}, ${cpu[0]?.model ?? 'unknown processor'}, ${cpu.length} cores${what.pinned ? ', each contender on one' : ', not pinned to one core'};`,
     `${what.files} FLAC files of ${PIECE_SEC} s at 16 kHz.`,
@@ -257,12 +258,12 @@ function resultsPage(what: { table: string; agreement: string[]; contenders: Con
     '',
     ...what.agreement.map((line) => `- ${line}`),
     '',
-    'Through the services: FLAC of 250 kB each is listed, announced, read, cut to tiles, and stored as shards of 1024 tiles, two',
-    'workers, and the object store, the broker and ingest take their share of the same cores; where those are other machines, the',
-    'row of the features process alone tells.',
+    'The rows "bucket to Kafka to shards" go through the services. Ingest lists FLAC files of 250 kB each and announces them. Features reads',
+    'them with two workers, cuts them to tiles, and stores shards of 1024 tiles. The object store, the broker and ingest take their share of',
+    'the same cores. If they run on other machines, the row of the features process alone counts.',
     '',
-    'torchaudio resamples by its default, a filter of 11 dB; ours has 96 dB, soxr HQ more. Ours checks every frame by its CRC',
-    'and the whole by its MD5; libsndfile does not check the MD5.',
+    'torchaudio resamples by its default, a filter of 11 dB. Ours has 96 dB, and soxr HQ has more. Ours checks every frame by its CRC and the',
+    'whole by its MD5. libsndfile does not check the MD5.',
     '',
   ].join('\n');
 }

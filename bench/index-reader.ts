@@ -1,6 +1,6 @@
 /**
- * Child of the bench: PREFIX topics|snapshot. Starts the index as the trainer does, from the topics (and then writes a
- * snapshot) or from the snapshot that is there, and prints an IndexMeasurement as its last line.
+ * Child process of the bench. Arguments: PREFIX topics|snapshot. It starts the index like the trainer, from the topics (and then
+ * writes a snapshot) or from the existing snapshot. Its last line is an IndexMeasurement.
  */
 import pino from 'pino';
 import { deadLetters } from '#contracts/dead-letters.js';

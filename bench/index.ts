@@ -1,10 +1,10 @@
 /**
- * The trainer's index at a million utterances: made records of 2,500 speakers in shards of 400, on a real broker and store.
- * Memory, start-up from the compacted topics and from a snapshot, and what a new shard, a count and a view cost.
+ * Measures the trainer's index at a million utterances: made-up records of 2,500 speakers in shards of 400, on a real broker and
+ * store. It measures memory, the start from the compacted topics and from a snapshot, and the cost of a new shard, a count and a view.
  *
  *   npm run bench -- index [--utterances 1000000] [--json FILE] [--results docs/results-streaming.md]
  *
- * Records are made and published here; each reader is a process of its own (index-reader.ts).
+ * This process makes and publishes the records. Each reader is its own process (index-reader.ts).
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -25,7 +25,7 @@ import type { IndexMeasurement } from './index-reader.js';
 import { madeShard, madeUtterance, UTTERANCES_PER_SHARD } from './made-utterances.js';
 import { type BenchRow, markdownTable, row } from './table.js';
 
-/** More at once, and they would wait in memory for the broker. */
+/** Number of records per publish. More would wait in memory for the broker. */
 const PAGE = 5_000;
 const HEADING = "## The trainer's index";
 
@@ -44,7 +44,7 @@ export async function benchIndex(args: string[]): Promise<void> {
     const rows = rowsOf(fromTopics, fromSnapshot);
     const table = markdownTable(rows);
     console.log(table);
-    if (fromSnapshot.digest !== fromTopics.digest) throw new Error('the index from the snapshot is not the one from the topics');
+    if (fromSnapshot.digest !== fromTopics.digest) throw new Error('the index from the snapshot differs from the index from the topics');
     if (values.json) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
     if (values.results) writeSection(values.results, table, count);
   } finally {
@@ -99,7 +99,7 @@ function rowsOf(fromTopics: IndexMeasurement, fromSnapshot: IndexMeasurement): B
   ];
 }
 
-/** Only this bench's own section of the page. */
+/** Replaces only this bench's section of the page. */
 function writeSection(path: string, table: string, count: number): void {
   const page = existsSync(path) ? readFileSync(path, 'utf8') : '# Results: streaming\n';
   const [before = '', after = ''] = page.split(`${HEADING}\n`);

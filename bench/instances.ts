@@ -1,7 +1,7 @@
 /**
- * Features in one, two and four processes of one consumer group, on the same recordings, all announced beforehand: how
- * fast the lag drains, how often the group rebalances, and which records came twice. Each process has one decoder thread,
- * so that processes are what is compared.
+ * Measures features in one, two and four processes of one consumer group, on the same recordings, which are all announced
+ * beforehand: the speed at which the lag drains, the rebalances of the group, and the records that came twice. Each process has
+ * one decoder thread, so that the bench compares processes.
  *
  *   npm run bench -- instances [--objects 2000] [--counts 1,2,4] [--results docs/results-streaming.md]
  */
@@ -30,7 +30,7 @@ const putsAtOnce = 8;
 
 interface Sample {
   atSec: number;
-  /** Records that are not committed. */
+  /** Number of uncommitted records. */
   lag: number;
   done: number;
   audioSec: number;
@@ -40,7 +40,7 @@ interface Sample {
 interface Run {
   processes: number;
   samples: Sample[];
-  /** Joins of the group beyond each member's first. */
+  /** Number of joins beyond each member's first. */
   rejoins: number;
   twice: number;
 }
@@ -132,14 +132,14 @@ async function sampleUntilDone(pipeline: RunningPipeline, urls: string[], object
   return samples;
 }
 
-/** Between the first and the last tenth: processes start, and the last shards wait for their age. */
+/** Excludes the first and the last tenth, where processes start and the last shards wait for their age limit. */
 function throughput(samples: Sample[]): { audioSecPerSec: number; tilesPerSec: number } {
   const total = samples.at(-1)?.done ?? 0;
   const begin = samples.find(({ done }) => done >= 0.1 * total);
   const end = samples.find(({ done }) => done >= 0.9 * total);
   if (!begin || !end || begin === end) return { audioSecPerSec: NaN, tilesPerSec: NaN };
   const seconds = end.atSec - begin.atSec;
-  // Tiles are counted when their shard is announced, which goes by fits and starts.
+  // Tiles count when their shard is announced, so the count rises in steps.
   const tilesPerAudioSec = (samples.at(-1)?.tiles ?? 0) / (samples.at(-1)?.audioSec ?? 1);
   const audioSecPerSec = (end.audioSec - begin.audioSec) / seconds;
   return { audioSecPerSec, tilesPerSec: audioSecPerSec * tilesPerAudioSec };

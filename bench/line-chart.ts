@@ -1,4 +1,4 @@
-/** A picture of a few lines over time, as SVG: what a reader of the results sees at a glance, and no more. */
+/** Draws a few lines over time as a simple SVG. */
 export interface Line {
   name: string;
   /** [seconds, value] */

@@ -1,4 +1,4 @@
-/** Records as of LibriSpeech, but made: there is no audio behind them. */
+/** Makes records like those of LibriSpeech, without audio. */
 import { createHash } from 'node:crypto';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
@@ -31,7 +31,7 @@ export function madeUtterance(number: number): UtteranceIngested {
   };
 }
 
-/** @param count of utterances that there are; the last shard may hold fewer */
+/** @param count of all utterances; the last shard may hold fewer */
 export function madeShard(shard: number, count: number): ShardSealed {
   const shardId = digest(`shard ${shard}`);
   const first = shard * UTTERANCES_PER_SHARD;

@@ -1,6 +1,6 @@
 /**
- * Child of test/integration/memory-bombs.spec.ts: files through an extractor pool, all at once. Prints what became of each and the most memory
- * that was resident: of this process by the kernel's own mark, and of the ffmpeg processes by looking often.
+ * Child process of test/integration/memory-bombs.spec.ts: sends all files through an extractor pool at once. It prints the outcome
+ * of each file and the peak of resident memory: of this process by the kernel's high-water mark, of ffmpeg processes by sampling.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { featureSettings } from '#audio/feature-settings.js';
@@ -10,9 +10,9 @@ import { ExtractorPool } from '../apps/features/src/extractor-pool.js';
 export interface PoolReport {
   answers: Record<string, string>;
   idleMB: number;
-  /** Of this process. */
+  /** Peak memory of this process. */
   peakMB: number;
-  /** Of all ffmpeg processes together. */
+  /** Peak memory of all ffmpeg processes together. */
   ffmpegPeakMB: number;
 }
 
@@ -20,12 +20,12 @@ const statusOf = (pid: number | 'self'): string => {
   try {
     return readFileSync(`/proc/${pid}/status`, 'utf8');
   } catch {
-    return ''; // it has ended
+    return ''; // the process has ended
   }
 };
 const megabytesOf = (status: string, field: 'VmRSS' | 'VmHWM' | 'RssAnon'): number =>
   Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) / 1e3;
-/** A thread's children are listed with the thread that started them. */
+/** Linux lists child processes under the thread that started them. */
 const children = (): number[] =>
   readdirSync('/proc/self/task').flatMap((thread) => {
     const pids = readFileSync(`/proc/self/task/${thread}/children`, 'utf8').trim();
@@ -47,7 +47,7 @@ const extract = async (bytes: Uint8Array): Promise<string> => {
 const idleMB = megabytesOf(statusOf('self'), 'VmRSS');
 let ffmpegPeakMB = 0;
 const timer = setInterval(() => {
-  // Until it has become ffmpeg, a child shows the memory of its parent as its own.
+  // Before it becomes ffmpeg, a child reports the memory of its parent as its own.
   const decoders = children()
     .map(statusOf)
     .filter((status) => status.startsWith('Name:\tffmpeg'));

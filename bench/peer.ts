@@ -1,10 +1,10 @@
-/** A process that a bench asks things of: one line to it, one line of JSON back. */
+/** A peer process of a bench: it reads one line and answers with one line of JSON. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
 export interface Peer {
-  /** @throws when the process ends before it answers: it is not installed, for one */
+  /** @throws if the process ends before it answers, for example because it is not installed */
   ask(line: string): Promise<unknown>;
   close(): void;
 }

@@ -1,4 +1,4 @@
-/** One number of a service's `/metrics`; of a metric with labels, the sum over them. 0 where there is no answer. */
+/** Reads one number from a service's `/metrics`. For a metric with labels it is the sum over all labels; 0 without an answer. */
 export async function readMetric(serviceUrl: string, name: string): Promise<number> {
   const text = await fetch(`${serviceUrl}/metrics`).then(
     (answer) => answer.text(),

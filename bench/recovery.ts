@@ -1,7 +1,7 @@
 /**
- * How long after kill -9 work goes on: of features (alone, and with a twin in its consumer group), of ingest, of the
- * trainer and of the broker. Real processes, a recording dropped every 100 ms; what was killed is started again at once.
- * The supervisor of `npm start` waits half a second more, Kubernetes a little longer.
+ * Measures the time from kill -9 until work continues, for features (alone, and with a twin in its consumer group), ingest, the
+ * trainer and the broker. Processes are real, and a recording is dropped every 100 ms. The bench restarts a killed process at
+ * once. The supervisor of `npm start` waits half a second more, and Kubernetes a little longer.
  *
  *   npm run bench -- recovery [--times 3] [--only features|ingest|trainer|broker]
  */
@@ -25,7 +25,7 @@ const pollMs = 100;
 
 interface Scenario {
   name: string;
-  /** Kills, starts again, and resolves when work goes on. */
+  /** Kills and restarts, and resolves when work continues. */
   run: (pipeline: RunningPipeline, drops: SteadyDrops, broker: EmbeddedKafka) => Promise<void>;
 }
 
@@ -85,7 +85,7 @@ const scenarios: Scenario[] = [
       await broker.kill();
       const before = await readMetric(pipeline.url('features'), features);
       await broker.start();
-      // Beyond what it may have had in hand.
+      // More tiles than it may have had in work.
       await until(async () => (await readMetric(pipeline.url('features'), features)) > before + 4);
     },
   },
@@ -95,7 +95,7 @@ export async function benchRecovery(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: { times: { type: 'string', default: '3' }, only: { type: 'string', default: '' } } });
   const folder = mkdtempSync(join(tmpdir(), 'undertone-recovery-'));
   const { kafka: install } = await provisionAll({ needKafka: true, needS3: false, needTensorflow: false, log: () => undefined });
-  if (!install) throw new Error('there is no broker to kill');
+  if (!install) throw new Error('This bench must kill its own broker: unset KAFKA_BROKERS.');
   const [port = 0, controllerPort = 0] = await freePorts(2);
   const broker = new EmbeddedKafka({ install, dataDir: join(folder, 'kafka'), port, controllerPort });
   await broker.start();
@@ -145,7 +145,7 @@ async function measure({ name, run }: Scenario, times: number, broker: EmbeddedK
   return seconds;
 }
 
-/** All is running and has worked for some seconds. */
+/** Waits until all services have worked for some seconds. */
 async function settled(pipeline: RunningPipeline, name: string): Promise<void> {
   await pipeline.until('features at work', async () => (await readMetric(pipeline.url('features'), features)) > 0);
   if (name.startsWith('trainer')) await pipeline.until('training', () => pipeline.overview.snapshot().training.steps.length > 0);
@@ -164,7 +164,7 @@ async function untilAnnounced(pipeline: RunningPipeline, drops: SteadyDrops, kil
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 120_000;
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('two minutes were not enough');
+    if (Date.now() > deadline) throw new Error('work did not continue within two minutes');
     await sleep(pollMs);
   }
 }

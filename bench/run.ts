@@ -1,4 +1,4 @@
-/** `npm run bench -- NAME [options]`: measures ours and its peers in one run and prints the ratios. Never a test. */
+/** `npm run bench -- NAME [options]`: measures ours and its peers in one run and prints the ratios. It is never a test. */
 import { benchControls } from './controls.js';
 import { benchFeatures } from './features.js';
 import { benchIndex } from './index.js';

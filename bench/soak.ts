@@ -1,7 +1,7 @@
 /**
- * Half an hour of steady drops into the four services: does memory stay flat? A recording every half second, some over
- * older ones, some taken away, beside the acted sample corpus with its labels; a tiny network learns all the while, is
- * saved, scored and evaluated; shards are compacted every minute. Resident memory is read from /proc, so on Linux only.
+ * Checks that memory stays flat over half an hour of steady drops into the four services. A recording comes every half second;
+ * some replace older ones, and some are deleted. The acted sample corpus adds labels. A tiny network trains all the time and is
+ * saved, scored and evaluated, and shards are compacted every minute. Linux only, because it reads resident memory from /proc.
  *
  *   npm run bench -- soak [--minutes 30] [--results docs/results-streaming.md]
  */
@@ -20,14 +20,14 @@ import { writeSection } from './write-section.js';
 const services: ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator'];
 const sampleEveryMs = 10_000;
 const dropEveryMs = 500;
-/** Of the time, what does not count for the slope: caches fill, code is compiled. */
+/** The share of time before the slope counts, in which caches fill and code is compiled. */
 const warmUpShare = 1 / 3;
 
 interface Sample {
   atSec: number;
-  /** MiB, by process. */
+  /** MiB of each process. */
   resident: Record<string, number>;
-  /** MiB of V8's heap in use, by service. */
+  /** MiB of V8's used heap, for each service. */
   heap: Record<string, number>;
 }
 
@@ -43,7 +43,7 @@ export async function benchSoak(args: string[]): Promise<void> {
     CHECKPOINT_STEPS: '100',
     SHARD_MAX_AGE: '5',
     RECONCILE_INTERVAL: '10',
-    // Ten times as often as by default: what a compaction leaves behind would show.
+    // Ten times as often as by default, so that a leak of compaction would show.
     COMPACTION_INTERVAL: '60',
     LOG_LEVEL: 'info',
   });
@@ -101,7 +101,7 @@ async function heapsOf(pipeline: RunningPipeline): Promise<Record<string, number
   return Object.fromEntries(await Promise.all(heaps));
 }
 
-/** MiB per hour, by least squares over what came after the warm-up. */
+/** MiB per hour, by least squares over the samples after the warm-up. */
 function slopeOf(points: [number, number][]): number {
   const meanX = points.reduce((sum, [x]) => sum + x, 0) / points.length;
   const meanY = points.reduce((sum, [, y]) => sum + y, 0) / points.length;

@@ -1,4 +1,4 @@
-/** FLAC files of equal length from the committed samples' speech, encoded by ffmpeg. */
+/** Makes FLAC files of equal length from the speech of the committed samples, encoded by ffmpeg. */
 import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

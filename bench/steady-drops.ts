@@ -1,4 +1,4 @@
-/** Drops recordings into a pipeline's bucket at a steady pace, some over old ones, and takes some away again. */
+/** Drops recordings into a pipeline's bucket at a steady pace, replaces some, and deletes some. */
 import { globSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
@@ -11,9 +11,9 @@ import { retrying } from '#streaming/retry.js';
 import type { RunningPipeline } from '../test/integration/running-pipeline.js';
 
 export interface DropShares {
-  /** Of all drops, those over an older object, with other contents. */
+  /** Share of drops that replace an older object with other contents. */
   overwrites: number;
-  /** Of all drops, those that take an older object away. */
+  /** Share of drops that delete an older object. */
   deletions: number;
 }
 
@@ -26,7 +26,7 @@ export const sampleContents = (): Buffer[] =>
     .map((path) => readFileSync(path));
 
 export class SteadyDrops {
-  /** By key, when it was dropped last, as `Date.now()` has it. */
+  /** The time of the last drop of each key, by `Date.now()`. */
   readonly droppedAt = new Map<string, number>();
   count = 0;
   private readonly contents = sampleContents();
@@ -54,7 +54,7 @@ export class SteadyDrops {
     await this.publisher.close();
   }
 
-  /** Drops one now, beside the others. @returns its key, once the hint is durable */
+  /** Drops one more recording now. @returns its key, once the hint is durable */
   async dropOne(): Promise<string> {
     return this.put(`${this.count}.flac`);
   }
@@ -63,7 +63,7 @@ export class SteadyDrops {
     let nextAt = Date.now();
     while (!this.isOver) {
       await this.drop();
-      // What an outage held up is not made up for: the pace stays steady.
+      // Drops that an outage delayed are not made up, so the pace stays steady.
       nextAt = Math.max(Date.now(), nextAt + this.everyMs);
       await sleep(nextAt - Date.now());
     }

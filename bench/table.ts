@@ -1,10 +1,10 @@
-/** What a bench measured, as a table for people and as rows for machines. */
+/** The results of a bench, as a table for people and as rows for programs. */
 export interface BenchRow {
   name: string;
   unit: string;
   ours: number;
   peers: Record<string, number>;
-  /** Peer divided by ours: above 1, ours is faster. */
+  /** The peer divided by ours. Above 1, ours is faster. */
   ratios: Record<string, number>;
 }
 
@@ -12,7 +12,7 @@ export function row(name: string, unit: string, ours: number, peers: Record<stri
   return { name, unit, ours, peers, ratios: Object.fromEntries(Object.entries(peers).map(([peer, value]) => [peer, value / ours])) };
 }
 
-/** GitHub's kind of table. */
+/** Prints a table in GitHub's Markdown. */
 export function markdownTable(rows: BenchRow[]): string {
   const peers = [...new Set(rows.flatMap((each) => Object.keys(each.peers)))];
   const lines = rows.map(({ name, unit, ours, peers: values, ratios }) => [

@@ -1,6 +1,6 @@
 /**
- * Child of the bench: our training step on native TensorFlow, bare or in the loop that the service runs: shards on disk,
- * sampler, feeder, reports, checkpoints. A line in: `{update, labelled, unlabelled, steps, loop}`.
+ * Child process of the bench: runs our training step on native TensorFlow, bare or in the service's loop (shards on disk, sampler,
+ * feeder, reports, checkpoints). Each input line is `{update, labelled, unlabelled, steps, loop}`.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { type ShardRow, writeShard } from '#audio/shard/shard-file.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
 import { runLeaseKey } from '#contracts/object-keys.js';
 import { chooseBackend } from '#tensor/backend.js';
-import { createModel } from '#paper/model.js';
+import { createPaperModel } from '#paper/paper-model.js';
 import { parseModelSettings } from '#paper/settings.js';
 import { trainStep } from '#paper/train-step.js';
 import { FolderStore } from '#storage/folder-store.js';
@@ -32,16 +32,16 @@ interface Order {
 export interface StepTimes {
   seconds: number[];
   peakMiB: number;
-  /** Of the loop: one checkpoint, and the share of the time of the steps that went in waiting for tiles. */
+  /** Only for the loop: the time of one checkpoint, and the share of step time spent waiting for tiles. */
   checkpointSec?: number;
   waitShare?: number;
 }
 
 const SPEAKERS = 24;
-/** Tiles of the loop's shards, a quarter labelled: 67 MB. */
+/** Number of tiles in the loop's shards; a quarter is labelled. They take 67 MB. */
 const SHARDS = 4;
 const TILES_PER_SHARD = 512;
-/** Adam's slots are filled, memory is laid out. */
+/** Warm-up steps, which fill Adam's slots and allocate memory. */
 const WARM_UP_STEPS = 2;
 const { name } = await chooseBackend({ requested: process.env['TF_BACKEND'] ?? 'node', hasGpu: false, log: () => undefined });
 
@@ -55,7 +55,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 
 async function measureStep({ update, labelled, unlabelled, steps }: Order): Promise<StepTimes> {
   const settings = parseModelSettings({ update, tasks: { speakers: SPEAKERS } });
-  const model = createModel(settings);
+  const model = createPaperModel(settings);
   const count = labelled + unlabelled;
   const labels = (classes: number) => Int32Array.from({ length: count }, (_, i) => (i < labelled ? i % classes : -1));
   const tiles = noise(count * settings.tile[0] * settings.tile[1], 0);
@@ -64,7 +64,7 @@ async function measureStep({ update, labelled, unlabelled, steps }: Order): Prom
   const seconds: number[] = [];
   for (let step = 0; step < steps; step++) {
     const begun = performance.now();
-    await trainStep(model, batch); // reads its losses: nothing is left running
+    await trainStep(model, batch); // reading the losses waits for the step to finish
     seconds.push((performance.now() - begun) / 1000);
   }
   model.dispose();
@@ -101,7 +101,7 @@ async function measureLoop({ update, labelled, unlabelled, steps }: Order): Prom
   await tiles.close();
   rmSync(folder, { recursive: true });
   const warm = reported.filter(({ step }) => step > WARM_UP_STEPS);
-  // A checkpoint is in the time of the step after it.
+  // The time of a checkpoint is part of the next step's time.
   const plain = warm.filter(({ step }) => step !== checkpointStep + 1);
   const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
   const meanMs = sum(plain.map(({ stepMs }) => stepMs)) / plain.length;

@@ -1,13 +1,13 @@
-/** What issue 5 wants of a training step, held against the rows that the bench has measured. */
+/** Compares the bench's rows with the targets of issue 5 for a training step. */
 import type { BenchRow } from './table.js';
 
 interface Target {
   what: string;
-  /** Of the row's name and unit. */
-  of: (row: BenchRow) => boolean;
-  /** The peers' figures that ours is divided by: the lowest of those that are there. */
+  /** Tells if the target applies to a row, by its name and unit. */
+  appliesTo: (row: BenchRow) => boolean;
+  /** The peers to compare with. Ours is divided by the lowest measured figure of these. */
   peers: string[];
-  /** Ours divided by theirs, at most; without peers, ours itself. */
+  /** The largest allowed ratio of ours to theirs; without peers, the largest allowed value of ours. */
   atMost: number;
 }
 
@@ -16,23 +16,23 @@ const isPhases = ({ name }: BenchRow): boolean => name.startsWith('three phases'
 const isJoint = ({ name }: BenchRow): boolean => name.startsWith('joint');
 
 const targets: Target[] = [
-  { what: 'time of PyTorch channels_last', of: isPhases, peers: ['PyTorch channels_last'], atMost: 0.65 },
-  { what: 'time of TensorFlow graph', of: isPhases, peers: ['TensorFlow graph'], atMost: 0.95 },
-  { what: 'time of the faster PyTorch', of: isJoint, peers: pytorch, atMost: 0.85 },
-  { what: 'memory of the smaller PyTorch', of: ({ name }) => name.startsWith('peak resident'), peers: pytorch, atMost: 1.1 },
-  { what: 'time of the bare step', of: ({ name }) => name.startsWith("the service's loop"), peers: ['bare step'], atMost: 1.05 },
-  { what: 'waiting, % of the time', of: ({ name }) => name.startsWith('of that, waiting'), peers: [], atMost: 5 },
+  { what: 'time of PyTorch channels_last', appliesTo: isPhases, peers: ['PyTorch channels_last'], atMost: 0.65 },
+  { what: 'time of TensorFlow graph', appliesTo: isPhases, peers: ['TensorFlow graph'], atMost: 0.95 },
+  { what: 'time of the faster PyTorch', appliesTo: isJoint, peers: pytorch, atMost: 0.85 },
+  { what: 'memory of the smaller PyTorch', appliesTo: ({ name }) => name.startsWith('peak resident'), peers: pytorch, atMost: 1.1 },
+  { what: 'time of the bare step', appliesTo: ({ name }) => name.startsWith("the service's loop"), peers: ['bare step'], atMost: 1.05 },
+  { what: 'waiting, % of the time', appliesTo: ({ name }) => name.startsWith('of that, waiting'), peers: [], atMost: 5 },
 ];
 
-/** A line for each target and row that it speaks of; nothing where the peer was not measured. */
+/** Prints a line for each target and matching row. It leaves out peers that were not measured. */
 export function targetsTable(rows: readonly BenchRow[]): string {
   const lines = rows.flatMap((row, index) =>
-    targets.filter(({ of }) => of(row)).flatMap((target) => targetLine(target, row, workloadOf(rows, index))),
+    targets.filter(({ appliesTo }) => appliesTo(row)).flatMap((target) => targetLine(target, row, workloadOf(rows, index))),
   );
   return ['| | wanted at most | measured | |', '| --- | ---: | ---: | --- |', ...lines].join('\n');
 }
 
-/** The row of memory follows that of its workload's time. */
+/** The row of memory follows the row of its workload's time. */
 function workloadOf(rows: readonly BenchRow[], index: number): string {
   const row = rows[index] as BenchRow;
   return row.name.startsWith('peak resident') ? (rows[index - 1]?.name ?? '') : row.name;

@@ -1,11 +1,11 @@
 /**
- * One training step at the paper's sizes: ours, PyTorch eager and channels_last, TensorFlow's graph mode; two threads
- * each, a process each, in turns in one run.
+ * Measures one training step at the paper's sizes: ours, PyTorch eager and channels_last, and TensorFlow's graph mode. Each has
+ * two threads and a process of its own, and they run in turns in one run.
  *
  *   npm run bench -- train [--rounds 3] [--steps 4] [--json FILE] [--results docs/results-training.md]
  *
- * PyTorch runs in the Python of BENCH_PYTHON, TensorFlow in that of BENCH_TF_PYTHON (tensorflow-cpu 2.15.1 wants Python
- * 3.11 and a numpy before 2); one that is missing is named and left out.
+ * PyTorch runs in the Python of BENCH_PYTHON, TensorFlow in that of BENCH_TF_PYTHON (tensorflow-cpu 2.15.1 needs Python 3.11 and
+ * numpy before 2). A missing peer is named and left out.
  */
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -17,7 +17,7 @@ import type { StepTimes } from './train-ours.js';
 import { targetsTable } from './train-targets.js';
 
 const THREADS = '2';
-/** Of the trainer's default settings. */
+/** The interval of checkpoints in the trainer's default settings. */
 const CHECKPOINT_STEPS = 100;
 
 interface Workload {
@@ -60,13 +60,13 @@ export async function benchTrain(args: string[]): Promise<void> {
     const measured = await inTurns(present, workload, { rounds: Number(values.rounds), steps: Number(values.steps) });
     const [ours, ...peers] = [...measured];
     if (!ours) throw new Error('ours did not run');
-    const of = (value: (each: Measured) => number) => Object.fromEntries(peers.map(([name, each]) => [name, value(each)]));
+    const byPeer = (value: (each: Measured) => number) => Object.fromEntries(peers.map(([name, each]) => [name, value(each)]));
     rows.push(
       row(
         workload.name,
         'ms a step',
         1000 * median(ours[1].seconds),
-        of(({ seconds }) => 1000 * median(seconds)),
+        byPeer(({ seconds }) => 1000 * median(seconds)),
       ),
     );
     rows.push(
@@ -74,7 +74,7 @@ export async function benchTrain(args: string[]): Promise<void> {
         'peak resident',
         'MiB',
         ours[1].peakMiB,
-        of(({ peakMiB }) => peakMiB),
+        byPeer(({ peakMiB }) => peakMiB),
       ),
     );
   }
@@ -84,7 +84,7 @@ export async function benchTrain(args: string[]): Promise<void> {
   if (values.results) writeFileSync(values.results, resultsPage(rows, versions));
 }
 
-/** The loop that the service runs (shards on disk, reports, checkpoints) beside the bare step, each in a process of its own. */
+/** Compares the service's loop (shards on disk, reports, checkpoints) with the bare step, each in its own process. */
 async function loopRows({ rounds, steps }: { rounds: number; steps: number }): Promise<BenchRow[]> {
   const order = { update: 'phases', labelled: 16, unlabelled: 16, steps };
   const [bare, loop] = [ours().start(), ours().start()];
@@ -140,7 +140,7 @@ async function versionsOf(all: Contender[]): Promise<Map<string, string>> {
   return versions;
 }
 
-/** A fresh process for each workload, so that its peak of memory is the workload's. */
+/** Starts a new process for each workload, so that the peak of memory belongs to that workload. */
 async function inTurns(
   all: Contender[],
   workload: Workload,
@@ -165,9 +165,11 @@ function resultsPage(rows: BenchRow[], versions: Map<string, string>): string {
   return [
     '# Results of the training bench',
     '',
-    'Written by `npm run bench -- train --results docs/results-training.md`. In brackets: the peer divided by ours; above 1, ours',
-    "is faster or smaller. Medians of single steps with their losses read back; the paper's network (128 × 256 tiles, filters 16,",
-    '32, 32), Adam, heads for emotion, gender and speaker.',
+    'This page is for whoever asks how fast Undertone trains. It compares a training step with PyTorch and TensorFlow on one machine.',
+    '',
+    "`npm run bench -- train --results docs/results-training.md` writes this page. Brackets hold the peer's value divided by ours: above 1,",
+    "ours is faster or smaller. Values are medians of single steps that read their losses back. The network is the paper's (128 × 256 tiles,",
+    'filters 16, 32, 32) with Adam and heads for emotion, gender and speaker.',
     '',
     `${new Date().toISOString().slice(0, 10)}, ${cpu[0]?.model ?? 'unknown processor'}, ${cpu.length} cores, ${THREADS} threads each.`,
     '',
@@ -175,11 +177,11 @@ function resultsPage(rows: BenchRow[], versions: Map<string, string>): string {
     '',
     ...[...versions].map(([name, version]) => `- ${name}: ${version}`),
     '',
-    'What was wanted, ours divided by theirs:',
+    'The goals, as ours divided by theirs:',
     '',
     targetsTable(rows),
     '',
-    'Where a step spends its time, and what was tried: [results-training-profile.md](results-training-profile.md).',
+    '[results-training-profile.md](results-training-profile.md) says where a step spends its time, and which changes were tried.',
     '',
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-/** Puts what a bench measured into a document: a section of the second level, in place of the one of that title. */
+/** Writes a bench's results into a document, as a section of the second level that replaces the one with the same title. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 export function writeSection(file: string, title: string, body: string): void {

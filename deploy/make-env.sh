@@ -1,10 +1,10 @@
 #!/bin/sh
-# Writes deploy/.env: deploy/.env.example with a fresh secret in each line that has none. Only its owner may read it.
-# Keeps a file that is there.
+# Writes deploy/.env from deploy/.env.example, with a fresh secret in each line without a value. Only the owner may read it.
+# It keeps an existing file.
 set -eu
 cd "$(dirname "$0")"
 if [ -e .env ]; then
-  echo "deploy/.env is there already, and stays as it is." >&2
+  echo "deploy/.env exists and stays unchanged. To make new secrets, delete it and run this again." >&2
   exit 1
 fi
 secret() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }

@@ -1,6 +1,6 @@
-# Prints a line for each score of a model and each decision on a champion: all there were, then those that come.
+# Prints a line for each score of a model and each decision on a champion: first all existing ones, then new ones.
 # `pip install -r requirements.txt`, then `KAFKA_BROKERS=127.0.0.1:19092 python3 consume-evaluations.py`.
-# What the records hold is in docs/asyncapi.yaml, under evaluations and promotions.
+# docs/asyncapi.yaml describes the records, under evaluations and promotions.
 import json
 import os
 
@@ -8,7 +8,7 @@ from kafka import KafkaConsumer
 
 brokers = os.environ.get("KAFKA_BROKERS", "127.0.0.1:19092").split(",")
 prefix = os.environ.get("TOPIC_PREFIX", "undertone")
-# Without a group it commits nothing: every start begins at the first record.
+# Without a group the consumer commits nothing, so every start begins at the first record.
 consumer = KafkaConsumer(f"{prefix}.evaluations.v1", f"{prefix}.promotions.v1", bootstrap_servers=brokers, auto_offset_reset="earliest")
 
 for record in consumer:

@@ -1,11 +1,11 @@
-// Prints a line for each score of a model and each decision on a champion: all there were, then those that come.
+// Prints a line for each score of a model and each decision on a champion: first all existing ones, then new ones.
 // Node 22.18 or later: `npm install kafkajs`, then `KAFKA_BROKERS=127.0.0.1:19092 node consume-evaluations.ts`.
-// What the records hold is in docs/asyncapi.yaml, under evaluations and promotions.
+// docs/asyncapi.yaml describes the records, under evaluations and promotions.
 import kafkajs from 'kafkajs';
 
 const { KAFKA_BROKERS = '127.0.0.1:19092', TOPIC_PREFIX = 'undertone' } = process.env;
 const kafka = new kafkajs.Kafka({ clientId: 'example', brokers: KAFKA_BROKERS.split(','), logLevel: kafkajs.logLevel.ERROR });
-const consumer = kafka.consumer({ groupId: `consume-evaluations-${process.pid}` }); // under a name that stays, it goes on where it was
+const consumer = kafka.consumer({ groupId: `consume-evaluations-${process.pid}` }); // a constant group name would resume at the last commit
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
 await consumer.connect();

@@ -1,16 +1,16 @@
 /**
- * What `npm start`, `npm test` and `./undertone` run first: brings a fresh clone to the point where `undertone` itself can run,
- * then runs it. Plain JavaScript without dependencies, for any Node from 20.11 on: it runs before anything is installed.
+ * The first step of `npm start`, `npm test` and `./undertone`: prepares a fresh clone so that `undertone` can run, then runs it.
+ * It is plain JavaScript without dependencies for Node 20.11 or later, because it runs before anything is installed.
  *
  *   node scripts/bootstrap.mjs <command> [args]
  *
- * 1. dependencies: `npm ci --ignore-scripts` when package-lock.json changed, then Node 22, which npm verifies by the sha512 of
+ * 1. dependencies: `npm ci --ignore-scripts` if package-lock.json changed, then Node 22, which npm verifies by the sha512 of
  *    deploy/embedded/node/packages.json;
- * 2. build: `tsc -p tsconfig.build.json` when a source changed;
- * 3. the command, under that Node 22; for `test`: `undertone setup`, then vitest; for `test:containers` vitest on containers.
+ * 2. build: `tsc -p tsconfig.build.json` if a source changed;
+ * 3. the command, under that Node 22. For `test` it is `undertone setup`, then vitest. For `test:containers` it is vitest on containers.
  *
- * Prints (to stderr) only what it had to do; nothing when all is in place. Signals and the exit code pass through: the command
- * has its own process group, gets each Ctrl-C once, and is told to end (SIGTERM) if this process is killed (Linux).
+ * It prints (to stderr) only the steps that it had to do. Signals and the exit code pass through. The command has its own process
+ * group and gets each Ctrl-C once. On Linux it gets SIGTERM if this process is killed.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -22,13 +22,13 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const windows = process.platform === 'win32';
 const inRoot = (...segments) => join(root, ...segments);
 const bundledNode = inRoot('node_modules', 'node', 'bin', windows ? 'node.exe' : 'node');
-/** By platform the npm package that holds Node 22, its version and its sha512. */
+/** The npm package of Node 22 for each platform, with version and sha512. */
 const nodePackages = inRoot('deploy', 'embedded', 'node', 'packages.json');
 const installStamp = inRoot('node_modules', '.undertone-installed');
 const buildStamp = inRoot('dist', '.undertone-built');
 let keptNode;
 
-/** A failure to tell in one line, without a stack. */
+/** A failure that is printed as one line without a stack. */
 class Stop extends Error {}
 
 main(process.argv.slice(2)).catch((error) => {
@@ -38,7 +38,7 @@ main(process.argv.slice(2)).catch((error) => {
 
 async function main([command, ...args]) {
   if (versionOf(process.version) < versionOf('v20.11.0'))
-    throw new Stop(`Node 20.11 or later is needed to start; this is ${process.version}`);
+    throw new Stop(`This needs Node 20.11 or later, and this is ${process.version}: install a newer Node, then start again.`);
   const lockSha256 = sha256(sha256(readFileSync(inRoot('package-lock.json'))) + sha256(readFileSync(nodePackages)));
   if (!isInstalled(lockSha256) || !isBuilt()) {
     await withLock(() => {
@@ -72,21 +72,21 @@ function install(lockSha256) {
     if (problem === undefined) return versionLine(bundledNode);
     if (/EINTEGRITY|integrity checksum failed/i.test(problem.message)) {
       throw new Stop(
-        'The Node 22 that npm fetched is not the one whose sha512 is in deploy/embedded/node/packages.json. Nothing of it was run. Look at your registry or mirror, then start again.',
+        'npm fetched a Node 22 whose sha512 differs from deploy/embedded/node/packages.json. It was not run. Check your registry or mirror, then start again.',
       );
     }
     if (!isOwnNodeGood()) {
-      throw new Stop(`npm could not bring Node 22: ${problem.message}. Install Node 22 (22.12 or later) and start again.`);
+      throw new Stop(`npm could not fetch Node 22: ${problem.message}. Install Node 22 (22.12 or later) and start again.`);
     }
-    return `${process.version} of this machine, since the package's could not be brought`;
+    return `${process.version} of this machine, because npm could not fetch the package`;
   });
   rmSync(inRoot('.undertone', 'node'), { recursive: true, force: true });
   writeFileSync(installStamp, lockSha256);
 }
 
 /**
- * By the lock. npm refuses a lock that was made behind a mirror which lacks other platforms' optional packages; then the same
- * versions are installed without that check, and the lock stays as it is.
+ * Installs by the lock. npm refuses a lock that was made behind a mirror without other platforms' optional packages. In that case
+ * the same versions are installed without that check, and the lock stays unchanged.
  */
 function installLocked() {
   const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
@@ -98,13 +98,13 @@ function installLocked() {
 }
 
 /**
- * Puts Node 22 where the package `node` has its place for it. That package's own script would fetch it without a hash of ours,
- * so it never runs: npm fetches by a lock that is written here.
+ * Installs Node 22 into the folder of the package `node`. That package's own script would fetch it without our hash, so the script
+ * never runs. Instead npm fetches it by a lock file that is written here.
  */
 function bringNode() {
   const platform = `${process.platform}-${process.arch}`;
   const packages = JSON.parse(readFileSync(nodePackages, 'utf8'));
-  if (!Object.hasOwn(packages, platform)) throw new Stop(`none is known for ${platform}`);
+  if (!Object.hasOwn(packages, platform)) throw new Stop(`there is no package for ${platform}`);
   const { name, version, integrity } = packages[platform];
   const dependencies = { [name]: version };
   const folder = inRoot('node_modules', '.undertone-node');
@@ -121,11 +121,11 @@ function bringNode() {
   mkdirSync(dirname(bundledNode), { recursive: true });
   renameSync(join(folder, 'node_modules', name, 'bin', windows ? 'node.exe' : 'node'), bundledNode);
   rmSync(folder, { recursive: true, force: true });
-  // Makes node_modules/.bin/node, which `npm ci` leaves out while there is nothing behind it.
+  // Makes node_modules/.bin/node, which `npm ci` leaves out because its target did not exist.
   npm('rebuild', 'node', '--ignore-scripts', '--loglevel=error');
 }
 
-/** The Node 22 of `node_modules`, else this one if it is a 22. */
+/** The Node 22 of `node_modules`, else the running Node if it is version 22. */
 function chosenNode() {
   if (existsSync(bundledNode)) return bundledNode;
   return isOwnNodeGood() ? process.execPath : undefined;
@@ -145,7 +145,7 @@ function versionLine(path) {
 }
 
 function npm(...args) {
-  // Under `npm start` this is the very npm that runs us; `npm` of PATH otherwise.
+  // Under `npm start` this is the npm that runs this script; otherwise it is `npm` on PATH.
   const script = process.env.npm_execpath;
   const node = nodeThatStays();
   if (script?.endsWith('.js')) tool(node, [script, ...args], `npm ${args[0]}`);
@@ -153,15 +153,15 @@ function npm(...args) {
 }
 
 /**
- * The Node that runs this, where `npm ci` does not delete it: `npm` puts node_modules/.bin first on PATH, so that this may be
- * the one of node_modules.
+ * The path of the running Node, at a place that `npm ci` does not delete. `npm` puts node_modules/.bin first on PATH, so the running
+ * Node may be the one in node_modules, and is then copied.
  */
 function nodeThatStays() {
   keptNode ??= process.execPath.startsWith(inRoot('node_modules') + sep) ? copyOfOwnNode() : process.execPath;
   return keptNode;
 }
 
-/** Made anew each time: one of a start that was killed may be half of it. */
+/** The copy is made again each time, because a killed start may leave a partial one. */
 function copyOfOwnNode() {
   const copy = inRoot('.undertone', 'node', windows ? 'node.exe' : 'node');
   mkdirSync(dirname(copy), { recursive: true });
@@ -177,7 +177,7 @@ function isBuilt() {
 
 function build() {
   step('built', 'tsc', () => {
-    const fingerprint = sourcesFingerprint(); // before: what changes meanwhile is built next time
+    const fingerprint = sourcesFingerprint(); // taken before the build, so that a change during the build is built next time
     tool(
       chosenNode(),
       [inRoot('node_modules', 'typescript', 'bin', 'tsc'), '-p', inRoot('tsconfig.build.json'), '--pretty', 'false'],
@@ -187,7 +187,7 @@ function build() {
   });
 }
 
-/** Paths, sizes and times of change of everything that is compiled: a deleted or an older file counts as a change too. */
+/** Paths, sizes and times of change of all compiled files. A deleted or older file counts as a change too. */
 function sourcesFingerprint() {
   const lines = [];
   const visit = (relative) => {
@@ -209,7 +209,7 @@ function changeOf(path) {
 
 // --- 3. the command ----------------------------------------------------------------------------------------------------------
 
-/** Runs it under Node 22. Resolves when it succeeds; otherwise this process ends as it ended: same code, same signal. */
+/** Runs the command under Node 22. Resolves if it succeeds; otherwise this process ends with the same code or signal. */
 function run(args) {
   return new Promise((resolve, reject) => {
     const node = chosenNode();
@@ -227,16 +227,16 @@ function run(args) {
   });
 }
 
-/** Compiled code is kept for the processes to come, of which a stack has six and the tests hundreds: a quarter of a start's work. */
+/** Keeps compiled code for later processes. A stack has six processes and the tests hundreds; it saves a quarter of a start's work. */
 function withCompileCache(env) {
   return { ...env, NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? inRoot('.undertone', 'compile-cache') };
 }
 
-/** A terminal and npm may both deliver the same Ctrl-C here: within a second it is one. A later one is passed on: somebody is in a hurry. */
+/** A terminal and npm may both deliver the same Ctrl-C, so two within a second count as one. A later one is passed on. */
 function forwardSignals(child) {
   const lastAt = new Map();
   const forward = (signal) => {
-    if (windows) return; // the console delivers to the whole group
+    if (windows) return; // the console signals the whole group
     const now = Date.now();
     if (now - (lastAt.get(signal) ?? 0) < 1_000) return;
     lastAt.set(signal, now);
@@ -251,7 +251,7 @@ function forwardSignals(child) {
 
 // --- small things ------------------------------------------------------------------------------------------------------------
 
-/** Says what is being done, does it, ticks it off with its time. */
+/** Prints a step, runs it, and prints its time. */
 function step(name, how, act) {
   const startedMs = Date.now();
   if (process.stderr.isTTY) process.stderr.write(`· ${name} (${how}) …`);
@@ -260,7 +260,7 @@ function step(name, how, act) {
   console.error(`✓ ${name}${note ? ` ${note}` : ''}  ${((Date.now() - startedMs) / 1000).toFixed(1)} s`);
 }
 
-/** A tool that must succeed; what it printed is shown only if it does not. */
+/** Runs a tool that must succeed. Its output is printed only if it fails. */
 function tool(command, args, label, firstOnPath) {
   const result = spawnSync(command, args, {
     cwd: root,
@@ -278,7 +278,7 @@ function tool(command, args, label, firstOnPath) {
   throw new Stop(`${label} failed:\n${output.split('\n').slice(0, 25).join('\n')}`);
 }
 
-/** One bootstrap at a time: `npm start` and `npm test` at once must not both install. The lock of a dead process does not count. */
+/** Allows one bootstrap at a time, so that `npm start` and `npm test` never install together. The lock of a dead process does not count. */
 async function withLock(act) {
   const file = inRoot('.undertone', 'bootstrap.lock');
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });

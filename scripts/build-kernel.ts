@@ -1,4 +1,4 @@
-/** `npm run kernel`: compiles libs/audio/kernel/kernel.ts to WebAssembly and writes it as libs/audio/src/kernel-binary.ts. */
+/** Implements `npm run kernel`: compiles libs/audio/kernel/kernel.ts to WebAssembly and writes libs/audio/src/kernel-binary.ts. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 const compiler = createRequire(import.meta.url).resolve('assemblyscript/bin/asc.js');
 const options = ['-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd', '--initialMemory', '1'];
 
-/** @returns the module, the same bytes for the same source. @param root the folder of package.json */
+/** @param root the folder of package.json @returns the module; the same source gives the same bytes */
 export function compileKernel(root: string): Uint8Array {
   const folder = mkdtempSync(join(tmpdir(), 'undertone-kernel-'));
   try {

@@ -1,8 +1,8 @@
 /**
- * Completes package-lock.json after a change that was made behind a mirror which lacks some platforms' optional packages:
- * npm leaves those out, and `npm ci` then refuses the lock as out of date. What is added names the package, its version and
- * its platform, so that other platforms install it and this one passes it over. Run it after each `npm install` that changed
- * the lock: `node scripts/complete-lock.mjs`.
+ * Completes package-lock.json after a change behind a mirror that lacks some platforms' optional packages. npm leaves these
+ * packages out, and `npm ci` then refuses the lock as out of date. Each added entry has the package, its version and its platform,
+ * so that other platforms install it and this one skips it. Run `node scripts/complete-lock.mjs` after each `npm install` that
+ * changed the lock.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 

@@ -1,6 +1,6 @@
 /**
- * A real broker and a real object store for the integration tests: those that KAFKA_BROKERS and S3_ENDPOINT name, else
- * embedded ones, started for the run in a folder of their own. Tests take topics and buckets with random names.
+ * Provides a real broker and a real object store for the integration tests: those of KAFKA_BROKERS and S3_ENDPOINT, or embedded
+ * ones that start for the run in their own folder. Tests use topics and buckets with random names.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

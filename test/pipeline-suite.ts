@@ -1,8 +1,8 @@
 /**
- * From a bucket to a measured model, on whatever broker and store a stack brings. The store's own events must be enough: a
- * listing at the start finds nothing yet, and the next is an hour away.
+ * Tests the pipeline from a bucket to an evaluated model on the broker and store of a given stack. The store's events must suffice:
+ * the listing at the start finds no object, and the next listing is an hour away.
  *
- * More of what can go wrong, on the embedded servers only, is in integration/ and chaos/.
+ * The specs in integration/ and chaos/ test more failures, on the embedded servers only.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
@@ -10,9 +10,9 @@ import { putMadeCorpus, toneWav } from './integration/made-corpus.js';
 import type { RunningPipeline, ServiceName } from './integration/running-pipeline.js';
 
 export interface PipelineStack {
-  /** Prepared, its services not started; `fromEventsAlone` among its settings. */
+  /** A prepared pipeline without running services. Its settings include `fromEventsAlone`. */
   pipeline: RunningPipeline;
-  /** Stops all that the stack brought, the pipeline too. */
+  /** Stops the pipeline and the servers of the stack. */
   close(): Promise<void>;
 }
 
@@ -21,7 +21,7 @@ const services: ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator'];
 
 /**
  * @param startStack may take minutes where images have to be pulled
- * @param more tests of this stack only, while its services run
+ * @param more tests for this stack only, which run while its services run
  */
 export function describePipeline<Stack extends PipelineStack>(
   title: string,
@@ -57,7 +57,7 @@ export function describePipeline<Stack extends PipelineStack>(
       return checkpoint.predictedTasks.length > 0 && checkpoint.predictedTasks.every((task) => done.has(task));
     };
 
-    it('an event of the store leads to utterances, shards, a model and its evaluation', async () => {
+    it('makes utterances, shards, a model and its evaluation from events of the store', async () => {
       ({ paths } = await putMadeCorpus(pipeline.store, 'made'));
       await pipeline.until('all utterances in shards', settled(paths.length));
       expect(pipeline.overview.reconcile()).toMatchObject({ inShards: paths.length, deadLettered: 0 });
@@ -67,7 +67,7 @@ export function describePipeline<Stack extends PipelineStack>(
       expect(evaluations.find((each) => each.task === 'emotion' && each.split === 'test')).toMatchObject({ n: 8, speakers: 1 });
     });
 
-    it('one object more, an unreadable one and a deleted one are each noticed by their event', async () => {
+    it('notices a new, an unreadable and a deleted object by their events', async () => {
       await pipeline.store.put(corpusKey('late', 'a ü+b.wav'), toneWav());
       await pipeline.until('one utterance more', settled(paths.length + 1));
       await pipeline.store.put(corpusKey('late', 'text.wav'), 'This is no sound at all, only a text.');
@@ -79,11 +79,11 @@ export function describePipeline<Stack extends PipelineStack>(
 
     more(() => stack);
 
-    /** In containers the services listen beyond loopback, and want their token. */
+    /** In containers the services listen beyond loopback and require their token. */
     const ask = (service: ServiceName, path: string): Promise<Response> =>
       fetch(`${pipeline.url(service)}${path}`, { headers: { authorization: `Bearer ${pipeline.environment['API_TOKEN'] ?? ''}` } });
 
-    it('services say how they are, and end with 0 when they are told to', async () => {
+    it('reports the health of services, which end with 0 on SIGTERM', async () => {
       const overview = await (await ask('evaluator', '/api/overview')).json();
       expect(overview).toMatchObject({
         utterances: { live: paths.length + 1 },

@@ -1,10 +1,10 @@
 """
-Peers of the feature extraction, for `npm run bench -- features`: FLAC files to the same tiles as `extractFeatures`.
+Peers of the feature extraction for `npm run bench -- features`. They turn FLAC files into the same tiles as `extractFeatures`.
 
     python features.py librosa|torchaudio FILE...
 
-Reads one line at a time from stdin. For `run` it does all files once and prints {"decode", "resample", "tiles", "all"} in
-seconds; for `save PATH` it writes the tiles of the last run as npy; for `versions` what it runs on.
+Reads one command per line from stdin. `run` processes all files once and prints {"decode", "resample", "tiles", "all"} in
+seconds. `save PATH` writes the tiles of the last run as npy. `versions` prints the versions of the libraries.
 """
 import json
 import sys

@@ -1,5 +1,5 @@
 """
-The paper's three-phase step in PyTorch, written from the paper and design alone: what ours is held against.
+The paper's three-phase step in PyTorch, written only from the paper and the design, as a reference for ours.
 
     node dist/bench/export-three-phases.js > cases.json
     python bench/peers/three_phases.py cases.json test/golden/model/three-phases.json
@@ -29,7 +29,7 @@ def is_multi_task(settings: dict) -> bool:
 
 
 def objective_weights(settings: dict) -> dict:
-    """Eq. 1 (single-task) and eq. 2 and 3 (multi-task), read here and not taken from ours; a CNN has no alpha."""
+    """Eq. 1 (single-task) and eq. 2 and 3 (multi-task), written independently of ours; a CNN has no alpha."""
     if is_multi_task(settings):
         tasks = {"emotion": settings["beta"], "gender": 1 - settings["beta"], "speaker": 1 - settings["beta"]}
     else:
@@ -40,7 +40,7 @@ def objective_weights(settings: dict) -> dict:
 
 
 def learning_rate(settings: dict, optimiser: str) -> float:
-    """With an optimiser for each phase alpha scales the encoder's rate (docs/paper.md)."""
+    """With one optimiser per phase, alpha scales the encoder's learning rate (docs/paper.md)."""
     alone = is_multi_task(settings) or settings["system"] == "cnn"
     discriminator = settings["joint" if settings["update"] == "joint" else "regularisation"]["discriminatorRate"]
     factors = {
@@ -60,7 +60,7 @@ def encoded(values: np.ndarray) -> str:
 
 
 class Model:
-    """Weights as leaf tensors by our names; the networks as functions of them. Activations are NCHW."""
+    """Holds weights as leaf tensors under our names, and the networks as functions of them. Activations are NCHW."""
 
     def __init__(self, case: dict):
         self.case, self.settings = case, case["settings"]
@@ -110,7 +110,7 @@ class Model:
         return x @ self.weights[f"{head}.output.kernel"] + self.weights[f"{head}.output.bias"]
 
     def task_losses(self, z):
-        """Of heads that exist, weigh more than 0, and have a labelled tile: the mean over those that are labelled."""
+        """Losses of the heads that exist, have a weight above 0 and a labelled tile, as the mean over labelled tiles."""
         losses = {}
         for task in ("emotion", "gender", "speaker"):
             labels = torch.tensor(self.case["labels"][task])

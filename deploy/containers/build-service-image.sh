@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the image of the services, deploy/Dockerfile, as whoever has a mirror or a certificate of their own does: with this
-# machine's settings of npm and pip as build secrets, and its network. Usage: build-service-image.sh TAG [docker build's arguments]
+# Builds the image of the services (deploy/Dockerfile) with this machine's settings of npm and pip as build secrets, and with its
+# network. Use it if you have your own mirror or certificate. Usage: build-service-image.sh TAG [docker build's arguments]
 set -euo pipefail
 tag=$1
 shift
@@ -12,7 +12,7 @@ for kind in globalconfig userconfig; do
   file=$(npm config get "$kind")
   if [ -f "$file" ]; then cat "$file" >>"$settings/npmrc"; fi
 done
-# `global.index-url='…'` becomes `index-url = …`; what the environment says comes first, and counts.
+# `global.index-url='…'` becomes `index-url = …`. Settings of the environment come first and win.
 {
   echo '[global]'
   python3 -m pip config list |

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Writes a small Debian to stdout, as a tar archive: this machine's own essential packages, apt, certificates and package
-# sources, without configuring or fetching anything. It takes seconds where debootstrap takes a minute; apt-get works in it.
+# Writes a small Debian to stdout as a tar archive. It copies this machine's essential packages, apt, certificates and package
+# sources, and configures and fetches nothing. It takes seconds (debootstrap takes a minute), and apt-get works in the result.
 #
 #   deploy/containers/debian-slim.sh | docker import - local/debian-slim
 #
-# For tests only: it trusts whom this machine trusts, and fetches from where this machine does.
+# For tests only: the result has this machine's trusted certificates and package sources.
 set -euo pipefail
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
@@ -17,7 +17,7 @@ mapfile -t packages < <(
     grep -v '^[ |<]' | sed 's/:.*//' | sort -u | grep -Fxf <(installed | awk '{ print $3 }')
 )
 
-# Files of packages. Directories that are symbolic links today (/bin, /lib) are listed by their old names.
+# The files of the packages. Packages list directories that are now symbolic links (/bin, /lib) under their old names.
 mkdir -p "$root"/{dev,proc,sys,run,tmp,root,home,etc/apt,var/lib/dpkg/info,var/lib/apt/lists/partial,var/cache/apt/archives/partial,var/log/apt}
 chmod 1777 "$root/tmp"
 for link in /bin /sbin /lib /lib32 /lib64 /libx32; do
@@ -29,15 +29,15 @@ dpkg --listfiles "${packages[@]}" | grep '^/' |
   while read -r path; do if [ -L "$path" ] || [ -f "$path" ] || [ -d "$path" ]; then echo ".$path"; fi; done |
   tar -C / --no-recursion --ignore-failed-read -cf - --files-from=- | tar -C "$root" -xf -
 
-# What packages make when they are configured: the libraries' index, alternatives, users, certificates, where to fetch from.
+# Files that packages make when they are configured: the index of libraries, alternatives, users, certificates, package sources.
 ln -s mawk "$root/usr/bin/awk"
 cp -a /etc/{alternatives,debconf.conf,nsswitch.conf,ld.so.conf,ld.so.conf.d} "$root/etc/"
 cp -a /etc/ssl /etc/ca-certificates* "$root/etc/"
-# Also whoever is in this machine's bundle by hand, so that an update of the bundle keeps them.
+# Also copies certificates that somebody added to this machine's bundle by hand, so that an update of the bundle keeps them.
 mkdir -p "$root/usr/local/share/ca-certificates"
 cp /etc/ssl/certs/ca-certificates.crt "$root/usr/local/share/ca-certificates/of-the-host.crt"
 cp -a /etc/apt/. "$root/etc/apt/"
-echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/docker" # as official images have it
+echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/docker" # like the official images
 rm -f "$root"/etc/apt/apt.conf.d/20packagekit "$root"/etc/apt/apt.conf.d/50appstream
 cp /usr/share/base-passwd/passwd.master "$root/etc/passwd"
 cp /usr/share/base-passwd/group.master "$root/etc/group"
@@ -49,7 +49,7 @@ find "$root/etc/alternatives" -type l | while read -r link; do
 done
 chroot "$root" /sbin/ldconfig
 
-# dpkg's own books, of these packages only.
+# dpkg's database, for these packages only.
 for package in "${packages[@]}"; do
   for file in /var/lib/dpkg/info/"$package".* /var/lib/dpkg/info/"$package":*; do
     if [ -e "$file" ]; then cp -a "$file" "$root/var/lib/dpkg/info/"; fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Images for the tests where none can be pulled, made of what this machine has: undertone/node instead of node:22-bookworm-slim,
-# undertone/kafka instead of apache/kafka, undertone/s3 instead of chrislusf/seaweedfs. On Debian, after `npm ci` and
-# `undertone setup`; the engine is the one that DOCKER_HOST names.
+# Builds images for the tests from this machine's files if no image can be pulled: undertone/node instead of
+# node:22-bookworm-slim, undertone/kafka instead of apache/kafka, undertone/s3 instead of chrislusf/seaweedfs. Run it on Debian,
+# after `npm ci` and `undertone setup`. DOCKER_HOST names the engine.
 set -euo pipefail
 cd "$(dirname "$0")"
 repository=$(cd ../.. && pwd)
@@ -21,7 +21,7 @@ cp "$repository/node_modules/node/bin/node" "$context/node/bin/"
 npm install --global --prefix "$context/node" --ignore-scripts --no-audit --no-fund --silent "npm@$npm_version"
 build undertone/node "$context/node"
 
-# Links are followed: Debian's Java has its settings in /etc. One that leads nowhere is told of and left out.
+# tar follows links, because Debian's Java has its settings in /etc. It reports a broken link and leaves it out.
 java_home=$(java -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java.home = //p')
 mkdir "$context/kafka/java"
 tar -C "$java_home" --dereference --exclude=./jmods --exclude=./man --exclude='*src.zip' --exclude=./demo --ignore-failed-read -cf - . |

@@ -1,8 +1,8 @@
-/** The image's health check: asks the service that this container runs whether it is alive. Exit 1 if it is not, and why. */
+/** The image's health check. It asks the container's service if it is alive; if not, it prints the reason and exits with 1. */
 import { readFileSync } from 'node:fs';
 import { serviceNamed } from './services.mjs';
 
-// The last word of the first process, whether that is node or `docker run --init`.
+// The service's name is the last argument of process 1, which is node or the init of `docker run --init`.
 const words = readFileSync('/proc/1/cmdline', 'utf8').split('\0').filter(Boolean);
 const { variable, port } = serviceNamed(words.at(-1)) ?? {};
 const response = await fetch(`http://127.0.0.1:${process.env[variable] || port}/health/live`);

@@ -1,11 +1,11 @@
-/** The image's entry point: runs the service that is named. */
+/** The image's entry point: runs the service that its argument names. */
 import { serviceNamed } from './services.mjs';
 
 const name = process.argv[2];
 const service = serviceNamed(name);
 if (!service) {
   process.stderr.write(
-    `✗ ${name === undefined ? 'No service is named' : `${name} is no service`}: ingest, features, trainer or evaluator\n`,
+    `✗ ${name === undefined ? 'The command names no service' : `There is no service ${name}`}: give ingest, features, trainer or evaluator\n`,
   );
   process.exit(2);
 }

@@ -1,4 +1,4 @@
-/** The services of the image, and the port each has unless its variable names another. */
+/** The services of the image, each with its default port and the variable that changes it. */
 const services = {
   evaluator: { variable: 'EVALUATOR_PORT', port: 7400 },
   ingest: { variable: 'INGEST_PORT', port: 7401 },

@@ -1,6 +1,6 @@
 /**
- * The dashboard in a real browser: the real page, served by the real controller, over a real overview that is fed with
- * facts. Kafka and S3 are not needed here; the whole pipeline behind the page is tested in test/integration.
+ * The dashboard in a real browser: the real controller serves the real page over an overview that the test feeds with facts. The
+ * test needs no Kafka and no S3. test/integration tests the whole pipeline behind the page.
  */
 import 'reflect-metadata';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
@@ -23,7 +23,7 @@ import { EvaluatorStage, type DashboardState } from '../../apps/evaluator/src/ev
 import { browserIsSkipped, launchChromium } from './launch-chromium.js';
 import { applyBusyPipeline, deadLetter, promoted, roundFinished, shard, stepTrained, utterance } from './pipeline-facts.js';
 
-/** The part of the evaluator that the dashboard uses, over an overview that the test feeds. */
+/** The part of the evaluator that the dashboard uses, with an overview that the test feeds. */
 class FedStage {
   readonly overview = new PipelineOverview();
   readonly stateChanges = new Stream<DashboardState>();
@@ -39,7 +39,7 @@ class FedStage {
     this.stateChanges.next(this.state());
   }
 
-  /** As the evaluator does: only after HTTP has closed. */
+  /** Like the evaluator, this runs only after HTTP has closed. */
   onApplicationShutdown(): void {
     this.stateChanges.complete();
   }
@@ -92,16 +92,16 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     return page;
   }
 
-  it('says what to do where nothing has come in yet', async () => {
+  it('says what to do in an empty pipeline', async () => {
     const page = await open();
-    await says(page, 'reconciliation', 'Nothing has come in yet.');
-    await says(page, 'training-hint', 'No shard yet: drop audio into corpora/<name>/ or run ./undertone put DIR --corpus NAME');
+    await says(page, 'reconciliation', 'No utterances yet.');
+    await says(page, 'training-hint', 'No shard yet. Copy audio into corpora/<name>/ or run ./undertone put DIR --corpus NAME');
     await says(page, 'champions', /^No champion yet/);
     await says(page, 'dead-letters-total', '0');
     expect(complaints).toEqual([]);
   });
 
-  it('shows the way of the data, training, models and dead letters', async () => {
+  it('shows the flow of data, training, models and dead letters', async () => {
     applyBusyPipeline(stage.overview);
     const page = await open();
     await says(page, 'utterances-live', '240');
@@ -129,7 +129,7 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('shows what changes without a reload', async () => {
+  it('shows changes without a reload', async () => {
     applyBusyPipeline(stage.overview);
     const page = await open();
     await says(page, 'utterances-live', '240');
@@ -139,11 +139,11 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     stage.publish();
     await says(page, 'utterances-live', '241');
     await says(page, 'in-flight', '1');
-    await says(page, 'reconciliation', /one is still on the way/);
+    await says(page, 'reconciliation', /one is still in flight/);
 
     stage.overview.applyShard('c', shard('c', 'labelled', ['iemocap/late']));
     expect(await page.getByTestId('findings').isVisible()).toBe(false);
-    const findings = ['No training utterance is sad: the model will never answer that.'];
+    const findings = ['No training utterance is sad: the model will never predict it. Add labelled utterances of it.'];
     stage.overview.applyTraining({ ...stepTrained(2, 800), findings });
     stage.overview.applyTraining(roundFinished(2, 800));
     stage.overview.applyPromotion({ ...promoted(500, 3), by: 'person', why: 'It heard our calls better.' });
@@ -161,7 +161,7 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('says first which service has restarted and which corpus is refused', async () => {
+  it('shows restarted services and refused corpora first', async () => {
     const page = await open();
     expect(await page.getByTestId('troubles').isVisible()).toBe(false);
     stage.overview.applyDeadLetter(deadLetter('corpora/acted/<b>.wav', 'MANIFEST_INVALID', 3, 'manifest.csv, line 7: no such gender'));
@@ -173,7 +173,7 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     expect(complaints).toEqual([]);
   });
 
-  it('shows an object key that is markup as text, and does not run it', async () => {
+  it('shows markup in an object key as text, and does not run it', async () => {
     const key = `corpora/${'long-'.repeat(60)}/<img src=x onerror="window.stolen = true">.wav`;
     stage.overview.applyDeadLetter(deadLetter(key, 'AUDIO_NOT_RECOGNISED', 3, '<script>window.stolen = true</script>'));
     stage.overview.applyUtterance('<b>/1', utterance('<b>/1', '<b onclick=steal()>bold</b>'));
@@ -193,7 +193,7 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     expect(performance.now() - before).toBeLessThan(3_000);
   });
 
-  it('says that the connection is lost, and takes up again by itself', async () => {
+  it('reports a lost connection, and reconnects by itself', async () => {
     const page = await open();
     const port = portOf(app);
     await app.close();
@@ -207,7 +207,7 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     await says(page, 'stage-ingest', /ready/);
   });
 
-  it('takes up again after an answer that is not a stream', async () => {
+  it('reconnects after an answer that is not a stream', async () => {
     let refusals = 0;
     const context = await browser.newContext();
     const page = await context.newPage();
@@ -217,7 +217,7 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     expect(refusals).toBe(2);
   });
 
-  it('says that too many pages are open, and shows the state all the same', async () => {
+  it('reports too many open pages, and still shows the state', async () => {
     applyBusyPipeline(stage.overview);
     const others: IncomingMessage[] = [];
     for (let at = 0; at < 64; at++)
@@ -225,7 +225,7 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     const context = await browser.newContext();
     const page = await context.newPage();
     await page.goto(origin);
-    await says(page, 'connection', 'not live: 64 pages are open already; this one asks every 5 s');
+    await says(page, 'connection', 'not live: 64 other pages are open, so this page asks every 5 s');
     await says(page, 'utterances-live', '240');
     for (const other of others) other.on('error', () => undefined).destroy();
     await says(page, 'connection', 'live');
@@ -275,7 +275,7 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
   });
 });
 
-/** Waits until the number or sentence of that test id is what it should be. */
+/** Waits until the element with that test id has the expected number or sentence. */
 async function says(page: Page, testId: string, expected: string | RegExp): Promise<void> {
   await expect
     .poll(async () => ((await page.getByTestId(testId).textContent({ timeout: 5_000 })) ?? '').trim(), { timeout: 20_000 })

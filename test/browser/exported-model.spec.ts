@@ -1,4 +1,4 @@
-/** A model that was exported for a browser, in a browser: loaded over HTTP by tfjs as it comes, with the model's answers. */
+/** Loads an exported model over HTTP with plain tfjs in a browser, and compares its answers with those of the model. */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
@@ -42,7 +42,7 @@ it.skipIf(browserIsSkipped)('answers in a browser as the model does', async () =
   }
 });
 
-/** Runs in the page, where `tf` is what its script brought. */
+/** Runs in the page, where its script defines `tf`. */
 async function answersInPage({ pixels, shape }: { pixels: number[]; shape: number[] }): Promise<Record<string, number[]>> {
   const { tf } = globalThis as unknown as { tf: typeof import('@tensorflow/tfjs') };
   const model = await tf.loadLayersModel('model.json');

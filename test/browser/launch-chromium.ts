@@ -1,4 +1,4 @@
-/** The Chromium of this machine, headless. Nothing is downloaded: the browser is the one that is installed. */
+/** Starts the installed Chromium of this machine, headless. It downloads nothing. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { chromium, type Browser } from 'playwright-core';
@@ -7,7 +7,7 @@ const programNames = ['chromium', 'chromium-browser', 'google-chrome'];
 
 export const browserIsSkipped = process.env['UNDERTONE_SKIP_BROWSER'] === '1';
 
-/** @throws Error with what to install where there is no Chromium */
+/** @throws Error that says what to install, if there is no Chromium */
 export function launchChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath: findChromium(),
@@ -20,7 +20,7 @@ function findChromium(): string {
   const found = [process.env['CHROMIUM_BIN'] ?? '', '/usr/bin/chromium', ...onPath].find((path) => path !== '' && isExecutable(path));
   if (found) return found;
   throw new Error(
-    'Chromium is missing: install it (apt-get install chromium), or name one in CHROMIUM_BIN, or set UNDERTONE_SKIP_BROWSER=1 to go without the browser tests.',
+    'Chromium is missing: run apt-get install chromium, or set CHROMIUM_BIN to its path, or set UNDERTONE_SKIP_BROWSER=1 to skip the browser tests.',
   );
 }
 

@@ -1,4 +1,4 @@
-/** The dashboard of the running services in a real browser: numbers arrive while somebody looks, without a reload. */
+/** The dashboard of the running services in a real browser: numbers change without a reload. */
 import { afterEach, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
 import { putMadeCorpus, toneWav } from '../integration/made-corpus.js';

@@ -1,4 +1,4 @@
-/** Facts as the stages publish them, for the tests of the dashboard: small, the same on every run, and invented. */
+/** Made-up facts in the form that the stages publish, for the tests of the dashboard. They are the same in every run. */
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
 import type { Split, Stream } from '#contracts/labels.js';
@@ -78,7 +78,7 @@ function roundStarted(round: number, step: number, steps: number): RoundStarted 
   };
 }
 
-/** Losses that fall as they would, gender unknown on every third step. */
+/** Losses that fall realistically; every third step has no gender loss. */
 export function stepTrained(round: number, step: number): StepTrained {
   const wobble = (salt: number): number => 1 + 0.08 * Math.sin(step * salt) + 0.05 * Math.cos(step * salt * 2.7);
   const falling = (from: number, to: number, rate: number, salt: number): number =>

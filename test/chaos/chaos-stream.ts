@@ -1,6 +1,6 @@
 /**
- * What people do to the bucket, quickly: recordings come, change, break, are mended, go and come back; manifests change; and of
- * each the store tells, late, twice, in another order, or never.
+ * Imitates users of the bucket: it adds, changes, breaks, repairs, deletes and restores recordings, and changes manifests. The
+ * store's events about each change come late, twice, in another order, or never.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bucketEvents } from '#contracts/bucket-events.js';
@@ -16,7 +16,7 @@ export interface StreamOptions {
   seed: number;
   opsPerSec: number;
   relabelEverySec: number;
-  /** Recordings that the manifests know of from the start. */
+  /** Recordings that the manifests list from the start. */
   plannedObjects: number;
 }
 
@@ -29,7 +29,7 @@ const opWeights = {
   delete: 9,
   'delete and put again': 8,
   'change and back': 5,
-  /** There, gone and there again before anybody has looked twice. */
+  /** Deletes and restores a recording faster than a service can read it twice. */
   flicker: 6,
 };
 type Op = keyof typeof opWeights;
@@ -62,7 +62,7 @@ export class ChaosStream {
     return this.corpora.flatMap(({ objects }) => objects);
   }
 
-  /** Annotations first, as `undertone put` does. */
+  /** Puts annotations first, like `undertone put`. */
   async prepare(): Promise<void> {
     await this.publisher.connect();
     const { store } = this.world;
@@ -74,7 +74,7 @@ export class ChaosStream {
     }
   }
 
-  /** Until `stop`. */
+  /** Runs until `stop`. */
   async run(): Promise<void> {
     const { opsPerSec, relabelEverySec } = this.options;
     let relabelAt = Date.now() + relabelEverySec * 1000;
@@ -89,7 +89,7 @@ export class ChaosStream {
     }
   }
 
-  /** Resolves when all that was begun is done, and every event that will ever be sent is sent. */
+  /** Resolves when all started changes are done and all events are sent. */
   async stop(): Promise<void> {
     this.isRunning = false;
     await Promise.all(this.running);
@@ -171,7 +171,7 @@ export class ChaosStream {
     const { store } = this.world;
     await this.untilDone(() => store.put(object.key, audio.bytes));
     const head = await this.untilDone(() => store.head(object.key));
-    if (!head) throw new Error(`${object.key} was put, and is not there`);
+    if (!head) throw new Error(`${object.key} was put, but the store does not have it`);
     const state = { etag: head.etag, sizeBytes: head.sizeBytes, audio };
     object.current = state;
     object.states.set(state.etag, state);
@@ -188,7 +188,7 @@ export class ChaosStream {
     this.announce(object, 'ObjectRemoved:Delete', random);
   }
 
-  /** Some recordings get another emotion, lose theirs or get one; some leave the manifest, some come into it. */
+  /** Some recordings get, lose or change an emotion. Some leave the manifest, and some enter it. */
   private async relabel(): Promise<void> {
     const corpus = this.random.pick(this.corpora);
     const before = new Map(corpus.rows);
@@ -231,12 +231,12 @@ export class ChaosStream {
       speaker: `s${speaker}`,
       gender: speaker % 2 === 0 ? 'female' : 'male',
       emotion: this.random.chance(0.6) ? this.random.pick(emotionCategories) : undefined,
-      // One corpus says its splits, the other leaves them to the hash.
+      // One corpus gives its splits; the other leaves them to the hash.
       split: corpus.name === 'alpha' ? ((['test', 'dev'] as const)[speaker] ?? 'train') : undefined,
     };
   }
 
-  /** A hint at best: missing, doubled, late or out of order. */
+  /** Sends an event, which may be missing, doubled, late or out of order. */
   private announce(object: Pick<TrueObject, 'key' | 'tell'>, eventName: string, random: SeededRandom): void {
     if (random.chance(0.2)) {
       this.count('events missing');
@@ -273,7 +273,7 @@ export class ChaosStream {
     this.count(answer?.status === 202 ? 'events sent' : 'events missing');
   }
 
-  /** The store and the broker are killed under the test's own hands, too. */
+  /** Retries, because the test also kills the store and the broker that it uses itself. */
   private async untilDone<Result>(work: () => Promise<Result>): Promise<Result> {
     for (let attempt = 0; ; attempt++) {
       try {

@@ -1,6 +1,6 @@
 /**
- * The world of the chaos test: a broker and a store of its own, and the services as real processes under a supervisor, each
- * with a bad network of its own to both. The test itself talks past those networks.
+ * The environment of the chaos test: its own broker and store, and the services as real processes under a supervisor. Each
+ * service has its own bad network to both. The test itself bypasses these networks.
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,7 +49,7 @@ export class ChaosWorld {
   readonly folder = mkdtempSync(join(tmpdir(), 'undertone-chaos-'));
   readonly logsDir = join(this.folder, 'logs');
   readonly networks = new Map<ServiceName, Networks>();
-  /** Each is called at every answer of the store to a service. */
+  /** Callbacks for every answer of the store to a service. */
   readonly onAnswered = new Set<(service: ServiceName, request: AnsweredRequest) => void>();
   readonly supervisor: Supervisor;
   kafkaServer!: EmbeddedKafka;
@@ -67,7 +67,7 @@ export class ChaosWorld {
       seaweedfs,
       ffmpeg,
     } = await provisionAll({ needKafka: true, needS3: true, needTensorflow: true, log: (line) => console.log(line) });
-    if (!install || !seaweedfs) throw new Error('there is no broker, or no store, to kill');
+    if (!install || !seaweedfs) throw new Error('The chaos test must kill its own broker and store: unset KAFKA_BROKERS and S3_ENDPOINT.');
     if (ffmpeg) process.env['FFMPEG_BIN'] = ffmpeg.path;
     const [port = 0, controllerPort = 0, ...more] = await steadyPorts(12 + 4 * serviceNames.length);
     const weedPorts = more.splice(0, 10);
@@ -85,7 +85,7 @@ export class ChaosWorld {
       this.networks.set(name, { kafka, s3, httpPort: more.shift() ?? 0 });
     }
     this.kafka = kafkaClient(readKafkaConnection(this.directEnvironment), 'undertone-chaos', pino({ level: 'silent' }));
-    // The SDK takes credentials from this process's own variables only.
+    // The SDK reads credentials only from this process's variables.
     Object.assign(process.env, { AWS_ACCESS_KEY_ID: credentials.accessKeyId, AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey });
     this.store = new ObjectStore(readStoreConnection(this.directEnvironment), { idleLimitMs: 60_000 }); // a put that was given up on might be done later
     await this.store.ensureBucket();
@@ -95,7 +95,7 @@ export class ChaosWorld {
     for (const name of serviceNames) this.startService(name);
   }
 
-  /** For clients that go past the bad networks. */
+  /** Addresses for clients that bypass the bad networks. */
   get directEnvironment(): Record<string, string> {
     return {
       KAFKA_BROKERS: this.kafkaServer.brokers,
@@ -178,7 +178,7 @@ export class ChaosWorld {
   }
 }
 
-/** One listener for each service, announced at the port of its proxy: clients go where the broker says that it is. */
+/** One listener for each service, advertised at the port of its proxy, because clients connect to the advertised address. */
 function kafkaListeners(
   port: number,
   controllerPort: number,
@@ -195,7 +195,7 @@ function kafkaListeners(
   };
 }
 
-/** Below those that a system gives to outgoing connections: a server that was killed must find its port free again. */
+/** Ports below the ephemeral range, so that a killed server finds its port free again. */
 async function steadyPorts(count: number): Promise<number[]> {
   const random = new SeededRandom(process.pid, `ports ${Date.now()}`);
   const found = new Set<number>();

@@ -5,7 +5,7 @@ import { runChaos } from './run-chaos.js';
 
 const chosen = new Set(['kill -9 features between put and announcement', 'kill -9 ingest', 'kill -9 broker', 'SIGSTOP features-1']);
 
-it('every recording is in a shard or a dead letter, once, after kills, a zombie and a bad network', async () => {
+it('ends with every recording in a shard or a dead letter, once, after kills, a zombie and a bad network', async () => {
   const lines: string[] = [];
   const log = (line: string): number => lines.push(line);
   const report = await runChaos({ seed: 6, minutes: 2.5, deals: 1, opsPerSec: 6, only: (kind) => chosen.has(kind), log });

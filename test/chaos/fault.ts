@@ -1,30 +1,30 @@
-/** Faults, and how they are dealt: each kind once, in an order of the seed's, then all again. */
+/** Deals faults: each kind once, in an order that the seed gives, then all kinds again. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChaosWorld, ServiceName } from './chaos-world.js';
 import { SeededRandom } from './seeded-random.js';
 
 export interface Fault {
   kind: string;
-  /** Resolves when it is over. @returns whether it happened */
+  /** Resolves when the fault is over. @returns true if it happened */
   strike: (random: SeededRandom) => Promise<boolean>;
-  /** Whose recovery is waited for, up to a limit: a fault on top of a fault at the very same place would leave no time to progress. */
+  /** The target whose recovery is awaited, up to a limit. Two faults in a row on one target would leave no time for progress. */
   after?: ServiceName;
 }
 
 export interface DealtFaults {
   seed: number;
   lane: string;
-  /** Between one fault and the next. */
+  /** The pause between two faults. */
   pauseMs: readonly [number, number];
   signal: AbortSignal;
-  /** How often each kind is dealt; without an end when not given. */
+  /** The number of times each kind is dealt; unlimited if not given. */
   deals?: number | undefined;
   onFault: (kind: string) => void;
 }
 
 const recoveryLimitMs = 30_000;
 
-/** One fault after another until the signal, or until all are dealt; resolves when the last is over. */
+/** Deals one fault after another until the signal, or until all are dealt. Resolves when the last is over. */
 export async function dealFaults(world: ChaosWorld, faults: readonly Fault[], options: DealtFaults): Promise<void> {
   const { seed, lane, pauseMs, signal, deals = Infinity, onFault } = options;
   for (let deal = 0; deal < deals && !signal.aborted; deal++) {

@@ -1,4 +1,4 @@
-/** What is looked at once, when all has settled: pixels, the newest model, and what lies in the store after a compaction. */
+/** The final checks of a settled pipeline: pixels, the newest model, and the objects in the store after a compaction. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { extractFeatures } from '#audio/extract-features.js';
@@ -16,12 +16,12 @@ import { SeededRandom } from './seeded-random.js';
 import type { SettledPipeline } from './settled-pipeline.js';
 import type { Truth } from './true-corpus.js';
 
-/** What the services of this machine make tiles by, if nobody sets anything. */
+/** The default feature settings of the services on this machine. */
 export function usualSettings(): FeatureSettings {
   return featureSettings({ ...defaultFeatureSettings, decoders: decodersWith(chooseFfmpeg()) });
 }
 
-/** The pixels in the shards against those of the very bytes that were put, of a sample. */
+/** Compares the pixels in the shards with tiles of the original bytes, for a sample of recordings. */
 export async function pixelDifferences(
   world: ChaosWorld,
   pipeline: SettledPipeline,
@@ -47,7 +47,7 @@ export async function pixelDifferences(
   return found;
 }
 
-/** @returns the newest finished model; it has been loaded */
+/** Loads the newest finished model. @returns its checkpoint */
 export async function loadNewestModel(world: ChaosWorld): Promise<Checkpoint> {
   const checkpoint = await findNewestModel(world.store);
   if (!checkpoint) throw new Error('no round was ever finished');
@@ -56,7 +56,7 @@ export async function loadNewestModel(world: ChaosWorld): Promise<Checkpoint> {
   return checkpoint;
 }
 
-/** Runs the compaction as a person would, once no round may read what it is to delete. @throws with what it printed */
+/** Runs the compaction command once no round reads shards that it deletes. @throws with its output */
 export async function compact(world: ChaosWorld): Promise<void> {
   const command = spawn(process.execPath, [join(packageRoot, 'dist/apps/cli/src/main.js'), 'compact', '--grace', '0', '--wait'], {
     env: { ...process.env, ...world.directEnvironment, UNDERTONE_HOME: world.folder },
@@ -68,7 +68,7 @@ export async function compact(world: ChaosWorld): Promise<void> {
   if (code !== 0) throw new Error(`undertone compact ended with ${code}: ${printed}`);
 }
 
-/** Objects under shards/ that hold nothing alive, or that no announcement names. */
+/** Objects under shards/ without a live utterance or without an announcement. */
 export async function unreferencedShards(world: ChaosWorld, pipeline: SettledPipeline): Promise<string[]> {
   const referenced = new Set(pipeline.index.view().utterances.map(({ shardObjectKey }) => shardObjectKey));
   const left: string[] = [];

@@ -1,4 +1,4 @@
-/** Small recordings made from a seed: good ones, and ones that are broken in a known way. The same seed gives the same bytes. */
+/** Makes small recordings from a seed: good ones, and ones that are broken in a known way. The same seed gives the same bytes. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeWav } from '#audio/decode/encode-wav.js';
@@ -9,9 +9,9 @@ import { SeededRandom } from './seeded-random.js';
 export interface MadeAudio {
   kind: string;
   bytes: Uint8Array;
-  /** Of the dead letter that it ends as; null: it is good. */
+  /** The code of the expected dead letter; null for a good recording. */
   code: ErrorCode | null;
-  /** That its length demands; 0 when it is broken. */
+  /** The number of tiles for its length; 0 for a broken recording. */
   tiles: number;
 }
 
@@ -66,7 +66,7 @@ function burst(random: SeededRandom, sampleRateHz: number, durationSec: number):
   );
 }
 
-/** Design, section 4: 22 000 Hz, hop 220, centred; width 256, and a rest of 64 frames is a tile. Written anew, so as not to ask the code under test. */
+/** Design, section 4: 22 000 Hz, hop 220, centred; width 256, and a remainder of 64 frames is a tile. Written independently of the code under test. */
 function tilesOf(sampleCount: number, rateHz: number): number {
   const frames = 1 + Math.floor(Math.ceil((sampleCount * 22_000) / rateHz) / 220);
   return Math.max(1, Math.floor(frames / 256) + (frames % 256 >= 64 ? 1 : 0));

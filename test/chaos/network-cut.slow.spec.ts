@@ -1,4 +1,4 @@
-/** A network that is cut again and again, also while a group is being joined: nobody gives up, and nothing is missed. */
+/** A network that is cut repeatedly, also while clients join a group: no client gives up, and no record is missed. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,15 +15,15 @@ import { TcpProxy } from './tcp-proxy.js';
 const folder = mkdtempSync(join(tmpdir(), 'undertone-chaos-'));
 let broker: EmbeddedKafka;
 let proxy: TcpProxy;
-/** API key of the protocol. */
+/** The API key in Kafka's protocol. */
 const findCoordinator = 10;
-/** So many requests for a group's coordinator find their connection cut. */
+/** The number of requests for a group's coordinator whose connection is cut. */
 let lookupsToCut = 0;
 
 beforeAll(async () => {
   const { kafka: install } = await provisionAll({ needKafka: true, needS3: false, needTensorflow: false, log: () => undefined });
   const [port = 0, controllerPort = 0, proxied = 0] = await freePorts(3);
-  if (!install) throw new Error('there is no broker to be cut off from');
+  if (!install) throw new Error('This test must cut off its own broker: unset KAFKA_BROKERS.');
   const properties = { 'advertised.listeners': `PLAINTEXT://127.0.0.1:${proxied}` };
   broker = new EmbeddedKafka({ install, dataDir: join(folder, 'kafka'), port, controllerPort, properties });
   proxy = new TcpProxy(proxied, port, () => (direction, chunk) => {
@@ -41,7 +41,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe('a network that is cut again and again', () => {
+describe('a network that is cut repeatedly', () => {
   it('ends no consumer and no follower, and hides no record from them', async () => {
     lookupsToCut = 3;
     const stream = await new StreamUnderTest(noteTopic(retained(3, hourMs)), [`127.0.0.1:${proxy.port}`]).prepare();

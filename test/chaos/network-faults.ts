@@ -1,4 +1,4 @@
-/** What happens to the networks between a service and the broker or the store. */
+/** Faults of the networks between a service and the broker or the store. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChaosWorld, serviceNames } from './chaos-world.js';
 import type { Fault } from './fault.js';

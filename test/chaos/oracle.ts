@@ -1,6 +1,6 @@
 /**
- * The oracle: exact, and computed from what the test did. What must be is compared with what the topics and the trainer say,
- * and each difference is told with the history of its object.
+ * The oracle computes the exact expected state from the test's own actions. It compares this state with the topics and the
+ * trainer, and reports each difference with the history of its object.
  */
 import { createHash } from 'node:crypto';
 import { deadLetterIdentity } from '#contracts/dead-letters.js';
@@ -13,12 +13,12 @@ export interface Difference {
   utteranceId: string;
 }
 
-/** Everything that the topics say, against the truth. */
+/** Compares the state of the topics with the expected state. */
 export function differences(truths: readonly Truth[], objects: readonly TrueObject[], pipeline: SettledPipeline): Difference[] {
   return [...ofUtterances(truths, pipeline), ...ofDeadLetters(truths, objects, pipeline)];
 }
 
-/** As a view's digest is defined (libs/index/src/view-digest.ts): over every utterance that must be in a shard, and each corpus's settings. */
+/** The expected digest of the view, by its definition (libs/index/src/view-digest.ts): every utterance that must be in a shard, and each corpus's settings. */
 export function expectedDigest(truths: readonly Truth[], settingsHash: string): string {
   const good = truths.filter(({ state }) => state.audio.code === null).map(({ object, version }) => ({ object, version }));
   const corpora = new Set(good.map(({ object }) => object.corpus));

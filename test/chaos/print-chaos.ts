@@ -1,4 +1,4 @@
-/** The closing table of a chaos run. */
+/** Prints the final table of a chaos run. */
 import type { ChaosReport } from './run-chaos.js';
 
 export function closingTable(report: ChaosReport): string {

@@ -1,7 +1,7 @@
 /**
- * What happens to processes: kill -9, SIGTERM, and SIGSTOP for longer than a session lasts (a zombie that then wakes up and goes
- * on with what it was doing); and kill -9 and SIGSTOP at the worst moments: when the store has what nobody has been told of, or
- * when what it has just answered will be old before it is used.
+ * Faults of processes: kill -9, SIGTERM, and SIGSTOP for longer than a session (a zombie that later continues its work). Some
+ * strike at the worst moments: when the store has an object that is not announced yet, or just after an answer of the store that
+ * will be outdated when the service uses it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChaosWorld, type ServiceName, serviceNames } from './chaos-world.js';
@@ -9,7 +9,7 @@ import type { Fault } from './fault.js';
 import type { AnsweredRequest } from './s3-answers.js';
 import type { SeededRandom } from './seeded-random.js';
 
-/** Longer than the session time-out of 10 s. */
+/** Longer than the session timeout of 10 s. */
 const zombieMs = [12_000, 17_000] as const;
 const momentLimitMs = 25_000;
 
@@ -96,7 +96,7 @@ function signal(world: ChaosWorld, service: ServiceName, name: NodeJS.Signals): 
   return Promise.resolve(true);
 }
 
-/** With its children: a machine that stands still does so as a whole. */
+/** Stops the process with its children, like a machine that freezes. */
 function suspend(world: ChaosWorld, service: ServiceName, random: SeededRandom): Promise<boolean> {
   return suspendProcess(world.pidOf(service), random);
 }

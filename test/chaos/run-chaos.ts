@@ -1,6 +1,7 @@
 /**
- * The chaos test: a stream of recordings through real services while everything is killed, stopped, restarted, slowed and cut
- * off; then quiet, and an exact account. A seed repeats what is done and in which order; how it interleaves is the machine's.
+ * The chaos test: sends a stream of recordings through real services while it kills, stops, restarts, slows and cuts off every
+ * part. Then it waits until the pipeline settles and compares it with the exact expected state. A seed repeats the actions and
+ * their order, but not their timing.
  */
 import { settingsHash } from '#audio/feature-settings.js';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,12 +16,12 @@ import { SettledPipeline } from './settled-pipeline.js';
 
 export interface ChaosOptions {
   seed: number;
-  /** Of faults and stream; at most, where `deals` is given. */
+  /** Duration of faults and stream; with `deals`, the maximum. */
   minutes: number;
-  /** Ends when each process fault has struck so often. */
+  /** Ends when each process fault has happened this many times. */
   deals?: number;
   opsPerSec: number;
-  /** Which process faults are dealt; all when not given. */
+  /** The process faults to use; default: all. */
   only?: (kind: string) => boolean;
   log: (line: string) => void;
 }
@@ -42,7 +43,7 @@ export interface ChaosReport {
 }
 
 const settleLimitMs = 5 * 60_000;
-/** Nothing moves, and it is wrong: it will not come right. */
+/** If a wrong state does not change for this long, it counts as final. */
 const wrongAndQuietMs = 75_000;
 /** Longer than two listings. */
 const holdMs = 10_000;
@@ -143,7 +144,7 @@ async function strike(
   return { counts, missed: [...processes, ...networks].map(({ kind }) => kind).filter((kind) => !counts[kind]) };
 }
 
-/** Waits until the topics and the trainer say what is true, nothing is in flight, and it stays so past two listings. */
+/** Waits until topics and trainer match the expected state with nothing in flight, for longer than two listings. */
 async function settle(
   world: ChaosWorld,
   { stream, pipeline, log }: { stream: ChaosStream; pipeline: SettledPipeline; log: (line: string) => void },
@@ -183,11 +184,11 @@ async function settle(
   }
 }
 
-/** A round may read every shard that was announced when it began, so none of these is deleted. */
+/** Waits until the trainer rests. A running round may read every shard that was announced when it began, so compaction keeps these. */
 async function untilNoRoundRuns(pipeline: SettledPipeline): Promise<void> {
   const deadline = Date.now() + settleLimitMs;
   while ((await pipeline.trainer())?.state !== 'waiting') {
-    if (Date.now() > deadline) throw new Error('the trainer does not come to rest');
+    if (Date.now() > deadline) throw new Error('the trainer did not finish its rounds in time');
     await sleep(500);
   }
 }

@@ -1,14 +1,14 @@
-/** Reads along on a connection to the store, and tells of each request the moment its answer comes, before the client has it. */
+/** Listens on a connection to the store, and reports each request when its answer comes, before the client gets the answer. */
 import type { ConnectionWatch } from './tcp-proxy.js';
 
 export interface AnsweredRequest {
   method: string;
-  /** As in the request line: bucket first, still encoded. */
+  /** The path of the request line: bucket first, still encoded. */
   path: string;
   status: number;
 }
 
-/** One connection: HTTP/1.1, one request after another, as every client here sends them. */
+/** One HTTP/1.1 connection with one request after another, like every client of the pipeline. */
 export function watchAnswers(onAnswered: (request: AnsweredRequest) => void): ConnectionWatch {
   let open: { method: string; path: string } | undefined;
   return (direction, chunk) => {

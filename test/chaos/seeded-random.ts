@@ -1,19 +1,13 @@
-/** Draws that a seed repeats: mulberry32 on a hash of seed and name, so that each stream of draws is independent of the others. */
+/** Repeatable random numbers: a generator that starts from a hash of seed and name, so that each named stream is independent. */
 import { createHash } from 'node:crypto';
+import { seededRandom } from '#evaluation/seeded-random.js';
 
 export class SeededRandom {
-  private state: number;
+  /** In [0, 1). */
+  readonly next: () => number;
 
   constructor(seed: number, name: string) {
-    this.state = createHash('sha256').update(`${seed}/${name}`).digest().readUInt32LE(0);
-  }
-
-  /** In [0, 1). */
-  next(): number {
-    this.state = (this.state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    this.next = seededRandom(createHash('sha256').update(`${seed}/${name}`).digest().readUInt32LE(0));
   }
 
   between(low: number, high: number): number {
@@ -33,7 +27,7 @@ export class SeededRandom {
     return choices[this.below(choices.length)] as Choice;
   }
 
-  /** By weight. */
+  /** Picks an element by weight. */
   choose<Choice extends string>(weights: Record<Choice, number>): Choice {
     const entries = Object.entries(weights) as [Choice, number][];
     let left = this.next() * entries.reduce((sum, [, weight]) => sum + weight, 0);

@@ -1,4 +1,4 @@
-/** What the topics say in the end, read from their first record by the test itself, past the bad networks. */
+/** Reads the final state from the first record of each topic, bypassing the bad networks. */
 import pino from 'pino';
 import { deadLetters, type DeadLetter } from '#contracts/dead-letters.js';
 import { shardsLabelled, shardsUnlabelled, type ShardSealed } from '#contracts/shards.js';
@@ -51,7 +51,7 @@ export class SettledPipeline {
     return this.follower.stop();
   }
 
-  /** Records that no stage has committed yet. */
+  /** Number of records that no stage has committed yet. */
   async inFlight(): Promise<Record<string, number>> {
     const { kafka, prefix } = this.world;
     const settingsHash = this.index.view().settingsHash ?? '';
@@ -63,7 +63,7 @@ export class SettledPipeline {
     };
   }
 
-  /** @returns null while the trainer does not answer */
+  /** @returns null if the trainer does not answer */
   async trainer(): Promise<TrainerStatus | null> {
     try {
       const answer = await fetch(`${this.world.urlOf('trainer')}/status`, { signal: AbortSignal.timeout(2_000) });

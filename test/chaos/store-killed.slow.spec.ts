@@ -1,4 +1,4 @@
-/** kill -9 of the object store: what was stored is there, and whoever tries again gets through. */
+/** kill -9 of the object store: stored objects survive, and retries succeed. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ let store: ObjectStore;
 
 beforeAll(async () => {
   const { seaweedfs } = await provisionAll({ needKafka: false, needS3: true, needTensorflow: false, log: () => undefined });
-  if (!seaweedfs) throw new Error('there is no object store to kill');
+  if (!seaweedfs) throw new Error('This test must kill its own store: unset S3_ENDPOINT.');
   server = new EmbeddedS3({
     weed: seaweedfs.weed,
     dataDir: join(folder, 's3'),
@@ -37,7 +37,7 @@ afterAll(async () => {
 });
 
 describe('a store killed while objects are put', () => {
-  it('keeps what it acknowledged; puts and gets that are tried again succeed when it is back', async () => {
+  it('keeps acknowledged objects, and retried puts and gets succeed when it is back', async () => {
     const acknowledged = new Set<string>();
     let retries = 0;
     let isPutting = true;

@@ -1,4 +1,4 @@
-/** One small topic on a real broker, and all that writes, reads and looks at it, for the tests of libs/streaming. */
+/** One small topic on a real broker, with publishers, consumers and followers, for the tests of libs/streaming. */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
@@ -21,7 +21,7 @@ export interface Note {
   text?: string | undefined;
 }
 
-/** A topic of notes, keyed by their id. */
+/** A topic of notes; the key of a note is its id. */
 export function noteTopic(storage: TopicStorage = retained(1, hourMs), noun = 'notes'): Topic<Note> {
   return {
     noun,
@@ -40,7 +40,7 @@ export const silent = pino({ level: 'silent' });
 export const randomName = (): string => `test-${randomBytes(5).toString('hex')}`;
 export const notes = (count: number, from = 0): Note[] => Array.from({ length: count }, (_, i) => ({ id: `k${from + i}`, n: from + i }));
 
-/** @throws with what was waited for, when a minute was not enough */
+/** @throws with the awaited condition after a minute */
 export async function until(what: () => string, condition: () => boolean | Promise<boolean>, timeoutSec = 60): Promise<void> {
   const deadline = Date.now() + timeoutSec * 1000;
   while (!(await condition())) {
@@ -78,7 +78,7 @@ export class StreamUnderTest {
     return this;
   }
 
-  /** Sends records as they are, past every schema. */
+  /** Sends raw records without validation. */
   async sendRaw(...records: { key: string | null; value: string | Buffer | null; partition?: number }[]): Promise<void> {
     const producer = this.kafka.producer();
     await producer.connect();
@@ -86,7 +86,7 @@ export class StreamUnderTest {
     await producer.disconnect();
   }
 
-  /** Sends notes to the partition that each is given with. */
+  /** Sends each note to its given partition. */
   async sendTo(partition: number, ...sent: Note[]): Promise<void> {
     await this.sendRaw(...sent.map((note) => ({ key: note.id, value: JSON.stringify(note), partition })));
   }
@@ -101,25 +101,25 @@ export class StreamUnderTest {
     }
   }
 
-  /** The offsets that the group has committed, by partition; -1 where there is none. */
+  /** The committed offsets of the group by partition; -1 without a commit. */
   async committed(): Promise<number[]> {
     const [found] = await this.withAdmin((admin) => admin.fetchOffsets({ groupId: this.group, topics: [this.topicName] }));
     return (found?.partitions ?? []).sort((a, b) => a.partition - b.partition).map(({ offset }) => Number(offset));
   }
 
-  /** How many are in the group. */
+  /** The number of members of the group. */
   async members(): Promise<number> {
     const { groups } = await this.withAdmin((admin) => admin.describeGroups([this.group]));
     return groups[0]?.members.length ?? 0;
   }
 
-  /** The consumer groups of this stream that the broker knows. */
+  /** The consumer groups of this stream on the broker. */
   async groups(): Promise<string[]> {
     const { groups } = await this.withAdmin((admin) => admin.listGroups());
     return groups.map(({ groupId }) => groupId).filter((groupId) => groupId.startsWith(this.prefix));
   }
 
-  /** All that the topic holds now, in partition order. */
+  /** All records of the topic, in partition order. */
   async readAll<Fact>(topic: Topic<Fact>): Promise<{ key: string; fact: Fact | null; record: FollowedRecord }[]> {
     const found: { key: string; fact: Fact | null; record: FollowedRecord }[] = [];
     const follower = this.follower().on(topic, (key, fact, record) => found.push({ key, fact, record }));
@@ -151,15 +151,15 @@ export class StreamUnderTest {
 export type NoteRecord = StreamRecord<Note>;
 
 export interface Behaviour {
-  /** What a worker does with a record; without it, it settles at once. */
+  /** The worker's handler of a record. Default: settle at once. */
   take?: (record: NoteRecord, context: WorkerContext) => Promise<void> | void;
   drain?: (context: WorkerContext) => Promise<void>;
-  /** Where failures are counted; without it, in memory. */
+  /** The store of failure counts. Default: in memory. */
   crashes?: CrashMemory;
   subjectOf?: (record: NoteRecord) => Subject;
 }
 
-/** Counts for as long as it lives. */
+/** Keeps failure counts in memory. */
 export function crashesInMemory(): CrashMemory {
   const counts = new Map<string, number>();
   return {
@@ -173,10 +173,10 @@ export function crashesInMemory(): CrashMemory {
   };
 }
 
-/** A consumer of the group that writes down what happens to it. */
+/** A consumer of the group that records its events. */
 export class ConsumerUnderTest {
   readonly taken: NoteRecord[] = [];
-  /** `partition/offset` of what was settled by a worker that was not abandoned. */
+  /** `partition/offset` of records settled by workers that were not abandoned. */
   readonly settled = new Set<string>();
   readonly crashes: unknown[] = [];
   readonly workers: { context: WorkerContext; abandoned: boolean }[] = [];
@@ -184,7 +184,7 @@ export class ConsumerUnderTest {
   joins = 0;
   heartbeats = 0;
   readonly consumer: PartitionConsumer<Note>;
-  /** Of the client, for what goes on behind our back. */
+  /** Events of the Kafka client, which the consumer does not see itself. */
   inner!: ReturnType<Kafka['consumer']>;
   private stopped: Promise<void> | undefined;
 
@@ -224,7 +224,7 @@ export class ConsumerUnderTest {
     return [...new Set(this.workers.filter(({ abandoned }) => !abandoned).map(({ context }) => context.partition))].sort();
   }
 
-  /** Waits until so many records were taken. */
+  /** Waits until the given number of records was taken. */
   async took(count: number): Promise<void> {
     await until(
       () => `${count} records; taken were ${this.taken.length}`,
@@ -257,7 +257,7 @@ export class ConsumerUnderTest {
     };
   }
 
-  /** The client, with consumers whose joins and heartbeats are counted. */
+  /** The client, which counts joins and heartbeats of its consumers. */
   private watched(kafka: Kafka): Kafka {
     const consumer: Kafka['consumer'] = (config) => {
       const made = kafka.consumer(config);

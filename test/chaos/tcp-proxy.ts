@@ -1,6 +1,6 @@
 /**
- * The bad network of the chaos test: a TCP proxy that slows, thins, stalls, cuts and refuses, each direction by itself.
- * It changes no byte. What is in it when a connection is cut is lost, as in a network.
+ * The bad network of the chaos test: a TCP proxy that delays, throttles, stalls, cuts and refuses connections, separately for
+ * each direction. It changes no byte. When a connection is cut, the bytes in transit are lost, as in a real network.
  */
 import { createServer, connect, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,11 +11,11 @@ export type Direction = (typeof directions)[number];
 export interface Weather {
   latencyMs: number;
   bytesPerSec: number;
-  /** Nothing moves, and nobody is told. */
+  /** Stalls: no byte moves, and no side gets an error. */
   stalled: boolean;
 }
 
-/** Sees what passes a connection, before it passes. */
+/** Sees the bytes of a connection before they are forwarded. */
 export type ConnectionWatch = (direction: Direction, chunk: Buffer) => void;
 
 const fine: Weather = { latencyMs: 0, bytesPerSec: Infinity, stalled: false };
@@ -48,7 +48,7 @@ export class TcpProxy {
     await new Promise<void>((resolve) => this.server.close(() => resolve()));
   }
 
-  /** Every open connection, without a goodbye. */
+  /** Cuts every open connection without notice. */
   cut(): void {
     for (const socket of this.sockets) socket.resetAndDestroy();
   }

@@ -1,6 +1,6 @@
 /**
- * What the test itself did to one corpus: its objects, its manifest, and from these what must be alive. Nothing here is read
- * from the pipeline; ETag and size are those that the store gave the test.
+ * Records the test's actions on one corpus: its objects and its manifest, and from these the expected live utterances. It reads
+ * nothing from the pipeline. ETag and size come from the store's answers to the test.
  */
 import type { EmotionCategory, Gender, Labels, Split } from '#contracts/labels.js';
 import { corpusKey, utteranceIdOf } from '#contracts/object-keys.js';
@@ -25,7 +25,7 @@ export class TrueObject {
   readonly key: string;
   readonly utteranceId: string;
   current: StoredState | undefined;
-  /** Every state that it ever had, by ETag. */
+  /** Every earlier state of the object, by ETag. */
   readonly states = new Map<string, StoredState>();
   readonly history: string[] = [];
   isBusy = false;
@@ -43,7 +43,7 @@ export class TrueObject {
   }
 }
 
-/** What must be, of one object that is there in the end. */
+/** The expected state of one object that exists at the end. */
 export interface Truth {
   object: TrueObject;
   state: StoredState;
@@ -53,7 +53,7 @@ export interface Truth {
 
 export class TrueCorpus {
   readonly objects: TrueObject[] = [];
-  /** As it lies in the bucket. */
+  /** The manifest's text in the bucket. */
   readonly rows = new Map<string, ManifestRow>();
 
   constructor(readonly name: string) {}
@@ -65,7 +65,7 @@ export class TrueCorpus {
     return `path,speaker,gender,emotion,split\n${lines.join('\n')}\n`;
   }
 
-  /** Of all objects that are there now. */
+  /** The expected states of all existing objects. */
   truths(): Truth[] {
     return this.objects.flatMap((object) => (object.current ? [this.truthOf(object, object.current)] : []));
   }

@@ -1,6 +1,6 @@
 /**
- * `deploy/compose.yaml` as people start it, without Prometheus and Grafana: Kafka, S3 and the four services from the image,
- * read-only and not as root. UNDERTONE_IMAGE names an image that is there; without it Compose builds one.
+ * Starts `deploy/compose.yaml` without Prometheus and Grafana: Kafka, S3 and the four services from the image, read-only and not
+ * as root. UNDERTONE_IMAGE names an existing image; without it Compose builds one.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -72,7 +72,7 @@ export async function startCompose(version: Compose): Promise<ComposeStack> {
   };
 }
 
-/** A pipeline that Compose has started already, before `start` is called. */
+/** A pipeline that Compose starts before `start` is called. */
 class ComposePipeline extends RunningPipeline {
   constructor(
     private readonly containerOf: ComposeStack['containerOf'],
@@ -83,7 +83,7 @@ class ComposePipeline extends RunningPipeline {
 
   override start(): void {}
 
-  /** @throws with the ends of the services' logs as well */
+  /** @throws with the error and the ends of the services' logs */
   override async until(...wait: Parameters<RunningPipeline['until']>): Promise<void> {
     try {
       await super.until(...wait);

@@ -1,4 +1,4 @@
-/** The suite on `deploy/compose.yaml`: the services in containers of the image that people use. */
+/** Runs the suite on `deploy/compose.yaml`, with the services in containers of the released image. */
 import { describe, expect, inject, it } from 'vitest';
 import type { ServiceName } from '../integration/running-pipeline.js';
 import { describePipeline } from '../pipeline-suite.js';
@@ -16,18 +16,18 @@ describe.skipIf(inject('compose') === null)('compose', () =>
         async (service) => {
           const container = started().containerOf(service);
           expect((await container.exec(['id', '-u'])).output.trim()).toBe('10001');
-          // Where anybody might write otherwise.
+          // Folders that are world-writable by default.
           const { output } = await container.exec(['touch', '/tmp/anything']);
           expect(output).toMatch(/read-only file system/i);
         },
       );
 
-      it('the command inside the image sees the stack', async () => {
+      it('reaches the stack with the command inside the image', async () => {
         const { exitCode, output } = await started().containerOf('ingest').exec(['undertone', 'status', '--json']);
         expect(exitCode, output).toBe(0);
       });
 
-      it('MP3 decodes: the image has its ffmpeg', async () => {
+      it('decodes MP3, because the image has ffmpeg', async () => {
         const { exitCode, output } = await started().containerOf('features').exec(['ffmpeg', '-version']);
         expect(exitCode, output).toBe(0);
       });

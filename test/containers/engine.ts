@@ -1,12 +1,12 @@
 /**
- * Looks for a container engine before the containers suite. Without one the suite is skipped, and says so where nobody can
- * miss it; with REQUIRE_CONTAINERS=1 it fails.
+ * Searches a container engine before the containers suite. Without one the suite is skipped with a visible message, or fails if
+ * REQUIRE_CONTAINERS=1 is set.
  */
 import { spawnSync } from 'node:child_process';
 import { getContainerRuntimeClient } from 'testcontainers';
 import type { TestProject } from 'vitest/node';
 
-/** `docker compose`, or the older `docker-compose` that Debian 12 has. */
+/** Finds `docker compose`, or the older `docker-compose` of Debian 12. */
 export type Compose = 'plugin' | 'standalone';
 
 declare module 'vitest' {
@@ -40,9 +40,10 @@ function findCompose(): Compose | null {
   return answers('docker-compose') ? 'standalone' : null;
 }
 
-/** @throws when containers are required */
+/** @throws if containers are required */
 function announce(absence: string): void {
   const consequence = 'the tests that need it are SKIPPED (REQUIRE_CONTAINERS=1 makes this an error)';
-  if (process.env['REQUIRE_CONTAINERS'] === '1') throw new Error(`${absence}. REQUIRE_CONTAINERS=1 asks for it.`);
+  if (process.env['REQUIRE_CONTAINERS'] === '1')
+    throw new Error(`${absence}. REQUIRE_CONTAINERS=1 requires it: start an engine or unset the variable.`);
   console.warn(`\n${'!'.repeat(100)}\n! ${absence}\n! ${consequence}\n${'!'.repeat(100)}\n`);
 }

@@ -1,4 +1,4 @@
-/** The suite on Kafka and S3 in containers, the services as processes: events from the store by way of Kafka. */
+/** Runs the suite with Kafka and S3 in containers and the services as processes. The store sends its events through Kafka. */
 import { randomBytes } from 'node:crypto';
 import { Network } from 'testcontainers';
 import { describe, inject } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * Kafka and an S3 server as containers: KAFKA_IMAGE (apache/kafka, or what starts like it) and S3_IMAGE (SeaweedFS). The
- * store publishes its events into Kafka by itself.
+ * Starts Kafka and an S3 server as containers: KAFKA_IMAGE (apache/kafka, or an image that starts like it) and S3_IMAGE
+ * (SeaweedFS). The store publishes its events into Kafka.
  */
 import { GenericContainer, Wait, getContainerRuntimeClient, type StartedNetwork, type StartedTestContainer } from 'testcontainers';
 import { freePorts } from '#embedded/free-ports.js';
@@ -11,11 +11,11 @@ const startupTimeoutMs = 180_000;
 
 export interface StartedKafka {
   container: StartedTestContainer;
-  /** For KAFKA_BROKERS, outside the network. Inside it is `kafka:9092`. */
+  /** The value of KAFKA_BROKERS outside the network. Inside it is `kafka:9092`. */
   brokers: string;
 }
 
-/** The port is chosen here, not by the engine: a broker tells its clients the address that they have to use. */
+/** The port is chosen here and not by the engine, because the broker must advertise it to its clients. */
 export async function startKafka(network: StartedNetwork): Promise<StartedKafka> {
   const [port = 0] = await freePorts(1);
   const { host } = (await getContainerRuntimeClient()).info.containerRuntime;
@@ -49,7 +49,7 @@ export async function startKafka(network: StartedNetwork): Promise<StartedKafka>
 export interface StoreOptions {
   accessKeyId: string;
   secretAccessKey: string;
-  /** Where its events go. The broker has to be up. */
+  /** The topic for its events. The broker has to run. */
   eventTopic: string;
 }
 

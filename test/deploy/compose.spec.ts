@@ -1,4 +1,4 @@
-/** `deploy/compose.yaml`: what would only show on somebody else's machine, weeks later. */
+/** Checks `deploy/compose.yaml` for mistakes that would otherwise show only on another machine. */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,13 +36,13 @@ const example = readFileSync(join(deploy, '.env.example'), 'utf8');
 
 const variable = /\$\{(\w+)(?::-([^}]*)|:\?[^}]*)\}/g;
 const secretOf = (name: string): string => `made-${name.toLowerCase()}-0123456789`;
-/** With the defaults, and made values for what has none. */
+/** The file with its defaults, and with test values for variables without a default. */
 const settled = text.replace(variable, (_all, name: string, fallback?: string) => fallback ?? secretOf(name));
 const compose = parse(settled, { merge: true }) as ComposeFile;
 
 const readers = { ingest: readIngestConfig, features: readFeaturesConfig, trainer: readTrainerConfig, evaluator: readEvaluatorConfig };
 const services = Object.keys(readers) as (keyof typeof readers)[];
-/** By the AWS SDK itself. */
+/** Variables that the AWS SDK reads itself. */
 const readElsewhere = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'];
 
 const ownEnvironment = process.env;
@@ -50,7 +50,7 @@ afterEach(() => {
   process.env = ownEnvironment;
 });
 
-/** What a service makes of its environment, and which variables it asked for. */
+/** Reads a service's configuration from its environment, and the names of the variables that it reads. */
 function configured(service: keyof typeof readers) {
   const asked = new Set<string>();
   const given = { PATH: ownEnvironment['PATH'], ...compose.services[service]?.environment } as NodeJS.ProcessEnv;
@@ -64,8 +64,8 @@ function configured(service: keyof typeof readers) {
 }
 
 describe('compose.yaml', () => {
-  it('is what the Compose specification knows', () => {
-    // zod reads definitions by their newer name, and durations as ISO has them, which are not Compose's.
+  it('is valid by the Compose specification', () => {
+    // zod expects the newer keyword for definitions, and ISO durations, which Compose does not use.
     const json = JSON.stringify(composeSchema).replaceAll('definitions', '$defs').replaceAll('"format":"duration"', '"minLength":2');
     const { $schema: _, id: __, ...schema } = JSON.parse(json) as Record<string, unknown>;
     const specification = z.fromJSONSchema(schema);
@@ -74,19 +74,19 @@ describe('compose.yaml', () => {
     expect(specification.safeParse(misspelt).success).toBe(false);
   });
 
-  it.each(services)('sets nothing for %s that it does not read', (service) => {
+  it.each(services)('sets only variables for %s that it reads', (service) => {
     const { asked } = configured(service);
     const set = Object.keys(compose.services[service]?.environment ?? {});
     expect(set.filter((name) => !asked.has(name) && !readElsewhere.includes(name))).toEqual([]);
     expect(set).toEqual(expect.arrayContaining(readElsewhere));
   });
 
-  it.each(services)('opens the port that %s listens on, by the same number', (service) => {
+  it.each(services)('publishes the port of %s under the same number', (service) => {
     const { config } = configured(service);
     expect(compose.services[service]?.ports).toEqual([`127.0.0.1:${config.service.port}:${config.service.port}`]);
   });
 
-  it('tells the evaluator where the others are, and the store where events go', () => {
+  it('gives the evaluator the addresses of the services, and the store the topic of its events', () => {
     const { config } = configured('evaluator');
     for (const [service, url] of Object.entries((config as ReturnType<typeof readEvaluatorConfig>).stageUrls)) {
       expect(url).toBe(`http://${service}:${configured(service as keyof typeof readers).config.service.port}`);
@@ -98,7 +98,7 @@ describe('compose.yaml', () => {
     });
   });
 
-  it('mounts files that are there and volumes that are declared', () => {
+  it('mounts existing files and declared volumes', () => {
     for (const mount of Object.values(compose.services).flatMap((service) => service.volumes ?? [])) {
       const [source = ''] = mount.split(':');
       if (source.startsWith('.')) expect(existsSync(join(deploy, source)), `${source} is mounted`).toBe(true);
@@ -106,24 +106,24 @@ describe('compose.yaml', () => {
     }
   });
 
-  it('starts everything again, and knows how everything is', () => {
+  it('restarts every container, and has a health check for each', () => {
     for (const [name, service] of Object.entries(compose.services)) expect(service.restart, name).toBe('unless-stopped');
     const asked = Object.entries(compose.services).flatMap(([name, { healthcheck }]) => (healthcheck ? [name] : []));
     const askedByImage = /^HEALTHCHECK .*CMD/m.test(readFileSync(join(deploy, 'Dockerfile'), 'utf8')) ? services : [];
     expect([...asked, ...askedByImage].sort()).toEqual(Object.keys(compose.services).sort());
   });
 
-  it('takes exactly the settings that .env.example explains, with the same defaults', () => {
+  it('reads exactly the settings of .env.example, with the same defaults', () => {
     const used = new Map([...text.matchAll(variable)].map(([, name, fallback]) => [name, fallback]));
     const explained = new Map([...example.matchAll(/^(#?)(\w+)=(.*)$/gm)].map(([, mark, name, value]) => [name, mark ? value : undefined]));
     expect(Object.fromEntries(explained)).toEqual(Object.fromEntries(used));
   });
 });
 
-describe('who has no secret', () => {
+describe('a user without secrets', () => {
   const withoutDefault = [...text.matchAll(variable)].flatMap(([, name = '', fallback]) => (fallback === undefined ? [name] : []));
 
-  it('cannot start it: nothing secret has a default, in the example neither', () => {
+  it('cannot start it, because no secret has a default, not even in the example', () => {
     expect(new Set(withoutDefault)).toEqual(
       new Set(['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'API_TOKEN', 'METRICS_TOKEN', 'GRAFANA_ADMIN_PASSWORD']),
     );
@@ -146,13 +146,13 @@ describe('who has no secret', () => {
     });
   });
 
-  it.each(services)('is asked for the token by %s, which Prometheus and the evaluator reach by its name', (service) => {
+  it.each(services)('needs a token for %s, which Prometheus and the evaluator reach by its name', (service) => {
     const { access } = configured(service).config.service;
     expect(access).toMatchObject({ token: secretOf('API_TOKEN'), metricsToken: secretOf('METRICS_TOKEN') });
     expect(access.hosts).toContain(service);
   });
 
-  it('gets the metrics neither: Prometheus sends their token, and is set up as elsewhere otherwise', () => {
+  it('gets no metrics; Prometheus sends their token, and its other settings equal prometheus.yaml', () => {
     const read = (file: string) =>
       parse(readFileSync(join(deploy, 'prometheus', file), 'utf8')) as {
         scrape_configs: { authorization?: { credentials_file: string } }[];
@@ -167,7 +167,7 @@ describe('who has no secret', () => {
     expect(compared).toEqual(read('prometheus.yaml'));
   });
 
-  it('finds fresh secrets in deploy/.env, which make-env.sh writes once and for its owner only', () => {
+  it('gets fresh secrets in deploy/.env, which make-env.sh writes once and for its owner only', () => {
     const folder = mkdtempSync(join(tmpdir(), 'undertone-env-'));
     try {
       for (const file of ['make-env.sh', '.env.example']) copyFileSync(join(deploy, file), join(folder, file));
@@ -188,7 +188,7 @@ describe('who has no secret', () => {
 });
 
 describe('the image', () => {
-  it.each(services)('asks %s for its health where it listens', async (service) => {
+  it.each(services)('checks the health of %s on its port', async (service) => {
     const file = join(deploy, 'image/services.mjs');
     const { serviceNamed } = (await import(file)) as { serviceNamed: (name: string) => { variable: string; port: number } };
     const { port, portVariable } = configured(service).config.service;

@@ -1,4 +1,4 @@
-/** `deploy/embedded/node/packages.json`: which Node 22 the set-up brings to each platform, and its sha512. */
+/** Checks `deploy/embedded/node/packages.json`: the package of Node 22 for each platform, with its sha512. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-/** Inputs that nobody should give: each is its own dead letter, nothing is down, and good recordings beside them arrive. */
+/** Bad inputs: each becomes one dead letter, no service goes down, and good recordings beside them arrive. */
 import { buffer } from 'node:stream/consumers';
 import { pack } from 'tar-stream';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -27,7 +27,7 @@ afterEach(async () => {
 const lettersOf = (code: string) => pipeline.overview.deadLetters.filter((letter) => letter.code === code);
 const record = (key: unknown) => ({ eventSource: 'ceph:s3', s3: { bucket: { name: pipeline.prefix }, object: { key } } });
 
-it('events, manifests and archives that cannot be used are a letter each, also after a restart', async () => {
+it('writes one dead letter for each unusable event, manifest and archive, also after a restart', async () => {
   const { store, overview } = pipeline;
   await store.put(corpusKey('broken', 'manifest.jsonl'), '{"path":"a.wav"}\nnull\n');
   await store.put(corpusKey('broken', 'a.wav'), toneWav({ pitchHz: 140 }));
@@ -65,7 +65,7 @@ it('events, manifests and archives that cannot be used are a letter each, also a
     [corpusKey('broken', 'manifest.jsonl'), true],
   ]);
 
-  // What is refused is remembered: a restart hints at none of it again.
+  // Ingest remembers refusals, so a restart hints at none of these objects again.
   const letters = overview.deadLetters.map(({ failedAt }) => failedAt).sort();
   await pipeline.stopGently('ingest');
   pipeline.start('ingest');
@@ -76,12 +76,12 @@ it('events, manifests and archives that cannot be used are a letter each, also a
   await pipeline.until('a later recording', () => overview.knows('good/later.wav'));
   expect(overview.deadLetters.map(({ failedAt }) => failedAt).sort()).toEqual(letters);
 
-  // The corpus heals by itself when its file is mended.
+  // The corpus recovers by itself when its file is corrected.
   await store.put(corpusKey('broken', 'manifest.jsonl'), '{"path":"a.wav","emotion":"sad"}\n');
   await pipeline.until('the mended corpus', () => overview.snapshot().utterances.byCorpus['broken'] === 1);
 });
 
-it('an archive goes on where it was after kill -9', async () => {
+it('resumes an archive after kill -9', async () => {
   const { store, overview } = pipeline;
   const count = 120;
   const tar = pack();

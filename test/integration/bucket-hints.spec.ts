@@ -1,4 +1,4 @@
-/** An event is a hint: ingest asks the store for the object as it is, whatever the event says, and however often and late it comes. */
+/** An event is a hint. Ingest asks the store for the current object, so wrong, repeated and late events do no harm. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bucketEvents } from '#contracts/bucket-events.js';
 import { corpusKey } from '#contracts/object-keys.js';
@@ -44,14 +44,14 @@ const eventOf = (path: string, { eventName = 'ObjectCreated:Put', size = 1, eTag
 });
 
 describe('events', () => {
-  // Without a listing that would heal what they get wrong.
+  // No listing runs that could correct the effect of wrong events.
   beforeEach(async () => {
     await prepare({ RECONCILE_INTERVAL: '3600' });
     pipeline.start('ingest');
     await pipeline.until('the listing at start', () => pipeline.logOf('ingest').includes('listed the bucket'));
   });
 
-  it('that lie, repeat and come too late give one record, of the object as the store has it', async () => {
+  it('give one record of the object in the store, even if they are wrong, repeated or late', async () => {
     const key = corpusKey('made', 'a.wav');
     const wav = toneWav();
     await pipeline.store.put(key, wav);
@@ -81,7 +81,7 @@ describe('events', () => {
     expect(records.map(([id]) => id)).toEqual(['made/a.wav']);
   });
 
-  it('of a deletion that is true give a tombstone; the same bytes put again are ingested again', async () => {
+  it('of a real deletion give a tombstone, and the same bytes are ingested again after a new put', async () => {
     const key = corpusKey('made', 'a.wav');
     await pipeline.store.put(key, toneWav());
     await publisher.publish(bucketEvents, eventOf('a.wav'));
@@ -99,7 +99,7 @@ describe('events', () => {
 });
 
 describe('without any event', () => {
-  it('a listing finds what came, what vanished, and the same bytes that came again', async () => {
+  it('a listing finds new objects, deleted objects, and the same bytes that were put again', async () => {
     await prepare({ RECONCILE_INTERVAL: '1' });
     const key = corpusKey('made', 'a.wav');
     pipeline.start('ingest');

@@ -1,4 +1,4 @@
-/** The command line as a process, as people run it, against the topics and the bucket of a pipeline under test. */
+/** Runs the command line as a process against the topics and the bucket of a pipeline under test. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ export interface CommandResult {
   code: number | null;
   text: string;
   errors: string;
-  /** What it printed, for commands with --json. */
+  /** The parsed output of a command with --json. */
   json: <Shape>() => Shape;
 }
 

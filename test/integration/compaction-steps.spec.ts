@@ -1,4 +1,4 @@
-/** Compaction on a real broker and store, step by step: what it must never lose, double or delete. */
+/** Compaction on a real broker and store, step by step: it must never lose, duplicate or wrongly delete a tile. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deadLetters } from '#contracts/dead-letters.js';
@@ -30,8 +30,8 @@ const unreferenced = async (): Promise<string[]> => {
   return (await made.keys('shards/')).filter((key) => !announced.has(key));
 };
 
-describe('what is compacted', () => {
-  it('has the same rows byte for byte, without what was erased, superseded or double, in fewer shards', async () => {
+describe('a compacted shard', () => {
+  it('has the same rows byte for byte, without erased, superseded and duplicate rows, in fewer shards', async () => {
     await made.ingest(['c/a', '1'], ['c/b', '1'], ['c/c', '2'], ['c/d', '1'], ['c/e', '1'], ['c/gone', '1']);
     await made.seal([['c/d', '1', 3]]);
     await made.seal([
@@ -62,7 +62,7 @@ describe('what is compacted', () => {
     expect(await job.run()).toMatchObject({ written: 0, withdrawn: 0, shardsDeleted: 0 });
   });
 
-  it('is as old as its oldest part: old tiles do not get new by being moved', async () => {
+  it('is as old as its oldest part, so that moving does not make old tiles new', async () => {
     await made.ingest(['c/a', '1'], ['c/b', '1']);
     const sealed = [await made.seal([['c/a', '1', 1]]), await made.seal([['c/b', '1', 1]])];
     await (await made.job()).run();
@@ -85,7 +85,7 @@ describe('what is compacted', () => {
   });
 });
 
-describe('killed at any step and run again', () => {
+describe('a compaction that was killed at any step and run again', () => {
   /** Merges, a rewrite in two pieces, another, a withdrawal unread, and objects to delete. Sizes leave one way to pack them. */
   const scenario = async (corpus: string, settingsHash: string): Promise<void> => {
     const id = (name: string): string => `${corpus}/${name}`;
@@ -108,10 +108,10 @@ describe('killed at any step and run again', () => {
     for (const rows of shards) await made.seal(rows, { settingsHash });
   };
 
-  it('ends in the same state as if it had not been', async () => {
+  it('ends in the same state as one that was not killed', async () => {
     const corpora: string[] = [];
     const mortal = new Mortal();
-    // Of what it knew nothing is left but what it reads from the topics, as in a process that was started anew.
+    // The next run knows only the topics, like a new process.
     const job = await made.job({ store: mortal.store(made.store), publisher: mortal.publisher(made.publisher) });
     const next = await made.job();
     for (let dieAt = 1, survived = false; !survived; dieAt++) {
@@ -155,7 +155,7 @@ it('withdraws the tiles of feature settings that no corpus uses, and deletes the
   const origin = { topic: 't', partition: 0, offset: '0', keyBase64: null, valueBase64: null };
   await made.publisher.publish(deadLetters, { ...letter, origin, utteranceId: 'c/bad', settingsHash: next });
   const isOld = { settingsHash: former, shards: 1 };
-  // Not all that is live in it has tiles under the others yet.
+  // Some of its live utterances have no tiles under the other settings yet.
   expect(await (await made.job()).run()).toMatchObject({ retired: [], abandoned: [] });
   await made.seal([['c/b', '1', 6]], { settingsHash: next });
   expect(await (await made.job({ settingsGraceMs: 60_000 })).run()).toMatchObject({ retired: [], abandoned: [isOld], withdrawn: 0 });
@@ -172,8 +172,8 @@ it('withdraws the tiles of feature settings that no corpus uses, and deletes the
   expect(await made.keys('shards/')).not.toContain(old.objectKey);
 });
 
-describe('a fact that comes while it works', () => {
-  /** Hears of utterances when it is waited for, and of shards at once. */
+describe('a record that comes during a compaction', () => {
+  /** A follower that gets utterances only on request, and shards at once. */
   class LateReader extends TableFollower {
     private late: (() => void)[] = [];
     private isFirst = true;
@@ -193,13 +193,13 @@ describe('a fact that comes while it works', () => {
     }
   }
 
-  it('a shard whose utterance record was not read yet is not harmed', async () => {
+  it('keeps a shard whose utterance record was not read yet', async () => {
     await made.ingest(['c/a', '1']);
     const reader = new LateReader(made.kafka, made.prefix, 'late', silent);
     reader.afterFirstSync = async () => {
       await made.ingest(['c/a', '2'], ['c/new', '1']);
       for (const rows of [[['c/a', '2', 2]], [['c/new', '1', 2]]] as Rows[]) await made.seal(rows);
-      // Until this reader, too, has them; of their utterances it hears later.
+      // Waits until this reader has the shards. It gets their utterances later.
       await TableFollower.prototype.sync.call(reader);
     };
     const job = await made.job({ follower: reader });
@@ -207,7 +207,7 @@ describe('a fact that comes while it works', () => {
     expect(idsOf(await made.contents())).toEqual([at('c/a', '2'), at('c/new')]);
   });
 
-  it('an utterance that goes back to an older version keeps, or gets again, the shard that has it', async () => {
+  it('keeps or restores the shard of an utterance that returns to an older version', async () => {
     await made.ingest(['c/a', '1'], ['c/a', '2']);
     const shard = await made.seal([['c/a', '1', 2]]);
     let back = async (): Promise<void> => {
@@ -215,7 +215,7 @@ describe('a fact that comes while it works', () => {
       await made.ingest(['c/a', '1']);
       await made.publisher.publish(shardsLabelled, shard);
     };
-    // Just before it is withdrawn, and unread by the job.
+    // The record comes just before the shard is withdrawn, and the job has not read it.
     const publisher = Object.create(made.publisher, {
       tombstone: {
         value: async (...words: Parameters<typeof made.publisher.tombstone>) => {
@@ -237,7 +237,7 @@ describe('a fact that comes while it works', () => {
 });
 
 describe('two jobs at once', () => {
-  it('one works, the other says by whom it is held up, or waits for its turn', async () => {
+  it('let one work, and the other names the holder of the lease or waits', async () => {
     await made.ingest(['c/a', '1'], ['c/b', '1']);
     for (const id of ['c/a', 'c/b']) await made.seal([[id, '1', 1]]);
     let goOn = (): void => undefined;
@@ -272,7 +272,7 @@ describe('two jobs at once', () => {
     expect(idsOf(await made.contents())).toEqual([at('c/a'), at('c/b')]);
   });
 
-  it('one that was taken over withdraws nothing more', async () => {
+  it('stop the job whose lease was taken over from withdrawing shards', async () => {
     await made.ingest(['c/a', '1'], ['c/b', '1']);
     for (const id of ['c/a', 'c/b']) await made.seal([[id, '1', 1]]);
     const zombie = Object.create(made.publisher, {
@@ -289,8 +289,8 @@ describe('two jobs at once', () => {
   });
 });
 
-describe('an object that nobody announces', () => {
-  it('is deleted after the grace period, which goes on from one job to the next, and not when it is announced meanwhile', async () => {
+describe('an object without an announcement', () => {
+  it('is deleted after a grace period over several jobs, unless it is announced meanwhile', async () => {
     const [late, never] = [
       await made.seal([['c/a', '1', 1]], { announced: false }),
       await made.seal([['c/b', '1', 1]], { announced: false }),
@@ -306,7 +306,7 @@ describe('an object that nobody announces', () => {
     expect(await made.keys('shards/')).toEqual([late.objectKey]);
   });
 
-  it('stays while a round goes on that began before, and goes when another has begun', async () => {
+  it('stays while an older round runs, and is deleted when the next round has begun', async () => {
     const shard = await made.seal([['c/a', '1', 1]]);
     await made.ingest(['c/a', '1']);
     await made.erase('c/a');
@@ -321,7 +321,7 @@ describe('an object that nobody announces', () => {
     expect(await made.keys('shards/')).toEqual([]);
   });
 
-  it('stays where the bucket serves other topics too; a bucket of other topics is refused', async () => {
+  it('stays if the bucket also serves other topics; a bucket of other topics is refused', async () => {
     await made.seal([['c/a', '1', 1]], { announced: false });
     await made.store.put('shards/notes.txt', 'not ours');
     await made.store.put(bucketMarkerKey('other'), '{}');
@@ -356,7 +356,7 @@ describe('predictions', () => {
       ...{ classes: ['a', 'b'], confusion: [], viewDigest: '', evaluatedAt: new Date().toISOString() },
     });
 
-  it('that name an erased utterance are deleted once they are scored; all others stay', async () => {
+  it('that name an erased utterance are deleted once they are scored, and all others stay', async () => {
     await made.ingest(['c/a', '1', 'test'], ['c/b', '1', 'test']);
     const [both, other, unscored] = [await put(1, ['c/a', 'c/b']), await put(2, ['c/b']), await put(3, ['c/a'])];
     for (const step of [1, 2]) await evaluate(step);
@@ -371,7 +371,7 @@ describe('predictions', () => {
     expect(both).not.toBe(other);
   });
 
-  it('are looked at once by one process after another, and again when something was erased between', async () => {
+  it('are read once over several processes, and again after an erasure', async () => {
     await made.ingest(['c/a', '1', 'test'], ['c/b', '1', 'test']);
     const [first, second] = [await put(1, ['c/a']), await put(2, ['c/b'])];
     for (const step of [1, 2]) await evaluate(step);
@@ -402,7 +402,7 @@ describe('topics that Kafka compacts at once', () => {
     { name: 'cleanup.policy', value: 'compact' },
   ];
 
-  it('give a fresh reader the same state, though records and tombstones are gone', async () => {
+  it('give a new reader the same state, although records and tombstones are gone', async () => {
     const names = [utterances, shardsLabelled].map((topic) => topicName(topic, made.prefix));
     const admin = made.kafka.admin();
     await admin.connect();

@@ -1,6 +1,6 @@
 /**
- * Erasure and compaction on the whole way, by real services: one utterance is followed from the bucket into a shard and out
- * of it again, and nothing else changes.
+ * Erasure and compaction with all real services. The test follows one utterance from the bucket into a shard and out of it again,
+ * and checks that nothing else changes.
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ function compact(...words: string[]): { code: number | null; text: string } {
 }
 
 interface InStore {
-  /** Utterance and version to a digest of its rows, pixels and labels. */
+  /** Maps utterance and version to a digest of its rows, pixels and labels. */
   rows: Map<string, string>;
   shards: number;
   tiles: number;
@@ -55,8 +55,8 @@ const settled = (count: number) => (): boolean => {
   return utterances === count && inFlight.length === 0;
 };
 
-it('an erased utterance is in no shard any more, and the others are byte for byte what they were', async () => {
-  // Shards of one utterance or few, from four partitions: small ones, to be merged.
+it('removes an erased utterance from all shards and leaves the others byte for byte the same', async () => {
+  // Four partitions make small shards of a few utterances, which compaction merges.
   pipeline = new RunningPipeline({ SHARD_MAX_AGE: '0.2', SHARD_TILES: '16' });
   await pipeline.prepare();
   const { store, overview } = pipeline;
@@ -114,7 +114,7 @@ it('an erased utterance is in no shard any more, and the others are byte for byt
   expect(compact('--grace', 'soon')).toMatchObject({ code: 2, text: expect.stringContaining('--grace soon') as string });
 });
 
-it('goes on beside training: a round that is under way finishes, and the next has all that is left', async () => {
+it('runs beside training: a running round finishes, and the next round has all remaining utterances', async () => {
   pipeline = new RunningPipeline({ SHARD_MAX_AGE: '0.2', COMPACTION_INTERVAL: '1', COMPACTION_GRACE: '0', ROUND_QUIET: '1' });
   await pipeline.prepare();
   const { store, overview } = pipeline;
@@ -128,7 +128,7 @@ it('goes on beside training: a round that is under way finishes, and the next ha
     return count;
   };
   expect(await scored()).toBeGreaterThan(0);
-  // Of a test speaker: predictions name it.
+  // An utterance of a test speaker, which the predictions name.
   const [erased = '', ...kept] = paths;
   expect(erased.startsWith('s0/')).toBe(true);
   await store.delete(corpusKey('made', erased));
@@ -137,7 +137,7 @@ it('goes on beside training: a round that is under way finishes, and the next ha
     const { rows } = await readAllShards();
     return rows.size === kept.length && ![...rows.keys()].some((name) => name.startsWith(`made/${erased}@`));
   });
-  // A round more, on what was compacted.
+  // One more round, on the compacted shards.
   await store.put(corpusKey('late', 'u.wav'), toneWav({ pitchHz: 210 }));
   await pipeline.until('a model with a late one', trainedOn(kept.length + 1));
   const metrics = await (await fetch(`${pipeline.url('trainer')}/metrics`)).text();

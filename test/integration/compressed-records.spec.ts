@@ -1,4 +1,4 @@
-/** Records that a real broker keeps compressed, as a cluster with `compression.type=zstd` does for all of its topics. */
+/** Records that a real broker stores compressed, like a cluster with `compression.type=zstd` for all topics. */
 import { createRequire } from 'node:module';
 import { zstdCompressSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -44,8 +44,8 @@ describe.each(['gzip', 'snappy', 'lz4', 'zstd'])('a topic that the broker compre
   });
 });
 
-describe('a value that grows beyond all measure when it is unpacked', () => {
-  it('is one dead letter, and what comes after it is read', async () => {
+describe('a value that becomes huge when it is decompressed', () => {
+  it('becomes one dead letter, and the records after it are read', async () => {
     await compressedBy('zstd');
     const ours = CompressionCodecs[CompressionTypes.ZSTD] as () => Codec;
     CompressionCodecs[CompressionTypes.ZSTD] = () => ({ ...ours(), compress: ({ buffer }) => Promise.resolve(zstdCompressSync(buffer)) });

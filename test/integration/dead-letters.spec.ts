@@ -1,4 +1,4 @@
-/** Dead letters on the whole way: counted once however often they come, tried again as the object is now, and in the account of verify. */
+/** Dead letters with all services: repeats count once, replay uses the current object, and verify counts them. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -27,7 +27,7 @@ const open: (() => Promise<unknown>)[] = [];
 
 beforeEach(async () => {
   letters.length = 0;
-  // Listings heal nothing here: what happens, happens by hints.
+  // No listing runs here, so hints cause all changes.
   pipeline = new RunningPipeline({ RECONCILE_INTERVAL: '3600' });
   await pipeline.prepare();
   const kafka = kafkaClient(readKafkaConnection(pipeline.environment), 'undertone-test', silent);
@@ -53,7 +53,7 @@ async function verified(): Promise<Account & { code: number | null }> {
 }
 
 describe('a broken recording', () => {
-  it('is one dead letter however often its record comes; replay looks at the object as it is now; verify has the account', async () => {
+  it('becomes one dead letter for repeated records; replay reads the current object; verify accounts for it', async () => {
     const { store, overview } = pipeline;
     const bad = corpusKey('made', 'bad.wav');
     await store.put(bad, 'no sound at all');
@@ -65,7 +65,7 @@ describe('a broken recording', () => {
     await pipeline.until('both committed', async () => (await group.committed()) === 2);
     expect(await verified()).toEqual({ code: 0, utterances: 2, inShards: 1, deadLettered: 1, inFlight: [] });
 
-    // All comes again, as after a crash that lost every commit.
+    // All records come again, as after a crash that lost every commit.
     await pipeline.stopGently('features');
     await group.rewind();
     pipeline.start('features');
@@ -78,10 +78,10 @@ describe('a broken recording', () => {
     expect(overview.snapshot().deadLetters).toMatchObject({ total: 1, byCode: { AUDIO_NOT_RECOGNISED: 1 } });
     expect(await verified()).toEqual({ code: 0, utterances: 2, inShards: 1, deadLettered: 1, inFlight: [] });
 
-    // Another version that fails the same way is another letter.
+    // Another version that fails in the same way gets another dead letter.
     const [{ version: brokenVersion } = {}] = letters;
     await store.put(bad, 'still no sound');
-    expect((await undertone(pipeline, 'replay')).text).toContain('1 objects are looked at again (1 dead letters)');
+    expect((await undertone(pipeline, 'replay')).text).toContain('1 objects are tried again (1 dead letters)');
     await pipeline.until('a letter of what is there now', () => overview.deadLetters.length === 2);
     expect(letters.at(-1)?.version).not.toBe(brokenVersion);
 
@@ -92,9 +92,9 @@ describe('a broken recording', () => {
     await pipeline.until('its tiles', () => overview.reconcile().inShards === 2);
     expect(overview.unresolvedDeadLetters).toEqual([]);
     expect(await verified()).toEqual({ code: 0, utterances: 2, inShards: 2, deadLettered: 0, inFlight: [] });
-    expect((await undertone(pipeline, 'replay')).text).toContain('0 objects are looked at again (0 dead letters)');
+    expect((await undertone(pipeline, 'replay')).text).toContain('0 objects are tried again (0 dead letters)');
 
-    // What is on its way is named, whether ingest has seen it or not.
+    // verify names recordings in flight, also if ingest has not seen them.
     await pipeline.stopGently('features');
     await store.put(corpusKey('made', 'seen.wav'), toneWav({ pitchHz: 200 }));
     await pipeline.stopGently('ingest');
@@ -110,7 +110,7 @@ describe('a broken recording', () => {
       deadLettered: 0,
       inFlight: ['made/seen.wav', 'made/unseen.wav'],
     });
-    // As a metric too, of what ingest has seen.
+    // The metric has those that ingest has seen.
     pipeline.start('evaluator');
     await pipeline.until('the metrics', async () => {
       const metrics = await fetch(`${pipeline.url('evaluator')}/metrics`).then(
@@ -123,10 +123,10 @@ describe('a broken recording', () => {
 });
 
 describe('a record on which a stage fails', () => {
-  it('is a dead letter UNKNOWN_REPEATED at the third failure, the process lives, and what comes after it goes on', async () => {
+  it('becomes a dead letter UNKNOWN_REPEATED at the third failure; the process and the next records continue', async () => {
     const { store, environment, logsDir, prefix, overview } = pipeline;
     const models = new MadeModels(store);
-    // The file is the one that was announced, and no predictions: nobody has thought of that.
+    // The file matches its announcement, but holds no predictions. No code expects this case.
     const garbage = randomBytes(64);
     const objectKey = predictionsKey({ runId: 'made', step: 50, task: 'emotion', sha256: sha256Hex(garbage) });
     await store.put(objectKey, garbage);
@@ -146,7 +146,7 @@ describe('a record on which a stage fails', () => {
     });
     await vi.waitFor(() => expect(overview.evaluationsOf('made', 100)).not.toEqual([]), { timeout: 120_000, interval: 200 });
     expect(letters.map(({ stage, code, origin }) => [stage, code, origin.offset])).toEqual([['evaluator', 'UNKNOWN_REPEATED', '0']]);
-    expect(letters[0]?.message).toMatch(/^Failed 3 times on this record: /);
+    expect(letters[0]?.message).toMatch(/^An unknown error failed this record 3 times: /);
     expect(supervisor.stateOf('evaluator')).toMatchObject({ restarts: 0, state: 'running' });
     expect(overview.evaluationsOf('made', 50)).toEqual([]);
   });

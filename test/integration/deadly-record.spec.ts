@@ -1,4 +1,4 @@
-/** Recordings that the store refuses, and one with which features is killed each time: one dead letter each, and all others arrive. */
+/** Recordings that the store refuses, and one that kills features each time: each becomes one dead letter, and all others arrive. */
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { RunningPipeline } from './running-pipeline.js';
 
 let pipeline: RunningPipeline;
 let proxy: Server;
-/** How often the deadly recording was asked for. Nobody gets an answer while it is deadly. */
+/** Number of requests for the deadly recording. They get no answer while it is deadly. */
 let asked = 0;
 let isDeadly = true;
 
@@ -49,7 +49,7 @@ afterEach(async () => {
   proxy.close();
 });
 
-it('is refused after the third death until it is replayed, and the archived ones at once', async () => {
+it('refuses the deadly recording after the third death until replay, and archived objects at once', async () => {
   const { store, overview } = pipeline;
   await store.put(corpusKey('made', 'deadly.wav'), toneWav());
   for (const n of [1, 2]) await store.put(corpusKey('made', `archived-${n}.wav`), toneWav({ pitchHz: 100 + n }));

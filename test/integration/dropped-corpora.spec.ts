@@ -1,4 +1,4 @@
-/** Corpora as people have them: archives, a licensed corpus's own layout, labels that come late, two corpora in one folder. */
+/** Corpora in real forms: archives, the layout of a licensed corpus, late labels, two corpora in one folder. */
 import { gzipSync } from 'node:zlib';
 import { buffer } from 'node:stream/consumers';
 import { pack } from 'tar-stream';
@@ -36,7 +36,7 @@ async function tarGz(files: Record<string, Uint8Array | string>): Promise<Buffer
   return gzipSync(await buffer(tar));
 }
 
-it('an archive becomes its recordings, with their labels, once; a bad one is a dead letter', async () => {
+it('unpacks an archive once into its labelled recordings, and dead-letters a bad archive', async () => {
   const { store } = await started();
   const files = {
     './README.txt': 'not taken',
@@ -56,12 +56,12 @@ it('an archive becomes its recordings, with their labels, once; a bad one is a d
   pipeline.start('ingest');
   await store.put(corpusKey('drop', 'bad.zip'), 'PK, but no archive');
   await pipeline.until('a letter about the bad one', () => pipeline.overview.deadLetters.some(({ code }) => code === 'ARCHIVE_INVALID'));
-  // The good one was not unpacked again: what was deleted stays deleted.
+  // The good archive was not unpacked again, so the deleted recording stays deleted.
   expect(await store.head(corpusKey('drop', 'b.wav'))).toBeNull();
   expect(settled(2)()).toBe(true);
 });
 
-it("IEMOCAP's tree is read by its own reader, and labels that come after their audio are taken", async () => {
+it("reads IEMOCAP's tree with its own reader, and takes labels that come after their audio", async () => {
   const { store } = await started();
   const wav = (turn: string) => corpusKey('iemocap', `Session1/sentences/wav/Ses01F_impro01/${turn}.wav`);
   await store.put(wav('Ses01F_impro01_F000'), toneWav({ pitchHz: 200 }));
@@ -76,13 +76,13 @@ it("IEMOCAP's tree is read by its own reader, and labels that come after their a
     '[9.0000 - 9.9000]\tSes01F_impro01_F001\txxx\t[2.0000, 3.5000, 2.5000]',
   ];
   await store.put(corpusKey('iemocap', 'Session1/dialog/EmoEvaluation/Ses01F_impro01.txt'), lines.join('\n'));
-  // Without agreement on a category, activation and valence are labels still.
+  // If annotators do not agree on a category, activation and valence are still labels.
   await pipeline.until('labels', () => settled(3)() && streams().labelled === 2 && streams().unlabelled === 1);
   const metrics = await (await fetch(`${pipeline.url('ingest')}/metrics`)).text();
   expect(metrics).toMatch(/undertone_ingest_no_category_total\{reason="no agreement"\} 1/);
 });
 
-it('two corpora in one folder wait for a corpus.json that says which it is', async () => {
+it('holds two corpora in one folder until a corpus.json names the reader', async () => {
   const { store } = await started();
   await store.put(corpusKey('mixed', 'wav/03a01Wa.wav'), toneWav({ pitchHz: 120 }));
   await store.put(corpusKey('mixed', 'Actor_12/03-01-05-01-02-01-12.wav'), toneWav({ pitchHz: 220 }));
@@ -93,7 +93,7 @@ it('two corpora in one folder wait for a corpus.json that says which it is', asy
   await pipeline.until('both recordings', () => settled(2)() && streams().labelled === 1);
 });
 
-it('labels are found whatever program wrote the manifest, and status tells of rows that match nothing', async () => {
+it('finds labels in manifests of several programs, and status reports rows without a recording', async () => {
   const { store } = await started();
   const rows = 'path;emotion\r\naudio\\1.WAV;Joy\r\nC:\\calls\\audio\\2.wav;furious\r\nlost.wav;sad\r\n';
   await store.put(corpusKey('calls', 'corpus.json'), '{"labels": {"furious": "angry"}}');
@@ -115,6 +115,6 @@ it('labels are found whatever program wrote the manifest, and status tells of ro
         ],
       },
     ]);
-  // The labels that a restarted process finds are the same: nothing is made anew.
+  // A restarted process finds the same labels, so it makes no tile again.
   expect(settled(2)()).toBe(true);
 });

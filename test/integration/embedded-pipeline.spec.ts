@@ -1,4 +1,4 @@
-/** The suite that runs on containers too (`npm run test:containers`), on the embedded broker and store: events by webhook. */
+/** Runs the suite of `npm run test:containers` on the embedded broker and store, with events by webhook. */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** The embedded object store, as a web page or another program on this machine finds it: without the keys of its bucket. */
+/** Checks the embedded object store from the side of a web page or another program, without the keys of its bucket. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -14,7 +14,7 @@ import { ObjectStore } from '#storage/object-store.js';
 
 const bucket = 'locked';
 const key = 'corpora/secret-corpus/a.wav';
-/** More than one chunk of the store's. */
+/** Larger than one chunk of the store. */
 const recording = Buffer.alloc(9_000_000, 'speech');
 
 let dataDir: string;
@@ -61,7 +61,7 @@ afterAll(async () => {
 
 const httpPorts = ['s3', 'master', 'volume', 'filer', 'admin'] as const;
 const methods = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS'];
-/** About itself, whatever the method. */
+/** Requests with any method that concern the server itself. */
 const pagesOfTheMaster = ['/', '/ui/index.html'];
 const filerPath = `/buckets/${bucket}/${key}`;
 const paths = [
@@ -85,7 +85,7 @@ const paths = [
 ];
 
 describe('the embedded object store', () => {
-  it.each(httpPorts)('gives nothing of the bucket at its %s port to who has no key, and changes nothing', async (use) => {
+  it.each(httpPorts)('neither reveals nor changes the bucket at its %s port without a key', async (use) => {
     for (const path of paths) {
       for (const method of methods) {
         const answer = await fetch(`http://127.0.0.1:${ports[use]}${path}`, {
@@ -98,11 +98,11 @@ describe('the embedded object store', () => {
           ...(method === 'PUT' || method === 'POST' ? { body: 'evil' } : {}),
           redirect: 'manual',
         }).catch(() => null);
-        // The connection was closed without an answer.
+        // The server closed the connection without an answer.
         if (!answer) continue;
         const body = await answer.text();
         expect(body, `${method} ${path}`).not.toContain('speech');
-        // A refusal may repeat the path that was asked for.
+        // A refusal may repeat the requested path.
         if (!path.includes(key)) expect(body, `${method} ${path}`).not.toContain('secret-corpus');
         const isWrite = ['PUT', 'POST', 'DELETE'].includes(method);
         if (isWrite && !pagesOfTheMaster.includes(path)) expect(answer.status, `${method} ${path}`).toBeGreaterThanOrEqual(400);
@@ -115,24 +115,27 @@ describe('the embedded object store', () => {
     expect(keys).toEqual([key]);
   });
 
-  it.each(['ListUsers', 'CreateUser', 'CreateAccessKey', 'AssumeRole'])('makes and shows no users, keys or roles: %s', async (action) => {
-    for (const version of ['2010-05-08', '2011-06-15']) {
-      const answer = await fetch(embedded.endpoint, {
-        method: 'POST',
-        headers: { connection: 'close' },
-        body: new URLSearchParams({
-          Action: action,
-          Version: version,
-          UserName: 'evil',
-          RoleArn: 'arn:aws:iam::x:role/x',
-          RoleSessionName: 'x',
-        }),
-      });
-      expect(answer.status).toBe(405);
-    }
-  });
+  it.each(['ListUsers', 'CreateUser', 'CreateAccessKey', 'AssumeRole'])(
+    'neither creates nor lists users, keys or roles: %s',
+    async (action) => {
+      for (const version of ['2010-05-08', '2011-06-15']) {
+        const answer = await fetch(embedded.endpoint, {
+          method: 'POST',
+          headers: { connection: 'close' },
+          body: new URLSearchParams({
+            Action: action,
+            Version: version,
+            UserName: 'evil',
+            RoleArn: 'arn:aws:iam::x:role/x',
+            RoleSessionName: 'x',
+          }),
+        });
+        expect(answer.status).toBe(405);
+      }
+    },
+  );
 
-  it('tells ingest of each object, in JSON and with the token', async () => {
+  it('notifies ingest of each object, in JSON and with the token', async () => {
     await expect.poll(() => received.length, { timeout: 10_000 }).toBeGreaterThan(0);
     for (const { authorization, contentType } of received) {
       expect(authorization).toBe('Bearer a-token-of-the-webhook');

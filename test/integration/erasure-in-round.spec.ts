@@ -1,4 +1,4 @@
-/** A real trainer in the middle of a long round: erasure takes effect at the next batch, and the model's process holds up nobody. */
+/** A real trainer in a long round: erasure takes effect at the next batch, and the compute process blocks nothing else. */
 import { execFileSync } from 'node:child_process';
 import { afterEach, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
@@ -15,7 +15,7 @@ async function newestOf(runId: string): Promise<Checkpoint | null> {
   return value ?? null;
 }
 
-/** In the middle of a round that will not end by itself. @returns the recordings that it learns from */
+/** Starts a round that does not end by itself. @returns the recordings of the round */
 async function longRound(): Promise<string[]> {
   pipeline = new RunningPipeline({ ROUND_STEPS: '1000000', ROUND_QUIET: '1', CHECKPOINT_STEPS: '20' });
   await pipeline.prepare();
@@ -37,7 +37,7 @@ const erasedOfMetrics = async (): Promise<number> => {
   return Number(/^undertone_trainer_erased_utterances_total(?:\{[^}]*\})? (\S+)/m.exec(metrics)?.[1] ?? 0);
 };
 
-it('takes an utterance that is deleted, and one that is replaced, out of the round that is running', async () => {
+it('removes a deleted and a replaced utterance from the running round', async () => {
   const [deleted = '', replaced = ''] = await longRound();
   const { store, overview } = pipeline;
   expect(await erasedOfMetrics()).toBe(0);
@@ -63,7 +63,7 @@ it('takes an utterance that is deleted, and one that is replaced, out of the rou
   expect(overview.snapshot().training).toMatchObject({ finished: null, started: { round: 1 } });
 });
 
-it('follows its topics and answers while the process that computes stands still', async () => {
+it('follows its topics and answers while the compute process is stopped', async () => {
   await longRound();
   const children = execFileSync('pgrep', ['-P', String(pipeline.pidOf('trainer'))], { encoding: 'utf8' })
     .trim()

@@ -1,4 +1,4 @@
-/** The example consumers of examples/, run as people run them, beside a real evaluator that scores models and promotes one. */
+/** Runs the consumers of examples/ beside a real evaluator that scores models and promotes one. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ const packages = mkdtempSync(join(tmpdir(), 'undertone-example-'));
 let publisher: Publisher;
 let models: MadeModels;
 
-/** All that was there before the consumers start. */
+/** The records that exist before the consumers start. */
 beforeAll(async () => {
   await pipeline.prepare();
   publisher = new Publisher(
@@ -45,7 +45,7 @@ const before = [
   expect.stringMatching(/^champion 1 of emotion: made\/100\. \S/) as string,
 ];
 
-/** @returns what it has printed so far; it is ended by `stop` */
+/** @returns a function for the output so far; `stop` ends the consumer */
 function run(command: string, args: string[], settings: Record<string, string> = {}): { lines: () => string[]; child: ChildProcess } {
   const child = spawn(command, args, { env: { ...pipeline.environment, ...settings }, stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
@@ -77,7 +77,7 @@ async function follow(what: string, { lines, child }: ReturnType<typeof run>, st
 }
 
 describe('an example consumer', () => {
-  it('in TypeScript prints scores and champions, those of before and those that come', async () => {
+  it('in TypeScript prints existing and new scores and champions', async () => {
     await follow('TypeScript', run(process.execPath, [join(packageRoot, 'examples/consume-evaluations.ts')]), 200);
   });
 

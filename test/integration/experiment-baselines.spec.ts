@@ -1,4 +1,4 @@
-/** The baselines that Table II quotes, as rows of an experiment on the sample corpora: whole, and killed in each phase. */
+/** The baselines of Table II as rows of an experiment on the sample corpora: in one run, and killed in each phase. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,13 +40,13 @@ rows:
 const start = (out: string, ...more: string[]) => startExperiment(file, join(folder, out), ...more);
 const resultsOf = (out: string) => readExperimentResults(join(folder, out));
 
-it('times their steps in a dry run, those of the source task among them', async () => {
+it('times their steps in a dry run, including those of the source task', async () => {
   const { code, text } = await start('dry', '--dry-run').ended;
   expect(text).toMatch(/cnn-lstm +3 +\d+ ms[\s\S]*from-gender +3 +10 steps before +\d+ ms[\s\S]*About .* with \d+ jobs? at a time/);
   expect(code).toBe(0);
 });
 
-it('runs them to a report, with the paper’s number beside; dev is looked at only once emotion is learnt', async () => {
+it('runs them to a report with the paper’s number, and checks dev only while emotion is learnt', async () => {
   const { code, text } = await start('whole', '--jobs', '2').ended;
   expect(code, text).toBe(0);
   const { results } = (await resultsOf('whole'))!;
@@ -70,11 +70,11 @@ it('runs them to a report, with the paper’s number beside; dev is looked at on
     expect(new Set(of(rowId).flatMap(({ predictions }) => predictions[0]!.rows.map(({ utteranceId }) => utteranceId))).size).toBe(432);
 }, 300_000);
 
-it('killed while the first column learns and while the second does, and resumed, have the numbers of the run that was not', async () => {
+it('reaches the same numbers after a kill in each column and a resume', async () => {
   const work = join(folder, 'killed/work');
   const checkpoints = (): string[] =>
     existsSync(work) ? readdirSync(work, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('manifest.json')) : [];
-  /** Kills all of it once a checkpoint of this step is there. */
+  /** Kills all processes once a checkpoint of this step exists. */
   const killAt = async (step: string, ...more: string[]): Promise<void> => {
     const { child, ended } = start('killed', '--jobs', '1', ...more);
     const before = new Set(checkpoints());

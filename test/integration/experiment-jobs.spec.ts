@@ -1,4 +1,4 @@
-/** Jobs of an experiment over Kafka: a trainer takes them, is killed, and comes again; the numbers are those of this machine alone. */
+/** Jobs of an experiment over Kafka: a trainer takes them, is killed, and restarts. The numbers equal those of a local run. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -38,7 +38,7 @@ const kafka = kafkaClient(readKafkaConnection({ ...pipeline.environment }), 'und
 const folder = join(pipeline.logsDir, 'experiment');
 const file = join(pipeline.logsDir, 'small.yaml');
 
-/** The emotion is where the tile is bright. */
+/** The bright part of the tile encodes the emotion. */
 function rowOf(speaker: number, take: number): ShardRow {
   const brightFrom = (take % 4) * 4;
   const tile = Uint8Array.from({ length: 16 * 32 }, (_pixel, at) => {
@@ -53,7 +53,7 @@ function rowOf(speaker: number, take: number): ShardRow {
 
 beforeAll(async () => {
   await pipeline.prepare();
-  // Of the trainer's own rounds, which go on beside.
+  // Settings of the trainer's own rounds, which run beside the jobs.
   writeFileSync(join(pipeline.logsDir, 'model.json'), JSON.stringify(model));
   await pipeline.store.put(bucketMarkerKey(pipeline.prefix), '{}');
   const rows = Array.from({ length: 6 * 12 }, (_, index) => rowOf(index % 6, Math.floor(index / 6)));
@@ -110,7 +110,7 @@ const numbers = (results: ExperimentResults | null) =>
     scores: scores.map(({ evaluatedAt: _evaluatedAt, ...score }) => score),
   }));
 
-it('is done by a trainer that is killed in a job and comes again, announced, and the same to the digit as on one machine', async () => {
+it('gives the same digits as a local run when the trainer is killed in a job and restarts', async () => {
   const announced = new Map<string, ModelEvaluated>();
   const open = new Set<string>();
   let opened = 0;
@@ -139,7 +139,7 @@ it('is done by a trainer that is killed in a job and comes again, announced, and
   expect(shared?.missing).toEqual([]);
   expect(numbers(shared)).toEqual(numbers(own));
 
-  // Each job is announced under its id, closed, and of no interest to continuous training.
+  // Each job is announced under its id and closed, and continuous training ignores it.
   await pipeline.until('all jobs closed', () => opened === 6 && open.size === 0);
   const jobIds = new Set(shared?.results.map(({ job }) => job.jobId));
   expect(new Set([...announced.values()].map(({ runId }) => runId))).toEqual(jobIds);

@@ -1,4 +1,4 @@
-/** `undertone experiment` as people run it: the smallest one on the sample corpora, whole, and killed twice on the way. */
+/** Runs the smallest `undertone experiment` on the sample corpora: in one run, and killed twice. */
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,14 +15,14 @@ const start = (out: string, ...more: string[]) => startExperiment(file, join(fol
 const run = (out: string, ...more: string[]) => start(out, ...more).ended;
 const resultsOf = (out: string) => readExperimentResults(join(folder, out));
 
-it('says what jobs there are and how long they take, and runs none, with --dry-run', async () => {
+it('lists the jobs and their estimated time with --dry-run, and runs none', async () => {
   const { code, text } = await run('dry', '--dry-run');
-  expect(text).toMatch(/9 jobs[\s\S]*3 folds, no speaker in two of them[\s\S]*About .* with \d+ jobs? at a time/);
+  expect(text).toMatch(/9 jobs[\s\S]*3 folds, each speaker in one fold only[\s\S]*About .* with \d+ jobs? at a time/);
   expect(code).toBe(0);
   expect(existsSync(join(folder, 'dry'))).toBe(false);
 });
 
-it('runs the smallest sample experiment from its file alone to a report', async () => {
+it('runs the smallest sample experiment from its file to a report', async () => {
   const { code, text } = await run('whole', '--jobs', '2');
   expect(code, text).toBe(0);
   expect(text).toMatch(/AAE, gender and speaker +█+ +3 of 3 +WA [\d.]+ % +UA [\d.]+ %/);
@@ -34,7 +34,7 @@ it('runs the smallest sample experiment from its file alone to a report', async 
   });
   const { rows, results: jobs, latents, reconstructions } = results!;
   expect(rows.map(({ id }) => id)).toEqual(['majority', 'functionals', 'both']);
-  // Every utterance of the corpus is tested once by each row.
+  // Each row tests every utterance of the corpus once.
   for (const { id } of rows) {
     const tested = jobs
       .filter(({ job }) => job.rowId === id)
@@ -55,21 +55,21 @@ it('runs the smallest sample experiment from its file alone to a report', async 
 });
 
 it('refuses a folder that holds an experiment already, unless it is to go on', async () => {
-  expect(await run('whole')).toMatchObject({ code: 2, text: expect.stringContaining('--resume goes on with what is in') });
+  expect(await run('whole')).toMatchObject({ code: 2, text: expect.stringContaining('Add --resume to continue the experiment in') });
   const { code, text } = await run('whole', '--resume');
-  expect(text).toContain('9 jobs of 9 done before');
+  expect(text).toContain('9 jobs of 9 finished earlier');
   expect(code).toBe(0);
 });
 
-it('killed twice on the way and resumed, has the numbers of the run that was not, to the digit', async () => {
+it('reaches the same digits after two kills and a resume', async () => {
   const work = join(folder, 'killed/work');
-  /** Checkpoints of the network that is being trained. */
+  /** Checkpoints of the network in training. */
   const checkpoints = (): string[] =>
     existsSync(work)
       ? readdirSync(work, { recursive: true, encoding: 'utf8' }).filter((path) => /models.*0000000[123]0.manifest\.json$/.test(path))
       : [];
 
-  // All of it at once, with a job half done.
+  // Kills all processes at once, in the middle of a job.
   const first = start('killed', '--jobs', '1');
   await expect.poll(() => checkpoints().length, { timeout: 200_000, interval: 20 }).toBeGreaterThan(0);
   process.kill(-first.child.pid!, 'SIGKILL');
@@ -77,7 +77,7 @@ it('killed twice on the way and resumed, has the numbers of the run that was not
   const done = (await resultsOf('killed'))!.results.length;
   expect(done).toBeLessThan(9);
 
-  // Only the one that hands out jobs; the others end by themselves. Its next network is under way then.
+  // Kills only the parent process, while it trains the next network. The workers end by themselves.
   const before = new Set(readdirSync(work));
   const second = start('killed', '--jobs', '1', '--resume');
   await expect
@@ -88,7 +88,7 @@ it('killed twice on the way and resumed, has the numbers of the run that was not
   expect((await resultsOf('killed'))!.missing.length).toBeGreaterThan(0);
 
   const { code, text } = await run('killed', '--jobs', '2', '--resume');
-  expect(text).toMatch(/[1-8] jobs? of 9 done before/);
+  expect(text).toMatch(/[1-8] jobs? of 9 finished earlier/);
   expect(code, text).toBe(0);
   expect(numbers(await resultsOf('killed'))).toEqual(numbers(await resultsOf('whole')));
 }, 600_000);

@@ -1,4 +1,4 @@
-/** `undertone export` of a real bucket: what is live is in the files, pixel by pixel, and nothing else. */
+/** `undertone export` of a real bucket: the files hold exactly the live tiles, pixel by pixel. */
 import { spawnSync } from 'node:child_process';
 import { createReadStream, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,7 +33,7 @@ beforeAll(async () => {
     await store.put(corpusKey('made', path), wav);
   pipeline.start('ingest', 'features');
   await pipeline.until('all in shards', () => overview.reconcile().inShards === 4);
-  // What was made of these is in shards, and no longer live.
+  // The tiles of these are in shards, but no longer live.
   await store.delete(corpusKey('made', 'gone.wav'));
   await store.put(corpusKey('made', 'd.wav'), voices['d.wav'] as Uint8Array);
   const before = overview.snapshot().streams.unlabelled.shards;
@@ -57,7 +57,7 @@ function run(...words: string[]): { code: number | null; text: string } {
 const tilesOf = async (path: string) =>
   (await extractFeatures(voices[path] as Uint8Array, featureSettings(), { silence: 'none', ffmpeg: null })).tiles;
 
-it('as npy is one array, and a table with a row for each tile', async () => {
+it('writes one array as npy, and a table with a row for each tile', async () => {
   const out = join(folder, 'npy');
   expect(run('--format', 'npy', '--out', out)).toMatchObject({ code: 0, text: expect.stringContaining('4 tiles of 3 utterances') });
   const array = readFileSync(join(out, 'tiles.npy'));
@@ -85,7 +85,7 @@ it('as npy is one array, and a table with a row for each tile', async () => {
   expect(JSON.parse(readFileSync(join(out, 'export.json'), 'utf8'))).toMatchObject({ format: 'npy', tiles: 4, settings: { rows: 128 } });
 });
 
-it('as webdataset is tar files of pairs, the same each time', async () => {
+it('writes tar files of pairs as webdataset, the same each time', async () => {
   const [out, again] = [join(folder, 'wds'), join(folder, 'again')];
   expect(run('--out', out, '--tiles-per-file', '3').code).toBe(0);
   expect(run('--out', again, '--tiles-per-file', '3').code).toBe(0);
@@ -121,17 +121,17 @@ it('as webdataset is tar files of pairs, the same each time', async () => {
   for (const path of Object.keys(voices)) expect(Buffer.concat(found.get(`made/${path}`) ?? []).equals(await tilesOf(path))).toBe(true);
 });
 
-it('can be of one stream, split or corpus, and says when nothing is there', () => {
+it('selects one stream, split or corpus, and reports an empty selection', () => {
   expect(run('--stream', 'labelled', '--out', join(folder, 'l')).text).toContain('1 tile of 1 utterance');
   expect(run('--split', 'test', '--out', join(folder, 't')).text).toContain('2 tiles of 1 utterance');
   const nothing = run('--corpus', 'other', '--out', join(folder, 'o'));
   expect(nothing).toMatchObject({ code: 2, text: expect.stringContaining('nothing to export') });
   expect(existsSync(join(folder, 'o'))).toBe(false);
-  expect(run('--out', join(folder, 'l'))).toMatchObject({ code: 2, text: expect.stringContaining('is there already') });
+  expect(run('--out', join(folder, 'l'))).toMatchObject({ code: 2, text: expect.stringContaining('exists already') });
   expect(run('--format', 'tfrecord', '--out', 'x')).toMatchObject({ code: 2, text: expect.stringContaining('webdataset, npy') });
 });
 
-it('of a shard that is gone fails, and leaves no folder that looks whole', async () => {
+it('fails if a shard is gone, and leaves no folder that looks complete', async () => {
   for await (const { key } of pipeline.store.list('shards/')) await pipeline.store.delete(key);
   const out = join(folder, 'gone');
   expect(run('--out', out)).toMatchObject({ code: 1, text: expect.stringContaining('OBJECT_GONE') });

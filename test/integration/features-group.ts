@@ -1,4 +1,4 @@
-/** What the broker says of the consumer group of features: who is in it, and how far it has committed. */
+/** Reads the consumer group of features from the broker: its members and committed offsets. */
 import { topicName } from '#contracts/topic.js';
 import { utterances } from '#contracts/utterances.js';
 import { readKafkaConnection } from '#service/connection-config.js';
@@ -25,15 +25,15 @@ export class FeaturesGroup {
     await this.admin.disconnect();
   }
 
-  /** There is one where features has been started with one set of settings. */
+  /** There is exactly one group if features ran with one set of settings. */
   async groupId(): Promise<string> {
     const { groups } = await this.admin.listGroups();
     const own = groups.filter(({ groupId }) => groupId.startsWith(featuresGroupPrefix(this.pipeline.prefix)));
-    if (own.length !== 1) throw new Error(`there are ${own.length} groups of features`);
+    if (own.length !== 1) throw new Error(`there are ${own.length} groups of features, and the test expects one`);
     return own[0]?.groupId ?? '';
   }
 
-  /** Records that need not come again, over all partitions. */
+  /** Number of committed records over all partitions. */
   async committed(): Promise<number> {
     const [found] = await this.admin.fetchOffsets({ groupId: await this.groupId(), topics: [this.topic] });
     return (found?.partitions ?? []).reduce((sum, { offset }) => sum + Math.max(0, Number(offset)), 0);
@@ -44,7 +44,7 @@ export class FeaturesGroup {
     return groups[0]?.members.length ?? 0;
   }
 
-  /** As after a loss of all commits: every record comes again. Only while nobody is in the group. */
+  /** Resets all commits, so that every record comes again. Allowed only while the group has no members. */
   async rewind(): Promise<void> {
     await this.admin.setOffsets({
       groupId: await this.groupId(),

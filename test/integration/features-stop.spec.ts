@@ -1,4 +1,4 @@
-/** SIGTERM to a real features process in the middle of a long file: what is done is kept, what is not comes again. */
+/** SIGTERM to a real features process in the middle of a long file: finished work is kept, and unfinished work comes again. */
 import { afterEach, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
 import { FeaturesGroup } from './features-group.js';
@@ -17,7 +17,7 @@ async function cpuSeconds(): Promise<number> {
   return Number(/^process_cpu_seconds_total(?:\{[^}]*\})? (\S+)/m.exec(metrics)?.[1] ?? 0);
 }
 
-it('seals and commits what is whole, abandons the file, leaves the group and exits with 0', async () => {
+it('seals and commits finished tiles, abandons the file, leaves the group and exits with 0', async () => {
   pipeline = new RunningPipeline({ SHARD_MAX_AGE: '3600', MAX_DURATION_SEC: '1000000', FILE_TIMEOUT: '600' });
   await pipeline.prepare();
   group = await new FeaturesGroup(pipeline).connect();
@@ -39,7 +39,7 @@ it('seals and commits what is whole, abandons the file, leaves the group and exi
   expect(overview.reconcile().inFlight).toEqual(['drop/long.wav']);
   expect(overview.deadLetters, 'a stop is no fault of the file').toEqual([]);
 
-  // The same settings of features, so the same group: the file comes again, and is now given less time.
+  // The settings and so the group are the same. The file comes again, now with a shorter time limit.
   const impatient = await pipeline.startTwin('features-2', { FILE_TIMEOUT: '1' });
   expect(impatient).toContain('http');
   await pipeline.until('the long one put aside', () => overview.reconcile().deadLettered === 1);

@@ -1,4 +1,4 @@
-/** A file that takes for ever: its worker is replaced, it becomes a dead letter, and no other file waits for it. */
+/** A file whose decoding never ends: features replaces its worker and writes a dead letter, and no other file waits. */
 import { afterEach, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
 import { endlessWav, toneWav } from './made-corpus.js';
@@ -7,7 +7,7 @@ import { RunningPipeline } from './running-pipeline.js';
 let pipeline: RunningPipeline;
 afterEach(async () => pipeline.close());
 
-it('costs its worker and nothing else', async () => {
+it('costs only the worker of the file', async () => {
   pipeline = new RunningPipeline({ FEATURE_WORKERS: '2', FILE_TIMEOUT: '2', MAX_DURATION_SEC: '40000' });
   await pipeline.prepare();
   const { store, overview } = pipeline;
@@ -24,12 +24,12 @@ it('costs its worker and nothing else', async () => {
   expect(overview.deadLetters.map(({ utteranceId }) => utteranceId).sort()).toEqual(names.map((name) => `drop/${name}`));
   expect(pipeline.hasExited('features')).toBe(false);
 
-  // The pool is whole again: both workers take files, side by side.
+  // The pool is complete again: both workers take files in parallel.
   for (let i = 0; i < 10; i++) await store.put(corpusKey('drop', `later-${i}.wav`), toneWav({ pitchHz: 220 + i }));
   await pipeline.until('those after it', () => overview.reconcile().inShards === 70);
 });
 
-it('that its header says is too long is refused without being read: it never comes into memory', async () => {
+it('refuses a file whose header gives too long a duration without reading it into memory', async () => {
   pipeline = new RunningPipeline();
   await pipeline.prepare();
   const { store, overview } = pipeline;

@@ -1,4 +1,4 @@
-/** Records that come late to `utterances`, and objects that change under a stage's hands: ingest comes back to what is true. */
+/** Late records on `utterances`, and objects that change during processing: ingest returns to the true state. */
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
@@ -48,7 +48,7 @@ const ingested = async (): Promise<UtteranceIngested> => {
 const last = (): UtteranceIngested | null | undefined => records.at(-1);
 
 describe('a record that a zombie writes late', () => {
-  it('of the same bytes under older labels is repaired by the next listing, each time', async () => {
+  it('of the same bytes under older labels is corrected by the next listing, each time', async () => {
     pipeline.start('ingest');
     const right = await ingested();
     expect(right.labels.category).toBe('sad');
@@ -60,7 +60,7 @@ describe('a record that a zombie writes late', () => {
     }
   });
 
-  it('of an object that is gone is buried', async () => {
+  it('of a deleted object gets a tombstone', async () => {
     pipeline.start('ingest');
     const right = await ingested();
     const gone = { ...right, utteranceId: 'made/gone.wav', objectKey: corpusKey('made', 'gone.wav') };
@@ -69,8 +69,8 @@ describe('a record that a zombie writes late', () => {
   });
 });
 
-describe('an object that was another when features came for it', () => {
-  it('is ingested again when it is what it was before', async () => {
+describe('an object that had changed when features read it', () => {
+  it('is ingested again when its old bytes return', async () => {
     pipeline.start('ingest');
     const { version, objectKey } = await ingested();
     const letGo = (letGoVersion: string): ObjectHint => ({ ...hintAt(objectKey, 'changed-underfoot'), letGoVersion });
@@ -79,7 +79,7 @@ describe('an object that was another when features came for it', () => {
     expect(last()?.version).toBe(version);
   });
 
-  it('is let go of by features, which says in which version', async () => {
+  it('is skipped by features, which reports the version', async () => {
     pipeline.start('ingest');
     const right = await ingested();
     await pipeline.stopGently('ingest');
@@ -92,7 +92,7 @@ describe('an object that was another when features came for it', () => {
 });
 
 describe('a change of annotations', () => {
-  it('hints at the recordings that it changes, and at no others', async () => {
+  it('hints only at the recordings that it changes', async () => {
     const manifest = corpusKey('made', 'manifest.csv');
     const { store } = pipeline;
     await store.put(corpusKey('made', '2.wav'), toneWav({ pitchHz: 200 }));

@@ -1,6 +1,6 @@
 /**
- * The lineage story, by real services and the real command line: which model has seen what, through an erasure, a new
- * label, a newcomer and a compaction. What was seen stays known; what was held out never appears.
+ * Lineage with real services and the real command line: the utterances behind each model, through an erasure, a new label, a new
+ * recording and a compaction. Lineage keeps each trained version, and never contains a held-out utterance.
  */
 import { afterEach, expect, it } from 'vitest';
 import { readShard } from '#audio/shard/shard-file.js';
@@ -46,14 +46,14 @@ async function inStore(): Promise<Set<string>> {
   return ids;
 }
 
-it('names what each model has seen, also when that is erased, relabelled and compacted away', async () => {
+it('names the training versions of each model, also after erasure, relabelling and compaction', async () => {
   pipeline = new RunningPipeline({ SHARD_TILES: '8', ROUND_QUIET: '1' });
   await pipeline.prepare();
   const { store, overview } = pipeline;
   const { paths, manifest } = await putMadeCorpus(store, 'made', { speakers: 5, each: 2 });
   pipeline.start('ingest', 'features');
   await pipeline.until('all in shards', settled(paths.length));
-  // The trainer sees the first state whole, and then the second: a round each.
+  // The trainer sees the whole first state and then the second, with one round for each.
   pipeline.start('trainer');
   const saved = (step: number) => (): boolean => overview.snapshot().checkpoint?.step === step;
   await pipeline.until('a first model', saved(20));
@@ -83,7 +83,7 @@ it('names what each model has seen, also when that is erased, relabelled and com
   const [erasedVersion = ''] = versionOf(first, erased);
   await store.delete(corpusKey('made', erasedPath));
   const rows = manifest.trimEnd().split('\n');
-  // Without its emotion it moves to the other stream too.
+  // Without its emotion the utterance also moves to the other stream.
   const changed = rows.map((row) =>
     row.startsWith(`${relabelledPath},`) ? row.replace(/,(angry|happy|neutral|sad),train$/, ',,train') : row,
   );
@@ -132,7 +132,7 @@ it('names what each model has seen, also when that is erased, relabelled and com
   };
   expect(await asked()).toEqual(whoSaw);
 
-  // Erasure all the way: no tile of it is left, and who had seen it is still known.
+  // After the full erasure no tile is left, and lineage still names the models that learnt it.
   expect(await inStore()).toContain(erased);
   const compacted = await undertone(pipeline, 'compact', '--grace', '0', '--json');
   expect(compacted, compacted.errors).toMatchObject({ code: 0 });

@@ -1,4 +1,4 @@
-/** A shard that is gone from the store is made again, by real services, and nobody is put aside for it. */
+/** Real services make a lost shard again, and write no dead letter for its utterances. */
 import { afterEach, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
 import { putMadeCorpus, toneWav } from './made-corpus.js';
@@ -13,7 +13,7 @@ async function shardKeys(): Promise<string[]> {
   return keys;
 }
 
-it('is withdrawn, and its recordings become tiles again; the next round has all of them', async () => {
+it('withdraws the shard and makes its tiles again, and the next round has all utterances', async () => {
   pipeline = new RunningPipeline({ SHARD_TILES: '8', ROUND_QUIET: '1' });
   await pipeline.prepare();
   const { store, overview } = pipeline;
@@ -24,7 +24,7 @@ it('is withdrawn, and its recordings become tiles again; the next round has all 
   const [gone = '', damaged = ''] = before;
   await store.delete(gone);
   await store.put(damaged, 'half a sh');
-  // One more, so that a round of all of them is another than the first.
+  // One more recording, so that the new round differs from the first.
   await store.put(corpusKey('late', 'u.wav'), toneWav({ pitchHz: 210 }));
   pipeline.start('trainer');
   await pipeline.until('the loss to be noticed', () => pipeline.logOf('trainer').includes('shards are gone from the store'));

@@ -1,4 +1,4 @@
-/** A small corpus made of tones: speakers differ in pitch, emotions in how the pitch moves. Real WAV files, made here; and one that takes very long. */
+/** Makes a small corpus of WAV files with tones. Speakers differ in pitch, emotions in the glide of the pitch. Also makes a very slow file. */
 import { encodeWav } from '#audio/decode/encode-wav.js';
 import { emotionCategories } from '#contracts/labels.js';
 import { corpusKey } from '#contracts/object-keys.js';
@@ -6,7 +6,7 @@ import type { ObjectStore } from '#storage/object-store.js';
 
 const sampleRateHz = 16_000;
 
-/** @param pitchHz of the first harmonic; it glides by `glide` over the whole */
+/** @param pitchHz of the first harmonic; the pitch glides by `glide` over the file */
 export function toneWav({ pitchHz = 150, glide = 0, durationSec = 0.8 } = {}): Uint8Array {
   const samples = new Float32Array(Math.round(sampleRateHz * durationSec));
   let phase = 0;
@@ -17,7 +17,7 @@ export function toneWav({ pitchHz = 150, glide = 0, durationSec = 0.8 } = {}): U
   return encodeWav([samples], { sampleRateHz });
 }
 
-/** Hours of 8 bits at 4 kHz: ten take a worker some ten seconds in which nothing can interrupt it, since it never looks up. */
+/** Hours of 8-bit audio at 4 kHz. Ten hours block a worker for about ten seconds without interruption. */
 export function endlessWav({ hours = 10 } = {}): Uint8Array {
   const samples = hours * 3_600 * 4_000;
   const wav = Buffer.alloc(44 + samples, 0x80);
@@ -31,12 +31,12 @@ export function endlessWav({ hours = 10 } = {}): Uint8Array {
 }
 
 export interface MadeCorpus {
-  /** Paths inside the corpus, the manifest not among them. */
+  /** Paths inside the corpus, without the manifest. */
   paths: string[];
   manifest: string;
 }
 
-/** Speakers s0… of which s0 is test and the next `devSpeakers` are dev; each says `each` utterances of every emotion. */
+/** Speakers s0, s1 and so on: s0 is test, and the next `devSpeakers` are dev. Each has `each` utterances of every emotion. */
 export async function putMadeCorpus(
   store: ObjectStore,
   corpus: string,

@@ -1,4 +1,4 @@
-/** Two thousand files as people drop them: every format, odd names, and fifty broken in fifteen ways. */
+/** Makes two thousand realistic files: every format, odd names, and fifty files that are broken in fifteen ways. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { packageRoot } from '#service/package-root.js';
 export interface DroppedFile {
   path: string;
   bytes: Uint8Array;
-  /** Of the dead letter that it ends as. */
+  /** The code of the expected dead letter. */
   code?: ErrorCode;
 }
 
@@ -40,7 +40,7 @@ function voice(seconds: number, rateHz: number, pitchHz: number): Float32Array {
   });
 }
 
-/** 1 950 that are good: 1 500 WAV, 390 FLAC and 15 each of four lossy formats, or as many as this ffmpeg encodes. */
+/** 1 950 good files: 1 500 WAV, 390 FLAC and 15 each of four lossy formats, or those that this ffmpeg can encode. */
 export function goodFiles(): DroppedFile[] {
   const files: DroppedFile[] = [];
   const name = (ending: string): string => {
@@ -61,6 +61,16 @@ export function goodFiles(): DroppedFile[] {
     files.push({ path: name('wav'), bytes: encodeWav(channels, { sampleRateHz, ...widths[Math.floor(i / 6) % widths.length] }) });
   }
   return files;
+}
+
+let lossyFiles: [ending: string, bytes: Uint8Array][] | undefined;
+/** One small file of each lossy format that this ffmpeg encodes. */
+export function encodedLossy(): readonly [ending: string, bytes: Uint8Array][] {
+  lossyFiles ??= lossy.flatMap(([ending, options]) => {
+    const bytes = encoded(options);
+    return bytes ? [[ending, bytes] as [string, Uint8Array]] : [];
+  });
+  return lossyFiles;
 }
 
 function encoded(options: string[]): Uint8Array | null {
@@ -106,7 +116,7 @@ const broken: [string, ErrorCode, () => Uint8Array][] = [
   ['infinite.wav', 'AUDIO_NON_FINITE', () => floats(Number.POSITIVE_INFINITY)],
 ];
 
-/** Fifty, each of the fifteen ways at least three times. */
+/** Fifty broken files, with each of the fifteen ways at least three times. */
 export function brokenFiles(): DroppedFile[] {
   return Array.from({ length: 50 }, (_, i) => {
     const [name, code, make] = broken[i % broken.length] as (typeof broken)[number];

@@ -1,4 +1,4 @@
-/** Shards, utterances and predictions made by hand on a real broker and store, and jobs that compact them. */
+/** Makes shards, utterances and predictions on a real broker and store, and jobs that compact them. */
 import { createHash } from 'node:crypto';
 import { featureSettings } from '#audio/feature-settings.js';
 import { readShard, writeShard, type ShardRow } from '#audio/shard/shard-file.js';
@@ -18,7 +18,7 @@ import { randomName, silent } from '../chaos/stream-under-test.js';
 
 export type Rows = [utteranceId: string, version: string, tileCount: number][];
 
-/** Small tiles: what is in them does not matter, only that it stays. */
+/** Small tiles. Their content does not matter, only that it stays the same. */
 export const settings = featureSettings({ rows: 16, width: 32 });
 const pixelsOf = (name: string): Uint8Array =>
   Uint8Array.from({ length: 16 * 32 }, (_, i) => ((name.length * 31 + (name.codePointAt(i % name.length) ?? 0)) * (i + 1)) % 256);
@@ -86,7 +86,7 @@ export class MadeShards {
     for (const id of ids) await this.publisher.tombstone(utterances, id);
   }
 
-  /** Put, and announced unless told otherwise. */
+  /** Puts a shard and announces it, unless told otherwise. */
   async seal(
     rows: Rows,
     {
@@ -111,7 +111,7 @@ export class MadeShards {
     return shard;
   }
 
-  /** A job with a reader of its own, started. */
+  /** Starts a job with its own reader. */
   async job({
     graceMs = 0,
     settingsGraceMs = 0,
@@ -132,7 +132,7 @@ export class MadeShards {
     return job;
   }
 
-  /** What the topics say now, to a reader that comes fresh. */
+  /** The state that a new reader gets from the topics. */
   async announced(): Promise<Map<string, ShardSealed>> {
     const shards = new Map<string, ShardSealed>();
     const apply = (id: string, fact: ShardSealed | null): void => void (fact ? shards.set(id, fact) : shards.delete(id));
@@ -153,7 +153,7 @@ export class MadeShards {
     const found: Record<string, string> = {};
     for (const shard of (await this.announced()).values()) {
       const { bytes } = await this.store.get(shard.objectKey);
-      if (sha256Hex(bytes) !== shard.shardId) throw new Error(`${shard.objectKey} is not what its name says`);
+      if (sha256Hex(bytes) !== shard.shardId) throw new Error(`${shard.objectKey} does not have the SHA-256 in its name`);
       for (const { utteranceId, version: name, firstRow, tileCount, audioSec, cutSec } of shard.utterances) {
         const where = `${utteranceId}@${name}`;
         if (where in found) throw new Error(`${where} is in two shards`);
@@ -164,7 +164,7 @@ export class MadeShards {
   }
 }
 
-/** Of pixels and labels. */
+/** A digest of pixels and labels. */
 export function digestOf(bytes: Uint8Array, firstRow: number, tileCount: number): string {
   const file = readShard(bytes);
   const hash = createHash('sha256');
@@ -176,13 +176,13 @@ export function digestOf(bytes: Uint8Array, firstRow: number, tileCount: number)
   return hash.digest('hex').slice(0, 12);
 }
 
-/** A process that dies at its k-th call that changes anything: before it is done, or done and not answered; and every call after it. */
+/** A process that dies at its k-th write, before or after the write takes effect. All later calls fail. */
 export class Mortal {
   private calls = 0;
   private dieAt = Infinity;
   private done = false;
 
-  /** Another life. */
+  /** Starts the process again. */
   willDieAt(call: number, done: boolean): void {
     this.calls = 0;
     this.dieAt = call;

@@ -1,4 +1,4 @@
-/** Small files made to need gigabytes: the extractor pool stays within the memory that it was given. Linux only: it reads /proc. */
+/** Small files that would need gigabytes: the extractor pool stays within its memory limit. Linux only, because the test reads /proc. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ function write(name: string, bytes: Uint8Array): string {
   return path;
 }
 
-/** Eight kilobytes that say they are A-law at the highest rate that a header has room for. */
+/** Eight kilobytes whose header declares A-law at the highest possible rate. */
 function alawOfAbsurdRate(): Uint8Array {
   const wav = Buffer.from(encodeWav([new Float32Array(8_000)], { sampleRateHz: 8_000, bits: 8 }));
   wav.writeUInt16LE(6, 20);
@@ -33,7 +33,7 @@ function alawOfAbsurdRate(): Uint8Array {
   return wav;
 }
 
-/** Silence of nine minutes and a half behind a second of tone, so that it is not AUDIO_SILENT. */
+/** A second of tone and then nine and a half minutes of silence. The tone avoids AUDIO_SILENT. */
 const longSilence = (rateHz: number) => `sine=frequency=300:sample_rate=${rateHz}:duration=1,apad=whole_dur=570`;
 
 it.skipIf(!ffmpeg || !existsSync('/proc/self/status'))('memory bombs end in errors or tiles, within the memory that was given', () => {
@@ -46,7 +46,7 @@ it.skipIf(!ffmpeg || !existsSync('/proc/self/status'))('memory bombs end in erro
     make('mute.webm', "sine=sample_rate=48000:duration=5,asetpts='PTS+gt(T,1)*500/TB'", '-c:a', 'libopus'),
     write('absurd.wav', alawOfAbsurdRate()),
   ];
-  // Just more than the longest file takes.
+  // Slightly more than the longest file needs.
   const memoryMB = 180;
   const child = spawnSync(process.execPath, ['dist/bench/memory-bombs.js', String(memoryMB), ...files], { encoding: 'utf8' });
   expect(child.stderr).toBe('');

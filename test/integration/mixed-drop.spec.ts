@@ -1,4 +1,4 @@
-/** Two thousand files of mixed format, fifty of them broken in fifteen ways: each ends where it belongs, none twice, none lost. */
+/** Two thousand files of mixed format, fifty of them broken in fifteen ways: each ends in the right place, none twice, none lost. */
 import { afterEach, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
 import { brokenFiles, goodFiles } from './made-drop.js';
@@ -7,7 +7,7 @@ import { RunningPipeline } from './running-pipeline.js';
 let pipeline: RunningPipeline;
 afterEach(async () => pipeline.close());
 
-it('1 950 end in shards, 50 in dead letters with the code of what is wrong with them', async () => {
+it('puts 1 950 files into shards and writes 50 dead letters with the right codes', async () => {
   const [good, bad] = [goodFiles(), brokenFiles()];
   expect([good.length, bad.length]).toEqual([1_950, 50]);
   pipeline = new RunningPipeline({ SHARD_TILES: '256' });
@@ -20,7 +20,7 @@ it('1 950 end in shards, 50 in dead letters with the code of what is wrong with 
     });
     await Promise.all(putters);
   };
-  // Half is there before anything runs, so that the listing must find it; half comes while it runs.
+  // Half of the files exist before the services start, so the listing must find them. The other half comes later.
   await put(files.filter((_, i) => i % 2 === 0));
   pipeline.start('ingest', 'features');
   await put(files.filter((_, i) => i % 2 === 1));

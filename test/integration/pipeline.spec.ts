@@ -1,4 +1,4 @@
-/** From a bucket to a measured model, on real components: what must never go wrong on the whole way. */
+/** The whole pipeline on real components, from a bucket to an evaluated model. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -30,8 +30,8 @@ const evaluatedAll = () => {
   return checkpoint.predictedTasks.length > 0 && checkpoint.predictedTasks.every((task) => done.has(task));
 };
 
-describe('the whole way', () => {
-  it('measures a model, puts bad files aside each with its own code, and takes files that come while it runs', async () => {
+describe('the whole pipeline', () => {
+  it('evaluates a model, dead-letters bad files with their codes, and takes files that come later', async () => {
     const { store, overview } = await freshPipeline();
     const { paths } = await putMadeCorpus(store, 'made');
     const flac = readFileSync(join(packageRoot, 'samples/acted/audio/f01/f01-sad-01.flac'));
@@ -97,7 +97,7 @@ describe('the whole way', () => {
 });
 
 describe('kill -9', () => {
-  it('of features and ingest in the middle ends in the same utterances and tiles', async () => {
+  it('of features and ingest leads to the same utterances and tiles', async () => {
     const { store, overview } = await freshPipeline({ FEATURE_WORKERS: '1', SHARD_TILES: '5' });
     const { paths } = await putMadeCorpus(store, 'made', { speakers: 10, each: 4 });
     pipeline.start('ingest', 'features');
@@ -117,7 +117,7 @@ describe('kill -9', () => {
     expect(deadLetters.total).toBe(0);
   });
 
-  it('of the trainer in a round, and of the evaluator, ends in a model of exactly the same utterances', async () => {
+  it('of the trainer in a round, and of the evaluator, leads to a model of exactly the same utterances', async () => {
     const { store, overview } = await freshPipeline({ ROUND_STEPS: '200', CHECKPOINT_STEPS: '20' });
     const { paths } = await putMadeCorpus(store, 'made', { speakers: 6, each: 2 });
     pipeline.start('ingest', 'features', 'trainer', 'evaluator');

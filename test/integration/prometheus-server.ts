@@ -1,4 +1,4 @@
-/** A real Prometheus with our own configuration and rules, in a folder of its own, against services at whatever ports. */
+/** Runs a real Prometheus with our configuration and rules, in its own folder, against services at given ports. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,7 +31,7 @@ export class PrometheusServer {
   async start(targets: Record<string, string>): Promise<void> {
     if (!findOnPath('prometheus')) throw new Error('prometheus is not installed: on Debian, apt-get install prometheus');
     const config = parse(readFileSync(join(prometheusFolder, 'prometheus.yaml'), 'utf8')) as { global: Record<string, string> };
-    // As it is, but in less time.
+    // The committed configuration, with shorter intervals.
     config.global = { scrape_interval: '1s', evaluation_interval: '1s' };
     writeFileSync(join(this.folder, 'prometheus.yaml'), stringify(config));
     copyFileSync(join(prometheusFolder, 'alerts.yaml'), join(this.folder, 'alerts.yaml'));
@@ -58,13 +58,13 @@ export class PrometheusServer {
     throw new Error(`Prometheus did not start:\n${this.log.slice(-2_000)}`);
   }
 
-  /** @throws with what Prometheus says of an expression that it does not understand */
+  /** @throws with the message of Prometheus about an invalid expression */
   async query(expr: string): Promise<Sample[]> {
     const { result } = await this.ask<{ result: { metric: Record<string, string>; value: [number, string] }[] }>('query', { query: expr });
     return result.map(({ metric, value }) => ({ metric, value: Number(value[1]) }));
   }
 
-  /** As it has read them. */
+  /** The rules as Prometheus has read them. */
   async alertRules(): Promise<AlertRule[]> {
     const { groups } = await this.ask<{ groups: { rules: { name: string; query: string }[] }[] }>('rules', { type: 'alert' });
     return groups.flatMap(({ rules }) => rules.map(({ name, query }) => ({ name, expr: query })));

@@ -37,9 +37,9 @@ const panels = readdirSync(dashboardFolder).flatMap((name): Panel[] => {
   return dashboard.panels.map(({ title, targets }) => ({ dashboard: dashboard.title, title, exprs: targets.map(({ expr }) => expr) }));
 });
 
-/** As Grafana does it; the whole of the test lies in the last five minutes. */
+/** Replaces Grafana's variables. The whole test runs within the last five minutes. */
 const filled = (expr: string): string => expr.replaceAll('$__rate_interval', '5m').replaceAll('$job', 'undertone');
-/** What is compared, without the comparisons. */
+/** The expression of an alert without its comparisons. */
 const compared = (expr: string): string => expr.replaceAll(/ (==|!=|>=|<=|>|<) [\d.e+]+/g, '');
 
 describe.skipIf(!isThere && !isRequired)('the rules', () => {
@@ -52,7 +52,7 @@ describe.skipIf(!isThere && !isRequired)('the rules', () => {
     await runCommand('promtool', args, { cwd: prometheusFolder });
   });
 
-  it('have for each alert a test that it fires and one that it does not, a severity, and what to do', () => {
+  it('have for each alert a test that it fires, a test that it does not, a severity, and instructions', () => {
     const rules = readFileSync(join(prometheusFolder, 'alerts.yaml'), 'utf8');
     const tests = readFileSync(join(prometheusFolder, 'alerts.test.yaml'), 'utf8');
     const documented = readFileSync(join(packageRoot, 'docs/monitoring.md'), 'utf8');
@@ -62,7 +62,7 @@ describe.skipIf(!isThere && !isRequired)('the rules', () => {
       expect(tests, name).toMatch(new RegExp(`name: ${name} fires`));
       expect(tests, name).toMatch(new RegExp(`name: ${name} does not fire`));
       expect(text, name).toMatch(/severity: (warning|critical)/);
-      expect(text, name).toMatch(/docs\/operations\.md|Training dashboard/);
+      expect(text, name).toMatch(/docs\/(operations|monitoring|configuration)\.md|Training dashboard/);
       expect(documented, name).toContain(`Undertone${name}`);
     }
   });
@@ -77,7 +77,7 @@ describe.skipIf(!isThere && !isRequired)('on live data', () => {
     const services = ['ingest', 'features', 'trainer', 'evaluator'] as const;
     await prometheus.start(Object.fromEntries(services.map((service) => [service, new URL(pipeline.url(service)).host])));
     pipeline.start(...services);
-    // A rise is only seen of what was scraped before it rose.
+    // Prometheus sees an increase only if it scraped the series before.
     await pipeline.until('all services scraped', async () => (await prometheus.query('sum(up) == 4')).length === 1);
     await pipeline.until('and ready', async () => (await ready(services.map((service) => pipeline.url(service)))) === 4);
     const { store, overview } = pipeline;
@@ -94,7 +94,7 @@ describe.skipIf(!isThere && !isRequired)('on live data', () => {
     const first = overview.snapshot().checkpoint?.step ?? 0;
     await store.put(corpusKey('late', 'u.wav'), toneWav({ pitchHz: 210 }));
     await pipeline.until('a second model', () => (overview.snapshot().checkpoint?.step ?? 0) > first);
-    // What the evaluator says of models is read from its overview every five seconds.
+    // The evaluator updates its metrics of models from its overview every five seconds.
     await pipeline.until('all of it scraped', async () => {
       const seen = await prometheus.query(
         'undertone_evaluator_model_newest_utterance_timestamp_seconds == on (instance) floor(undertone_evaluator_newest_utterance_timestamp_seconds)',
@@ -117,7 +117,7 @@ describe.skipIf(!isThere && !isRequired)('on live data', () => {
     }
   });
 
-  it('the alerts compare what is there, and none fires in this health', async () => {
+  it('has data for every alert, and none fires in a healthy pipeline', async () => {
     const rules = await prometheus.alertRules();
     expect(rules.length).toBeGreaterThan(10);
     const empty: AlertRule[] = [];
@@ -127,7 +127,7 @@ describe.skipIf(!isThere && !isRequired)('on live data', () => {
     expect((await prometheus.query('ALERTS{alertstate="firing"}')).map(({ metric }) => metric['alertname'])).toEqual([]);
   });
 
-  it('the freshness of the newest model is the age of the recording that came last, and the champion is older', async () => {
+  it('reports the freshness of the newest model as the age of the newest recording, and an older champion', async () => {
     const one = async (expr: string): Promise<number> => (await prometheus.query(expr))[0]?.value ?? Number.NaN;
     const late = pipeline.overview.newestTrainableAt ?? '';
     const model = await one('max(undertone_evaluator_model_newest_utterance_timestamp_seconds)');
@@ -138,7 +138,7 @@ describe.skipIf(!isThere && !isRequired)('on live data', () => {
     expect(age).toBeLessThan(240);
   });
 
-  it('the labels of all metrics are bounded', async () => {
+  it('has bounded labels in all metrics', async () => {
     const series = await prometheus.query('count by (__name__) ({__name__=~"undertone_.+",__name__!~".+_bucket"})');
     expect(series.length).toBeGreaterThan(60);
     for (const { metric, value } of series) expect(value, metric['__name__']).toBeLessThan(120);

@@ -1,4 +1,4 @@
-/** Promotion on real components: the evaluator's process, the broker, the object store, and the command line. Only the models are made. */
+/** Promotion on real components: the evaluator's process, the broker, the object store, and the command line. Only the models are made up. */
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { predictions, type PredictionsWritten } from '#contracts/predictions.js';
@@ -17,7 +17,7 @@ let pipeline: RunningPipeline;
 let publisher: Publisher;
 let follower: TableFollower;
 let models: MadeModels;
-/** All that was said on the topic, in order. */
+/** All records of the topic, in order. */
 let said: { key: string; fact: PromotionFact }[];
 
 beforeEach(async () => {
@@ -53,7 +53,7 @@ const saidOf = (): string[] =>
       : `${key}: step ${fact.challenger.step} is ${fact.reason}`,
   );
 
-/** Until every record is taken and committed, so that "nothing more was said" means something. */
+/** Waits until every record is taken and committed, so that the test can check that no further record comes. */
 const allTaken = () =>
   pipeline.until(
     'all predictions taken',
@@ -63,7 +63,7 @@ const allTaken = () =>
 const undertone = (...words: string[]) => commandLine(pipeline, ...words);
 
 describe('promotion', () => {
-  it('of the better model only, decided once whatever comes again, and shown where people look', async () => {
+  it('promotes only the better model, decides once despite repeated records, and shows the decision', async () => {
     pipeline.start('evaluator');
     const first = await models.write({ step: 100, right: 5 });
     const better = await models.write({ step: 300, right: 7, champion: { number: 1, step: 100, right: 5 } });
@@ -75,7 +75,7 @@ describe('promotion', () => {
     await saying('emotion/rejected: step 200 is recall-fell');
     await announce(better);
     await saying('emotion/champion: step 300 is 2');
-    // Compared with the first, while the second was crowned.
+    // This model was compared with the first champion, while the second was promoted.
     await announce(await models.write({ step: 400, right: 9, champion: { number: 1, step: 100, right: 5 } }));
     await saying('emotion/rejected: step 400 is stale');
     await announce(await models.write({ step: 500, right: 10, devSpeakers: 4, champion: { number: 2, step: 300, right: 7 } }));
@@ -110,9 +110,9 @@ describe('promotion', () => {
     ]);
   });
 
-  it('whose announcement a kill -9 has cut off is announced at the next start, and not decided again', async () => {
+  it('announces a promotion at the next start if a kill -9 prevented it, and does not decide again', async () => {
     const fact = await models.write({ step: 100, right: 6 });
-    // What the evaluator leaves that was killed between the object and the announcement.
+    // The state after a kill between the object and the announcement.
     const model = { runId: 'made', step: 100, manifestKey: manifestKey('made', 100), sha256: 'a'.repeat(64) };
     await crown(pipeline.store, { target: 'emotion', model, why: 'It was better.', by: 'evaluator' }, { after: null });
     pipeline.start('evaluator');
@@ -123,13 +123,13 @@ describe('promotion', () => {
     expect(saidOf().every((each) => each === 'emotion/champion: step 100 is 1')).toBe(true);
   });
 
-  it('by two evaluators at once makes one champion, through a kill', async () => {
+  it('makes one champion with two evaluators and a kill', async () => {
     const champion = { number: 1, step: 100, right: 3 };
     await models.write({ step: 100, right: 3 });
     const model = { runId: 'made', step: 100, manifestKey: manifestKey('made', 100), sha256: 'a'.repeat(64) };
     await crown(pipeline.store, { target: 'emotion', model, why: 'First.', by: 'person' }, { after: null });
     const facts = await Promise.all([200, 300, 400, 500].map((step) => models.write({ step, right: 6, champion })));
-    // Topics of its own and the same bucket, so that both take every record: what a zombie and its successor do.
+    // The second has its own topics and the same bucket, so both take every record, like a zombie and its successor.
     const other = new RunningPipeline({ S3_BUCKET: pipeline.prefix });
     try {
       await other.prepare();
@@ -169,14 +169,14 @@ describe('promotion', () => {
 });
 
 describe('the command line', () => {
-  it('promotes on a person’s word, rolls back, and lists what is there', async () => {
+  it('promotes on request, rolls back, and lists champions', async () => {
     await models.write({ step: 100, right: 5 });
     await models.write({ step: 200, right: 6 });
     expect(await undertone('promote', 'made/999', '--yes')).toMatchObject({
       code: 2,
-      errors: expect.stringContaining('There is no model made/999: `./undertone models` lists them.'),
+      errors: expect.stringContaining('There is no model made/999. `./undertone models` lists the models.'),
     });
-    expect(await undertone('promote', 'made/100')).toMatchObject({ code: 2, errors: expect.stringContaining('say --yes') });
+    expect(await undertone('promote', 'made/100')).toMatchObject({ code: 2, errors: expect.stringContaining('Add --yes') });
     expect(await undertone('promote', 'made/100', '--yes')).toMatchObject({
       code: 0,
       text: expect.stringContaining('made/100 is champion 1 of emotion'),
@@ -186,18 +186,18 @@ describe('the command line', () => {
     expect(said.at(-1)?.fact).toMatchObject({ by: 'person', why: 'Our calls.', champion: { number: 1, step: 100 } });
     expect(await undertone('rollback')).toMatchObject({
       code: 0,
-      text: expect.stringContaining('made/100 is champion 3 of emotion, as it was as number 1'),
+      text: expect.stringContaining('made/100 is champion 3 of emotion again; it was number 1 before'),
     });
     await saying('emotion/champion: step 100 is 3');
     expect(said.at(-1)?.fact).toMatchObject({ by: 'person', restores: 1 });
     expect((await undertone('models')).text).toMatch(/made +1 +100 .* emotion .* 40 \+ 2 +of emotion \(number 3\)\n.* 200 /);
   });
 
-  it('refuses a model whose weights are not what its manifest says', async () => {
+  it('refuses a model whose weights do not match its manifest', async () => {
     await models.write({ step: 100, right: 5 });
     for await (const { key } of pipeline.store.list('models/made/000000100/weights-')) await pipeline.store.put(key, 'spoilt');
     const { code, errors } = await undertone('promote', 'made/100', '--yes');
-    expect([code, errors]).toEqual([1, expect.stringContaining('is not what its manifest says')]);
+    expect([code, errors]).toEqual([1, expect.stringContaining('does not have the sha256 in its manifest')]);
     expect(await listChampions(pipeline.store)).toEqual([]);
   });
 });

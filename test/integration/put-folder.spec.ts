@@ -1,4 +1,4 @@
-/** `undertone put` as people run it, against a real store: what is sent, what is skipped, killed in the middle, in parts. */
+/** `undertone put` against a real store: sent files, skipped files, kills, and uploads in parts. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -49,7 +49,7 @@ async function keys(): Promise<string[]> {
   return found.sort();
 }
 
-it('sends what ingest takes, says what it leaves out, and the next time only what changed', async () => {
+it('sends files that ingest takes, reports the others, and sends only changes the next time', async () => {
   file('manifest.csv', 'path\na.wav\n');
   file('a.wav', 'one');
   file('ü/b c.flac', 'two');
@@ -63,7 +63,7 @@ it('sends what ingest takes, says what it leaves out, and the next time only wha
 
   const first = put();
   expect(first.text).toContain('3 recordings, 1 annotation file\n');
-  expect(first.text).toContain('! 1 file left out, neither recording nor annotation: 1 × .txt');
+  expect(first.text).toContain('! 1 file is left out (neither recording nor annotation): 1 × .txt');
   expect(first.text).toContain('4 files put, 0 were there already');
   expect(await keys()).toEqual(['a.wav', 'link.wav', 'manifest.csv', 'ü/b c.flac']);
   expect(new TextDecoder().decode((await store.get(corpusKey('calls', 'ü/b c.flac'))).bytes)).toBe('two');
@@ -74,9 +74,9 @@ it('sends what ingest takes, says what it leaves out, and the next time only wha
   expect(put().text).toContain('0 files put, 4 were there already');
 });
 
-it('tells of a file that cannot be read, and sends the others', async () => {
+it('reports an unreadable file, and sends the others', async () => {
   for (let i = 10; i < 30; i++) file(`${i}.wav`, `file ${i}`);
-  // It is gone once the first has been sent; eight are sent at once, so that the last has not been opened by then.
+  // The file is deleted after the first upload. Eight uploads run in parallel, so the last file is not open yet.
   const { failed, done } = await putFolder(store, folder, {
     corpus: 'calls',
     onProgress: () => rmSync(join(folder, '29.wav'), { force: true }),
@@ -86,7 +86,7 @@ it('tells of a file that cannot be read, and sends the others', async () => {
   expect(await keys()).toEqual(Array.from({ length: 19 }, (_, i) => `${i + 10}.wav`));
 });
 
-it('names files whose names or paths cannot be keys, and sends the others', async () => {
+it('reports files whose paths cannot be keys, and sends the others', async () => {
   const latin1 = Buffer.concat([Buffer.from(`${folder}/`), Buffer.from('Z\u00fcrich.wav', 'latin1')]);
   writeFileSync(latin1, 'x');
   const long = `${Array.from({ length: 6 }, () => 'd'.repeat(200)).join('/')}/x.wav`;
@@ -107,7 +107,7 @@ it('names files whose names or paths cannot be keys, and sends the others', asyn
   expect(await keys()).toEqual(['a+b%20ü.wav', 'ok 1.wav']);
 });
 
-it('tells of a file that changes while it is sent', async () => {
+it('reports a file that changes during the upload', async () => {
   file('a.wav', 'before');
   file('b.wav', 'steady');
   const { failed } = await putFolder(store, folder, {
@@ -119,7 +119,7 @@ it('tells of a file that changes while it is sent', async () => {
   expect(failed).toEqual([{ path: 'a.wav', why: expect.stringContaining('changed while it was sent') }]);
 });
 
-it('writes the reader into the options that the corpus has, and leaves the others', async () => {
+it('adds the reader to the corpus options, and keeps the other options', async () => {
   file('a.wav', 'x');
   await putFolder(store, folder, { corpus: 'calls', reader: 'ravdess' });
   expect(await store.findJson(corpusKey('calls', 'corpus.json'))).toEqual({ reader: 'ravdess' });
@@ -128,12 +128,12 @@ it('writes the reader into the options that the corpus has, and leaves the other
   expect(await store.findJson(corpusKey('calls', 'corpus.json'))).toEqual({ labels: { furious: 'angry' }, note: 1, reader: 'crema-d' });
 });
 
-it('has nothing to do in a folder without anything for ingest', () => {
+it('sends nothing from a folder without files for ingest', () => {
   file('notes.txt', 'x');
   expect(put()).toMatchObject({ code: 2, text: expect.stringContaining('has nothing that ingest takes') });
 });
 
-it('killed in the middle goes on where it was', async () => {
+it('resumes after a kill', async () => {
   for (let i = 0; i < 300; i++) file(`${i}.wav`, randomBytes(100_000));
   const running = spawn(process.execPath, [...cli, folder, '--corpus', 'calls'], { env: environment(), stdio: 'ignore' });
   await expect.poll(async () => (await keys()).length, { timeout: 30_000, interval: 20 }).toBeGreaterThan(20);
@@ -148,7 +148,7 @@ it('killed in the middle goes on where it was', async () => {
   expect(await keys()).toHaveLength(300);
 }, 120_000);
 
-it('stopped by Ctrl-C says so, and that it goes on', async () => {
+it('reports a stop by Ctrl-C, and that it can resume', async () => {
   for (let i = 0; i < 300; i++) file(`${i}.wav`, randomBytes(100_000));
   const running = spawn(process.execPath, [...cli, folder, '--corpus', 'calls'], { env: environment() });
   let text = '';
@@ -157,15 +157,15 @@ it('stopped by Ctrl-C says so, and that it goes on', async () => {
   running.kill('SIGINT');
   const [code] = (await once(running, 'exit')) as [number];
   expect(code).toBe(1);
-  expect(text).toContain('Stopped. The same command goes on from here.');
+  expect(text).toContain('Stopped. Run the same command again to continue.');
 }, 120_000);
 
-it('a large file goes in parts, and those that have arrived are not sent again', async () => {
+it('sends a large file in parts, and does not repeat finished parts', async () => {
   const content = randomBytes(70 * 1024 * 1024);
   file('all.tar', content);
   const path = join(folder, 'all.tar');
   const key = corpusKey('calls', 'all.tar');
-  // The first try ends after its first parts.
+  // The first attempt ends after some parts.
   const stopping = new AbortController();
   await expect(uploadFile(store, key, path, { signal: stopping.signal, onBytes: () => stopping.abort() })).rejects.toThrow();
   expect(await store.head(key)).toBeNull();
@@ -181,7 +181,7 @@ it('a large file goes in parts, and those that have arrived are not sent again',
   expect(put().text).toContain('0 files put, 1 was there already');
 });
 
-/** A store between us and the real one whose ETags are no MD5s, and that may spoil what it gives. */
+/** A proxy of the real store whose ETags are not MD5 digests, and that may corrupt answers. */
 async function behindProxy(spoils: boolean): Promise<{ other: ObjectStore; close: () => void }> {
   const target = new URL(readStoreConnection().endpoint ?? '');
   const server = createServer((incoming, answer) => {

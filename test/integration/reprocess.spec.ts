@@ -1,6 +1,6 @@
 /**
- * A corpus is made anew under other feature settings, by the real command, and goes back to the former ones: at no moment does
- * the trainer's view lack an utterance, and none is lost to the groups that passed it over.
+ * The real command reprocesses a corpus under other feature settings and back. The trainer's view never lacks an utterance, and no
+ * utterance is lost because a consumer group skipped it.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,18 +21,18 @@ import type { TrainerStatus } from '#rounds/trainer-status.js';
 import { putMadeCorpus, toneWav } from './made-corpus.js';
 import { RunningPipeline } from './running-pipeline.js';
 
-/** Read at each start of a service. */
+/** Settings that a service reads at each start. */
 let settings: Record<string, string>;
 let pipeline: RunningPipeline;
 let index: TrainingIndex;
 let follower: TableFollower;
 /** Of `first`, after every fact: the settings that are read, and how many utterances have tiles. */
 let seen: { hash: string | undefined; count: number }[];
-/** Utterance id to the hashes under which it is a dead letter. */
+/** Maps an utterance id to the settings hashes under which it is a dead letter. */
 let refused: Map<string, Set<string>>;
 
 beforeEach(async () => {
-  // Shards of eight tiles, and a rest in each partition that waits for its age.
+  // Shards have eight tiles, and a remainder in each partition waits for its age limit.
   settings = { SHARD_TILES: '8', SHARD_MAX_AGE: '1', FEATURE_SETTINGS_INTERVAL: '1', ROUND_QUIET: '1' };
   pipeline = new RunningPipeline(settings);
   await pipeline.prepare();
@@ -87,7 +87,7 @@ interface Reprocessed {
 
 const trainer = async (): Promise<TrainerStatus> => (await (await fetch(`${pipeline.url('trainer')}/status`)).json()) as TrainerStatus;
 
-it('moves a corpus to other settings and back again: whole at every moment, and nothing is lost on the way', async () => {
+it('moves a corpus to other settings and back, complete at every moment and without loss', async () => {
   const { store, overview } = pipeline;
   const { paths } = await putMadeCorpus(store, 'first');
   await putMadeCorpus(store, 'second', { speakers: 3 });
@@ -99,7 +99,7 @@ it('moves a corpus to other settings and back again: whole at every moment, and 
   const [former = ''] = hashesOf('first');
   const secondBefore = placesOf('second');
 
-  // From here on the rest of each partition stays in the builder.
+  // From here on the remainder of each partition stays in the builder.
   expect(await pipeline.stopGently('features')).toBe(0);
   settings['SHARD_MAX_AGE'] = '600';
   pipeline.start('features');
@@ -119,7 +119,7 @@ it('moves a corpus to other settings and back again: whole at every moment, and 
   expect(hinted).toBe(0);
   await pipeline.until('a part of it to be there', () => overview.coverageUnder('first', next).covered > 0);
 
-  // In the middle, killed: what was not announced is to be made by the next.
+  // Killed in the middle. The next process must make the tiles that were not announced.
   await pipeline.kill('features');
   await follower.sync();
   const { covered, live } = overview.coverageUnder('first', next);
@@ -127,7 +127,7 @@ it('moves a corpus to other settings and back again: whole at every moment, and 
   expect(hashesOf('first')).toEqual(new Set([former]));
   expect(await trainer()).toMatchObject({ viewUtterances: first + second, settings: { first: former, second: former } });
   expect((await undertone('status')).text).toContain(
-    `corpus first is on its way to other feature settings: ${covered} of ${live} under ${next}`,
+    `corpus first is changing its feature settings: ${covered} of ${live} utterances have tiles under ${next}`,
   );
   expect(await undertone('verify', '--json')).toMatchObject({ code: 1 });
   await store.put(corpusKey('first', 'late.wav'), toneWav({ pitchHz: 230 }));
@@ -142,10 +142,10 @@ it('moves a corpus to other settings and back again: whole at every moment, and 
   expect(refused.get('first/bad.wav')).toEqual(new Set([former, next]));
   expect((await undertone('verify')).code).toBe(0);
   await pipeline.until('the trainer to move over', async () => (await trainer()).settings['first'] === next);
-  // The digest tells the same versions with other tiles apart.
+  // The digest distinguishes the same versions with other tiles.
   await pipeline.until('a round on the new tiles', () => overview.snapshot().checkpoint?.viewDigest === index.digest);
 
-  // Back: the group of the former settings has run all the time, and is past the late file.
+  // Back to the former settings. Their group never stopped, and has passed the late file.
   const back = await undertone('reprocess', '--corpus', 'first', '--default', '--wait', '--json');
   expect([back.code, back.errors]).toEqual([0, '']);
   const [returned] = back.json<Reprocessed>().corpora;
@@ -157,13 +157,13 @@ it('moves a corpus to other settings and back again: whole at every moment, and 
   expect(placesOf('second')).toEqual(secondBefore);
   expect(await undertone('verify', '--json')).toMatchObject({ code: 0 });
 
-  // From when all were there: never fewer, and each moment of one kind.
+  // From the moment when all utterances have tiles there are never fewer, and each moment has one set of settings.
   const whole = seen.slice(seen.findIndex(({ count }) => count === first));
   expect(whole.every(({ count }) => count >= first)).toBe(true);
   expect(whole.map(({ hash }) => hash).filter((hash, at, all) => hash !== all[at - 1])).toEqual([former, next, former]);
 });
 
-it('a corpus keeps what it has when its object is not valid, and nothing crashes', async () => {
+it('keeps the settings of a corpus if its object is invalid, and does not crash', async () => {
   const { store } = pipeline;
   await putMadeCorpus(store, 'first', { speakers: 2, each: 1 });
   await store.put(featureSettingsKey('first'), '{"layout": "centre"}');

@@ -1,4 +1,4 @@
-/** The services as real processes against the real broker and object store, for tests: start, kill -9, wait, look. */
+/** Runs the services as real processes against the real broker and object store, for tests: start, kill -9, wait, inspect. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ import { kafkaClient } from '#streaming/kafka-client.js';
 import { TableFollower } from '#streaming/table-follower.js';
 
 export type ServiceName = 'ingest' | 'features' | 'trainer' | 'evaluator';
-/** More processes of features, in the same consumer group. */
+/** Further processes of features in the same consumer group. */
 export type Twin = `features-${number}`;
 type ProcessName = ServiceName | Twin;
 
@@ -35,7 +35,7 @@ export const tinyModel = {
   update: 'joint',
 };
 
-/** Settings by which the whole way takes seconds. */
+/** Settings with which the whole pipeline takes seconds. */
 export const quickSettings = {
   SHARD_MAX_AGE: '1',
   ROUND_STEPS: '20',
@@ -56,7 +56,7 @@ export class RunningPipeline {
   private follower: TableFollower | undefined;
   private ports: Record<ServiceName, number> = { ingest: 0, features: 0, trainer: 0, evaluator: 0 };
 
-  /** @param settings also TOPIC_PREFIX and the services' ports, where somebody has to know them before */
+  /** @param settings may include TOPIC_PREFIX and the services' ports, if a test must know them before */
   constructor(protected readonly settings: Record<string, string> = {}) {
     this.prefix = settings['TOPIC_PREFIX'] ?? `test-${randomBytes(5).toString('hex')}`;
     this.store = new ObjectStore(readStoreConnection(this.environment));
@@ -82,7 +82,7 @@ export class RunningPipeline {
     };
   }
 
-  /** Makes bucket and topics, and begins to watch. */
+  /** Makes bucket and topics, and follows the topics. */
   async prepare(): Promise<void> {
     const free = await freePorts(4);
     for (const [at, service] of (['ingest', 'features', 'trainer', 'evaluator'] as const).entries()) {
@@ -101,19 +101,19 @@ export class RunningPipeline {
     for (const service of services) this.launch(service, service, {});
   }
 
-  /** Another process of features, with settings of its own. @returns its address */
+  /** Starts another process of features with its own settings. @returns its address */
   async startTwin(twin: Twin, settings: Record<string, string> = {}): Promise<string> {
     const [port = 0] = await freePorts(1);
     this.launch(twin, 'features', { FEATURES_PORT: String(port), ...settings });
     return `http://127.0.0.1:${port}`;
   }
 
-  /** kill -9: no chance to commit, announce or say goodbye. */
+  /** Sends SIGKILL, so that the service cannot commit, announce or leave its group. */
   async kill(service: ProcessName): Promise<void> {
     await this.end(service, 'SIGKILL');
   }
 
-  /** SIGTERM. @returns the exit code */
+  /** Sends SIGTERM. @returns the exit code */
   async stopGently(service: ProcessName): Promise<number | null> {
     return this.end(service, 'SIGTERM');
   }
@@ -122,7 +122,7 @@ export class RunningPipeline {
     return `http://127.0.0.1:${this.ports[service]}`;
   }
 
-  /** Empty before its first line. */
+  /** The log of a service; empty before its first line. */
   logOf(service: ProcessName): string {
     const file = join(this.logsDir, `${service}.log`);
     return existsSync(file) ? readFileSync(file, 'utf8') : '';
@@ -133,7 +133,7 @@ export class RunningPipeline {
     return !child || child.exitCode !== null || child.signalCode !== null;
   }
 
-  /** @throws with what was reached and the ends of the logs, when the time is over or a service has crashed */
+  /** @throws with the state reached and the ends of the logs, on a timeout or a crash of a service */
   async until(what: string, condition: () => boolean | Promise<boolean>, timeoutSec = 90): Promise<void> {
     const deadline = Date.now() + timeoutSec * 1000;
     while (!(await condition())) {

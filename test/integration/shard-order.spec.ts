@@ -1,4 +1,4 @@
-/** A shard is put first, then announced, then its records are settled: killed at any call between, nothing is claimed that is not so. */
+/** Features puts a shard, then announces it, then settles its records. A kill between any two calls leaves no false claim. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { extractFeatures } from '#audio/extract-features.js';
 import { featureSettings } from '#audio/feature-settings.js';
@@ -18,14 +18,14 @@ beforeAll(async () => {
 });
 afterAll(async () => made.close());
 
-/** The worker of one partition, in a process that dies when `mortal` says so. @returns what it settled, and how it ended */
+/** Runs the worker of one partition in a process that `mortal` can kill. @returns the settled records and the end of the worker */
 async function lifeOf(mortal: Mortal, utterance: UtteranceIngested): Promise<{ settled: string[]; crashes: unknown[] }> {
   const settled: string[] = [];
   const crashes: unknown[] = [];
   const workshop: ShardWorkshop = {
     store: mortal.store(made.store) as typeof made.store,
     publisher: mortal.publisher(made.publisher),
-    // Without threads: what is looked at comes after.
+    // Without threads, because the test concerns later steps.
     pool: { extract: extractFeatures },
     holding: new TileMemory(1e9),
     storing: new MemoryBudget(1e9),
@@ -70,7 +70,7 @@ async function ingest(path: string): Promise<UtteranceIngested> {
   };
 }
 
-/** Of the utterance: whether a shard with it lies in the store, and whether one is announced. */
+/** Tells if a shard with the utterance is stored, and if it is announced. */
 async function stateOf({ utteranceId }: UtteranceIngested, keysBefore: readonly string[]): Promise<{ stored: number; announced: number }> {
   const holding = [...(await made.announced()).values()].filter(({ utterances }) =>
     utterances.some((each) => each.utteranceId === utteranceId),
@@ -90,7 +90,7 @@ it.each([
   { killed: 'after the put', call: 1, done: true, leaves: { stored: 1, announced: 0 } },
   { killed: 'before the announcement', call: 2, done: false, leaves: { stored: 1, announced: 0 } },
   { killed: 'after the announcement, before it is answered', call: 2, done: true, leaves: { stored: 1, announced: 1 } },
-])('killed $killed, it has settled nothing, and the next life makes the same shard', async ({ killed, call, done, leaves }) => {
+])('settles nothing when killed $killed, and makes the same shard after a restart', async ({ killed, call, done, leaves }) => {
   const utterance = await ingest(`${killed.replaceAll(/\W/g, '-')}.wav`);
   const keysBefore = await made.keys('shards/');
   const mortal = new Mortal();

@@ -1,4 +1,4 @@
-/** A builder of shards serves one partition: what is in a shard stands and falls with one consumer's assignment. */
+/** Each shard builder serves one partition, so a shard depends on one consumer's assignment only. */
 import { afterEach, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
 import { shardsUnlabelled, type ShardSealed } from '#contracts/shards.js';
@@ -17,7 +17,7 @@ afterEach(async () => {
   await pipeline.close();
 });
 
-it('a shard holds utterances of one partition of their topic, and is sealed by age where nothing more comes', async () => {
+it('puts utterances of one partition into a shard, and seals it by age without further records', async () => {
   pipeline = new RunningPipeline({ SHARD_MAX_AGE: '2' });
   await pipeline.prepare();
   const partitionOf = new Map<string, number>();

@@ -1,4 +1,4 @@
-/** Silero, which is optional: features says at once that it is missing, and cuts by it where it is there. */
+/** Silero is optional: features fails at start if it is missing, and cuts silence with it if it is installed. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { RunningPipeline } from './running-pipeline.js';
 let pipeline: RunningPipeline;
 afterEach(async () => pipeline.close());
 
-it('that is not installed keeps features from starting, with what to do', async () => {
+it('stops features at start with instructions if Silero is not installed', async () => {
   const empty = mkdtempSync(join(tmpdir(), 'undertone-silero-'));
   pipeline = new RunningPipeline({ SILENCE_METHOD: 'silero', SILERO_DIR: empty });
   await pipeline.prepare();

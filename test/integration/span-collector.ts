@@ -1,4 +1,4 @@
-/** A collector of traces for tests: takes OTLP over HTTP in JSON, as the services send it, and keeps what came. */
+/** A collector of traces for tests. It takes OTLP over HTTP in JSON and keeps the spans. */
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -12,11 +12,11 @@ export interface CollectedSpan {
   endMs: number;
   attributes: Record<string, unknown>;
   links: { traceId: string; spanId: string }[];
-  /** Of the error, where it failed. */
+  /** The error code, if the span failed. */
   failure: string | undefined;
 }
 
-/** OTLP's own form, of which the tests need a part. */
+/** The part of OTLP's format that the tests need. */
 interface OtlpRequest {
   resourceSpans: {
     resource: { attributes: OtlpAttribute[] };
@@ -53,17 +53,17 @@ export class SpanCollector {
     return this;
   }
 
-  /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
+  /** The URL for OTEL_EXPORTER_OTLP_ENDPOINT. */
   get endpoint(): string {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** The spans of a trace, in order of time. */
+  /** The spans of a trace, sorted by time. */
   trace(traceId: string): CollectedSpan[] {
     return this.spans.filter((span) => span.traceId === traceId).sort((a, b) => a.startMs - b.startMs || a.endMs - b.endMs);
   }
 
-  /** The traces in which a recording is named, without those of hints that changed nothing. */
+  /** The traces that name a recording, without those of hints that changed nothing. */
   tracesOf(utteranceId: string): string[] {
     const named = this.spans.filter(({ attributes }) => attributes['undertone.utterance.id'] === utteranceId);
     const decided = named.filter(({ attributes }) => attributes['undertone.decision'] !== 'unchanged');
@@ -102,6 +102,6 @@ function collected(service: string, span: OtlpSpan): CollectedSpan {
   };
 }
 
-/** Each value is wrapped in the name of its type. */
+/** Unwraps a value, which OTLP wraps in the name of its type. */
 const valuesOf = (attributes: OtlpAttribute[]): Record<string, unknown> =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]));

@@ -1,4 +1,4 @@
-/** The lease of a run or a job in a real object store: one trainer at a time, and epochs that only rise. */
+/** The lease of a run or a job in a real object store: one holder at a time, and epochs that only rise. */
 import { createServer, request, type Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runLeaseKey as leaseKey } from '#contracts/object-keys.js';
@@ -22,14 +22,14 @@ const noWait = (by: string): void => {
 };
 const lost = { code: 'LEASE_LOST' };
 
-/** As if its holder had not renewed it for a minute. */
+/** Makes the lease look as if its holder had not renewed it for a minute. */
 async function age(runId: string): Promise<void> {
   const lease = (await store.findJson(leaseKey(runId))) as object;
   await store.put(leaseKey(runId), JSON.stringify({ ...lease, renewedAt: new Date(Date.now() - 60_000).toISOString() }));
 }
 
 describe('a second holder', () => {
-  it('waits while the lease is renewed, takes it when it is not, and the first finds out', async () => {
+  it('waits while the lease is renewed, takes it when it is not, and the first holder notices', async () => {
     const runId = randomName();
     const first = await Lease.acquire(store, leaseKey(runId), 'a', noWait);
     const waitedFor: string[] = [];
@@ -54,7 +54,7 @@ describe('a second holder', () => {
 });
 
 describe('the same holder', () => {
-  it('takes its lease again at once, with a higher epoch; its past loses it', async () => {
+  it('takes its lease again at once with a higher epoch, and its earlier instance loses it', async () => {
     const runId = randomName();
     const before = await Lease.acquire(store, leaseKey(runId), 'a', noWait);
     const after = await Lease.acquire(store, leaseKey(runId), 'a', noWait);
@@ -64,7 +64,7 @@ describe('the same holder', () => {
     await after.renew();
   });
 
-  it('started ten times at once gets ten epochs, of which the highest holds', async () => {
+  it('gets ten epochs when started ten times at once, and the highest epoch holds', async () => {
     const runId = randomName();
     const leases = await Promise.all(Array.from({ length: 10 }, () => Lease.acquire(store, leaseKey(runId), 'a', noWait)));
     const epochs = leases.map(({ epoch }) => epoch).sort((a, b) => a - b);
@@ -95,7 +95,7 @@ describe('two holders at once', () => {
 });
 
 describe('a note', () => {
-  it('is there when it is written, stays through renewals, and is gone with its holder', async () => {
+  it('stays through renewals, and is removed with its holder', async () => {
     const runId = randomName();
     const roundStartedAt = new Date('2026-01-02T03:04:05.000Z');
     const lease = await Lease.acquire(store, leaseKey(runId), 'a', noWait);
@@ -113,7 +113,7 @@ describe('a note', () => {
     expect(await roundStarts(store)).not.toContainEqual(roundStartedAt);
   });
 
-  it('may be missing, as in leases of before there were any', async () => {
+  it('may be absent, as in older leases', async () => {
     const runId = randomName();
     const renewedAt = new Date().toISOString();
     await store.put(leaseKey(runId), JSON.stringify({ epoch: 4, holder: 'a', renewedAt }));
@@ -148,7 +148,7 @@ describe('an answer of the store that gets lost', () => {
   });
 });
 
-/** Passes everything on to the store, and on demand cuts the connection when a put is done and before it is answered. */
+/** A proxy of the store that can cut the connection between a finished put and its answer. */
 async function forgetfulProxy(target: string): Promise<{ server: Server; endpoint: string; loseNextPut: () => void }> {
   let toLose = 0;
   const server = createServer((incoming, outgoing) => {

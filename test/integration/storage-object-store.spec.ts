@@ -24,7 +24,7 @@ async function listed(prefix: string): Promise<ObjectHead[]> {
 const text = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes);
 
 describe('a bucket', () => {
-  it('is made by four at once, and again, without an error', async () => {
+  it('is created by four clients at once, and again, without an error', async () => {
     const bucket = randomName();
     const stores = [0, 1, 2, 3].map(() => new ObjectStore({ ...readStoreConnection(), bucket }));
     await Promise.all(stores.map((each) => each.ensureBucket()));
@@ -68,7 +68,7 @@ describe('an object', () => {
     expect(Buffer.compare((await store.get('large')).bytes, large)).toBe(0);
   });
 
-  it('that is missing is null where asking is the point, and OBJECT_GONE where it is not', async () => {
+  it('that is missing gives null from head and find, and OBJECT_GONE from get', async () => {
     expect(await store.head('nowhere')).toBeNull();
     expect(await store.find('nowhere')).toBeNull();
     expect(await store.findJson('nowhere')).toBeNull();
@@ -93,7 +93,7 @@ describe('a listing', () => {
 });
 
 describe('a conditional put', () => {
-  it('of an absent object by twenty at once is done by exactly one', async () => {
+  it('for an absent object succeeds for exactly one of twenty clients', async () => {
     for (let race = 0; race < 2; race++) {
       const written = await Promise.all(
         Array.from({ length: 20 }, (_, writer) => store.put(`race/${race}`, `writer ${writer}`, { onlyIf: 'absent' })),
@@ -104,7 +104,7 @@ describe('a conditional put', () => {
     }
   });
 
-  it('on an ETag holds for that object only, and for one of eight at once', async () => {
+  it('on an ETag succeeds for that object only, and for one of eight clients', async () => {
     const first = (await store.put('by-etag', 'first')) ?? '';
     const second = (await store.put('by-etag', 'second', { onlyIf: { etag: first } })) ?? '';
     expect(second).not.toBe('');
@@ -119,8 +119,8 @@ describe('a conditional put', () => {
   });
 });
 
-describe('what is counted of calls', () => {
-  it('is one call each, with what was asked and how it ended', async () => {
+describe('the count of calls', () => {
+  it('has one entry for each call, with operation and outcome', async () => {
     const calls: string[] = [];
     const counted = new ObjectStore(
       { ...readStoreConnection(), bucket: store.bucket },
@@ -174,7 +174,7 @@ describe('a store that accepts connections and never answers', () => {
 });
 
 describe('credentials that the store does not know', () => {
-  it('are CONFIG_INVALID with the reason of the store, for the bucket and for its objects', async () => {
+  it('give CONFIG_INVALID with the reason of the store, for the bucket and for its objects', async () => {
     const { AWS_ACCESS_KEY_ID: known } = process.env;
     process.env['AWS_ACCESS_KEY_ID'] = 'nobody';
     const stranger = new ObjectStore({ ...readStoreConnection(), bucket: store.bucket });
@@ -190,7 +190,7 @@ describe('credentials that the store does not know', () => {
 });
 
 describe('a bucket that is gone', () => {
-  it('is an error of its own, and not one of its objects missing', async () => {
+  it('gives an error of its own, not the error of a missing object', async () => {
     const gone = new ObjectStore({ ...readStoreConnection(), bucket: randomName() });
     await expect(gone.find('a')).rejects.toMatchObject({
       code: 'CONFIG_INVALID',

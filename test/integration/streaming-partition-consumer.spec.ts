@@ -1,4 +1,4 @@
-/** The consumer loop against a real broker: what is committed, what is tried again, what is put aside, who owns what. */
+/** The consumer loop against a real broker: commits, retries, dead letters and the assignment of partitions. */
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { hourMs, retained } from '#contracts/topic.js';
@@ -28,7 +28,7 @@ const brokenAt =
     settle(record.origin.offset);
   };
 
-/** Many promises to open one by one: a record's effect becomes durable when the test says so. */
+/** Promises that a test resolves one by one, to decide when a record's effect becomes durable. */
 function gate(): { opened: Promise<void>; open: () => void } {
   let open: () => void = () => undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));
@@ -36,7 +36,7 @@ function gate(): { opened: Promise<void>; open: () => void } {
 }
 
 describe('commits', () => {
-  it('end before the first record that is not settled, however the others settle', async () => {
+  it('end before the first unsettled record, in any order of settling', async () => {
     await freshStream();
     await stream.sendTo(0, ...notes(10));
     let settle: (offset: string) => void = () => undefined;
@@ -53,7 +53,7 @@ describe('commits', () => {
     expect(await stream.committed()).toEqual([10]);
   });
 
-  it('follow what settles later, while no record comes', async () => {
+  it('follow records that settle later, also while no record comes', async () => {
     await freshStream();
     await stream.sendTo(0, ...notes(3));
     let settle: (offset: string) => void = () => undefined;
@@ -66,7 +66,7 @@ describe('commits', () => {
     );
   });
 
-  it('hold what was drained at stop, and nothing that was only taken', async () => {
+  it('include drained records at stop, but no record that was only taken', async () => {
     await freshStream();
     await stream.sendTo(0, ...notes(6));
     const held: string[] = [];
@@ -83,7 +83,7 @@ describe('commits', () => {
     expect(await stream.committed()).toEqual([4]);
   });
 
-  it('are made at stop though a record is still being taken, which comes again', async () => {
+  it('are made at stop while a record is being taken, and that record comes again', async () => {
     await freshStream();
     await stream.sendTo(0, ...notes(3));
     const { opened, open } = gate();
@@ -107,7 +107,7 @@ describe('commits', () => {
     expect(second.takenOffsets).toEqual([2]);
   });
 
-  it.each(['taken', 'drained'])('are made at stop though a record would be %s for ever, and the group is left', async (what) => {
+  it.each(['taken', 'drained'])('are made at stop, and the consumer leaves the group, although a record is never %s', async (what) => {
     await freshStream();
     await stream.sendTo(0, ...notes(3));
     const { opened, open } = gate();
@@ -132,7 +132,7 @@ describe('commits', () => {
 });
 
 describe('a record', () => {
-  it('with a permanent error is one dead letter, as it was, and the next goes on', async () => {
+  it('with a permanent error becomes one unchanged dead letter, and the next record continues', async () => {
     await freshStream();
     await stream.sendTo(0, ...notes(3));
     const consumer = stream.consumer({
@@ -164,7 +164,7 @@ describe('a record', () => {
     ]);
   });
 
-  it('that is no JSON or does not fit its schema is a dead letter RECORD_INVALID with its very bytes', async () => {
+  it('that is not valid JSON or violates its schema becomes a dead letter RECORD_INVALID with its exact bytes', async () => {
     await freshStream();
     const bytes = Buffer.from([0xff, 0x00, 0x7b, 0xc3, 0x28]);
     await stream.sendRaw({ key: null, value: bytes }, { key: 'b', value: '{"id":"b","n":"one"}' }, { key: 'c', value: '' });
@@ -182,7 +182,7 @@ describe('a record', () => {
     expect(await stream.committed()).toEqual([4]);
   });
 
-  it('that is large is a small dead letter with its beginning, its size and its digest, and the next goes on', async () => {
+  it('that is large becomes a small dead letter with its beginning, size and digest', async () => {
     await freshStream();
     const value = 'x'.repeat(4_500_000);
     await stream.sendRaw({ key: 'large', value });
@@ -211,7 +211,7 @@ describe('a record', () => {
 });
 
 describe('an error that may pass', () => {
-  it('is tried again in place, in order and with heartbeats beyond the session time-out, while other partitions go on', async () => {
+  it('is retried in place and in order, with heartbeats beyond the session timeout, while other partitions continue', async () => {
     await freshStream(2);
     await stream.sendTo(0, ...notes(4));
     const sessionTimeoutMs = 6_000;
@@ -254,7 +254,7 @@ describe('an error that may pass', () => {
     expect(await stream.readDeadLetters()).toEqual([]);
   });
 
-  it('is permanent after 15 minutes of one record: a dead letter, then the commit, and the next has its own 15 minutes', async () => {
+  it('becomes permanent after 15 minutes of one record: a dead letter, then the commit, and the next record has 15 minutes', async () => {
     await freshStream();
     await stream.sendTo(0, ...notes(3));
     const now = performance.now.bind(performance);
@@ -296,7 +296,7 @@ describe('an error that may pass', () => {
     expect(consumer.crashes).toEqual([]);
   });
 
-  it('does not keep the group from rebalancing', async () => {
+  it('does not prevent a rebalance of the group', async () => {
     await freshStream(2);
     await stream.sendTo(0, ...notes(1));
     await stream.sendTo(1, ...notes(1));
@@ -320,7 +320,7 @@ describe('an error that may pass', () => {
     expect([first.joins, second.joins]).toEqual([2, 1]);
   });
 
-  it('does not keep a consumer from stopping', async () => {
+  it('does not prevent a consumer from stopping', async () => {
     await freshStream();
     await stream.sendTo(0, ...notes(2));
     const consumer = stream.consumer({
@@ -342,7 +342,7 @@ describe('an error that may pass', () => {
 describe('an unknown error', () => {
   const broken = new TypeError('x is not a function');
 
-  it('is tried again in place; the third is a dead letter with the cause, and the process goes on', async () => {
+  it('is retried in place, and the third failure is a dead letter with the cause', async () => {
     await freshStream();
     await stream.sendTo(0, ...notes(4));
     const consumer = await stream.consumer({ take: brokenAt(broken, 1) }).start();
@@ -353,10 +353,10 @@ describe('an unknown error', () => {
     expect(await stream.committed()).toEqual([4]);
     const letters = await stream.readDeadLetters();
     expect(letters.map(({ code, origin }) => [code, origin.offset])).toEqual([['UNKNOWN_REPEATED', '1']]);
-    expect(letters[0]?.message).toMatch(/^Failed 3 times on this record: TypeError: x is not a function; at /);
+    expect(letters[0]?.message).toMatch(/^An unknown error failed this record 3 times: TypeError: x is not a function; at /);
   });
 
-  it('has what was settled before it committed before it is tried again', async () => {
+  it('is retried after the records before it are committed', async () => {
     await freshStream();
     await stream.sendTo(0, ...notes(3));
     const committedAtTries: (number | undefined)[] = [];
@@ -377,7 +377,7 @@ describe('an unknown error', () => {
     expect(committedAtTries.slice(1)).toEqual([2, 2]);
   });
 
-  it('counts for the object, beyond restarts and new records of it', async () => {
+  it('counts for the object over restarts and new records', async () => {
     await freshStream();
     const store = new ObjectStore({ ...readStoreConnection(), bucket: randomName() });
     await store.ensureBucket();
@@ -404,7 +404,7 @@ describe('an unknown error', () => {
     store.close();
   });
 
-  it('on one partition holds up no other', async () => {
+  it('on one partition does not delay another', async () => {
     await freshStream(2);
     await stream.sendTo(0, ...notes(2));
     await stream.sendTo(1, ...notes(5));
@@ -423,7 +423,7 @@ describe('an unknown error', () => {
     expect(consumer.crashes).toEqual([]);
   });
 
-  it('of the naming of a dead letter costs its name only', async () => {
+  it('in naming a dead letter loses the name only', async () => {
     await freshStream();
     await stream.sendTo(0, ...notes(2));
     const consumer = stream.consumer({
@@ -464,7 +464,7 @@ describe('an error that every record would meet', () => {
 });
 
 describe('a member that joins', () => {
-  it('takes partitions over; what workers settle after they were abandoned has no effect', async () => {
+  it('takes over partitions, and abandoned workers can no longer settle records', async () => {
     await freshStream(4);
     for (const partition of [0, 1, 2, 3]) await stream.sendTo(partition, ...notes(5));
     const late: (() => void)[] = [];
@@ -477,14 +477,14 @@ describe('a member that joins', () => {
       () => first.partitions.length === 2 && second.partitions.length === 2,
     );
     expect(first.workers.slice(0, 4).every(({ abandoned }) => abandoned)).toBe(true);
-    // Those of the workers that were abandoned, also for partitions that came back to the same member.
+    // Includes abandoned workers of partitions that returned to the same member.
     for (const settle of late.splice(0, 20)) settle();
     await first.stop();
     await second.stop();
     expect(await stream.committed()).toEqual([-1, -1, -1, -1]);
   });
 
-  it('and members that leave lose no record', async () => {
+  it('or leaves loses no record', async () => {
     await freshStream(4);
     const total = 2_000;
     const take = async ({ origin }: NoteRecord, { settle }: { settle: (offset: string) => void }): Promise<void> => {

@@ -1,4 +1,4 @@
-/** The publisher against a real broker: all that was acknowledged is there, in order, and what does not fit is not. */
+/** The publisher against a real broker: acknowledged records are stored in order, and invalid records are refused. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { hourMs, retained } from '#contracts/topic.js';
 import { notes, noteTopic, StreamUnderTest, type Note } from '../chaos/stream-under-test.js';
@@ -36,7 +36,7 @@ describe('publish', () => {
     }
   });
 
-  it('refuses a fact that does not fit before it sends any of the same call', async () => {
+  it('refuses an invalid fact before it sends any fact of the same call', async () => {
     await freshStream(1);
     const misfit = { id: 'b', n: 1.5 };
     await expect(stream.publisher.publish(stream.topic, { id: 'a', n: 1 }, misfit)).rejects.toThrow(/expected int/);
@@ -44,7 +44,7 @@ describe('publish', () => {
     expect((await stream.readAll(stream.topic)).map(({ key }) => key)).toEqual(['c']);
   });
 
-  it('of more than a broker takes at once goes in several requests', async () => {
+  it('splits more than a broker takes at once into several requests', async () => {
     await freshStream(1);
     await setTopicConfig({ 'max.message.bytes': '1048588' });
     const text = 'x'.repeat(2_000);
@@ -52,7 +52,7 @@ describe('publish', () => {
     expect((await stream.readAll(stream.topic)).map(({ fact }) => fact?.n)).toEqual(notes(1_200).map(({ n }) => n));
   });
 
-  it('of a fact that is too large is refused alone', async () => {
+  it('refuses only the fact that is too large', async () => {
     await freshStream(1);
     await setTopicConfig({ 'max.message.bytes': '1048588' });
     const [before, tooLarge, after] = await Promise.allSettled([

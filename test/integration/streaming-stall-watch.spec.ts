@@ -1,4 +1,4 @@
-/** The silent stall against a real broker: it is found, and nothing that is meant to wait is taken for one. */
+/** The silent stall against a real broker: the watch finds it, and never reports a consumer that waits by design. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,10 +14,10 @@ import { StallWatch, type WatchedConsumer } from '#streaming/stall-watch.js';
 import { notes, noteTopic, silent, StreamUnderTest, until } from '../chaos/stream-under-test.js';
 
 const limits = { intervalMs: 200, stallMs: 1_500, longestTakeMs: 1_500, outOfGroupMs: 4_000 };
-/** Long enough for every limit to be passed twice over. */
+/** Long enough to pass every limit twice. */
 const watchedMs = 5_000;
 
-/** A stream and what watches it, of one test: they wait side by side. */
+/** The stream and the watch of one test. The tests run in parallel. */
 class Scene {
   stream!: StreamUnderTest;
   watch!: StallWatch;
@@ -37,7 +37,7 @@ class Scene {
     this.atEnd(() => this.watch.stop());
   }
 
-  /** @returns all that was said in the time */
+  /** @returns all reports in that time */
   async saidWithin(durationMs: number): Promise<string[]> {
     const said = new Set<string>();
     for (const end = Date.now() + durationMs; Date.now() < end; await sleep(50)) said.add(this.watch.whyStalled() ?? '');
@@ -76,7 +76,7 @@ const it = test.extend<{ scene: Scene }>({
   },
 });
 
-describe.concurrent('a consumer that the client has paused behind our back', () => {
+describe.concurrent('a consumer that the client paused by itself', () => {
   it('is stalled while records wait, with its lag in the metrics, and alive again once it takes them', async ({ scene }) => {
     const stream = await scene.prepare();
     await stream.sendTo(0, ...notes(3));
@@ -95,7 +95,7 @@ describe.concurrent('a consumer that the client has paused behind our back', () 
     await scene.untilAlive();
   });
 
-  it('is stalled also where it took nothing since it joined: the committed offset counts', async ({ scene }) => {
+  it('is stalled also if it has taken no record since it joined, by its committed offset', async ({ scene }) => {
     const stream = await scene.prepare();
     await stream.sendTo(0, ...notes(4));
     const first = await stream.consumer().start();
@@ -111,7 +111,7 @@ describe.concurrent('a consumer that the client has paused behind our back', () 
     expect(scene.watch.whyStalled()).toContain('1 records wait');
   });
 
-  it('is found where a table is followed', async ({ scene }) => {
+  it('is found in a table follower too', async ({ scene }) => {
     const stream = await scene.prepare(noteTopic(compacted(1)));
     const follower = stream.follower().on(stream.topic, () => undefined);
     await stream.sendTo(0, ...notes(2));
@@ -125,8 +125,8 @@ describe.concurrent('a consumer that the client has paused behind our back', () 
   });
 });
 
-describe.concurrent('alive is a consumer', () => {
-  it('whose record is tried again and again', async ({ scene }) => {
+describe.concurrent('a consumer counts as alive', () => {
+  it('while it retries a record', async ({ scene }) => {
     const stream = await scene.prepare();
     await stream.sendTo(0, ...notes(3));
     const consumer = stream.consumer({
@@ -140,7 +140,7 @@ describe.concurrent('alive is a consumer', () => {
     expect(consumer.retries).toBeGreaterThan(2);
   });
 
-  it('that has settled nothing, but has taken all', async ({ scene }) => {
+  it('if it has taken all records and settled none', async ({ scene }) => {
     const stream = await scene.prepare();
     await stream.sendTo(0, ...notes(3));
     const consumer = stream.consumer({ take: () => undefined });
@@ -159,7 +159,7 @@ describe.concurrent('alive is a consumer', () => {
   });
 });
 
-describe.concurrent('a record that is worked on', () => {
+describe.concurrent('a record in work', () => {
   it('may take its time, but not for ever', async ({ scene }) => {
     const stream = await scene.prepare();
     await stream.sendTo(0, ...notes(1));
@@ -176,7 +176,7 @@ describe.concurrent('a record that is worked on', () => {
 });
 
 describe('while the broker is away', () => {
-  it('nobody is stalled, nor just after it has come back', async ({ scene }) => {
+  it('no consumer is stalled, nor just after the broker returns', async ({ scene }) => {
     const { kafka: install } = await provisionAll({ needKafka: true, needS3: false, needTensorflow: false, log: () => undefined });
     if (!install) throw new Error('there is no broker to kill');
     const folder = mkdtempSync(join(tmpdir(), 'undertone-stall-'));

@@ -1,4 +1,4 @@
-/** The table reader against a real broker: all that was there before it says so, then what comes, and no trace behind. */
+/** The table follower against a real broker: it reads all existing records before it resolves, then new ones, and leaves no group behind. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { compacted, hourMs, retained, type TopicStorage } from '#contracts/topic.js';
 import type { TableFollower } from '#streaming/table-follower.js';
@@ -31,7 +31,7 @@ afterEach(async () => {
 });
 
 describe('start', () => {
-  it('resolves when all that was there is read, and then follows; the latest fact of a key wins', async () => {
+  it('resolves when all existing records are read, then follows; the latest fact of a key wins', async () => {
     await freshStream(compacted(4));
     for (let round = 0; round < 5; round++)
       await stream.publisher.publish(stream.topic, ...notes(600).map(({ id, n }) => ({ id, n: n + round * 1_000 })));
@@ -141,7 +141,7 @@ describe('start', () => {
     await producer.disconnect();
     const { table, follower } = tableOf();
     await follower.start();
-    // The broker writes the marker after it has answered: the transaction may end while the reader starts.
+    // The broker writes the marker after its answer, so the transaction may end while the reader starts.
     const wanted = [...notes(before).map(({ id }) => id), ...(end === 'commit' ? ['in'] : [])];
     await until(
       () => `${wanted.join()}; there are ${[...table.keys()].join()}`,
@@ -150,7 +150,7 @@ describe('start', () => {
     expect([...table.keys()]).toEqual(wanted);
   });
 
-  it('skips and counts what does not fit', async () => {
+  it('skips and counts invalid records', async () => {
     await freshStream(compacted(1));
     await stream.sendRaw({ key: 'a', value: 'no json' }, { key: 'b', value: '{"id":"b"}' }, { key: 'c', value: '{"id":"c","n":1}' });
     const { table, follower } = tableOf();
@@ -159,7 +159,7 @@ describe('start', () => {
     expect(follower.skipped).toBe(2);
   });
 
-  it('passes over a record on which a handler throws, remembers it, and goes on', async () => {
+  it('skips a record on which a handler throws, reports it, and continues', async () => {
     await freshStream(compacted(1));
     await stream.sendTo(0, ...notes(3));
     const seen: string[] = [];
@@ -183,7 +183,7 @@ describe('start', () => {
     );
   });
 
-  it('passes over JSON that is nested too deep', async () => {
+  it('skips JSON with too deep nesting', async () => {
     await freshStream(compacted(1));
     await stream.sendRaw({ key: 'a', value: '['.repeat(200_000) + ']'.repeat(200_000) }, { key: 'c', value: '{"id":"c","n":1}' });
     const { table, follower } = tableOf();
@@ -213,7 +213,7 @@ describe('start at positions that were kept', () => {
 });
 
 describe('sync', () => {
-  it('resolves when all that was there at the call has been handled, and at once where there is nothing', async () => {
+  it('resolves when all records at the time of the call are handled, and at once without any', async () => {
     await freshStream(compacted(4));
     const { table, follower } = tableOf();
     await follower.start();
@@ -228,7 +228,7 @@ describe('sync', () => {
 });
 
 describe('a follower whose group rebalances', () => {
-  it('goes on where it was: each record once, and no key back to an older fact', async () => {
+  it('continues at its offset: it reads each record once, and no key returns to an older fact', async () => {
     await freshStream(compacted(2));
     await stream.publisher.publish(stream.topic, ...notes(100));
     const { table, follower, seen } = tableOf();

@@ -1,4 +1,4 @@
-/** Topics on a real broker: made once, whoever comes first, and never taken for what they are not. */
+/** Topics on a real broker: any service may create them once, and topics with other settings are refused. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import { noteTopic, randomName, silent } from '../chaos/stream-under-test.js';
 const client = () => kafkaClient(readKafkaConnection(), 'undertone-test', silent);
 
 describe('ensureTopics', () => {
-  it('called by four at once, and again, leaves the topics as declared', async () => {
+  it('creates the topics as declared when called by four clients at once, and again', async () => {
     const prefix = randomName();
     const declared = [
       noteTopic(retained(3, 5 * minuteMs), 'kept'),
@@ -44,7 +44,7 @@ describe('ensureTopics', () => {
     });
   });
 
-  it('makes what is missing beside what is there', async () => {
+  it('creates missing topics beside existing ones', async () => {
     const prefix = randomName();
     const there = noteTopic(retained(1, hourMs), 'there');
     await ensureTopics(client(), [there], prefix);
@@ -53,12 +53,12 @@ describe('ensureTopics', () => {
     await ensureTopics(client(), [missing], prefix);
   });
 
-  it('refuses a topic with another count of partitions, and leaves it alone', async () => {
+  it('refuses a topic with another number of partitions, and does not change it', async () => {
     const prefix = randomName();
     await ensureTopics(client(), [noteTopic(retained(2, hourMs))], prefix);
     await expect(ensureTopics(client(), [noteTopic(retained(3, hourMs))], prefix)).rejects.toMatchObject({
       code: 'TOPIC_MISMATCH',
-      message: expect.stringContaining(`${prefix}.notes.v1 has 2 partitions, not 3`) as string,
+      message: expect.stringContaining(`${prefix}.notes.v1 has 2 partitions, and 3 are expected`) as string,
     });
     await ensureTopics(client(), [noteTopic(retained(2, hourMs))], prefix);
   });
@@ -68,12 +68,12 @@ describe('ensureTopics', () => {
     await ensureTopics(client(), [noteTopic(retained(1, hourMs))], prefix);
     await expect(ensureTopics(client(), [noteTopic(compacted(1))], prefix)).rejects.toMatchObject({
       code: 'TOPIC_MISMATCH',
-      message: expect.stringContaining('cleanup.policy=delete, not compact') as string,
+      message: expect.stringContaining('cleanup.policy=delete, and compact is expected') as string,
     });
   });
 });
 
-describe('a broker of other people', () => {
+describe('an external broker', () => {
   let broker: EmbeddedKafka;
   let folder: string;
   let guarded: string;

@@ -1,4 +1,4 @@
-/** One utterance is one trace, from the bucket to the evaluation, by what real services send; and nothing depends on who takes it. */
+/** Real services give each utterance one trace, from the bucket to the evaluation. The services do not depend on the collector. */
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -15,7 +15,7 @@ import { RunningPipeline, type ServiceName } from './running-pipeline.js';
 import { SpanCollector, type CollectedSpan } from './span-collector.js';
 
 const services = ['ingest', 'features', 'trainer', 'evaluator'] as const;
-/** For a first model, on a machine that has other things to do as well. */
+/** Time limit for a first model on a busy machine. */
 const roundSec = 150;
 const open: (() => Promise<unknown>)[] = [];
 
@@ -36,7 +36,7 @@ async function freshCollector(): Promise<SpanCollector> {
   return collector;
 }
 
-/** A model that has seen all utterances is evaluated. */
+/** True if a model of all utterances is evaluated. */
 const evaluated = (pipeline: RunningPipeline, utterances: number) => () => {
   const { checkpoint } = pipeline.overview.snapshot();
   if (checkpoint?.viewUtterances !== utterances) return false;
@@ -44,7 +44,7 @@ const evaluated = (pipeline: RunningPipeline, utterances: number) => () => {
   return checkpoint.predictedTasks.every((task) => done.has(task));
 };
 
-/** A span and its parents by name and service, the first last. */
+/** A span and its parents by name and service, with the first span last. */
 function lineOf(span: CollectedSpan | undefined, all: CollectedSpan[]): string[] {
   if (!span) return [];
   const own = `${span.service.replace('undertone-', '')}: ${span.name}`;
@@ -58,7 +58,7 @@ function lineOf(span: CollectedSpan | undefined, all: CollectedSpan[]): string[]
 }
 
 describe('an utterance', () => {
-  it('is one trace, from the event or the listing to the round that learns it first and its evaluation', async () => {
+  it('has one trace, from the event or the listing to its first round and the evaluation', async () => {
     const collector = await freshCollector();
     const pipeline = await freshPipeline({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint, RECONCILE_INTERVAL: '3600' });
     const { store, prefix } = pipeline;
@@ -100,7 +100,7 @@ describe('an utterance', () => {
     expect(late.trace.filter(({ name }) => name === 'learn')).toHaveLength(1);
     expect(late.trace.filter(({ failure }) => failure !== undefined)).toEqual([]);
 
-    // Those of the corpus were found by the listing, are of one shard and one round, and each has a trace of its own.
+    // The listing found the utterances of the corpus. They share a shard and a round, and each has its own trace.
     const own = paths.map((path) => ({ path, ...traced(`made/${path}`) }));
     expect(new Set(own.map(({ trace }) => trace[0]?.traceId)).size).toBe(paths.length);
     for (const { path, trace, lines } of own) {
@@ -109,10 +109,10 @@ describe('an utterance', () => {
       expect(lines.length, path).toBeGreaterThan(0);
       for (const line of lines) expect(line, path).toEqual(wanted);
     }
-    // Speakers s0 and s1 are test and dev; of the others a tenth is withheld.
+    // Speakers s0 and s1 are test and dev. A tenth of the other utterances is withheld.
     expect(own.filter(({ trace }) => trace.some(({ name }) => name === 'hold out')).length).toBeGreaterThanOrEqual(16);
 
-    // What was done for many is in traces of its own, and linked.
+    // Work for many utterances has its own traces with links.
     for (const [name, many] of [
       ['seal', 'seal shard'],
       ['learn', 'round'],
@@ -139,14 +139,14 @@ describe('an utterance', () => {
       'messaging.operation.name': 'publish',
     });
 
-    // And by the log one finds it.
+    // The log has the trace id.
     const logged = jsonLines(pipeline.logOf('ingest')).find(({ msg, utteranceId }) => msg === 'ingested' && utteranceId === 'late/one.wav');
     expect(logged?.['traceId']).toBe(late.trace[0]?.traceId);
     const made = jsonLines(pipeline.logOf('features')).find(({ utteranceId }) => utteranceId === 'late/one.wav');
     expect(made?.['traceId']).toBe(late.trace[0]?.traceId);
   });
 
-  it('that is a dead letter, replayed, goes on in its trace; objects of one event have traces of their own', async () => {
+  it('continues its trace after a dead letter and a replay; objects of one event have separate traces', async () => {
     const collector = await freshCollector();
     const pipeline = await freshPipeline({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint, RECONCILE_INTERVAL: '3600' });
     const { store, overview } = pipeline;
@@ -172,7 +172,7 @@ describe('an utterance', () => {
       trace.find(({ name }) => name === 'seal'),
       trace,
     );
-    // The hint of the replay has the attempt that failed for its parent.
+    // The parent of the replay's hint is the failed attempt.
     expect(sealed.filter((step) => step.includes('utterances.v1'))).toHaveLength(4);
     const warned = jsonLines(pipeline.logOf('features')).find(({ code }) => code === 'AUDIO_NOT_RECOGNISED');
     expect(warned).toMatchObject({ utteranceId: 'made/bad.wav', traceId: bad[0] });
@@ -183,8 +183,8 @@ describe('an utterance', () => {
 });
 
 describe('a collector', () => {
-  it('that takes nothing changes nothing', async () => {
-    // It takes connections, and says nothing: worse than one that refuses them.
+  it('that accepts nothing does not affect the services', async () => {
+    // The collector accepts connections and never answers, which is worse than a refusal.
     const hanging = createServer().listen(0, '127.0.0.1');
     await once(hanging, 'listening');
     const connections = new Set<Socket>();
@@ -203,7 +203,7 @@ describe('a collector', () => {
     expect(complaints).toHaveLength(1);
   });
 
-  it('that is not named gets nothing, and no record has a header', async () => {
+  it('that is not configured gets nothing, and no record has a header', async () => {
     const pipeline = await freshPipeline({ OTEL_EXPORTER_OTLP_ENDPOINT: '' });
     const { paths } = await putMadeCorpus(pipeline.store, 'made', { speakers: 3, each: 1 });
     await pipeline.store.put(corpusKey('made', 'bad.wav'), 'no sound at all');
@@ -216,7 +216,7 @@ describe('a collector', () => {
   });
 });
 
-/** As S3 does, over HTTP. */
+/** Sends an event over HTTP, like S3. */
 async function notify(pipeline: RunningPipeline, keys: string[]): Promise<void> {
   const Records = keys.map((key) => ({
     eventName: 'ObjectCreated:Put',
@@ -244,7 +244,7 @@ async function isReady(pipeline: RunningPipeline, ...names: ServiceName[]): Prom
 const jsonLines = (log: string): Record<string, unknown>[] =>
   log.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as Record<string, unknown>] : []));
 
-/** Of every record of every topic. */
+/** The headers of every record of every topic. */
 async function headersOfAll({ environment, prefix }: RunningPipeline): Promise<object[]> {
   const headers: object[] = [];
   const kafka = kafkaClient(readKafkaConnection(environment), 'undertone-test', silent);

@@ -1,4 +1,4 @@
-/** `undertone train` as people run it: a folder of shards in, checkpoints and scores out, killed and taken up again. */
+/** `undertone train`: reads a folder of shards, writes checkpoints and scores, and resumes after a kill. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ const settings = featureSettings({ rows: 16, width: 32 });
 
 const activationOf = { angry: 4.5, happy: 4, neutral: 2.5, sad: 1.5 };
 
-/** Two tiles an utterance; the emotion is where the tile is bright. The last third of each speaker's has no label. */
+/** Each utterance has two tiles, and the bright part encodes the emotion. The last third of each speaker's utterances has no label. */
 function rowsOf(speaker: number): ShardRow[] {
   return Array.from({ length: 24 }, (_, i): ShardRow => {
     const [utterance, tileIndex] = [Math.floor(i / 2), i % 2];
@@ -77,7 +77,7 @@ function run(args: string[], environment = env): { code: number | null; text: st
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { env: environment, encoding: 'utf8' });
   return { code: status, text: stdout + stderr };
 }
-/** @param changes of the file that is given, `whole`'s config.json */
+/** @param changes to the given file, which is `whole`'s config.json */
 function repeated(out: string, changes: Record<string, unknown> = {}, environment = env): { code: number | null; text: string } {
   const file = join(folder, `${out}.json`);
   const recorded = JSON.parse(readFileSync(join(folder, 'whole/config.json'), 'utf8')) as Record<string, unknown>;
@@ -89,20 +89,20 @@ async function newest(out: string) {
   return null;
 }
 
-it('says what it would train on, and trains nothing, with --dry-run', async () => {
+it('describes the training data with --dry-run, and trains nothing', async () => {
   const { code, text } = train('dry', '--dry-run');
   expect(code).toBe(0);
   expect(text).toMatch(/72 utterances: \d+ labelled and \d+ unlabelled tiles to learn from; speakers: 3 train, 2 dev, 1 test/);
   expect(await newest('dry')).toBeNull();
 });
 
-it('takes the example of the paper for these shards, in a dry run', () => {
+it('accepts the paper’s example for these shards in a dry run', () => {
   const { code, text } = run(words('paper', ['--dry-run']).with(3, join(packageRoot, 'examples/paper-aae.yaml')));
   expect(text).toMatch(/72 utterances: \d+ labelled and \d+ unlabelled tiles to learn from/);
   expect(code).toBe(0);
 });
 
-it('trains, scores held-out speakers; 40 steps are 20, a kill, and 20 more from the checkpoint, bit for bit', async () => {
+it('trains and scores held-out speakers; 20 steps, a kill and 20 more equal 40 steps bit for bit', async () => {
   const whole = train('whole');
   expect(whole).toMatchObject({ code: 0, text: expect.stringContaining('step 40 of 40') });
   expect(whole.text).toMatch(/emotion +dev +16 /);
@@ -126,16 +126,16 @@ it('trains, scores held-out speakers; 40 steps are 20, a kill, and 20 more from 
   await once(running, 'exit');
   const before = await newest('killed');
   expect(before).toMatchObject({ step: 20, complete: false });
-  expect(train('killed')).toMatchObject({ code: 2, text: expect.stringContaining('--resume goes on with it') });
+  expect(train('killed')).toMatchObject({ code: 2, text: expect.stringContaining('Add --resume to continue it') });
   expect(train('killed', '--resume')).toMatchObject({ code: 0, text: expect.stringContaining('step 20 to 40') });
   // On the plain backend, bit for bit.
   const [killed, unbroken] = [await newest('killed'), await newest('whole')];
   expect(killed?.weights.sha256).toBe(unbroken?.weights.sha256);
-  // Adam's step counts and the generator's state among them.
+  // This includes Adam's step counts and the generator's state.
   expect(killed).toMatchObject({ step: 40, complete: true, model: unbroken?.model, sampler: unbroken?.sampler });
 }, 180_000);
 
-it("is repeated from a run's config.json and the shards alone, on its backend; other shards, another backend, other tiles are refused", async () => {
+it('repeats a run from its config.json and shards on the same backend, and refuses other shards, backends or tiles', async () => {
   const hints = join(shards, 'splits.json');
   const splits = readFileSync(hints, 'utf8');
   rmSync(hints);
@@ -145,14 +145,14 @@ it("is repeated from a run's config.json and the shards alone, on its backend; o
   writeFileSync(hints, splits);
 
   const refused = (text: string) => ({ code: 2, text: expect.stringContaining(text) });
-  expect(repeated('other', { viewDigest: 'a'.repeat(64) })).toMatchObject(refused('the shards are not those'));
-  expect(repeated('other', { settingsHash: 'b' })).toMatchObject(refused('the shards are not those'));
-  expect(repeated('other', { backend: 'wasm' })).toMatchObject(refused('unset TF_BACKEND'));
+  expect(repeated('other', { viewDigest: 'a'.repeat(64) })).toMatchObject(refused('The shards are not those'));
+  expect(repeated('other', { settingsHash: 'b' })).toMatchObject(refused('The shards are not those'));
+  expect(repeated('other', { backend: 'wasm' })).toMatchObject(refused('Unset TF_BACKEND'));
   expect(repeated('other', { model: { tile: [16, 64] } })).toMatchObject(refused("the shards' tiles are 16 x 32"));
-  expect(repeated('older', { codeVersion: '0.0.0', steps: 1 }).text).toContain('was written by version 0.0.0');
+  expect(repeated('older', { codeVersion: '0.0.0', steps: 1 }).text).toContain('version 0.0.0 wrote');
 }, 180_000);
 
-it('another seed is other weights, unless the model has a seed of its own', async () => {
+it('gives other weights for another seed, unless the model has its own seed', async () => {
   const weightsOf = async (out: string, changes: Record<string, unknown>) => {
     expect(repeated(out, { steps: 1, ...changes }).code).toBe(0);
     return (await newest(out))?.model['randomState'];
@@ -164,7 +164,7 @@ it('another seed is other weights, unless the model has a seed of its own', asyn
   expect(await weightsOf('own-seed', { model, seed: 2 })).toEqual(first);
 }, 60_000);
 
-it('a trained model goes out for others: to a browser, to onnxruntime, as bare weights; and what it makes of utterances', () => {
+it('exports a trained model for a browser, for onnxruntime and as weights, and exports latents', () => {
   const undertone = (...more: string[]) => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [words('', [])[0] as string, ...more], { env, encoding: 'utf8' });
     return { code: status, text: stdout + stderr };
@@ -186,7 +186,7 @@ it('a trained model goes out for others: to a browser, to onnxruntime, as bare w
   }
   expect(undertone('export-model', '--from', from, '--out', from)).toMatchObject({
     code: 2,
-    text: expect.stringContaining('there already'),
+    text: expect.stringContaining('exists already'),
   });
   expect(undertone('export-model', '--from', shards, '--out', join(folder, 'none'))).toMatchObject({
     code: 2,
@@ -201,12 +201,12 @@ it('a trained model goes out for others: to a browser, to onnxruntime, as bare w
   expect(readFileSync(join(latents, 'latents.csv'), 'utf8').split('\n')).toHaveLength(74);
 }, 60_000);
 
-it('has a model card, that says where its voices are synthetic', () => {
+it('writes a model card that marks synthetic voices', () => {
   const asked = [words('', [])[0] as string, 'model-card', '--from', join(folder, 'whole'), '--synthetic', 'made'];
   const { status, stdout, stderr } = spawnSync(process.execPath, asked, { env, encoding: 'utf8' });
   expect(status, stderr).toBe(0);
   expect(stdout).toContain('# Model card: tiny/40');
-  expect(stdout).toContain('> **Synthetic voices (made): the scores below say nothing of real emotion.**');
+  expect(stdout).toContain('> **Synthetic voices (made): the scores below are no evidence about real emotion.**');
   expect(stdout).toMatch(/\| Categorical emotion \| dev \| \d+ \| \d+ \| [\d.]+ \| [\d.]+ \|/);
 }, 60_000);
 
@@ -217,7 +217,7 @@ it('trains on clusters of activation and valence, keeps their midpoints, and sco
   writeFileSync(config, paper);
   expect(code).toBe(0);
   expect(text).toMatch(/clusters-3 +dev +16 /);
-  // Sad and neutral lie nearest to each other.
+  // Sad and neutral are nearest to each other.
   expect((await newest('clusters'))?.midpoints).toEqual([
     { activation: 2, valence: 2.5 },
     { activation: 4.5, valence: 2.5 },
@@ -225,19 +225,19 @@ it('trains on clusters of activation and valence, keeps their midpoints, and sco
   ]);
 }, 60_000);
 
-it('stopped by Ctrl-C saves, says so, and goes on with --resume', async () => {
+it('saves on Ctrl-C, reports it, and continues with --resume', async () => {
   const running = spawn(process.execPath, words('stopped', []), { env });
   let text = '';
   running.stdout.on('data', (piece: Buffer) => (text += piece.toString()));
   await expect.poll(() => text, { timeout: 60_000, interval: 20 }).toContain('step 0 to 40');
   running.kill('SIGINT');
   expect((await once(running, 'exit'))[0]).toBe(1);
-  const [, step = ''] = /Stopped at step (\d+)\. --resume goes on from here\./.exec(text) ?? [];
+  const [, step = ''] = /Stopped at step (\d+)\. Add --resume to continue\./.exec(text) ?? [];
   expect((await newest('stopped'))?.step).toBe(Number(step));
   expect(train('stopped', '--resume').code).toBe(0);
   expect((await newest('stopped'))?.weights.sha256).toBe((await newest('whole'))?.weights.sha256);
 
-  // Another seed is another run, which must not slip into this one.
+  // Another seed is another run, which must not mix with this one.
   const content = readFileSync(config, 'utf8');
   writeFileSync(
     config,
@@ -245,12 +245,12 @@ it('stopped by Ctrl-C saves, says so, and goes on with --resume', async () => {
   );
   expect(train('stopped', '--resume')).toMatchObject({
     code: 2,
-    text: expect.stringContaining('begun with another model and another batch and another seed'),
+    text: expect.stringContaining('began with another model and another batch and another seed'),
   });
   writeFileSync(config, content);
 }, 180_000);
 
-it('refuses what cannot be right, and says what to do', () => {
+it('refuses invalid options, and says what to do', () => {
   writeFileSync(join(folder, 'bad.yaml'), 'name: x\nsteps: many\n');
   const bad = spawnSync(process.execPath, [...words('bad', []).slice(0, 2), '--config', join(folder, 'bad.yaml'), '--shards', shards], {
     encoding: 'utf8',
@@ -259,10 +259,10 @@ it('refuses what cannot be right, and says what to do', () => {
   const empty = spawnSync(process.execPath, [...words('bad', []).slice(0, 4), '--shards', folder.replace(/$/, '/none')], {
     encoding: 'utf8',
   });
-  expect([empty.status, empty.stderr]).toEqual([2, expect.stringContaining('is not a folder')]);
+  expect([empty.status, empty.stderr]).toEqual([2, expect.stringContaining('there is no such folder')]);
 });
 
-it('a later file has the word about an utterance, and mixed settings are refused', () => {
+it('lets a later file override an utterance, and refuses mixed settings', () => {
   const other = mkdtempSync(join(tmpdir(), 'undertone-shards-'));
   const [first, second] = rowsOf(0) as [ShardRow, ShardRow];
   writeFileSync(join(other, 'a.arrow'), writeShard([first, second], settings));

@@ -1,6 +1,6 @@
 /**
- * The promotion story with models that a real trainer has trained: decided on dev speakers, compared with the champion on
- * the same view, shown, used and rolled back. Whether so little training makes a model better is not what is looked at.
+ * Promotion with models of a real trainer: decided on dev speakers, compared with the champion on the same view, shown, used and
+ * rolled back. The test does not check that such short training makes a model better.
  */
 import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ afterEach(async () => {
 
 const devSpeakers = 5;
 
-it('of what a trainer has made: decided, compared on the same view, announced, shown, used, rolled back', async () => {
+it('decides about trained models on the same view, announces, shows and uses the champion, and rolls back', async () => {
   pipeline = new RunningPipeline({ ROUND_QUIET: '1', EARLY_STOPPING_PATIENCE: '0', PROMOTION_CONFIDENCE: '0.5' });
   await pipeline.prepare();
   const { store, overview } = pipeline;
@@ -58,7 +58,7 @@ it('of what a trainer has made: decided, compared on the same view, announced, s
   }
   expect(await currentChampion(store, 'emotion')).toMatchObject({ number: 1, model: { runId, step: 20 } });
 
-  // One recording more, of nobody known: another view, the same dev speakers.
+  // One more recording of an unknown speaker gives another view with the same dev speakers.
   await store.put(corpusKey('late', 'u.wav'), toneWav({ pitchHz: 210 }));
   await pipeline.until('a decision on the second model', () => decided.has(40));
   const challenge = written.get(40) as PredictionsWritten;
@@ -69,7 +69,7 @@ it('of what a trainer has made: decided, compared on the same view, announced, s
   const asked = (rows: PredictionRow[]) => rows.map(({ utteranceId, truth, split }) => `${utteranceId} ${truth} ${split}`).sort();
   expect(dev).toHaveLength(devSpeakers * 4);
   expect(asked(ofChampion), 'both were asked the same').toEqual(asked(dev));
-  // What the champion answers now is what it answered then: its own weights were asked, on the same tiles.
+  // The champion gives the same answers as before, because its own weights predict the same tiles.
   const before = new Map((await rowsOf(written.get(20)?.objectKey)).map((row) => [row.utteranceId, row.probabilities]));
   for (const { utteranceId, probabilities } of ofChampion) {
     for (const [index, share] of (before.get(utteranceId) ?? []).entries()) expect(probabilities[index]).toBeCloseTo(share, 3);
@@ -84,7 +84,7 @@ it('of what a trainer has made: decided, compared on the same view, announced, s
   expect(second.why).toMatch(/against \d+\.\d % of champion 1 on 5 dev speakers, better with probability/);
   if (second.type === 'ModelRejected') expect(['not-better', 'recall-fell']).toContain(second.reason);
 
-  // Whatever was decided: people can tell, and have the last word.
+  // A person can override the decision.
   if (second.type === 'ModelRejected') expect(await undertone(pipeline, 'promote', `${runId}/40`, '--yes')).toMatchObject({ code: 0 });
   const { models } = (await undertone(pipeline, 'models', '--json')).json<{
     models: { step: number; champion: number | null; ua: object }[];
@@ -99,7 +99,7 @@ it('of what a trainer has made: decided, compared on the same view, announced, s
     text: expect.stringContaining(`${runId}/20 is champion 3 of emotion, as it was as number 1`) as string,
   });
   await pipeline.until('the rollback to be announced', () => overview.promotionOf('emotion').champion?.number === 3);
-  // The newest model is another: it is the champion that answers.
+  // The champion answers, not the newest model.
   const file = join(pipeline.logsDir, 'question.wav');
   writeFileSync(file, toneWav({ pitchHz: 180 }));
   const answer = await undertone(pipeline, 'predict', file, '--json');

@@ -1,6 +1,6 @@
 /**
- * The trainer's index on a real broker and store, with topics that really are compacted: it must end the same whether it
- * was there all the time, went on from a snapshot, or was away for longer than tombstones are kept.
+ * The trainer's index on a real broker and store, with compacted topics. It must reach the same state if it ran all the time,
+ * resumed from a snapshot, or was away for longer than tombstones are kept.
  */
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -47,7 +47,7 @@ afterEach(async () => {
   store.close();
 });
 
-/** What of the trainer has to do with its index. */
+/** The part of the trainer that concerns its index. */
 class TrainerUnderTest {
   index = new TrainingIndex();
   isFromSnapshot = false;
@@ -140,7 +140,7 @@ async function withAdmin<Result>(work: (admin: ReturnType<typeof kafka.admin>) =
   }
 }
 
-/** Segments and tombstones of a second, so that the broker compacts while one waits. */
+/** Segments and tombstones last a second, so that the broker compacts during the test. */
 async function compactAtOnce(...compacted: TopicIdentity[]): Promise<void> {
   const settings = {
     'cleanup.policy': 'compact',
@@ -153,14 +153,14 @@ async function compactAtOnce(...compacted: TopicIdentity[]): Promise<void> {
   await withAdmin((admin) => admin.alterConfigs({ validateOnly: false, resources }));
 }
 
-/** Writes until a reader from the beginning no longer finds this key, not even its tombstone. */
+/** Writes until a reader from the beginning finds neither this key nor its tombstone. */
 async function untilForgotten(key: string): Promise<void> {
   let round = 0;
   await until(
     () => `the broker to forget ${key}`,
     async () => {
       // Only what is not in the newest segment is compacted, so every partition gets a record.
-      const fillers = Array.from({ length: 40 }, (_, at) => utterance(`filler/${at}`, String(round % 10)));
+      const fillers = Array.from({ length: 40 }, (_, at) => utterance(`c/filler-${at}`, String(round % 10)));
       await publisher.publish(utterances, ...fillers);
       round++;
       const reader = new TrainerUnderTest();
@@ -179,7 +179,7 @@ async function snapshotKeys(): Promise<string[]> {
 }
 
 describe('a trainer that comes back', () => {
-  it('goes on from its snapshot: it reads what came since, and nothing else', async () => {
+  it('resumes from its snapshot and reads only newer records', async () => {
     const first = await new TrainerUnderTest().start();
     expect(first.isFromSnapshot).toBe(false);
     await publisher.publish(utterances, utterance('c/a'), utterance('c/b'), utterance('c/dead'));
@@ -202,7 +202,7 @@ describe('a trainer that comes back', () => {
     expect(anew.index.view()).toEqual(second.index.view());
   });
 
-  it('keeps two snapshots, and falls back to the older one when the newer is torn', async () => {
+  it('keeps two snapshots, and falls back to the older one if the newer is damaged', async () => {
     const trainer = await new TrainerUnderTest().start();
     for (const id of ['c/a', 'c/b', 'c/c']) {
       await publisher.publish(utterances, utterance(id));
@@ -216,13 +216,13 @@ describe('a trainer that comes back', () => {
     const { bytes } = await store.get(newest);
     await store.put(newest, bytes.subarray(0, bytes.length >> 1));
     const next = await new TrainerUnderTest().start();
-    expect(said).toEqual(['its bytes are not those that were written']);
+    expect(said).toEqual(['its bytes do not have the sha256 in its name']);
     expect(next.isFromSnapshot).toBe(true);
     expect(next.seen).toEqual(['c/c']);
     expect([...next.index.held.utterances].map(({ utteranceId }) => utteranceId).sort()).toEqual(['c/a', 'c/b', 'c/c']);
   });
 
-  it('after longer than tombstones are kept, begins anew, and does not keep who died meanwhile', async () => {
+  it('starts from the topics if it was away longer than tombstones are kept, and drops deleted utterances', async () => {
     await publisher.publish(utterances, utterance('c/a'), utterance('c/dead'));
     await seal(shard('01', ['c/a@1', 'c/dead@1']));
     const first = await new TrainerUnderTest().start();
@@ -235,11 +235,11 @@ describe('a trainer that comes back', () => {
 
     const second = await new TrainerUnderTest().start();
     expect(second.seen).not.toContain('c/dead');
-    expect(said).toEqual([expect.stringMatching(/^it is \d+ s old, and tombstones are kept for 1 s, less an hour$/)]);
+    expect(said).toEqual([expect.stringMatching(/^it is \d+ s old, and tombstones are kept for 1 s, minus one hour for safety$/)]);
     expect(second.tiles).toEqual(['c/a@1 01']);
   });
 
-  it('refuses a snapshot of topics that were made anew under the same names', async () => {
+  it('refuses a snapshot of topics that were deleted and created again', async () => {
     await publisher.publish(utterances, ...Array.from({ length: 40 }, (_, at) => utterance(`c/${at}`)));
     const first = await new TrainerUnderTest().start();
     await first.write();
@@ -251,15 +251,15 @@ describe('a trainer that comes back', () => {
       () => withAdmin(async (admin) => !(await admin.listTopics()).some((name) => names.includes(name))),
     );
     await ensureTopics(kafka, topics, prefix);
-    // As many as there were, and more: offsets alone would not tell.
+    // The new topics have at least as many records, so offsets alone would not reveal it.
     await publisher.publish(utterances, ...Array.from({ length: 120 }, (_, at) => utterance(`c/${at}`, '2')));
     const second = await new TrainerUnderTest().start();
     expect(second.isFromSnapshot).toBe(false);
-    expect(said).toEqual([expect.stringMatching(/is not the topic that it was/)]);
+    expect(said).toEqual([expect.stringMatching(/was created again/)]);
     expect(new Set(second.seen).size).toBe(120);
   });
 
-  it('refuses a snapshot of another cluster, and one of another form', async () => {
+  it('refuses a snapshot of another cluster or another format', async () => {
     const first = await new TrainerUnderTest().start();
     await first.write();
     const [key = ''] = await snapshotKeys();
@@ -271,15 +271,15 @@ describe('a trainer that comes back', () => {
     };
     await forge(/"clusterId":"[^"]+"/, '"clusterId":"another"');
     expect((await new TrainerUnderTest().start()).isFromSnapshot).toBe(false);
-    expect(said.splice(0)).toEqual([expect.stringMatching(/^it is of Kafka cluster another, this is /)]);
+    expect(said.splice(0)).toEqual([expect.stringMatching(/^it was made on Kafka cluster another, and this is /)]);
     await forge(/undertone-index-1/, 'undertone-index-0');
     expect((await new TrainerUnderTest().start()).isFromSnapshot).toBe(false);
-    expect(said).toContain('it is of another form: format');
+    expect(said).toContain('its first line has another format, at format');
   });
 });
 
 describe('the index', () => {
-  it('gets over a shard that was withdrawn before its replacement was read', async () => {
+  it('handles a shard that is withdrawn before its replacement is read', async () => {
     await publisher.publish(utterances, utterance('c/a'), utterance('c/b'));
     const old = shard('0f', ['c/a@1', 'c/b@1']);
     await seal(old);

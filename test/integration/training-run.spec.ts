@@ -1,4 +1,4 @@
-/** A training run against the real object store: stopped and taken up again, it is the run that never stopped. */
+/** A training run against the real object store: a run that was stopped and resumed equals one that never stopped. */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -112,7 +112,7 @@ const cachedIn = (cache: string): string[] =>
     .filter((name) => name.endsWith('.arrow'))
     .map((name) => join(folder, cache, name));
 
-/** @returns the utterance in another version, in a shard of its own */
+/** @returns the utterance in another version, in its own shard */
 async function newVersionOf(utterance: ViewUtterance): Promise<ViewUtterance> {
   const row = { utteranceId: utterance.utteranceId, version: 'w', tileIndex: 0, corpus: 'c', speaker: utterance.labels.speakerId ?? null };
   const labels = { gender: null, category: null, activation: null, valence: null };
@@ -145,7 +145,7 @@ async function newestOf(runId: string): Promise<Checkpoint> {
   throw new Error(`${runId} has no checkpoint`);
 }
 
-/** Two rounds on the same view; where `dieAt` is given, the run dies once at that step and is opened anew. */
+/** Runs two rounds on the same view. With `dieAt` the run dies once at that step and is opened again. */
 async function twoRounds(runId: string, dieAt?: number): Promise<Checkpoint> {
   let last: Checkpoint | undefined;
   let isAlive = true;
@@ -174,7 +174,7 @@ async function twoRounds(runId: string, dieAt?: number): Promise<Checkpoint> {
   return last as Checkpoint;
 }
 
-it('killed between checkpoints and taken up again, ends in the same weights to the bit', async () => {
+it('reaches the same weights to the bit after a kill between checkpoints and a resume', async () => {
   const whole = await twoRounds('whole');
   const killed = await twoRounds('killed', 5);
   expect(killed).toMatchObject({ round: 2, step: 12, complete: true, sampler: whole.sampler, speakers: ['c/s0', 'c/s1', 'c/s2'] });
@@ -186,14 +186,14 @@ it('killed between checkpoints and taken up again, ends in the same weights to t
   ]);
 });
 
-it('writes no checkpoint once another holds the lease', async () => {
+it('writes no checkpoint once another process holds the lease', async () => {
   const run = await openRun('contested');
   await Lease.acquire(store, runLeaseKey('contested'), 'test', () => undefined);
   await expect(run.runRound(view)).rejects.toMatchObject({ code: 'LEASE_LOST' });
   expect(await (await openRun('contested')).restore()).toBeNull();
 });
 
-it('a run that diverges ends, and keeps the last checkpoint whose numbers are finite', async () => {
+it('ends a diverging run, and keeps the last checkpoint with finite numbers', async () => {
   const wild = { model: { ...settings.model, update: 'joint', learningRate: 1e30 }, checkpointEvery: 1 };
   const saved: number[] = [];
   const run = await openRun('wild', { saved: ({ step }) => saved.push(step) }, wild);
@@ -205,14 +205,14 @@ it('a run that diverges ends, and keeps the last checkpoint whose numbers are fi
   expect(await (await openRun('wild', {}, wild)).restore()).toMatchObject({ step: saved.at(-1), complete: false });
 });
 
-it('its seed is that of weights too, unless the model has one of its own', () => {
+it('seeds the weights too, unless the model has its own seed', () => {
   const hashOf = (model: RunSettings['model'], seed: number) => configHashOf({ model, batch: settings.batch, seed });
   expect(hashOf({}, 1)).toBe(hashOf({ seed: 1 }, 1));
   expect(hashOf({}, 2)).toBe(hashOf({ seed: 2 }, 2));
   expect(hashOf({}, 2)).not.toBe(hashOf({ seed: 1 }, 2));
 });
 
-it('goes on without a shard that is gone, and says so', async () => {
+it('continues without a lost shard, and reports it', async () => {
   const gone: string[] = [];
   const run = await openRun('gone', { shardsGone: (ids) => gone.push(...ids) });
   const lost: ViewUtterance = {
@@ -225,7 +225,7 @@ it('goes on without a shard that is gone, and says so', async () => {
   expect(gone).toEqual(['f'.repeat(64)]);
 });
 
-it('reads from the store what does not fit into the cache, and learns the same', async () => {
+it('reads shards from the store that do not fit into the cache, and learns the same', async () => {
   const weightsOf = async (runId: string, limitBytes: number): Promise<Uint8Array> => {
     let last: Checkpoint | undefined;
     const run = await openRun(runId, { saved: (checkpoint) => (last = checkpoint) }, { cacheBytes: limitBytes, cache: runId });
@@ -240,16 +240,16 @@ it('reads from the store what does not fit into the cache, and learns the same',
 });
 
 it.skipIf(!existsSync('/dev/full'))('reads from the store while the disk of the cache is full', async () => {
-  const tiles = new TileStore(store, { folder, limitBytes: 1e6, connection });
-  opened.push(tiles);
+  const tiles = openTiles({ cache: 'full' });
+  const [own = ''] = readdirSync(join(folder, 'full'));
   const [first] = view.utterances as [ViewUtterance];
-  symlinkSync('/dev/full', join(folder, `${first.shardId}.arrow.part`));
+  symlinkSync('/dev/full', join(folder, 'full', own, `${first.shardId}.arrow.part`));
   expect(await tiles.prepare(view.utterances)).toEqual(new Set());
-  expect([tiles.remoteShards, readdirSync(folder)]).toEqual([1, []]);
+  expect([tiles.remoteShards, cachedIn('full')]).toEqual([1, []]);
   expect([...(await tiles.read([{ utterance: first, row: 1 }])).subarray(0, 4)]).toEqual([0, 4, 8, 12]);
 });
 
-it('a file in the cache that was damaged is fetched again', async () => {
+it('fetches a damaged file of the cache again', async () => {
   const before = openTiles({ cache: 'damaged' });
   await before.prepare(view.utterances);
   await before.close();
@@ -261,7 +261,7 @@ it('a file in the cache that was damaged is fetched again', async () => {
   expect([...(await tiles.read([{ utterance: first, row: 1 }])).subarray(0, 4)]).toEqual([0, 4, 8, 12]);
 });
 
-it('has nothing to do where nobody may be learnt from', async () => {
+it('does nothing without training utterances', async () => {
   const run = await openRun('idle');
   expect(
     await run.runRound(
@@ -282,7 +282,7 @@ describe('rounds', () => {
     );
   const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
-  it('a later one learns what is new, and goes on learning what is old', async () => {
+  it('learn new utterances later, and continue with the old ones', async () => {
     const started: { round: number; fresh: ViewCounts; all: ViewCounts }[] = [];
     const run = await openRun('replay', {
       roundStarted: ({ round, freshTiles, tiles }) => started.push({ round, fresh: freshTiles, all: tiles }),
@@ -290,7 +290,7 @@ describe('rounds', () => {
     await run.runRound(part(...range(0, 8)));
     await run.runRound(part(...range(0, 12)));
     await run.runRound(part(...range(0, 12)));
-    // Of 0 to 7 two are of the test speaker and one is withheld; of 8 to 11 one is of the test speaker, 8 and 9 are labelled.
+    // Among 0 to 7, two are of the test speaker and one is withheld. Among 8 to 11, one is of the test speaker; 8 and 9 are labelled.
     expect(started).toEqual([
       { round: 1, fresh: { labelled: 5, unlabelled: 0 }, all: { labelled: 5, unlabelled: 0 } },
       { round: 2, fresh: { labelled: 2, unlabelled: 1 }, all: { labelled: 7, unlabelled: 1 } },
@@ -304,7 +304,7 @@ describe('rounds', () => {
     expect(newest).toMatchObject({ round: 3, step: 18, parent: { step: 12 }, seen: { versions: 8 } });
   });
 
-  it('a new version of an utterance is new', async () => {
+  it('treat a new version of an utterance as new', async () => {
     const fresh: ViewCounts[] = [];
     const run = await openRun('relabelled', { roundStarted: ({ freshTiles }) => fresh.push(freshTiles) });
     await run.runRound(view);
@@ -313,7 +313,7 @@ describe('rounds', () => {
     expect(fresh[1]).toEqual({ labelled: 0, unlabelled: 1 });
   });
 
-  it('an utterance that is erased in the middle is in no batch after it, nor in the scores', async () => {
+  it('use an utterance in no batch and no score after its erasure', async () => {
     const erased: { step: number; utterances: number }[] = [];
     const held = (view.utterances[3] as ViewUtterance).utteranceId;
     const drawn: string[][] = [];
@@ -333,7 +333,7 @@ describe('rounds', () => {
     const run = await openRun('erased', events, { tiles });
     await run.runRound(view, { erasures });
     expect(erased).toEqual([{ step: 2, utterances: 2 }]);
-    // Batches that were read ahead are read again without it; two were given out before.
+    // Batches that were read ahead are read again without it. Two were already in use.
     const after = drawn.slice(5).flat();
     expect(after.length).toBeGreaterThan(20);
     expect(after).not.toContain('c/00');
@@ -344,7 +344,7 @@ describe('rounds', () => {
     expect(scored).toEqual(['c/07']);
   });
 
-  it('an utterance that is erased while the round is still reading its shards is in none of its batches', async () => {
+  it('use an utterance in no batch if it is erased while the round reads its shards', async () => {
     const erased: number[] = [];
     const run = await openRun('erased-early', { erased: ({ step }) => erased.push(step) });
     const erasures = new RoundErasures();
@@ -355,7 +355,7 @@ describe('rounds', () => {
     expect((await newestOf('erased-early')).erasedInRound).toBe(1);
   });
 
-  it('ends when its time is over, whole, and the next one has all its steps', async () => {
+  it('end completely at the time limit, and the next round has all its steps', async () => {
     const ended: [string, number][] = [];
     const facts: Partial<RunEvents> = { roundFinished: ({ ended: by, step }) => ended.push([by, step]) };
     const hurried = await openRun('hurried', facts, { roundMaxSec: 1e-9 });
@@ -369,7 +369,7 @@ describe('rounds', () => {
     expect(await newestOf('hurried')).toMatchObject({ complete: true, roundStartStep: 1, roundSteps: 6 });
   });
 
-  it('of which dev speakers see no gain ends, and leaves its best model; killed and taken up again it is the same', async () => {
+  it('stop early and keep the best model, also after a kill and a resume', async () => {
     const dev = viewOf(
       'hash',
       view.utterances.map((utterance, i) => ({
@@ -409,7 +409,7 @@ describe('rounds', () => {
     expect(resumed.weights.sha256).toBe(left.weights.sha256);
   });
 
-  it('a learning rate that goes down learns otherwise, and is the same again when taken up in the middle', async () => {
+  it('learn differently with a decaying rate, and repeat exactly after a resume', async () => {
     const cosine = { rate: { schedule: 'cosine', warmupSteps: 2 } } as const;
     await (await openRun('cosine', {}, cosine)).runRound(view);
     await (await openRun('constant')).runRound(view);
@@ -425,7 +425,7 @@ describe('rounds', () => {
     expect(constant.weights.sha256).not.toBe(whole.weights.sha256);
   });
 
-  it('checkpoints within finished rounds go, old weights too, those of a champion and the lineage stay', async () => {
+  it('delete checkpoints within finished rounds and old weights, but keep champions and lineage', async () => {
     const run = await openRun('pruned');
     for (let round = 0; round < 3; round++) await run.runRound(view);
     const isProtected = ({ step }: Pick<Checkpoint, 'step'>): boolean => step === 6;
@@ -444,7 +444,7 @@ describe('rounds', () => {
 });
 
 describe('lineage', () => {
-  it('names the exact versions that a model has behind it, and the models that have an utterance behind them', async () => {
+  it('names the exact versions behind a model, and the models behind which an utterance is', async () => {
     const run = await openRun('lineage');
     const utterances = view.utterances as [ViewUtterance, ...ViewUtterance[]];
     await run.runRound(viewOf('hash', utterances.slice(0, 6)));

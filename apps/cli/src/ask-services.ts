@@ -1,4 +1,4 @@
-/** What the services themselves answer, over HTTP. */
+/** Asks the running services for their state over HTTP. */
 import type { SettingsAnswer } from '#audio/settings-by-corpus.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ServiceRestarts } from '#overview/troubles.js';
@@ -17,7 +17,7 @@ export async function askTrainer({ environment }: Pick<Connections, 'environment
   }
 }
 
-/** Restarts that the evaluator has seen; none if it does not answer. */
+/** @returns the restarts that the evaluator has seen; none if it does not answer */
 export async function askRestarts({ environment }: Pick<Connections, 'environment'>): Promise<ServiceRestarts[]> {
   try {
     return (await ask(`${environment['EVALUATOR_URL'] ?? 'http://127.0.0.1:7400'}/api/restarts`, environment)) as ServiceRestarts[];
@@ -26,7 +26,7 @@ export async function askRestarts({ environment }: Pick<Connections, 'environmen
   }
 }
 
-/** @throws PipelineError CONFIG_INVALID if features does not answer: only it knows its own settings */
+/** @throws PipelineError CONFIG_INVALID if features does not answer, because only features knows its own settings */
 export async function askFeatures({ environment }: Pick<Connections, 'environment'>): Promise<SettingsAnswer> {
   const url = `${environment['FEATURES_URL'] ?? 'http://127.0.0.1:7402'}/settings`;
   try {
@@ -34,7 +34,7 @@ export async function askFeatures({ environment }: Pick<Connections, 'environmen
   } catch (error) {
     throw new PipelineError(
       'CONFIG_INVALID',
-      `features does not answer at ${url} (${(error as Error).message}). It has to run: only it knows its settings. FEATURES_URL names another address.`,
+      `features does not answer at ${url} (${(error as Error).message}). Only features knows its settings, so it has to run. Start the stack, or set FEATURES_URL to its address.`,
       { cause: error },
     );
   }
@@ -43,7 +43,7 @@ export async function askFeatures({ environment }: Pick<Connections, 'environmen
 async function ask(url: string, { API_TOKEN: token }: Environment): Promise<unknown> {
   const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
   const response = await fetch(url, { headers, signal: AbortSignal.timeout(answerLimitMs) });
-  if (response.status === 401) throw new Error('it says 401: set API_TOKEN to the token of the services');
-  if (!response.ok) throw new Error(`it says ${response.status}`);
+  if (response.status === 401) throw new Error('it answered 401: set API_TOKEN to the token of the services');
+  if (!response.ok) throw new Error(`it answered ${response.status}`);
   return response.json();
 }

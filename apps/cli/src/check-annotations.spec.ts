@@ -9,7 +9,7 @@ let folder: string;
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'undertone-check-'))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Writes files and warns of them. */
+/** Writes the files. @returns the warnings about them */
 function warningsOf(files: Record<string, string | Uint8Array>, reader?: string): string[] {
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
@@ -24,27 +24,27 @@ it('warns of rows that match no recording, with counts and the first three', () 
   expect(warningsOf(files)).toEqual([
     '5 of 6 rows match no recording, so their labels are not used: manifest.csv, row 2: "elsewhere/1.wav", manifest.csv, row 3: "elsewhere/2.wav", manifest.csv, row 4: "elsewhere/3.wav", …',
   ]);
-  // They may be in the archive, or come later.
+  // The recordings may be in the archive, or come later.
   expect(warningsOf({ ...files, 'more.zip': 'x' })).toEqual([]);
   expect(warningsOf({ 'manifest.csv': files['manifest.csv'] })).toEqual([]);
 });
 
-it('says which recording a row is taken for that is written in another way', () => {
+it('names the recording that a row with an unusual path matches', () => {
   expect(warningsOf({ 'manifest.csv': 'path,emotion\naudio\\a.wav,sad\n', 'audio/a.wav': 'x' })).toEqual([
-    '1 of 1 rows write their recording in another way, and are used: manifest.csv, row 1: "audio\\\\a.wav" is taken for "audio/a.wav"',
+    '1 of 1 rows spell the path of a recording in another way, and their labels are used: manifest.csv, row 1: "audio\\\\a.wav" is taken for "audio/a.wav"',
   ]);
 });
 
-it("warns of words that are none of the four, unless the folder's corpus.json maps them", () => {
+it("warns of emotions outside the four classes, unless the folder's corpus.json maps them", () => {
   const files = { 'manifest.csv': 'path,emotion\na.wav,furious\n', 'a.wav': 'x' };
-  expect(warningsOf(files)).toEqual(['annotations that are no label: 1 × emotion furious is not one of the four']);
+  expect(warningsOf(files)).toEqual(['annotations that give no label: 1 × emotion furious is not one of the four']);
   expect(warningsOf({ ...files, 'corpus.json': '{"labels": {"furious": "angry"}}' })).toEqual([]);
 });
 
-it('warns of what ingest will refuse', () => {
+it('warns of rows and annotation files that ingest will refuse', () => {
   const files = { 'manifest.csv': 'path,split\na.wav,tset\n', 'a.wav': 'x' };
   expect(warningsOf(files)).toEqual([
-    expect.stringMatching(/^ingest will refuse 1 recording for their rows: manifest.csv, row 1: split "tset"/),
+    expect.stringMatching(/^ingest will refuse 1 recording because of their rows: manifest.csv, row 1: split "tset"/),
   ]);
   expect(warningsOf({ ...files, 'corpus.json': '{"labels": []}' })).toEqual([
     expect.stringMatching(/^ingest will refuse these annotations: corpus.json: labels/),
@@ -55,7 +55,7 @@ it('warns of what ingest will refuse', () => {
   ]);
 });
 
-it('warns of files without bytes, of Git LFS pointers, and of paths that are passed over', () => {
+it('warns of files without bytes, of Git LFS pointers, and of skipped paths', () => {
   const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 72862\n`;
   writeFileSync(join(folder, 'lfs.wav'), pointer);
   writeFileSync(join(folder, 'empty.wav'), '');
@@ -66,6 +66,6 @@ it('warns of files without bytes, of Git LFS pointers, and of paths that are pas
   expect(fileWarnings(folder, [...sizes.keys()], { sizes, passedOver: [{ path: 'p', why: 'it is a pipe' }] })).toEqual([
     '1 file has no bytes: empty.wav',
     '1 file is a Git LFS pointer: fetch the content first, with git lfs pull: lfs.wav',
-    '1 path is passed over, such as p: it is a pipe',
+    '1 path is skipped, such as p: it is a pipe',
   ]);
 });

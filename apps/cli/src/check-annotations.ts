@@ -1,8 +1,8 @@
 /**
- * Reads the annotations of a folder as ingest will, before anything is sent: what they hold that is no label, and which rows
- * match no recording.
+ * Checks the annotations of a folder before `put` sends anything. It reads them as ingest will, and warns of values that give
+ * no label and of rows that match no recording.
  *
- * Does not promise that ingest finds the same: the corpus may have other recordings in the bucket.
+ * It does not promise that ingest finds the same: the corpus may have other recordings in the bucket.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,12 +14,12 @@ import { readAnnotations, rowWarnings } from '#corpora/read-annotations.js';
 import { counted } from './human-units.js';
 import type { PutPlan } from './plan-put.js';
 
-/** Larger annotations are not checked here. */
+/** `put` does not check larger annotations. */
 const mostBytes = 64e6;
 const mostRemarks = 5;
 const mostRefused = 3;
 
-/** @param reader as chosen by `--reader` @returns sentences; a file that cannot be read is told when it is sent */
+/** @param reader the choice of `--reader` @returns warnings as sentences; a file that cannot be read is reported later, when it is sent */
 export function annotationWarnings(folder: string, plan: PutPlan, reader?: string): string[] {
   try {
     return warningsOf(folder, plan, reader);
@@ -37,13 +37,13 @@ function warningsOf(folder: string, { annotations, recordings, archives }: PutPl
   if (!reader) return [];
   const files = new Map(annotations.filter((path) => annotates(reader, path)).map((path): [string, Uint8Array] => [path, read(path)]));
   const bytes = [...files.values()].reduce((sum, { length }) => sum + length, 0);
-  if (bytes > mostBytes) return ['the annotations are too large to be checked here'];
+  if (bytes > mostBytes) return ['the annotations are over 64 MB together: put does not check them, ingest will'];
   const found = readAnnotations(reader, files, options);
   const warnings = [...found.warnings, ...remarksOf(found.remarks)];
   if (recordings.length === 0) return warnings;
   found.rows?.know(recordings);
   warnings.push(...refusedRows(found.annotationOf, recordings));
-  // Rows may be of recordings in the archives.
+  // A row may belong to a recording in an archive.
   return archives.length === 0 ? [...warnings, ...rowWarnings(found)] : warnings;
 }
 
@@ -57,7 +57,7 @@ function remarksOf(remarks: Readonly<Record<string, number>>): string[] {
   const all = Object.entries(remarks);
   if (all.length === 0) return [];
   const first = all.slice(0, mostRemarks).map(([reason, count]) => `${count} × ${reason}`);
-  return [`annotations that are no label: ${first.join(', ')}${all.length > mostRemarks ? ', …' : ''}`];
+  return [`annotations that give no label: ${first.join(', ')}${all.length > mostRemarks ? ', …' : ''}`];
 }
 
 function refusedRows(annotationOf: (path: string) => unknown, recordings: readonly string[]): string[] {
@@ -72,5 +72,7 @@ function refusedRows(annotationOf: (path: string) => unknown, recordings: readon
   }
   if (refused.length === 0) return [];
   const more = refused.length > mostRefused ? ' …' : '';
-  return [`ingest will refuse ${counted(refused.length, 'recording')} for their rows: ${refused.slice(0, mostRefused).join(' ')}${more}`];
+  return [
+    `ingest will refuse ${counted(refused.length, 'recording')} because of their rows: ${refused.slice(0, mostRefused).join(' ')}${more}`,
+  ];
 }

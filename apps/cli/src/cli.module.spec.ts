@@ -14,10 +14,10 @@ async function namesOf(...words: string[]): Promise<string[]> {
   return providers.map((command) => (Reflect.getMetadata(CommandMeta, command as Type) as { name: string }).name);
 }
 
-it.each(files)('%s is a command, loaded alone where it is named', async (name) => {
+it.each(files)('loads the command %s alone when it is named', async (name) => {
   expect(await namesOf(name, '--help')).toEqual([name]);
 });
 
-it.each([[], ['--help'], ['help', 'put'], ['hlep'], ['constructor']])('all are there for %j', async (...words) => {
+it.each([[], ['--help'], ['help', 'put'], ['hlep'], ['constructor']])('loads all commands for %j', async (...words) => {
   expect((await namesOf(...words)).sort()).toEqual(files.toSorted());
 });

@@ -1,6 +1,6 @@
 import type { DynamicModule, Type } from '@nestjs/common';
 
-/** In the order of the help. What a command needs (TensorFlow, charts, Kafka) takes a second to load, and is loaded for it alone. */
+/** In the order of the help. Imports such as TensorFlow or charts take a second to load, so each command is loaded only when it is used. */
 const commands: Record<string, () => Promise<Type>> = {
   demo: async () => (await import('./commands/demo.command.js')).DemoCommand,
   up: async () => (await import('./commands/up.command.js')).UpCommand,
@@ -28,7 +28,7 @@ const commands: Record<string, () => Promise<Type>> = {
 
 class CliModule {}
 
-/** @returns the command that the first word names; all of them where it names none, for the help and for what resembles it */
+/** @returns the command that the first word names; all commands if it names none, for the help and for suggestions of similar names */
 export async function cliModuleOf([name = '']: readonly string[]): Promise<DynamicModule> {
   const named = Object.hasOwn(commands, name) ? [commands[name]!] : Object.values(commands);
   return { module: CliModule, providers: await Promise.all(named.map((load) => load())) };

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { packageRoot } from '#service/package-root.js';
 import { commandReference } from './command-reference.js';
 
-it('docs/commands.md says what the commands say today', async () => {
+it('docs/commands.md matches the descriptions of the commands', async () => {
   const stale = 'docs/commands.md is stale. Run: npm run reference';
   expect(readFileSync(join(packageRoot, 'docs', 'commands.md'), 'utf8'), stale).toBe(`${await commandReference()}\n`);
 });

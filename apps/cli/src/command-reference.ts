@@ -1,4 +1,4 @@
-/** docs/commands.md, made from the decorators of the commands, so that the page says what `--help` says. */
+/** Makes docs/commands.md from the decorators of the commands, so that the page agrees with `--help`. */
 import 'reflect-metadata';
 import type { Type } from '@nestjs/common';
 import { CommandMeta, OptionMeta } from 'nest-commander/src/constants.js';

@@ -1,4 +1,4 @@
-/** A command's connections to the stack that runs. */
+/** Connects a command to the running stack. */
 import pino from 'pino';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { topics } from '#contracts/topics.js';
@@ -15,7 +15,7 @@ import { TableFollower } from '#streaming/table-follower.js';
 import { adoptCredentials, environment } from './config.js';
 import { stackEnvironment } from './stack-file.js';
 
-/** Commands print their own lines; what the libraries log is of interest only when something is wrong. */
+/** Commands print their own lines, so only warnings and errors of the libraries are logged. */
 export const quietLogger: Logger = pino({ level: 'silent' });
 
 export interface Connections {
@@ -25,7 +25,7 @@ export interface Connections {
   kafka: ReturnType<typeof kafkaClient>;
 }
 
-/** @throws PipelineError CONFIG_INVALID when no stack runs and none is named */
+/** @throws PipelineError CONFIG_INVALID if no stack runs here and the environment names none */
 export function connect(from: Environment = stackEnvironment(environment)): Connections {
   adoptCredentials(from);
   const kafkaConnection = readKafkaConnection(from);
@@ -37,21 +37,21 @@ export function connect(from: Environment = stackEnvironment(environment)): Conn
   };
 }
 
-/** @throws PipelineError CONFIG_INVALID when no service has made the topics: there would be nothing to read, for ever */
+/** @throws PipelineError CONFIG_INVALID if no service has created the topics: the command would wait for ever */
 export async function refuseMissingTopics({ kafka, topicPrefix }: Connections): Promise<void> {
   if (await topicsExist(kafka, topics, topicPrefix)) return;
   throw new PipelineError(
     'CONFIG_INVALID',
-    `There are no topics ${topicPrefix}.* yet. The services make them when they start; TOPIC_PREFIX names others.`,
+    `There are no topics ${topicPrefix}.* yet. The services create them when they start. Start the services, or set TOPIC_PREFIX to another prefix.`,
   );
 }
 
-/** Reads the whole pipeline's state, once. */
+/** Reads the state of the whole pipeline once. */
 export async function readOverview(connections: Connections): Promise<PipelineOverview> {
   return (await readOverviewAndGaps(connections)).overview;
 }
 
-/** As `readOverview`, with a line about the records that could not be read. */
+/** Like `readOverview`, and also returns a line about the records that could not be read. */
 export async function readOverviewAndGaps(connections: Connections): Promise<{ overview: PipelineOverview; gaps: string | null }> {
   await refuseMissingTopics(connections);
   const { overview, follower } = followedOverview(connections);
@@ -60,16 +60,16 @@ export async function readOverviewAndGaps(connections: Connections): Promise<{ o
   return { overview, gaps: describeGaps(follower) };
 }
 
-/** @returns one line about the records that a follower went on without; null if there are none */
+/** @returns one line about the records that a follower had to skip; null if there are none */
 export function describeGaps({ skipped, passedOver }: Pick<TableFollower, 'skipped' | 'passedOver'>): string | null {
   const newest = passedOver.at(-1);
   if (!newest) return null;
   const { topic, record, error } = newest;
   const records = skipped === 1 ? '1 record was' : `${skipped} records were`;
-  return `${records} passed over, because this command cannot read or apply them. The newest: ${topic}, partition ${record.partition}, offset ${record.offset}: ${error.message}`;
+  return `${records} skipped, because this command cannot read or apply them. The newest: ${topic}, partition ${record.partition}, offset ${record.offset}: ${error.message}`;
 }
 
-/** An overview that stays true once its follower is started. */
+/** An overview that follows the topics once its follower is started. */
 export function followedOverview({ kafka, topicPrefix }: Pick<Connections, 'kafka' | 'topicPrefix'>): {
   overview: PipelineOverview;
   follower: TableFollower;
@@ -78,8 +78,8 @@ export function followedOverview({ kafka, topicPrefix }: Pick<Connections, 'kafk
   return { overview, follower: followInto(overview, new TableFollower(kafka, topicPrefix, 'cli', quietLogger)) };
 }
 
-export async function withPublisher(connections: Connections, work: (publisher: Publisher) => Promise<void>): Promise<void> {
-  const publisher = new Publisher(connections.kafka, connections.topicPrefix);
+export async function withPublisher(connections: Connections, work: (publisher: Publisher<'cli'>) => Promise<void>): Promise<void> {
+  const publisher = new Publisher<'cli'>(connections.kafka, connections.topicPrefix);
   await publisher.connect();
   try {
     await work(publisher);

@@ -4,11 +4,11 @@ import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { Objects } from '#storage/object-store.js';
 
-/** Reads the warnings of at most so many corpora. */
+/** The most corpora whose warnings are read. */
 const mostCorpora = 100;
 const maxBytes = 1_000_000;
 
-/** @returns those that can be read: warnings are no reason for `status` to fail */
+/** @returns the warnings that can be read. Unreadable ones are left out, so that `status` does not fail because of them. */
 export async function readCorpusWarnings(store: Pick<Objects, 'find' | 'list'>): Promise<CorpusWarnings[]> {
   const found: CorpusWarnings[] = [];
   for await (const { key } of store.list(corpusWarningsPrefix)) {

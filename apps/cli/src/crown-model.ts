@@ -1,4 +1,4 @@
-/** A person's word on which model is used: `undertone promote` and `undertone rollback`. */
+/** Lets a person choose the champion: `undertone promote` and `undertone rollback`. */
 import { createInterface } from 'node:readline/promises';
 import type { EmotionTarget } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -11,8 +11,8 @@ import { type Connections, withPublisher } from './connect.js';
 
 /**
  * Crowns a model and announces it.
- * @param from the champion that is known to the person
- * @throws PipelineError CONFIG_INVALID when another was crowned meanwhile, CHECKPOINT_INVALID when the weights are not whole
+ * @param from the champion that the person saw
+ * @throws PipelineError CONFIG_INVALID if another model was crowned meanwhile, CHECKPOINT_INVALID if the weights are damaged
  */
 export async function crownByHand(
   connections: Connections,
@@ -27,7 +27,7 @@ export async function crownByHand(
   if (!champion)
     throw new PipelineError(
       'CONFIG_INVALID',
-      `Another model became the champion of ${target} just now. Look at \`./undertone models\`, and say it again.`,
+      `Another model became the champion of ${target} meanwhile. Look at \`./undertone models\`, and run the command again.`,
     );
   await withPublisher(connections, (publisher) =>
     announceChampion(connections.store, target, (fact) => publisher.publish(promotions, fact)),
@@ -36,10 +36,10 @@ export async function crownByHand(
 }
 
 /**
- * What a rollback of a target makes the champion again: the one whose place the present one took. Rolled back twice, it
- * goes back two, since what was restored stands where it stood the first time.
- * @param wanted null where only one target has a champion
- * @throws PipelineError CONFIG_INVALID when there is nothing to go back to
+ * Finds the champion that a rollback restores: the predecessor of the present champion. A restored champion keeps the
+ * predecessor it had the first time, so each further rollback goes back one more.
+ * @param wanted the target; null if only one target has a champion
+ * @throws PipelineError CONFIG_INVALID if there is no predecessor
  */
 export async function planRollback(
   store: Objects,
@@ -49,18 +49,18 @@ export async function planRollback(
   const targets = [...new Set(champions.map(({ target }) => target))];
   if (targets.length === 0) throw new PipelineError('CONFIG_INVALID', 'No model has been promoted yet: there is nothing to roll back.');
   if (!wanted && targets.length > 1)
-    throw new PipelineError('CONFIG_INVALID', `There are champions of ${targets.join(', ')}: say which with --target.`);
+    throw new PipelineError('CONFIG_INVALID', `Several targets have champions (${targets.join(', ')}). Name one with --target.`);
   const target = wanted ?? (targets[0] as EmotionTarget);
   const current = championOf(champions, target);
   if (!current)
-    throw new PipelineError('CONFIG_INVALID', `No model of ${target} has been promoted; there are champions of ${targets.join(', ')}.`);
+    throw new PipelineError('CONFIG_INVALID', `No model of ${target} has been promoted. Targets with a champion: ${targets.join(', ')}.`);
   const byNumber = (number: number | null): Champion | undefined => champions.find((each) => each.number === number);
   const first = (champion: Champion): Champion => byNumber(champion.restores ?? null) ?? champion;
   const before = byNumber(first(current).after);
   if (!before)
     throw new PipelineError(
       'CONFIG_INVALID',
-      `Champion ${current.number} of ${target} had none before it. \`./undertone promote RUN/STEP\` makes another the champion.`,
+      `Champion ${current.number} of ${target} had none before it. To use another model, run \`./undertone promote RUN/STEP\`.`,
     );
   const restored = first(before);
   const { runId, step, sha256 } = restored.model;
@@ -68,13 +68,14 @@ export async function planRollback(
   if (checkpoint?.weights.sha256 === sha256) return { current, restored, checkpoint };
   throw new PipelineError(
     'CONFIG_INVALID',
-    `Champion ${restored.number} was ${runId}/${step}, which is not there any more. \`./undertone promote RUN/STEP\` makes another the champion.`,
+    `Champion ${restored.number} was ${runId}/${step}, which no longer exists. To use another model, run \`./undertone promote RUN/STEP\`.`,
   );
 }
 
-/** @throws PipelineError CONFIG_INVALID where nobody can be asked */
+/** @throws PipelineError CONFIG_INVALID if stdin is no terminal */
 export async function confirmed(question: string): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new PipelineError('CONFIG_INVALID', 'Nobody can be asked here: say --yes.');
+  if (!process.stdin.isTTY)
+    throw new PipelineError('CONFIG_INVALID', 'The command needs a confirmation, and stdin is no terminal. Add --yes.');
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   const answer = await terminal.question(`${printable(question)} [y/N] `);
   terminal.close();

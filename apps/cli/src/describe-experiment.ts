@@ -1,4 +1,4 @@
-/** What an experiment would do, in words, before it does it. */
+/** Describes in words what an experiment will do, before it runs. */
 import type { LoadedExperiment } from '#experiments/load-experiment.js';
 import { describeData } from '#experiments/experiment-data.js';
 import { rotated } from '#experiments/assign-folds.js';
@@ -11,9 +11,9 @@ import { asDuration, counted } from './human-units.js';
 import { alignedTable } from './results.js';
 
 const readings = {
-  speaker: 'no speaker in two of them',
-  session: 'no session in two of them',
-  utterance: 'every speaker in each of them, so that a model knows the voices that it is tested on',
+  speaker: 'each speaker in one fold only',
+  session: 'each session in one fold only',
+  utterance: 'every speaker in each fold, so the model is tested on voices that it was trained on',
 };
 
 export function describeExperiment({ file, data, plan }: LoadedExperiment): string {
@@ -51,7 +51,7 @@ const timingName = ({ model, batch }: { model: ModelSettings; batch: PlannedJob[
   return JSON.stringify([shape, batch]);
 };
 
-/** One of each kind of network that the jobs train. */
+/** @returns one of each kind of network that the jobs train */
 export function distinctModels({ plan, file: { steps } }: LoadedExperiment): MeasuredModel[] {
   const found = new Map<string, MeasuredModel>();
   for (const { candidates, batch } of plan.jobs)
@@ -87,15 +87,15 @@ export function describeTime(
     return candidates.reduce((sum, { model }) => sum + (secOf.get(timingName({ model, batch })) ?? 0) * stepsOf({ model }, file.steps), 0);
   }
   const total = plan.jobs.reduce((sum, job) => sum + trainingSec(job), 0);
-  const patience = file.patience === null ? '' : ', less where dev speakers say that it is enough';
+  const patience = file.patience === null ? '' : ', less if a job stops early';
   return [
     alignedTable(['row', 'jobs', 'weights', 'a step', 'alone'], rows),
-    `About ${asDuration(total / parallel)} with ${counted(parallel, 'job')} at a time${patience}: ${counted(file.steps, 'step')} each, timed just now, ` +
-      `one job alone on one thread (${timing.machine}). Looks at dev speakers and the test come on top, about a tenth.`,
+    `About ${asDuration(total / parallel)} with ${counted(parallel, 'job')} at a time${patience}: ${counted(file.steps, 'step')} each, measured just now with ` +
+      `one job on one thread (${timing.machine}). Checks on dev speakers and the test add about a tenth.`,
   ].join('\n');
 }
 
-/** Of those that count in the row's losses. */
+/** Only the weights that count in the row's losses. */
 function weightsOf({ row, candidates: [first, ...others] }: PlannedJob): string {
   if (!first) return '';
   if (others.length > 0) return `${1 + others.length} searched`;

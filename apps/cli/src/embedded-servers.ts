@@ -1,6 +1,6 @@
 /**
- * The broker and the object store of a stack on this machine, where none is named: started together, started again when
- * one ends by itself (the services wait for it meanwhile), stopped together.
+ * Runs the broker and the object store of a stack on this machine, unless the environment names others. It starts and stops
+ * both together, and restarts one that ends by itself. The services wait meanwhile.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,20 +11,18 @@ import { makePrivateFolder, writePrivateFile } from '#embedded/private-folder.js
 import type { Provisioned } from '#embedded/provision.js';
 import { EmbeddedS3, seaweedfsPorts } from '#embedded/seaweedfs.js';
 import type { Environment } from '#service/read-config.js';
-import { freshCredentials, freshToken } from './config.js';
+import { embeddedPorts, freshCredentials, freshToken } from './config.js';
 
 export interface EmbeddedServersOptions {
   dataDir: string;
   provisioned: Provisioned;
   environment: Environment;
-  /** Whose events are posted to ingest. */
+  /** The bucket whose events the store posts to ingest. */
   bucket: string;
   ingestPort: number;
   say: (line: string, level?: 'info' | 'warning') => void;
 }
 
-const kafkaPort = 19092;
-const s3Port = 18333;
 const restartPauseMs = 1_000;
 const longestPauseMs = 30_000;
 
@@ -32,7 +30,7 @@ export class EmbeddedServers {
   private readonly kafka: EmbeddedKafka | undefined;
   private readonly s3: EmbeddedS3 | undefined;
   private readonly credentials: ReturnType<typeof freshCredentials> | undefined;
-  /** What the store's notifications carry, and ingest expects. */
+  /** The token that the store sends with its notifications, and that ingest expects. */
   private readonly token: string;
   private stopping = false;
 
@@ -47,7 +45,7 @@ export class EmbeddedServers {
       this.kafka = new EmbeddedKafka({
         install: provisioned.kafka,
         dataDir: join(dataDir, 'kafka'),
-        port: Number(environment['KAFKA_PORT'] || kafkaPort),
+        port: Number(environment['KAFKA_PORT'] || embeddedPorts.kafka),
         controllerPort,
         portVariable: 'KAFKA_PORT',
         onUnexpectedExit: (reason) => void this.startAgain('Kafka', this.kafka, reason),
@@ -58,7 +56,7 @@ export class EmbeddedServers {
       this.s3 = new EmbeddedS3({
         weed: provisioned.seaweedfs.weed,
         dataDir: join(dataDir, 's3'),
-        ports: { ...seaweedfsPorts(weedPorts), s3: Number(environment['S3_PORT'] || s3Port) },
+        ports: { ...seaweedfsPorts(weedPorts), s3: Number(environment['S3_PORT'] || embeddedPorts.s3) },
         portVariable: 'S3_PORT',
         accessKeyId: this.credentials.AWS_ACCESS_KEY_ID,
         secretAccessKey: this.credentials.AWS_SECRET_ACCESS_KEY,
@@ -70,7 +68,7 @@ export class EmbeddedServers {
     }
   }
 
-  /** Both at once: together they take as long as the slower. @throws PipelineError PORT_IN_USE, SETUP_FAILED, DISK_FULL */
+  /** Starts both at the same time. @throws PipelineError PORT_IN_USE, SETUP_FAILED, DISK_FULL */
   static async start(options: EmbeddedServersOptions): Promise<EmbeddedServers> {
     const servers = new EmbeddedServers(options, await freePorts(11));
     const startedAt = performance.now();
@@ -85,7 +83,7 @@ export class EmbeddedServers {
     return servers;
   }
 
-  /** What services and commands need to reach them. */
+  /** The environment variables that services and commands need to reach the servers. */
   get environment(): Record<string, string> {
     return {
       ...(this.kafka && { KAFKA_BROKERS: this.kafka.brokers }),
@@ -101,8 +99,8 @@ export class EmbeddedServers {
 
   private async startAgain(name: string, server: EmbeddedKafka | EmbeddedS3 | undefined, reason: string): Promise<void> {
     if (this.stopping) return;
-    this.options.say(`${name} ended (${reason}); it is started again`, 'warning');
-    // A disk that is full may have room again: it goes on trying.
+    this.options.say(`${name} ended (${reason}); restarting it`, 'warning');
+    // It keeps trying: a full disk may have room again later.
     for (let pauseMs = restartPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
       await sleep(pauseMs);
       if (this.stopping) return;
@@ -110,13 +108,13 @@ export class EmbeddedServers {
         await server?.start();
         return;
       } catch (error) {
-        this.options.say(`${name} does not start, and is tried again: ${(error as Error).message}`, 'warning');
+        this.options.say(`${name} does not start; trying again: ${(error as Error).message}`, 'warning');
       }
     }
   }
 }
 
-/** A stack that is kept keeps its keys: the object store remembers them. */
+/** Reads the keys of an earlier start, because the object store remembers them, or makes new ones. */
 function keptCredentials(file: string): ReturnType<typeof freshCredentials> {
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as ReturnType<typeof freshCredentials>;
   const credentials = freshCredentials();

@@ -25,7 +25,7 @@ function display(isTTY: boolean) {
 const step = (at: number) => ({ step: at, steps: 100, stepMs: 200, devUa: 0.55 });
 
 describe('the progress of an experiment', () => {
-  it('is a table that is written over in a terminal: rows with jobs and scores, what runs, what is left', () => {
+  it('redraws a table in a terminal: rows with jobs and scores, running jobs, time left', () => {
     const { shown, textOf, pass } = display(true);
     pass(1_000);
     shown.progress('j1', step(1));
@@ -43,7 +43,7 @@ describe('the progress of an experiment', () => {
     ).toBe(true);
   });
 
-  it('is a line for each job that is done where nothing can be written over', () => {
+  it('prints a line for each finished job where it cannot redraw', () => {
     const { shown, textOf, pass } = display(false);
     shown.progress('j1', step(1));
     pass(60_000);

@@ -1,4 +1,4 @@
-/** Progress of an experiment for people: a table of rows with their folds and scores, what runs now, the time that is left. */
+/** Shows the progress of an experiment: a table of rows with folds and scores, the running jobs, and the time left. */
 import { printable } from '#contracts/printable.js';
 import type { ExperimentJob, ExperimentRow, JobResult } from '#experiments/experiment-results.js';
 import { type PlannedJob, stepsOf } from '#experiments/plan-experiment.js';
@@ -19,7 +19,7 @@ export class ExperimentDisplay {
   private readonly startedAtMs: number;
   private shown = 0;
   private shownAtMs = -Infinity;
-  /** Of the last reports. */
+  /** The step times of the last reports. */
   private readonly stepsMs: number[] = [];
 
   constructor(
@@ -47,7 +47,7 @@ export class ExperimentDisplay {
     else this.out.write(`${printable(this.doneLine(result))}\n`);
   }
 
-  /** The table as it is, in lines. */
+  /** @returns the table as lines */
   table(): string[] {
     const isDone = new Set(this.done.map(({ job }) => job.jobId));
     const missing = [...this.planned.values()].map(({ job }) => job).filter(({ jobId }) => !isDone.has(jobId));
@@ -92,7 +92,7 @@ export class ExperimentDisplay {
     return sec === null ? count : `${count}, about ${asDuration(sec)} left`;
   }
 
-  /** By the steps that are left and what a step takes; where nobody tells of steps, by the jobs. */
+  /** Estimates the time left from the remaining steps and the time of a step, or from the jobs if no steps are reported. */
   private secondsLeft(): number | null {
     const stepsIn = (jobIds: Iterable<string>): number => [...jobIds].reduce((sum, jobId) => sum + this.stepsOf(jobId), 0);
     const underWay = [...this.running.values()].reduce((sum, { step }) => sum + step, 0);

@@ -51,7 +51,7 @@ async function madeView(): Promise<TrainingView> {
   return viewOf(settingsHash, utterances);
 }
 
-describe('shards that are exported', () => {
+describe('exported shards', () => {
   it('keep the split of each utterance, with a speaker or without', async () => {
     const into = join(folder, 'exported');
     await exportTiles(store, await madeView(), { format: 'shards', folder: into, tilesPerFile: 3 });
@@ -66,7 +66,7 @@ describe('shards that are exported', () => {
     expect(read.filter(({ labels }) => labels.speakerId === 'c/ben').map(({ split }) => split)).toEqual(['test', 'test']);
   });
 
-  it('are refused where a file has other rows than its record says', async () => {
+  it('are refused if a file has other rows than its record says', async () => {
     const view = await madeView();
     const [first] = view.utterances as [ViewUtterance];
     first.firstRow = 1;

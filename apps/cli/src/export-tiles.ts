@@ -1,8 +1,8 @@
 /**
- * Live tiles as files: one NumPy array with a table beside it, WebDataset's tar files, or shards (Arrow) for `train`. Live is what
- * the trainer would take: of each utterance its current version, under the newest feature settings.
+ * Writes live tiles as files: one NumPy array with a table, WebDataset tar files, or shards (Arrow) for `train`. Live tiles are
+ * those that the trainer would take: the current version of each utterance, under the newest feature settings.
  *
- * Delivery: the folder gets its name when all is written; the same tiles give the same bytes.
+ * Delivery: the folder gets its final name when everything is written. The same tiles give the same bytes.
  */
 import { createWriteStream, existsSync, mkdirSync, renameSync, rmSync, type WriteStream, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
@@ -26,9 +26,9 @@ export type ExportFormat = (typeof exportFormats)[number];
 
 export interface ExportOptions {
   format: ExportFormat;
-  /** Made; must not be there. */
+  /** The folder to create. It must not exist. */
   folder: string;
-  /** Of one tar file or shard. */
+  /** Most tiles in one tar file or shard. */
   tilesPerFile: number;
   onProgress?: (done: number, of: number) => void;
 }
@@ -39,7 +39,7 @@ export interface ExportOutcome {
   sizeBytes: number;
 }
 
-/** A row of the table, and the JSON beside a tile. Source of the values: as in shards (speaker with its corpus before it). */
+/** A row of the table, or the JSON beside a tile. Values are as in shards: a speaker is prefixed with its corpus. */
 interface TileRecord {
   utterance_id: string;
   version: string;
@@ -68,13 +68,16 @@ interface TileWriter {
   close(): Promise<void>;
 }
 
-/** @throws PipelineError CONFIG_INVALID when the folder exists or nothing is live, OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH */
+/** @throws PipelineError CONFIG_INVALID if the folder exists or no tile is live, OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH */
 export async function exportTiles(store: Pick<ObjectStore, 'get'>, view: TrainingView, options: ExportOptions): Promise<ExportOutcome> {
   const { folder, format, onProgress } = options;
   const count = view.utterances.reduce((sum, { tileCount }) => sum + tileCount, 0);
   if (count === 0)
-    throw new PipelineError('CONFIG_INVALID', 'There are no such tiles: nothing to export. `undertone status` says what there is.');
-  if (existsSync(folder)) throw new PipelineError('CONFIG_INVALID', `${folder} is there already; name another folder, or remove it`);
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      'No live tiles match, so there is nothing to export. `./undertone status` prints how many tiles there are.',
+    );
+  if (existsSync(folder)) throw new PipelineError('CONFIG_INVALID', `${folder} exists already. Name another folder, or remove it.`);
   const draft = `${folder}.part`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { recursive: true });
@@ -117,14 +120,18 @@ function writerFor({ format, tilesPerFile }: ExportOptions, { open, count }: { o
   }
 }
 
-/** Shard by shard, so that only one is held. */
+/** Yields the tiles shard by shard, so that memory holds one shard at a time. */
 async function* liveTiles(store: Pick<ObjectStore, 'get'>, utterances: readonly ViewUtterance[]): AsyncGenerator<LiveTile> {
   const byShard = Map.groupBy(utterances, ({ shardId }) => shardId);
   for (const [shardId, ofShard] of [...byShard].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const objectKey = ofShard[0]?.shardObjectKey ?? '';
     const { bytes } = await retrying(() => store.get(objectKey));
     const shard = openAnnounced(bytes, shardId, ofShard);
-    if (!shard) throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${objectKey} is not the shard that was announced`);
+    if (!shard)
+      throw new PipelineError(
+        'OBJECT_CHECKSUM_MISMATCH',
+        `${objectKey} differs from the shard that features announced. Run \`./undertone verify\`, and export again.`,
+      );
     for (const utterance of ofShard.sort((a, b) => a.firstRow - b.firstRow)) {
       for (let row = utterance.firstRow; row < utterance.firstRow + utterance.tileCount; row++) {
         const { labels, stream, split, withheld, utteranceId, version } = utterance;
@@ -148,7 +155,7 @@ async function* liveTiles(store: Pick<ObjectStore, 'get'>, utterances: readonly 
   }
 }
 
-/** A file that is written piece by piece, no faster than the disk takes it. */
+/** Writes a file piece by piece, and waits for the disk. */
 class CountedFile {
   sizeBytes = 0;
   private readonly stream: WriteStream;
@@ -171,7 +178,7 @@ class CountedFile {
 
 type OpenFile = (name: string) => CountedFile;
 
-/** tiles.npy, uint8 [tiles, rows, width], and tiles.csv, whose rows are the array's. */
+/** Writes tiles.npy, uint8 [tiles, rows, width], and tiles.csv with one row for each tile, in the same order. */
 class NpyWriter implements TileWriter {
   private readonly array: CountedFile;
   private readonly table: CountedFile;
@@ -200,7 +207,7 @@ class NpyWriter implements TileWriter {
   }
 }
 
-/** tiles-000000.tar and so on; of each tile NUMBER.npy, uint8 [rows, width], and NUMBER.json. */
+/** Writes tiles-000000.tar and so on. Each tile is NUMBER.npy, uint8 [rows, width], and NUMBER.json. */
 class WebDatasetWriter implements TileWriter {
   private tar: { pack: Pack; written: Promise<void> } | null = null;
   private count = 0;
@@ -243,8 +250,8 @@ class WebDatasetWriter implements TileWriter {
 }
 
 /**
- * tiles-000000.arrow and so on, whole utterances in each, with their labels as they are now; splits.json for speakers, and
- * utterance-splits.json for each utterance that has no speaker, or another split than the rest of its speaker's.
+ * Writes tiles-000000.arrow and so on, each with whole utterances and their present labels. splits.json holds the split of each
+ * speaker. utterance-splits.json holds the utterances without a speaker, or with another split than their speaker's.
  */
 class ShardWriter implements TileWriter {
   private rows: ShardRow[] = [];

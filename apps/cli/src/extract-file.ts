@@ -1,10 +1,10 @@
-/** Files that somebody named on the command line. */
+/** Makes tiles of a file that was named on the command line. */
 import { readFileSync } from 'node:fs';
 import { extractFeatures, type ExtractedFeatures, type ExtractOptions } from '#audio/extract-features.js';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 
-/** Tiles of a file. @throws PipelineError, its message beginning with the path: CONFIG_INVALID if the file cannot be read, AUDIO_* */
+/** @returns the tiles of a file @throws PipelineError CONFIG_INVALID if the file cannot be read, AUDIO_*; the message begins with the path */
 export async function extractFile(path: string, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
   try {
     return await extractFeatures(readAudioFile(path), settings, options);

@@ -20,7 +20,7 @@ describe('--set', () => {
 });
 
 describe('a change', () => {
-  it('leaves alone what it does not name, and takes back all with --default', () => {
+  it('keeps the settings that it does not name, and removes all with --default', () => {
     const before = { bandLimitHz: 4000, layout: 'centre' } as const;
     expect(applyChange(before, { set: { bandLimitHz: null }, unset: [], toDefault: false })).toEqual({
       bandLimitHz: null,
@@ -30,7 +30,7 @@ describe('a change', () => {
     expect(applyChange(before, { set: {}, unset: [], toDefault: true })).toEqual({});
   });
 
-  it('names no setting that is not a corpus’s to choose', () => {
+  it('refuses a setting that a corpus may not choose', () => {
     expect(() => parseOverrideName('sampleRateHz')).toThrow(/bandLimitHz/);
   });
 });

@@ -1,4 +1,4 @@
-/** What `undertone reprocess` was asked to change: `--set name=value`, `--unset name`, `--default`. */
+/** Reads the changes that `undertone reprocess` is asked for: `--set name=value`, `--unset name`, `--default`. */
 import { featureOverrideNames, featureOverridesSchema, type FeatureOverrides } from '#contracts/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 
@@ -7,11 +7,11 @@ type Name = keyof FeatureOverrides;
 export interface OverrideChange {
   set: FeatureOverrides;
   unset: readonly Name[];
-  /** Nothing of its own. */
+  /** Remove all settings of the corpus's own. */
   toDefault: boolean;
 }
 
-/** Without any change, what is missing is made under the settings of now. */
+/** Without a change, reprocess only makes the missing tiles under the present settings. */
 export const isNoChange = ({ set, unset, toDefault }: OverrideChange): boolean =>
   !toDefault && unset.length === 0 && Object.keys(set).length === 0;
 
@@ -22,7 +22,10 @@ export const applyChange = (before: FeatureOverrides, { set, unset, toDefault }:
 export function parseOverrideName(name: string): Name {
   const known = featureOverrideNames.find((each) => each === name);
   if (!known)
-    throw new PipelineError('CONFIG_INVALID', `${name} is no feature setting of a corpus; these are: ${featureOverrideNames.join(', ')}`);
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `${name} is not a feature setting that a corpus may choose. Expected one of: ${featureOverrideNames.join(', ')}.`,
+    );
   return known;
 }
 
@@ -34,7 +37,7 @@ export function parseOverride(pair: string): FeatureOverrides {
   const found = candidates.map((each) => featureOverridesSchema.safeParse({ [name]: each })).find(({ success }) => success);
   if (value === undefined || !found?.data) {
     const why = featureOverridesSchema.safeParse({ [name]: candidates[Number.isNaN(candidates[1]) ? 0 : 1] }).error?.issues[0]?.message;
-    throw new PipelineError('CONFIG_INVALID', `--set ${pair}: it must be ${name}=value${why ? ` (${why})` : ''}`);
+    throw new PipelineError('CONFIG_INVALID', `--set ${pair}: expected ${name}=value${why ? ` (${why})` : ''}`);
   }
   return found.data;
 }

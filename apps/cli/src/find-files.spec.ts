@@ -15,7 +15,7 @@ function file(path: string | Buffer, content = 'x'): void {
   writeFileSync(place, content);
 }
 
-it('finds all files in order, and none that are hidden', () => {
+it('finds all files in order, except hidden ones', () => {
   for (const path of ['b.wav', 'a/c.wav', 'a/.hidden.wav', '.git/x.wav', 'ü\u0301 \ufffe\n.wav']) file(path, 'four');
   symlinkSync(join(folder, 'b.wav'), join(folder, 'link.wav'));
   expect(findFiles(folder)).toEqual({
@@ -25,7 +25,7 @@ it('finds all files in order, and none that are hidden', () => {
   });
 });
 
-it('names a file whose name is not UTF-8, and finds the others', () => {
+it('reports a file whose name is not UTF-8, and finds the others', () => {
   file(Buffer.from('Z\u00fcrich.wav', 'latin1'));
   file('ok.wav');
   const { files, unusable } = findFiles(folder);
@@ -33,7 +33,7 @@ it('names a file whose name is not UTF-8, and finds the others', () => {
   expect(unusable).toEqual([{ path: 'Z\\xfcrich.wav', why: expect.stringContaining('not UTF-8') }]);
 });
 
-it('names links that lead nowhere or in a circle, and follows none to a folder', () => {
+it('reports links to nothing and circular links, and follows no link to a folder', () => {
   file('a/ok.wav');
   symlinkSync('nothing', join(folder, 'lost.wav'));
   symlinkSync('circle.wav', join(folder, 'circle.wav'));
@@ -44,7 +44,7 @@ it('names links that lead nowhere or in a circle, and follows none to a folder',
   expect(passedOver).toEqual([{ path: 'a/up', why: 'it is a link to a folder' }]);
 });
 
-it('passes over a pipe, which nobody writes to', () => {
+it('skips a pipe', () => {
   execFileSync('mkfifo', [join(folder, 'pipe.wav')]);
   expect(findFiles(folder)).toEqual({
     files: [],
@@ -53,7 +53,7 @@ it('passes over a pipe, which nobody writes to', () => {
   });
 });
 
-it.skipIf(process.getuid?.() === 0)('names a folder that it may not read', () => {
+it.skipIf(process.getuid?.() === 0)('reports a folder that it may not read', () => {
   file('closed/a.wav');
   chmodSync(join(folder, 'closed'), 0);
   expect(findFiles(folder).unusable).toEqual([{ path: 'closed/', why: expect.stringContaining('EACCES') }]);

@@ -1,36 +1,37 @@
 /**
- * Finds the files that `put` may send: all inside a folder and links to files, but no hidden ones. Names are read as bytes,
- * since a name need not be UTF-8 and a key must be.
+ * Finds the files that `put` may send: all files in a folder and links to files, except hidden ones. It reads names as bytes,
+ * because a file name need not be UTF-8 and an object key must be.
  *
- * Does not follow links to folders: a link may lead back to a folder that it lies in.
+ * It does not follow links to folders: a link may lead back to a folder that contains it.
  */
 import { readdirSync, type Dirent, type Stats, statSync } from 'node:fs';
 import { PipelineError } from '#contracts/pipeline-error.js';
 
 export interface FoundFile {
-  /** Inside the folder, with slashes. */
+  /** Path inside the folder, with slashes. */
   path: string;
   sizeBytes: number;
 }
 
 export interface PathProblem {
-  /** As it can be printed: bytes that are not UTF-8 stand as \xfc. */
+  /** Printable path: bytes that are not UTF-8 are written like \xfc. */
   path: string;
   why: string;
 }
 
 export interface FoundFiles {
-  /** In order of their paths. */
+  /** Ordered by path. */
   files: FoundFile[];
-  /** Files and folders that cannot be read or named. */
+  /** Files and folders that cannot be read, or whose name cannot be a key. */
   unusable: PathProblem[];
   /** Neither files nor folders: devices, pipes, sockets, links to folders. */
   passedOver: PathProblem[];
 }
 
-/** @throws PipelineError CONFIG_INVALID for a folder that is not there */
+/** @throws PipelineError CONFIG_INVALID if there is no such folder */
 export function findFiles(folder: string): FoundFiles {
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new PipelineError('CONFIG_INVALID', `${folder} is not a folder`);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw new PipelineError('CONFIG_INVALID', `${folder}: there is no such folder. Check the path.`);
   const found: FoundFiles = { files: [], unusable: [], passedOver: [] };
   const folders: Buffer[] = [Buffer.alloc(0)];
   for (let inside = folders.pop(); inside; inside = folders.pop()) {

@@ -1,7 +1,7 @@
-/** Numbers as people read them. */
+/** Formats numbers for people. */
 const byteUnits = ['B', 'kB', 'MB', 'GB', 'TB'];
 
-/** Powers of 1000, as shops count. */
+/** Powers of 1000: 1 kB is 1000 bytes. */
 export function asBytes(count: number): string {
   const power = Math.min(byteUnits.length - 1, Math.floor(Math.log10(Math.max(1, count)) / 3));
   return `${(count / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${byteUnits[power]}`;

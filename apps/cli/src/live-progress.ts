@@ -1,4 +1,4 @@
-/** Progress of the pipeline in the terminal: one block that is written over, or a line now and then where it cannot be. */
+/** Shows the progress of the pipeline: a terminal gets one block that is redrawn, other outputs get a line now and then. */
 import { emotionTargets } from '#contracts/labels.js';
 import { printable } from '#contracts/printable.js';
 import type { ChildStatus } from '#embedded/supervisor.js';

@@ -6,11 +6,11 @@ import { printableLines } from '#contracts/printable.js';
 import { cliModuleOf } from './cli.module.js';
 import { exitCodes } from './undertone-command.js';
 
-/** A message may quote what came from outside: its further lines cannot look like lines of ours. */
+/** Indents the further lines of a message. It may quote outside text, which must not look like lines of this program. */
 const indented = (message: string): string => printableLines(message).replaceAll('\n', '\n  ');
 
 function end(error: unknown): never {
-  // Commander has printed what was wrong with the words, or the help that was asked for.
+  // Commander has already printed the misuse, or the help that was asked for.
   const { code, exitCode } = error as { code?: unknown; exitCode?: number };
   if (typeof code === 'string' && code.startsWith('commander.')) process.exit(exitCode === 0 ? 0 : exitCodes.misused);
   if (error instanceof PipelineError) {

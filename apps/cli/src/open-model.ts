@@ -1,9 +1,9 @@
-/** The model that a command is to use, of the stack that runs or of a folder that `undertone train` has made. */
+/** Loads the model that a command uses, from the running stack or from a folder written by `undertone train`. */
 import { existsSync } from 'node:fs';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { type BackendChoice, type BackendOptions, chooseBackend } from '#tensor/backend.js';
 import { loadModel } from '#model-files/checkpoint.js';
-import type { Model } from '#paper/model.js';
+import type { AnyModel } from '#paper/model.js';
 import type { Environment } from '#service/read-config.js';
 import { FolderStore } from '#storage/folder-store.js';
 import type { Objects } from '#storage/object-store.js';
@@ -15,31 +15,38 @@ import { findModel } from './find-model.js';
 
 export interface OpenedModel {
   checkpoint: Checkpoint;
-  model: Model;
-  /** Why it is this one, in words. */
+  model: AnyModel;
+  /** The reason for this choice, in words. */
   chosen: string;
-  /** Of the stack, or this process's where there is none. */
+  /** The environment of the stack, or of this process if no stack is used. */
   environment: Environment;
 }
 
-/** Which model; the champion of the newest model's target, else the newest, where nothing is said. */
+/** Names the model. Without a choice it is the champion of the newest model's target, else the newest model. */
 export interface ModelChoice {
-  /** A folder of `train`'s. */
+  /** A folder written by `undertone train`. */
   from?: string;
   /** RUN/STEP. */
   model?: string;
   newest?: boolean;
 }
 
-/** @throws PipelineError CONFIG_INVALID when there is no such model or no finished round, CHECKPOINT_INVALID */
+/** @throws PipelineError CONFIG_INVALID if there is no such model or no finished round, CHECKPOINT_INVALID */
 export async function openModel(choice: ModelChoice): Promise<OpenedModel> {
   const { from } = choice;
   if (from !== undefined) {
-    if (!existsSync(from)) throw new PipelineError('CONFIG_INVALID', `${from} is not a folder`);
-    return { ...(await load(new FolderStore(from), choice, `${from} holds no model: its round has to finish.`)), environment };
+    if (!existsSync(from)) throw new PipelineError('CONFIG_INVALID', `--from ${from}: there is no such folder`);
+    return {
+      ...(await load(
+        new FolderStore(from),
+        choice,
+        `${from} holds no model yet: its round has not finished. Finish it with \`./undertone train --resume\`.`,
+      )),
+      environment,
+    };
   }
   const connections = connect();
-  const none = 'There is no model yet: a first round has to finish. `./undertone status` shows where it is.';
+  const none = 'There is no model yet: the first round has not finished. `./undertone status` shows its progress.';
   try {
     return { ...(await load(connections.store, choice, none)), environment: connections.environment };
   } finally {
@@ -55,13 +62,13 @@ async function load(store: Objects, choice: ModelChoice, none: string): Promise<
   return { ...found, model: loadModel(checkpoint.model, await readWeights(store, checkpoint)) };
 }
 
-/** @returns null where no round has finished yet. @throws PipelineError CONFIG_INVALID */
+/** @returns null if no round has finished yet @throws PipelineError CONFIG_INVALID */
 export async function chooseModel(
   store: Objects,
   { model, newest }: ModelChoice,
 ): Promise<{ checkpoint: Checkpoint; chosen: string } | null> {
   if (model !== undefined && newest)
-    throw new PipelineError('CONFIG_INVALID', '--model names one and --newest another: say one of the two');
+    throw new PipelineError('CONFIG_INVALID', '--model and --newest exclude each other. Give one of the two.');
   if (model !== undefined) return { checkpoint: await findModel(store, model), chosen: 'named by --model' };
   const last = await findNewestModel(store);
   if (!last) return null;
@@ -74,19 +81,19 @@ export async function chooseModel(
   if (!checkpoint || checkpoint.weights.sha256 !== sha256) {
     throw new PipelineError(
       'CONFIG_INVALID',
-      `Champion ${champion.number} of ${target} is ${runId}/${step}, which is ${checkpoint ? 'another model now' : 'not there any more'}. \`./undertone promote\` or \`rollback\` makes another the champion; --newest goes without.`,
+      `Champion ${champion.number} of ${target} is ${runId}/${step}, which ${checkpoint ? 'is another model now' : 'no longer exists'}. Choose another champion with \`./undertone promote\` or \`rollback\`, or use the newest model with --newest.`,
     );
   }
   return { checkpoint, chosen: `champion ${champion.number} of ${target}` };
 }
 
-/** The one that is asked for, by TF_BACKEND if not here; else the first that loads. */
+/** Starts the requested backend (the argument, else TF_BACKEND), or the first that loads if none is requested. */
 export async function startBackend(requested = environment['TF_BACKEND']): Promise<BackendChoice> {
   quietTensorflow();
   return chooseBackend({ ...backendWanted(requested), log: () => undefined });
 }
 
-/** What a process is asked to compute with. */
+/** The backend options of a process. */
 export function backendWanted(requested = environment['TF_BACKEND']): Omit<BackendOptions, 'log'> {
   return { requested: requested || undefined, webgpuDir: environment['WEBGPU_DIR'], hasGpu: existsSync('/dev/nvidia0') };
 }

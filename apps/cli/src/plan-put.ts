@@ -1,4 +1,4 @@
-/** The plan of a `put`: which files of a folder it sends, and what is odd about them, so that `--dry-run` tells the truth. */
+/** Plans a `put`: chooses the files to send, and warns of odd ones. `--dry-run` prints the same plan. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { PathProblem } from './find-files.js';
@@ -7,18 +7,18 @@ import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
 import { annotates, isAnnotationPath, optionsPath, readerNamed, recogniseReaders } from '#corpora/corpus-readers.js';
 
 export interface PutPlan {
-  /** Sent first, so that recordings find their labels. */
+  /** Annotations, sent first so that recordings find their labels. */
   annotations: string[];
   recordings: string[];
   archives: string[];
-  /** Ingest takes nothing else: these are left out. */
+  /** Files that are left out, because ingest does not take them. */
   others: string[];
   warnings: string[];
 }
 
 /**
  * @param paths inside the folder, with slashes
- * @param reader as chosen by `--reader`
+ * @param reader the choice of `--reader`
  */
 export function planPut(paths: readonly string[], reader?: string): PutPlan {
   const annotations = paths.filter(isAnnotationPath);
@@ -36,7 +36,7 @@ type Sorted = Omit<PutPlan, 'warnings'>;
 
 function readerWarnings({ annotations, recordings, archives }: Sorted, reader?: string): string[] {
   if (annotations.includes(optionsPath)) {
-    return reader ? [`the folder has a ${optionsPath} of its own, which says how it is read: --reader ${reader} is not used`] : [];
+    return reader ? [`--reader ${reader} is ignored: the folder's own ${optionsPath} chooses the reader`] : [];
   }
   if (recordings.length === 0) return [];
   const named = reader ? readerNamed(reader) : undefined;
@@ -44,24 +44,24 @@ function readerWarnings({ annotations, recordings, archives }: Sorted, reader?: 
   if (!first) return [];
   if (more.length > 0) {
     const names = [first, ...more].map(({ name }) => name).join(' and ');
-    return [`it looks like ${names}: ingest will wait for you to say which; name one with --reader`];
+    return [`the folder looks like ${names}. Ingest cannot tell which it is: name one with --reader`];
   }
   const passedOver = annotations.filter((path) => !annotates(first, path));
-  const warnings = passedOver.length > 0 ? [`${listed(passedOver)} will not be read: the reader is ${first.name}`] : [];
+  const warnings = passedOver.length > 0 ? [`the reader ${first.name} does not read ${listed(passedOver)}`] : [];
   const [expected = first.annotationFolders?.folders[0]] = first.annotationPaths;
   if (expected && annotations.length === passedOver.length && archives.length === 0) {
-    warnings.push(`there is no ${expected}: until one comes, the reader ${first.name} has no labels for these recordings`);
+    warnings.push(`there is no ${expected}: without it the reader ${first.name} has no labels for these recordings`);
   }
   return warnings;
 }
 
-/** Labels in a manifest that nobody reads are lost without an error. */
+/** Warns of nested manifests: ingest does not read them, so their labels would be missing without an error. */
 function nestedWarnings({ annotations, others }: Sorted): string[] {
   const nested = others.filter((path) => /\/(?:manifest\.csv|manifest\.jsonl|corpus\.json)$/.test(path));
   const [first] = nested;
   if (first === undefined || annotations.length > 0) return [];
   const folder = first.slice(0, first.lastIndexOf('/'));
-  return [`${listed(nested)} will not be read, since it is not at the top of the folder: put the folder ${folder} instead`];
+  return [`${listed(nested)} will not be read, because it is not at the top of the folder. Put the folder ${folder} instead`];
 }
 
 function otherWarnings(others: string[]): string[] {
@@ -69,7 +69,7 @@ function otherWarnings(others: string[]): string[] {
   const endings = Map.groupBy(others, (path) => extname(path).toLowerCase() || 'no ending');
   const counts = [...endings].sort(([, a], [, b]) => b.length - a.length).map(([ending, { length }]) => `${length} × ${ending}`);
   const most = counts.length > 4 ? [...counts.slice(0, 4), '…'] : counts;
-  return [`${counted(others.length, 'file')} left out, neither recording nor annotation: ${most.join(', ')}`];
+  return [`${counted(others.length, 'file is', 'files are')} left out (neither recording nor annotation): ${most.join(', ')}`];
 }
 
 /** @param sent paths of files that are sent @param sizes in bytes, by path */
@@ -88,12 +88,12 @@ export function fileWarnings(
   }
   for (const [why, paths] of Map.groupBy(passedOver, ({ why }) => why)) {
     const [first = { path: '' }] = paths;
-    warnings.push(`${counted(paths.length, 'path is', 'paths are')} passed over, such as ${first.path}: ${why}`);
+    warnings.push(`${counted(paths.length, 'path is', 'paths are')} skipped, such as ${first.path}: ${why}`);
   }
   return warnings;
 }
 
-/** Larger files are no pointers, by the specification of Git LFS. */
+/** The specification of Git LFS says that a pointer is no larger than this. */
 const mostPointerBytes = 1024;
 const pointerStart = 'version https://git-lfs.github.com/spec/';
 
@@ -107,7 +107,7 @@ function isLfsPointer(file: string): boolean {
       closeSync(opened);
     }
   } catch {
-    return false; // told when it is sent
+    return false; // reported when it is sent
   }
   return start.toString('latin1') === pointerStart;
 }

@@ -22,7 +22,7 @@ function terminal(isTTY: boolean) {
 }
 
 describe('the progress of a put', () => {
-  it('tells rate and time left, of the last seconds', () => {
+  it('shows the rate of the last seconds and the time left', () => {
     const { display, written, wait } = terminal(true);
     wait(1000);
     display.show(progress({}));
@@ -40,7 +40,7 @@ describe('the progress of a put', () => {
     expect(written.at(-1)).toContain('94.0 MB of 100.0 MB, 4.0 MB/s, 2 s left');
   });
 
-  it('does not count as sent what was there already', () => {
+  it('does not count skipped files as sent', () => {
     const { display, written, wait } = terminal(true);
     wait(1000);
     display.show(progress({ done: 50, skipped: 50, bytesSkipped: 50e6 }));
@@ -49,14 +49,14 @@ describe('the progress of a put', () => {
     expect(written.at(-1)).toContain('60 of 100 files, 60.0 MB of 100.0 MB, 1.0 MB/s, 40 s left, 50 there already');
   });
 
-  it('says what it waits for', () => {
+  it('shows the reason why it waits', () => {
     const { display, written, wait } = terminal(true);
     wait(1000);
     display.show(progress({ done: 1, bytesSent: 1e6, waitingFor: 'The object store did not answer: connect ECONNREFUSED' }));
     expect(written.at(-1)).toContain('waiting: The object store did not answer');
   });
 
-  it('where a line cannot be written over is a line now and then, none for a short put', () => {
+  it('prints a line now and then where it cannot redraw, and none for a short put', () => {
     const { display, written, wait } = terminal(false);
     for (let second = 1; second <= 25; second++) {
       wait(1000);

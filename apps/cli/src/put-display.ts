@@ -1,4 +1,4 @@
-/** A put's progress for people: a line that is written over, or one now and then where it cannot be. */
+/** Shows the progress of a put: a terminal gets one line that is redrawn, other outputs get a line now and then. */
 import { printable } from '#contracts/printable.js';
 import { asBytes, asDuration } from './human-units.js';
 import type { PutProgress } from './put-folder.js';
@@ -6,9 +6,9 @@ import type { PutProgress } from './put-folder.js';
 const barWidth = 24;
 const redrawMs = 100;
 const lineIntervalMs = 10_000;
-/** What a file costs beside its bytes, in bytes: many small ones take longer than one of their size. */
+/** The cost of a file beside its bytes, in bytes: many small files take longer than one large file. */
 const fileBytes = 50_000;
-/** The rate is that of the last so many seconds. */
+/** The rate is measured over this many of the last seconds. */
 const windowMs = 15_000;
 
 export class PutDisplay {

@@ -1,10 +1,10 @@
 /**
- * Copies a folder into a corpus of the bucket: annotations first, so that recordings find their labels; what is there
- * already, byte for byte, is skipped, so that a put that was cut short goes on where it was.
+ * Copies a folder into a corpus of the bucket, annotations first so that recordings find their labels. It skips files whose
+ * bytes are in the bucket already, so an interrupted put continues where it stopped.
  *
- * A store that does not answer for a while is waited for. A file that cannot be read, or whose path cannot be a key, is
- * told at the end, and the others go on. Does not promise to skip anything where a store's ETags are no checksums (encryption by a key of one's own), nor to
- * delete what is no longer in the folder.
+ * If the store does not answer, the put waits for it. A file that cannot be read, or whose path cannot be a key, does not stop
+ * the others; the put reports it at the end. It does not promise to skip files if the store's ETags are no checksums
+ * (encryption with a key of one's own). It deletes nothing from the bucket that is no longer in the folder.
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,25 +22,25 @@ import { fileWarnings, planPut, type PutPlan } from './plan-put.js';
 
 export interface PutProgress {
   files: number;
-  /** Sent, found there or failed. */
+  /** Files sent, skipped or failed. */
   done: number;
   skipped: number;
   bytes: number;
-  /** Sent, of files that are not skipped. */
+  /** Bytes sent; skipped files do not count. */
   bytesSent: number;
   bytesSkipped: number;
   failed: PathProblem[];
-  /** Why nothing moves just now. */
+  /** The reason why the put waits; null while it sends. */
   waitingFor: string | null;
 }
 
 export interface PutOptions {
   corpus: string;
-  /** Written into the corpus's options, unless the folder brings its own corpus.json. */
+  /** The reader to write into the corpus's corpus.json, unless the folder has its own. */
   reader?: string;
-  /** Compares, and sends nothing. */
+  /** Compare only, and send nothing. */
   dryRun?: boolean;
-  /** No further file is begun once it is aborted. */
+  /** Once it is aborted, no further file is begun. */
   signal?: AbortSignal;
   onPlan?: (plan: PutPlan) => void;
   onProgress?: (progress: PutProgress) => void;
@@ -48,7 +48,7 @@ export interface PutOptions {
 
 const uploadsAtOnce = 8;
 
-/** @throws PipelineError CONFIG_INVALID for a folder that is not there or has nothing for ingest, or a name that cannot be a corpus's */
+/** @throws PipelineError CONFIG_INVALID if the folder does not exist or has no file for ingest, or the name cannot be a corpus's */
 export async function putFolder(store: ObjectStore, folder: string, options: PutOptions): Promise<PutProgress> {
   const { corpus, reader, dryRun = false, signal } = options;
   requireCorpusName(corpus);
@@ -106,13 +106,13 @@ export async function putFolder(store: ObjectStore, folder: string, options: Put
         report({ bytesSent: progress.bytesSent + count, waitingFor: null });
       };
       await patiently(() => {
-        progress.bytesSent -= ofThisFile; // of a try that failed
+        progress.bytesSent -= ofThisFile; // takes back the bytes of the failed try
         ofThisFile = 0;
         return uploadFile(store, key, file, { signal, onBytes });
       });
       const after = statSync(file);
       if (after.size !== before.size || after.mtimeMs !== before.mtimeMs)
-        throw new Error('the file changed while it was sent. Put it again');
+        throw new Error('the file changed while it was sent. Run put again');
     } catch (error) {
       if (!isAboutTheFile(error)) throw error;
       progress.bytesSent = Math.max(sentBefore, progress.bytesSent);
@@ -135,7 +135,7 @@ export async function putFolder(store: ObjectStore, folder: string, options: Put
   return progress;
 }
 
-/** Errors that another file need not suffer from: missing, forbidden, changed while it was read, refused by the store. */
+/** True for errors of one file only: missing, forbidden, changed while it was read, refused by the store. */
 function isAboutTheFile(error: unknown): error is Error {
   if (error instanceof PipelineError) return errorsOfOneObject.has(error.code);
   return error instanceof Error && ((error.name !== 'AbortError' && 'syscall' in error) || error.message.startsWith('the file '));
@@ -146,7 +146,7 @@ const mostReasons = 5;
 
 const isTaken = (path: string): boolean => isAnnotationPath(path) || isAudioPath(path) || isArchivePath(path);
 
-/** @returns the files whose paths can be keys, and those that ingest would take but for that */
+/** @returns the files whose paths can be keys, and the failures: files that ingest would take if their paths could be keys */
 function withUsableKeys(files: readonly FoundFile[], corpus: string): { files: FoundFile[]; failed: PathProblem[] } {
   const failed: PathProblem[] = [];
   const usable = files.filter(({ path }) => {
@@ -162,7 +162,7 @@ function withUsableKeys(files: readonly FoundFile[], corpus: string): { files: F
   return { files: usable, failed };
 }
 
-/** Other options that the corpus has stay. @throws PipelineError CORPUS_OPTIONS_INVALID for options that cannot be read */
+/** Keeps all other options of the corpus. @throws PipelineError CORPUS_OPTIONS_INVALID if its options cannot be read */
 async function chooseReader(store: ObjectStore, corpus: string, reader: string): Promise<void> {
   const key = corpusKey(corpus, optionsPath);
   const found = await store.find(key);
@@ -182,6 +182,6 @@ function requireCorpusName(corpus: string): void {
   if (/^[A-Za-z0-9_][\w.-]*$/.test(corpus)) return;
   throw new PipelineError(
     'CONFIG_INVALID',
-    `"${corpus}" cannot be a corpus's name: letters, digits, - _ and . only, and a letter, digit or _ first`,
+    `"${corpus}" cannot be the name of a corpus. Expected letters, digits, - _ and . with a letter, digit or _ first.`,
   );
 }

@@ -1,4 +1,4 @@
-/** What is live now, once, of the stack that runs. */
+/** Reads once which tiles of the running stack are live. */
 import { deadLetters } from '#contracts/dead-letters.js';
 import { featureSettingsChosen } from '#contracts/feature-settings.js';
 import { shardsLabelled, shardsUnlabelled } from '#contracts/shards.js';
@@ -7,7 +7,7 @@ import { TableFollower } from '#streaming/table-follower.js';
 import { TrainingIndex, type TrainingView } from '#index/training-index.js';
 import { type Connections, quietLogger, refuseMissingTopics } from './connect.js';
 
-/** @returns what a trainer's round would take. @throws PipelineError CONFIG_INVALID when there are no topics yet */
+/** @returns the view that a trainer's round would take @throws PipelineError CONFIG_INVALID if there are no topics yet */
 export async function readView(connections: Connections): Promise<TrainingView> {
   await refuseMissingTopics(connections);
   const index = new TrainingIndex();

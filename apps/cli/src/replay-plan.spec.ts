@@ -14,7 +14,7 @@ const about = (path: string, more: Partial<DeadLetter> = {}): DeadLetter =>
   letter({ objectKey: `corpora/c/${path}`, utteranceId: `c/${path}`, version: 'v', ...more });
 const isOpen = ({ utteranceId }: Pick<DeadLetter, 'utteranceId'>): boolean => utteranceId !== 'c/mended';
 
-it('a replay looks once at each object with an open letter, and counts each letter once', () => {
+it('plans each object with an open dead letter once, and counts each letter once', () => {
   const told: string[] = [];
   const plan = new ReplayPlan({ isOpen }, { onLetter: ({ objectKey }) => told.push(String(objectKey)) });
   for (const each of [about('b'), about('a'), about('b'), about('a', { code: 'AUDIO_EMPTY' }), about('mended'), letter({})])
@@ -23,7 +23,7 @@ it('a replay looks once at each object with an open letter, and counts each lett
   expect(told).toEqual(['corpora/c/b', 'corpora/c/a', 'corpora/c/a', 'undefined']);
 });
 
-it('a replay of one code takes no others, and goes on in the trace of the newest letter', () => {
+it('takes letters of the chosen code only, and continues the trace of the newest letter', () => {
   const plan = new ReplayPlan({ isOpen }, { code: 'DECODER_MISSING' });
   const trace = (digit: string): string => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`;
   for (const each of [

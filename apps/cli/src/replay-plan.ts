@@ -1,7 +1,7 @@
 /**
- * The objects that `replay` has looked at again, made from dead letters one at a time.
+ * Collects the objects that `replay` tries again, from dead letters one at a time.
  *
- * Memory: a digest for each open letter, and the key of each object. Nothing of the records that the letters are about stays.
+ * Memory: a digest for each open letter, and the key of each object. It keeps nothing of the letters' records.
  */
 import { deadLetters, type DeadLetter } from '#contracts/dead-letters.js';
 import { letterDigest } from '#overview/letter-tally.js';
@@ -10,14 +10,14 @@ import { TableFollower } from '#streaming/table-follower.js';
 import { quietLogger, type Connections } from './connect.js';
 
 export interface ReplayOptions {
-  /** Only letters with this code. */
+  /** Take only letters with this code. */
   code?: string | undefined;
-  /** Called once for each letter of the plan. */
+  /** Called once for each planned letter. */
   onLetter?: ((letter: DeadLetter) => void) | undefined;
 }
 
 export class ReplayPlan {
-  /** Distinct letters. */
+  /** Number of distinct letters. */
   letters = 0;
   private readonly seen = new Set<string>();
   private readonly traceparents = new Map<string, string | undefined>();
@@ -38,7 +38,7 @@ export class ReplayPlan {
     onLetter?.(letter);
   }
 
-  /** Keys of the objects, in order. */
+  /** Keys of the objects, sorted. */
   get keys(): string[] {
     return [...this.traceparents.keys()].sort();
   }

@@ -1,10 +1,10 @@
 /**
- * Gives corpora other feature settings, or makes anew what is missing under those that they have.
+ * Gives corpora other feature settings, or makes the missing tiles under the settings they have.
  *
- * Delivery: what is asked for is one object in the bucket, written on condition that it is still as it was read. Features takes
- * it up by itself; its consumer group comes to every record that it has not committed past. Those that it has, and passed
- * over, since the corpus was not its own then, are published again by a hint: an utterance that is in no shard and no dead
- * letter although the group is past its record. A hint too many only has the same tiles made twice.
+ * Delivery: the wanted settings are one object in the bucket, written only if nobody changed it since it was read. Features reads
+ * it by itself, and its consumer group for these settings comes to every record that it has not committed. The group may have
+ * committed records of the corpus earlier, when the corpus had other settings. Such an utterance is in no shard and in no dead
+ * letter, although the group is past its record; a hint has it published again. A needless hint only makes the same tiles twice.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { settledWith, parseOverrides, type CorpusSettings, type SettingsAnswer } from '#audio/settings-by-corpus.js';
@@ -30,16 +30,16 @@ export interface CorpusPlan {
   corpus: string;
   now: CorpusSettings;
   next: CorpusSettings;
-  /** The object as it was read; null: there is none. */
+  /** The object as it was read; null if there is none. */
   etag: string | null;
-  /** Whether the object is to be written. */
+  /** True if the object has to be written. */
   isChange: boolean;
   coverage: CorpusCoverage;
   hasNewGeometry: boolean;
 }
 
 const hintsAtOnce = 1_000;
-/** Beyond the time between two looks: to read the bucket, to begin consumers, on a machine that has much to do. */
+/** Allowed beyond the interval at which features checks its settings, for reading the bucket and starting consumers on a busy machine. */
 const takenWithinMs = 60_000;
 const pollMs = 500;
 
@@ -78,7 +78,7 @@ export class CorpusReprocessing {
     return this.overview.coverageUnder(corpus, hash);
   }
 
-  /** Writes what was asked for, and waits until features goes by it. @throws PipelineError CONFIG_INVALID */
+  /** Writes the settings, and waits until features uses them. @throws PipelineError CONFIG_INVALID */
   async apply(plans: readonly CorpusPlan[], readEverySec: number): Promise<void> {
     const changed = plans.filter(({ isChange }) => isChange);
     if (changed.length === 0) return;
@@ -89,22 +89,22 @@ export class CorpusReprocessing {
       if (performance.now() > deadline)
         throw new PipelineError(
           'CONFIG_INVALID',
-          `features has not taken the settings within ${Math.round((deadline - writtenAtMs) / 1000)} s; its log says why. They stay written.`,
+          `features has not adopted the settings within ${Math.round((deadline - writtenAtMs) / 1000)} s. They stay written. The log of features says why; then run the command again.`,
         );
       await sleep(pollMs);
     }
-    // Other instances of features look as often, each at a time of its own; until then they pass over by the older map.
+    // Other instances of features check as often, but at other times. Until then they skip records by the older map.
     await sleep(Math.max(0, writtenAtMs + readEverySec * 1000 + 2 * pollMs - performance.now()));
   }
 
   /** Has published again what the groups will not come to by themselves; each record once. @returns how many */
-  async hint(plans: readonly CorpusPlan[], publisher: Pick<Publisher, 'publish'>): Promise<number> {
+  async hint(plans: readonly CorpusPlan[], publisher: Pick<Publisher<'cli'>, 'publish'>): Promise<number> {
     const { kafka, topicPrefix } = this.connections;
     const topic = topicName(utterances, topicPrefix);
     const committed = new Map<string, Map<number, bigint>>();
     for (const hash of new Set(plans.map(({ next }) => next.hash)))
       committed.set(hash, await committedOffsets(kafka, featuresGroup(topicPrefix, hash), topic));
-    // After the commits: what was made before them is known then.
+    // Read after the commits, so that every shard announced before them is known.
     await this.follower.sync();
     const keys: string[] = [];
     for (const { corpus, next } of plans) {
@@ -128,7 +128,7 @@ export class CorpusReprocessing {
     if (Object.keys(next.overrides).length === 0) return deleteOwn(store, key, 'featureSettings');
     const onlyIf = etag === null ? 'absent' : { etag };
     const written = await store.put(key, `${JSON.stringify(next.overrides, null, 2)}\n`, { onlyIf, contentType: 'application/json' });
-    if (written === null) throw new PipelineError('CONFIG_INVALID', `${key} was changed by another meanwhile. Look again, and repeat.`);
+    if (written === null) throw new PipelineError('CONFIG_INVALID', `Another process changed ${key} meanwhile. Run the command again.`);
   }
 
   private async isTaken(plans: readonly CorpusPlan[]): Promise<boolean> {

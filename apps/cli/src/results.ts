@@ -1,4 +1,4 @@
-/** What a demo found, as a table for people and as JSON for scripts. */
+/** The results of a demo, as a table for people and as JSON for scripts. */
 import type { CheckpointSaved } from '#contracts/checkpoints.js';
 import { reportedSplit, type ModelEvaluated } from '#contracts/evaluations.js';
 import type { Task } from '#contracts/labels.js';
@@ -11,7 +11,7 @@ export interface Results {
   utterances: number;
   utterancesInShards: number;
   deadLetterCount: number;
-  /** The newest 200. */
+  /** The newest 200 dead letters. */
   deadLetters: { key: string; code: string }[];
   tiles: { labelled: number; unlabelled: number };
   tasks: Partial<Record<Task, Pick<ModelEvaluated, 'split' | 'n' | 'wa' | 'ua' | 'recall' | 'confusion'>>>;
@@ -21,12 +21,12 @@ export interface Results {
   model: { runId: string; step: number; settings: unknown };
 }
 
-/** Evaluations of one checkpoint, by task, on the split that is reported. */
+/** Evaluations of one checkpoint, by task, each on the reported split. */
 export function reportedEvaluations(overview: PipelineOverview, checkpoint: CheckpointSaved): Partial<Record<Task, ModelEvaluated>> {
   const own = overview.evaluationsOf(checkpoint.runId, checkpoint.step);
   return Object.fromEntries(
     checkpoint.predictedTasks.flatMap((task) => {
-      // Without test speakers, dev says more than nothing; the split stands beside the numbers.
+      // Without test speakers the dev split is reported. The table names the split.
       const found = own.find((each) => each.task === task && each.split === reportedSplit(task)) ?? own.find((each) => each.task === task);
       return found ? [[task, found]] : [];
     }),
@@ -64,7 +64,7 @@ export function collectResults(facts: {
 }
 
 const percent = (share: number | null): string => (share === null ? '–' : `${(share * 100).toFixed(1)} %`);
-/** Recalls of more classes than this make a line that nobody reads. */
+/** Recalls of more classes than this are summarised, because the line would be too long. */
 const mostRecalls = 6;
 
 const plural = (speakers: number): string => (speakers === 1 ? 'speaker' : 'speakers');
@@ -85,7 +85,7 @@ export function resultsTable(evaluations: Partial<Record<Task, ModelEvaluated>>)
   return alignedTable(['task', 'scored on', 'n', 'WA', 'UA', 'chance', 'recall by class'], rows);
 }
 
-/** Names from outside may stand in any cell. */
+/** Aligns a table. Cells may hold names from outside: control characters are escaped. */
 export function alignedTable(names: string[], cells: string[][]): string {
   const head = names.map(printable);
   const rows = cells.map((row) => row.map(printable));

@@ -1,4 +1,4 @@
-/** The main job: corpora into the bucket, all stages to their end, and the table of results. */
+/** Runs the demo: puts corpora into the bucket, waits until every stage is done, and collects the results. */
 import { readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,7 +21,7 @@ import type { Stack } from './run-stack.js';
 
 export const demoModelFile = join(packageRoot, 'samples', 'model.json');
 
-/** A narrow net and short waits: the samples are small, and somebody is watching. */
+/** A narrow network and short waits, because the samples are small and a person is watching. */
 export const demoDefaults: Record<string, string> = {
   MODEL_SETTINGS_FILE: demoModelFile,
   RUN_NAME: 'demo',
@@ -40,10 +40,10 @@ export interface DemoCorpora {
   unlabelled?: string;
 }
 
-/** The acted voices and most of the unlabelled ones are a synthesiser's. */
+/** Sample corpora with synthetic voices: the acted one, and most of the unlabelled one. */
 const demoCorpora = sampleCorpora.filter(({ corpus }) => corpus !== 'acted-faint');
 const pollMs = 400;
-/** A service that crashed this often will not come right by itself. */
+/** The demo gives up after a service crashed this often. */
 const restartLimit = 5;
 
 export interface DemoOutcome {
@@ -66,7 +66,11 @@ export async function runDemo(
   }
   wallSec['upload'] = secondsSince(uploadedAt);
   const objects = await countObjects(connections.store);
-  if (objects.all === objects.notAudio) throw new PipelineError('CONFIG_INVALID', 'There is no audio in what was put into the bucket.');
+  if (objects.all === objects.notAudio)
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      'The folders hold no audio that ingest takes. Name a folder with recordings (--labelled DIR, --unlabelled DIR).',
+    );
   const { overview, follower } = followedOverview(connections);
   await waitForTopics(stack, connections);
   await follower.start();
@@ -89,7 +93,7 @@ function corporaOf({ labelled, unlabelled }: DemoCorpora): readonly CorpusFolder
   return named.map(({ kind, folder, name }) => ({ corpus: isShared ? `${name}-${kind}` : name, folder }));
 }
 
-/** The folder's own name, as far as it can be a corpus's. */
+/** The folder's own name, without the characters that the name of a corpus may not have. */
 const corpusName = (folder: string): string =>
   basename(resolve(folder))
     .replaceAll(/[^\w.-]/g, '-')
@@ -104,7 +108,7 @@ async function countObjects(store: ObjectStore): Promise<{ all: number; notAudio
   return counts;
 }
 
-/** The services make the topics; until then there is nothing to follow. */
+/** Waits until the services have created the topics. */
 async function waitForTopics(stack: Stack, connections: Connections): Promise<void> {
   while (!(await topicsExist(connections.kafka, topics, connections.topicPrefix))) {
     refuseCrashLoops(stack);
@@ -112,7 +116,7 @@ async function waitForTopics(stack: Stack, connections: Connections): Promise<vo
   }
 }
 
-/** Shows progress until a model that saw everything has been evaluated. */
+/** Shows progress until a model that was trained on everything has been evaluated. */
 async function watch(
   stack: Stack,
   overview: PipelineOverview,
@@ -130,14 +134,14 @@ async function watch(
       progress.clear();
       throw new PipelineError(
         'CONFIG_INVALID',
-        `None of the ${deadLettered} files could be used: ${JSON.stringify(snapshot.deadLetters.byCode)}`,
+        `All ${deadLettered} files were dead-lettered, so there is nothing to train on: ${JSON.stringify(snapshot.deadLetters.byCode)}. docs/operations.md explains the codes.`,
       );
     }
     if (isProcessed && overview.trainable === 0) {
       progress.clear();
       throw new PipelineError(
         'CONFIG_INVALID',
-        `All ${inShards} utterances are held out (${JSON.stringify(snapshot.utterances.bySplit)}): there is nothing to learn from. Give some speakers the split "train" in manifest.csv, or bring more speakers.`,
+        `All ${inShards} utterances are held out (${JSON.stringify(snapshot.utterances.bySplit)}), so there is nothing to train on. Give some speakers the split "train" in manifest.csv, or add more speakers.`,
       );
     }
     if (isProcessed) wallSec['ingestAndFeatures'] ??= secondsSince(processingAt);
@@ -154,7 +158,7 @@ async function watch(
   }
 }
 
-/** @throws PipelineError SETUP_FAILED with where to look */
+/** @throws PipelineError SETUP_FAILED with the end of the service's log */
 function refuseCrashLoops(stack: Stack): void {
   const crashed = stack.states.find((child) => child.restarts >= restartLimit);
   if (!crashed) return;

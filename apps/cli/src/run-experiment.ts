@@ -1,6 +1,6 @@
 /**
- * An experiment's jobs done: in processes of this machine, or by trainers that share them over Kafka. Either way the results lie
- * in a folder or under a prefix of the bucket, and what is done there stays done.
+ * Runs the jobs of an experiment, in processes of this machine or by trainers that share them over Kafka. The results lie in a
+ * folder, or under a prefix of the bucket. Finished jobs are never run again.
  */
 import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,7 +31,7 @@ export interface ExperimentRun {
 
 const pollMs = 2_000;
 
-/** @returns where the results lie @throws PipelineError CONFIG_INVALID when the folder holds an experiment and is not to be gone on with */
+/** @returns the store with the results @throws PipelineError CONFIG_INVALID if the folder holds an experiment and --resume is not given */
 export async function runHere(
   run: ExperimentRun,
   {
@@ -42,7 +42,7 @@ export async function runHere(
   }: { out: string; setup: WorkerSetup; parallel: number; environment: Record<string, string | undefined> },
 ): Promise<Objects> {
   const store = new FolderStore(out);
-  const remedy = `--resume goes on with what is in ${out}, --out names another folder`;
+  const remedy = `Add --resume to continue the experiment in ${out}, or name another folder with --out.`;
   const { display, jobs } = await begin(run, store, { remedy, parallel });
   const failed = await runLocally({
     setup,
@@ -53,11 +53,11 @@ export async function runHere(
     onDone: (result) => display.finished(result),
     stop: run.stop,
   }).finally(() => display.clear());
-  end(display, failed, run.stop.aborted ? 'Stopped. --resume goes on from here.' : null);
+  end(display, failed, run.stop.aborted ? 'Stopped. Add --resume to continue.' : null);
   return store;
 }
 
-/** @param heldSince before `source`, which the trainers are to learn from, was read @returns where the results lie */
+/** @param heldSince a time before `source`, the trainers' tiles, was read @returns the store with the results */
 export async function runOnTrainers(
   run: ExperimentRun,
   { connections, source, heldSince: since }: { connections: Connections; source: TileSource; heldSince: Date },
@@ -65,7 +65,7 @@ export async function runOnTrainers(
   const { loaded, search, stop } = run;
   const experiment = publishedName(loaded);
   const store = new PrefixedStore(connections.store, experimentPrefix(experiment));
-  const { display, jobs } = await begin(run, store, { remedy: '--resume goes on with it', parallel: 1 });
+  const { display, jobs } = await begin(run, store, { remedy: 'Add --resume to continue it.', parallel: 1 });
   const hold = { id: experimentHoldId(experiment), reader: `experiment ${experiment}`, since };
   if (jobs.length > 0) await holdShards(connections.store, hold, experimentHoldMs);
   await publishExperiment(store, { file: loaded.file, search, source });
@@ -90,11 +90,11 @@ export async function runOnTrainers(
   }
   if (waiting.size === 0) await releaseShards(connections.store, hold.id);
   display.clear();
-  end(display, failed, stop.aborted ? 'The trainers go on. --resume watches them again.' : null);
+  end(display, failed, stop.aborted ? 'The trainers continue. Add --resume to watch them again.' : null);
   return store;
 }
 
-/** Of one name and other jobs is another experiment: trainers would mistake one for the other. */
+/** The name holds a digest of the jobs, so that trainers do not confuse two experiments of the same name. */
 function publishedName({ file, plan }: LoadedExperiment): string {
   return `${file.name}-${hash('sha256', plan.jobs.map(({ job }) => job.jobId).join()).slice(0, 8)}`;
 }
@@ -104,10 +104,10 @@ async function begin(
   store: Objects,
   { remedy, parallel }: { remedy: string; parallel: number },
 ): Promise<{ display: ExperimentDisplay; jobs: PlannedJob[] }> {
-  if ((await hasPlan(store)) && !resume) throw new PipelineError('CONFIG_INVALID', `The experiment was begun already: ${remedy}`);
+  if ((await hasPlan(store)) && !resume) throw new PipelineError('CONFIG_INVALID', `The experiment was begun already. ${remedy}`);
   await writePlan(store, recordedPlan(file, data, plan));
   const earlier = (await Promise.all(plan.jobs.map(({ job }) => readJobResult(store, job.jobId)))).filter((result) => result !== null);
-  if (earlier.length > 0) print(`${counted(earlier.length, 'job')} of ${plan.jobs.length} done before`);
+  if (earlier.length > 0) print(`${counted(earlier.length, 'job')} of ${plan.jobs.length} finished earlier`);
   const done = new Set(earlier.map(({ job }) => job.jobId));
   const display = new ExperimentDisplay(process.stdout, plan.rows, plan.jobs, { steps: file.steps, parallel, earlier });
   return { display, jobs: plan.jobs.filter(({ job }) => !done.has(job.jobId)) };

@@ -1,6 +1,6 @@
 /**
- * A whole stack on this machine: the embedded broker and object store (unless others are named), and the four services
- * as four processes, restarted with backoff when they crash.
+ * Runs a whole stack on this machine: the embedded broker and object store (unless the environment names others), and the four
+ * services as four processes. It restarts a crashed service with backoff.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { isPortFree } from '#embedded/free-ports.js';
 import { makePrivateFolder } from '#embedded/private-folder.js';
 import { provisionAll } from '#embedded/provision.js';
 import { Supervisor, type ChildStatus } from '#embedded/supervisor.js';
+import { servicePorts } from '#service/connection-config.js';
 import { readHttpAccess } from '#service/http-access.js';
 import { packageRoot } from '#service/package-root.js';
 import type { Environment } from '#service/read-config.js';
@@ -16,21 +17,19 @@ import { EmbeddedServers } from './embedded-servers.js';
 import { makeUndertoneHome, readStackNote, removeStackNote, undertoneHome, writeRestarts, writeStackNote } from './stack-file.js';
 
 export interface StackOptions {
-  /** Names the data folder; `demo` is thrown away at each start, others are kept. */
+  /** Name of the data folder. Each start deletes `demo`; other folders are kept. */
   name: string;
   fresh: boolean;
   environment: Environment;
-  /** Added to the services' environment where the caller's does not say otherwise. */
+  /** Added to the services' environment unless the caller sets the variable. */
   defaults: Record<string, string>;
   say: (line: string, level?: 'info' | 'warning') => void;
 }
 
-/** The services and the ports that they have unless `<SERVICE>_PORT` says otherwise. */
-const servicePorts = { evaluator: 7400, ingest: 7401, features: 7402, trainer: 7403 } as const;
 type Service = keyof typeof servicePorts;
 const services = Object.keys(servicePorts) as Service[];
 
-/** What a caller may say to all services at once. */
+/** Variables of the caller that every service gets. */
 const sharedVariables = [
   'KAFKA_BROKERS',
   'KAFKA_SSL',
@@ -51,12 +50,12 @@ const sharedVariables = [
   'API_TOKEN',
   'METRICS_TOKEN',
 ];
-/** What a fresh stack throws away. Logs go before the supervisor opens its own. */
+/** The folders that a fresh stack deletes. Logs are deleted before the supervisor opens its own. */
 const throwawayParts = ['kafka', 's3', 's3-credentials.json', 'shards'];
 
 export class Stack {
   private constructor(
-    /** Of its services: what speaks to them needs the same. */
+    /** The environment of the services. A command that speaks to them needs the same. */
     readonly environment: Record<string, string>,
     readonly dashboardUrl: string,
     readonly logsDir: string,
@@ -68,7 +67,7 @@ export class Stack {
   /** @throws PipelineError CONFIG_INVALID, PREREQUISITE_MISSING, PORT_IN_USE, SETUP_FAILED, DISK_FULL */
   static async start({ environment: caller, name, fresh, defaults, say }: StackOptions): Promise<Stack> {
     refuseSecondStack(caller);
-    // Each service would refuse to start by itself, again and again.
+    // Checked once here: otherwise each service would refuse to start again and again.
     readHttpAccess(caller['HTTP_HOST'] || '127.0.0.1', caller);
     const dataDir = join(undertoneHome(caller), name);
     const logsDir = join(dataDir, 'logs');
@@ -129,7 +128,7 @@ function refuseSecondStack(caller: Environment): void {
   if (!running) return;
   throw new PipelineError(
     'SETUP_FAILED',
-    `A stack is running already (process ${running.pid}, ${running.dashboardUrl}). Stop it with Ctrl-C first.`,
+    `A stack is running already (process ${running.pid}, ${running.dashboardUrl}). Stop it with Ctrl-C in its terminal first.`,
   );
 }
 
@@ -146,7 +145,7 @@ function addressesOf(ports: Record<Service, number>): Record<string, string> {
   );
 }
 
-/** @throws PipelineError PORT_IN_USE before anything is started, naming the variable */
+/** @throws PipelineError PORT_IN_USE before anything is started; the message names the variable to set */
 async function choosePorts(caller: Environment): Promise<Record<Service, number>> {
   const chosen: Record<Service, number> = { ...servicePorts };
   for (const service of services) {
@@ -155,7 +154,7 @@ async function choosePorts(caller: Environment): Promise<Record<Service, number>
     if (await isPortFree(chosen[service])) continue;
     throw new PipelineError(
       'PORT_IN_USE',
-      `Port ${chosen[service]} is in use. Stop what listens there, or set ${variable} to another port.`,
+      `Port ${chosen[service]} is in use. Stop the program that listens there, or set ${variable} to another port.`,
     );
   }
   return chosen;

@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
-it('restarts are read as the supervisor noted them, and only while its stack runs', () => {
+it('reads the restarts that the supervisor noted, only while its stack runs', () => {
   const environment = { UNDERTONE_HOME: home };
   const restartedAt = '2026-11-30T18:03:00.000Z';
   writeRestarts(environment, [child('ingest'), child('features', { restarts: 2, restartedAt, lastExit: 'SIGKILL' })]);
@@ -34,7 +34,7 @@ it('restarts are read as the supervisor noted them, and only while its stack run
   ]);
 });
 
-it('a note that cannot be written is left out, and ends nothing', () => {
+it('goes on when the note cannot be written', () => {
   mkdirSync(join(home, 'restarts.json'));
   writeRestarts({ UNDERTONE_HOME: home }, [child('ingest')]);
   expect(readdirSync(home)).toEqual(['restarts.json']);

@@ -1,4 +1,4 @@
-/** Where a running stack is noted, so that `./undertone status` and the like find it without being told. */
+/** Notes the running stack in a file, so that commands such as `./undertone status` find it by themselves. */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -10,19 +10,19 @@ import { packageRoot } from '#service/package-root.js';
 import type { Environment } from '#service/read-config.js';
 
 export interface StackNote {
-  /** Of the process that supervises it. */
+  /** Id of the supervising process. */
   pid: number;
   dashboardUrl: string;
-  /** What its services, and the commands that speak to it, read from the environment. */
+  /** Environment variables of its services and of the commands that speak to them. */
   environment: Record<string, string>;
 }
 
-/** Data of embedded stacks: `UNDERTONE_HOME`, or `.undertone` beside package.json. */
+/** Folder with the data of embedded stacks: `UNDERTONE_HOME`, or `.undertone` beside package.json. */
 export function undertoneHome(environment: Environment): string {
   return environment['UNDERTONE_HOME'] || join(packageRoot, '.undertone');
 }
 
-/** Only its owner may read it. A folder that was there, and that the caller named, may hold other things too: it stays as it is. */
+/** Creates the folder readable by its owner only. An existing folder keeps its permissions, because it may hold other files. */
 export function makeUndertoneHome(environment: Environment): void {
   if (environment['UNDERTONE_HOME']) mkdirSync(undertoneHome(environment), { recursive: true, mode: 0o700 });
   else makePrivateFolder(undertoneHome(environment));
@@ -33,7 +33,7 @@ const notePath = (environment: Environment): string => join(undertoneHome(enviro
 export function writeStackNote(environment: Environment, note: StackNote): void {
   const path = notePath(environment);
   makeUndertoneHome(environment);
-  // It holds the keys of the embedded object store, and the token of the services.
+  // The file holds the keys of the embedded object store and the token of the services.
   writePrivateFile(path, JSON.stringify(note, null, 2));
 }
 
@@ -41,7 +41,7 @@ export function removeStackNote(environment: Environment): void {
   rmSync(notePath(environment), { force: true });
 }
 
-/** @returns null if none is noted, or the one that is has ended */
+/** @returns null if no stack is noted, or if the noted one has ended */
 export function readStackNote(environment: Environment): StackNote | null {
   const path = notePath(environment);
   if (!existsSync(path)) return null;
@@ -60,7 +60,7 @@ const restartsSchema = z.array(
   }),
 );
 
-/** Notes which services the supervisor has started again. It may fail, as on a full disk: the stack goes on without. */
+/** Notes which services the supervisor has restarted. If writing fails, as on a full disk, the stack goes on. */
 export function writeRestarts(environment: Environment, children: readonly ChildStatus[]): void {
   const restarts = children.flatMap(({ name, restarts: count, restartedAt, lastExit, logFile }): ServiceRestarts[] =>
     restartedAt === undefined ? [] : [{ service: name, restarts: count, lastAt: restartedAt, lastExit, logFile }],
@@ -74,7 +74,7 @@ export function writeRestarts(environment: Environment, children: readonly Child
   }
 }
 
-/** Restarts in the stack that runs on this machine; null where none runs, or the note cannot be read. */
+/** @returns the restarts in the stack that runs on this machine; null if none runs, or the note cannot be read */
 export function readRestarts(environment: Environment): ServiceRestarts[] | null {
   if (!readStackNote(environment)) return null;
   try {
@@ -85,8 +85,8 @@ export function readRestarts(environment: Environment): ServiceRestarts[] | null
 }
 
 /**
- * The environment in which a command speaks to the stack: its own if it names another broker, else the running stack's.
- * @throws PipelineError CONFIG_INVALID when there is neither
+ * Chooses the environment of a command: its own if it names a broker, else that of the running stack.
+ * @throws PipelineError CONFIG_INVALID if there is neither
  */
 export function stackEnvironment(environment: Environment): Environment {
   const note = readStackNote(environment);
@@ -98,7 +98,7 @@ export function stackEnvironment(environment: Environment): Environment {
       'No stack is running. Start one with `npm start` or `./undertone up`, or set KAFKA_BROKERS and S3_ENDPOINT.',
     );
   }
-  // What the caller says itself stands: TOPIC_PREFIX and S3_BUCKET, if it wants others.
+  // Variables that the caller sets win: TOPIC_PREFIX and S3_BUCKET may name others.
   return { ...environment, ...note.environment, ...pickSaid(environment) };
 }
 

@@ -36,12 +36,12 @@ const view: FolderView = {
 };
 
 describe('the configuration of a run', () => {
-  it('may leave unlabelled tiles out, not labelled ones', () => {
+  it('may have no unlabelled tiles in a batch, but must have labelled ones', () => {
     expect(read('name: x\nbatch: { unlabelled: 0 }').batch).toEqual({ labelled: 16, unlabelled: 0 });
     expect(() => read('name: x\nbatch: { labelled: 0 }')).toThrow(/batch\.labelled/);
   });
 
-  it('has the tile and the splits of the shards, and one seed for all', () => {
+  it('takes the tile and the splits from the shards, and uses one seed for everything', () => {
     const { model, splits, viewDigest, settingsHash } = resolveConfig(read('name: x\nseed: 7'), view);
     expect(model).toMatchObject({ tile: [64, 128], seed: 7 });
     expect(resolveConfig(read('name: x\nseed: 7\nmodel: { seed: 3 }'), view).model.seed).toBe(3);
@@ -49,7 +49,7 @@ describe('the configuration of a run', () => {
     expect({ viewDigest, settingsHash }).toEqual({ viewDigest: view.digest, settingsHash: 'hash' });
   });
 
-  it('as a run records it is a configuration again, and means the same', () => {
+  it('can be read again from the record of a run, with the same meaning', () => {
     const resolved = resolveConfig(read('name: x'), view);
     const again = read({ ...resolved, backend: 'cpu', codeVersion: '0.1.0' });
     expect(again).toMatchObject({ backend: 'cpu', codeVersion: '0.1.0' });
@@ -57,17 +57,17 @@ describe('the configuration of a run', () => {
     expect(splitsOf(again)).toEqual(new Map(Object.entries({ 'c/a': 'train', 'c/b': 'test' })));
   });
 
-  it('is refused for other shards than it speaks of, and for tiles of another size', () => {
+  it('is refused for other shards than it names, and for tiles of another size', () => {
     const refused = (content: Record<string, unknown>, message: RegExp) =>
       expect(() => resolveConfig(read({ name: 'x', ...content }), view)).toThrow(
         expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) }),
       );
-    refused({ viewDigest: 'other' }, /viewDigest other.*give those, or delete viewDigest/);
+    refused({ viewDigest: 'other' }, /viewDigest other.*Give those, or delete viewDigest/);
     refused({ settingsHash: 'other' }, /settingsHash other/);
     refused({ model: { tile: [128, 256] } }, /model\.tile is 128 x 256 and the shards' tiles are 64 x 128/);
   });
 
-  it('is refused where a word is none', () => {
+  it('is refused for an unknown backend or setting', () => {
     expect(() => read('name: x\nbackend: cuda')).toThrow(/backend/);
     expect(() => read('name: x\nspeed: 1')).toThrow(/speed/);
   });

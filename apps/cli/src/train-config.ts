@@ -1,6 +1,6 @@
 /**
- * The file that `undertone train` reads: with the shards, all that a run depends on. The config.json that a run writes is
- * such a file too, with every default filled in and what must be the same again: the run can be repeated from it alone.
+ * Reads the configuration of `undertone train`. This file and the shards determine a run. The config.json that a run writes is
+ * such a file too: it holds every default and the digests of the shards, so it suffices to repeat the run.
  */
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
@@ -17,34 +17,34 @@ const speakers = z.array(z.string()).default([]);
 
 const schema = z.strictObject({
   name: z.string().regex(/^[\w.-]+$/, 'letters, digits, - _ and . only'),
-  /** Of the model, see libs/paper/src/settings.ts; the paper's by default, with the shards' tile and this file's seed. */
+  /** Model settings, see libs/paper/src/settings.ts. Defaults: the paper's, with the tile of the shards and the seed of this file. */
   model: z.record(z.string(), z.unknown()).default({}),
   batch: z.strictObject({ labelled: z.int().min(1).default(16), unlabelled: z.int().min(0).default(16) }).prefault({}),
   steps: z.int().min(1).default(2000),
   checkpointEvery: z.int().min(1).default(100),
-  /** Checkpoints without a better UA on dev speakers after which it is enough; 0: all steps, and the last model. */
+  /** Stop after this many dev checks without improvement; 0: train all steps and keep the last model. */
   patience: z.int().min(0).default(0),
   schedule: z.enum(rateSchedules).default('constant'),
   warmupSteps: z.int().min(0).default(0),
   statisticsTiles: z.int().min(1).default(512),
-  /** Of the order of tiles, and of weights, dropout and prior samples unless the model has a seed of its own. */
+  /** Seed of the tile order, and of weights, dropout and prior samples unless the model has a seed of its own. */
   seed: z.int().min(0).default(1),
-  /** Speakers with their corpus before them; others as splits.json beside the shards says, or by a hash. */
+  /** Speakers as corpus/speaker. Other speakers get the split of splits.json beside the shards, or one by a hash. */
   splits: z.strictObject({ train: speakers, dev: speakers, test: speakers }).prefault({}),
-  /** As TF_BACKEND. */
+  /** Values as in TF_BACKEND. */
   backend: z.enum(backendNames).optional(),
-  /** Written to config.json: other shards than these are refused. */
+  /** Written to config.json. A run with this field refuses other shards. */
   viewDigest: z.string().optional(),
   settingsHash: z.string().nullable().optional(),
-  /** Written to config.json: another version is told of. */
+  /** Written to config.json. A run with another code version prints a warning. */
   codeVersion: z.string().optional(),
 });
 export type TrainConfig = z.output<typeof schema>;
 
-/** All that makes a run this one, and no other. */
+/** Everything that identifies a run. */
 export type ResolvedConfig = Omit<TrainConfig, 'model' | 'backend' | 'codeVersion'> & { model: ModelSettings };
 
-/** YAML, and so JSON too. @throws PipelineError CONFIG_INVALID, SETTINGS_INVALID */
+/** Reads YAML, and therefore JSON too. @throws PipelineError CONFIG_INVALID, SETTINGS_INVALID */
 export function readTrainConfig(file: string): TrainConfig {
   let content: unknown;
   try {
@@ -66,8 +66,8 @@ export function splitsOf({ splits }: TrainConfig): Map<string, Split> {
 }
 
 /**
- * The file with the shards' word filled in.
- * @throws PipelineError CONFIG_INVALID where the shards are not those that the file speaks of
+ * Fills in the values that come from the shards.
+ * @throws PipelineError CONFIG_INVALID if the shards are not those that the file names
  */
 export function resolveConfig(config: TrainConfig, view: FolderView): ResolvedConfig {
   const { backend: _backend, codeVersion: _codeVersion, ...given } = config;
@@ -75,14 +75,14 @@ export function resolveConfig(config: TrainConfig, view: FolderView): ResolvedCo
   if (model.tile.join() !== view.tileShape.join())
     throw new PipelineError(
       'CONFIG_INVALID',
-      `model.tile is ${model.tile.join(' x ')} and the shards' tiles are ${view.tileShape.join(' x ')}: leave it out, or give other shards`,
+      `model.tile is ${model.tile.join(' x ')} and the shards' tiles are ${view.tileShape.join(' x ')}. Leave model.tile out, or give other shards.`,
     );
   const resolved = { ...given, model, splits: effectiveSplits(view), viewDigest: view.digest, settingsHash: view.settingsHash };
   for (const name of ['viewDigest', 'settingsHash'] as const)
     if (given[name] !== undefined && given[name] !== resolved[name])
       throw new PipelineError(
         'CONFIG_INVALID',
-        `the shards are not those of the run that wrote this file (${name} ${given[name]}): give those, or delete viewDigest and settingsHash from it`,
+        `The shards are not those of the run that wrote this file (${name} ${given[name]}). Give those, or delete viewDigest and settingsHash from the file.`,
       );
   return resolved;
 }

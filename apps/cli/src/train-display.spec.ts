@@ -21,7 +21,7 @@ function terminal(isTTY: boolean, columns?: number) {
 }
 
 describe('the progress of training', () => {
-  it('is a bar, the step, the time that is left, and the losses of what is learnt, on one line that is written over', () => {
+  it('redraws one line with a bar, the step, the time left and the losses in use', () => {
     const { display, written } = terminal(true);
     display.show({ step: 25, end: 100, losses, stepMs: 800 });
     display.show({ step: 50, end: 100, losses: { ...losses, emotion: 0.7 }, stepMs: 400 });
@@ -34,7 +34,7 @@ describe('the progress of training', () => {
     expect(written[2]).toBe('\r\u001b[K');
   });
 
-  it('reckons the time left by the last twenty steps, and says minutes and hours of long ones', () => {
+  it('estimates the time left from the last twenty steps, in minutes or hours if it is long', () => {
     const { display, written } = terminal(true);
     for (let step = 1; step <= 20; step++) display.show({ step, end: 2000, losses, stepMs: 10_000 });
     expect(written.at(-1)).toContain('step 20 of 2000, 10000 ms a step, 5 h 30 min left');
@@ -42,13 +42,13 @@ describe('the progress of training', () => {
     expect(written.at(-1)).toContain('step 40 of 2000, 1000 ms a step, 33 min left');
   });
 
-  it('never wraps: a narrow terminal gets the beginning', () => {
+  it('cuts the line in a narrow terminal, so that it never wraps', () => {
     const { display, written } = terminal(true, 40);
     display.show({ step: 1, end: 2, losses, stepMs: 1 });
     expect(written[0]?.replace('\r', '').replace('\u001b[K', '')).toHaveLength(39);
   });
 
-  it('where a line cannot be written over is one now and then, and one at the end', () => {
+  it('prints a line now and then, and one at the end, where it cannot redraw', () => {
     const { display, written, wait } = terminal(false);
     for (let step = 1; step <= 25; step++) {
       wait(1000);

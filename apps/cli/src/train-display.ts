@@ -1,9 +1,9 @@
-/** Training's progress for people: a bar, the losses, the time that is left. */
+/** Shows the progress of training: a bar, the losses, and the time left. */
 import type { StepLosses } from '#paper/train-step.js';
 import { asDuration } from './human-units.js';
 
 const barWidth = 24;
-/** Where a line cannot be written over, one this often. */
+/** If the output is no terminal, a line is printed this often. */
 const lineIntervalMs = 10_000;
 const shownLosses = {
   reconstruction: 'reconstruction',

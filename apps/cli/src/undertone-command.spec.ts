@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { alignedTable } from './results.js';
 import { print, printAside, printJson, printLine, printSetup } from './undertone-command.js';
 
-/** Clears the screen, claims success on a line of its own, and turns the rest of the name round. */
+/** A hostile name: it clears the screen, forges a success line, and reverses the rest of the text. */
 const key = 'corpora/a\u001b[2J\r\n✓ all good\u202egnp.wav\u2066\0';
 const shown = String.raw`corpora/a\u001b[2J\r\n✓ all good\u202egnp.wav\u2066\u0000`;
 
@@ -25,12 +25,12 @@ test.each([
   ['a line beside the output', () => printAside(`! ${key}`), `! ${shown}\n`],
   ['a line of the set-up', () => printSetup(key), `✓ ${shown}\n`],
   ['text of several lines', () => print(`a\u001b[2J\nb`), 'a\\u001b[2J\nb\n'],
-])('shows what a terminal would act on in %s', (_what, act, expected) => {
+])('escapes control characters in %s', (_what, act, expected) => {
   act();
   expect(written).toBe(expected);
 });
 
-test('shows it in a table, whose columns stay aligned', () => {
+test('escapes control characters in a table, whose columns stay aligned', () => {
   print(
     alignedTable(
       ['key', 'n'],
@@ -46,7 +46,7 @@ test('shows it in a table, whose columns stay aligned', () => {
   expect(lines[3]).toBe(`  ${'b'.padEnd(shown.length)}   2`);
 });
 
-test('shows it in JSON, which reads back as it was', () => {
+test('escapes control characters in JSON, which parses to the same value', () => {
   printJson({ key });
   expect(written).not.toMatch(/[\u001b\r\u202e]/);
   expect(JSON.parse(written)).toEqual({ key });

@@ -1,9 +1,9 @@
-/** What all commands share: an example in their help, and errors that end in the right exit code. */
+/** Base of all commands: adds the example to the help, and turns misuse into the right exit code. */
 import { CommandRunner } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { printable, printableJson, printableLines } from '#contracts/printable.js';
 
-/** 0: done. */
+/** Exit code 0 means done. */
 export const exitCodes = { failed: 1, misused: 2 } as const;
 
 export abstract class UndertoneCommand extends CommandRunner {
@@ -12,28 +12,28 @@ export abstract class UndertoneCommand extends CommandRunner {
 
   override setCommand(command: Parameters<CommandRunner['setCommand']>[0]): this {
     command.addHelpText('after', () => `\nExample:\n  ${this.example}`);
-    // Misuse is told by an error that main.ts turns into the exit code; commander itself would end with 1.
+    // Commander would exit with 1 on misuse. Instead it throws, and main.ts chooses the exit code.
     command.exitOverride();
     return super.setCommand(command);
   }
 }
 
-/** Text of our own layout, of several lines perhaps. Names and messages from outside go into it by `printLine` or `alignedTable`. */
+/** Prints text with a layout of its own, possibly several lines. For names and messages from outside use `printLine` or `alignedTable`. */
 export const print = (text: string): void => void process.stdout.write(`${printableLines(text)}\n`);
-/** One line, whatever the names and messages in it hold. */
+/** Prints exactly one line. Control characters in names and messages are escaped. */
 export const printLine = (text: string): void => void process.stdout.write(`${printable(text)}\n`);
-/** One line beside the output proper, for people only. */
+/** Prints one line on stderr, for people only. */
 export const printAside = (text: string): void => void process.stderr.write(`${printable(text)}\n`);
 export const printJson = (value: unknown): void => void process.stdout.write(`${printableJson(value)}\n`);
 
-/** @throws PipelineError CONFIG_INVALID for a word that is none of the option's values */
+/** @throws PipelineError CONFIG_INVALID if the text is not one of the option's values */
 export function oneOf<Value extends string>(values: readonly Value[], text: string, flag: string): Value {
   const value = values.find((each) => each === text);
-  if (!value) throw new PipelineError('CONFIG_INVALID', `${flag} ${text}: it must be one of ${values.join(', ')}`);
+  if (!value) throw new PipelineError('CONFIG_INVALID', `${flag} ${text}: expected one of ${values.join(', ')}`);
   return value;
 }
 
-/** Progress of the set-up: what has begun, what is done, what is missed but not needed. */
+/** Prints the progress of the setup: · begun, ✓ done, ! warning. */
 export function printSetup(line: string, level: 'info' | 'warning' = 'info'): void {
   const mark = level === 'warning' ? '!' : line.endsWith('…') ? '·' : '✓';
   printLine(`${mark} ${line}`);

@@ -1,9 +1,9 @@
 /**
  * The dashboard: shows the evaluator's state (`GET api/overview`) and follows it as it changes (`GET api/events`).
  *
- * Every text goes in as a text node: object keys, corpus names and messages come from outside.
- * A part of the page is drawn again only when its part of the state changed, so that focus and selection stay.
- * It does not promise that a number is exact at every moment: while "reconnecting", it is as of the time shown.
+ * It inserts every text as a text node, because object keys, corpus names and messages come from outside.
+ * It redraws a part of the page only when that part of the state changed, so that focus and selection stay.
+ * It does not promise that numbers are current: while "reconnecting", they are as of the time shown.
  */
 import uPlot from './uplot.js';
 
@@ -42,7 +42,7 @@ function duration(sec) {
   return `${whole.format(Math.floor(minutes / 60))} h ${minutes % 60} min`;
 }
 
-/** The time today, and the day too if it was another. @param {string} iso */
+/** Formats the time, with the day if it is not today. @param {string} iso */
 function moment(iso) {
   const at = new Date(iso);
   return at.toDateString() === new Date().toDateString() ? clock.format(at) : clockAndDay.format(at);
@@ -58,7 +58,7 @@ function fill(testId, ...content) {
   document.querySelector(`[data-testid="${testId}"]`)?.replaceChildren(...content);
 }
 
-/** An element; strings become text, never markup. @param {string} tag @param {Record<string, string>} attributes @param {...(string | Node)} content */
+/** Makes an element. Strings become text, never markup. @param {string} tag @param {Record<string, string>} attributes @param {...(string | Node)} content */
 function el(tag, attributes = {}, ...content) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -66,7 +66,7 @@ function el(tag, attributes = {}, ...content) {
   return element;
 }
 
-/** Sets custom properties, which the policy of the page allows where it forbids a style attribute. @param {HTMLElement} element @param {Record<string, number | string>} properties */
+/** Sets custom properties. The page's policy allows them; it forbids style attributes. @param {HTMLElement} element @param {Record<string, number | string>} properties */
 function styled(element, properties) {
   for (const [name, value] of Object.entries(properties)) element.style.setProperty(`--${name}`, String(value));
   return element;
@@ -86,7 +86,7 @@ const bar = (share, chance = null, kind = '') =>
 // ---- charts ------------------------------------------------------------------------------------------------------
 
 const colourProbe = document.body.appendChild(el('i', { hidden: '' }));
-/** The canvas needs a resolved colour, and `light-dark()` is resolved only where it is used. @param {string} name of a custom property */
+/** Resolves a colour for the canvas: the browser resolves `light-dark()` only on an element that uses it. @param {string} name of a custom property */
 function colourOf(name) {
   colourProbe.style.color = `var(--${name})`;
   return getComputedStyle(colourProbe).color;
@@ -97,8 +97,8 @@ const charts = [];
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => charts.forEach((chart) => chart.redraw(false)));
 
 /**
- * A line chart over steps, with a legend of buttons that hide and show lines and say the newest value, or the one
- * under the pointer.
+ * Makes a line chart over steps. The buttons of its legend hide and show lines, and show the newest value or the value under
+ * the pointer.
  * @param {HTMLElement} figure
  * @param {{ title: string, hint: string, empty: string, format: (value: number | null | undefined) => string,
  *   formatTicks: (ticks: number[]) => string[], range: (min: number | null, max: number | null) => [number, number], height?: number, sync?: string,
@@ -146,7 +146,7 @@ function createChart(figure, { title, hint, empty, format, formatTicks, range, h
       ctx.moveTo(bbox.left, y);
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
-      // A halo keeps the words readable where a line runs through them.
+      // A halo keeps the text readable where a line crosses it.
       const inset = 6 * devicePixelRatio;
       const [beside, base] = [side === 'left' ? bbox.left + inset : bbox.left + bbox.width - inset, y - inset];
       ctx.textAlign = side;
@@ -242,16 +242,16 @@ function createChart(figure, { title, hint, empty, format, formatTicks, range, h
   };
 }
 
-/** All with the decimals that tell them apart: 0.25 apart needs two, 0.2 one. @param {number[]} ticks */
+/** Formats ticks with as many decimals as their distance needs: two for 0.25, one for 0.2. @param {number[]} ticks */
 function evenTicks(ticks) {
   const apart = (ticks[1] ?? 1) - (ticks[0] ?? 0);
   const decimals = [0, 1, 2, 3, 4].find((each) => Number.isInteger(Number((apart * 10 ** each).toFixed(6)))) ?? 5;
   return ticks.map((tick) => tick.toFixed(decimals));
 }
 
-/** A single step still gets some room. @param {number | null} min @param {number | null} max @returns {[number, number]} */
+/** Widens the range of a single step. @param {number | null} min @param {number | null} max @returns {[number, number]} */
 const widened = (min, max) => (min === null || max === null ? [0, 1] : min === max ? [min - 1, max + 1] : [min, max]);
-/** From zero, as losses are compared by height. @param {number | null} min @param {number | null} max @returns {[number, number]} */
+/** Starts the range at zero, so that heights of losses can be compared. @param {number | null} min @param {number | null} max @returns {[number, number]} */
 const fromZero = (min, max) => [Math.min(0, min ?? 0), (max ?? 1) > 0 ? (max ?? 1) * 1.08 : 1];
 
 /** @param {string} colour @param {number[]} dash */
@@ -273,13 +273,13 @@ const phases = [
   {
     id: 'chart-reconstruction',
     title: 'Reconstruction phase',
-    hint: 'Loss: how far the decoder is from the tile.',
+    hint: 'Loss: distance between the tile and the decoder’s output.',
     lines: [{ key: 'reconstruction', name: 'reconstruction', colour: 'blue' }],
   },
   {
     id: 'chart-regularisation',
     title: 'Regularisation phase',
-    hint: 'Losses of the two that play against each other.',
+    hint: 'Losses of the two opponents, discriminator and generator.',
     lines: [
       { key: 'discriminator', name: 'discriminator', colour: 'vermillion' },
       { key: 'generator', name: 'generator', colour: 'orange', dash: [8, 4] },
@@ -288,7 +288,7 @@ const phases = [
   {
     id: 'chart-classification',
     title: 'Classification phase',
-    hint: 'Loss of each task, where the label was there.',
+    hint: 'Loss of each task, on tiles that have its label.',
     lines: [
       { key: 'emotion', name: 'emotion', colour: 'green' },
       { key: 'gender', name: 'gender', colour: 'purple', dash: [8, 4] },
@@ -312,7 +312,7 @@ const lossCharts = phases.map(({ id, title, hint, lines }) => ({
 const accuracyLines = [{ key: 'discriminatorAccuracy', name: 'accuracy', colour: 'vermillion' }];
 const accuracyChart = createChart(byId('chart-accuracy'), {
   title: 'Discriminator accuracy',
-  hint: 'At 0.5 it cannot tell the latent z from the prior.',
+  hint: 'At 0.5 the discriminator cannot tell the latent z from the prior.',
   empty: 'No step yet',
   format: (value) => (value == null ? '–' : value.toFixed(2)),
   formatTicks: evenTicks,
@@ -322,7 +322,7 @@ const accuracyChart = createChart(byId('chart-accuracy'), {
 });
 const uaChart = createChart(byId('chart-ua'), {
   title: 'UA over checkpoints',
-  hint: 'By step of the checkpoint; dotted: chance.',
+  hint: 'By step of the checkpoint. Dotted lines mark chance.',
   empty: 'No checkpoint yet',
   format: percent,
   formatTicks: (ticks) => ticks.map((tick) => `${Math.round(tick * 100)}\u00a0%`),
@@ -332,7 +332,7 @@ const uaChart = createChart(byId('chart-ua'), {
 
 // ---- parts of the page ---------------------------------------------------------------------------------------------
 
-/** @param {DashboardState['stages'] | null} stages null while nobody answers */
+/** @param {DashboardState['stages'] | null} stages null while the evaluator does not answer */
 function showStages(stages) {
   byId('stages').replaceChildren(
     ...stageNames.map((name) => {
@@ -351,7 +351,7 @@ function showWay({ utterances, streams, silenceCutSec, reconciliation }) {
   fill('dead-lettered', whole.format(deadLettered));
   fill('in-flight', whole.format(inFlight));
   const neverBorn = known - utterances.live;
-  byId('live-note').textContent = neverBorn > 0 ? `and ${whole.format(neverBorn)} that ingest put aside` : 'in the bucket';
+  byId('live-note').textContent = neverBorn > 0 ? `and ${whole.format(neverBorn)} that ingest dead-lettered` : 'in the bucket';
   byId('shards-note').textContent = `${counted(labelled.shards + unlabelled.shards, 'shard')}`;
 
   const balance = byId('balance');
@@ -359,10 +359,10 @@ function showWay({ utterances, streams, silenceCutSec, reconciliation }) {
   balance.dataset.balance = known === 0 ? 'empty' : inFlight === 0 ? 'even' : 'moving';
   balance.textContent =
     known === 0
-      ? 'Nothing has come in yet.'
+      ? 'No utterances yet.'
       : inFlight === 0
         ? `It adds up: ${sum}`
-        : `${sum}: ${inFlight === 1 ? 'one is' : `${whole.format(inFlight)} are`} still on the way`;
+        : `${sum}: ${inFlight === 1 ? 'one is' : `${whole.format(inFlight)} are`} still in flight`;
   for (const [index, share] of [inShards, deadLettered, inFlight].entries()) styled(byId('shares').children[index], { share });
 
   fill('tiles-labelled', whole.format(labelled.tiles));
@@ -439,13 +439,14 @@ function showLosses(steps) {
 function trainingHint({ started, finished, done, newest, shards }) {
   if (!started && !finished && shards === 0)
     return [
-      'No shard yet: drop audio into ',
+      'No shard yet. Copy audio into ',
       el('code', {}, 'corpora/<name>/'),
       ' or run ',
       el('code', {}, './undertone put DIR --corpus NAME'),
     ];
-  if (!started && !finished) return ['Shards are there. The first round starts once no more of them have come for a while.'];
-  if (done) return [`Took ${duration(finished.wallSec)}, finished `, timeOf(finished.at), '. The next starts after new shards have come.'];
+  if (!started && !finished) return ['Shards have come. The first round starts when no more have come for a while.'];
+  if (done)
+    return [`Took ${duration(finished.wallSec)}, finished `, timeOf(finished.at), '. The next round starts after new shards have come.'];
   if (newest?.round !== started.round) return ['Started ', timeOf(started.at), '. The first losses come in a moment.'];
   return ['Started ', timeOf(started.at), ', newest step ', timeOf(newest.at)];
 }
@@ -457,11 +458,11 @@ function showChampions(promotions) {
   byId('champions').replaceChildren(
     ...(promotions.length > 0
       ? promotions.map(championOf)
-      : [el('p', { class: 'empty' }, 'No champion yet: the first model that is above chance on dev speakers becomes it.')]),
+      : [el('p', { class: 'empty' }, 'No champion yet. The first model above chance on dev speakers becomes the champion.')]),
   );
 }
 
-/** The champion of a target, and beside it what was decided last. @param {PromotionState} promotion */
+/** Shows the champion of a target and the last decision about it. @param {PromotionState} promotion */
 function championOf({ target, champion, championUa, rejected }) {
   const last = champion && rejected ? (rejected.at > champion.at ? rejected : champion) : (champion ?? rejected);
   return el(
@@ -476,7 +477,7 @@ function championOf({ target, champion, championUa, rejected }) {
             el(
               'p',
               { class: 'step' },
-              el('span', { 'data-testid': `champion-ua-${target}` }, championUa === null ? 'UA not known' : `UA ${percent(championUa)}`),
+              el('span', { 'data-testid': `champion-ua-${target}` }, championUa === null ? 'UA unknown' : `UA ${percent(championUa)}`),
               ' ',
               el('small', {}, 'on dev speakers'),
             ),
@@ -486,7 +487,7 @@ function championOf({ target, champion, championUa, rejected }) {
               el('bdi', {}, champion.challenger.runId),
               `, step ${whole.format(champion.challenger.step)}; number ${whole.format(champion.number)}, since `,
               timeOf(champion.at),
-              champion.by === 'person' ? ', by hand' : '',
+              champion.by === 'person' ? ', promoted by hand' : '',
             ),
           ]
         : [el('p', { class: 'step' }, 'None yet')]),
@@ -563,9 +564,9 @@ function interval({ ua, uaInterval, speakers, split }, chance) {
   if (uaInterval) return [forest, el('small', {}, `${percent(low)} to ${percent(high)}`)];
   const why =
     split === 'withheld'
-      ? 'none: here the speakers are the classes'
+      ? 'none, because the speakers are the classes'
       : speakers < fewestSpeakersForInterval
-        ? 'none: fewer than five speakers'
+        ? 'none, because there are fewer than five speakers'
         : 'none';
   return [forest, el('small', {}, why)];
 }
@@ -600,7 +601,7 @@ function showConfusion(evaluation) {
   const shown = evaluation && evaluation.confusion.length > 0 && evaluation.classes.length <= mostMatrixClasses;
   const title = el('h3', { id: 'confusion-title' }, `Confusion, emotion ${evaluation?.split ?? 'test'}`);
   if (!shown) {
-    byId('confusion').replaceChildren(title, el('p', { class: 'empty' }, 'Comes with the first evaluation of emotion.'));
+    byId('confusion').replaceChildren(title, el('p', { class: 'empty' }, 'No evaluation of emotion yet.'));
     return;
   }
   const { classes, confusion, n, step } = evaluation;
@@ -609,7 +610,7 @@ function showConfusion(evaluation) {
     el(
       'p',
       { class: 'hint' },
-      `${counted(n, 'utterance')}, checkpoint of step ${whole.format(step)}; per cent of the row below each count.`,
+      `${counted(n, 'utterance')}, checkpoint of step ${whole.format(step)}. Below each count: its share of the row.`,
     ),
     el(
       'table',
@@ -658,7 +659,7 @@ const lookOfTask = /** @type {Record<string, string>} */ ({
 });
 const dashOfSplit = /** @type {Record<string, number[] | undefined>} */ ({ test: undefined, dev: [8, 4], withheld: [3, 3] });
 
-/** Only the newest run: steps of different runs do not compare. @param {Pick<DashboardState, 'history' | 'evaluations'>} state */
+/** Shows the newest run only, because steps of different runs cannot be compared. @param {Pick<DashboardState, 'history' | 'evaluations'>} state */
 function showHistory({ history, evaluations }) {
   const run = history.at(-1)?.runId;
   const own = history.filter(({ runId }) => runId === run);
@@ -715,9 +716,9 @@ function showDeadLetters({ total, byCode, latest }) {
     ),
   );
   byId('codes-hint').replaceChildren(
-    ...(total > 0 ? [el('code', {}, './undertone replay'), ' gives each another try.'] : ['None so far.']),
+    ...(total > 0 ? [el('code', {}, './undertone replay'), ' tries their objects again.'] : ['None so far.']),
   );
-  byId('latest-title').textContent = total > latest.length ? `The latest ${latest.length} of ${whole.format(total)}` : 'The latest';
+  byId('latest-title').textContent = total > latest.length ? `Latest ${latest.length} of ${whole.format(total)}` : 'Latest';
   byId('letters').hidden = total === 0;
   byId('letters-empty').hidden = total > 0;
   byId('letters').tBodies[0].replaceChildren(
@@ -739,7 +740,7 @@ function showDeadLetters({ total, byCode, latest }) {
 
 // ---- following the state -------------------------------------------------------------------------------------------
 
-/** A part of the state, and what shows it. @type {[(state: DashboardState) => any, (part: any) => void][]} */
+/** Pairs of a part of the state and the function that shows it. @type {[(state: DashboardState) => any, (part: any) => void][]} */
 const parts = [
   [({ stages }) => stages, showStages],
   [({ troubles }) => troubles, showTroubles],
@@ -753,7 +754,7 @@ const parts = [
   [({ history, evaluations }) => ({ history, evaluations }), showHistory],
   [({ deadLetters }) => deadLetters, showDeadLetters],
 ];
-/** @type {(string | undefined)[]} What each part showed last. */
+/** @type {(string | undefined)[]} The state that each part showed last, as JSON. */
 const shown = parts.map(() => undefined);
 let states = 0;
 
@@ -769,7 +770,7 @@ function showState(state) {
     changed = true;
   }
   if (!changed) return;
-  // The first state does not tell when it came about: it is only known to hold now.
+  // Nobody knows when the first state came about, so the page shows the time for which it holds.
   byId('changed-label').textContent = states++ === 0 ? 'State of' : 'Last change';
   byId('changed').textContent = moment(state.at);
   byId('changed').setAttribute('datetime', state.at);
@@ -786,14 +787,14 @@ function showConnection(connection, words = connection) {
 }
 
 const retryMs = 2_000;
-/** A page that gets no events asks for the state this often. */
+/** A page without the event stream asks for the state this often. */
 const askMs = 5_000;
 const silenceMs = 15_000;
 let heardAt = 0;
 
 /**
- * EventSource comes back by itself after a lost connection, but gives up after an answer that is not a stream (a proxy's
- * 502 while the evaluator restarts, a 503 for a client too many): then a new one is made.
+ * Follows the events. EventSource reconnects by itself after a lost connection, but gives up after an answer that is not a
+ * stream (a proxy's 502 while the evaluator restarts, a 503 for one client too many). Then this makes a new one.
  */
 function follow() {
   const events = new EventSource('api/events');
@@ -804,7 +805,7 @@ function follow() {
     if (document.body.dataset.connection !== 'full') showConnection('reconnecting');
     const most = await mostClientsIfFull();
     if (most === null) return setTimeout(follow, retryMs);
-    showConnection('full', `not live: ${most} pages are open already; this one asks every ${askMs / 1000} s`);
+    showConnection('full', `not live: ${most} other pages are open, so this page asks every ${askMs / 1000} s`);
     const state = await askState();
     if (state) showState(state);
     return setTimeout(follow, askMs);
@@ -815,7 +816,7 @@ function follow() {
     showState(JSON.parse(data));
   };
   events.onerror = () => (events.readyState === EventSource.CLOSED ? again() : showConnection('reconnecting'));
-  // A quiet stream may be a pipeline at rest or a dead connection: ask, to tell them apart.
+  // A silent stream means an idle pipeline or a dead connection. Asking for the state tells them apart.
   const watch = setInterval(async () => {
     if (Date.now() - heardAt < silenceMs || events.readyState !== EventSource.OPEN) return;
     const state = await askState();
@@ -825,7 +826,7 @@ function follow() {
   }, silenceMs / 3);
 }
 
-/** How many clients the evaluator serves, if it serves no more; else null. @returns {Promise<number | null>} */
+/** @returns {Promise<number | null>} the number of clients that the evaluator serves if it accepts no more, else null */
 async function mostClientsIfFull() {
   try {
     const response = await fetch('api/events/clients', { signal: AbortSignal.timeout(5_000) });

@@ -1,6 +1,6 @@
 /**
- * The dashboard page, the JSON that it shows, and the same as a live event stream. Everything that the page loads is
- * served from here: it works without any network.
+ * Serves the dashboard page, the state as JSON, and the state as a live event stream. It serves everything that the page loads,
+ * so the page works without internet access.
  */
 import { createReadStream } from 'node:fs';
 import type { ServerResponse } from 'node:http';
@@ -25,7 +25,7 @@ import { LiveEvents } from './live-events.js';
 const uplotFolder = join(dirname(createRequire(import.meta.url).resolve('uplot/package.json')), 'dist');
 const pageFolder = join(packageRoot, 'apps/evaluator/dashboard');
 
-/** What the page may load, by name: nothing else of the disk is reachable. */
+/** The files that the page may load, by name. No other file of the disk can be reached. */
 const assets: Record<string, { file: string; type: string }> = {
   'dashboard.js': { file: join(pageFolder, 'dashboard.js'), type: 'text/javascript; charset=utf-8' },
   'dashboard.css': { file: join(pageFolder, 'dashboard.css'), type: 'text/css; charset=utf-8' },
@@ -61,25 +61,25 @@ export class DashboardController implements BeforeApplicationShutdown {
     return this.live.json;
   }
 
-  /** For `undertone status`. */
+  /** Restarts of the services, for `undertone status`. */
   @Get('api/restarts')
   restarts(): ServiceRestarts[] {
     return this.stage.restarts;
   }
 
-  /** Server-sent events: the whole state now, then whenever it changed. 503 for a client too many. */
+  /** Server-sent events: the whole state at once, then after each change. Answers 503 when too many clients follow. */
   @Get('api/events')
   events(@Res() response: ServerResponse): void {
     this.live.open(response);
   }
 
-  /** Tells a page that was refused, which cannot see the answer, whether it is one too many. */
+  /** Number of clients. A refused page asks for it, because EventSource hides the 503 from the page. */
   @Get('api/events/clients')
   clients(): { clients: number; most: number } {
     return { clients: this.live.count, most: this.live.mostClients };
   }
 
-  /** HTTP closes only when every response has ended: an open page must not keep the service from stopping. */
+  /** Ends all streams, because the HTTP server closes only when every response has ended. */
   beforeApplicationShutdown(): void {
     this.live.close();
   }

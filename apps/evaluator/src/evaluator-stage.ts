@@ -1,6 +1,6 @@
 /**
- * The Kafka edge of the evaluator: predictions in, evaluations and decisions on promotion out, and the overview that the
- * dashboard shows.
+ * The Kafka edge of the evaluator. It turns predictions into evaluations and promotion decisions, and keeps the overview that
+ * the dashboard shows.
  */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Subject, type Observable } from 'rxjs';
@@ -47,7 +47,7 @@ const stages = ['ingest', 'features', 'trainer'] as const;
 type StageName = (typeof stages)[number] | 'evaluator';
 export type DashboardState = OverviewSnapshot & {
   stages: Record<StageName, StageLight>;
-  /** Lines that a person should read first. */
+  /** Problems that a person should read first. */
   troubles: string[];
 };
 
@@ -59,7 +59,7 @@ const metricsIntervalMs = 5_000;
 export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly kafka;
   private readonly store: ObjectStore;
-  private readonly publisher: Publisher;
+  private readonly publisher: Publisher<'evaluator'>;
   private readonly crashes: CrashCounter;
   private readonly stallWatch: StallWatch;
   private readonly consumer: PartitionConsumer<PredictionsWritten>;
@@ -86,7 +86,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     const prefix = config.kafka.topicPrefix;
     this.kafka = kafkaClient(config.kafka, 'undertone-evaluator', logger);
     this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
-    this.publisher = new Publisher(this.kafka, prefix);
+    this.publisher = new Publisher<'evaluator'>(this.kafka, prefix);
     this.crashes = new CrashCounter({
       store: this.store,
       topicPrefix: prefix,
@@ -107,7 +107,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
       'From reading the predictions of one task to having published their scores',
       [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
     );
-    const decided = metrics.counter('promotions_total', 'Models that were looked at, by what became of them', ['outcome']);
+    const decided = metrics.counter('promotions_total', 'Models compared with their champion, by outcome', ['outcome']);
     for (const outcome of ['promoted', ...rejectionReasons]) decided.inc({ outcome }, 0);
     this.promoter = new Promoter({
       store: this.store,
@@ -151,10 +151,10 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
       }),
     });
     this.modelMetrics = new ModelMetrics(metrics, this.overview, this.store);
-    this.inFlight = metrics.gauge('in_flight_utterances', 'Utterances neither in a shard nor put aside');
+    this.inFlight = metrics.gauge('in_flight_utterances', 'Utterances neither in a shard nor dead-lettered');
     this.live = metrics.gauge('live_utterances', 'Utterances alive');
     this.refusedCorpora = metrics.gauge('refused_corpora', 'Corpora whose annotations ingest cannot use');
-    const restarted = metrics.counter('stage_restarts_total', 'Starts of a service while the evaluator ran, but for the first', ['stage']);
+    const restarted = metrics.counter('stage_restarts_total', 'Restarts of a service that the evaluator has seen', ['stage']);
     for (const stage of stages) restarted.inc({ stage }, 0);
     this.watch = new StageWatch(config.stageUrls, (stage) => {
       restarted.inc({ stage });
@@ -175,7 +175,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
 
   async onApplicationShutdown(): Promise<void> {
     this.readiness.stopping();
-    this.crashes.close(); // what is cut off from now on comes again, and is nobody's fault
+    this.crashes.close(); // records interrupted from here on come again, and do not count as crashes
     for (const timer of this.timers) clearInterval(timer);
     this.changes.complete();
     await this.consumer.stop();
@@ -206,12 +206,12 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     return { ...snapshot, stages: { ingest, features, trainer, evaluator: this.light }, troubles: troublesOf(snapshot, this.restarts) };
   }
 
-  /** Restarts of the other services since this one started. */
+  /** @returns restarts of the other services since this one started */
   get restarts(): ServiceRestarts[] {
     return this.watch.restarts;
   }
 
-  /** The state at most twice a second, when it changed. */
+  /** Sends the state when it has changed, at most twice a second. */
   get stateChanges(): Observable<DashboardState> {
     return this.changes;
   }
@@ -232,12 +232,12 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     this.live.set(snapshot.utterances.live);
     this.refusedCorpora.set(snapshot.refusedCorpora.length);
     await this.modelMetrics.update(snapshot).catch((error: unknown) => {
-      this.logger.debug({ err: error }, 'how fresh the champion is cannot be read now');
+      this.logger.debug({ err: error }, 'cannot read the age of the champion now; trying again at the next update');
     });
   }
 }
 
-/** The traces of the utterances that the model was the first to have end with its evaluation. */
+/** Ends the traces of the utterances that this model was the first to learn. */
 function tellUtterances({ runId, step, task }: PredictionsWritten, headers: RecordHeaders | undefined, startedAtMs: number): void {
   const attributes = { 'undertone.run.id': runId, 'undertone.step': step, 'undertone.task': task };
   const of = activeSpan().spanContext();

@@ -17,7 +17,7 @@ let serialised: number;
 const sockets: Socket[] = [];
 const padding = 'x'.repeat(200_000);
 
-/** Says when it is made into JSON. */
+/** Counts how often it is serialised. */
 const stateOf = (number: number): State =>
   Object.assign(Object.create({ toJSON: () => (serialised++, { number, padding }) }) as object, { number, padding });
 
@@ -30,7 +30,7 @@ async function serve(options: Partial<LiveEventsOptions> = {}): Promise<void> {
 
 const portOf = (): number => (server.address() as AddressInfo).port;
 
-/** A client that asks and then never reads. */
+/** A client that sends a request and then never reads. */
 async function deafClient(): Promise<void> {
   const socket = connect(portOf(), '127.0.0.1');
   sockets.push(socket);
@@ -67,7 +67,7 @@ afterEach(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
-it('each state is serialised once for all clients, and each client gets it', async () => {
+it('serialises each state once, and sends it to every client', async () => {
   await serve();
   const clients = await Promise.all([client(), client(), client()]);
   await vi.waitFor(() => expect(clients.map(({ numbers }) => numbers)).toEqual([[0], [0], [0]]));
@@ -83,7 +83,7 @@ it('each state is serialised once for all clients, and each client gets it', asy
   expect([before, serialised]).toEqual([1, 2]);
 });
 
-it('clients that never read take no memory, a good client beside them gets every state, and the one too many a clear answer', async () => {
+it('bounds the memory of clients that never read, still sends a good client every state, and answers 503 to one too many', async () => {
   await serve();
   const good = await client();
   for (let at = 0; at < 100; at++) await deafClient();
@@ -94,7 +94,7 @@ it('clients that never read take no memory, a good client beside them gets every
     changes.next(stateOf(number));
     await vi.waitFor(() => expect(good.numbers.at(-1)).toBe(number), { interval: 2 });
   }
-  // Kept for each client, these states have two gigabytes.
+  // If each client kept its own copy, these states would take two gigabytes.
   expect(held() - before).toBeLessThan(100e6);
   expect(good.numbers).toEqual(Array.from({ length: 151 }, (_, number) => number));
 
@@ -104,14 +104,14 @@ it('clients that never read take no memory, a good client beside them gets every
   expect(Number(late.answer.headers['retry-after'])).toBeGreaterThan(0);
   expect(JSON.parse(late.text())).toMatchObject({ message: expect.stringMatching(/^64 clients follow the events already/) as string });
 
-  // Once some of them are gone, the next client is served.
+  // When some clients have left, the next client is served.
   for (const socket of sockets) if (socket !== good.answer.socket) socket.destroy();
   await vi.waitFor(() => expect(events.count).toBe(1));
   const next = await client();
   await vi.waitFor(() => expect(next.numbers).toHaveLength(1));
 });
 
-it('a client that reads late gets the newest state, not all that it missed', async () => {
+it('sends a slow client the newest state, not every missed one', async () => {
   await serve();
   const slow = await client();
   await vi.waitFor(() => expect(slow.numbers).toEqual([0]));
@@ -125,7 +125,7 @@ it('a client that reads late gets the newest state, not all that it missed', asy
   expect(slow.numbers.length).toBeLessThan(101);
 });
 
-it('a client that takes nothing for too long is disconnected, and its place is free', async () => {
+it('disconnects a client that takes nothing for too long, and serves another in its place', async () => {
   await serve({ mostClients: 1, patienceMs: 50 });
   await deafClient();
   await vi.waitFor(() => expect(events.count).toBe(1));
@@ -138,7 +138,7 @@ it('a client that takes nothing for too long is disconnected, and its place is f
   );
 });
 
-it('nobody is asked for the state while no client follows', async () => {
+it('does not ask for the state while no client follows', async () => {
   await serve();
   const { answer } = await client();
   expect(changes.observed).toBe(true);

@@ -1,31 +1,31 @@
 /**
- * The state as server-sent events, for many clients at once.
+ * Sends the state as server-sent events to many clients at once.
  *
- * Each state is serialised once, and all clients share its bytes. A client that reads too slowly misses states: while its
- * connection is full nothing is added, and once it drains it gets the newest state. A client that takes nothing for half a
- * minute is disconnected. So a client holds at most one state in memory, and at most 64 clients are served; the next one is
- * answered 503 with Retry-After.
+ * It serialises each state once, and all clients share the bytes. A client that reads too slowly misses states: nothing is
+ * written while its connection is full, and it gets the newest state when the connection drains. A client that takes nothing for
+ * half a minute is disconnected. So each client holds at most one state in memory. At most 64 clients are served; the next one
+ * gets 503 with Retry-After.
  */
 import type { ServerResponse } from 'node:http';
 import type { Observable, Subscription } from 'rxjs';
 
 export interface LiveEventsOptions {
   state: () => unknown;
-  /** The state, whenever it has changed. */
+  /** Emits the state after each change. */
   changes: Observable<unknown>;
   mostClients?: number;
-  /** After this long without taking anything a client is disconnected. */
+  /** A client that takes nothing for this long is disconnected. */
   patienceMs?: number;
 }
 
 interface Client {
-  /** A state came while the connection was full. */
+  /** True if a state came while the connection was full. */
   missed: boolean;
-  /** Ends a client that stays full. */
+  /** Disconnects a client whose connection stays full. */
   impatience: NodeJS.Timeout | undefined;
 }
 
-/** Several requests within this time are answered with the same bytes. */
+/** Requests within this time get the same bytes. */
 const freshForMs = 500;
 const retryAfterSec = 10;
 
@@ -49,12 +49,12 @@ export class LiveEvents {
     return this.clients.size >= this.mostClients;
   }
 
-  /** The state as JSON, at most half a second old. */
+  /** @returns the state as JSON, at most half a second old */
   get json(): string {
     return this.current().json;
   }
 
-  /** Follows the state until the client goes. */
+  /** Sends states until the client disconnects. */
   open(response: ServerResponse): void {
     if (this.isFull) return this.refuse(response);
     response.writeHead(200, {
@@ -72,7 +72,7 @@ export class LiveEvents {
     this.send(response, client, this.current().event);
   }
 
-  /** Ends all streams. Left open, a connection would take the page's next request, and the server would never be done. */
+  /** Ends all streams. An open connection would take the page's next request, and the server would never close. */
   close(): void {
     for (const response of this.clients.keys()) {
       const { socket } = response;
@@ -107,7 +107,7 @@ export class LiveEvents {
   }
 
   private refuse(response: ServerResponse): void {
-    const message = `${this.mostClients} clients follow the events already, and no more are served. Close one, or ask api/overview.`;
+    const message = `${this.mostClients} clients follow the events already, which is the most. Close one of them, or poll api/overview.`;
     response.writeHead(503, { 'content-type': 'application/json; charset=utf-8', 'retry-after': String(retryAfterSec) });
     response.end(JSON.stringify({ statusCode: 503, message }));
   }

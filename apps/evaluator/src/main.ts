@@ -1,4 +1,4 @@
-/** Evaluator: predictions become WA, UA, recall and confusion, and a dashboard shows the whole pipeline. */
+/** Evaluator: scores predictions (WA, UA, recall, confusion) and serves the dashboard of the whole pipeline. */
 import { createLogger } from '#service/logger.js';
 import { runService } from '#service/run-service.js';
 import { readEvaluatorConfig } from './config.js';

@@ -47,14 +47,14 @@ const promoted = (number: number, step: number): ModelPromoted => ({
   at,
 });
 
-/** A model in the store that has had everything up to a time. */
+/** Stores a model that was trained on everything ingested up to a time. */
 async function putModel(step: number, newestAt: string): Promise<void> {
   await new MadeModels(store).write({ step, right: 5 });
   const manifest = (await store.findJson(manifestKey('made', step))) as { view: object };
   await store.put(manifestKey('made', step), JSON.stringify({ ...manifest, view: { ...manifest.view, newestAt } }));
 }
 
-it('shows the newest model and the champion beside each other, and of a champion that was replaced nothing', async () => {
+it('exports the newest model and the champion, and drops a replaced champion', async () => {
   const overview = new PipelineOverview();
   const metrics = new Metrics('evaluator');
   const shown = new ModelMetrics(metrics, overview, store);
@@ -63,7 +63,7 @@ it('shows the newest model and the champion beside each other, and of a champion
     const text = await metrics.registry.metrics();
     return text.split('\n').filter((line) => /^undertone_evaluator_/.test(line));
   };
-  expect(await lines(), 'of what is not known nothing is said').toEqual([]);
+  expect(await lines(), 'unknown values are not exported').toEqual([]);
 
   overview.applyEvaluation(scores(10, { task: 'emotion', split: 'dev', ua: 0.6, recall: { sad: 0.6, happy: null } }));
   overview.applyEvaluation(scores(10, { task: 'gender', split: 'test', ua: 0.9, recall: { male: 0.9 } }));
@@ -85,7 +85,7 @@ it('shows the newest model and the champion beside each other, and of a champion
       `undertone_evaluator_champion_newest_utterance_timestamp_seconds{target="emotion"} ${Date.parse(at) / 1000}`,
     ]),
   );
-  expect(first.join('\n'), 'speakers are no labels').not.toContain('anna');
+  expect(first.join('\n'), 'speakers are never label values').not.toContain('anna');
 
   await putModel(20, '2026-01-01T01:00:00.000Z');
   overview.applyPromotion(promoted(2, 20));
@@ -94,10 +94,10 @@ it('shows the newest model and the champion beside each other, and of a champion
   expect(second).toContain(
     `undertone_evaluator_champion_newest_utterance_timestamp_seconds{target="emotion"} ${Date.parse('2026-01-01T01:00:00Z') / 1000}`,
   );
-  expect(second.join('\n'), 'that was champion 1').not.toContain('task="gender"');
+  expect(second.join('\n'), 'only champion 1 had gender scores').not.toContain('task="gender"');
 });
 
-it('asks again for a manifest that could not be read, and shows the rest meanwhile', async () => {
+it('tries an unreadable manifest again, and exports the rest meanwhile', async () => {
   const overview = new PipelineOverview();
   overview.applyPromotion(promoted(1, 10));
   const metrics = new Metrics('evaluator');

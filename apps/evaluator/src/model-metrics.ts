@@ -1,9 +1,9 @@
 /**
- * What is known of the newest model (the challenger) and of the champions, as metrics: scores, and how fresh they are. A
- * model knows of nothing that was ingested after the newest utterance its round could learn from. That time is what is
- * given, so that the age is `time() - …` whenever it is looked at. All is read from the overview now and then.
+ * Exports metrics of the newest model (the challenger) and of the champions: their scores and their freshness. Freshness is the
+ * ingest time of the newest utterance that the model's round could learn from. The metric exports this timestamp; compute the
+ * age with `time() - x`. All values are read from the overview at intervals.
  *
- * Recall by class is left out for speakers, whose number has no bound.
+ * Recall by class is not exported for speakers, because their number has no bound.
  */
 import type { EmotionTarget } from '#contracts/labels.js';
 import type { ModelPromoted } from '#contracts/promotions.js';
@@ -27,7 +27,7 @@ export class ModelMetrics {
   private readonly liveUtterance;
   private readonly modelUtterance;
   private readonly championUtterance;
-  /** By target, the champion whose manifest was read last. */
+  /** The champion whose manifest was read last, by target. */
   private readonly known = new Map<EmotionTarget, number>();
 
   constructor(
@@ -39,24 +39,26 @@ export class ModelMetrics {
     this.newest = {
       ua: metrics.gauge('ua_ratio', 'Unweighted accuracy of the newest model', scored),
       wa: metrics.gauge('wa_ratio', 'Weighted accuracy of the newest model', scored),
-      recall: metrics.gauge('recall_ratio', 'Recall of the newest model, by class; not of speakers', [...scored, 'class']),
+      recall: metrics.gauge('recall_ratio', 'Recall of the newest model, by class; not for speakers', [...scored, 'class']),
     };
     const ofChampion = ['target', ...scored];
     this.champion = {
       ua: metrics.gauge('champion_ua_ratio', 'Unweighted accuracy of the champion', ofChampion),
       wa: metrics.gauge('champion_wa_ratio', 'Weighted accuracy of the champion', ofChampion),
-      recall: metrics.gauge('champion_recall_ratio', 'Recall of the champion, by class; not of speakers', [...ofChampion, 'class']),
+      recall: metrics.gauge('champion_recall_ratio', 'Recall of the champion, by class; not for speakers', [...ofChampion, 'class']),
     };
     this.championNumber = metrics.gauge('champion_number', 'Number of the champion, as in champions/<number>.json', ['target']);
-    const whenIngested = (which: string): string => `When the newest utterance ${which} was ingested, seconds since 1970`;
-    this.liveUtterance = metrics.gauge('newest_utterance_timestamp_seconds', whenIngested('that is alive and may be learnt from'));
-    this.modelUtterance = metrics.gauge('model_newest_utterance_timestamp_seconds', whenIngested('that the newest model has had'));
-    this.championUtterance = metrics.gauge('champion_newest_utterance_timestamp_seconds', whenIngested('that the champion has had'), [
-      'target',
-    ]);
+    const whenIngested = (which: string): string => `Ingest time of the newest utterance ${which}, seconds since 1970`;
+    this.liveUtterance = metrics.gauge('newest_utterance_timestamp_seconds', whenIngested('that is live and may be trained on'));
+    this.modelUtterance = metrics.gauge('model_newest_utterance_timestamp_seconds', whenIngested('that the newest model could learn from'));
+    this.championUtterance = metrics.gauge(
+      'champion_newest_utterance_timestamp_seconds',
+      whenIngested('that the champion could learn from'),
+      ['target'],
+    );
   }
 
-  /** @throws PipelineError STORAGE_UNAVAILABLE, CHECKPOINT_INVALID where a champion's manifest cannot be read; the next update tries again */
+  /** @throws PipelineError STORAGE_UNAVAILABLE, CHECKPOINT_INVALID if a champion's manifest cannot be read; the next update tries again */
   async update({ evaluations, checkpoint, promotions }: OverviewSnapshot): Promise<void> {
     show(this.newest, [{ labels: {}, scores: evaluations }]);
     const champions = promotions.flatMap(({ champion }) => champion ?? []);
@@ -70,7 +72,7 @@ export class ModelMetrics {
     for (const champion of champions) await this.updateFreshness(champion);
   }
 
-  /** The topic has the newest checkpoint of a run only; the champion's manifest stays in the store. */
+  /** Reads the champion's manifest from the store, because the topic keeps only the newest checkpoint of a run. */
   private async updateFreshness({ target, number, challenger }: ModelPromoted): Promise<void> {
     if (this.known.get(target) === number) return;
     const checkpoint = await findCheckpoint(this.store, challenger.runId, challenger.step);
@@ -79,7 +81,7 @@ export class ModelMetrics {
   }
 }
 
-/** What is not said any more, of a champion that was replaced, goes. */
+/** Removes the values of a replaced champion. */
 function show({ ua, wa, recall }: ScoreGauges, models: { labels: Record<string, string>; scores: readonly ModelScores[] }[]): void {
   for (const gauge of [ua, wa, recall]) gauge.reset();
   for (const { labels, scores } of models) {
@@ -93,7 +95,7 @@ function show({ ua, wa, recall }: ScoreGauges, models: { labels: Record<string, 
   }
 }
 
-/** Times that nobody knows are not shown as 1970. */
+/** Removes an unknown time, so that it is not exported as 1970. */
 function setTime(gauge: Gauge<string>, labels: Record<string, string>, at: string | null | undefined): void {
   if (at) gauge.set(labels, Date.parse(at) / 1000);
   else gauge.remove(labels);

@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** An evaluator's, with the topic it writes to and reads. */
+/** The promoter of one evaluator, with the topic that it writes to and reads. */
 function promoter(topic = new PipelineOverview()) {
   const published: PromotionFact[] = [];
   const decided: PromotionFact[] = [];
@@ -48,7 +48,7 @@ const saidOf = (facts: PromotionFact[]): string[] =>
   );
 
 describe('the promoter', () => {
-  it('promotes the first model above chance, then the better one, and says against whom', async () => {
+  it('promotes the first model above chance, then a better one, and names the champion it was compared with', async () => {
     const { promoter: one, published } = promoter();
     await one.consider(await models.write({ step: 100, right: 5 }));
     await one.consider(await models.write({ step: 200, right: 8, champion: { number: 1, step: 100, right: 5 } }));
@@ -60,13 +60,13 @@ describe('the promoter', () => {
     });
   });
 
-  it('has nothing to say of other heads', async () => {
+  it('decides nothing about other heads', async () => {
     const { promoter: one, published } = promoter();
     await one.consider({ ...(await models.write({ step: 100, right: 9 })), task: 'gender' });
     expect(published).toEqual([]);
   });
 
-  it('decides once about predictions that come again, promoted or rejected', async () => {
+  it('decides once about repeated predictions, promoted or rejected', async () => {
     const { promoter: one, published, decided } = promoter();
     const first = await models.write({ step: 100, right: 5 });
     const worse = await models.write({ step: 200, right: 4, champion: { number: 1, step: 100, right: 5 } });
@@ -91,7 +91,7 @@ describe('the promoter', () => {
     expect(await currentChampion(store, 'emotion')).toMatchObject({ number: 3, model: { step: 100 } });
   });
 
-  it('announces at start what was crowned and not announced, and a rejection when its predictions come again', async () => {
+  it('announces an unannounced champion at start, and an unannounced rejection when its predictions come again', async () => {
     const silent = new Promoter({
       store,
       settings: { confidence: 0.95, maxRecallFallPoints: 10 },
@@ -109,7 +109,7 @@ describe('the promoter', () => {
     expect(saidOf(published)).toEqual(['1: 100', 'not-better: 200']);
   });
 
-  it('two at once, with different models, make one champion; the other is stale', async () => {
+  it('makes one champion when two evaluators decide about different models at once; the other is stale', async () => {
     const [one, two] = [promoter(), promoter()];
     await one.promoter.consider(await models.write({ step: 100, right: 4 }));
     const champion = { number: 1, step: 100, right: 4 };
@@ -120,7 +120,7 @@ describe('the promoter', () => {
     expect(said.sort()).toEqual(['promoted', 'stale']);
   });
 
-  it('two at once, with the same model, promote it once and reject it never', async () => {
+  it('promotes a model once and never rejects it when two evaluators decide about it at once', async () => {
     const [one, two] = [promoter(), promoter()];
     const fact = await models.write({ step: 100, right: 6 });
     await Promise.all([one.promoter.consider(fact), two.promoter.consider(fact)]);
@@ -128,7 +128,7 @@ describe('the promoter', () => {
     expect(saidOf([...one.decided, ...two.decided])).toEqual(['1: 100']);
   });
 
-  it('ends with the newest champion announced, though another was crowned while it announced its own', async () => {
+  it('announces the newest champion last, even if it was crowned during another announcement', async () => {
     const topic = new PipelineOverview();
     const published: number[] = [];
     const slow = new Promoter({
@@ -149,14 +149,18 @@ describe('the promoter', () => {
 
   it.each([
     ['the champion’s predictions are gone', 'OBJECT_GONE', (fact: PredictionsWritten) => store.delete(fact.champion!.objectKey)],
-    ['they are other bytes', 'OBJECT_CHECKSUM_MISMATCH', (fact: PredictionsWritten) => store.put(fact.champion!.objectKey, 'x')],
     [
-      'they are of another model than that champion',
+      'the champion’s predictions are other bytes',
+      'OBJECT_CHECKSUM_MISMATCH',
+      (fact: PredictionsWritten) => store.put(fact.champion!.objectKey, 'x'),
+    ],
+    [
+      'the predictions belong to another model than the champion',
       'RECORD_INVALID',
       (fact: PredictionsWritten) => Promise.resolve((fact.champion!.step = 7)),
     ],
     ['the challenger has no manifest', 'OBJECT_GONE', () => store.delete('models/made/000000200/manifest.json')],
-  ])('decides nothing where %s', async (_name, code, spoil) => {
+  ])('decides nothing if %s', async (_name, code, spoil) => {
     const { promoter: one, decided } = promoter();
     await one.consider(await models.write({ step: 100, right: 5 }));
     const fact = await models.write({ step: 200, right: 8, champion: { number: 1, step: 100, right: 5 } });

@@ -1,11 +1,11 @@
 /**
- * Promotion: predictions of an emotion head are compared with the champion's, and the better model becomes the champion.
+ * Compares a model's predictions on an emotion head with the champion's. The better model becomes the champion.
  *
- * Delivery: a model is decided about once. A promotion is decided by its object `champions/<n>.json`, a rejection by one
- * under `state/rejections/`, each written only if none is there; both come before their announcement. Predictions that
- * come again find the object, and announce it only if that was not done. Of two evaluators one writes the next champion;
- * the other looks again, and finds the model promoted, or its comparison stale. Champions are announced anew at every
- * start. After an announcement the objects are looked at again, so that the last word on a champion is the newest.
+ * Delivery: each model is decided about once. A promotion is the object `champions/<n>.json`, a rejection is an object under
+ * `state/rejections/`. Each is written only if it does not exist, and before it is announced. Repeated predictions find the
+ * object, and announce it only if nobody has. If two evaluators decide at once, one writes the next champion. The other reads
+ * again, and finds the model promoted or its own comparison stale. Every start announces the champions again. After an
+ * announcement the objects are read again, so that the last announced champion is the newest.
  */
 import { emotionTargets, type EmotionTarget } from '#contracts/labels.js';
 import { rejectionKey } from '#contracts/object-keys.js';
@@ -22,21 +22,21 @@ export interface PromoterOptions {
   store: Objects;
   settings: PromotionSettings;
   publish: (fact: PromotionFact) => Promise<void>;
-  /** What the topic has said last of a target, as far as it was read. */
+  /** @returns the last record of the topic about a target, as far as the topic was read */
   announced: (target: EmotionTarget) => { champion: ModelPromoted | null; rejected: ModelRejected | null };
-  /** Called for each decision, not for one that was made before. */
+  /** Called for each new decision. */
   onDecision: (fact: PromotionFact) => void;
 }
 
 export class Promoter {
   constructor(private readonly options: PromoterOptions) {}
 
-  /** Says of each target which model is its champion: a process may have ended between the object and its announcement. */
+  /** Announces the champion of each target, because a process may have ended between writing the object and announcing it. */
   async announceChampions(): Promise<void> {
     for (const target of emotionTargets) await announceChampion(this.options.store, target, this.options.publish);
   }
 
-  /** Decides about a model, once. @throws PipelineError OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH, RECORD_INVALID, STORAGE_UNAVAILABLE */
+  /** Decides once about a model. @throws PipelineError OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH, RECORD_INVALID, STORAGE_UNAVAILABLE */
   async consider(fact: PredictionsWritten): Promise<void> {
     const target = emotionTargets.find((each) => each === fact.task);
     if (!target) return;
@@ -60,7 +60,7 @@ export class Promoter {
       );
       const done = decision.promote ? await this.promote(fact, target, decision) : await this.reject(fact, { target, current, decision });
       if (done) return;
-      // Another evaluator was faster: what it wrote is looked at.
+      // Another evaluator was faster: read what it wrote.
     }
   }
 
@@ -72,7 +72,11 @@ export class Promoter {
     const { store } = this.options;
     const { runId, step } = fact;
     const checkpoint = await findCheckpoint(store, runId, step);
-    if (!checkpoint) throw new PipelineError('OBJECT_GONE', `${manifestKey(runId, step)} is missing: its model cannot be promoted`);
+    if (!checkpoint)
+      throw new PipelineError(
+        'OBJECT_GONE',
+        `${manifestKey(runId, step)} is missing, so its model cannot be promoted. Retention may have deleted it; the next model is compared as usual.`,
+      );
     const model = { runId, step, manifestKey: manifestKey(runId, step), sha256: checkpoint.weights.sha256 };
     const draft = { target, model, why, comparison, by: 'evaluator' as const };
     const champion = await crown(store, draft, { after: fact.champion?.number ?? null });
@@ -109,7 +113,7 @@ export class Promoter {
     return true;
   }
 
-  /** A later rejection of the target is not hidden by one that was decided before it. */
+  /** Keeps an earlier rejection from replacing a later one of the same target. */
   private async announceRejection(fact: ModelRejected): Promise<void> {
     const latest = this.options.announced(fact.target).rejected;
     if (!latest || latest.at < fact.at) await this.options.publish(fact);
@@ -120,17 +124,21 @@ export class Promoter {
     const json = await this.options.store.findJson(key);
     if (json === null) return null;
     const parsed = modelRejectedSchema.safeParse(json);
-    if (!parsed.success) throw new PipelineError('RECORD_INVALID', `${key} is no rejection: ${parsed.error.issues[0]?.message}`);
+    if (!parsed.success)
+      throw new PipelineError(
+        'RECORD_INVALID',
+        `${key} is not a valid rejection (${parsed.error.issues[0]?.message}). Delete the object; the model is then decided about again.`,
+      );
     return parsed.data;
   }
 
   private async championRows(fact: PredictionsWritten, current: Champion | null): Promise<PredictionRow[]> {
     const { champion } = fact;
-    if (!champion || champion.number !== current?.number) return []; // stale: nobody looks at them
+    if (!champion || champion.number !== current?.number) return []; // stale: the comparison is not used
     if (!isOf(current, champion))
       throw new PipelineError(
         'RECORD_INVALID',
-        `Champion ${champion.number} is ${current.model.runId}/${current.model.step}, not the model that was compared with`,
+        `Champion ${champion.number} is ${current.model.runId}/${current.model.step}, and the predictions were compared with another model`,
       );
     return this.rowsOf(champion);
   }
@@ -138,7 +146,7 @@ export class Promoter {
   private async rowsOf({ objectKey, sha256 }: { objectKey: string; sha256: string }): Promise<PredictionRow[]> {
     const { bytes } = await this.options.store.get(objectKey);
     if (sha256Hex(bytes) === sha256) return readPredictions(bytes);
-    throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${objectKey} is not the file that was announced`, { context: { key: objectKey } });
+    throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${objectKey} differs from the announced file`, { context: { key: objectKey } });
   }
 }
 

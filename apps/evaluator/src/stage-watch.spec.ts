@@ -23,7 +23,7 @@ beforeEach(async () => {
 });
 afterEach(() => server.close());
 
-it('a service has a light, also one that does not answer or answers something else', async () => {
+it('gives each service a light, even if it does not answer or answers something else', async () => {
   answer = started(inSec(-60), 503);
   expect(await watch.ask()).toBe(true);
   expect([watch.lightOf('features'), watch.lightOf('trainer')]).toEqual(['starting', 'down']);
@@ -33,7 +33,7 @@ it('a service has a light, also one that does not answer or answers something el
   expect(watch.lightOf('features')).toBe('ready');
 });
 
-it('a start after the first that was seen is a restart, with its time', async () => {
+it('counts each later start as a restart, with its time', async () => {
   answer = started(inSec(-60));
   await watch.ask();
   await watch.ask();
@@ -49,7 +49,7 @@ it('a start after the first that was seen is a restart, with its time', async ()
   expect(restarted).toEqual(['features', 'features']);
 });
 
-it('instances that answer in turn behind one address are no restarts; a new one among them is one', async () => {
+it('counts no restart when instances behind one address answer in turn, and one when a new instance starts', async () => {
   const [one, other, late] = [inSec(-60), inSec(-30), inSec(5)];
   for (const startedAt of [one, other, one, other, late, one, late]) {
     answer = started(startedAt);

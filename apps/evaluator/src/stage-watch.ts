@@ -1,8 +1,8 @@
 /**
- * Asks the services now and then whether they are ready, and notices when one has started again.
+ * Asks the services at intervals whether they are ready, and counts their restarts.
  *
- * A service says when its process started. A start after the watch began, and after all starts seen of that service before,
- * is a restart. So several instances behind one address, which answer in turn, count for one restart each time one starts.
+ * A service reports when its process started. A start later than the beginning of the watch, and later than every start seen of
+ * that service, counts as a restart. So several instances behind one address may answer in turn, and each new start counts once.
  */
 import { z } from 'zod';
 import type { ServiceRestarts } from '#overview/troubles.js';
@@ -23,7 +23,7 @@ export class StageWatch<Stage extends string> {
   private readonly watched = new Map<Stage, Watched>();
   private readonly watchingSince = new Date().toISOString();
 
-  /** @param onRestart called for each restart */
+  /** @param onRestart called once for each restart */
   constructor(
     private readonly urls: Record<Stage, string>,
     private readonly onRestart: (stage: Stage) => void = () => undefined,
@@ -32,7 +32,7 @@ export class StageWatch<Stage extends string> {
       this.watched.set(stage, { light: 'down', restarts: 0, lastStartAt: null, restartedAt: null });
   }
 
-  /** Asks all services once. @returns whether anything changed */
+  /** Asks all services once. @returns true if a light or a restart changed */
   async ask(): Promise<boolean> {
     const changes = await Promise.all([...this.watched].map(([stage, watched]) => this.askOne(stage, watched)));
     return changes.includes(true);

@@ -26,7 +26,7 @@ let published: { topic: string; fact: unknown }[];
 let settled: string[];
 let crashes: unknown[];
 let workers: ShardPartitionWorker[];
-/** What the store waits for before it takes a shard. */
+/** The store takes a shard once this resolves. */
 let untilStored: Promise<void>;
 
 beforeEach(() => {
@@ -83,7 +83,7 @@ function workerOf(
   return worker;
 }
 
-/** A tone; the pitch makes it another file. */
+/** A tone as a file; another pitch makes another file. */
 function wavOf(pitchHz: number): Uint8Array {
   const samples = Float32Array.from({ length: 16_000 }, (_, i) => 0.5 * Math.sin((2 * Math.PI * pitchHz * i) / 16_000));
   return encodeWav([samples], { sampleRateHz: 16_000 });
@@ -107,7 +107,7 @@ const announced = (): ShardSealed[] => published.filter(({ topic }) => topic.sta
 const namesIn = (shard: ShardSealed | undefined): string[] => shard?.utterances.map(({ utteranceId }) => utteranceId) ?? [];
 
 describe('the worker of a partition', () => {
-  it('settles a record when the shard with its tiles is stored and announced', async () => {
+  it('settles a record once the shard with its tiles is stored and announced', async () => {
     const worker = workerOf();
     let store = (): void => undefined;
     untilStored = new Promise((resolve) => (store = resolve));
@@ -128,7 +128,7 @@ describe('the worker of a partition', () => {
     expect(crashes).toEqual([]);
   });
 
-  it('seals at so many tiles, each stream by itself', async () => {
+  it('seals a shard of each stream at the tile limit', async () => {
     const worker = workerOf({ sealing: { tiles: 1, maxAgeMs: 1e9 } });
     const unlabelled = await record('b.wav', '1', { pitchHz: 300 });
     if (unlabelled.fact) unlabelled.fact.labels = {};
@@ -142,7 +142,7 @@ describe('the worker of a partition', () => {
     ]);
   });
 
-  it('forgets the tiles of an utterance that was replaced or erased, and settles their records', async () => {
+  it('drops the tiles of a replaced or erased utterance, and settles its records', async () => {
     const worker = workerOf();
     await worker.take(await record('a.wav', '0'));
     await worker.take(await record('b.wav', '1'));
@@ -154,14 +154,14 @@ describe('the worker of a partition', () => {
     expect(announced().map(namesIn)).toEqual([['c/a.wav']]);
   });
 
-  it('passes over corpora that have other settings', async () => {
+  it('skips corpora with other settings', async () => {
     const worker = workerOf({}, { isMine: (corpus) => corpus === 'c' });
     await worker.take(await record('a.wav', '0', { corpus: 'other' }));
     await worker.drain();
     expect([settled, announced()]).toEqual([[], []]);
   });
 
-  it('asks for another look at an object that is not the one of the record, and settles', async () => {
+  it('hints at an object that differs from its record, and settles the record', async () => {
     const worker = workerOf();
     const old = await record('a.wav', '0');
     await record('a.wav', '1', { pitchHz: 500 });
@@ -170,13 +170,13 @@ describe('the worker of a partition', () => {
     expect(settled).toEqual(['0']);
   });
 
-  it('refuses an object that is too large before it is read', async () => {
+  it('refuses a too large object before reading it', async () => {
     const worker = workerOf({ maxObjectBytes: 100 });
     await expect(worker.take(await record('a.wav', '0'))).rejects.toMatchObject({ code: 'AUDIO_TOO_LONG' });
     expect(settled).toEqual([]);
   });
 
-  it('that is abandoned settles and announces nothing more', async () => {
+  it('settles and announces nothing after it was abandoned', async () => {
     const holding = new TileMemory(1e9);
     const worker = workerOf({ holding });
     await worker.take(await record('a.wav', '0'));
@@ -186,8 +186,8 @@ describe('the worker of a partition', () => {
   });
 });
 
-describe('workers that share the memory for tiles', () => {
-  it('seal the largest open shard early, whoever fills it, and never hold more than the limit and one recording', async () => {
+describe('workers that share the tile memory', () => {
+  it('seal the largest open shard of any worker early, and hold at most the limit and one recording', async () => {
     const probe = new TileMemory(1e9);
     await workerOf({ holding: probe }).take(await record('probe.wav', '0'));
     const recordingBytes = probe.heldBytes;
@@ -208,7 +208,7 @@ describe('workers that share the memory for tiles', () => {
     expect(settled).toEqual(['1', '2', '3', '4']);
   });
 
-  it('wait while a shard that they closed has no memory to become a file', async () => {
+  it('wait while a closed shard has no memory to become a file', async () => {
     const storing = new MemoryBudget(1);
     let giveBack = (): void => undefined;
     const lent = storing.use(1, () => new Promise<void>((resolve) => (giveBack = resolve)));

@@ -1,10 +1,9 @@
 /**
- * One partition's worker: utterance records in, sealed and announced shards out.
+ * The worker of one partition: it turns utterance records into sealed and announced shards.
  *
- * Delivery: a record is settled when the shard that holds its tiles is stored and announced, or when it is superseded by
- * a later record of the same utterance. A crash in between makes the same tiles again, in another shard perhaps; the
- * trainer's index counts an utterance's version once. A shard is put first, then announced, then its records settle.
- * Records of corpora that have other settings are passed over (passed-over.ts).
+ * Delivery: a shard is put first, then announced, then its records settle. A record also settles when a later record of the same
+ * utterance supersedes it. A crash in between makes the same tiles again, possibly in another shard; the trainer's index counts
+ * each version of an utterance once. Records of corpora with other settings are skipped (passed-over.ts).
  */
 import type { ExtractedFeatures } from '#audio/extract-features.js';
 import type { FeatureSettings } from '#audio/feature-settings.js';
@@ -27,30 +26,30 @@ import { ShardBuilder, type SealedShard } from './shard-builder.js';
 
 export interface ShardWorkshop {
   store: Pick<ObjectStore, 'find' | 'findRange' | 'head' | 'put'>;
-  publisher: Pick<Publisher, 'publish' | 'publishAbout'>;
+  publisher: Pick<Publisher<'features'>, 'publish' | 'publishAbout'>;
   pool: Pick<ExtractorPool, 'extract'>;
-  /** For the tiles of shards that are open, or closed and not yet written as a file. */
+  /** Memory for the tiles of shards that are open, or closed and not yet a file. */
   holding: TileMemory;
-  /** For shards, from when their bytes are made until they are stored. */
+  /** Memory for the bytes of shards, until they are stored. */
   storing: MemoryBudget;
-  /** For objects, from before they are read until they are tiles. */
+  /** Memory for objects, from before they are read until they are tiles. */
   reading: MemoryBudget;
   settings: FeatureSettings;
   sealing: { tiles: number; maxAgeMs: number };
-  /** Larger objects are refused unread. */
+  /** Larger objects are refused without reading them. */
   maxObjectBytes: number;
   extractOptions: Parameters<ExtractorPool['extract']>[2];
   onExtracted: (utterance: UtteranceIngested, features: ExtractedFeatures, seconds: number) => void;
-  /** The worker has ended. */
+  /** Called when the worker has ended. */
   giveBack: (passedOver: PassedOver) => void;
-  /** Of a shard that is announced: its seconds are those from when it was closed, waiting for memory and tries included. */
+  /** Called for each announced shard. `seconds` counts from when it was closed, including waits for memory and retries. */
   onSealed: (shard: Pick<ShardSealed, 'shardId' | 'stream' | 'tileCount' | 'sizeBytes'> & { seconds: number }) => void;
 }
 
-/** Smaller objects are cheaper to read once, whole. */
+/** Smaller objects are read whole at once, because that is cheaper. */
 const beginningFirstBytes = 16e6;
 const ageCheckMs = 250;
-/** Shards on their way to the store at once; more, and the partition waits. */
+/** Most shards that are uploaded at once. With more, the partition waits. */
 const uploadsAtOnce = 2;
 
 export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> {
@@ -58,7 +57,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   private readonly uploads = new Set<Promise<void>>();
   private readonly timer: NodeJS.Timeout;
   private abandoned = false;
-  /** It waits for uploads, which try for as long as the store or the broker is away, and no longer than their limit. */
+  /** True while the worker waits for uploads. They retry during an outage of the store or the broker, up to a limit. */
   isHeldUp = false;
 
   constructor(
@@ -100,17 +99,20 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
     await Promise.all(this.uploads);
   }
 
-  /** @returns null when the object is no longer the one that the record speaks of: ingest is asked to look again */
+  /** @returns null if the object is no longer the one of the record; then a hint asks ingest to decide again */
   private async extract(utterance: UtteranceIngested): Promise<ExtractedFeatures | null> {
     const { reading, maxObjectBytes } = this.workshop;
     if (utterance.sizeBytes > maxObjectBytes) {
-      throw new PipelineError('AUDIO_TOO_LONG', `${utterance.sizeBytes} bytes are more than MAX_OBJECT_MB allows; it was not read`);
+      throw new PipelineError(
+        'AUDIO_TOO_LONG',
+        `The object has ${utterance.sizeBytes} bytes, which is more than MAX_OBJECT_MB allows, so it was not read. Split the recording, or raise MAX_OBJECT_MB`,
+      );
     }
     await this.refuseByBeginning(utterance);
     return reading.use(utterance.sizeBytes, () => this.readAndExtract(utterance));
   }
 
-  /** Of a large object the beginning is read first: a long recording must not come into memory to be refused. */
+  /** Reads the beginning of a large object first, so that a too long recording is refused without loading it. */
   private async refuseByBeginning({ objectKey, sizeBytes }: UtteranceIngested): Promise<void> {
     const { store, settings } = this.workshop;
     if (sizeBytes < beginningFirstBytes) return;
@@ -131,14 +133,14 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
     return features;
   }
 
-  /** @throws PipelineError STORAGE_UNAVAILABLE if the store cannot read what it says is there */
+  /** @throws PipelineError STORAGE_UNAVAILABLE if the store lists the object but cannot deliver it */
   private async hasChanged(utterance: UtteranceIngested): Promise<boolean> {
     const { store, publisher } = this.workshop;
     const head = await store.head(utterance.objectKey);
     if (head?.etag === utterance.etag) {
-      throw new PipelineError('STORAGE_UNAVAILABLE', `The store lists ${utterance.objectKey} as it was, but does not give it`);
+      throw new PipelineError('STORAGE_UNAVAILABLE', `The store lists ${utterance.objectKey} unchanged, but does not deliver it`);
     }
-    // Deleted and put again with the same bytes, it will be of the version that is let go of here.
+    // If it was deleted and is put again with the same bytes, it has the version that is let go of here.
     const hint = { ...hintAt(utterance.objectKey, 'changed-underfoot'), letGoVersion: utterance.version };
     await publisher.publish(objectHints, hint);
     return true;
@@ -168,7 +170,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   private async announce(builder: ShardBuilder, stream: Stream): Promise<void> {
     const { publisher, storing, onSealed } = this.workshop;
     const startedAt = performance.now();
-    // Of the shard, whoever's tiles filled it.
+    // The span belongs to the shard, not to the utterance whose tiles filled it.
     await inSpan('seal shard', { root: true }, async (span) => {
       const { fact, offsets, sealings } = await storing.use(builder.sizeBytes, () => this.store(builder));
       const { shardId, tileCount, sizeBytes } = fact;
@@ -190,7 +192,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
     const sealed = builder.seal();
     this.workshop.holding.forget(builder);
     const { bytes, fact } = sealed;
-    // An object of that name holds those bytes already: then the condition fails, and that is as good.
+    // If the condition fails, an object of this name holds the same bytes already, which is as good.
     const options = { onlyIf: 'absent', contentType: 'application/vnd.apache.arrow.file' } as const;
     await retrying(() => this.workshop.store.put(fact.objectKey, bytes, options));
     release(bytes);
@@ -204,7 +206,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   }
 }
 
-/** The trace of a shard and those of its utterances name each other; of many utterances, the shard's names the first. */
+/** Links the trace of a shard with the traces of its utterances; with many utterances, the shard's trace links the first ones. */
 function describeShard(span: Span, { shardId, stream, tileCount, sizeBytes, utterances }: ShardSealed, sealings: readonly Span[]): void {
   if (!span.isRecording()) return;
   span.setAttributes({

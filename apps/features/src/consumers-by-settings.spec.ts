@@ -10,7 +10,7 @@ import { ConsumersBySettings, type SettingsConsumer } from './consumers-by-setti
 let consumers: ConsumersBySettings;
 afterEach(async () => consumers.stop());
 
-/** Consumers that only say what is done to them; the bucket is a variable. */
+/** Consumers that only record what is done to them. The bucket is a variable. */
 function running(overrides: Record<string, FeatureOverrides> = {}) {
   const bucket = { map: mapOf(overrides), isAway: false };
   const done: string[] = [];
@@ -57,7 +57,7 @@ const base = mapOf({}).base.hash;
 const other = mapOf({ c: centre }).hashOf('c');
 
 describe('consumers', () => {
-  it('are one for each settings that a corpus has, and one for those that come', async () => {
+  it('run for each settings hash of a corpus, and for the service’s own settings', async () => {
     const { done, watched, announced } = running({ c: centre, d: centre, e: {} });
     expect(consumers.applied).toBeNull();
     await consumers.start();
@@ -72,24 +72,24 @@ describe('consumers', () => {
     ]);
   });
 
-  it('begin when a corpus gets settings that none had, and end when nobody has them any more', async () => {
+  it('start when a corpus gets new settings, and stop when no corpus has them any more', async () => {
     const { change, watched, announced } = running();
     await consumers.start();
     expect(await change({ c: centre })).toEqual([`start ${other}`]);
-    // The service's own settings run already and have more to do now: they begin again at what is committed.
+    // The service's own settings run already and get a corpus more, so their consumer starts again at the committed offsets.
     expect(await change({})).toEqual([`stop ${base}`, `start ${base}`, `stop ${other}`]);
     expect(watched.size).toBe(1);
     expect(announced.map((map) => map.hashOf('c'))).toEqual([base, other, base]);
   });
 
-  it('begin again where another corpus joins those that they have', async () => {
+  it('start again when another corpus gets their settings', async () => {
     const { change } = running({ c: centre });
     await consumers.start();
     expect(await change({ c: centre, d: centre })).toEqual([`stop ${other}`, `start ${other}`]);
     expect(await change({ d: centre })).toEqual([`stop ${base}`, `start ${base}`]);
   });
 
-  it('go on with what they have while the store is away', async () => {
+  it('keep their settings during an outage of the store', async () => {
     const { bucket, change, done, crashes } = running();
     await consumers.start();
     bucket.isAway = true;
@@ -100,7 +100,7 @@ describe('consumers', () => {
     expect(await change({ c: centre })).toEqual([`start ${other}`]);
   });
 
-  it('settle what they pass over once the map was read again', async () => {
+  it('settle skipped records once the map was read again', async () => {
     running({ c: centre });
     await consumers.start();
     const settled: string[] = [];
@@ -111,7 +111,7 @@ describe('consumers', () => {
   });
 
   describe('while a change waits for the broker, and the next change is taken back before it begins', () => {
-    /** What one worker of the service's own settings holds of corpus c, passed over or not. */
+    /** The records of corpus c that one worker of the service's own settings holds, skipped or not. */
     async function holding(offset: string, options: { before: Overrides; waiting: Overrides; between: Overrides }) {
       const { before, waiting, between } = options;
       const { bucket, broker, done } = running(before);
@@ -140,13 +140,13 @@ describe('consumers', () => {
       return { done, settled, settledBetween, passedOver };
     }
 
-    it('settle a record that was passed over, and was theirs in between', async () => {
+    it('settle a skipped record whose corpus was theirs in between', async () => {
       const before = { c: centre };
       const { settled } = await holding('7', { before, waiting: { c: centre, d: centre }, between: { d: centre } });
       await expect.poll(() => settled).toEqual(['7']);
     });
 
-    it('take again a record that is theirs, and was to be passed over in between', async () => {
+    it('take a record of their own again whose corpus was another’s in between', async () => {
       const between = { c: centre, d: centre };
       const { done, settled, settledBetween, passedOver } = await holding('9', { before: {}, waiting: { d: centre }, between });
       expect(settledBetween).toEqual([]);

@@ -1,12 +1,12 @@
 /**
- * One consumer of utterances for each feature settings that a corpus has, each in a group of its own from the earliest record:
- * settings that are new read everything, those that nobody has any more stop. The service's own always run, for corpora
- * that come tomorrow.
+ * Runs one consumer of utterances for each settings hash that a corpus has, each in a group of its own. A new group reads from the
+ * earliest record. Consumers whose settings no corpus has any more stop. The consumer of the service's own settings always runs,
+ * for corpora that come later.
  *
- * Delivery: a group passes over the records of corpora that are not its own (passed-over.ts) and commits past them. Where a
- * corpus becomes one of a group that runs already, its consumer begins again at what is committed: what it held open then
- * comes again. A record that was passed over settles only when the consumers follow the map that says so, since a map may
- * change back before they do. What the group had committed past before is hinted at by `undertone reprocess`.
+ * Delivery: a group skips the records of other groups' corpora (passed-over.ts) and commits past them. If a corpus joins a running
+ * group, the group's consumer starts again at the committed offsets, so its open records come again. A skipped record settles only
+ * when the consumers follow the map that assigns it elsewhere, because a map may change back before they do. `undertone reprocess`
+ * hints at records that the group had committed past before.
  */
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { SettingsMap } from '#audio/settings-by-corpus.js';
@@ -23,11 +23,11 @@ export interface SettingsConsumer extends WatchedConsumer {
 
 export interface ConsumersBySettingsOptions {
   objects: Pick<SettingsObjects, 'read'>;
-  /** The service's own, until the bucket was read. */
+  /** The service's own settings, used until the bucket was read. */
   base: FeatureSettings;
   intervalMs: number;
   create: (hash: string, settings: FeatureSettings) => SettingsConsumer;
-  /** Tells the stages after features. */
+  /** Announces the map to the later stages. */
   announce: (map: SettingsMap) => Promise<void>;
   watch: { add: (consumer: WatchedConsumer) => void; remove: (consumer: WatchedConsumer) => void };
   crash: (error: unknown) => void;
@@ -36,11 +36,11 @@ export interface ConsumersBySettingsOptions {
 
 export class ConsumersBySettings {
   private readonly consumers = new Map<string, SettingsConsumer>();
-  /** Of the workers that there are, with the hash of each. */
+  /** Skipped records of each worker, with the worker's settings hash. */
   private readonly passedOver = new Map<PassedOver, string>();
-  /** As it was read last. */
+  /** The map as last read. */
   private map: SettingsMap;
-  /** What the consumers that run are of; null before they do. */
+  /** The map that the running consumers follow; null before they run. */
   applied: SettingsMap | null = null;
   private reading: Promise<void> | undefined;
   private applying: Promise<void> = Promise.resolve();
@@ -68,7 +68,7 @@ export class ConsumersBySettings {
     return this.map.hashOf(corpus) === hash;
   }
 
-  /** For a worker of this hash; given back when the worker is. */
+  /** Makes the list of skipped records for a worker of this hash. It is given back with the worker. */
   passOver(hash: string, settle: PassOverContext['settle']): PassedOver {
     const passedOver = new PassedOver({
       settle,
@@ -84,7 +84,7 @@ export class ConsumersBySettings {
     this.passedOver.delete(passedOver);
   }
 
-  /** One reading at a time: who asks while one is under way gets that one. */
+  /** Runs one reading at a time; callers during a reading share it. */
   private readAgain(): Promise<void> {
     this.reading ??= this.read().finally(() => {
       this.reading = undefined;
@@ -105,7 +105,7 @@ export class ConsumersBySettings {
     } catch (error) {
       if (this.stopping) return;
       if (fateOf(error) !== 'retryable') return this.options.crash(error);
-      this.options.logger.warn({ err: error }, 'the feature settings of the corpora could not be read; they stay as they were');
+      this.options.logger.warn({ err: error }, 'cannot read the feature settings of the corpora; keeping the previous ones');
     }
   }
 
@@ -132,7 +132,7 @@ export class ConsumersBySettings {
     logger.info({ default: map.base.hash, corpora }, 'feature settings of the corpora');
   }
 
-  /** Also where the map is as it was: it may have changed, and changed back, before the consumers followed it. */
+  /** Runs even if the map is unchanged: it may have changed and changed back before the consumers followed it. */
   private holdsOwn(hash: string): boolean {
     return [...this.passedOver].some(([each, own]) => own === hash && each.holdsOwn);
   }

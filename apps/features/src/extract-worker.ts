@@ -1,6 +1,6 @@
 /**
- * A worker thread of the pool turns one file into tiles. Errors with a code come back as data, and so does a file that needs
- * more memory than was lent; other errors crash the thread.
+ * The worker thread of the pool: turns one file into tiles. It returns errors with a code, and a file that needs more memory than
+ * was lent, as data. Other errors crash the thread.
  */
 import { Piscina } from 'piscina';
 import { extractFeatures, type ExtractedFeatures, type ExtractOptions } from '#audio/extract-features.js';
@@ -15,7 +15,7 @@ export interface ExtractTask {
   options: ExtractOptions;
 }
 
-/** By the epoch. */
+/** Times in milliseconds since the epoch. */
 export interface ExtractTimes {
   beganAtMs: number;
   decodedAtMs: number;
@@ -24,7 +24,7 @@ export interface ExtractTimes {
 
 export type ExtractOutcome =
   | { features: ExtractedFeatures; times: ExtractTimes }
-  /** The file, for another try with more memory. */
+  /** The file, returned for another try with more memory. */
   | { needsMemory: Uint8Array }
   | { refusal: { code: ErrorCode; message: string; context: PipelineErrorOptions['context'] } };
 
@@ -44,7 +44,7 @@ export default async function extract({ bytes, settings, options }: ExtractTask)
   }
 }
 
-/** The array changes threads without being copied. */
+/** Moves the array to the other thread without a copy. */
 function moved(outcome: ExtractOutcome, array: Uint8Array): ExtractOutcome {
   const movable = { [Piscina.transferableSymbol]: [array.buffer], [Piscina.valueSymbol]: outcome };
   return Piscina.move(movable as never) as unknown as ExtractOutcome;

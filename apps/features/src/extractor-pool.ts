@@ -1,7 +1,7 @@
 /**
- * A pool of worker threads that turn files into tiles; a file that takes too long costs its worker, nothing else. Files
- * are decoded side by side as long as there is memory for it: of ten-minute files, one after another. A file that turns out
- * longer than its size let expect gives its memory back, waits for as much as the longest takes, and is decoded again.
+ * A pool of worker threads that turn files into tiles. A file that takes too long costs its worker thread only. Files are decoded
+ * side by side as memory allows; ten-minute files are decoded one after another. A file that is longer than its size suggested
+ * gives its memory back, waits for as much memory as the longest file takes, and is decoded again.
  */
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
@@ -16,9 +16,9 @@ import { runningTimeLimit } from './running-time-limit.js';
 
 export interface PoolLimits {
   workers: number;
-  /** For one file, from when a worker takes it. */
+  /** Time limit for one file, from when a worker takes it. */
   fileTimeoutMs: number;
-  /** For all files that are being decoded; a file that needs more is decoded alone. */
+  /** Memory for all files that are being decoded. A file that needs more is decoded alone. */
   memoryBytes: number;
 }
 
@@ -46,13 +46,13 @@ export class ExtractorPool {
     return this.size - this.idleWorkers;
   }
 
-  /** Files that wait for memory or for a worker. */
+  /** Number of files that wait for memory or for a worker. */
   get waitingFiles(): number {
     return this.memory.waitingCount + this.waiting.length;
   }
 
   /**
-   * @param bytes are the worker's from now on, where they are all of their buffer: a large file is not held twice
+   * @param bytes move to the worker if they fill their whole buffer, so that memory does not hold a large file twice
    * @throws PipelineError AUDIO_*, DECODER_MISSING, DISK_FULL_WAITING
    */
   async extract(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
@@ -64,12 +64,12 @@ export class ExtractorPool {
     const { bytes: largestBytes } = estimateMemory(again, settings, 'largest');
     const second = await this.memory.use(largestBytes, () => this.extractNow({ bytes: again, settings, options }));
     if ('features' in second) return second.features;
-    throw new Error('a file needs more memory though nothing limits it'); // a fault of ours
+    throw new Error('a file asks for more memory although its memory is unlimited'); // a bug of this program
   }
 
   private async extractNow(task: ExtractTask): Promise<Exclude<ExtractOutcome, { refusal: unknown }>> {
     await this.untilWorkerIsIdle();
-    // The time begins when a worker does: a file must not pay for those before it.
+    // The time starts with the worker, so that waiting for other files does not count.
     const timeLimit = runningTimeLimit(this.fileTimeoutMs);
     try {
       const { bytes } = task;
@@ -80,7 +80,11 @@ export class ExtractorPool {
       throw new PipelineError(outcome.refusal.code, outcome.refusal.message, { context: outcome.refusal.context });
     } catch (error) {
       if (!timeLimit.signal.aborted) throw error;
-      throw new PipelineError('AUDIO_DECODE_TIMEOUT', `Not decoded within ${this.fileTimeoutMs / 1000} s`, { cause: error });
+      throw new PipelineError(
+        'AUDIO_DECODE_TIMEOUT',
+        `The file was not decoded within ${this.fileTimeoutMs / 1000} s (FILE_TIMEOUT). Shorten it, or raise FILE_TIMEOUT`,
+        { cause: error },
+      );
     } finally {
       timeLimit.clear();
       this.idleWorkers++;
@@ -98,7 +102,7 @@ export class ExtractorPool {
   }
 }
 
-/** What the worker did, told by its clock: what lies before is the wait for memory and for a worker. */
+/** Records spans by the worker's clock. The time before them is the wait for memory and for a worker. */
 function spansOf({ features, times }: Extract<ExtractOutcome, { features: unknown }>): void {
   const { decoder, audioSec, count } = features;
   const decoded = { 'undertone.decoder': decoder, 'undertone.audio.duration': audioSec };

@@ -1,4 +1,4 @@
-/** `GET /settings`: under which feature settings each corpus is made into tiles. 503 until that is known. */
+/** `GET /settings`: the feature settings of each corpus. Answers 503 until they are known. */
 import { Controller, Get, Inject, ServiceUnavailableException } from '@nestjs/common';
 import type { SettingsAnswer } from '#audio/settings-by-corpus.js';
 import { FeaturesStage } from './features-stage.js';
@@ -10,7 +10,7 @@ export class FeatureSettingsController {
   @Get()
   settings(): SettingsAnswer {
     const answer = this.stage.settings();
-    if (!answer) throw new ServiceUnavailableException('The consumers have not started yet');
+    if (!answer) throw new ServiceUnavailableException('The consumers have not started yet. Ask again in a few seconds.');
     return answer;
   }
 }

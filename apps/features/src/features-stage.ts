@@ -1,4 +1,4 @@
-/** The Kafka edge of features: utterance records in, shards out. Delivery: see build-shards.ts and consumers-by-settings.ts. */
+/** The Kafka edge of features: takes utterance records and announces shards. Delivery: see build-shards.ts and consumers-by-settings.ts. */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { canLimitMemory } from '#audio/decode/limit-memory.js';
@@ -35,16 +35,16 @@ import { MemoryBudget, TileMemory } from './memory-budget.js';
 import { SettingsObjects } from './settings-objects.js';
 import { poolMetrics, workshopMetrics } from './workshop-metrics.js';
 
-/** Of the memory for audio, the part for objects that are read and wait for a worker. */
+/** Share of the audio memory for objects that are read or wait for a worker. */
 const READING_SHARE = 0.125;
-/** The part for shards on their way to the store. */
+/** Share for shards that are being uploaded. */
 const STORING_SHARE = 0.125;
-/** The part for the tiles of shards that are not full yet. */
+/** Share for the tiles of open shards. */
 const HOLDING_SHARE = 0.5;
 
-/** ffmpeg is stopped before its thread is, which then takes the temporary file away. */
+/** ffmpeg is stopped before its thread, so that the thread can delete the temporary file. */
 const FFMPEG_TIME_SHARE = 0.9;
-/** Of the time that a file may take, after which a temporary one belongs to nobody. */
+/** A temporary file older than this multiple of the file time limit is abandoned. */
 const SWEEP_AFTER_TIMEOUTS = 20;
 
 export const FEATURES_CONFIG = Symbol('features config');
@@ -53,7 +53,7 @@ export const FEATURES_CONFIG = Symbol('features config');
 export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly kafka;
   private readonly store: ObjectStore;
-  private readonly publisher: Publisher;
+  private readonly publisher: Publisher<'features'>;
   private readonly crashes: CrashCounter;
   private readonly stallWatch: StallWatch;
   private readonly pool: ExtractorPool;
@@ -68,7 +68,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
   ) {
     this.kafka = kafkaClient(config.kafka, 'undertone-features', logger);
     this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
-    this.publisher = new Publisher(this.kafka, config.kafka.topicPrefix);
+    this.publisher = new Publisher<'features'>(this.kafka, config.kafka.topicPrefix);
     this.crashes = new CrashCounter({
       store: this.store,
       topicPrefix: config.kafka.topicPrefix,
@@ -109,7 +109,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
 
   async onApplicationShutdown(): Promise<void> {
     this.readiness.stopping();
-    this.crashes.close(); // what is cut off from now on comes again, and is nobody's fault
+    this.crashes.close(); // records interrupted from here on come again, and do not count as crashes
     await this.consumers.stop();
     await this.pool.close();
     await this.stallWatch.stop();
@@ -120,13 +120,16 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
   private async start(): Promise<void> {
     const { ffmpeg, kafka } = this.config;
     if (ffmpeg)
-      this.logger.info({ ffmpeg: ffmpeg.path, why: ffmpeg.why, version: ffmpeg.version }, 'ffmpeg decodes what is neither WAV nor FLAC');
+      this.logger.info(
+        { ffmpeg: ffmpeg.path, why: ffmpeg.why, version: ffmpeg.version },
+        'ffmpeg decodes files that are neither WAV nor FLAC',
+      );
     if (ffmpeg && !canLimitMemory())
-      this.logger.warn('this machine has no prlimit (util-linux): the memory of ffmpeg processes is not limited');
-    if (!ffmpeg) this.logger.warn('there is no ffmpeg: only WAV and FLAC are decoded. Install ffmpeg or set FFMPEG_BIN');
+      this.logger.warn('this machine has no prlimit, so the memory of ffmpeg processes is not limited. Install util-linux');
+    if (!ffmpeg) this.logger.warn('there is no ffmpeg, so only WAV and FLAC are decoded. Install ffmpeg, or set FFMPEG_BIN');
     const swept = await sweepTemporaryAudio(this.config.fileTimeoutMs * SWEEP_AFTER_TIMEOUTS);
-    if (swept > 0) this.logger.info({ folders: swept }, 'removed temporary recordings that killed processes had left');
-    await speechDetector(this.config.settings, this.config.sileroDir); // what it needs must be here before it is needed
+    if (swept > 0) this.logger.info({ folders: swept }, 'removed temporary recordings of killed processes');
+    await speechDetector(this.config.settings, this.config.sileroDir); // fails at the start if a prerequisite is missing
     await retrying(() => this.store.ensureBucket());
     await ensureTopics(this.kafka, topics, kafka.topicPrefix);
     this.stallWatch.start();
@@ -134,7 +137,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     await this.consumers.start();
   }
 
-  /** @returns null until the consumers run */
+  /** @returns the settings of each corpus; null until the consumers run */
   settings(): SettingsAnswer | null {
     const map = this.consumers.applied;
     if (!map) return null;
@@ -152,7 +155,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     });
   }
 
-  /** Of what it makes, memory, threads and counts are everybody's. */
+  /** Makes the parts of a worker. Memory, threads and counts are shared by all workers. */
   private consumerFactory(): (hash: string, settings: FeatureSettings) => SettingsConsumer {
     const { config, metrics, logger, kafka, store, publisher } = this;
     retryMetrics(metrics);

@@ -1,4 +1,4 @@
-/** Features: utterance records become sealed shards of spectrogram tiles. */
+/** Features: turns utterance records into sealed shards of spectrogram tiles. */
 import { createLogger } from '#service/logger.js';
 import { runService } from '#service/run-service.js';
 import { readFeaturesConfig } from './config.js';

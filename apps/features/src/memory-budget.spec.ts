@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryBudget, TileMemory } from './memory-budget.js';
 
-/** Work that ends when it is told to, and what has begun so far. */
+/** Work that ends on command, and a list of the work that has begun. */
 function jobs(budget: MemoryBudget) {
   const begun: string[] = [];
   const end = new Map<string, () => void>();
@@ -19,7 +19,7 @@ function jobs(budget: MemoryBudget) {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a memory budget', () => {
-  it('lets in what fits, and the rest as room is given back', async () => {
+  it('admits work that fits, and the rest as memory is given back', async () => {
     const { begun, start, settle } = jobs(new MemoryBudget(100));
     const all = [start('a', 60), start('b', 40), start('c', 50)];
     await turn();
@@ -32,7 +32,7 @@ describe('a memory budget', () => {
     await Promise.all(all);
   });
 
-  it('does not let a small one pass a large one that waits', async () => {
+  it('does not let small work overtake large work that waits', async () => {
     const { begun, start, settle } = jobs(new MemoryBudget(100));
     const all = [start('a', 60), start('large', 90), start('small', 10)];
     await turn();
@@ -44,7 +44,7 @@ describe('a memory budget', () => {
     await Promise.all(all);
   });
 
-  it('lets in what is larger than the whole, alone', async () => {
+  it('admits work larger than the whole budget alone', async () => {
     const { begun, start, settle } = jobs(new MemoryBudget(100));
     const all = [start('a', 1), start('huge', 1000), start('b', 1)];
     await turn();
@@ -57,15 +57,15 @@ describe('a memory budget', () => {
     await Promise.all(all);
   });
 
-  it('takes back the room of work that failed', async () => {
+  it('takes back the memory of failed work', async () => {
     const budget = new MemoryBudget(100);
     await expect(budget.use(100, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(await budget.use(100, () => Promise.resolve(7))).toBe(7);
   });
 });
 
-describe('the memory for tiles of open shards', () => {
-  /** An open shard; sealed, it is closed and stays in memory until it is forgotten. */
+describe('the tile memory of open shards', () => {
+  /** An open shard. Sealing closes it; its tiles count until they are released. */
   function openShard(memory: TileMemory, sizeBytes: number, sealed: number[]) {
     const shard = { sizeBytes };
     memory.add(shard, () => {
@@ -75,7 +75,7 @@ describe('the memory for tiles of open shards', () => {
     return shard;
   }
 
-  it('seals no more than it must, the largest first, and waits until they are gone', async () => {
+  it('seals as few shards as it must, the largest first, and waits until they are released', async () => {
     const memory = new TileMemory(100);
     const sealed: number[] = [];
     const [small, large] = [openShard(memory, 40, sealed), openShard(memory, 60, sealed)];
@@ -91,7 +91,7 @@ describe('the memory for tiles of open shards', () => {
     expect(memory.heldBytes).toBe(50);
   });
 
-  it('does not count on what a worker held that lost its partition', async () => {
+  it('does not wait for the shards of a worker that lost its partition', async () => {
     const memory = new TileMemory(100);
     const sealed: number[] = [];
     const [lost] = [openShard(memory, 90, sealed), openShard(memory, 20, sealed)];
@@ -100,7 +100,7 @@ describe('the memory for tiles of open shards', () => {
     expect(sealed).toEqual([]);
   });
 
-  it('takes a recording alone that has more tiles than the limit', async () => {
+  it('admits a recording with more tiles than the limit alone', async () => {
     const memory = new TileMemory(100);
     const sealed: number[] = [];
     const huge = openShard(memory, 500, sealed);

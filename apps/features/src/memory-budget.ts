@@ -1,8 +1,8 @@
 /**
- * MemoryBudget: a number of bytes that is lent out. First come, first served, so that a long file is not passed by short ones for ever;
- * what is larger than the whole waits until it can be alone.
+ * MemoryBudget lends out a number of bytes, first come, first served, so that short files do not overtake a long one for ever. A
+ * request larger than the whole budget waits until it can run alone.
  *
- * Does not promise that those who borrow keep to what they asked for.
+ * It does not promise that borrowers stay within their request.
  */
 export class MemoryBudget {
   private lent = 0;
@@ -37,16 +37,16 @@ export class MemoryBudget {
 }
 
 interface OpenShard {
-  /** Of its tiles, as they are now. */
+  /** Bytes of its present tiles. */
   readonly sizeBytes: number;
 }
 
 /**
- * The tiles of all shards that are open, or closed and not yet written as a file, within a number of bytes. Where there are
- * more, the largest open shard is sealed early, whoever fills it, and whoever brought the tiles waits until there is room.
+ * Limits the bytes of tiles in all shards that are open, or closed and not yet a file. Beyond the limit it seals the largest open
+ * shard early, whichever worker fills it. The worker that brought the tiles waits until there is room.
  *
- * Does not promise that the limit holds to the byte: tiles are counted when they have come, so that each worker may hold one
- * recording's tiles beyond it.
+ * It does not promise the limit to the byte: tiles are counted when they have come, so each worker may hold the tiles of one
+ * recording beyond it.
  */
 export class TileMemory {
   private readonly open = new Map<OpenShard, () => void>();
@@ -64,28 +64,28 @@ export class TileMemory {
     this.open.set(shard, seal);
   }
 
-  /** It takes no more tiles. Its own stay in memory until they are a file. */
+  /** Marks a shard as closed: it takes no more tiles. Its tiles stay in memory until they are a file. */
   close(shard: OpenShard): void {
     if (this.open.delete(shard)) this.closed.add(shard);
   }
 
-  /** Its tiles are no longer in memory. */
+  /** Stops counting a shard whose tiles are no longer in memory. */
   forget(shard: OpenShard): void {
     this.open.delete(shard);
     this.closed.delete(shard);
     for (const look of this.waiting.splice(0)) look();
   }
 
-  /** Resolves when the tiles that are held are within the limit. */
+  /** Resolves when the held tiles are within the limit. */
   async untilRoom(): Promise<void> {
     while (this.heldBytes > this.totalBytes) {
       this.sealLargest();
-      if (this.closed.size === 0) return; // there is nothing whose end could be waited for
+      if (this.closed.size === 0) return; // no closed shard will give memory back
       await new Promise<void>((resolve) => this.waiting.push(resolve));
     }
   }
 
-  /** As many as are needed beside those that are on their way. */
+  /** Seals as many shards as needed, beside the closed ones. */
   private sealLargest(): void {
     const largestFirst = [...this.open].sort(([a], [b]) => b.sizeBytes - a.sizeBytes);
     for (const [shard, seal] of largestFirst) {

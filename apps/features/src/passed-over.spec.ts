@@ -17,8 +17,8 @@ function passedOver(mine: Set<string>) {
   return { held, settled, readings: () => readings };
 }
 
-describe('records that are passed over', () => {
-  it('are settled by a map that was read after they were taken, and by no older one', async () => {
+describe('skipped records', () => {
+  it('are settled only by a map that was read after they were taken', async () => {
     const { held, settled } = passedOver(new Set());
     await held.add('c', '1');
     const { mark } = held;
@@ -29,7 +29,7 @@ describe('records that are passed over', () => {
     expect(settled).toEqual(['1', '2']);
   });
 
-  it('stay open where their corpus has become this worker’s, until it is another’s again', async () => {
+  it('stay open while their corpus is this worker’s, until it is another’s again', async () => {
     const mine = new Set<string>();
     const { held, settled } = passedOver(mine);
     await held.add('c', '1');
@@ -42,7 +42,7 @@ describe('records that are passed over', () => {
     expect([settled, held.holdsOwn]).toEqual([['2', '1'], false]);
   });
 
-  it('do not pile up: the map is read at once when there are many', async () => {
+  it('have the map read at once when there are many', async () => {
     const { held, settled, readings } = passedOver(new Set());
     for (let offset = 0; offset < 20_001; offset++) await held.add('c', String(offset));
     expect(readings()).toBe(1);

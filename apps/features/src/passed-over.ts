@@ -1,22 +1,21 @@
 /**
- * Records that a worker passes over, since their corpus is made into tiles under other settings. Whether it still is when
- * the record was taken is known only from a map that was read after that, and whether another group makes it only once the
- * consumers follow that map: until then the record is held open.
+ * Holds the records that a worker skips, because another group makes their corpus into tiles under other settings. A record stays
+ * open until a map that was read after the record was taken confirms this, and the consumers follow that map.
  *
- * Delivery: what another instance passes over by an older map is not lost for it. A record that is published after a
- * change of the map is either made by whoever takes it, or passed over by a map that has the change.
+ * Delivery: an outdated map loses no record. A record published after a change of the map is either made by the worker that takes
+ * it, or skipped by a map that has the change.
  */
 export interface PassOverContext {
   settle: (offset: string) => void;
-  /** Of the newest map that was read. */
+  /** True if the newest map that was read assigns the corpus to this worker. */
   isMine: (corpus: string) => boolean;
-  /** Another group makes the corpus: the newest map says so, and the consumers follow it. */
+  /** True if another group makes the corpus by the newest map, and the consumers follow that map. */
   isElsewhere: (corpus: string) => boolean;
-  /** Resolves when the map was read from the bucket, and `confirm` was called. */
+  /** Reads the map from the bucket; resolves after `confirm` was called. */
   readAgain: () => Promise<void>;
 }
 
-/** Held open at once; more, and the map is read at once rather than when it is due. */
+/** With more open records than this, the map is read at once instead of at the next interval. */
 const mostHeld = 20_000;
 
 export class PassedOver {
@@ -33,17 +32,17 @@ export class PassedOver {
     if (this.held.length >= mostHeld) await this.context.readAgain();
   }
 
-  /** How many there are now: what is added while the map is read is not confirmed by it. */
+  /** Number of records now. Records added while the map is read are not confirmed by it. */
   get mark(): number {
     return this.held.length;
   }
 
-  /** A record that was passed over is this worker's now. Only a consumer that begins again takes it. */
+  /** True if a skipped record belongs to this worker now. Only a restarted consumer takes it again. */
   get holdsOwn(): boolean {
     return this.held.some(({ corpus }) => this.context.isMine(corpus));
   }
 
-  /** Settles what another group makes, of the first so many, which were taken before the map was read. */
+  /** Settles the records that another group makes, among the first `count`, which were taken before the map was read. */
   confirm(mark: number): void {
     const confirmed = this.held.slice(0, mark);
     const isOpen = ({ corpus }: { corpus: string }): boolean => !this.context.isElsewhere(corpus);

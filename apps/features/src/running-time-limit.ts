@@ -1,16 +1,16 @@
 /**
- * A time limit that counts only while this process runs: one that was stopped (SIGSTOP, a paused machine) and wakes up must not
- * blame the file that it was at for the time that it stood still.
+ * A time limit that counts only while this process runs. After a stop (SIGSTOP, a paused machine) the process must not blame its
+ * present file for the time of the stop.
  */
 const ticksPerLimit = 20;
 
 export interface RunningTimeLimit {
   signal: AbortSignal;
-  /** No limit any more; always call it. */
+  /** Clears the limit. Always call it. */
   clear: () => void;
 }
 
-/** Aborts after `limitMs` of running, give or take a twentieth. */
+/** Aborts after `limitMs` of running time, within 5 %. */
 export function runningTimeLimit(limitMs: number): RunningTimeLimit {
   const over = new AbortController();
   const tickMs = limitMs / ticksPerLimit;

@@ -31,7 +31,7 @@ const layouts = async () =>
   Object.fromEntries([...(await objects.read()).corpora].map(([corpus, { settings }]) => [corpus, settings.layout]));
 
 describe('the objects of feature settings', () => {
-  it('say what a corpus has otherwise, until they are gone', async () => {
+  it('give a corpus other settings until they are deleted', async () => {
     expect(await layouts()).toEqual({});
     await put('c', { layout: 'centre' });
     await put('d', {});
@@ -45,7 +45,7 @@ describe('the objects of feature settings', () => {
     ['of the wrong kind', { bandLimitHz: 'low' }, 'bandLimitHz'],
     ['that cannot work', { rows: 100 }, 'rows'],
     ['that this machine cannot do', { silenceMethod: 'silero' }, 'silero'],
-  ])('with a setting %s change nothing, and are said once', async (_what, overrides, named) => {
+  ])('with a setting %s change nothing, and are reported once', async (_what, overrides, named) => {
     await put('c', { layout: 'centre' });
     await layouts();
     await put('c', overrides);
@@ -58,7 +58,7 @@ describe('the objects of feature settings', () => {
     expect(await layouts()).toEqual({ c: 'tiles' });
   });
 
-  it('are no JSON, and the corpus keeps what it had', async () => {
+  it('that are not JSON leave the corpus its previous settings', async () => {
     await store.put(featureSettingsKey('c'), '{');
     expect(await layouts()).toEqual({});
     expect(complaints[0]?.message).toContain('is not JSON');

@@ -1,9 +1,9 @@
 /**
- * What the bucket says of feature settings: one object `state/feature-settings/<corpus>.json` for each corpus that differs
- * from the service's.
+ * Reads the corpora's own feature settings from the bucket: one object `state/feature-settings/<corpus>.json` for each corpus that
+ * differs from the service's settings.
  *
- * Delivery: the map is read whole or not at all; a store that is away leaves everything as it was. An object that is not
- * valid is said once, with CONFIG_INVALID, and its corpus keeps what it had (after a start: the service's settings).
+ * Delivery: the map is read whole or not at all, so an outage of the store changes nothing. An invalid object is reported once,
+ * with CONFIG_INVALID. Its corpus keeps its previous settings (after a start, the service's settings).
  */
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { parseOverrides, settledWith, SettingsMap } from '#audio/settings-by-corpus.js';
@@ -15,19 +15,19 @@ import type { ListedObject, Objects } from '#storage/object-store.js';
 export interface SettingsObjectsOptions {
   store: Pick<Objects, 'list' | 'find'>;
   base: FeatureSettings;
-  /** @throws PipelineError if this machine cannot make tiles under them */
+  /** @throws PipelineError if this machine cannot make tiles under these settings */
   check: (settings: FeatureSettings) => Promise<void>;
   onInvalid: (error: PipelineError) => void;
 }
 
-/** The objects of the bucket, as they were read last. */
+/** The objects of the bucket as last read. */
 export class SettingsObjects {
-  /** By corpus, with the ETag that it was listed with; overrides are null where the object is not valid and none were valid before. */
+  /** Overrides by corpus, with the listed ETag. They are null if the object is invalid and none was valid before. */
   private readonly known = new Map<string, { etag: string; overrides: FeatureOverrides | null }>();
 
   constructor(private readonly options: SettingsObjectsOptions) {}
 
-  /** @throws PipelineError STORAGE_UNAVAILABLE; then what was read before stands */
+  /** @throws PipelineError STORAGE_UNAVAILABLE; the previous map then stays */
   async read(): Promise<SettingsMap> {
     const present = new Set<string>();
     for await (const { key, etag } of this.options.store.list(featureSettingsPrefix)) {
@@ -43,7 +43,7 @@ export class SettingsObjects {
 
   private async readOne(corpus: string, { key, etag }: Pick<ListedObject, 'key' | 'etag'>): Promise<void> {
     const found = await this.options.store.find(key);
-    if (!found) return; // deleted since it was listed: the next reading says so
+    if (!found) return; // deleted after the listing; the next reading notices
     const before = this.known.get(corpus)?.overrides ?? null;
     try {
       const overrides = parseOverrides(found.bytes);
@@ -51,7 +51,7 @@ export class SettingsObjects {
       this.known.set(corpus, { etag, overrides });
     } catch (error) {
       if (!(error instanceof PipelineError)) throw error;
-      const keeps = before ? 'what it had' : "the service's settings";
+      const keeps = before ? 'its previous settings' : "the service's settings";
       this.options.onInvalid(
         new PipelineError('CONFIG_INVALID', `${key}: ${error.message}. Corpus ${corpus} keeps ${keeps}.`, { cause: error }),
       );

@@ -18,7 +18,7 @@ const utteranceOf = (utteranceId: string): UtteranceIngested => ({
   ingestedAt: '2026-11-22T09:14:07.332Z',
 });
 const featuresOf = (count: number, value = 1): ExtractedFeatures => ({
-  ...{ tiles: new Uint8Array(count * tileBytes).fill(value), count, frames: 32 * count, audioSec: 2, keptSec: 1.5 },
+  ...{ tiles: new Uint8Array(count * tileBytes).fill(value), count, leftOut: 0, frames: 32 * count, audioSec: 2, keptSec: 1.5 },
   ...{ cut: { startSec: 0, endSec: 0 } as unknown as ExtractedFeatures['cut'], sampleRateHz: 16_000, decoder: 'wav' },
 });
 const add = (builder: ShardBuilder, utteranceId: string, count = 1, value = 1): void =>
@@ -33,8 +33,8 @@ afterEach(() => vi.useRealTimers());
 
 const never = { tiles: 1e9, maxAgeMs: 1e9 };
 
-describe('a shard that is open', () => {
-  it('is due at so many tiles', () => {
+describe('an open shard', () => {
+  it('is due at the tile limit', () => {
     add(builder, 'c/a', 3);
     expect(builder.isDue({ ...never, tiles: 4 })).toBe(false);
     add(builder, 'c/b');
@@ -42,7 +42,7 @@ describe('a shard that is open', () => {
     expect(builder.sizeBytes).toBe(4 * tileBytes);
   });
 
-  it('is due so long after its first tile', () => {
+  it('is due at the age limit, counted from its first tile', () => {
     add(builder, 'c/a');
     vi.advanceTimersByTime(900);
     add(builder, 'c/b');
@@ -51,7 +51,7 @@ describe('a shard that is open', () => {
     expect(builder.isDue({ ...never, maxAgeMs: 1_000 })).toBe(true);
   });
 
-  it('is due when its list fills a record', () => {
+  it('is due when its list of utterances fills a record', () => {
     const longName = 'x'.repeat(largestFactBytes / 4);
     for (let i = 0; i < 3; i++) add(builder, `c/${i}${longName}`);
     expect(builder.isDue(never)).toBe(false);
@@ -64,8 +64,8 @@ describe('a shard that is open', () => {
   });
 });
 
-describe('an utterance that is removed', () => {
-  it('gives its offset back, once', () => {
+describe('a removed utterance', () => {
+  it('returns its offset once', () => {
     add(builder, 'c/a');
     expect(builder.remove('c/unknown')).toBeNull();
     expect(builder.remove('c/a')).toBe('c/a');
@@ -73,7 +73,7 @@ describe('an utterance that is removed', () => {
     expect(builder).toMatchObject({ isEmpty: true, tileCount: 0, sizeBytes: 0 });
   });
 
-  it('takes its tiles, its name and its age with it', () => {
+  it('removes its tiles, its bytes of the list and its age', () => {
     const longName = 'x'.repeat(largestFactBytes);
     add(builder, `c/${longName}`, 100);
     vi.advanceTimersByTime(900);
@@ -86,7 +86,7 @@ describe('an utterance that is removed', () => {
     expect(builder.isDue({ tiles: 100, maxAgeMs: 1_000 })).toBe(true);
   });
 
-  it('leaves a shard that begins anew with its next tile, where it was alone', () => {
+  it('resets the age of a shard that held it alone', () => {
     add(builder, 'c/a');
     vi.advanceTimersByTime(5_000);
     builder.remove('c/a');
@@ -95,8 +95,8 @@ describe('an utterance that is removed', () => {
   });
 });
 
-describe('a shard that is sealed', () => {
-  it('has the bytes that its name says, and a record that tells whose its rows are', () => {
+describe('a sealed shard', () => {
+  it('is named by the digest of its bytes, and its record assigns each row to an utterance', () => {
     add(builder, 'c/a', 2, 7);
     add(builder, 'c/removed', 1, 8);
     add(builder, 'c/b', 1, 9);

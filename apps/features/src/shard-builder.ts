@@ -1,7 +1,7 @@
 /**
  * Collects the tiles of whole utterances until a shard is sealed.
  *
- * Delivery: a shard's name is the sha256 of its contents, so sealing the same utterances twice writes the same object.
+ * Delivery: the name of a shard is the sha256 of its contents, so sealing the same utterances twice writes the same object.
  */
 import { settingsHash, tileSizeBytes, type FeatureSettings } from '#audio/feature-settings.js';
 import type { ExtractedFeatures } from '#audio/extract-features.js';
@@ -18,21 +18,21 @@ interface Held {
   utterance: UtteranceIngested;
   features: ExtractedFeatures;
   offset: string;
-  /** From the tiles to the shard's announcement; in the utterance's trace. */
+  /** Span in the utterance's trace, from its tiles to the announcement of the shard. */
   sealing: Span;
 }
 
 export interface SealedShard {
   bytes: Uint8Array;
   fact: ShardSealed;
-  /** Of the records that are settled once the shard is announced. */
+  /** Offsets of the records that settle once the shard is announced. */
   offsets: string[];
-  /** In the order of the fact's utterances. */
+  /** One for each utterance, in the order of the fact. */
   sealings: Span[];
 }
 
 export class ShardBuilder {
-  /** In the order in which they came. */
+  /** In order of arrival. */
   private readonly held = new Map<string, Held & { atMs: number }>();
   private factBytes = 0;
   tileCount = 0;
@@ -48,7 +48,7 @@ export class ShardBuilder {
     this.factBytes += factBytesOf(held.utterance.utteranceId);
   }
 
-  /** Forgets an utterance that was superseded or erased. @returns its record's offset, if it was held */
+  /** Removes a superseded or erased utterance. @returns the offset of its record, if the shard held it */
   remove(utteranceId: string): string | null {
     const held = this.held.get(utteranceId);
     if (!held) return null;
@@ -70,12 +70,12 @@ export class ShardBuilder {
     return this.held.size === 0;
   }
 
-  /** Of the shard's tiles. */
+  /** Bytes of the shard's tiles. */
   get sizeBytes(): number {
     return this.tileCount * tileSizeBytes(this.settings);
   }
 
-  /** The tiles are given back: a builder is sealed once. */
+  /** Seals the shard and releases its tiles. Call it once. */
   seal(): SealedShard {
     const held = [...this.held.values()];
     const bytes = writeShard(

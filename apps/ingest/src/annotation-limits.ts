@@ -1,23 +1,23 @@
 /**
- * Limits for the annotation files of one corpus: their stated sizes before a byte is fetched, then the number and length of
- * lines. A file beyond a limit is an error of its corpus alone.
+ * Limits the annotation files of one corpus: their stated sizes before any byte is fetched, then the number and length of their
+ * lines. A file beyond a limit fails its own corpus only.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ObjectHead } from '#storage/object-store.js';
 
 export interface AnnotationLimits {
-  /** All annotation files of one corpus together. */
+  /** Most bytes of all annotation files of one corpus together. */
   totalBytes: number;
-  /** Of one file. */
+  /** Most lines of one file. */
   lines: number;
-  /** Bytes of one line; JSON has its own limits, where it is parsed. */
+  /** Most bytes of one line. The JSON parser has limits of its own. */
   lineBytes: number;
 }
 
 export const defaultAnnotationLimits: AnnotationLimits = { totalBytes: 64e6, lines: 2_000_000, lineBytes: 1_000_000 };
 
 /**
- * Refuses files by their stated sizes. Call it before any of them is fetched.
+ * Refuses files by their stated sizes. Call it before fetching any of them.
  * @throws PipelineError MANIFEST_INVALID
  */
 export function refuseLargeAnnotations(heads: ReadonlyMap<string, ObjectHead>, { totalBytes }: AnnotationLimits): void {
@@ -32,7 +32,7 @@ export function refuseLargeAnnotations(heads: ReadonlyMap<string, ObjectHead>, {
   }
 }
 
-/** @throws PipelineError MANIFEST_INVALID with the file and the line */
+/** @throws PipelineError MANIFEST_INVALID; the message names the file and the line */
 export function refuseLongAnnotations(files: ReadonlyMap<string, Uint8Array>, limits: AnnotationLimits): void {
   for (const [path, bytes] of files) refuseLongLines(path, bytes, limits);
 }

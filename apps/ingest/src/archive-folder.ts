@@ -1,6 +1,6 @@
 /**
- * Makes the temporary folder that an archive is downloaded to, and removes those that killed processes left: a folder's name
- * says which process of which host it belongs to.
+ * Makes the temporary folder into which an archive is downloaded, and removes the folders of killed processes. The name of a
+ * folder holds the host and the id of its process.
  */
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
@@ -12,9 +12,9 @@ const prefix = (): string => `undertone-archive-${hostLabel()}-`;
 export const makeArchiveFolder = (parent = tmpdir()): Promise<string> => mkdtemp(join(parent, `${prefix()}${process.pid}-`));
 
 /**
- * Call it before this process makes a folder: those with its own process id are left over too, since a container's first
- * process has the same id after each restart.
- * @returns how many folders it removed
+ * Removes folders of dead processes. Call it before this process makes a folder: it also removes folders with the own process id,
+ * because the first process of a container has the same id after each restart.
+ * @returns the number of removed folders
  */
 export async function sweepArchiveFolders(parent = tmpdir()): Promise<number> {
   let removed = 0;
@@ -33,7 +33,7 @@ export function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // EPERM: it lives, and belongs to another user.
+    // EPERM means that the process lives and belongs to another user.
     return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }

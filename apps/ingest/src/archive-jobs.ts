@@ -1,7 +1,7 @@
 /**
- * Keeps the jobs of unpacking archives as objects in the bucket, one for each archive: its state, who works on it, and how
- * many entries are done. Every write is on the condition that nobody else wrote meanwhile, so an instance that lost a job to
- * another finds out by its next write.
+ * Stores the jobs of unpacking archives as objects in the bucket, one for each archive: its ETag, its holder, and the number of
+ * finished entries. Every write is conditional on the object being unchanged. So an instance that lost a job finds out at its
+ * next write.
  */
 import { z } from 'zod';
 import { archiveJobKey, archiveJobsPrefix, unpackedArchiveKey } from '#contracts/object-keys.js';
@@ -22,26 +22,26 @@ const jobSchema = z.object({
   etag: z.string(),
   sizeBytes: z.number().nonnegative(),
   corpus: z.string(),
-  /** The hint that asked for it: a dead letter is about it. */
+  /** The hint that asked for the archive. A dead letter about the archive names this hint. */
   origin: originSchema,
-  /** Entries that are put and hinted at. */
+  /** Number of entries that are put and hinted at. */
   done: z.number().int().nonnegative(),
-  /** How often it was begun since `done` last grew: a job that ends its process each time is given up. */
+  /** Number of starts since `done` last grew. A job that keeps failing without progress is given up. */
   starts: z.number().int().nonnegative(),
-  /** The error that ended the last start, where one was caught. */
+  /** The error that ended the last start, if one was caught. */
   lastError: z.string().optional(),
-  /** Instance that works on it; null: nobody. */
+  /** The instance that works on the job; null if none does. */
   holder: z.string().nullable(),
-  /** Grows while the holder lives. */
+  /** A counter that the holder increases while it lives. */
   beats: z.number().int().nonnegative(),
 });
 export type ArchiveJob = z.infer<typeof jobSchema>;
 
-/** A job as it is stored. */
+/** A job as stored in the bucket. */
 export interface StoredJob {
   key: string;
   job: ArchiveJob;
-  /** Of the job's object, not of the archive. */
+  /** ETag of the job's object, not of the archive. */
   etag: string;
 }
 
@@ -50,14 +50,14 @@ const doneSchema = z.object({ etag: z.string(), refused: z.string().optional() }
 export type JobsStore = Pick<ObjectStore, 'head' | 'find' | 'put' | 'delete' | 'list'>;
 
 export class ArchiveJobs {
-  /** By the key of a job, as it was last read: a listing tells which ones changed since. */
+  /** The jobs as last read, by key. A listing shows which ones have changed since. */
   private readonly read = new Map<string, { listedEtag: string; stored: StoredJob }>();
 
   constructor(private readonly store: JobsStore) {}
 
   /**
-   * Makes a job durable, in place of one for an older state of the archive.
-   * @returns false if this state has a job, or was unpacked, or, unless it is tried again, was refused
+   * Stores a job. It replaces a job for an older state of the archive.
+   * @returns false if this state of the archive has a job already, was unpacked, or was refused and is not to be tried again
    */
   async open(
     wanted: Pick<ArchiveJob, 'archive' | 'etag' | 'sizeBytes' | 'corpus'>,
@@ -76,7 +76,7 @@ export class ArchiveJobs {
     }
   }
 
-  /** All jobs. One that cannot be read is deleted: the next start of ingest hints at its archive again. */
+  /** Reads all jobs. It deletes an unreadable job, because the next start of ingest hints at its archive again. */
   async *all(): AsyncGenerator<StoredJob> {
     const present = new Set<string>();
     for await (const { key, etag: listedEtag } of this.store.list(archiveJobsPrefix)) {
@@ -97,7 +97,7 @@ export class ArchiveJobs {
     return null;
   }
 
-  /** @returns the job as it is then stored; null if another wrote it meanwhile */
+  /** @returns the stored job; null if another instance wrote it meanwhile */
   async save({ key, etag }: StoredJob, job: ArchiveJob): Promise<StoredJob | null> {
     this.read.delete(key);
     const saved = await this.store.put(key, JSON.stringify(job), { onlyIf: { etag } });
@@ -105,9 +105,9 @@ export class ArchiveJobs {
   }
 
   /**
-   * Remembers that this state of the archive needs no work any more, and forgets the job.
-   * @param refused the code of its dead letter
-   * @returns false if the archive is another by now: a job for it may have been forgotten with this one
+   * Writes a marker that this state of the archive is done, and deletes the job.
+   * @param refused the code of its dead letter, if the archive was refused
+   * @returns false if the archive has been replaced meanwhile: a job for its new state may have been deleted with this one
    */
   async finish({ key, job }: StoredJob, refused?: string): Promise<boolean> {
     const marker = { etag: job.etag, entries: job.done, unpackedAt: new Date().toISOString(), refused };
@@ -115,7 +115,7 @@ export class ArchiveJobs {
     return this.drop({ key, job });
   }
 
-  /** Forgets the job of an archive that went, or is another. @returns as `finish` */
+  /** Deletes the job of an archive that was deleted or replaced. @returns as `finish` */
   async drop({ key, job }: Pick<StoredJob, 'key' | 'job'>): Promise<boolean> {
     await this.store.delete(key);
     const head = await this.store.head(job.archive);
@@ -123,7 +123,7 @@ export class ArchiveJobs {
   }
 }
 
-/** A hint has some hundred bytes. A larger record is left where it stands: the job must stay readable. */
+/** A hint has some hundred bytes. A larger record is not copied into the job, so that the job stays readable. */
 const mostOriginBytes = 16_384;
 
 function packed({ topic, partition, offset, key, value }: RecordOrigin): ArchiveJob['origin'] {

@@ -1,18 +1,18 @@
 /**
- * Finds the folder that lies around everything in an archive, as people make them: `calls/manifest.csv` beside `calls/a.wav`.
- * Its annotations then belong at the top of the corpus, where readers look for them; recordings keep their place.
+ * Finds the one folder that contains everything in an archive, such as `calls/` of `calls/manifest.csv` and `calls/a.wav`. Its
+ * annotations go to the top of the corpus, where readers look for them. Recordings keep their paths.
  */
 import { isAudioPath } from '#corpora/audio-paths.js';
 import { isAnnotationPath } from '#corpora/corpus-readers.js';
 
 export interface ArchiveRoot {
-  /** With a slash at its end; empty where annotations lie at the top of the archive, or nowhere. */
+  /** The folder with a slash at its end; empty if annotations lie at the top of the archive, or if there are none. */
   folder: string;
-  /** Annotations that no reader will look for, where none lies at the top. */
+  /** Annotations that no reader will find, if none lies at the top. */
   strays: string[];
 }
 
-/** @param paths of all files in the archive */
+/** @param paths the paths of all files in the archive */
 export function archiveRoot(paths: readonly string[]): ArchiveRoot {
   if (paths.some(isAnnotationPath)) return { folder: '', strays: [] };
   const nested = paths.filter((path) => isAnnotationPath(belowFirstFolder(path)));

@@ -1,4 +1,4 @@
-/** Archives are unpacked beside everything else, go on where they were, and are refused one by one. */
+/** Archives are unpacked beside the consumers, continue after a restart, and fail one by one. */
 import { mkdtempSync, readdirSync, mkdirSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,7 +55,7 @@ function unpackerOf(changed: Partial<ArchiveLimits> = {}, instanceId?: string): 
 
 async function tarGz(files: Record<string, string>): Promise<Buffer> {
   const tar = pack();
-  for (const [name, content] of Object.entries(files)) tar.entry({ name }, content);
+  for (const [name, content] of Object.entries(files)) tar.entry({ name, mtime: new Date(0) }, content);
   tar.finalize();
   return gzipSync(await buffer(tar));
 }
@@ -72,7 +72,7 @@ const unpackedOf = (corpus: string): string[] => store.keys(corpusKey(corpus, ''
 const settled = (): Promise<void> => vi.waitFor(() => expect(store.keys(archiveJobsPrefix)).toEqual([]), { timeout: 15_000 });
 
 describe('an archive', () => {
-  it('becomes its annotations, then its recordings, each hinted at; nothing else of it is taken', async () => {
+  it('puts its annotations, then its recordings, hints at each, and takes no other files', async () => {
     const unpacker = unpackerOf();
     await unpacker.start();
     expect(await drop(unpacker, { 'a/1.wav': 'sound', 'README.txt': 'no', 'manifest.csv': 'path\n' })).toBe(true);
@@ -82,7 +82,7 @@ describe('an archive', () => {
     expect(unpacker.openCount).toBe(0);
   });
 
-  it('with a folder around everything brings its manifest to the top of the corpus, unless another lies there', async () => {
+  it('puts the manifest of its only folder at the top of the corpus, unless another manifest lies there', async () => {
     const unpacker = unpackerOf();
     await unpacker.start();
     await drop(unpacker, { 'calls/a.wav': 'sound', 'calls/manifest.csv': 'path\na.wav\n' });
@@ -94,11 +94,11 @@ describe('an archive', () => {
     expect(unpackedOf('a')).toContain(corpusKey('a', 'more/b.wav'));
     expect(new TextDecoder().decode((await store.get(corpusKey('a', 'manifest.csv'))).bytes)).toBe('path\na.wav\n');
     expect(letters).toMatchObject([
-      { code: 'MANIFEST_INVALID', message: expect.stringContaining('more/manifest.csv of the archive is not taken') },
+      { code: 'MANIFEST_INVALID', message: expect.stringContaining('more/manifest.csv of the archive was not put') },
     ]);
   });
 
-  it('with manifests in several folders brings its recordings, and a dead letter that names them', async () => {
+  it('puts its recordings and writes a dead letter that names its manifests if they lie in several folders', async () => {
     const unpacker = unpackerOf();
     await unpacker.start();
     await drop(unpacker, { 'x/a.wav': 'sound', 'x/manifest.csv': 'path\n', 'y/manifest.csv': 'path\n' });
@@ -107,7 +107,7 @@ describe('an archive', () => {
     expect(letters).toMatchObject([{ code: 'MANIFEST_INVALID', message: expect.stringContaining('x/manifest.csv and 1 more') }]);
   });
 
-  it('is unpacked once for each state, also by the next process', async () => {
+  it('is unpacked once for each ETag, also across processes', async () => {
     const first = unpackerOf();
     await first.start();
     await drop(first, wavs(2));
@@ -120,7 +120,7 @@ describe('an archive', () => {
     expect(unpackedOf('a')).toHaveLength(3);
   });
 
-  it('is durable once it is accepted: a process that starts later unpacks it', async () => {
+  it('is unpacked by a later process once it was accepted', async () => {
     await drop(unpackerOf(), wavs(3));
     expect(unpackedOf('a')).toEqual([]);
     await unpackerOf().start();
@@ -128,7 +128,7 @@ describe('an archive', () => {
     expect(unpackedOf('a')).toHaveLength(3);
   });
 
-  it('of a thousand files on a slow store ends, while others go on; killed in the middle it goes on where it was', async () => {
+  it('with a thousand files on a slow store finishes beside others, and continues where it was killed', async () => {
     store = new MemoryStore(20);
     const first = unpackerOf();
     await first.start();
@@ -138,7 +138,7 @@ describe('an archive', () => {
     await vi.waitFor(() => expect(unpackedOf('small')).toHaveLength(3), { timeout: 5_000 });
     expect(unpackedOf('large').length, 'the small one did not wait for it').toBeLessThan(1_000);
 
-    // As kill -9: from now on nothing that it does arrives.
+    // Like kill -9: nothing that this process does from here on arrives.
     store.answer = () => {
       throw new Error('killed');
     };
@@ -149,13 +149,13 @@ describe('an archive', () => {
     await unpackerOf().start();
     await settled();
     expect(unpackedOf('large')).toHaveLength(1_000);
-    // What was put since the cursor was last stored comes twice; the rest does not.
+    // Entries put after the last stored cursor are put twice, all others once.
     expect(hinted.length).toBeLessThan(1_000);
     expect(hinted.length + hintedBefore).toBeGreaterThanOrEqual(1_000);
     expect(letters).toEqual([]);
   });
 
-  it('stopped gently loses nothing and repeats nothing', async () => {
+  it('loses nothing and repeats nothing when it is stopped gracefully', async () => {
     store = new MemoryStore(2);
     const first = unpackerOf();
     await first.start();
@@ -168,7 +168,7 @@ describe('an archive', () => {
     expect(new Set(hinted).size).toBe(500);
   });
 
-  it('that another instance works on is left to it', async () => {
+  it('is left alone while another instance works on it', async () => {
     store = new MemoryStore(20);
     const busy = unpackerOf({}, 'another-host/1/a');
     await busy.start();
@@ -176,11 +176,11 @@ describe('an archive', () => {
     await vi.waitFor(() => expect(hinted.length).toBeGreaterThan(10), { timeout: 10_000 });
     await unpackerOf().start();
     await settled();
-    // Two that had worked on it would have hinted twice at many.
+    // If both had worked on it, many entries would have two hints.
     expect(hinted).toHaveLength(400);
   });
 
-  it('that another instance left is taken over', async () => {
+  it('is taken over if its instance stopped writing', async () => {
     store = new MemoryStore(2);
     const dead = unpackerOf({}, 'another-host/1/a');
     await dead.start();
@@ -196,7 +196,7 @@ describe('an archive', () => {
     expect(unpackedOf('a')).toHaveLength(400);
   });
 
-  it('that is replaced while it is unpacked is followed by its new state', async () => {
+  it('is unpacked in its new state if it was replaced meanwhile', async () => {
     store = new MemoryStore(5);
     const unpacker = unpackerOf();
     await unpacker.start();
@@ -208,7 +208,7 @@ describe('an archive', () => {
     expect(letters).toEqual([]);
   });
 
-  it('that went is forgotten', async () => {
+  it('loses its job when it was deleted', async () => {
     const unpacker = unpackerOf();
     await drop(unpacker, wavs(1));
     await store.delete(corpusKey('a', 'all.tar.gz'));
@@ -219,7 +219,7 @@ describe('an archive', () => {
 });
 
 describe('an archive that cannot be unpacked', () => {
-  it('is one dead letter about the hint that asked for it; it is tried again only when asked', async () => {
+  it('gets one dead letter about its hint, and is tried again only on request', async () => {
     const unpacker = unpackerOf();
     await unpacker.start();
     await drop(unpacker, Buffer.from('PK, but no archive'));
@@ -239,13 +239,13 @@ describe('an archive that cannot be unpacked', () => {
     expect(letters).toHaveLength(2);
   });
 
-  it('for its size is refused at once', async () => {
+  it('is refused at once if it is too large', async () => {
     const unpacker = unpackerOf({ totalBytes: 10 });
     await expect(drop(unpacker, wavs(1))).rejects.toMatchObject({ code: 'ARCHIVE_LIMIT_EXCEEDED' });
     expect(store.keys(archiveJobsPrefix)).toEqual([]);
   });
 
-  it('in which the store refuses one entry brings all others', async () => {
+  it('puts all other entries if the store refuses one', async () => {
     const { PipelineError: Refusal } = await import('#contracts/pipeline-error.js');
     store.answer = (name, key) => {
       if (name === 'put' && key.endsWith('00001.wav')) throw new Refusal('OBJECT_REFUSED', 'AccessDenied');
@@ -258,7 +258,7 @@ describe('an archive that cannot be unpacked', () => {
     expect(letters.map(({ code, message }) => [code, message.slice(0, 11)])).toEqual([['OBJECT_REFUSED', '2 of 41 ent']]);
   });
 
-  it('for an error that nobody foresaw is given up after five starts without an entry more, also by new processes', async () => {
+  it('is given up after five starts without progress for an unknown error, also across processes', async () => {
     let failures = 0;
     store.answer = (name, key) => {
       if (name === 'put' && key.endsWith('.wav')) {
@@ -277,7 +277,7 @@ describe('an archive that cannot be unpacked', () => {
     expect(letters).toMatchObject([{ code: 'UNKNOWN_REPEATED', message: expect.stringContaining('who would have thought') as string }]);
   });
 
-  it('because the disk is full is not: it waits', async () => {
+  it('waits while the disk is full', async () => {
     let isFull = true;
     store.answer = (name, key) => {
       if (isFull && name === 'get' && key.endsWith('.tar.gz'))
@@ -298,7 +298,7 @@ describe('temporary folders', () => {
   const parent = mkdtempSync(join(tmpdir(), 'undertone-sweep-spec-'));
   afterEach(() => rmSync(parent, { recursive: true, force: true }));
 
-  it('of processes that are gone are removed; those of others stay', async () => {
+  it('of dead processes are removed, and those of others stay', async () => {
     mkdirSync(parent, { recursive: true });
     const host = hostname().replaceAll(/[^A-Za-z0-9.]/g, '.');
     const foreign = ['undertone-archive-another.host-1-abc', `undertone-archive-${host}-${process.ppid}-abc`, 'somebody-elses'];

@@ -1,15 +1,15 @@
 /**
- * Unpacks archives beside the consumers, so that a large one on a slow store blocks no partition: "busy" is then never
- * "stalled". Two archives at once, one of a corpus at a time.
+ * Unpacks archives beside the consumers, so that a large archive on a slow store blocks no partition and a busy consumer never
+ * looks stalled. It unpacks two archives at once, and one of each corpus at a time.
  *
- * Delivery: the hint of an archive settles once its job is durable (`state/archives/`, archive-jobs.ts). Leaving the hint
- * open instead would hold back the commits of everything behind it, and bring the whole archive again after each rebalance.
- * From then on the job is the promise: any instance takes it up at its start, or when its holder has not written for a while,
- * and goes on at the entry where it was. When all entries are put, a marker remembers the archive's ETag and the job goes.
- * An archive that cannot be unpacked gets a dead letter about the hint that asked for it, then its marker.
+ * Delivery: the hint of an archive settles once its job is stored (`state/archives/`, archive-jobs.ts). An open hint would hold
+ * back all later commits, and the whole archive would come again after each rebalance. The stored job takes over the promise: any
+ * instance continues it at the next entry, at its own start or when the holder has stopped writing. When all entries are put, a
+ * marker remembers the archive's ETag, and the job is deleted. An archive that cannot be unpacked gets a dead letter about its
+ * hint, then its marker.
  *
- * An error that nobody foresaw is the job's alone: it is tried again, and the fifth start without an entry more is a dead
- * letter UNKNOWN_REPEATED. A start counts before its work begins, so a death by memory counts too.
+ * An unknown error concerns its own job only. The job is tried again; the fifth start without progress gives it a dead letter
+ * UNKNOWN_REPEATED. A start is counted before its work begins, so running out of memory counts too.
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -32,17 +32,17 @@ export interface ArchiveUnpackerParts {
   hintAt: (keys: string[]) => Promise<void>;
   limits: ArchiveLimits;
   logger: Logger;
-  /** Names the instance, as host, process and a word of its own. */
+  /** Name of this instance: host, process id and a random word. */
   instanceId?: string;
   timing?: Partial<UnpackerTiming>;
 }
 
 interface UnpackerTiming {
-  /** Between looks for jobs that another instance left. */
+  /** Time between two checks for abandoned jobs. */
   lookMs: number;
-  /** Between writes of a holder. */
+  /** Time between two writes of a holder. */
   beatMs: number;
-  /** A job whose holder has written nothing for so long is anyone's. */
+  /** Any instance may take a job whose holder has written nothing for this long. */
   staleMs: number;
   diskWaitMs: number;
 }
@@ -55,7 +55,7 @@ const partingMs = 4_000;
 /** A job that this instance works on. */
 interface Held {
   stored: StoredJob;
-  /** As it should be stored. */
+  /** The job as it should be stored. */
   job: ArchiveJob;
   ended: AbortController;
   saving: Promise<void> | undefined;
@@ -65,11 +65,11 @@ interface Held {
 export class ArchiveUnpacker {
   private readonly jobs: ArchiveJobs;
   private readonly timing: UnpackerTiming;
-  /** Host and process come first: a later process of the same container knows its predecessor by them. */
+  /** It begins with host and process id: a later process of the same container recognises its predecessor by them. */
   private readonly id: string;
-  /** By the key of the job. */
+  /** Jobs of this instance, by key. */
   private readonly held = new Map<string, Held>();
-  /** By the key of a job that another holds: as it was first seen, and when. */
+  /** Jobs of other instances, by key: how each was first seen, and when. */
   private readonly seen = new Map<string, { etag: string; sinceMs: number }>();
   private readonly stopped = new AbortController();
   private timer: NodeJS.Timeout | undefined;
@@ -84,20 +84,20 @@ export class ArchiveUnpacker {
     this.id = parts.instanceId ?? `${hostname()}/${process.pid}/${randomUUID()}`;
   }
 
-  /** Archives that are being unpacked or wait for it, as of the last look. */
+  /** Number of archives that are unpacked or waiting, as of the last check. */
   get openCount(): number {
     return this.held.size + this.waitingCount;
   }
 
-  /** Takes up the jobs that are there, and looks for others from time to time. */
+  /** Takes the existing jobs, and checks for others at intervals. */
   async start(): Promise<void> {
     const removed = await sweepArchiveFolders();
-    if (removed > 0) this.parts.logger.info({ removed }, 'removed temporary folders of archives that an earlier process left');
+    if (removed > 0) this.parts.logger.info({ removed }, 'removed temporary archive folders of dead processes');
     this.timer = setInterval(() => this.look(), this.timing.lookMs);
     this.look();
   }
 
-  /** What is under way ends after the entries in hand; the next start goes on there. */
+  /** Ends running jobs after their present window of entries. The next start continues there. */
   async stop(): Promise<void> {
     clearInterval(this.timer);
     this.stopped.abort();
@@ -105,8 +105,8 @@ export class ArchiveUnpacker {
   }
 
   /**
-   * Makes it durable that the archive will be unpacked.
-   * @returns false if that was so before, or this state of the archive was unpacked or refused before
+   * Stores a job for the archive.
+   * @returns false if this state of the archive has a job already, or was unpacked or refused before
    * @throws PipelineError ARCHIVE_LIMIT_EXCEEDED
    */
   async accept({ head, corpus, origin, again }: ArchiveToUnpack): Promise<boolean> {
@@ -117,12 +117,12 @@ export class ArchiveUnpacker {
     return isNew;
   }
 
-  /** One look at a time; a job that came during one is found by another right after it. */
+  /** Runs one check at a time. A job that came during a check is found by another check right after it. */
   private look(): void {
     if (this.stopped.signal.aborted) return;
     this.looksAgain = this.looking !== undefined;
     this.looking ??= this.takeJobs()
-      .catch((error: unknown) => this.parts.logger.warn({ err: error }, 'could not look for archives to unpack; tries again'))
+      .catch((error: unknown) => this.parts.logger.warn({ err: error }, 'could not look for archives to unpack; trying again'))
       .finally(() => {
         this.looking = undefined;
         if (this.looksAgain) this.look();
@@ -147,7 +147,7 @@ export class ArchiveUnpacker {
     }
   }
 
-  /** By this instance's own clock: clocks of others may differ. */
+  /** Uses this instance's own clock, because other clocks may differ. */
   private isFree({ key, etag, job: { holder } }: StoredJob): boolean {
     if (holder === null || holder === this.id || (this.isFirstLook && isOfDeadProcess(holder))) return true;
     const before = this.seen.get(key);
@@ -156,7 +156,7 @@ export class ArchiveUnpacker {
     return false;
   }
 
-  /** @returns false if another was faster */
+  /** @returns false if another instance was faster */
   private async begin(stored: StoredJob): Promise<boolean> {
     const job = { ...stored.job, holder: this.id, starts: stored.job.starts + 1, beats: stored.job.beats + 1 };
     const mine = await this.jobs.save(stored, job);
@@ -174,7 +174,7 @@ export class ArchiveUnpacker {
         end();
         this.look();
       },
-      // Tried again at the next look, not at once.
+      // The next check tries again.
       (error: unknown) => this.letGo(held, error).finally(end),
     );
     return true;
@@ -186,7 +186,7 @@ export class ArchiveUnpacker {
     const signal = AbortSignal.any([held.ended.signal, this.stopped.signal]);
     try {
       if (starts > startLimit) throw new PipelineError('UNKNOWN_REPEATED', givenUp(starts - 1, lastError));
-      logger.info({ archive, done }, done > 0 ? 'goes on unpacking an archive' : 'unpacks an archive');
+      logger.info({ archive, done }, done > 0 ? 'continuing to unpack an archive' : 'unpacking an archive');
       const onDone = (count: number): void => {
         held.job = { ...held.job, done: count, starts: 0, lastError: undefined };
       };
@@ -197,7 +197,7 @@ export class ArchiveUnpacker {
       );
       if (entries === null) await this.close(held, (stored) => this.jobs.drop(stored));
       else await this.close(held, (stored) => this.jobs.finish(stored));
-      logger.info({ archive, entries }, entries === null ? 'an archive went, or is another by now' : 'unpacked an archive');
+      logger.info({ archive, entries }, entries === null ? 'an archive was deleted or replaced meanwhile' : 'unpacked an archive');
     } catch (error) {
       if (signal.aborted || !isRefusal(error)) throw error;
       const refusal = error;
@@ -207,7 +207,7 @@ export class ArchiveUnpacker {
     }
   }
 
-  /** Nobody else may write the job from here on; then it goes. */
+  /** Ends the writes of this instance to the job, then deletes the job. */
   private async close(held: Held, forget: (stored: StoredJob) => Promise<boolean>): Promise<void> {
     const { signal } = held.ended;
     await retrying(() => this.saveNow(held), { signal });
@@ -216,12 +216,12 @@ export class ArchiveUnpacker {
     if (!isSame) await retrying(() => this.parts.hintAt([held.job.archive]), { signal });
   }
 
-  /** The job is kept for another try: of this instance at its next look, or of another. */
+  /** Keeps the job for another try, by this instance at its next check or by another instance. */
   private async letGo(held: Held, error: unknown): Promise<void> {
     if (held.ended.signal.aborted) return;
     const isStopping = this.stopped.signal.aborted;
     const { starts, archive } = held.job;
-    if (!isStopping) this.parts.logger.error({ archive, starts, err: error }, 'unpacking an archive failed; it is tried again');
+    if (!isStopping) this.parts.logger.error({ archive, starts, err: error }, 'unpacking an archive failed; trying again');
     const mayPass = isStopping || fateOf(error) === 'retryable';
     const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     held.job = {
@@ -232,14 +232,14 @@ export class ArchiveUnpacker {
     await this.save(held);
   }
 
-  /** A write that fails is made again by the next beat. */
+  /** Stores the state at intervals. The next beat repeats a failed write. */
   private async save(held: Held): Promise<void> {
     await this.saveNow(held).catch((error: unknown) => {
-      this.parts.logger.warn({ archive: held.job.archive, err: error }, 'could not store how far an archive is unpacked; tries again');
+      this.parts.logger.warn({ archive: held.job.archive, err: error }, 'could not store the progress of an archive; trying again');
     });
   }
 
-  /** One write at a time. A job that another wrote is his. */
+  /** Makes one write at a time. If another instance has written the job, the job belongs to that instance. */
   private async saveNow(held: Held): Promise<void> {
     while (held.saving) await held.saving.catch(() => undefined);
     if (held.ended.signal.aborted) return;
@@ -257,17 +257,17 @@ export class ArchiveUnpacker {
   }
 }
 
-/** The outside world that was away for too long is no fault of the archive; it counts as a start without progress. */
+/** True for errors of the archive itself. A long outage is none; it counts as a start without progress. */
 function isRefusal(error: unknown): error is PipelineError {
   return error instanceof PipelineError && error.fate === 'permanent' && error.code !== 'RETRIES_EXHAUSTED';
 }
 
 function givenUp(starts: number, lastError: string | undefined): string {
-  const reason = lastError ?? 'its process ended each time, perhaps by lack of memory';
-  return `Unpacking this archive was begun ${starts} times without an entry more: ${reason}. Unpack it yourself and put its files`;
+  const reason = lastError ?? 'the process ended each time, perhaps for lack of memory';
+  return `Unpacking this archive made no progress in ${starts} starts: ${reason}. Unpack it yourself and put its files`;
 }
 
-/** Of this host, and this process is not it. */
+/** True for an earlier process of this host. */
 function isOfDeadProcess(holder: string): boolean {
   const [host, pid] = holder.split('/');
   return host === hostname() && (Number(pid) === process.pid || !isAlive(Number(pid)));

@@ -9,7 +9,7 @@ import { guardHttp, maxBodyBytes } from '#service/http-server.js';
 import { BucketEventController } from './bucket-event.controller.js';
 import { INGEST_CONFIG, IngestStage } from './ingest-stage.js';
 
-/** Of the stage the controller uses one method: what it gets would go to the topic. */
+/** The controller uses one method of the stage. The test records the events that would go to the topic. */
 class Topic {
   readonly events: unknown[] = [];
   isAway = false;
@@ -60,11 +60,11 @@ test('takes a notification in JSON', async () => {
 
 test.each([
   ['more bytes than the limit', 413, `"${'x'.repeat(760_000)}"`, /at most 262144 bytes/],
-  ['nothing', 400, '', /is not JSON/],
-  ['what is not JSON', 400, '{"Records":', /is not JSON/],
+  ['an empty body', 400, '', /is not JSON/],
+  ['text that is not JSON', 400, '{"Records":', /is not JSON/],
   ['200,000 nested brackets', 400, '['.repeat(100_000) + ']'.repeat(100_000), /more than 64 deep/],
-  ['bytes that are no text', 400, Buffer.from([0x22, 0xff, 0xfe, 0x22]), /not UTF-8/],
-])('refuses %s, and the topic gets nothing', async (_what, status, body, why) => {
+  ['bytes that are not text', 400, Buffer.from([0x22, 0xff, 0xfe, 0x22]), /not UTF-8/],
+])('refuses %s, and publishes nothing', async (_what, status, body, why) => {
   const topic = new Topic();
   const post = await webhook(topic);
   const answer = await post(body);
@@ -73,7 +73,7 @@ test.each([
   expect(topic.events).toEqual([]);
 });
 
-test('measures a compressed body by what comes out of it', async () => {
+test('measures a compressed body by its unpacked size', async () => {
   const topic = new Topic();
   const post = await webhook(topic);
   const answer = await post(gzipSync(`"${'x'.repeat(maxBodyBytes)}"`), { 'content-encoding': 'gzip' });
@@ -81,7 +81,7 @@ test('measures a compressed body by what comes out of it', async () => {
   expect(topic.events).toEqual([]);
 });
 
-test('takes no more than its rate allows, says when to come again, and counts a large notification as several', async () => {
+test('limits the rate, says when to retry, and counts a large notification as several', async () => {
   const topic = new Topic();
   const post = await webhook(topic, 2);
   const answers = await Promise.all(Array.from({ length: 30 }, () => post('{}')));
@@ -93,7 +93,7 @@ test('takes no more than its rate allows, says when to come again, and counts a 
   expect((await post(`"${'x'.repeat(200_000)}"`)).status).toBe(429);
 });
 
-test('holds a bounded number of notifications while the broker is away', async () => {
+test('bounds the number of waiting notifications while the broker is away', async () => {
   const topic = new Topic();
   topic.isAway = true;
   const post = await webhook(topic, 100_000);

@@ -1,8 +1,8 @@
 /**
- * `POST /bucket-events`: where an object store that cannot write to Kafka sends its notifications.
+ * `POST /bucket-events` takes the notifications of an object store that cannot write to Kafka.
  *
- * Delivery: at most once. A notification that is refused, by its rate too, is lost unless its sender tries again. The next
- * listing of the bucket finds what it was about.
+ * Delivery: at most once. A refused notification, also one over the rate limit, is lost unless its sender tries again. The next
+ * listing of the bucket finds its object.
  */
 import {
   BadRequestException,
@@ -26,7 +26,7 @@ import type { IngestConfig } from './config.js';
 /** A notification of one object has about 1 kB. A larger one counts as several, so that the rate bounds bytes too. */
 const bytesPerCost = 4096;
 const burstSeconds = 5;
-/** Of notifications that wait for the broker; in the unit of the rate. */
+/** Most notifications that may wait for the broker, in the unit of the rate. */
 const mostPending = 8192;
 
 @Controller('bucket-events')
@@ -41,7 +41,7 @@ export class BucketEventController {
     this.limit = new RateLimit({ perSecond: bucketEventsPerSecond, burst: burstSeconds * bucketEventsPerSecond });
   }
 
-  /** 202 once the event is durable; the sender tries again otherwise. */
+  /** Answers 202 once the event is durable. Otherwise the sender tries again. */
   @Post()
   @HttpCode(202)
   async accept(
@@ -73,7 +73,7 @@ export class BucketEventController {
   }
 }
 
-/** @throws BadRequestException for what is not JSON, or nested too deeply to be worked on */
+/** @throws BadRequestException if the body is not JSON, or is nested too deeply */
 function eventIn(bytes: Buffer): unknown {
   try {
     return parseOutsideJson(bytes, {

@@ -1,29 +1,32 @@
 /** Settings of ingest, from the environment. */
-import { readKafkaConnection, readServiceSettings, readStoreConnection } from '#service/connection-config.js';
+import { readKafkaConnection, readServiceSettings, readStoreConnection, servicePorts } from '#service/connection-config.js';
 import { field, readConfig } from '#service/read-config.js';
 import { defaultAnnotationLimits } from './annotation-limits.js';
 
+export const ingestVariables = {
+  RECONCILE_INTERVAL: field
+    .seconds(300)
+    .describe('Time between two listings of the bucket. A listing finds the changes that no notification announced.'),
+  BUCKET_EVENTS_PER_SECOND: field
+    .whole(500, 1)
+    .describe('Notifications of at most 4 KiB that the webhook accepts each second. A larger notification counts as several.'),
+  MANIFEST_MAX_MB: field.wholeIn('MB', 64, 1).describe('Largest total size of the annotation files of one corpus.'),
+  ARCHIVE_MAX_ENTRIES: field.wholeIn('entries', 200_000, 1).describe('Most entries of one archive.'),
+  ARCHIVE_MAX_GB: field
+    .wholeIn('GB', 50, 1)
+    .describe('Largest size of one archive, unpacked. Ingest spools the archive to the temporary folder first.'),
+  ARCHIVE_MAX_ENTRY_MB: field.wholeIn('MB', 256, 1).describe('Largest file in an archive. Ingest holds one such file in memory.'),
+  ARCHIVE_MAX_RATIO: field
+    .whole(100, 1)
+    .describe('Largest ratio of unpacked to packed size of an archive. The limit applies from 100 MB of unpacked data on.'),
+};
+
 export function readIngestConfig() {
-  const read = readConfig({
-    /** Seconds between listings of the bucket, which heal events that never came. */
-    RECONCILE_INTERVAL: field.seconds(300),
-    /** Notifications of at most 4 KiB that the webhook takes each second; a larger one counts as several. */
-    BUCKET_EVENTS_PER_SECOND: field.whole(500, 1),
-    /** Megabytes of the annotation files of one corpus, together. */
-    MANIFEST_MAX_MB: field.whole(64, 1),
-    /** Entries of one archive. */
-    ARCHIVE_MAX_ENTRIES: field.whole(200_000, 1),
-    /** Gigabytes of one archive, unpacked. */
-    ARCHIVE_MAX_GB: field.whole(50, 1),
-    /** Megabytes of one recording in an archive; so much memory is taken for it. */
-    ARCHIVE_MAX_ENTRY_MB: field.whole(256, 1),
-    /** Times that an archive may grow as it is unpacked, once it is past 100 MB. */
-    ARCHIVE_MAX_RATIO: field.whole(100, 1),
-  });
+  const read = readConfig(ingestVariables);
   return {
     kafka: readKafkaConnection(),
     store: readStoreConnection(),
-    service: readServiceSettings(7401, 'INGEST_PORT'),
+    service: readServiceSettings(servicePorts.ingest, 'INGEST_PORT'),
     bucketEventsPerSecond: read.BUCKET_EVENTS_PER_SECOND,
     reconcileIntervalMs: read.RECONCILE_INTERVAL * 1000,
     annotationLimits: { ...defaultAnnotationLimits, totalBytes: read.MANIFEST_MAX_MB * 1e6 },

@@ -1,4 +1,4 @@
-/** A corpus is read once for each state of its files, and one that cannot be read refuses itself alone. */
+/** A corpus is read once for each state of its files, and an unreadable corpus fails alone. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -10,7 +10,7 @@ import { MemoryStore } from './memory-store.fixture.js';
 let store: MemoryStore;
 let catalogue: CorpusCatalogue;
 const put = (path: string, content: string | Uint8Array, corpus = 'a') => store.put(corpusKey(corpus, path), content);
-/** Asks past the time for which an answer is trusted. */
+/** Asks after the time for which an answer is trusted. */
 const corpusNow = (name = 'a') => catalogue.corpus(name, Date.now() + 60_000);
 const refusal = (name = 'a') =>
   corpusNow(name).then(
@@ -38,7 +38,7 @@ describe('a corpus', () => {
     expect(corpus.annotations.annotationOf('a.wav').labels.category).toBe('sad');
   });
 
-  it('is fetched again only when a file of it changes', async () => {
+  it('is fetched again only when one of its files changes', async () => {
     await put('manifest.csv', 'path,emotion\na.wav,sad\n');
     const before = await corpusNow();
     expect(await corpusNow()).toBe(before);
@@ -47,7 +47,7 @@ describe('a corpus', () => {
     expect((await corpusNow()).annotations.annotationOf('a.wav').labels.category).toBe('angry');
   });
 
-  it('is checked once for callers that come together', async () => {
+  it('is checked once for callers that ask at the same time', async () => {
     await put('manifest.csv', 'path\n');
     await Promise.all([catalogue.corpus('a'), catalogue.corpus('a'), catalogue.corpus('a')]);
     expect(store.callsOf('head').filter((key) => key.endsWith('corpus.json'))).toHaveLength(1);
@@ -58,7 +58,7 @@ describe('a corpus', () => {
     expect((await corpusNow(name)).annotations.annotationOf('a.wav').labels.speakerId).toBe(name);
   });
 
-  it('has one reader for all instances, chosen by whoever came first', async () => {
+  it('has one reader for all instances, chosen by the first', async () => {
     await store.put('state/readers/a.json', '{"reader": "emodb"}');
     expect((await corpusNow()).reader.name).toBe('emodb');
   });
@@ -83,7 +83,7 @@ describe('a corpus that cannot be used', () => {
     ['options of a reader that nobody knows', 'corpus.json', '{"reader": "constructor"}', 'CORPUS_OPTIONS_INVALID', /reader/],
     ['options that are nested deeply', 'corpus.json', nested, 'CORPUS_OPTIONS_INVALID', /corpus\.json/],
     ['options that are no UTF-8', 'corpus.json', Uint8Array.of(0x7b, 0xff), 'CORPUS_OPTIONS_INVALID', /UTF-8/],
-  ])('for %s is refused alone, and heals when the file is mended', async (_name, path, content, code, message) => {
+  ])('is refused alone for %s, and works again when the file is mended', async (_name, path, content, code, message) => {
     await put(path, content);
     await put('manifest.csv', 'path\n', 'b');
     expect(await refusal()).toMatchObject({ code, message: expect.stringMatching(message) as string, isPermanent: true });
@@ -95,20 +95,20 @@ describe('a corpus that cannot be used', () => {
     expect(catalogue.refusedCount).toBe(0);
   });
 
-  it('is not fetched at all where its size says that it is too large', async () => {
+  it('is not fetched if its stated size is too large', async () => {
     await put('manifest.csv', 'x'.repeat(20_000));
     await put('corpus.json', ' '.repeat(2_000_000), 'b');
     expect([(await refusal())?.code, (await refusal('b'))?.code]).toEqual(['MANIFEST_INVALID', 'CORPUS_OPTIONS_INVALID']);
     expect(store.callsOf('get').filter((key) => key.startsWith('corpora/'))).toEqual([]);
   });
 
-  it('is read once, not again for each of its recordings', async () => {
+  it('is read once, not once for each recording', async () => {
     await put('manifest.jsonl', 'null\n');
     for (let recordings = 0; recordings < 5; recordings++) await refusal();
     expect(store.callsOf('get').filter((key) => key.endsWith('manifest.jsonl'))).toHaveLength(1);
   });
 
-  it('for a reason that nobody foresaw is refused too, with the cause', async () => {
+  it('is refused for an unknown error too, with the cause', async () => {
     store.answer = (name, key) => {
       if (name === 'list' && key.startsWith('corpora/a/')) throw new RangeError('who would have thought');
     };
@@ -116,7 +116,7 @@ describe('a corpus that cannot be used', () => {
     expect(await refusal('b')).toBeNull();
   });
 
-  it('because two readers know it says how to choose, and is tried again with each listing', async () => {
+  it('says how to choose if two readers recognise it, and is tried again with each listing', async () => {
     await put('wav/03a01Wa.wav', 'sound');
     await put('Actor_12/03-01-05-01-02-01-12.wav', 'sound');
     expect(await refusal()).toMatchObject({ code: 'CORPUS_OPTIONS_INVALID', message: expect.stringContaining('corpus.json') as string });
@@ -126,13 +126,13 @@ describe('a corpus that cannot be used', () => {
     expect(catalogue.refusedCount).toBe(0);
   });
 
-  it('by what ingest itself stored about it says which object to delete', async () => {
+  it('says which object to delete if the state that ingest stored is damaged', async () => {
     await store.put('state/readers/a.json', '{"reader": "nobody"}');
     expect((await refusal())?.message).toContain('state/readers/a.json');
   });
 });
 
-it('a store that is away is no refusal', async () => {
+it('an outage of the store is no refusal', async () => {
   store.answer = () => {
     throw new PipelineError('STORAGE_UNAVAILABLE', 'away');
   };
@@ -142,7 +142,7 @@ it('a store that is away is no refusal', async () => {
   expect(await refusal()).toBeNull();
 });
 
-it('an annotation file that goes while it is read is looked for again', async () => {
+it('reads the files again if an annotation file is deleted meanwhile', async () => {
   await put('manifest.csv', 'path\n');
   store.answer = (name, key) => {
     if (name === 'get' && key.endsWith('manifest.csv')) store.objects.delete(key);

@@ -1,11 +1,11 @@
 /**
- * Knows each corpus: its reader, its options and its annotations, read from the bucket and kept while they are unchanged.
- * `corpus.json` names the reader; without it the one that recognises the corpus is chosen once, by a conditional put, so
- * that two instances never read one corpus in two ways.
+ * Reads each corpus from the bucket (its reader, options and annotations), and caches it while its files are unchanged.
+ * `corpus.json` names the reader. Without it, the reader that recognises the corpus is chosen once, by a conditional put, so that
+ * two instances never read one corpus in two ways.
  *
- * A corpus whose options or annotations cannot be used is refused, whatever error they cause: the error is kept like a
- * corpus until a file changes, so that a bad file of many megabytes is not read again for each recording. Every other
- * corpus goes on. Only errors that may pass (STORAGE_UNAVAILABLE) are thrown without being kept.
+ * A corpus whose options or annotations cannot be used is refused, whatever the error. The error is cached like a corpus until a
+ * file changes, so that a bad file of many megabytes is not read again for each recording. All other corpora go on. Only
+ * retryable errors (STORAGE_UNAVAILABLE) are thrown without being cached.
  */
 import { z } from 'zod';
 import type { SilenceProfile } from '#contracts/labels.js';
@@ -31,11 +31,11 @@ export interface Corpus {
   annotations: ReadAnnotations;
 }
 
-/** A corpus, or why it is refused, and the state of the bucket that this was read from. */
+/** A corpus or its refusal, and the state of the bucket from which it was read. */
 interface Loaded {
   outcome: Corpus | PipelineError;
   optionsEtag: string | null;
-  /** Null: the options were refused. */
+  /** Null if the options were refused. */
   chosen: { options: CorpusOptions; reader: CorpusReader } | null;
   /** Changes when any annotation file of the reader changes. */
   annotationDigest: string;
@@ -46,42 +46,42 @@ interface Kept {
   checkedAtMs: number;
 }
 
-/** A change of annotations sends hints at all recordings, which name its time; other hints trust annotations that were read this lately. */
+/** Other hints trust annotations that were read this recently. A change of annotations sends hints that name its time, and these read again. */
 export const trustMs = 1_000;
-/** So many objects of an unknown corpus are looked at before a reader is chosen. */
+/** A reader is chosen by this many objects of an unknown corpus. */
 const recognitionSample = 200;
-/** A log line holds so many of a reader's remarks: a remark may have a word of the file in it. */
+/** Most remarks of a reader in a log line. A remark may quote a word of the file. */
 const remarksInLog = 20;
-/** An annotation file may go between its listing and its reading. */
+/** Tries to read the files: an annotation file may be deleted between its listing and its reading. */
 const triesOfReading = 3;
 
 export class CorpusCatalogue {
   private readonly kept = new Map<string, Kept>();
-  /** As of the last check of each. */
+  /** Each corpus as of its last check. */
   private readonly refusedNames = new Set<string>();
   private readonly checks = new Map<string, { startedAtMs: number; corpus: Promise<Corpus> }>();
 
   constructor(
     private readonly store: Objects,
     private readonly logger: Logger,
-    /** Paths of a corpus's recordings that are known so far. */
+    /** Paths of a corpus's known recordings. */
     private readonly recordingsOf: (corpus: string) => Iterable<string> = () => [],
     private readonly limits: AnnotationLimits = defaultAnnotationLimits,
   ) {}
 
-  /** Corpora whose options or annotations cannot be used, as far as this instance has looked. */
+  /** Number of refused corpora, among those that this instance has checked. */
   get refusedCount(): number {
     return this.refusedNames.size;
   }
 
-  /** Tells annotations that name each recording in a row which recordings there are now: rows of those that went are free. */
+  /** Tells row-based annotations which recordings exist now, so that rows of deleted recordings become free. */
   learnRecordings(): void {
     for (const [name, { loaded }] of this.kept)
       if (!(loaded.outcome instanceof PipelineError)) loaded.outcome.annotations.rows?.know(this.recordingsOf(name));
   }
 
   /**
-   * @param asOfMs annotations that were read from the bucket before this time will not do: a hint says that they changed then
+   * @param asOfMs annotations read before this time are read again, because a hint says that they changed then
    * @throws PipelineError CORPUS_OPTIONS_INVALID, MANIFEST_INVALID, ANNOTATIONS_UNREADABLE, OBJECT_REFUSED, STORAGE_UNAVAILABLE
    */
   async corpus(name: string, asOfMs = 0): Promise<Corpus> {
@@ -93,7 +93,7 @@ export class CorpusCatalogue {
     return this.check(name, kept?.loaded);
   }
 
-  /** Callers that come while a check is under way share it, if it began late enough for them. */
+  /** Callers share a check that is running, if it began late enough for them. */
   private check(name: string, known: Loaded | undefined): Promise<Corpus> {
     const startedAtMs = Date.now();
     const corpus = this.load(name, known).then((loaded) => {
@@ -155,7 +155,7 @@ export class CorpusCatalogue {
     return loaded;
   }
 
-  /** @returns an error that follows from the files as they are. @throws errors of the store */
+  /** @returns the corpus, or the error that its files cause @throws errors of the store */
   private async readAnnotations(
     name: string,
     { reader, options }: { reader: CorpusReader; options: CorpusOptions },
@@ -173,7 +173,7 @@ export class CorpusCatalogue {
     });
   }
 
-  /** Heads of the annotation files that are there, in a stable order. Never lists a whole corpus. */
+  /** @returns heads of the present annotation files, in a stable order. It never lists a whole corpus. */
   private async annotationHeads(name: string, { annotationPaths, annotationFolders }: CorpusReader): Promise<Map<string, ObjectHead>> {
     const heads = new Map<string, ObjectHead>();
     for (const path of annotationPaths) {
@@ -194,8 +194,8 @@ export class CorpusCatalogue {
   private async readOptions(name: string, head: ObjectHead | null): Promise<CorpusOptions | PipelineError> {
     if (!head) return {};
     const { key, sizeBytes } = head;
-    // The size is looked at before the object is fetched.
-    if (sizeBytes > maxOptionsBytes) return optionsInvalid(`${key} has ${sizeBytes} bytes; it may have ${maxOptionsBytes}`);
+    // The size is checked before the object is fetched.
+    if (sizeBytes > maxOptionsBytes) return optionsInvalid(`${key} has ${sizeBytes} bytes, and at most ${maxOptionsBytes} are allowed`);
     const { bytes } = await this.store.get(key);
     return resultOf(name, () => parseCorpusOptions(key, bytes));
   }
@@ -214,7 +214,7 @@ export class CorpusCatalogue {
     const [reader, another] = recognised as [CorpusReader, CorpusReader?];
     if (another) {
       throw optionsInvalid(
-        `Corpus ${name} looks like ${recognised.map((each) => each.name).join(' and like ')}: say which it is in ${corpusKey(name, optionsPath)}, as {"reader": "${reader.name}"}, or put them into two corpora`,
+        `Corpus ${name} looks like ${recognised.map((each) => each.name).join(' and like ')}. Name the reader in ${corpusKey(name, optionsPath)}, as {"reader": "${reader.name}"}, or put the files into two corpora`,
       );
     }
     const choice = JSON.stringify({ reader: reader.name, chosenAt: new Date().toISOString() });
@@ -227,7 +227,7 @@ export class CorpusCatalogue {
     if (!found) return undefined;
     const limits = { maxBytes: maxOptionsBytes, maxDepth: usualMaxDepth, code: 'CORPUS_OPTIONS_INVALID', noun: key } as const;
     const parsed = readerChoiceSchema.safeParse(parseOutsideJson(found.bytes, limits));
-    if (!parsed.success) throw optionsInvalid(`${key} names no known reader. Delete it: ingest then chooses one anew`);
+    if (!parsed.success) throw optionsInvalid(`${key} names no known reader. Delete the object; ingest then chooses a reader again`);
     return readerNamed(parsed.data.reader);
   }
 }
@@ -239,7 +239,7 @@ function corpusOf({ outcome }: Loaded): Corpus {
 
 const optionsInvalid = (message: string): PipelineError => new PipelineError('CORPUS_OPTIONS_INVALID', message);
 
-/** @returns what the work gives, or its error as the corpus's refusal */
+/** @returns the result of the work, or its error as the corpus's refusal */
 function resultOf<Result>(name: string, work: () => Result): Result | PipelineError {
   try {
     return work();
@@ -248,14 +248,14 @@ function resultOf<Result>(name: string, work: () => Result): Result | PipelineEr
   }
 }
 
-/** @returns the error as it is if it may pass, else a permanent one: what nobody foresaw is this corpus's error and no other's */
+/** @returns a retryable error unchanged, any other as a permanent one, so that an unknown error fails this corpus only */
 function refusalOf(name: string, error: unknown): unknown {
   if (error instanceof PipelineError) return error;
   if (fateOf(error) === 'retryable') return error;
   const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return new PipelineError(
     'ANNOTATIONS_UNREADABLE',
-    `The options or annotations of corpus ${name} cannot be read: ${reason.slice(0, 500)}. Look at its annotation files; putting a mended one tries again`,
+    `The options or annotations of corpus ${name} cannot be read: ${reason.slice(0, 500)}. Mend its annotation files and put them again; ingest then tries again`,
     { cause: error },
   );
 }

@@ -1,4 +1,4 @@
-/** One hint, one decision: asked of the store each time, published only when the version is another, refused one by one. */
+/** Each hint asks the store, publishes only a changed version, and fails one object only. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { hintAt, type ObjectHint } from '#contracts/object-hints.js';
 import { bucketMarkerKey, corpusKey } from '#contracts/object-keys.js';
@@ -18,12 +18,13 @@ let published: [id: string, record: UtteranceIngested | null][];
 let swept: string[];
 let archives: ArchiveToUnpack[];
 let noCategory: string[];
+let absent: string[];
 let isBrokerAway = false;
 
 beforeEach(async () => {
   store = new MemoryStore();
   ledger = new UtteranceLedger();
-  [published, swept, archives, noCategory] = [[], [], [], []];
+  [published, swept, archives, noCategory, absent] = [[], [], [], [], []];
   await store.put(bucketMarkerKey('undertone'), '{}');
   decider = new ObjectDecider({
     store,
@@ -47,6 +48,7 @@ beforeEach(async () => {
       return Promise.resolve(archives.length === 1);
     },
     onNoCategory: (reason) => noCategory.push(reason),
+    onAbsent: (key) => absent.push(key),
     sweepCorpus: (corpus) => {
       swept.push(corpus);
       return Promise.resolve();
@@ -58,8 +60,15 @@ const decide = (path: string, more: Partial<ObjectHint> = {}) =>
   decider.decide({ ...hintAt(corpusKey('a', path), 'event'), ...more }, origin);
 const put = (path: string, content: string) => store.put(corpusKey('a', path), content);
 
+it('tells the listing of hints that found no object', async () => {
+  for (const path of ['gone.wav', 'gone.zip', 'manifest.csv']) await decide(path);
+  await put('there.wav', 'sound');
+  await decide('there.wav');
+  expect(absent).toEqual(['gone.wav', 'gone.zip', 'manifest.csv'].map((path) => corpusKey('a', path)));
+});
+
 describe('a recording', () => {
-  it('is published once for each version, and again only when asked', async () => {
+  it('is published once for each version, and again only on request', async () => {
     await put('a.wav', 'sound');
     expect([await decide('a.wav'), await decide('a.wav'), await decide('a.wav', { again: true })]).toEqual([
       'ingested',
@@ -71,7 +80,7 @@ describe('a recording', () => {
     expect(new Set(published.map(([, record]) => record?.version)).size).toBe(2);
   });
 
-  it('is published again if a stage let go of the version that it has', async () => {
+  it('is published again if a stage let go of its present version', async () => {
     await put('a.wav', 'sound');
     await decide('a.wav');
     const { version } = published[0]?.[1] as UtteranceIngested;
@@ -79,7 +88,7 @@ describe('a recording', () => {
     expect(await decide('a.wav', { letGoVersion: version })).toBe('ingested');
   });
 
-  it('that went gets one tombstone, and none if it was never alive', async () => {
+  it('gets one tombstone when it was deleted, and none if it was never live', async () => {
     expect(await decide('never.wav')).toBe('unchanged');
     await put('a.wav', 'sound');
     await decide('a.wav');
@@ -91,7 +100,7 @@ describe('a recording', () => {
     ]);
   });
 
-  it('of a bucket that is not ours does not count as deleted', async () => {
+  it('does not count as deleted in a bucket without ingest’s marker', async () => {
     await put('a.wav', 'sound');
     await decide('a.wav');
     store.objects.clear();
@@ -99,14 +108,14 @@ describe('a recording', () => {
     expect(published).toHaveLength(1);
   });
 
-  it('whose emotion is none of the four is counted', async () => {
+  it('is counted if its emotion is none of the four', async () => {
     await put('manifest.csv', 'path,emotion\na.wav,constructor\n');
     await put('a.wav', 'sound');
     expect(await decide('a.wav')).toBe('ingested');
     expect(noCategory).toEqual(['none of the four']);
   });
 
-  it('whose record could not be published is published by the next hint', async () => {
+  it('is published by the next hint if publishing failed', async () => {
     await put('a.wav', 'sound');
     isBrokerAway = true;
     await expect(decide('a.wav')).rejects.toThrow('no broker');
@@ -117,7 +126,7 @@ describe('a recording', () => {
 
 describe('a key', () => {
   it.each(['x/../y.wav', 'x//y.wav', './y.wav', 'a\u0000b.wav', '\ud800.wav', `${'d'.repeat(1_100)}.wav`, 'x//all.zip'])(
-    'that no object can have is refused without a request: %j',
+    'is refused without a request if no object can have it: %j',
     async (path) => {
       store.calls.length = 0;
       await expect(decide(path)).rejects.toMatchObject({ code: 'OBJECT_KEY_INVALID' });
@@ -125,14 +134,14 @@ describe('a key', () => {
     },
   );
 
-  it.each(['notes.txt', 'x/manifest.csv', '._a.wav'])('of a file that is not ours is passed over: %s', async (path) => {
+  it.each(['notes.txt', 'x/manifest.csv', '._a.wav'])('is skipped if it is neither audio nor annotation: %s', async (path) => {
     expect(await decide(path)).toBe('not-ours');
     expect(await decider.decide(hintAt('models/a.wav', 'event'), origin)).toBe('not-ours');
   });
 });
 
 describe('annotations', () => {
-  it('have their corpus looked at once for each state, and again when asked', async () => {
+  it('have their corpus decided again once for each state, and again on request', async () => {
     await put('manifest.csv', 'path\n');
     expect([await decide('manifest.csv'), await decide('manifest.csv'), await decide('manifest.csv', { again: true })]).toEqual([
       'annotations',
@@ -144,7 +153,7 @@ describe('annotations', () => {
     expect(swept).toEqual(['a', 'a', 'a']);
   });
 
-  it('that refuse their corpus are an error of their file and of each recording, until they are mended', async () => {
+  it('fail their own file and each recording of the corpus until they are mended', async () => {
     await put('manifest.jsonl', 'null\n');
     await put('a.wav', 'sound');
     const refused = { code: 'MANIFEST_INVALID', message: expect.stringContaining('manifest.jsonl, line 1') as string };
@@ -159,7 +168,7 @@ describe('annotations', () => {
     expect(published.at(-1)?.[1]?.labels.category).toBe('sad');
   });
 
-  it('that ingest remembers wrongly are looked at anew', async () => {
+  it('are read again if their stored state is damaged', async () => {
     await put('manifest.csv', 'path\n');
     await store.put(`state/annotations/${corpusKey('a', 'manifest.csv')}.json`, '[[[[ no state');
     expect(await decide('manifest.csv')).toBe('annotations');
@@ -167,7 +176,7 @@ describe('annotations', () => {
 });
 
 describe('an archive', () => {
-  it('is handed over with the record that asks for it', async () => {
+  it('is handed over with the record of its hint', async () => {
     const etag = await put('all.zip', 'PK');
     expect([await decide('all.zip'), await decide('all.zip', { again: true })]).toEqual(['unpacking', 'unchanged']);
     expect(archives.map(({ head, corpus, again }) => [head.key, head.etag, corpus, again])).toEqual([
@@ -177,10 +186,10 @@ describe('an archive', () => {
     expect(archives[0]?.origin).toBe(origin);
   });
 
-  it('that went is nothing', async () => expect(await decide('gone.zip')).toBe('unchanged'));
+  it('is ignored when it was deleted', async () => expect(await decide('gone.zip')).toBe('unchanged'));
 });
 
-it('an error of the store about one object is thrown as it is', async () => {
+it('throws an error of the store about one object unchanged', async () => {
   store.answer = (name, key) => {
     if (name === 'head' && key.endsWith('cold.wav')) throw new PipelineError('OBJECT_REFUSED', 'InvalidObjectState');
   };

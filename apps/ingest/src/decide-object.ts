@@ -1,13 +1,13 @@
 /**
- * Decides what one object is: an utterance's new version, an utterance that is gone, annotations that change others, an
- * archive to unpack, or nothing of ours.
+ * Decides about one object: it is a new version of an utterance, a deleted utterance, annotations of other objects, an archive
+ * to unpack, or a file that ingest does not take.
  *
- * Delivery: a hint may come any number of times and in any order; the store is asked each time, and an utterance is
- * published only when its version differs from the current record, so repeats publish nothing. All hints of an object
- * reach one partition, so one instance decides about it. Publishing is acknowledged before the hint is settled.
+ * Delivery: a hint may come any number of times and in any order. Each time the store is asked, and an utterance is published only
+ * if its version differs from the current record. So repeated hints publish nothing. All hints of an object reach one partition,
+ * so one instance decides about it. The hint settles after the publish is acknowledged.
  *
- * Errors: a hint whose object cannot be ingested throws a permanent PipelineError, which becomes that object's dead letter.
- * A file of annotations that cannot be used is such an object too, and so is each recording of its corpus until it is mended.
+ * Errors: if the object cannot be ingested, this throws a permanent PipelineError, which becomes the object's dead letter. That
+ * also holds for an unusable annotation file, and for each recording of its corpus until the file is mended.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -30,24 +30,26 @@ export type Decision = (typeof decisions)[number];
 
 export interface ObjectDeciderParts {
   store: Pick<Objects, 'head' | 'find' | 'put'> & { readonly bucket: string };
-  publisher: Pick<Publisher, 'publish' | 'publishApart' | 'tombstone'>;
+  publisher: Pick<Publisher<'ingest'>, 'publish' | 'publishApart' | 'tombstone'>;
   catalogue: CorpusCatalogue;
   ledger: UtteranceLedger;
   topicPrefix: string;
-  /** Makes it durable that an archive will be unpacked, once for each state of it; false if that was so before. */
+  /** Stores a job to unpack an archive, once for each state of it; false if the state had one before. */
   unpack: (archive: ArchiveToUnpack) => Promise<boolean>;
-  /** An utterance was published without a category although its corpus names an emotion. */
+  /** Called when an utterance is published without a category although its corpus names an emotion. */
   onNoCategory: (reason: string) => void;
   /** Hints at every recording of a corpus whose annotations changed. */
   sweepCorpus: (corpus: string) => Promise<void>;
+  /** There was no object at the key of a hint. */
+  onAbsent: (key: string) => void;
 }
 
 export interface ArchiveToUnpack {
   head: ObjectHead;
   corpus: string;
-  /** The record that asks for it: if the archive turns out bad, its dead letter is about this record. */
+  /** The record of the hint. If the archive is bad, its dead letter is about this record. */
   origin: RecordOrigin;
-  /** Try again an archive that was refused in the same state. */
+  /** Unpack the archive even if it was refused in the same state. */
   again: boolean;
 }
 
@@ -59,7 +61,7 @@ const sweptSchema = z.object({
 export class ObjectDecider {
   constructor(private readonly parts: ObjectDeciderParts) {}
 
-  /** @param origin where the hint stood */
+  /** @param origin topic, partition and offset of the hint */
   async decide(hint: ObjectHint, origin: RecordOrigin): Promise<Decision> {
     const place = parseCorpusKey(hint.key);
     if (!place) return 'not-ours';
@@ -68,24 +70,24 @@ export class ObjectDecider {
     refuseBadKey(hint.key);
     if (isAnnotationPath(path)) return this.applyAnnotations(hint, corpus);
     if (isArchivePath(path)) return this.unpack(hint, corpus, origin);
-    const head = await this.parts.store.head(hint.key);
+    const head = await this.headOf(hint);
     return head ? this.ingest(head, place, hint) : this.bury(utteranceIdOf(place.corpus, place.path));
   }
 
   /**
-   * Has every recording of the corpus looked at again, once for each state of the file, also across restarts.
-   * @throws PipelineError for a file by which the corpus is refused: the file's own dead letter, each time, and counted once
+   * Hints at every recording of the corpus, once for each state of the file, also across restarts.
+   * @throws PipelineError if the file makes the corpus unusable; each hint at the file gets a dead letter, and one is counted
    */
   private async applyAnnotations(hint: ObjectHint, corpus: string): Promise<Decision> {
     const { store, sweepCorpus } = this.parts;
-    const etag = (await store.head(hint.key))?.etag ?? null;
+    const etag = (await this.headOf(hint))?.etag ?? null;
     const before = await findState(store, sweptAnnotationsKey(hint.key), sweptSchema);
     if (before?.etag === etag && !hint.again) {
       // The process may have ended before the letter was written.
       if (before.refusal) throw new PipelineError(before.refusal.code, before.refusal.message);
       return 'unchanged';
     }
-    // A recording may just now be decided about by annotations as they were: it is listed once that can no longer be.
+    // Another hint may be using the old annotations at this moment, so the listing waits until that is no longer possible.
     await sleep(trustMs);
     await sweepCorpus(corpus);
     const refusal = etag === null ? null : await this.refusalOf(corpus);
@@ -95,7 +97,7 @@ export class ObjectDecider {
     return 'annotations';
   }
 
-  /** @returns why a corpus is refused, if it is */
+  /** @returns the reason why the corpus is refused; undefined or null if it is not */
   private async refusalOf(corpus: string): Promise<PipelineError | null> {
     try {
       await this.parts.catalogue.corpus(corpus);
@@ -106,20 +108,26 @@ export class ObjectDecider {
     }
   }
 
-  /** The objects that an archive brought stay when the archive goes. */
+  /** Deleting an archive deletes none of the objects that it brought. */
   private async unpack(hint: ObjectHint, corpus: string, origin: RecordOrigin): Promise<Decision> {
-    const head = await this.parts.store.head(hint.key);
+    const head = await this.headOf(hint);
     return head && (await this.parts.unpack({ head, corpus, origin, again: hint.again })) ? 'unpacking' : 'unchanged';
+  }
+
+  private async headOf({ key }: ObjectHint): Promise<ObjectHead | null> {
+    const head = await this.parts.store.head(key);
+    if (!head) this.parts.onAbsent(key);
+    return head;
   }
 
   private async bury(utteranceId: string): Promise<Decision> {
     const { store, publisher, ledger, topicPrefix } = this.parts;
     if (!ledger.get(utteranceId)) return 'unchanged';
-    // A store answers in the same way for an object and for a whole bucket that is not there.
+    // A store answers the same way for a missing object and for a missing bucket.
     if (!(await store.head(bucketMarkerKey(topicPrefix)))) {
       throw new PipelineError(
         'STORAGE_UNAVAILABLE',
-        `Bucket ${store.bucket} does not hold what says that it is ours; nothing counts as deleted`,
+        `Bucket ${store.bucket} lacks the object that marks it as this pipeline's, so ingest counts nothing as deleted. Check S3_BUCKET`,
       );
     }
     await ledger.send(utteranceId, null, () => publisher.tombstone(utterances, utteranceId));
@@ -134,7 +142,7 @@ export class ObjectDecider {
     const isKnown = ledger.get(record.utteranceId)?.version === record.version;
     if (isKnown && !hint.again && hint.letGoVersion !== record.version) return 'unchanged';
     await ledger.send(record.utteranceId, record, () => publisher.publish(utterances, record));
-    // Recordings that had this one's row until now, because theirs resembles it, are decided about anew.
+    // Recordings that used this one's row until now, because their paths resemble it, get a new decision.
     const displaced = (corpus.annotations.rows?.takeDisplaced() ?? []).map((path) => hintAt(corpusKey(place.corpus, path), 'annotations'));
     if (displaced.length > 0) await publisher.publishApart(objectHints, displaced);
     if (noCategoryBecause) onNoCategory(noCategoryBecause);

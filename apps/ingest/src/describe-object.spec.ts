@@ -12,7 +12,7 @@ function recordIn(name: string, reader: CorpusReader, files: Record<string, stri
   return describeObject(corpus, { key: `corpora/${name}/${path}`, etag: 'e', sizeBytes: 1 }, path).record;
 }
 
-it('carries the edges of its reader where the name of its corpus tells others, and is another version by them', () => {
+it('carries the level edges of its reader, not of its corpus’s name, and has another version by them', () => {
   const files = { 'Evalution.txt': line };
   const other = recordIn('improv', mspImprovReader, files);
   expect(other.labels.levelEdges).toEqual([2.5, 3.5]);
@@ -23,7 +23,7 @@ it('carries the edges of its reader where the name of its corpus tells others, a
   expect(bySilentReader.version).not.toBe(other.version);
 });
 
-it('carries no edges without activation and valence, or of a manifest', () => {
+it('carries no level edges without activation and valence, or with the manifest reader', () => {
   expect(recordIn('improv', mspImprovReader, {}).labels).not.toHaveProperty('levelEdges');
   expect(recordIn('improv', manifestReader, { 'manifest.csv': `path,activation\n${path},2\n` }).labels).not.toHaveProperty('levelEdges');
 });

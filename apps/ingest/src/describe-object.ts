@@ -1,4 +1,4 @@
-/** The record that an object of a corpus has by what is in the bucket: its version follows from the head and the annotations. */
+/** Describes an object of a corpus as an utterance record. Its version follows from the object's head and its annotations. */
 import type { Labels } from '#contracts/labels.js';
 import { utteranceIdOf } from '#contracts/object-keys.js';
 import { utteranceVersion, type UtteranceIngested } from '#contracts/utterances.js';
@@ -9,16 +9,16 @@ import type { Corpus } from './corpus-catalogue.js';
 
 export interface DescribedObject {
   record: UtteranceIngested;
-  /** Why it has no category although its corpus names an emotion. */
+  /** The reason why it has no category although its corpus names an emotion. */
   noCategoryBecause: string | undefined;
 }
 
-/** @throws PipelineError MANIFEST_INVALID when the utterance's own annotation cannot be used */
+/** @throws PipelineError MANIFEST_INVALID if the utterance's own annotation cannot be used */
 export function describeObject(corpus: Corpus, head: ObjectHead, path: string): DescribedObject {
   const annotation = corpus.annotations.annotationOf(path);
   const utteranceId = utteranceIdOf(corpus.name, path);
   const split = annotation.split ?? hashedSplit(corpus.name, annotation.labels.speakerId);
-  // Two corpora may both have a speaker "1": the corpus's name goes before it.
+  // Two corpora may both have a speaker "1", so the speaker id begins with the name of the corpus.
   const speakerId = annotation.labels.speakerId === undefined ? undefined : `${corpus.name}/${annotation.labels.speakerId}`;
   const hasDimension = annotation.labels.activation !== undefined || annotation.labels.valence !== undefined;
   const levelEdges = hasDimension ? carriedEdges(corpus.name, corpus.reader.levels) : undefined;

@@ -1,4 +1,4 @@
-/** Reads an object of `state/` that ingest keeps. One that cannot be read counts as absent: its work is then done anew. */
+/** Reads an object of `state/` that ingest keeps. An unreadable object counts as absent, and its work is done again. */
 import type { z } from 'zod';
 import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
 import type { Objects } from '#storage/object-store.js';
@@ -9,7 +9,7 @@ export async function findState<State>(store: Pick<Objects, 'find'>, key: string
   return (await findStateAndEtag(store, key, schema))?.state ?? null;
 }
 
-/** @returns the ETag too, for a put on condition; null if there is no such object, a null state if it cannot be read */
+/** @returns the state with its ETag, for a conditional put; null if there is no such object, a null state if it cannot be read */
 export async function findStateAndEtag<State>(
   store: Pick<Objects, 'find'>,
   key: string,

@@ -1,8 +1,8 @@
 /**
- * The Kafka edge of ingest: bucket events become hints, hints become decisions.
+ * The Kafka edge of ingest: it turns bucket events into hints, and hints into decisions.
  *
- * Delivery: both consumers are at least once; a hint or a record sent twice changes nothing (see decide-object.ts). An event
- * with a part that cannot be used is one dead letter, and its other parts become hints.
+ * Delivery: both consumers are at least once. A hint or a record sent twice changes nothing (decide-object.ts). An event with an
+ * unusable part gets one dead letter, and its other parts become hints.
  */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { bucketEvents } from '#contracts/bucket-events.js';
@@ -51,7 +51,7 @@ export const INGEST_CONFIG = Symbol('ingest config');
 export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly kafka;
   private readonly store: ObjectStore;
-  private readonly publisher: Publisher;
+  private readonly publisher: Publisher<'ingest'>;
   private readonly crashes: CrashCounter;
   private readonly stallWatch: StallWatch;
   private readonly ledger = new UtteranceLedger();
@@ -76,7 +76,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     const prefix = config.kafka.topicPrefix;
     this.kafka = kafkaClient(config.kafka, 'undertone-ingest', logger);
     this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
-    this.publisher = new Publisher(this.kafka, prefix);
+    this.publisher = new Publisher<'ingest'>(this.kafka, prefix);
     this.crashes = new CrashCounter({
       store: this.store,
       topicPrefix: prefix,
@@ -102,8 +102,8 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       limits: config.archiveLimits,
       logger,
     });
-    metrics.gaugeOf('open_archives', 'Archives that are being unpacked or wait for it', () => this.unpacker.openCount);
-    const noCategory = metrics.counter('no_category_total', 'Utterances whose emotion is none of the four, by what it is', ['reason']);
+    metrics.gaugeOf('open_archives', 'Archives that are being unpacked or waiting', () => this.unpacker.openCount);
+    const noCategory = metrics.counter('no_category_total', 'Utterances whose emotion is none of the four, by that emotion', ['reason']);
     this.decider = new ObjectDecider({
       store: this.store,
       publisher: this.publisher,
@@ -113,6 +113,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       unpack: (archive) => this.unpacker.accept(archive),
       onNoCategory: (reason) => noCategory.inc({ reason }),
       sweepCorpus: (corpus) => this.reconciler.sweepCorpus(corpus),
+      onAbsent: (key) => this.reconciler.foundAbsent(key),
     });
     this.follower = new TableFollower(this.kafka, prefix, 'ingest-table', logger)
       .on(utterances, (id, record) => this.ledger.apply(id, record))
@@ -121,12 +122,12 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     for (const outcome of decisions) this.decisions.inc({ outcome }, 0);
     this.decisionDurations = metrics.histogram(
       'decision_duration_seconds',
-      'From taking a hint to having published what follows from it',
+      'From taking a hint to publishing its result',
       [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
     );
     retryMetrics(metrics);
     metrics.gaugeOf('unmatched_rows', 'Rows of manifests that match no recording, as of the last listing', () => warnings.unmatchedRows);
-    metrics.gaugeOf('live_utterances', 'Utterances alive, as this instance knows them', () => this.ledger.size);
+    metrics.gaugeOf('live_utterances', 'Live utterances that this instance knows', () => this.ledger.size);
     this.follower.onPassedOver(passedOverMetrics(metrics)).onPassedOver(lettersForFollower(office, prefix));
     const shared = {
       kafka: this.kafka,
@@ -176,7 +177,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
 
   async onApplicationShutdown(): Promise<void> {
     this.readiness.stopping();
-    this.crashes.close(); // what is cut off from now on comes again, and is nobody's fault
+    this.crashes.close(); // records interrupted from here on come again, and do not count as crashes
     this.isStopping = true;
     clearInterval(this.reconcileTimer);
     await Promise.all([...this.consumers.map((consumer) => consumer.stop()), this.unpacker.stop()]);
@@ -199,13 +200,13 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     this.reconcileTimer = setInterval(() => this.reconcileUnlessBusy(), this.config.reconcileIntervalMs);
   }
 
-  /** Keeps a notification that came over HTTP; it is parsed like those that come by Kafka. */
+  /** Publishes a notification that came over HTTP. It is then parsed like those that come over Kafka. */
   async acceptEvent(event: unknown): Promise<void> {
     await this.publisher.publishApart(bucketEvents, [event]);
   }
 
   /**
-   * A bucket that was misspelt, or emptied, would look as if all recordings had been deleted.
+   * Refuses a wrong bucket: a misspelt or emptied bucket looks as if all recordings had been deleted.
    * @throws PipelineError CONFIG_INVALID if the topics know utterances and the bucket has never been used with them
    */
   private async refuseForeignBucket(): Promise<void> {
@@ -215,13 +216,13 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     if (this.ledger.size > 0) {
       throw new PipelineError(
         'CONFIG_INVALID',
-        `Bucket ${this.store.bucket} has never been used with topics ${topicPrefix}.*, which know ${this.ledger.size} utterances: all would count as deleted. Set S3_BUCKET or TOPIC_PREFIX right; if the bucket was replaced on purpose, put an object ${key} into it.`,
+        `Bucket ${this.store.bucket} has never been used with topics ${topicPrefix}.*, which know ${this.ledger.size} utterances, so all would count as deleted. Correct S3_BUCKET or TOPIC_PREFIX. If the bucket was replaced on purpose, put an object ${key} into it.`,
       );
     }
     await retrying(() => this.store.put(key, JSON.stringify({ topicPrefix, since: new Date().toISOString() })));
   }
 
-  /** In an outage one listing waits; those that were due meanwhile do not queue up behind it. */
+  /** Starts a listing unless one is running. Listings that were due during an outage do not queue up. */
   private reconcileUnlessBusy(): void {
     this.reconciling ??= this.reconcile()
       .catch((error: unknown) => {
@@ -237,12 +238,12 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     this.logger.info({ seen, hinted }, 'listed the bucket');
   }
 
-  /** @throws PipelineError BUCKET_EVENT_UNRECOGNISED, OBJECT_KEY_INVALID, once the other parts of the event are hints */
+  /** @throws PipelineError BUCKET_EVENT_UNRECOGNISED, OBJECT_KEY_INVALID, after the other parts of the event became hints */
   private async hintFromEvent(record: StreamRecord<unknown>): Promise<void> {
     const { objects, problem } = parseBucketEvent(record.fact, record.key);
     const ours = objects.filter(({ bucket, key }) => bucket === this.config.store.bucket && parseCorpusKey(key)).map(({ key }) => key);
     const hints = ours.filter(isUsableKey).map((key) => hintAt(key, 'event'));
-    // The trace of an event is that of its object, unless it names several.
+    // The hint continues the trace of the event, unless the event names several objects.
     if (hints.length === 1) await this.publisher.publish(objectHints, ...hints);
     else await this.publisher.publishApart(objectHints, hints);
     for (const key of ours) refuseBadKey(key);
@@ -256,7 +257,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       const outcome = await this.decider.decide(record.fact, record.origin);
       this.decisions.inc({ outcome });
       activeSpan().setAttributes({ 'undertone.hint.reason': record.fact.reason, 'undertone.decision': outcome });
-      // The line by which the trace of a recording is found.
+      // This log line lets a person find the trace of a recording.
       if (outcome === 'ingested' || outcome === 'tombstoned')
         this.logger.info({ ...hintSubject(record), reason: record.fact.reason }, outcome);
     } finally {

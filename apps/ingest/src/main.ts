@@ -1,4 +1,4 @@
-/** Ingest: objects in the bucket become utterance records. */
+/** Ingest: turns objects in the bucket into utterance records. */
 import { createLogger } from '#service/logger.js';
 import { runService } from '#service/run-service.js';
 import { readIngestConfig } from './config.js';

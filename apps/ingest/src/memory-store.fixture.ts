@@ -1,4 +1,4 @@
-/** A bucket in memory with the surface that ingest uses, for unit specs. Each call may take time, as over a network. */
+/** A bucket in memory with the methods that ingest uses, for unit specs. Each call may take time, as over a network. */
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,7 @@ export class MemoryStore implements Surface {
   readonly objects = new Map<string, Buffer>();
   /** Calls by name and key, in order. */
   readonly calls: [name: string, key: string][] = [];
-  /** Called before each call; an error that it throws is the store's answer. */
+  /** Called before each call. An error that it throws is the store's answer. */
   answer: (name: string, key: string) => void = () => undefined;
 
   constructor(private readonly latencyMs = 0) {}

@@ -25,22 +25,22 @@ const record = (key: string, more: object = {}) => ({
 });
 
 describe('captured notifications', () => {
-  it('MinIO, with encoded keys', () => {
+  it('reads MinIO, with encoded keys', () => {
     const events = lines('minio-kafka').flatMap(({ value, key }) => objectsOf(JSON.parse(value), key));
     expect(events).toEqual(inBucket('mp/big', 'mp/big', strange, 'copy', 'copy'));
   });
 
-  it('versitygw, with raw keys and a test event', () => {
+  it('reads versitygw, with raw keys and a test event', () => {
     const events = lines('versitygw-kafka').flatMap(({ value, key }) => objectsOf(JSON.parse(value), key));
     expect(events).toEqual(inBucket('mp/big', 'copy', strange, 'mp/big', 'copy'));
   });
 
-  it("SeaweedFS's webhook, without folders, parts of uploads and its own files", () => {
+  it("reads SeaweedFS's webhook, without folders, parts of uploads and its own files", () => {
     const events = lines('seaweedfs-webhook').flatMap(({ b }) => objectsOf(JSON.parse(b)));
     expect(sorted(events)).toEqual(inBucket('copy', 'copy', strange, 'mp/big', 'mp/big'));
   });
 
-  it("SeaweedFS's protobuf in Kafka gives the same", () => {
+  it("reads SeaweedFS's protobuf in Kafka with the same result", () => {
     const events = lines('seaweedfs-kafka-base64').flatMap(({ value, key }) => objectsOf(Buffer.from(value, 'base64'), key));
     expect(new Set(events.map(({ key }) => key))).toEqual(new Set(['copy', strange, 'mp/big']));
     expect(events.every(({ bucket }) => bucket === 'evb')).toBe(true);
@@ -71,7 +71,7 @@ describe('documented notifications', () => {
     expect(objectsOf(notification)).toEqual([{ bucket: 'speech', key }]);
   });
 
-  it('deletions and renames name every key that they touch', () => {
+  it('names every key of a deletion or rename', () => {
     expect(objectsOf({ Records: [record('a'), record('b', { eventName: 'ObjectRemoved:Delete' })] })).toHaveLength(2);
     const renamed = {
       event_type: 'rename',
@@ -81,12 +81,12 @@ describe('documented notifications', () => {
     expect(objectsOf(renamed).map(({ key: each }) => each)).toEqual(['corpora/calls/old.wav', 'corpora/other/new.wav']);
   });
 
-  it('test events give nothing', () => {
+  it('finds nothing in test events', () => {
     expect(objectsOf({ Service: 'Amazon S3', Event: 's3:TestEvent', Bucket: 'speech' })).toEqual([]);
   });
 });
 
-describe('what is no notification', () => {
+describe('an unusable notification', () => {
   it.each<[string, unknown, string | null]>([
     ['a number', 7, null],
     ['another object', { hello: 1 }, null],
@@ -117,19 +117,19 @@ describe('what is no notification', () => {
     expect(problem).toMatchObject({ code: 'BUCKET_EVENT_UNRECOGNISED' });
   });
 
-  it('takes nothing else of the same event with it', () => {
+  it('does not lose the other parts of the same event', () => {
     const { objects, problem } = parseBucketEvent({ Records: [record('a'), null, { eventSource: 'aws:sqs', body: 7 }, record('b')] });
     expect(objects.map(({ key }) => key)).toEqual(['a', 'b']);
     expect(problem).toMatchObject({ code: 'BUCKET_EVENT_UNRECOGNISED' });
   });
 
-  it('more than a thousand records are a problem of which the first thousand are read', () => {
+  it('reports more than a thousand records as a problem, and reads the first thousand', () => {
     const { objects, problem } = parseBucketEvent({ Records: Array.from({ length: 1_001 }, (_, i) => record(`${i}`)) });
     expect(objects).toHaveLength(1_000);
     expect(problem?.message).toContain('1000');
   });
 
-  it('fields of protobuf that are not known are skipped', () => {
+  it('skips unknown fields of protobuf', () => {
     const { M: type } = protobuf.Root.fromJSON({ nested: { M: { fields: { later: { type: 'string', id: 99 } } } } }).nested as {
       M: protobuf.Type;
     };
@@ -138,7 +138,7 @@ describe('what is no notification', () => {
 });
 
 describe('any event', () => {
-  /** Fields that parsers look at, so that wild values meet their code. */
+  /** Fields that the parsers read, so that generated values reach their code. */
   const field = fc.constantFrom(
     ...['Records', 'Messages', 'Body', 'Type', 'Message', 'source', 'detail', 'event_type', 'key', 'message', 'new_entry', 'old_entry'],
     ...[
@@ -174,7 +174,7 @@ describe('any event', () => {
     objects.every(({ bucket, key }) => typeof bucket === 'string' && typeof key === 'string' && key !== '') &&
     (problem === null || problem instanceof PipelineError);
 
-  it('of JSON gives objects or a problem, and no other error', () => {
+  it('in JSON gives objects or a problem, and no other error', () => {
     const values = fc.oneof(event, fc.jsonValue());
     fc.assert(
       fc.property(values, fc.option(word), (value, key) => isSound(parseBucketEvent(value, key))),
@@ -182,7 +182,7 @@ describe('any event', () => {
     );
   });
 
-  it('of bytes gives objects or a problem, and no other error', () => {
+  it('in bytes gives objects or a problem, and no other error', () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
       fc.array(fc.constantFrom(0x0a, 0x12, 0x22, 0x0b, 0x0c, 0, 1, 2, 255)).map((each) => Uint8Array.from(each)),

@@ -1,12 +1,12 @@
 /**
- * One parser for the notifications of object stores: AWS S3 (plain, in SQS, in SNS, EventBridge), MinIO, Ceph RGW,
- * versitygw and SeaweedFS (webhook, and protobuf in Kafka). They differ in how the key is encoded: AWS and MinIO
- * form-encode it, Ceph, versitygw and EventBridge send it raw, SeaweedFS sends its own path.
+ * Parses the notifications of object stores: AWS S3 (plain, in SQS, in SNS, EventBridge), MinIO, Ceph RGW, versitygw and
+ * SeaweedFS (webhook, and protobuf in Kafka). They encode the key in different ways: AWS and MinIO form-encode it, Ceph,
+ * versitygw and EventBridge send it raw, SeaweedFS sends its own path.
  *
- * An event may be anything that anybody could post. Each part is parsed by a schema, with limits on nesting and count; a part
- * that is wrong is the event's problem and takes no other part with it.
+ * Anybody may post an event, so it may hold anything. A schema parses each part, with limits on nesting and count. A wrong part
+ * becomes the event's problem, and the other parts still count.
  *
- * It does not promise that the object is there, or its size or ETag. An event is a hint; ingest asks the store.
+ * It does not promise that the object exists, or its size or ETag. An event is a hint; ingest asks the store.
  */
 import { z } from 'zod';
 import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
@@ -16,13 +16,13 @@ import { type ObjectEvent, seaweedfsProtobufObjects, seaweedfsWebhookObjects, se
 export interface ParsedEvent {
   /** Objects that the event is about; none for test events, folders and the store's own files. */
   objects: ObjectEvent[];
-  /** BUCKET_EVENT_UNRECOGNISED: the first part that could not be understood. */
+  /** BUCKET_EVENT_UNRECOGNISED about the first part that could not be parsed. */
   problem: PipelineError | null;
 }
 
-/** AWS sends one record, SQS ten messages; nobody sends as many. */
+/** Most objects of one event. AWS sends one record, SQS ten messages, and no store sends more than this. */
 const maxObjects = 1_000;
-/** SNS in SQS in a list is four deep. */
+/** Most levels of wrapping. SNS in SQS in a list has four. */
 const maxWrappings = 8;
 const maxEventBytes = 1_048_576;
 
@@ -43,7 +43,7 @@ const sqsMessageSchema = z.object({ Body: z.string() });
 const eventBridgeSchema = z.object({ source: z.literal('aws.s3'), detail: z.unknown() });
 const recordsSchema = z.object({ Records: z.array(z.unknown()) });
 
-/** @param recordKey the Kafka record's: the path, where SeaweedFS sends protobuf */
+/** @param recordKey key of the Kafka record; with SeaweedFS's protobuf it is the path */
 export function parseBucketEvent(event: unknown, recordKey: string | null = null): ParsedEvent {
   const reading = new EventReading();
   reading.read(event, recordKey, maxWrappings);
@@ -54,7 +54,7 @@ class EventReading {
   readonly objects: ObjectEvent[] = [];
   problem: PipelineError | null = null;
 
-  /** Never throws a PipelineError: a part that is wrong becomes the problem. */
+  /** Never throws a PipelineError: a wrong part becomes the problem. */
   read(event: unknown, recordKey: string | null, wrappings: number): void {
     try {
       if (wrappings === 0) throw unrecognised(`messages in messages, more than ${maxWrappings} deep`);
@@ -65,7 +65,7 @@ class EventReading {
     }
   }
 
-  /** @param unwrap reads an event that is wrapped in this one */
+  /** @param unwrap parses an event that is wrapped in this one */
   private readForm(event: unknown, recordKey: string | null, unwrap: (inner: unknown) => void): void {
     if (event instanceof Uint8Array) return this.add(...seaweedfsProtobufObjects(event, recordKey));
     if (typeof event === 'string') return unwrap(jsonOf(event));
@@ -112,7 +112,7 @@ class EventReading {
   }
 }
 
-/** versitygw says that it is AWS, but spells one field of its user identity in its own way, and sends keys raw. */
+/** True if keys are form-encoded. versitygw claims to be AWS but sends raw keys; the spelling of its user identity gives it away. */
 function isKeyEncoded({ eventSource, userIdentity }: z.infer<typeof recordSchema>): boolean {
   const isVersitygw = userIdentity !== undefined && 'PrincipalId' in userIdentity;
   return eventSource === 'minio:s3' || (eventSource === 'aws:s3' && !isVersitygw);
@@ -135,6 +135,6 @@ function objectOf(detail: unknown): ObjectEvent {
 const jsonOf = (json: string): unknown =>
   parseOutsideJson(json, { maxBytes: maxEventBytes, maxDepth: usualMaxDepth, code: 'BUCKET_EVENT_UNRECOGNISED', noun: 'The bucket event' });
 
-const tooMany = (things: string): PipelineError => unrecognised(`more than ${maxObjects} ${things}. The listing finds the others`);
+const tooMany = (things: string): PipelineError => unrecognised(`more than ${maxObjects} ${things}. The next listing finds the others`);
 const unrecognised = (what: string): PipelineError =>
-  new PipelineError('BUCKET_EVENT_UNRECOGNISED', `The bucket event is of no known form: ${what}`);
+  new PipelineError('BUCKET_EVENT_UNRECOGNISED', `The bucket event has no known form: ${what}`);

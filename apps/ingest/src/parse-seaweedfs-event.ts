@@ -1,6 +1,6 @@
 /**
- * The filer's notifications of SeaweedFS: JSON by its webhook, `filer_pb.EventNotification` by Kafka with the path as the
- * record's key. Only the fields that lead to a key are read. A renamed object is two: the one that went and the one that came.
+ * Parses notifications of SeaweedFS's filer: JSON from its webhook, or `filer_pb.EventNotification` from Kafka with the path as
+ * the record's key. It reads only the fields that lead to a key. A rename gives two objects: the old one and the new one.
  */
 import protobuf from 'protobufjs/light.js';
 import { z } from 'zod';
@@ -8,7 +8,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 
 export interface ObjectEvent {
   bucket: string;
-  /** As the store knows it, not encoded. */
+  /** The key as the store knows it, not encoded. */
   key: string;
 }
 
@@ -33,7 +33,7 @@ export const seaweedfsWebhookSchema = z.object({
   message: z.object({ old_entry: jsonEntrySchema, new_entry: jsonEntrySchema, new_parent_path: z.string().nullish() }).nullish(),
 });
 
-/** Numbers of the fields as in SeaweedFS's filer.proto; the others are skipped. */
+/** Field numbers of SeaweedFS's filer.proto. Other fields are skipped. */
 const { EventNotification: message } = protobuf.Root.fromJSON({
   nested: {
     Entry: { fields: { name: { type: 'string', id: 1 }, isDirectory: { type: 'bool', id: 2 } } },
@@ -43,13 +43,13 @@ const { EventNotification: message } = protobuf.Root.fromJSON({
   },
 }).nested as { EventNotification: protobuf.Type };
 
-/** @param path of the entry, the one before it was renamed. @throws PipelineError BUCKET_EVENT_UNRECOGNISED */
+/** @param path the entry's path, before a rename @throws PipelineError BUCKET_EVENT_UNRECOGNISED */
 export function seaweedfsProtobufObjects(bytes: Uint8Array, path: string | null): ObjectEvent[] {
   if (!path?.startsWith('/')) throw unrecognised('bytes without a path as their key');
   try {
     return objectsOf(path, message.toObject(message.decode(bytes)));
   } catch (error) {
-    throw unrecognised('bytes that are no notification of SeaweedFS', error);
+    throw unrecognised('bytes that are not a notification of SeaweedFS', error);
   }
 }
 
@@ -64,7 +64,7 @@ function objectsOf(path: string, { oldEntry, newEntry, newParentPath }: EventNot
   return [...new Set(oldEntry ? [path, cameTo] : [cameTo])].flatMap(objectAt);
 }
 
-/** None for the store's own files. */
+/** @returns no object for the store's own files */
 function objectAt(path: string): ObjectEvent[] {
   const [, bucket, key] = /^\/buckets\/([^/]+)\/(.+)$/s.exec(path) ?? [];
   if (!bucket || !key || bucket.startsWith('.') || key.startsWith('.uploads/') || key.includes('.versions/')) return [];
@@ -72,4 +72,4 @@ function objectAt(path: string): ObjectEvent[] {
 }
 
 const unrecognised = (what: string, cause?: unknown): PipelineError =>
-  new PipelineError('BUCKET_EVENT_UNRECOGNISED', `The bucket event is of no known form: ${what}`, { cause });
+  new PipelineError('BUCKET_EVENT_UNRECOGNISED', `The bucket event has no known form: ${what}`, { cause });

@@ -1,4 +1,4 @@
-/** Labels that would be lost: from the bucket's objects to the warning in the bucket, by way of a listing. */
+/** A listing finds labels that would be lost, and puts a warning into the bucket. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,13 +28,13 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const put = (path: string, text: string | Uint8Array) => store.put(corpusKey('calls', path), text);
 const warned = async () => ((await store.findJson(corpusWarningsKey('calls'))) as { warnings: string[] } | null)?.warnings ?? [];
 
-/** As a listing gives it. */
+/** An object as a listing returns it. */
 async function headOf(key: string): Promise<ObjectHead | undefined> {
   for await (const head of store.list(key)) if (head.key === key) return head;
   return undefined;
 }
 
-/** One ingest process, which publishes at once what a listing hints at. */
+/** One ingest process. It publishes at once each recording that a listing hints at. */
 function ingest() {
   const logger = pino({ level: 'warn' }, { write: (line) => void logged.push(JSON.parse(line) as { warnings: string[] }) });
   const ledger = new UtteranceLedger();
@@ -61,7 +61,7 @@ function ingest() {
   return { list, warnings };
 }
 
-it('a listing warns of rows that match no recording, until they do', async () => {
+it('warns of rows that match no recording, until they match', async () => {
   await put('manifest.csv', 'path,emotion\naudio\\a.wav,sad\nb.wav,angry\nc.wav,happy\n');
   await put('audio/a.wav', 'one');
   await put('other.wav', 'two');
@@ -69,7 +69,7 @@ it('a listing warns of rows that match no recording, until they do', async () =>
   expect(await list()).toEqual({ 'audio/a.wav': 'sad', 'other.wav': undefined });
   expect(await warned()).toEqual([
     expect.stringMatching(/^2 of 3 rows match no recording.*manifest\.csv, row 2: "b\.wav", manifest\.csv, row 3: "c\.wav"$/),
-    expect.stringMatching(/^1 of 3 rows write their recording in another way/),
+    expect.stringMatching(/^1 of 3 rows spell the path of a recording in another way/),
   ]);
   expect(warnings.unmatchedRows).toBe(2);
   await list();
@@ -82,7 +82,7 @@ it('a listing warns of rows that match no recording, until they do', async () =>
   expect(await warned()).toEqual([expect.stringMatching(/another way/)]);
 });
 
-it('a warning of a former process goes when its reason is gone', async () => {
+it('deletes the warning of an earlier process when its reason is gone', async () => {
   await put('manifest.csv', 'path,emotion\nb.wav,angry\n');
   await put('a.wav', 'one');
   await ingest().list();
@@ -93,7 +93,7 @@ it('a warning of a former process goes when its reason is gone', async () => {
   expect(await store.head(corpusWarningsKey('calls'))).toBeNull();
 });
 
-it('a recording that resembles a row gives it back to the one that the row names, and takes it when that is gone', async () => {
+it('gives a row to the recording that it names, and to a similar one only while that is missing', async () => {
   await put('manifest.csv', 'path,emotion\nx/A.wav,sad\n');
   await put('x/a.wav', 'one');
   const { list } = ingest();
@@ -103,14 +103,14 @@ it('a recording that resembles a row gives it back to the one that the row names
   expect(await list()).toEqual({ 'x/a.wav': undefined });
 });
 
-it("a corpus's own words make new labels", async () => {
+it("maps a corpus's own words to labels", async () => {
   await put('manifest.csv', 'path,emotion\na.wav,furious\n');
   await put('a.wav', 'one');
   await put('corpus.json', '{"labels": {"furious": "angry"}}');
   expect(await ingest().list()).toEqual({ 'a.wav': 'angry' });
 });
 
-it('says which encoding was guessed', async () => {
+it('names the guessed encoding', async () => {
   await put('manifest.csv', Buffer.from('path,emotion\nZ\u00fcrich.wav,sad\n', 'latin1'));
   await put('Zürich.wav', 'one');
   expect(await ingest().list()).toEqual({ 'Zürich.wav': 'sad' });

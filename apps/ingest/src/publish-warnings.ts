@@ -1,9 +1,9 @@
 /**
- * Tells people about annotations that do not do what they are for: rows that match no recording, encodings that were guessed.
- * A warning goes to the log when it changes, to a metric, and into the bucket, where `status` reads it.
+ * Warns people of annotations that have no effect or may be wrong: rows that match no recording, and guessed encodings. A warning
+ * goes to the log when it changes, to a metric, and into the bucket, where `status` reads it.
  *
- * Delivery: an object in the bucket is overwritten with the same content by whoever lists next, and deleted when there is
- * nothing to warn of. Warnings that are lost in a crash come again with the first listing.
+ * Delivery: each listing overwrites the object in the bucket with the same content, and deletes it when there is nothing to warn
+ * of. The first listing after a crash writes lost warnings again.
  */
 import { type CorpusWarnings, corpusWarningsKey, corpusWarningsPrefix, parseCorpusWarningsKey } from '#contracts/corpus-warnings.js';
 import { rowWarnings } from '#corpora/read-annotations.js';
@@ -12,7 +12,7 @@ import type { Objects } from '#storage/object-store.js';
 import type { Corpus } from './corpus-catalogue.js';
 
 export class WarningPublisher {
-  /** By corpus, as they lie in the bucket; null: not known, from another process. */
+  /** The warnings in the bucket, by corpus; null if another process wrote them. */
   private published: Map<string, string | null> | undefined;
   private unmatched = 0;
 
@@ -21,12 +21,12 @@ export class WarningPublisher {
     private readonly logger: Pick<Logger, 'warn'>,
   ) {}
 
-  /** Rows of all corpora that match no recording, as of the last listing. */
+  /** Number of rows in all corpora that match no recording, as of the last listing. */
   get unmatchedRows(): number {
     return this.unmatched;
   }
 
-  /** @param corpora all that a listing has seen and could read; their annotations know every recording */
+  /** @param corpora all corpora that a listing has seen and could read; their annotations know every recording */
   async publish(corpora: Iterable<Corpus>): Promise<void> {
     const published = (this.published ??= await this.publishedBefore());
     const gone = new Set(published.keys());
@@ -38,7 +38,7 @@ export class WarningPublisher {
       gone.delete(name);
       const state = JSON.stringify(warnings);
       if (published.get(name) === state) continue;
-      this.logger.warn({ corpus: name, warnings }, 'annotations of a corpus are not used as they stand');
+      this.logger.warn({ corpus: name, warnings }, 'annotations of a corpus have warnings');
       const body: CorpusWarnings = { corpus: name, warnings, since: new Date().toISOString() };
       await this.store.put(corpusWarningsKey(name), JSON.stringify(body));
       published.set(name, state);

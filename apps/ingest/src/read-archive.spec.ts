@@ -17,7 +17,7 @@ let files = 0;
 interface Made {
   name: string;
   content?: string | Buffer;
-  /** Of a link, what it points to. */
+  /** The target of a link. */
   linkTo?: string;
   isHardLink?: boolean;
 }
@@ -32,7 +32,7 @@ async function tar(entries: Made[]): Promise<Buffer> {
   return buffer(packed);
 }
 
-/** As every archiver writes it: local headers, the directory, its end. */
+/** Writes a zip as archivers do: local headers, the directory, its end. */
 function zip(entries: Made[]): Buffer {
   const locals: Buffer[] = [];
   const directory: Buffer[] = [];
@@ -91,29 +91,29 @@ const forms: [string, (entries: Made[]) => Promise<Buffer>][] = [
 ];
 
 describe.each(forms)('%s', (form, make) => {
-  it('gives its files, whatever they are called', async () => {
+  it('returns its files, whatever their names', async () => {
     expect(await read(await make(made))).toEqual(expected);
   });
 
-  it('skips what is not wanted, and links', async () => {
+  it('skips unwanted files and links', async () => {
     const entries = [...made, { name: 'link.wav', linkTo: '/etc/passwd' }];
     expect(await read(await make(entries), { wants: (path) => path.endsWith('.wav') })).toEqual([expected[1]]);
   });
 
   it.each(['../outside.wav', 'a/../../b.wav', '/etc/cron.d/x.wav', 'a/\u0007.wav', `${'x'.repeat(1_000)}.wav`])(
-    'with an entry %j is refused',
+    'is refused for an entry %j',
     async (name) => {
       await expect(read(await make([{ name, content: 'x' }]))).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
     },
   );
 
-  it('takes names that only look like ways out, and tidies the others', async () => {
+  it('takes harmless names with dots, and normalises others', async () => {
     const names = ['a..b.wav', '..hidden/x.wav', 'a: first call.wav', './b//./c.wav'];
     const entries = await read(await make(names.map((name) => ({ name, content: 'x' }))));
     expect(entries.map(([path]) => path)).toEqual(['a..b.wav', '..hidden/x.wav', 'a: first call.wav', 'b/c.wav']);
   });
 
-  it('goes on after the entries that an earlier attempt has read, through both passes', async () => {
+  it('continues after the entries of an earlier attempt, in both passes', async () => {
     const archive = await make(made);
     const skip = { left: 2 };
     const wavs = (path: string) => path.endsWith('.wav');
@@ -122,12 +122,12 @@ describe.each(forms)('%s', (form, make) => {
     expect(await read(archive, { skip: { left: 1 }, wants: wavs })).toEqual([]);
   });
 
-  it('passes over an odd name that nobody wants', async () => {
+  it('skips an odd name of an unwanted file', async () => {
     const entries = [...made, { name: 'notes\u0007.txt' }, { name: `${'é'.repeat(600)}.txt` }];
     expect(await read(await make(entries), { wants: (path) => path.endsWith('.wav') })).toEqual([expected[1]]);
   });
 
-  it('is refused for too many entries, too large ones, too much in all', async () => {
+  it('is refused for too many entries, too large entries, or too much in all', async () => {
     const archive = await make([...Array(20)].map((_, i) => ({ name: `${i}.wav`, content: Buffer.alloc(10_000, i) })));
     await expect(read(archive, { entries: 19 })).rejects.toMatchObject({ code: 'ARCHIVE_LIMIT_EXCEEDED' });
     await expect(read(archive, { entryBytes: 9_999 })).rejects.toMatchObject({ code: 'ARCHIVE_LIMIT_EXCEEDED' });
@@ -135,7 +135,7 @@ describe.each(forms)('%s', (form, make) => {
     expect(await read(archive)).toHaveLength(20);
   });
 
-  it('cut anywhere is refused, or gives fewer files, and never hangs', async () => {
+  it('is refused or returns fewer files when it is cut anywhere, and never hangs', async () => {
     const archive = await make(made);
     for (const share of [0.1, 0.3, 0.5, 0.7, 0.9]) {
       const outcome = await read(archive.subarray(0, Math.floor(share * archive.length))).catch((error: { code: string }) => error.code);
@@ -145,14 +145,14 @@ describe.each(forms)('%s', (form, make) => {
   });
 
   if (form !== 'tar') {
-    it('that grows more than a hundredfold is refused', async () => {
+    it('is refused if it grows more than a hundredfold', async () => {
       const bomb = await make([...Array(4)].map((_, i) => ({ name: `${i}.wav`, content: Buffer.alloc(50e6) })));
       await expect(read(bomb, { entryBytes: 1e9 })).rejects.toMatchObject({ code: 'ARCHIVE_LIMIT_EXCEEDED' });
     });
   }
 });
 
-it('what is no archive is refused', async () => {
+it('refuses a file that is not an archive', async () => {
   await expect(read(Buffer.from('this is a text of some length'.repeat(100)))).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
   await expect(read(Buffer.alloc(0))).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
 });
@@ -160,7 +160,7 @@ it('what is no archive is refused', async () => {
 describe('hard links in a tar', () => {
   const file = { name: 'b/two.wav', content: 'sound' };
 
-  it('are read as the files that they link to', async () => {
+  it('are read as their targets', async () => {
     const link = { name: 'a/one.wav', linkTo: 'b/two.wav', isHardLink: true };
     const archive = await tar([file, link, { ...link, name: 'c.wav' }]);
     expect(await read(archive, { wants: (path) => path !== 'c.wav' })).toEqual([
@@ -170,7 +170,7 @@ describe('hard links in a tar', () => {
     expect(await read(archive, { skip: { left: 2 } })).toEqual([['c.wav', 'sound']]);
   });
 
-  it('to a file that is not there refuse the archive, by name', async () => {
+  it('refuse the archive if their target is missing, and name it', async () => {
     const link = { name: 'a/one.wav', linkTo: 'gone.wav', isHardLink: true };
     await expect(read(await tar([file, link]))).rejects.toThrow(/a\/one.wav.*hard link to.*gone.wav/);
   });

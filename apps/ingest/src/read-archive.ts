@@ -1,11 +1,11 @@
 /**
- * Reads the entries of a .tar, .tar.gz or .zip file, one after another and always in the same order, under limits. It does
- * not believe what an archive says of itself: it counts bytes as they come.
+ * Reads the entries of a .tar, .tar.gz or .zip file, one after another, always in the same order, under limits. It does not trust
+ * the sizes that an archive states: it counts the bytes as they come.
  *
- * Only files are read. Folders, symbolic links and devices are passed over; a hard link is read as the file that it links
- * to, after all others. A path that leaves its folder (absolute or with `..`) refuses the archive: no honest archiver writes
- * one. A path that no object key can have (control characters, too long) refuses it only where the file is wanted.
- * In a zip, a backslash separates folders, as some Windows programs write it; names without the UTF-8 flag are CP437.
+ * It reads files only, and skips folders, symbolic links and devices. It reads a hard link as its target, after all other entries.
+ * A path that leaves its folder (absolute, or with `..`) refuses the archive, because no honest archiver writes one. A path that
+ * cannot be an object key (control characters, too long) refuses the archive only if the file is wanted. In a zip, a backslash
+ * separates folders, as some Windows programs write it. Names without the UTF-8 flag are CP437.
  */
 import { createReadStream, statSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
@@ -15,11 +15,11 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 
 export interface ArchiveLimits {
   entries: number;
-  /** Of all entries together, unpacked. */
+  /** Most bytes of all entries together, unpacked. */
   totalBytes: number;
-  /** Of one entry that is read. */
+  /** Most bytes of one entry that is read. */
   entryBytes: number;
-  /** Unpacked bytes per byte of the archive, beyond the first 100 MB. */
+  /** Most unpacked bytes per byte of the archive, beyond the first 100 MB. */
   ratio: number;
 }
 
@@ -32,9 +32,9 @@ const FREE_OF_RATIO_BYTES = 100e6;
 const MAX_PATH_LENGTH = 900; // object keys have 1024 bytes
 
 export interface EntryChoice {
-  /** Paths that are read; others are passed over, but counted. */
+  /** True for paths to read. Other entries are skipped but counted. */
   wants: (path: string) => boolean;
-  /** So many of the wanted entries are passed over first; each counts it down. */
+  /** Number of wanted entries to skip first; each skipped entry lowers it. */
   skip?: { left: number };
 }
 
@@ -55,7 +55,7 @@ export async function* readArchive(
   }
 }
 
-/** Whether the next wanted entry was read by an earlier attempt. */
+/** @returns true if an earlier attempt has read the next wanted entry */
 function isSkipped(skip: { left: number }): boolean {
   if (skip.left === 0) return false;
   skip.left--;
@@ -68,14 +68,14 @@ async function* tarEntries(
   meter: Meter,
   { wants, skip }: Required<EntryChoice>,
 ): AsyncGenerator<ArchiveEntry> {
-  /** By the path of a file, the hard links to it. */
+  /** The hard links to each file, by the path of the file. */
   const linksTo = new Map<string, string[]>();
   const onLink = (path: string, target: string): void => {
     linksTo.set(target, [...(linksTo.get(target) ?? []), path]);
   };
   yield* tarFiles({ file, packing, meter, wants, skip, onLink });
   if (linksTo.size === 0) return;
-  // The files were passed by already: a second reading finds those that are linked to.
+  // The targets have gone by already, so a second reading finds them.
   const again = { file, packing, meter: meter.anew(), wants: (path: string) => linksTo.has(path), skip: { left: 0 } };
   for await (const { path: target, bytes } of tarFiles({ ...again, onLink: () => undefined })) {
     for (const path of linksTo.get(target) ?? []) if (!isSkipped(skip)) yield { path, bytes };
@@ -99,7 +99,7 @@ async function* tarFiles({ file, packing, meter, wants, skip, onLink }: TarReadi
   const counted = packing === 'gzip' ? source.pipe(createGunzip()) : source;
   for (const stream of [source, counted]) stream.on('error', (error: Error) => tar.destroy(error));
   counted.on('data', (chunk: Buffer) => {
-    // Also what lies between entries, and in those that are skipped: a bomb need not be a file.
+    // Counts bytes between entries and in skipped entries too: a bomb need not be a file.
     const excess = meter.passed(chunk.length);
     if (excess) tar.destroy(excess);
   });
@@ -143,14 +143,14 @@ async function* zipEntries(file: string, meter: Meter, { wants, skip }: Required
   }
 }
 
-/** The library's own names refuse `a: call.wav` as absolute, so they are decoded here; backslashes become slashes. */
+/** Decodes names here, because the library refuses `a: call.wav` as absolute. Backslashes become slashes. */
 const nameOf = ({ generalPurposeBitFlag, fileNameRaw, extraFields }: yauzl.Entry): string =>
   yauzl.getFileNameLowLevel(generalPurposeBitFlag, fileNameRaw, extraFields, false);
 
-/** By the Unix mode in the upper half of the external attributes. */
+/** Reads the Unix mode in the upper half of the external attributes. */
 const isLink = (entry: yauzl.Entry): boolean => ((entry.externalFileAttributes >>> 28) & 15) === 10;
 
-/** @returns the path inside the archive, without empty and `.` segments @throws PipelineError ARCHIVE_INVALID if it leads outside */
+/** @returns the path inside the archive, without empty and `.` segments @throws PipelineError ARCHIVE_INVALID if it leaves the archive */
 function safePath(name: string): string {
   const segments = name.split('/');
   if (name.startsWith('/') || /^[A-Za-z]:[\\/]/.test(name) || segments.includes('..')) {
@@ -159,7 +159,7 @@ function safePath(name: string): string {
   return segments.filter((segment) => segment !== '' && segment !== '.').join('/');
 }
 
-/** @throws PipelineError ARCHIVE_INVALID for a path that no object key can have */
+/** @throws PipelineError ARCHIVE_INVALID if the path cannot be an object key */
 function usablePath(path: string): string {
   if (!/[\\\u0000-\u001f\u007f-\u009f]/.test(path) && Buffer.byteLength(path) <= MAX_PATH_LENGTH) return path;
   throw new PipelineError(
@@ -179,7 +179,7 @@ class Meter {
     private readonly archiveBytes: number,
   ) {}
 
-  /** For another reading of the same archive. */
+  /** Resets the counts for another reading of the same archive. */
   anew(): Meter {
     return new Meter(this.limits, this.archiveBytes);
   }
@@ -188,7 +188,7 @@ class Meter {
     if (++this.entries > this.limits.entries) throw exceeded(`more than ${this.limits.entries} entries`);
   }
 
-  /** @returns what is wrong once too much has come */
+  /** @returns an error once a limit is exceeded */
   passed(bytes: number): PipelineError | null {
     this.totalBytes += bytes;
     if (this.totalBytes > this.limits.totalBytes) return exceeded(`more than ${this.limits.totalBytes / 1e9} GB unpacked`);
@@ -213,11 +213,11 @@ class Meter {
 function exceeded(what: string): PipelineError {
   return new PipelineError(
     'ARCHIVE_LIMIT_EXCEEDED',
-    `The archive is not taken: ${what}. Unpack it and put its files, or raise ARCHIVE_MAX_*`,
+    `The archive exceeds a limit: ${what}. Unpack it and put its files, or raise ARCHIVE_MAX_*`,
   );
 }
 
-/** Errors of zlib, tar-stream and yauzl; those of the disk are not the archive's. */
+/** True for errors of zlib, tar-stream and yauzl. Errors of the disk are not the archive's fault. */
 function isOfTheArchive(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   return error instanceof Error && (code === '' || code.startsWith('Z_')) && !/ENOSPC/.test(error.message);

@@ -1,4 +1,4 @@
-/** A listing hints at each state once, also across restarts, and one bad object or corpus hides no other. */
+/** A listing hints once at each state, also across restarts, and a bad object or corpus hides no other. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import type { ObjectHint } from '#contracts/object-hints.js';
@@ -25,7 +25,7 @@ beforeEach(() => {
   hints = [];
 });
 
-/** As after a start of the process: only the topics are remembered. */
+/** As after a restart of the process: only the topics are remembered. */
 function restarted(): BucketReconciler {
   catalogue = new CorpusCatalogue(store, createLogger('ingest', 'silent'));
   const publishApart = (_topic: unknown, facts: unknown[]): Promise<void> => {
@@ -60,7 +60,7 @@ async function ingest(path: string, corpus = 'a', ingestedAt = new Date().toISOS
 }
 
 describe('a listing', () => {
-  it('hints at objects that the ledger does not describe, and at those that went', async () => {
+  it('hints at objects that the ledger does not describe, and at deleted ones', async () => {
     await put('a.wav');
     await put('b.wav');
     await put('notes.txt');
@@ -73,7 +73,19 @@ describe('a listing', () => {
     expect(await hintsOfListing(reconciler)).toEqual(['a/a.wav']);
   });
 
-  it('hints at an object that has a dead letter for its state no more, also after a restart', async () => {
+  it('hints once more at an object that a hint did not find, though it has the same bytes again, and at most five times', async () => {
+    await put('a.wav');
+    const reconciler = restarted();
+    expect(await hintsOfListing(reconciler)).toEqual(['a/a.wav']);
+    const later: string[][] = [];
+    for (let n = 0; n < 7; n++) {
+      reconciler.foundAbsent(corpusKey('a', 'a.wav')); // it was deleted just then, and put again
+      later.push(await hintsOfListing(reconciler));
+    }
+    expect(later).toEqual([...Array.from({ length: 5 }, () => ['a/a.wav']), [], []]);
+  });
+
+  it('does not hint again at an object with a dead letter for its state, also after a restart', async () => {
     await put('cold.wav');
     await put('all.zip', 'PK');
     expect(await hintsOfListing()).toEqual(['a/all.zip', 'a/cold.wav']);
@@ -84,14 +96,14 @@ describe('a listing', () => {
     expect(await hintsOfListing(), 'in another state').toEqual(['a/cold.wav']);
   });
 
-  it('tries again after a restart where only the outside world was away', async () => {
+  it('tries again after a restart if only an outage caused the dead letter', async () => {
     await put('a.wav');
     await hintsOfListing();
     refused.apply(letterOf(corpusKey('a', 'a.wav'), 'RETRIES_EXHAUSTED'));
     expect(await hintsOfListing()).toEqual(['a/a.wav']);
   });
 
-  it('hints again at an object that was ingested after its dead letter, if it goes wrong in the same way', async () => {
+  it('hints again at an object that was ingested after its dead letter and fails in the same way', async () => {
     await put('a.wav');
     await put('manifest.csv', 'path,split\na.wav,tset\n');
     await hintsOfListing();
@@ -105,7 +117,7 @@ describe('a listing', () => {
     expect(await hintsOfListing()).toEqual(['a/a.wav', 'a/manifest.csv']);
   });
 
-  it('forgets the dead letter of an object that went', async () => {
+  it('drops the dead letter of a deleted object', async () => {
     await put('a.wav');
     await hintsOfListing();
     refused.apply(letterOf(corpusKey('a', 'a.wav'), 'OBJECT_REFUSED'));
@@ -115,7 +127,7 @@ describe('a listing', () => {
     expect(await hintsOfListing()).toEqual(['a/a.wav']);
   });
 
-  it.each(['', 'no JSON', '{"key":7}', '['.repeat(9_000)])('is not led astray by a letter about %.10j', async (value) => {
+  it.each(['', 'no JSON', '{"key":7}', '['.repeat(9_000)])('ignores a dead letter about %.10j', async (value) => {
     await put('a.wav');
     await hintsOfListing();
     const letter = letterOf(corpusKey('a', 'a.wav'), 'OBJECT_REFUSED');
@@ -123,7 +135,7 @@ describe('a listing', () => {
     expect(await hintsOfListing()).toEqual(['a/a.wav']);
   });
 
-  it('hints once at a key that no object can have, and asks for nothing else about it', async () => {
+  it('hints once at an impossible key, and makes no request for it', async () => {
     const path = 'x/../y.wav';
     await put(path);
     store.calls.length = 0;
@@ -133,7 +145,7 @@ describe('a listing', () => {
     expect(await hintsOfListing()).toEqual([]);
   });
 
-  it('goes on past a corpus that cannot be read', async () => {
+  it('continues after an unreadable corpus', async () => {
     await put('manifest.jsonl', 'null\n');
     await put('a.wav');
     await put('b.wav', 'sound', 'b');

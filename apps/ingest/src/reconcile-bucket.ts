@@ -1,13 +1,13 @@
 /**
- * Lists the bucket and hints at every object that ingest's ledger does not already describe, in the version that object and
- * annotations give it now, and at every utterance whose object is no longer there. This heals events that never came, and
- * records that another instance wrote late: one that was stopped, woke up, and published an older state.
+ * Lists the bucket. It hints at every object whose present version (from object and annotations) the ledger does not have, and at
+ * every utterance whose object was deleted. This repairs lost events. It also repairs late records of another instance that was
+ * stopped, woke up and published an older state.
  *
- * Delivery: the listing remembers a hint only once it is durable, so a listing that fails half-way begins anew without a
- * gap. An object that has a dead letter for its state gets no further hint, also after a restart (refused-objects.ts).
+ * Delivery: the listing remembers a hint only once it is durable, so a listing that fails half-way starts again without a gap. An
+ * object with a dead letter for its state gets no further hint, also after a restart (refused-objects.ts).
  *
- * Memory: hints go out in pages, but a listing holds the key of every object under `corpora/`, as the ledger holds the
- * record of every utterance.
+ * Memory: hints go out in pages. But a listing holds the key of every object under `corpora/`, and the ledger holds the record of
+ * every utterance.
  */
 import { corporaPrefix, corpusKey, isUsableKey, parseCorpusKey, utteranceIdOf } from '#contracts/object-keys.js';
 import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
@@ -22,32 +22,46 @@ import type { WarningPublisher } from './publish-warnings.js';
 import { RefusedObjects } from './refused-objects.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
-/** Facts in one call of the publisher. */
+/** Most facts in one call of the publisher. */
 const hintsAtOnce = 1_000;
+/** A store may list, for good, an object that it does not give. */
+const absencesAtMost = 5;
 
 export class BucketReconciler {
   /**
-   * By key, the state of object and annotations that this instance hinted at; it hints once at each. Forgotten when the topic
-   * has another record of the object, since the hint may be undone.
+   * The state of object and annotations that this instance hinted at, by key. It hints once at each state. An entry is dropped
+   * when the topic has another record of the object, because that record may undo the hint's effect.
    */
   private readonly hinted = new Map<string, string>();
+  /** Keys at which a hint found no object, and how often. */
+  private readonly absences = new Map<string, number>();
+  private readonly newlyAbsent = new Set<string>();
 
   constructor(
     private readonly store: Pick<Objects, 'list'>,
-    private readonly publisher: Pick<Publisher, 'publishApart'>,
+    private readonly publisher: Pick<Publisher<'ingest'>, 'publishApart'>,
     private readonly ledger: UtteranceLedger,
     private readonly catalogue: CorpusCatalogue,
     private readonly warnings: Pick<WarningPublisher, 'publish'>,
     private readonly refused = new RefusedObjects(),
   ) {}
 
-  /** @returns how many objects were seen and hinted at */
+  /**
+   * A hint found no object at its key. If the next listing has it again, it came while nobody looked, perhaps with the same
+   * bytes as before: then the listing hints at it once more.
+   */
+  foundAbsent(key: string): void {
+    this.newlyAbsent.add(key);
+  }
+
+  /** @returns the numbers of objects seen and hinted at */
   async reconcile(): Promise<{ seen: number; hinted: number }> {
     const present = new Set<string>();
     const corpora = new Map<string, Corpus>();
     this.catalogue.learnRecordings();
     for (const utteranceId of this.ledger.takeChanged()) this.hinted.delete(`${corporaPrefix}${utteranceId}`);
-    /** Corpora whose annotations cannot be read, and why: tried once in a listing, not for every object. */
+    this.forgetHintsAtAbsent();
+    /** Unreadable corpora with the reason. A listing tries each once, not for every object. */
     const unreadable = new Map<string, string>();
     let hinted = 0;
     let page = new Map<string, string>();
@@ -66,6 +80,7 @@ export class BucketReconciler {
       if (page.size >= hintsAtOnce) await flush();
     }
     for (const key of this.hinted.keys()) if (!present.has(key)) this.hinted.delete(key);
+    for (const key of this.absences.keys()) if (!present.has(key)) this.absences.delete(key);
     this.refused.keepOnly(present);
     for (const { objectKey } of this.ledger.all()) {
       if (!present.has(objectKey)) page.set(objectKey, 'vanished');
@@ -76,15 +91,24 @@ export class BucketReconciler {
     return { seen: present.size, hinted };
   }
 
+  private forgetHintsAtAbsent(): void {
+    for (const key of this.newlyAbsent) {
+      const times = (this.absences.get(key) ?? 0) + 1;
+      this.absences.set(key, times);
+      if (times <= absencesAtMost) this.hinted.delete(key);
+    }
+    this.newlyAbsent.clear();
+  }
+
   private isRefused(key: string, state: string): boolean {
     const place = parseCorpusKey(key);
     return this.refused.has(key, state, place ? this.ledger.get(utteranceIdOf(place.corpus, place.path))?.ingestedAt : undefined);
   }
 
   /**
-   * Hints at the recordings of a corpus that have another version by its annotations as they are now: those changed. Where
-   * the annotations cannot be read it hints at all: it is an error of each.
-   * One that is being decided about by older annotations has, or gets, a record that the next listing finds wrong.
+   * Hints at the recordings of a corpus whose version changes by its changed annotations. If the annotations cannot be read it hints
+   * at all recordings, because each of them fails.
+   * A recording that is just being decided by older annotations gets an outdated record, and the next listing finds it.
    */
   async sweepCorpus(name: string): Promise<void> {
     const corpus = await this.readableCorpus(name, new Map(), Date.now());
@@ -101,13 +125,13 @@ export class BucketReconciler {
     await this.publisher.publishApart(objectHints, page);
   }
 
-  /** @returns null if there is nothing to decide: the ledger describes the object, or it is none of ours */
+  /** @returns null if there is nothing to decide: the ledger describes the object, or ingest does not take it */
   private async stateOf(head: ObjectHead, unreadable: Map<string, string>, corpora: Map<string, Corpus>): Promise<string | null> {
     const place = parseCorpusKey(head.key);
     if (!place) return null;
     const isAudio = isAudioPath(place.path);
     if (!isAudio && !isAnnotationPath(place.path) && !isArchivePath(place.path)) return null;
-    // No request is made for such a key: whoever takes the hint says so, in a dead letter.
+    // No request is made for such a key: the decision about the hint writes a dead letter.
     if (!isUsableKey(head.key)) return `${head.etag} OBJECT_KEY_INVALID`;
     if (!isAudio) return head.etag;
     const known = this.ledger.get(utteranceIdOf(place.corpus, place.path))?.version;
@@ -128,17 +152,17 @@ export class BucketReconciler {
   }
 }
 
-/** @returns a code in place of a version where the utterance's annotation cannot be used: whoever takes the hint says so */
+/** @returns an error code in place of a version if the utterance's annotation cannot be used; the decision writes a dead letter */
 function versionOf(corpus: Corpus, head: ObjectHead, path: string): string {
   try {
     return describeObject(corpus, head, path).record.version;
   } catch (error) {
-    // An error that nobody foresaw is this object's alone: the listing goes on, and the hint's taker meets it again.
+    // An unknown error concerns this object only: the listing goes on, and the decision about the hint meets the error again.
     return error instanceof PipelineError ? error.code : 'UNKNOWN';
   }
 }
 
-/** @throws the error, if it may pass */
+/** @throws the error if it is retryable */
 function permanentCode(error: unknown): string {
   if (error instanceof PipelineError && error.fate === 'permanent') return error.code;
   throw error;

@@ -1,10 +1,10 @@
 /**
- * Remembers, across restarts, which objects cannot be ingested in which state, so that a listing does not hint at them
- * again. The dead letters of ingest are the memory: a hint of a listing carries the state that it saw, and the dead letter
+ * Remembers across restarts which objects cannot be ingested in their present state, so that a listing does not hint at them
+ * again. The dead letters of ingest are the memory: a listing's hint carries the state that the listing saw, and the dead letter
  * carries the hint.
  *
- * A letter that only says how long the outside world was away (RETRIES_EXHAUSTED) is no reason: the next start tries again.
- * Letters are kept for 30 days; after that a listing hints at such an object once more, and it gets another letter.
+ * A dead letter about an outage (RETRIES_EXHAUSTED) does not count: the next start tries the object again. Dead letters are kept
+ * for 30 days. After that a listing hints at the object once more, and it gets another dead letter.
  */
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import { objectHintSchema } from '#contracts/object-hints.js';
@@ -28,19 +28,19 @@ export class RefusedObjects {
     if (atMs >= (this.byKey.get(hint.key)?.atMs ?? 0)) this.byKey.set(hint.key, { state: hint.state, atMs });
   }
 
-  /** @param currentSince when the object's current record was written, if it has one: older refusals do not count */
+  /** @param currentSince time of the object's current record, if it has one; older refusals do not count */
   has(key: string, state: string, currentSince: string | undefined): boolean {
     const refusal = this.byKey.get(key);
     return refusal?.state === state && (currentSince === undefined || Date.parse(currentSince) <= refusal.atMs);
   }
 
-  /** Forgets objects that are no longer in the bucket. */
+  /** Drops objects that are no longer in the bucket. */
   keepOnly(present: ReadonlySet<string>): void {
     for (const key of this.byKey.keys()) if (!present.has(key)) this.byKey.delete(key);
   }
 }
 
-/** Null where the letter's record is no hint, such as a bucket event. */
+/** @returns null if the letter's record is not a hint but, for example, a bucket event */
 function hintOf(valueBase64: string) {
   try {
     const value = parseOutsideJson(Buffer.from(valueBase64, 'base64'), { maxBytes: maxHintBytes, maxDepth: usualMaxDepth });

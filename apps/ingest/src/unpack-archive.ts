@@ -1,14 +1,14 @@
 /**
- * Puts the entries of an archive into its corpus, beside the archive: `corpora/a/more.zip` with `x/1.wav` gives
- * `corpora/a/x/1.wav`, as unpacking there would. Recordings and annotations only. Annotations in a folder around everything
- * go to the top of the corpus (archive-root.ts), unless the corpus has others there. Puts go out several at once, so that a
- * slow store costs one round trip for a window of entries.
+ * Puts the recordings and annotations of an archive into its corpus, beside the archive: `corpora/a/more.zip` with `x/1.wav`
+ * gives `corpora/a/x/1.wav`. If one folder contains everything, its annotations go to the top of the corpus (archive-root.ts),
+ * unless the corpus has other annotations there. It puts several entries at once, so that a slow store costs one round trip for a
+ * window of entries.
  *
- * Delivery: entries are put and hinted at in the archive's order, a window at a time. The caller stores how many are done
- * and gives that number after a restart. An entry that is put twice changes nothing.
+ * Delivery: entries are put and hinted at in the archive's order, one window at a time. The caller stores the number of finished
+ * entries, and passes it in after a restart. Putting an entry twice changes nothing.
  *
- * Does not promise all or nothing: an archive that turns out bad half-way leaves the entries before, and a dead letter.
- * Deleting the archive deletes nothing else.
+ * It does not promise all or nothing: an archive that fails half-way leaves the earlier entries and a dead letter. Deleting the
+ * archive deletes none of its entries.
  */
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
@@ -36,33 +36,33 @@ export interface Unpacking {
   store: Pick<ObjectStore, 'head' | 'put' | 'download'>;
   limits: ArchiveLimits;
   logger: Logger;
-  /** Resolves when the hints at these keys are durable. */
+  /** Publishes hints at these keys; resolves when they are durable. */
   hintAt: (keys: string[]) => Promise<void>;
-  /** Entries that an earlier attempt has put. */
+  /** Number of entries that an earlier attempt has put. */
   done: number;
-  /** More are put and hinted at. */
+  /** Called when more entries are put and hinted at. */
   onDone: (done: number) => void;
-  /** Ends the work after the window in hand; the promise then rejects. */
+  /** Ends the work after the present window; the promise then rejects. */
   signal: AbortSignal;
   /** Default: 15 s. */
   diskWaitMs?: number;
 }
 
 const putsAtOnce = 16;
-/** A window holds no more, unless a single entry is larger. */
+/** Most bytes of a window, unless a single entry is larger. */
 const windowBytes = 32e6;
 
-/** @throws PipelineError ARCHIVE_LIMIT_EXCEEDED for an archive that is too large before it is unpacked */
+/** @throws PipelineError ARCHIVE_LIMIT_EXCEEDED if the packed archive is too large already */
 export function refuseLargeArchive({ sizeBytes }: { sizeBytes: number }, { totalBytes }: ArchiveLimits): void {
   if (sizeBytes <= totalBytes) return;
   throw new PipelineError(
     'ARCHIVE_LIMIT_EXCEEDED',
-    `The archive alone has ${(sizeBytes / 1e9).toFixed(1)} GB; ${totalBytes / 1e9} GB are taken. Unpack it and put its files, or raise ARCHIVE_MAX_GB`,
+    `The packed archive has ${(sizeBytes / 1e9).toFixed(1)} GB, and at most ${totalBytes / 1e9} GB are allowed. Unpack it and put its files, or raise ARCHIVE_MAX_GB`,
   );
 }
 
 /**
- * @returns how many entries were put in all; null if the archive went, or is another by now
+ * @returns the number of entries put in all; null if the archive was deleted or replaced meanwhile
  * @throws PipelineError ARCHIVE_INVALID, ARCHIVE_LIMIT_EXCEEDED, RETRIES_EXHAUSTED; OBJECT_REFUSED, OBJECT_KEY_INVALID once all
  * other entries are put
  */
@@ -94,7 +94,7 @@ export async function unpackArchive(archive: Archive, unpacking: Unpacking): Pro
   }
 }
 
-/** Of an archive that turns out bad, the paths before: reading its entries says why. */
+/** Lists the paths of an archive, up to the first error. Reading the entries then reports the error. */
 async function pathsIn(file: string, limits: ArchiveLimits): Promise<string[]> {
   const paths: string[] = [];
   const wants = (path: string): boolean => {
@@ -113,11 +113,11 @@ function strayAnnotations(paths: readonly string[]): PipelineError {
   const [first] = paths;
   return new PipelineError(
     'MANIFEST_INVALID',
-    `The recordings of the archive are taken, but not ${first}${paths.length > 1 ? ` and ${paths.length - 1} more` : ''}: annotations must lie at the top of the archive, or in one folder around everything. Put them at the top of the corpus`,
+    `The recordings of the archive were put, but not ${first}${paths.length > 1 ? ` and ${paths.length - 1} more` : ''}. Annotations must lie at the top of the archive, or in one folder that contains everything. Put them at the top of the corpus`,
   );
 }
 
-/** @returns whether the file is the archive in the state that was asked for */
+/** @returns true if the downloaded file is the archive with the wanted ETag */
 async function download(archive: Archive, file: string, unpacking: Unpacking): Promise<boolean> {
   const { store, signal } = unpacking;
   const isSame = async (): Promise<boolean> => (await retrying(() => store.head(archive.key), { signal }))?.etag === archive.etag;
@@ -131,7 +131,7 @@ async function download(archive: Archive, file: string, unpacking: Unpacking): P
   return isSame();
 }
 
-/** A full disk is no fault of the archive: it is said, and waited out. */
+/** Logs a full disk and waits, because it is not the archive's fault. */
 async function whileDiskIsFull<Result>(work: () => Promise<Result>, { key, sizeBytes }: Archive, unpacking: Unpacking): Promise<Result> {
   const { signal, logger, diskWaitMs = 15_000 } = unpacking;
   for (;;) {
@@ -142,7 +142,7 @@ async function whileDiskIsFull<Result>(work: () => Promise<Result>, { key, sizeB
       const needs = `${(sizeBytes / 1e6).toFixed(1)} MB`;
       logger.warn(
         { archive: key, err: error },
-        `the disk of the temporary folder is full; ${needs} are needed to unpack an archive, which waits`,
+        `the disk of the temporary folder is full: unpacking an archive needs ${needs} and waits. Free some space`,
       );
       await sleep(diskWaitMs, undefined, { signal });
     }
@@ -158,14 +158,14 @@ function isDiskFull(error: unknown): boolean {
 function otherAnnotations(key: string, path: string): PipelineError {
   return new PipelineError(
     'MANIFEST_INVALID',
-    `${path} of the archive is not taken: the corpus has another file at ${key}. Put one file with the rows of both there, or delete it and replay`,
+    `${path} of the archive was not put, because the corpus has another file at ${key}. Put one file with the rows of both there, or delete that file and replay`,
   );
 }
 
-/** The entries that are put at once. */
+/** The entries that are put at the same time. */
 class EntryWindow {
   private readonly entries = new Map<string, Uint8Array>();
-  /** By key, the path in the archive of what goes to the top of the corpus. */
+  /** Path in the archive of each file that goes to the top of the corpus, by key. */
   private readonly movedFrom = new Map<string, string>();
   private sizeBytes = 0;
   private done: number;
@@ -179,18 +179,18 @@ class EntryWindow {
     this.done = unpacking.done;
   }
 
-  /** @param movedFrom its path in the archive, if that is another */
+  /** @param movedFrom its path in the archive, if it differs */
   async add({ path, bytes }: ArchiveEntry, movedFrom?: string): Promise<void> {
     const key = corpusKey(this.archive.corpus, path);
     if (movedFrom !== undefined) this.movedFrom.set(key, movedFrom);
-    // Of two entries with one path the later wins, as with every unpacker.
+    // If two entries have the same path, the later one wins, as with every unpacker.
     if (this.entries.has(key) || this.sizeBytes + bytes.length > windowBytes) await this.put();
     this.entries.set(key, bytes);
     this.sizeBytes += bytes.length;
     if (this.entries.size >= putsAtOnce) await this.put();
   }
 
-  /** @returns how many entries are done. @throws the first refusal of the store, where there was one */
+  /** @returns the number of finished entries @throws the first refusal of the store, if there was one */
   async close(): Promise<number> {
     await this.put();
     const { firstRefusal, refused, done } = this;
@@ -217,12 +217,12 @@ class EntryWindow {
     this.unpacking.onDone(this.done);
   }
 
-  /** @returns false if the store refuses this one */
+  /** @returns false if the store refuses this entry */
   private async putOne(key: string, bytes: Uint8Array): Promise<boolean> {
     const { store, signal } = this.unpacking;
     try {
       refuseBadKey(key);
-      // The ETag of an object put in one piece is the MD5 of its bytes; where a store does otherwise it is put again.
+      // The ETag of an object put in one piece is the MD5 of its bytes. With other ETags the entry is put again.
       const digest = createHash('md5').update(bytes).digest('hex');
       const movedFrom = this.movedFrom.get(key);
       await retrying(

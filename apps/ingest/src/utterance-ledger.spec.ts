@@ -1,4 +1,4 @@
-/** What ingest takes for the current record, while its own sends and the topic's records cross. */
+/** The ledger knows the current record while ingest's own sends and the topic's records cross. */
 import { describe, expect, it } from 'vitest';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { UtteranceLedger } from './utterance-ledger.js';
@@ -20,18 +20,18 @@ const id = 'a/1.wav';
 const sent = (): Promise<void> => Promise.resolve();
 
 describe('the ledger', () => {
-  it('counts what was sent until it is read', async () => {
+  it('counts a sent record as current until it is read', async () => {
     const ledger = new UtteranceLedger();
     ledger.apply(id, record('old'));
     await ledger.send(id, record('new'), sent);
     expect(ledger.get(id)).toEqual(record('new'));
     ledger.apply(id, record('older'));
-    expect(ledger.get(id), 'after a record from before ours').toEqual(record('new'));
+    expect(ledger.get(id), 'after a record written before the own one').toEqual(record('new'));
     ledger.apply(id, record('new'));
     expect(ledger.get(id)).toEqual(record('new'));
   });
 
-  it('follows the topic where another wrote after ours, also when ours is acknowledged later than it is read', async () => {
+  it('follows the topic if another instance wrote later, even if the own acknowledgement arrives last', async () => {
     const ledger = new UtteranceLedger();
     await ledger.send(id, record('new'), () => {
       ledger.apply(id, record('new'));
@@ -41,7 +41,7 @@ describe('the ledger', () => {
     expect(ledger.get(id)).toEqual(record('late'));
   });
 
-  it('counts a tombstone that was sent, and forgets one that could not be', async () => {
+  it('counts a sent tombstone, and drops one that could not be sent', async () => {
     const ledger = new UtteranceLedger();
     ledger.apply(id, record('old'));
     await expect(ledger.send(id, null, () => Promise.reject(new Error('no broker')))).rejects.toThrow('no broker');
@@ -51,7 +51,7 @@ describe('the ledger', () => {
     expect([...ledger.all()]).toEqual([]);
   });
 
-  it('tells once of each utterance that the topic had records of', async () => {
+  it('reports each utterance with new records once', async () => {
     const ledger = new UtteranceLedger();
     await ledger.send(id, record('new'), sent);
     expect([...ledger.takeChanged()]).toEqual([]);

@@ -1,19 +1,19 @@
 /**
- * The current record of each utterance, as the compacted topic has it, and what was sent to it and has not come back yet.
+ * Holds the current record of each utterance: the latest of the compacted topic, or a sent record that has not come back yet.
  *
- * The topic alone decides: of two records the later one in it is current, also where another instance, perhaps one that was
- * stopped and woke up, wrote it after ours. So what was sent counts only until it is read.
+ * The topic alone decides. The later of two records is current, even if another instance wrote it after the own one (it may have
+ * been stopped and woken up). So a sent record counts only until it is read back.
  */
 import { utteranceIdOf } from '#contracts/object-keys.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 
 export class UtteranceLedger {
   private readonly followed = new Map<string, UtteranceIngested>();
-  /** Null: a tombstone. */
+  /** The record; null is a tombstone. */
   private readonly sent = new Map<string, UtteranceIngested | null>();
   private changed = new Set<string>();
 
-  /** A record of the topic. */
+  /** Applies a record of the topic. */
   apply(utteranceId: string, record: UtteranceIngested | null): void {
     const sent = this.sent.get(utteranceId);
     if (sent !== undefined && isSame(sent, record)) this.sent.delete(utteranceId);
@@ -22,9 +22,9 @@ export class UtteranceLedger {
     this.changed.add(utteranceId);
   }
 
-  /** Counts the record as current while it is sent and until it is read; no longer if it could not be sent. */
+  /** Counts the record as current while it is sent and until it is read back. If sending fails, it no longer counts. */
   async send(utteranceId: string, record: UtteranceIngested | null, publish: () => Promise<void>): Promise<void> {
-    // Before it is published: it may be read before its acknowledgement arrives, and others after it.
+    // Noted before publishing: the record, and later ones, may be read before the acknowledgement arrives.
     this.sent.set(utteranceId, record);
     try {
       await publish();
@@ -39,7 +39,7 @@ export class UtteranceLedger {
     return sent === undefined ? this.followed.get(utteranceId) : (sent ?? undefined);
   }
 
-  /** Utterances that the topic had records of since this was last asked. */
+  /** @returns utterances with records in the topic since the last call */
   takeChanged(): ReadonlySet<string> {
     const { changed } = this;
     this.changed = new Set();

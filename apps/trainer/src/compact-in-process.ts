@@ -1,4 +1,4 @@
-/** Starts a process that compacts once (compaction-process.ts), and waits for its end. */
+/** Runs one compaction in a process of its own (compaction-process.ts), and waits for its end. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -6,19 +6,19 @@ import type { StoreCall } from '#storage/object-store.js';
 import type { Compacted, CompactionSetup, FromCompaction } from './compaction-messages.js';
 import { errorOf } from './process-failure.js';
 
-/** It ends before its next step; but a store that does not answer may hold that up for minutes. */
+/** After a stop the process ends before its next step. It is killed after this time, because an outage of the store may hold it up for minutes. */
 const stopLimitMs = 6_000;
 
 interface CompactionEvents {
-  /** Of the process's own connections, as what is tried again. */
+  /** Calls and retries of the process's own connections. */
   onStoreCall: (call: StoreCall) => void;
   onRetry: () => void;
   stopped: AbortSignal;
 }
 
 /**
- * @param events when `stopped` aborts, the process then gives its lease back and ends; this rejects, after some seconds at most
- * @throws PipelineError as CompactionJob.run does; any other error of the process, or one that says how it ended
+ * @param events when `stopped` aborts, the process releases its lease and ends, and this rejects within seconds
+ * @throws PipelineError as CompactionJob.run does; any other error of the process; or an error that says how the process ended
  */
 export async function compactInProcess(setup: CompactionSetup, { stopped, onStoreCall, onRetry }: CompactionEvents): Promise<Compacted> {
   const child = fork(fileURLToPath(new URL('./compaction-process.js', import.meta.url)), { serialization: 'advanced' });
@@ -36,7 +36,7 @@ export async function compactInProcess(setup: CompactionSetup, { stopped, onStor
   stopped.addEventListener('abort', stop, { once: true });
   try {
     child.send(setup);
-    // Until the channel has ended, an answer may still be in it.
+    // The channel may still hold an answer after the exit, so its end is awaited too.
     const [[code, signal]] = (await Promise.all([once(child, 'exit'), once(child, 'disconnect')])) as [
       [number | null, NodeJS.Signals | null],
       [],

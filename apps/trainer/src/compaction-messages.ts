@@ -1,4 +1,4 @@
-/** What the trainer and a compaction process say to each other. */
+/** The messages between the trainer and a compaction process. */
 import type { KafkaConnection, StoreConnection } from '#service/connection-config.js';
 import type { StoreCall } from '#storage/object-store.js';
 import type { CompactionParts, CompactionReport } from '#compaction/compaction-job.js';

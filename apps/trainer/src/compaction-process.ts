@@ -1,6 +1,6 @@
 /**
- * The process that compacts once, and ends: with it goes the memory that its work took. In a process that stays, the
- * allocator kept pieces of the shards that went through it, and its size rose with every compaction.
+ * Compacts once in a process of its own, then ends, which frees all its memory. In a long-lived process the allocator kept
+ * fragments of shards, so that the process grew with every compaction.
  */
 import { topics } from '#contracts/topics.js';
 import { createLogger } from '#service/logger.js';
@@ -23,7 +23,7 @@ async function compact({ kafka: connection, store: bucket, logLevel, ...parts }:
   const kafka = kafkaClient(connection, 'undertone-compaction', logger);
   await ensureTopics(kafka, topics, topicPrefix);
   const store = new ObjectStore(bucket, { onCall: (call) => tell({ type: 'storeCalled', ...call }) });
-  const publisher = new Publisher(kafka, topicPrefix);
+  const publisher = new Publisher<'trainer'>(kafka, topicPrefix);
   await publisher.connect();
   const follower = new TableFollower(kafka, topicPrefix, 'compaction', logger);
   job = new CompactionJob({ store, publisher, follower, topicPrefix, ...parts });
@@ -53,11 +53,11 @@ process.once('message', (setup: CompactionSetup) => {
     (error: unknown) => answer(failureOf(error)),
   );
 });
-// The trainer stops or has ended: the job ends before its next step, and gives its lease back.
+// The trainer stops or has ended: the job ends before its next step and releases its lease.
 process.once('disconnect', () => {
   if (!job) process.exit(0);
   void job.stop();
   setTimeout(() => process.exit(1), stopLimitMs).unref();
 });
-// The trainer is told to stop, not this process: a Ctrl-C in a terminal reaches both.
+// Ctrl-C in a terminal reaches this process too. It ignores the signal and follows the trainer.
 process.on('SIGINT', () => undefined);

@@ -1,9 +1,8 @@
 /**
- * Compaction beside training: every COMPACTION_INTERVAL a process of its own compacts the shards, if no other does just
- * then. It reads the topics from their start, and ends with its work (compaction-process.ts).
+ * Compacts shards beside training. Every COMPACTION_INTERVAL it starts a process that compacts, unless another process compacts
+ * already. That process reads the topics from their start, and ends after its work (compaction-process.ts).
  *
- * Delivery: that of the job (compaction-job.ts). A compaction that fails is tried again at the next interval; training
- * does not depend on it.
+ * Delivery: as the job promises (compaction-job.ts). The next interval repeats a failed compaction. Training does not depend on it.
  */
 import { randomBytes } from 'node:crypto';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
@@ -20,7 +19,7 @@ import { compactInProcess } from './compact-in-process.js';
 import type { TrainerConfig } from './config.js';
 import { TRAINER_CONFIG } from './trainer-stage.js';
 
-/** Well below how long tombstones are kept: a process that reads the topics after it might have missed one. */
+/** Well below the retention of tombstones, because a later reader of the topics might miss one. */
 const cleanForMs = 24 * 3_600_000;
 
 @Injectable()
@@ -40,13 +39,13 @@ export class CompactionStage implements OnApplicationBootstrap, OnApplicationShu
     this.metrics = {
       storeCalled: storeMetrics(metrics),
       runs: metrics.counter('compaction_runs_total', 'Compactions, by how they ended', ['outcome']),
-      seconds: metrics.counter('compaction_seconds_total', 'Time that compactions took'),
+      seconds: metrics.counter('compaction_seconds_total', 'Time spent in compactions'),
       written: metrics.counter('compaction_shards_written_total', 'Shards written by compaction'),
       withdrawn: metrics.counter('compaction_shards_withdrawn_total', 'Shards withdrawn by compaction'),
-      dropped: metrics.counter('compaction_tiles_dropped_total', 'Tiles that compaction left out, by why', ['why']),
+      dropped: metrics.counter('compaction_tiles_dropped_total', 'Tiles that compaction dropped, by reason', ['why']),
       deleted: metrics.counter('compaction_objects_deleted_total', 'Objects deleted, by kind', ['kind']),
       freed: metrics.counter('compaction_freed_bytes_total', 'Bytes of deleted objects'),
-      waiting: metrics.gauge('compaction_waiting_objects', 'Objects of no use that are not deleted yet'),
+      waiting: metrics.gauge('compaction_waiting_objects', 'Useless objects that are not deleted yet'),
       unreadable: metrics.gauge('compaction_unreadable_shards', 'Shards whose objects the last compaction could not read'),
     };
   }
@@ -99,7 +98,8 @@ export class CompactionStage implements OnApplicationBootstrap, OnApplicationShu
     this.metrics.waiting.set(report.waiting);
     this.metrics.unreadable.set(report.unreadable.length);
     const { unreadable, notSwept, ...counts } = report;
-    if (unreadable.length > 0) this.logger.warn({ shardIds: unreadable.slice(0, 20) }, 'shards could not be read, and stay as they are');
+    if (unreadable.length > 0)
+      this.logger.warn({ shardIds: unreadable.slice(0, 20) }, 'compaction could not read some shards, and left them unchanged');
     if (notSwept) this.logger.warn(notSwept);
     this.logger.info(counts, 'compacted');
   }
@@ -108,6 +108,9 @@ export class CompactionStage implements OnApplicationBootstrap, OnApplicationShu
     const code = error instanceof PipelineError ? error.code : null;
     this.metrics.runs.inc({ outcome: code === 'LEASE_HELD' ? 'held' : 'failed' });
     if (code === 'LEASE_HELD') return this.logger.info((error as Error).message);
-    this.logger.error(code ? { code } : { err: error }, `compaction failed, and is tried again later: ${(error as Error).message}`);
+    this.logger.error(
+      code ? { code } : { err: error },
+      `compaction failed; trying again at the next interval: ${(error as Error).message}`,
+    );
   }
 }

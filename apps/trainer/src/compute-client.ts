@@ -1,4 +1,4 @@
-/** Starts the compute process and speaks to it. Its sudden end is an error of the trainer, which then ends as well. */
+/** Starts the compute process and exchanges messages with it. If the process ends unexpectedly, the trainer ends too. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { TrainingView } from '#index/training-index.js';
@@ -7,7 +7,7 @@ import { ComputeRound } from './compute-round.js';
 import { errorOf } from './process-failure.js';
 
 export type ComputeReady = Extract<FromCompute, { type: 'ready' }>;
-/** What happens during a round, in order. */
+/** Events of a round, in order. */
 export type RoundEvent = Exclude<FromCompute, { type: 'ready' | 'failed' | 'roundDone' }>;
 
 interface Pending {
@@ -35,13 +35,13 @@ export class ComputeClient {
     return (await this.ask({ type: 'setup', setup })) as ComputeReady;
   }
 
-  /** A round on this view, which may be asked for later. */
+  /** Makes a round on this view, to be requested later. */
   takeRound(view: TrainingView): ComputeRound {
     const send = (message: ToCompute): void => void this.child.send(message);
     return new ComputeRound(++this.rounds, view, { ask: (message) => this.ask(message), send });
   }
 
-  /** A round that is under way is given up; it goes on from its last checkpoint. */
+  /** Ends the process. A running round stops, and later continues from its last checkpoint. */
   stop(): void {
     this.stopped = true;
     this.child.kill('SIGKILL');

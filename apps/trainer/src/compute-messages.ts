@@ -1,4 +1,4 @@
-/** What the trainer and its compute process say to each other. */
+/** The messages between the trainer and its compute process. */
 import type { StoreConnection } from '#service/connection-config.js';
 import type { StoreCall } from '#storage/object-store.js';
 import type { Checkpoint } from '#rounds/checkpoint-store.js';
@@ -11,19 +11,19 @@ export interface ComputeSetup {
   store: StoreConnection;
   shardCache: { folder: string; limitBytes: number };
   epoch: number;
-  /** Finished rounds whose weights stay in the store. */
+  /** Number of finished rounds whose weights stay in the store. */
   keepModels: number;
   backend: { requested: string | undefined; webgpuDir: string | undefined; hasGpu: boolean };
 }
 
 export type ToCompute =
   | { type: 'setup'; setup: ComputeSetup }
-  /** `asked` are utterances of which `roundStarted` tells whether the round is the first to have them; `erased` are not what the view says any more. */
+  /** `asked`: utterances about which `roundStarted` says if this round is the first to have them. `erased`: utterances that changed since the view. */
   | { type: 'round'; id: number; view: TrainingView; asked: string[]; erased: string[] }
-  /** These are no longer what the view of that round says. When it comes too late for it, it concerns no other. */
+  /** Utterances that changed since the view of that round. If the message comes after the round, it concerns no other round. */
   | { type: 'erase'; roundId: number; utteranceIds: string[] };
 
-/** Of the utterances that were asked about: those that no round has learnt before, and those that none learns. */
+/** Of the utterances in `asked`: those that no round has learnt before, and those that no round learns (held out). */
 export interface FirstHad {
   learnt: string[];
   heldOut: string[];
@@ -42,7 +42,7 @@ export type FromCompute =
   | { type: 'checkpointRefused'; why: string }
   | ({ type: 'wentBack' } & Facts<'wentBack'>)
   | ({ type: 'roundFinished' } & Facts<'roundFinished'>)
-  /** Of the process's own connections, as what is tried again; the trainer counts both with its own. */
+  /** Store calls and retries of the process's own connections. The trainer adds them to its own counts. */
   | ({ type: 'storeCalled' } & StoreCall)
   | { type: 'retried' }
   | { type: 'roundDone'; trained: boolean }

@@ -1,4 +1,4 @@
-/** The process that computes: it holds the model, and ends when the trainer that started it does. */
+/** The compute process: holds the model and trains it. It ends when the trainer that started it ends. */
 import { chooseBackend } from '#tensor/backend.js';
 import { ObjectStore, type StoreCall } from '#storage/object-store.js';
 import { observeRetries, retrying } from '#streaming/retry.js';
@@ -12,7 +12,7 @@ import type { ComputeSetup, FromCompute, ToCompute } from './compute-messages.js
 import { failureOf } from './process-failure.js';
 
 let run: TrainingRun | undefined;
-/** The round that was asked for last. */
+/** The round that was requested last. */
 let round = { id: 0, erasures: new RoundErasures() };
 let askedAbout: ReadonlySet<string> = new Set();
 observeRetries(() => tell({ type: 'retried' }));
@@ -59,7 +59,7 @@ function erase({ roundId, utteranceIds }: Extract<ToCompute, { type: 'erase' }>)
 
 async function handle(message: ToCompute): Promise<void> {
   if (message.type === 'setup') return setUp(message.setup);
-  if (!run) throw new Error('a round came before the set-up');
+  if (!run) throw new Error('the trainer requested a round before the set-up');
   if (message.type === 'erase') return erase(message);
   round = { id: message.id, erasures: new RoundErasures() };
   round.erasures.add(message.erased);
@@ -73,5 +73,5 @@ process.on('message', (message: ToCompute) => {
   handle(message).catch((error: unknown) => tell(failureOf(error)));
 });
 process.once('disconnect', () => process.exit(0));
-// The trainer is told to stop, not this process: a Ctrl-C in a terminal reaches both.
+// Ctrl-C in a terminal reaches this process too. It ignores the signal and follows the trainer.
 process.on('SIGINT', () => undefined);

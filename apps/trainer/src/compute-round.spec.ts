@@ -19,7 +19,7 @@ function started() {
   return { round, sent, end: () => resolve({ type: 'roundDone', trained: true }) };
 }
 
-it('an erasure between the view and the request goes with the request', async () => {
+it('sends an erasure between the view and the request with the request', async () => {
   const { round, sent, end } = started();
   round.erase(['a']);
   round.erase(['b']);
@@ -29,7 +29,7 @@ it('an erasure between the view and the request goes with the request', async ()
   expect(sent).toEqual([{ type: 'round', id: 7, view, asked: ['c'], erased: ['a', 'b'] }]);
 });
 
-it('an erasure while the round runs names the round, and one after it is told to nobody', async () => {
+it('sends an erasure during the round with the round’s id, and none after the round', async () => {
   const { round, sent, end } = started();
   const running = round.run([]);
   round.erase(['a']);

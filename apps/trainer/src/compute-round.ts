@@ -1,6 +1,6 @@
 /**
- * One round as the trainer sees it, from when its view is taken until the compute process is done with it. An erasure in
- * that time reaches this round and no other: before the round is asked for it goes with the request, afterwards it names the round.
+ * One round as the trainer sees it, from taking the view until the compute process has finished. An erasure in that time reaches
+ * this round only. Before the request it travels with the request; afterwards its message names the round.
  */
 import type { TrainingView } from '#index/training-index.js';
 import type { FromCompute, ToCompute } from './compute-messages.js';
@@ -18,15 +18,15 @@ export class ComputeRound {
     private readonly compute: { ask: (message: RoundRequest) => Promise<FromCompute>; send: (message: ToCompute) => void },
   ) {}
 
-  /** These utterances are no longer what the view says: they are in no batch from the next one on. */
+  /** Drops utterances that changed since the view from all further batches. */
   erase(utteranceIds: string[]): void {
     if (this.state === 'taken') this.erased.push(...utteranceIds);
     else if (this.state === 'asked') this.compute.send({ type: 'erase', roundId: this.id, utteranceIds });
   }
 
   /**
-   * @param asked utterances of which `roundStarted` tells whether the round is the first to have them
-   * @returns false if there was nothing to learn from
+   * @param asked utterances about which `roundStarted` says if this round is the first to have them
+   * @returns false if there was nothing to train on
    */
   async run(asked: string[]): Promise<boolean> {
     this.state = 'asked';

@@ -1,10 +1,11 @@
 /**
- * Jobs of experiments beside training, with EXPERIMENT_WORKER=1: all trainers that have it read the same jobs and take one at a
- * time each, so that a fast one takes more. A job may take hours, so nothing of it hangs on the membership of a consumer group.
+ * Runs jobs of experiments beside training, with EXPERIMENT_WORKER=1. All such trainers read the same jobs, and each takes one at
+ * a time, so a fast trainer takes more. A job may take hours, so it does not depend on the membership of a consumer group.
  *
- * Delivery: a lease in the object store says who does a job; its results are stored, then its scores announced, then the job is
- * tombstoned. Killed in between, another trainer takes the job when the lease has run out: it announces what is stored, or does
- * the job again, from its checkpoint where it is the same machine. What is announced twice has the same keys.
+ * Delivery: a lease in the object store names the trainer of a job. The trainer stores the results, announces the scores, then
+ * writes a tombstone for the job. If it is killed in between, another trainer takes the job when the lease has expired. That
+ * trainer announces the stored results, or runs the job again (from its checkpoint on the same machine). Repeated announcements
+ * have the same keys.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,11 +34,11 @@ import type { TrainerConfig } from './config.js';
 import { TRAINER_CONFIG } from './trainer-stage.js';
 
 const pollMs = 1_000;
-/** Before a job that another has is looked at again. */
+/** Time before a job of another trainer is checked again. */
 const heldMs = 10_000;
-/** Times that this trainer begins a job whose process ends without a word. */
+/** Most starts of a job whose process ends without an answer. */
 const mostTries = 2;
-/** The shards of experiments are held for days; this is often enough. */
+/** Renewal interval of the hold on an experiment's shards. The hold lasts for days, so this is often enough. */
 const holdRenewalMs = 10 * 60_000;
 const stopLimitMs = 3_000;
 
@@ -70,7 +71,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
   async onApplicationShutdown(): Promise<void> {
     this.stopped.abort();
     this.worker?.process.end();
-    // What it failed with is dealt with where it was started.
+    // The starter of the job handles its failure.
     await Promise.race([this.running.catch(() => undefined), sleep(stopLimitMs, undefined, { ref: false })]);
   }
 
@@ -79,7 +80,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
     const { topicPrefix } = connection;
     const kafka = kafkaClient(connection, 'undertone-experiments', this.logger);
     await ensureTopics(kafka, topics, topicPrefix);
-    const publisher = new Publisher(kafka, topicPrefix);
+    const publisher = new Publisher<'trainer'>(kafka, topicPrefix);
     const store = new ObjectStore(storeConnection, { retry: retrying });
     const follower = new TableFollower(kafka, topicPrefix, 'experiment-jobs', this.logger).on(experimentJobs, (key, fact) => {
       if (fact) this.jobs.set(key, fact);
@@ -105,7 +106,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
   private async take(
     key: string,
     job: ExperimentJobPlanned,
-    { store, publisher }: { store: ObjectStore; publisher: Publisher },
+    { store, publisher }: { store: ObjectStore; publisher: Publisher<'trainer'> },
   ): Promise<void> {
     const { trainerId } = this.config;
     const holder = `trainer ${trainerId} (${randomBytes(4).toString('hex')})`;
@@ -117,7 +118,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
       this.heldUntil.set(key, Date.now() + heldMs);
       return;
     }
-    // Lost: another does the job by now, and both would come to the same.
+    // The lease is lost: another trainer runs the job, and both give the same result.
     const endRenewal = keepRenewed(lease);
     try {
       const results = new PrefixedStore(store, experimentPrefix(job.experiment));
@@ -135,7 +136,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
     }
   }
 
-  /** Compaction deletes no shard of an experiment's view while a trainer knows of a job of it. */
+  /** Holds the shards of an experiment, so that compaction deletes none while a trainer knows one of its jobs. */
   private async holdShards(store: ObjectStore): Promise<void> {
     for (const [experiment, [first]] of Map.groupBy(this.jobs.values(), (job) => job.experiment)) {
       if (!first || Date.now() - (this.heldAtMs.get(experiment) ?? 0) < holdRenewalMs) continue;
@@ -155,14 +156,14 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
     const { jobId, experiment } = job;
     if (await retrying(() => readJobResult(results, jobId))) return 'found';
     if (await retrying(() => readJobFailure(results, jobId))) return 'failed';
-    this.logger.info(job, 'a job of an experiment begins');
+    this.logger.info(job, 'starting a job of an experiment');
     let why = '';
     for (let tries = 0; tries < mostTries && !this.stopped.signal.aborted; tries++) {
       const answer = await this.ask(experiment, jobId);
       if (answer.type === 'done') return 'done';
       why =
         answer.type === 'failed' ? `${answer.code ?? 'unknown'}: ${answer.message}` : answer.type === 'ended' ? answer.how : answer.type;
-      // Its plan may be an older one than what was published since.
+      // The process may have read an older plan than the one published since.
       this.worker?.process.end();
       this.worker = null;
       if (answer.type !== 'ended') break;
@@ -173,7 +174,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
     return 'failed';
   }
 
-  /** The process of the last job does the next one of the same experiment too. */
+  /** Reuses the process of the last job for the next job of the same experiment. */
   private async ask(experiment: string, jobId: string): ReturnType<JobWorker['ask']> {
     if (this.worker?.experiment !== experiment) {
       this.worker?.process.end();
@@ -196,7 +197,7 @@ export class ExperimentStage implements OnApplicationBootstrap, OnApplicationShu
   }
 }
 
-/** @param by who has it. @throws PipelineError LEASE_HELD */
+/** @param by the holder of the lease @throws PipelineError LEASE_HELD */
 function refuseToWait(by: string): never {
-  throw new PipelineError('LEASE_HELD', `${by} does this job`);
+  throw new PipelineError('LEASE_HELD', `${by} is running this job`);
 }

@@ -1,8 +1,8 @@
 /**
- * The trainer's index, as the topics tell it: followed from their first record, or from a snapshot and what came after it.
+ * Builds the trainer's index from the topics: from their first record, or from a snapshot and the records after it.
  *
- * Delivery: the index is a fold of compacted topics, so records that come twice change nothing. A snapshot only saves time;
- * one that cannot be written or read costs a longer start.
+ * Delivery: the index is a fold of compacted topics, so repeated records change nothing. A snapshot only saves time. If it cannot
+ * be written or read, the next start takes longer.
  */
 import { deadLetters } from '#contracts/dead-letters.js';
 import { featureSettingsChosen } from '#contracts/feature-settings.js';
@@ -21,7 +21,7 @@ import { utteranceTraceparents } from '#streaming/trace-headers.js';
 import { IndexSnapshots } from '#index/index-snapshot.js';
 import { TrainingIndex } from '#index/training-index.js';
 
-/** For the snapshot at the end. */
+/** Time limit of the snapshot at the end. */
 const lastSnapshotMs = 6_000;
 
 export interface IndexFollowerOptions {
@@ -29,7 +29,7 @@ export interface IndexFollowerOptions {
   topicPrefix: string;
   store: ObjectStore;
   snapshotIntervalMs: number;
-  /** Told of each utterance after the index was, with its version now; undefined: erased. */
+  /** Called for each utterance after the index took its record, with its present version; undefined if it was erased. */
   onUtterance: (utteranceId: string, version: string | undefined) => void;
   logger: Logger;
   metrics: Metrics;
@@ -64,12 +64,12 @@ export class IndexFollower {
     return this.followed;
   }
 
-  /** @returns why the follower stands still, in words, or null */
+  /** @returns the reason why the follower has stalled, or null */
   whyStalled(): string | null {
     return this.stallWatch.whyStalled();
   }
 
-  /** Resolves when everything that was in the topics is in the index. */
+  /** Resolves when everything that was in the topics at the start is in the index. */
   async start(): Promise<void> {
     this.stallWatch.start();
     const restored = await retrying(() => this.snapshots.restore());
@@ -82,7 +82,7 @@ export class IndexFollower {
   async stop(): Promise<void> {
     this.stopping = true;
     clearInterval(this.snapshotTimer);
-    // A store that is away must not keep the process from ending in time.
+    // An outage of the store must not delay the end of the process.
     if (this.follower.completeAtMs > 0) await atMost(lastSnapshotMs, this.writeSnapshot());
     await this.follower.stop();
     await this.stallWatch.stop();
@@ -94,14 +94,14 @@ export class IndexFollower {
   }
 
   private async takeSnapshot(): Promise<void> {
-    // How old a snapshot is counts from when everything had been read.
+    // The age of a snapshot counts from the time at which everything had been read.
     await this.follower.sync().catch(() => undefined);
     if (!this.stopping) await this.writeSnapshot();
   }
 
   private async writeSnapshot(): Promise<void> {
     await this.snapshots.write(this.followed, this.follower).catch((error: unknown) => {
-      this.options.logger.warn({ err: error }, 'the index could not be written; the next start may take longer');
+      this.options.logger.warn({ err: error }, 'could not write a snapshot of the index; the next start may take longer');
     });
   }
 }

@@ -1,4 +1,4 @@
-/** Trainer: shards become models, round after round. */
+/** Trainer: trains models on shards, round after round. */
 import { createLogger } from '#service/logger.js';
 import { runService } from '#service/run-service.js';
 import { readTrainerConfig } from './config.js';

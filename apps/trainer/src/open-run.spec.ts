@@ -16,18 +16,18 @@ const run: RunSettings = {
 };
 const idFor = (tile: [number, number] | null, model = run.model): string => runFor({ run: { ...run, model }, runName: 'main' }, tile).runId;
 
-it('tiles of the usual geometry are for the run that there is without any', () => {
+it('keeps the run of the settings for tiles of the default geometry', () => {
   expect(idFor([128, 256])).toBe(idFor(null));
   expect(idFor(null)).toBe(`main-${configHashOf(run)}`);
 });
 
-it('tiles of another geometry are for another run, whose network has that input', () => {
+it('chooses another run with another network input for tiles of another geometry', () => {
   const wide = runFor({ run, runName: 'main' }, [128, 512]);
   expect(wide.runId).not.toBe(idFor(null));
   expect(wide.model).toEqual({ tile: [128, 512], target: 'valence' });
 });
 
-it('a tile that the settings name is never replaced: then the round says that it does not fit', () => {
+it('never replaces a tile that the settings name, so that the round reports the mismatch', () => {
   const model = { tile: [64, 256] };
   expect(idFor([128, 256], model)).toBe(idFor(null, model));
 });

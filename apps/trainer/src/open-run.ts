@@ -1,8 +1,8 @@
 /**
- * A run that this trainer works on: its lease, kept for as long as it is open, and the process that computes for it. There
- * is one at a time; tiles of another geometry are for another network, and so for another run.
+ * Opens a run: takes its lease, keeps it while the run is open, and starts its compute process. A trainer has one open run at a
+ * time. Tiles of another geometry need another network, and therefore another run.
  *
- * Delivery: the lease is held before the run's newest checkpoint is read, and its epoch is checked before each manifest.
+ * Delivery: the trainer holds the lease before it reads the run's newest checkpoint, and checks the epoch before each manifest.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runLeaseKey } from '#contracts/object-keys.js';
@@ -17,7 +17,7 @@ import type { TrainerConfig } from './config.js';
 
 export interface OpenRunEvents {
   onRoundEvent: (event: RoundEvent) => void;
-  /** Another trainer holds the run. */
+  /** Called while another trainer holds the run. */
   onWait: (holder: string) => void;
 }
 
@@ -62,19 +62,19 @@ export class OpenRun {
     return new OpenRun(run, lease, compute, ready);
   }
 
-  /** Ends the process at once; a round under way goes on from its last checkpoint when the run is opened again. */
+  /** Ends the process at once. A running round continues from its last checkpoint when the run is opened again. */
   stop(): void {
     this.isClosed = true;
     this.compute.stop();
   }
 
-  /** Between rounds: lets another trainer have the run. */
+  /** Releases the run for another trainer. Call it between rounds. */
   async close(): Promise<void> {
     this.stop();
     await retrying(() => this.lease.release());
   }
 
-  /** One renewal after another. */
+  /** Runs one renewal at a time. */
   private async keepLease(): Promise<void> {
     for (;;) {
       await sleep(leaseRenewalMs);

@@ -1,4 +1,4 @@
-/** An error on its way from a child process to the trainer: a PipelineError stays one, and others keep their stack. */
+/** Transports an error from a child process to the trainer. A PipelineError stays one; other errors keep their stack. */
 import { type ErrorCode, errorCodes, PipelineError } from '#contracts/pipeline-error.js';
 
 export interface ProcessFailure {

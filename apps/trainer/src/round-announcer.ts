@@ -1,8 +1,8 @@
 /**
- * What the trainer tells the other stages: the facts of its rounds, its checkpoints and predictions, and shards that are lost.
+ * Announces the trainer's facts to the other stages: its rounds, its checkpoints and predictions, and lost shards.
  *
- * Delivery: facts go out in the order in which they happened. What is announced of a checkpoint follows from what is stored:
- * it may be announced again, with the same keys and the same contents.
+ * Delivery: facts go out in the order in which they happened. The announcement of a checkpoint follows from the stored object, so
+ * it may be repeated with the same keys and contents.
  */
 import { checkpoints } from '#contracts/checkpoints.js';
 import { hintAt, objectHints } from '#contracts/object-hints.js';
@@ -19,20 +19,20 @@ import type { TrainingIndex } from '#index/training-index.js';
 import type { RoundTrace } from './round-trace.js';
 
 export interface RoundAnnouncerOptions {
-  publisher: Publisher;
+  publisher: Publisher<'trainer'>;
   store: ObjectStore;
-  /** What could not be told, though it was tried for long. */
+  /** Called when a fact could not be announced after long retries. */
   onFailure: (error: unknown) => void;
 }
 
 export class RoundAnnouncer {
   private announcing: Promise<void> = Promise.resolve();
-  /** That computes the models. */
+  /** Backend that computes the models. */
   backend = '';
 
   constructor(private readonly options: RoundAnnouncerOptions) {}
 
-  /** Resolves when all is told that there was to tell. */
+  /** Resolves when all queued facts are announced. */
   get settled(): Promise<void> {
     return this.announcing;
   }
@@ -41,21 +41,21 @@ export class RoundAnnouncer {
     this.later(() => this.options.publisher.publish(training, fact));
   }
 
-  /** In the round's trace; those of the utterances that it learnt first go on with the predictions. */
+  /** Announces a checkpoint in the round's trace. The traces of utterances that the round learnt first continue with the predictions. */
   tellOfModel(checkpoint: Checkpoint, roundTrace: RoundTrace | undefined): void {
     const utteranceSpans = roundTrace?.saved(checkpoint.step);
     const announce = () => this.announce(checkpoint, utteranceSpans);
     this.later(() => (roundTrace ? roundTrace.within(announce) : announce()));
   }
 
-  /** Without predictions that are gone: they named somebody who was erased, and were scored (libs/compaction/src/sweep-objects.ts). */
+  /** Leaves out deleted predictions: they named an erased utterance, and were scored before (libs/compaction/src/sweep-objects.ts). */
   async tellAgain(checkpoint: Checkpoint): Promise<void> {
     const { store } = this.options;
     const heads = await retrying(() => Promise.all(checkpoint.predictions.map(({ objectKey }) => store.head(objectKey))));
     await this.announce({ ...checkpoint, predictions: checkpoint.predictions.filter((_, index) => heads[index]) });
   }
 
-  /** The store no longer has these shards: they are withdrawn, and their recordings looked at and made into tiles again. */
+  /** Withdraws shards that the store has lost, and hints at their recordings, so that their tiles are made again. */
   askForShards(shardIds: ReadonlySet<string>, index: TrainingIndex): void {
     this.later(async () => {
       const { publisher } = this.options;

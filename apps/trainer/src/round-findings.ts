@@ -1,18 +1,18 @@
-/** What is wrong with the newest round, in words: its labels, a divergence, its losses. */
+/** Collects the problems of the newest round in words: its labels, a divergence, its losses. */
 import type { ModelSettings } from '#paper/settings.js';
 import type { StepLosses } from '#paper/train-step.js';
 import { divergenceFinding, labelFindings, LossWatch } from '#rounds/diagnose-training.js';
 import type { TrainingView } from '#index/training-index.js';
 
-/** With less of the learning rate than this, the rate is not why the model diverges. */
+/** If the rate was lowered to less than this share, the rate is not the cause of the divergence. */
 const leastRateScale = 1 / 16;
 
 export class RoundFindings {
   private watch: LossWatch | undefined;
   private ofLabels: string[] = [];
-  /** The run has gone back, and no round has finished since. */
+  /** True if the run went back to a checkpoint and no round has finished since. */
   private divergence: { finding: string; isWorthAnotherTry: boolean } | null = null;
-  /** Of the learning rate, what divergences have left. */
+  /** Share of the learning rate that divergences have left. */
   private rateScale = 1;
 
   constructor(private readonly settings: ModelSettings) {}
@@ -22,7 +22,7 @@ export class RoundFindings {
     return [...this.ofLabels, ...divergence, ...(this.watch?.complaints ?? [])];
   }
 
-  /** The rate was lowered, so that the view on which the model diverged may be tried again. */
+  /** True if the rate was lowered, so that the view on which the model diverged may be tried again. */
   get isWorthAnotherTry(): boolean {
     return this.divergence?.isWorthAnotherTry ?? false;
   }
@@ -32,7 +32,7 @@ export class RoundFindings {
     this.rateScale = rateScale;
   }
 
-  /** @returns what is wrong with the labels of the round's view */
+  /** @returns problems of the labels in the round's view */
   viewTaken(view: TrainingView): string[] {
     this.ofLabels = labelFindings(view, this.settings);
     return this.ofLabels;
@@ -42,12 +42,12 @@ export class RoundFindings {
     this.watch = LossWatch.of(this.settings, speakers);
   }
 
-  /** @returns what is wrong now and was not at the last report */
+  /** @returns problems that are new since the last report */
   stepTrained(losses: StepLosses): string[] {
     return this.watch?.observe(losses) ?? [];
   }
 
-  /** @returns what to say of it */
+  /** @returns the finding in words */
   wentBack(facts: { step: number; rateScale: number }): string {
     const { rateScale } = facts;
     const finding = divergenceFinding(facts);

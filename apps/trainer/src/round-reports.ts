@@ -1,4 +1,4 @@
-/** What happens in a round, as the trainer's log, metrics, findings and the other stages hear of it. */
+/** Reports the events of a round to the trainer's log, metrics and findings, and to the other stages. */
 import type { Logger } from '#service/logger.js';
 import type { TrainingIndex } from '#index/training-index.js';
 import type { RoundEvent } from './compute-client.js';
@@ -52,7 +52,7 @@ export class RoundReports {
       }
       case 'erased': {
         const { step, utterances } = event;
-        return logger.info({ step, utterances }, 'erased from the round: in no batch from the next one on');
+        return logger.info({ step, utterances }, 'erased utterances from the round; no further batch contains them');
       }
       case 'roundFinished': {
         findings.roundFinished();
@@ -73,7 +73,7 @@ export class RoundReports {
       case 'checkpointRefused':
         return logger.error({ code: 'CHECKPOINT_INVALID' }, event.why);
       case 'shardsGone':
-        logger.warn({ shardIds: event.shardIds }, 'shards are gone from the store; they are made again');
+        logger.warn({ shardIds: event.shardIds }, 'the store has lost shards; asking features to make them again');
         return announcer.askForShards(new Set(event.shardIds), index);
     }
   }

@@ -1,21 +1,21 @@
 /**
- * When a round starts: when enough is new and it has been quiet for a while or has gone on for long; or by the clock. It
- * says at any time what it is waiting for, so that nobody has to guess.
+ * Decides when a round starts: when enough utterances are new and no more have come for a while (or they keep coming for long),
+ * or by the clock. At any time it gives the reason why it waits.
  */
 export interface RoundScheduleOptions {
-  /** Without news for this long, what came is all that comes for now. */
+  /** A round starts after this long without news. */
   quietMs: number;
-  /** News that never ends must not keep a round from starting. */
+  /** A round starts after this long of continuous news. */
   maxWaitMs: number;
-  /** Changed utterances that it takes. */
+  /** A round starts at this many changed utterances. */
   minNew: number;
-  /** After this long a round starts with fewer, or on what it has learnt before; null: never. */
+  /** After this long a round starts with fewer or no changed utterances; null: never. */
   everyMs: number | null;
 }
 
 export interface IndexState {
   revision: number;
-  /** Digest of the view as it is now. */
+  /** Digest of the present view. */
   digest: string;
   trainable: number;
   /** Rises with every utterance that comes into the view, leaves it, or changes. */
@@ -33,14 +33,14 @@ export class RoundSchedule {
   private changesBefore = 0;
   private changes = 0;
   private lastRoundMs: number | null = null;
-  /** Utterances that came, went or changed and are in no round yet; after a start all that there are, if any is. */
+  /** Utterances that came, went or changed since the last round; after a start, all utterances if any of them is new. */
   news = 0;
 
   constructor(private readonly options: RoundScheduleOptions) {}
 
   /**
-   * What the last round was trained on, or tried on.
-   * @param refused why nothing can come of this view: then another is waited for, whatever the clock says
+   * Notes the view of the last round.
+   * @param refused the reason why no round can succeed on this view; the schedule then waits for another view, whatever the clock says
    */
   trained(digest: string, { nowMs, refused = null }: { nowMs: number; refused?: string | null }): void {
     this.trainedDigest = digest;
@@ -65,10 +65,10 @@ export class RoundSchedule {
     if (isSame) return wait(`nothing new since the last round${this.untilClock(nowMs)}`);
     const { minNew, quietMs, maxWaitMs } = this.options;
     if (this.lastRoundMs !== null && this.news < minNew)
-      return wait(`${this.news} of ${minNew} changed utterances that a round takes${this.untilClock(nowMs)}`);
+      return wait(`${this.news} of ${minNew} changed utterances that a round needs${this.untilClock(nowMs)}`);
     const waitedMs = nowMs - (this.firstNewsMs ?? nowMs);
     if (nowMs - this.lastNewsMs >= quietMs || waitedMs >= maxWaitMs) return { start: true };
-    return wait(`news is still coming in; a round starts after ${quietMs / 1000} s of quiet`);
+    return wait(`utterances are still coming in; a round starts after ${quietMs / 1000} s of quiet`);
   }
 
   private isDueByClock(nowMs: number): boolean {
@@ -79,7 +79,7 @@ export class RoundSchedule {
   private untilClock(nowMs: number): string {
     const { everyMs } = this.options;
     if (everyMs === null || this.lastRoundMs === null) return '';
-    return `; the next one starts in ${Math.ceil((this.lastRoundMs + everyMs - nowMs) / 1000)} s whatever comes`;
+    return `; the next one starts in ${Math.ceil((this.lastRoundMs + everyMs - nowMs) / 1000)} s in any case`;
   }
 }
 

@@ -1,4 +1,4 @@
-/** What a round says of utterances that wait for one. */
+/** The spans of a round in the traces of waiting utterances. */
 import { context, trace } from '@opentelemetry/api';
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -51,7 +51,7 @@ const told = (): string[] =>
     .filter(({ name }) => name !== 'round')
     .map((span) => `${span.name} ${parseInt(span.spanContext().traceId, 16) - 1}`);
 
-test('each utterance is told once, in its own trace, that it is learnt or held out; what others have learnt before is not', () => {
+test('gives each new utterance one span in its own trace, learn or hold out, and none to utterances learnt before', () => {
   note(4);
   const round = begin(3); // u3 came after the round's view
   expect(round.utteranceIds).toEqual(['u0', 'u1', 'u2']);
@@ -69,7 +69,7 @@ test('each utterance is told once, in its own trace, that it is learnt or held o
   expect(begin(4).utteranceIds).toEqual(['u3']);
 });
 
-test('of more than predictions can name, all are told', async () => {
+test('gives all utterances their spans, even more than predictions can name', async () => {
   note(1_500);
   const round = begin(1_500);
   round.started(started(round.utteranceIds));
@@ -79,7 +79,7 @@ test('of more than predictions can name, all are told', async () => {
   expect(waiting.size).toBe(0);
 });
 
-test('a round that is refused leaves its utterances to the next', () => {
+test('leaves the utterances of a refused round to the next round', () => {
   note(1);
   const refused = begin(1);
   refused.started(started(['u0']));

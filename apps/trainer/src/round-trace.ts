@@ -1,9 +1,9 @@
 /**
- * The trace of a round, and what it adds to the traces of the utterances that it is the first to have: a span `learn`, or
- * `hold out`, from the round's start until its model is saved.
+ * Makes the trace of a round. It also adds a span `learn` or `hold out` to the trace of each utterance that the round is the first
+ * to have, from the start of the round until its model is saved.
  *
- * Delivery: what is said of an utterance is said once its model is saved. A round that is taken up again by another process
- * says it then; one that is refused leaves it to the next.
+ * Delivery: the spans of utterances are made when the model is saved. If another process continues the round, that process makes
+ * them. A refused round leaves them to the next round.
  */
 import { ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { epochMs } from '#service/epoch.js';
@@ -17,7 +17,7 @@ import type { RoundEvent } from './compute-client.js';
 type Started = Extract<RoundEvent, { type: 'roundStarted' }>;
 type Finished = Extract<RoundEvent, { type: 'roundFinished' }>;
 
-/** Spans that are made before what waits has gone to the collector: fewer than may wait. */
+/** Number of spans made before a flush to the collector. It is below the limit of waiting spans. */
 const spansAtOnce = 1_000;
 
 export class RoundTrace {
@@ -34,7 +34,7 @@ export class RoundTrace {
     this.traceparents = waiting.of(view);
   }
 
-  /** Utterances of the round whose traces wait for one. */
+  /** Utterances of the round whose traces wait for a round. */
   get utteranceIds(): string[] {
     return [...this.traceparents.keys()];
   }
@@ -52,10 +52,10 @@ export class RoundTrace {
     this.span.addLinks(linksTo(this.firstSpans().map(({ span }) => span)));
   }
 
-  /** The model is saved. @returns the spans of the first utterances: their traces go on with its predictions */
+  /** Call it when the model is saved. @returns spans of the first utterances; their traces continue with the predictions */
   saved(step: number): SpanContext[] {
     const all = this.firstSpans();
-    for (const id of this.traceparents.keys()) this.waiting.forget(id);
+    for (const id of this.traceparents.keys()) this.waiting.drop(id);
     const told = all.slice(0, mostLinks).map((each) => this.tell(each, step));
     void this.tellInTime(all.slice(mostLinks), step);
     return told;
@@ -71,7 +71,7 @@ export class RoundTrace {
     this.span.end();
   }
 
-  /** What is published meanwhile is of the round's trace. */
+  /** Runs work whose published records belong to the round's trace. */
   within<Result>(work: () => Result): Result {
     return underSpan(this.span, work);
   }
@@ -94,7 +94,7 @@ export class RoundTrace {
     });
   }
 
-  /** No faster than the collector takes them. */
+  /** Makes spans no faster than the collector takes them. */
   private async tellInTime(all: ReturnType<RoundTrace['firstSpans']>, step: number): Promise<void> {
     for (let at = 0; at < all.length; at += spansAtOnce) {
       for (const each of all.slice(at, at + spansAtOnce)) this.tell(each, step);

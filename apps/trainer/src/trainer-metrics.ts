@@ -1,4 +1,4 @@
-/** What the trainer counts, times and shows of its rounds. */
+/** The trainer's metrics of its rounds. */
 import type { ErrorCode } from '#contracts/pipeline-error.js';
 import type { Metrics } from '#service/metrics.js';
 import { storeMetrics } from '#storage/store-metrics.js';
@@ -22,40 +22,40 @@ export class TrainerMetrics {
   private readonly devUa;
   private readonly erased;
   private readonly findings;
-  /** Of this process and the one that computes. */
+  /** Counted for this process and its compute process. */
   readonly storeCalled;
   private reportedStep = 0;
 
-  /** @param refusable codes of which a round may be given up */
+  /** @param refusable codes with which a round may be refused */
   constructor(metrics: Metrics, refusable: Iterable<ErrorCode>) {
-    this.tiles = metrics.gauge('tiles', 'Tiles that may be learnt from, by stream', ['stream']);
+    this.tiles = metrics.gauge('tiles', 'Tiles that may be trained on, by stream', ['stream']);
     this.news = metrics.gauge('news_utterances', 'Utterances that came, went or changed and are in no round yet');
     this.steps = metrics.counter('steps_total', 'Steps trained');
-    this.trainedTiles = metrics.counter('trained_tiles_total', 'Tiles in the batches of these steps');
+    this.trainedTiles = metrics.counter('trained_tiles_total', 'Tiles in the batches of all steps');
     this.stepDurations = metrics.histogram(
       'step_duration_seconds',
-      'A step, waiting for tiles included; of each report the mean, once for each of its steps',
+      'Time of a step, including the wait for tiles; each report counts its mean once for each of its steps',
       [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
     );
-    this.trainingSeconds = metrics.counter('training_seconds_total', 'Time that steps took, waiting included');
-    this.waitSeconds = metrics.counter('data_wait_seconds_total', 'Time of these that was spent waiting for tiles');
+    this.trainingSeconds = metrics.counter('training_seconds_total', 'Time spent in steps, including the wait for tiles');
+    this.waitSeconds = metrics.counter('data_wait_seconds_total', 'Part of the training time that was spent waiting for tiles');
     this.loss = metrics.gauge('loss', 'Loss of the last reported step, by phase or head', ['part']);
     this.rounds = metrics.counter('rounds_total', 'Rounds finished');
     this.roundDurations = metrics.histogram(
       'round_duration_seconds',
-      'The steps of a finished round, from its start or from where it was taken up again',
+      'Time of a finished round, from its start or from where a process continued it',
       [1, 10, 60, 300, 900, 3_600, 4 * 3_600, 24 * 3_600],
     );
-    this.refusals = metrics.counter('rounds_refused_total', 'Rounds that could not be, by code', ['code']);
+    this.refusals = metrics.counter('rounds_refused_total', 'Refused rounds, by code', ['code']);
     for (const code of refusable) this.refusals.inc({ code }, 0);
-    this.devUa = metrics.gauge('dev_ua_ratio', 'UA of emotion on dev speakers at the last check within a round');
-    this.erased = metrics.counter('erased_utterances_total', 'Utterances that were erased or replaced while a round had them');
-    this.findings = metrics.gauge('findings', 'What is wrong with the round, in number; /status says it in words');
+    this.devUa = metrics.gauge('dev_ua_ratio', 'UA of emotion on dev speakers at the last check of a round');
+    this.erased = metrics.counter('erased_utterances_total', 'Utterances that were erased or replaced during a round that had them');
+    this.findings = metrics.gauge('findings', 'Number of problems of the round; /status describes them');
     this.storeCalled = storeMetrics(metrics);
     retryMetrics(metrics);
   }
 
-  /** What there is to learn from, and how much of it no round has had yet. */
+  /** Sets the numbers of trainable tiles and of utterances that no round has had yet. */
   waiting(tiles: ViewCounts, news: number): void {
     this.tiles.set({ stream: 'labelled' }, tiles.labelled);
     this.tiles.set({ stream: 'unlabelled' }, tiles.unlabelled);

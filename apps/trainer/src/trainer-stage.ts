@@ -1,9 +1,9 @@
 /**
- * The trainer's edge: when a round starts and what it comes to. The index that it trains on is followed in index-follower.ts,
- * and what other stages are told of it in round-announcer.ts.
+ * The trainer's edge: starts rounds and handles their outcome. index-follower.ts follows the index; round-announcer.ts announces
+ * facts to the other stages.
  *
- * Delivery: what is announced follows from what is stored. After a start the newest checkpoint and its predictions are
- * announced again, so that a crash between storing and announcing loses nothing; repeats have the same keys and contents.
+ * Delivery: each announcement follows from a stored object. Every start announces the newest checkpoint and its predictions again,
+ * so a crash between storing and announcing loses nothing. Repeats have the same keys and contents.
  */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -41,14 +41,14 @@ export const TRAINER_CONFIG = Symbol('trainer config');
 
 const scheduleIntervalMs = 500;
 const lastWordsMs = 2_000;
-/** Errors that another try on the same view would only repeat. All others end the process, and its supervisor tries again. */
+/** Errors that another try on the same view would only repeat. All others end the process, and its supervisor restarts it. */
 const ofTheView = new Set<ErrorCode>(['SPEAKER_LEAK', 'MODEL_DIVERGED', 'CHECKPOINT_INVALID', 'SETTINGS_INVALID', 'RECORD_INVALID']);
 
 @Injectable()
 export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly kafka;
   private readonly store: ObjectStore;
-  private readonly publisher: Publisher;
+  private readonly publisher: Publisher<'trainer'>;
   private readonly followed: IndexFollower;
   private readonly announcer: RoundAnnouncer;
   private readonly modelSettings: ModelSettings;
@@ -58,7 +58,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private schedule: RoundSchedule;
   private open: OpenRun | undefined;
   private runId: string;
-  /** While one runs. */
+  /** The running round, if there is one. */
   private round: { view: RoundView; compute: ComputeRound; trace?: RoundTrace } | undefined;
   private backend: string | null = null;
   private stopping = false;
@@ -75,7 +75,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.kafka = kafkaClient(config.kafka, 'undertone-trainer', logger);
     this.metrics = new TrainerMetrics(metrics, ofTheView);
     this.store = new ObjectStore(config.store, { onCall: this.metrics.storeCalled, retry: retrying });
-    this.publisher = new Publisher(this.kafka, topicPrefix);
+    this.publisher = new Publisher<'trainer'>(this.kafka, topicPrefix);
     this.runId = config.run.runId;
     this.schedule = new RoundSchedule(config.rounds);
     this.modelSettings = parseModelSettings(config.run.model);
@@ -110,7 +110,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.readiness.stopping();
     this.stopping = true;
     this.open?.stop();
-    // A broker that is away must not keep the process from ending in time.
+    // An outage of the broker must not delay the end of the process.
     await atMost(lastWordsMs, this.announcer.settled);
     await this.followed.stop();
     await this.publisher.close();
@@ -144,7 +144,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     };
   }
 
-  /** One run after another: a view of another tile geometry takes another network. */
+  /** Works on one run after another: a view with another tile geometry needs another network. */
   private async run(): Promise<void> {
     while (!this.stopping) {
       const run = findRunFor(this.config, this.index.tile);
@@ -173,7 +173,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     }
   }
 
-  /** Until the view's tiles are another run's. */
+  /** Trains rounds of a run until the view's tiles belong to another run. */
   private async trainOn(open: OpenRun): Promise<void> {
     const { backend, why, restored } = open.ready;
     const { runId } = open.run;
@@ -212,10 +212,10 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.enter('training', describe(tiles));
     const view = this.index.view();
     const round = { view: new RoundView(view), compute: compute.takeRound(view) };
-    this.round = round; // from here on, what is erased is told to the round
+    this.round = round; // from here on, the round learns of erasures
     for (const finding of this.findings.viewTaken(view)) this.logger.warn(finding);
     this.metrics.found(this.findings.all);
-    // What this round may read stays in the store, though it may be withdrawn from now on (libs/compaction/src/sweep-objects.ts).
+    // The shards of this round stay in the store, even if they are withdrawn from now on (libs/compaction/src/sweep-objects.ts).
     await retrying(() => lease.note({ roundStartedAt: new Date() }));
     const trace = new RoundTrace(this.index.traces, round.view, this.runId);
     this.round = { ...round, trace };
@@ -226,8 +226,8 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   /**
-   * What cannot succeed on this view is said, and waited out: another view, or other settings, will come. At a lower learning rate
-   * a model that diverged may succeed on the same view.
+   * Reports a round that cannot succeed on this view, and waits for another view or other settings. A diverged model may succeed on
+   * the same view at a lower learning rate.
    */
   private async train(round: ComputeRound, view: TrainingView, trace: RoundTrace): Promise<void> {
     try {
@@ -244,7 +244,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   private onRoundEvent(event: RoundEvent): void {
-    // The view of what is saved may lack what the store had lost; then there is something to train on once that is made again.
+    // The saved view may lack shards that the store had lost. Their new tiles are then news for the next round.
     if (event.type === 'saved' && event.checkpoint.complete) this.schedule.trained(event.checkpoint.view.digest, { nowMs: Date.now() });
     this.reports.report(event, { runId: this.runId, backend: this.backend ?? '', trace: this.round?.trace, index: this.index });
   }

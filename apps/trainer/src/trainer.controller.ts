@@ -1,4 +1,4 @@
-/** `GET /status`: what the trainer is doing, or waiting for. */
+/** `GET /status`: the present work of the trainer, or the reason why it waits. */
 import { Controller, Get, Inject } from '@nestjs/common';
 import type { TrainerStatus } from '#rounds/trainer-status.js';
 import { TrainerStage } from './trainer-stage.js';

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stands in for Kafka's tool of this name, as far as Compose's health check asks: is the broker there?
+# Replaces Kafka's tool of this name for Compose's health check: it only checks that the broker answers.
 # Usage: kafka-broker-api-versions.sh --bootstrap-server HOST:PORT
 address=${2:?}
 exec 3<>"/dev/tcp/${address%:*}/${address##*:}"

@@ -24,19 +24,19 @@ const files = dashboardFiles();
 const dashboards = Object.values(files).map((json) => JSON.parse(json) as Dashboard);
 
 describe('deploy/grafana/dashboards', () => {
-  it('is what deploy/grafana/src says today', () => {
+  it('matches deploy/grafana/src', () => {
     const committed = Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')]));
     expect(committed, 'the dashboards are stale. Run: npm run dashboards').toEqual(files);
   });
 });
 
 describe.each(dashboards.map((dashboard) => [dashboard.title, dashboard] as const))('%s', (_title, { panels, links, tags }) => {
-  it('links to the others', () => {
+  it('links to the other dashboards', () => {
     expect(tags).toContain('undertone');
     expect(links[0]?.tags).toEqual(['undertone']);
   });
 
-  it('says how to read each panel, with a unit and a legend', () => {
+  it('gives each panel a unique title, a description, a unit and a legend', () => {
     for (const { title, description, fieldConfig, targets } of panels) {
       expect(description.length, title).toBeGreaterThan(30);
       expect(fieldConfig.defaults.unit, title).toBeTruthy();
@@ -45,7 +45,7 @@ describe.each(dashboards.map((dashboard) => [dashboard.title, dashboard] as cons
     expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length);
   });
 
-  it('has each series chosen by job, so that another program in the same Prometheus is not counted', () => {
+  it('selects each series by job, so that other programs in the same Prometheus do not count', () => {
     for (const { expr } of panels.flatMap((panel) => panel.targets)) {
       for (const [selector, name] of expr.matchAll(/(\b[a-z]+(?:_[a-z0-9]+)+|\bup)\{[^}]*\}/g))
         expect(selector, name).toContain('job=~"$job"');

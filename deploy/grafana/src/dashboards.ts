@@ -1,4 +1,4 @@
-/** The files in deploy/grafana/dashboards, by name. `npm run dashboards` writes them. */
+/** Builds the files of deploy/grafana/dashboards, by name. `npm run dashboards` writes them. */
 import { models } from './models.js';
 import { pipeline } from './pipeline.js';
 import { reliability } from './reliability.js';

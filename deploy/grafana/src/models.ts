@@ -1,14 +1,14 @@
 import { bars, dashboard, lines, stat, type Question } from './panels.js';
 
 const of = 'job=~"$job"';
-/** Emotion targets; gender and speakers have panels of their own. */
+/** The emotion targets. The gender and speaker tasks have panels of their own. */
 const target = 'task!~"gender|speaker"';
 
-/** The one number that continuous training is about. */
+/** The age of the newest model, the main number of continuous training. */
 export const modelAge: Question = {
   title: 'How fresh is the newest model?',
   description:
-    'Time since the newest recording that it could learn from was ingested. Where nothing new comes, it grows and nothing is wrong: compare it with the age of the newest recording on Models.',
+    'Time since ingest of the newest recording that the newest model could learn from. Without new recordings it grows, and nothing is wrong. Compare it with the age of the newest recording on Models.',
   unit: 's',
   queries: [[`time() - max(undertone_evaluator_model_newest_utterance_timestamp_seconds{${of}})`, 'newest model']],
   thresholds: { yellow: 6 * 3_600, red: 24 * 3_600 },
@@ -19,34 +19,35 @@ export const models = dashboard(
   {
     uid: 'undertone-models',
     title: 'Undertone: Models',
-    description: 'How good and how fresh are the newest model, the challenger, and the champion, which is the one in use?',
+    description: 'How good and how fresh are the newest model (the challenger) and the champion, which is in use?',
   },
   [
     stat(modelAge),
     stat({
       ...modelAge,
       title: 'How fresh is the champion?',
-      description: 'The same of the model in use. Much older than the newest: new models are not found better, see the decisions below.',
+      description:
+        'The same age for the champion, which is in use. If it is much older than the newest model, new models were not better: see the decisions below.',
       queries: [[`time() - max by (target) (undertone_evaluator_champion_newest_utterance_timestamp_seconds{${of}})`, '{{target}}']],
       noValue: 'no champion yet',
     }),
     stat({
       title: 'How old is the newest recording?',
-      description: 'Time since the newest live recording that may be learnt from was ingested. No model can be fresher.',
+      description: 'Time since ingest of the newest trainable recording that is alive. No model can be fresher.',
       unit: 's',
       queries: [[`time() - max(undertone_evaluator_newest_utterance_timestamp_seconds{${of}})`, 'newest recording']],
     }),
     stat({
       title: 'Which champion is it?',
-      description: 'Its number, as in champions/<number>.json; `undertone models` lists all.',
+      description: 'The number of the champion, as in champions/<number>.json. `undertone models` lists all champions.',
       unit: 'short',
       queries: [[`max by (target) (undertone_evaluator_champion_number{${of}})`, '{{target}}']],
       noValue: 'none',
     }),
     lines({
-      title: 'How old is what each knows?',
+      title: 'How fresh is each model over time?',
       description:
-        'In a healthy stream the newest model saws close above the newest recording. A line that rises alone: no new model (newest), or none that was better (champion).',
+        'In a healthy stream the newest model stays close above the newest recording, as a sawtooth. If the newest model rises alone, no new model was made. If the champion rises alone, no new model was better.',
       unit: 's',
       span: 24,
       queries: [
@@ -57,11 +58,14 @@ export const models = dashboard(
     }),
     ...(['dev', 'test'] as const).map((split) =>
       lines({
-        title: split === 'dev' ? 'Is the newest model better than the champion on dev speakers?' : 'And on test speakers?',
+        title:
+          split === 'dev'
+            ? 'Is the newest model better than the champion on dev speakers?'
+            : 'Is the newest model better than the champion on test speakers?',
         description:
           split === 'dev'
-            ? 'UA, the mean recall over classes. Promotion looks at these speakers: with probability 0.95 better, and no class 10 points worse.'
-            : 'UA on speakers that decide nothing: what to report. WA is the share of utterances that were right.',
+            ? 'UA, the mean recall over classes. Promotion depends on these speakers: the model must be better with probability 0.95, and no class 10 points worse.'
+            : 'UA on speakers that decide nothing, so report this score. WA is the share of utterances that were answered right.',
         unit: 'percentunit',
         max: 1,
         queries: [
@@ -76,7 +80,7 @@ export const models = dashboard(
       bars({
         title: `Which emotions does the ${which} recognise?`,
         description:
-          'Recall by class on dev speakers: of the recordings of a class, the share that was recognised. A class near 0 is never said.',
+          'Recall by class on dev speakers: the share of a class that was recognised. The model almost never answers a class near 0.',
         unit: 'percentunit',
         max: 1,
         thresholds: { greenFrom: 0.25 },
@@ -89,8 +93,8 @@ export const models = dashboard(
       }),
     ),
     lines({
-      title: 'How well does it tell speakers and genders?',
-      description: 'UA of the newest model. Gender on test speakers; speakers on utterances of known ones that were withheld.',
+      title: 'How well does the newest model recognise speakers and genders?',
+      description: 'UA of the newest model: gender on test speakers, speakers on withheld utterances of training speakers.',
       unit: 'percentunit',
       max: 1,
       queries: [
@@ -98,9 +102,9 @@ export const models = dashboard(
       ],
     }),
     lines({
-      title: 'What becomes of new models?',
+      title: 'How are new models decided?',
       description:
-        'Decisions in a day. `too-few-speakers`: fewer than five dev speakers. `not-better`, `recall-fell`: the champion stays. `stale`: another was promoted meanwhile.',
+        'Decisions in a day. `too-few-speakers`: fewer than five dev speakers. `not-better`, `recall-fell`: the champion stays. `stale`: another model was promoted meanwhile.',
       unit: 'short',
       queries: [[`sum by (outcome) (increase(undertone_evaluator_promotions_total{${of}}[24h]))`, '{{outcome}}']],
     }),

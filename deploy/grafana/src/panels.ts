@@ -1,4 +1,4 @@
-/** The few kinds of panels that the dashboards are made of. A title asks a question; a description says how to read the answer. */
+/** Builds the kinds of panels of the dashboards. A title asks a question, and a description says how to read the answer. */
 import { PanelBuilder as BarGauge } from '@grafana/grafana-foundation-sdk/bargauge';
 import {
   BarGaugeDisplayMode,
@@ -32,29 +32,29 @@ import { DataqueryBuilder } from '@grafana/grafana-foundation-sdk/prometheus';
 import { PanelBuilder as Stat } from '@grafana/grafana-foundation-sdk/stat';
 import { PanelBuilder as TimeSeries } from '@grafana/grafana-foundation-sdk/timeseries';
 
-/** PromQL, and how its series are called: `{{label}}` is the value of a label. */
+/** PromQL and the legend of its series, in which `{{label}}` is the value of a label. */
 export type Query = [expr: string, legend: string];
 
 export interface Question {
   title: string;
-  /** How to read it, and where to look next. */
+  /** Tells how to read the panel, and where to look next. */
   description: string;
-  /** Grafana's name of it: `s`, `percentunit`, `short`, `suffix: tiles/s`. */
+  /** Grafana's name of the unit: `s`, `percentunit`, `short`, `suffix: tiles/s`. */
   unit: string;
   queries: Query[];
-  /** In the unit: from where on it is worth a look, and wrong; or from where on it is good. */
+  /** Limits in the unit: yellow deserves attention, red is wrong; or the value from which the panel is green. */
   thresholds?: { yellow: number; red?: number } | { greenFrom: number };
   min?: number;
   max?: number;
-  /** Shown where nothing has happened yet. */
+  /** The text of an empty panel. */
   noValue?: string;
-  /** Of 24 columns. */
+  /** Width in columns, of 24. */
   span?: number;
 }
 
 const datasource = { type: 'prometheus', uid: '${datasource}' };
 
-/** One number now, its past behind it. */
+/** Shows the current number over a sparkline of its past. */
 export function stat(question: Question): Stat {
   return asked(new Stat(), { span: 6, ...question })
     .height(5)
@@ -63,7 +63,7 @@ export function stat(question: Question): Stat {
     .reduceOptions(lastValue());
 }
 
-/** Values over time. */
+/** Shows values over time. */
 export function lines(question: Question): TimeSeries {
   const panel = asked(new TimeSeries(), { span: 12, ...question })
     .height(8)
@@ -81,7 +81,7 @@ export function lines(question: Question): TimeSeries {
   return question.thresholds ? panel.thresholdsStyle(new GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed)) : panel;
 }
 
-/** One bar for each series, as it is now. */
+/** Shows one bar with the current value of each series. */
 export function bars(question: Question): BarGauge {
   return asked(new BarGauge(), { span: 12, ...question })
     .height(8)
@@ -126,7 +126,7 @@ export interface DashboardText {
   description: string;
 }
 
-/** A dashboard with links to the others; one chooses where the data comes from, and which job's. */
+/** Builds a dashboard with links to the others, and variables for the data source and the job. */
 export function dashboard({ uid, title, description }: DashboardText, panels: (Stat | TimeSeries | BarGauge)[]): DashboardBuilder {
   const builder = new DashboardBuilder(title)
     .uid(uid)
@@ -148,7 +148,7 @@ export function dashboard({ uid, title, description }: DashboardText, panels: (S
     .withVariable(
       new QueryVariableBuilder('job')
         .label('Job')
-        .description('What the services are called in the configuration of Prometheus')
+        .description('The name of the job of the services in the configuration of Prometheus')
         .datasource(datasource)
         .query('label_values({__name__=~"undertone_.+"}, job)')
         .refresh(VariableRefresh.OnTimeRangeChanged)

@@ -5,7 +5,7 @@ export const pipeline = dashboard(
   {
     uid: 'undertone-pipeline',
     title: 'Undertone: Pipeline',
-    description: 'Does everything that is put into the bucket come through, and how fast?',
+    description: 'Do all recordings in the bucket pass through the pipeline, and how fast?',
   },
   [
     stat({ ...modelAge, title: 'How fresh is the newest model?' }),
@@ -16,22 +16,23 @@ export const pipeline = dashboard(
       queries: [['max(undertone_evaluator_live_utterances{job=~"$job"})', 'alive']],
     }),
     stat({
-      title: 'How many are on their way?',
+      title: 'How many recordings are in flight?',
       description:
-        'Alive, and neither in a shard nor put aside. It falls to 0 when nothing new comes; if it stays, `undertone verify` names some of them.',
+        'Live utterances that are neither in a shard nor dead-lettered. It falls to 0 when nothing new comes; if it stays, `undertone verify` names some of them.',
       unit: 'short',
       queries: [['max(undertone_evaluator_in_flight_utterances{job=~"$job"})', 'in flight']],
     }),
     stat({
-      title: 'How many were put aside in a day?',
-      description: 'Dead letters of the last 24 hours, repeats too. Reliability has them by code; `undertone status` names them.',
+      title: 'How many dead letters were written in a day?',
+      description:
+        'Dead letters of the last 24 hours, with repeats. The Reliability dashboard shows them by code, and `undertone status` names them.',
       unit: 'short',
       queries: [['sum(increase({__name__=~"undertone_(ingest|features|evaluator)_dead_letters_total",job=~"$job"}[24h]))', 'dead letters']],
       thresholds: { yellow: 1, red: 100 },
     }),
     lines({
       title: 'How many recordings a second pass each stage?',
-      description: 'Ingested: a new or changed record. Made into tiles: repeats too, so that it is higher after a restart.',
+      description: 'Ingested: new or changed records. Made into tiles: with repeats, so it is higher after a restart.',
       unit: 'suffix: /s',
       queries: [
         ['sum(rate(undertone_ingest_decisions_total{outcome="ingested",job=~"$job"}[$__rate_interval]))', 'ingested'],
@@ -39,8 +40,9 @@ export const pipeline = dashboard(
       ],
     }),
     lines({
-      title: 'How many tiles a second are made, and learnt?',
-      description: 'Made: announced in shards, by stream. Learnt: in the batches of training steps, where a tile comes up again and again.',
+      title: 'How many tiles per second are made and learnt?',
+      description:
+        'Made: tiles announced in shards, by stream. Learnt: tiles in the batches of training steps, where a tile appears many times.',
       unit: 'suffix: /s',
       queries: [
         ['sum by (stream) (rate(undertone_features_tiles_total{job=~"$job"}[$__rate_interval]))', 'made, {{stream}}'],
@@ -48,8 +50,8 @@ export const pipeline = dashboard(
       ],
     }),
     lines({
-      title: 'How much audio does a second bring?',
-      description: 'Seconds of audio decoded in a second, and how much of it was silence and cut.',
+      title: 'How much audio is decoded per second?',
+      description: 'Seconds of audio decoded per second, and the part of it that was cut as silence.',
       unit: 'suffix: × real time',
       queries: [
         ['sum(rate(undertone_features_audio_seconds_total{job=~"$job"}[$__rate_interval]))', 'decoded'],
@@ -57,9 +59,9 @@ export const pipeline = dashboard(
       ],
     }),
     lines({
-      title: 'What waits in Kafka?',
+      title: 'How many records wait in Kafka?',
       description:
-        'Records that a stage has not taken yet, over all of its instances. Rising for long: more instances of ingest or features.',
+        'Records that a stage has not taken yet, over all of its instances. If it rises for long, start more instances of ingest or features.',
       unit: 'short',
       queries: (['ingest', 'features', 'trainer', 'evaluator'] as const).map((stage) => [
         `sum by (topic) (undertone_${stage}_consumer_lag_records{job=~"$job"})`,
@@ -69,7 +71,7 @@ export const pipeline = dashboard(
     lines({
       title: 'How long does one recording take?',
       description:
-        'Of 100 recordings, 95 take no longer. Decision: look at the object and publish. Tiles: decode and compute, waiting for a thread included. Shard: store and announce it.',
+        '95 of 100 recordings take no longer. Decision: ingest reads the object and publishes. Tiles: features decodes and computes, with the wait for a thread. Shard: features stores and announces it.',
       unit: 's',
       queries: [
         [
@@ -89,7 +91,7 @@ export const pipeline = dashboard(
     lines({
       title: 'Are there threads enough to make tiles?',
       description:
-        'Where files wait and all threads are busy, FEATURE_WORKERS or another instance helps. Where threads are idle and files wait, it is memory: AUDIO_MEMORY_MB.',
+        'If files wait and all threads are busy, raise FEATURE_WORKERS or start another instance. If files wait and threads are idle, memory is short: raise AUDIO_MEMORY_MB.',
       unit: 'short',
       queries: [
         ['sum(undertone_features_pool_workers{job=~"$job"})', 'threads'],
@@ -99,7 +101,7 @@ export const pipeline = dashboard(
     }),
     lines({
       title: 'What does ingest decide?',
-      description: 'Objects that it looked at, by what became of them. Mostly `unchanged` is the listing that finds nothing new.',
+      description: 'Objects that ingest examined, by outcome. Mostly `unchanged` means that the listing finds nothing new.',
       unit: 'suffix: /s',
       span: 24,
       queries: [['sum by (outcome) (rate(undertone_ingest_decisions_total{job=~"$job"}[$__rate_interval]))', '{{outcome}}']],

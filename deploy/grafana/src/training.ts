@@ -1,31 +1,31 @@
 import { dashboard, lines, stat } from './panels.js';
 
 export const training = dashboard(
-  { uid: 'undertone-training', title: 'Undertone: Training', description: 'Does the trainer learn, and what does it wait for?' },
+  { uid: 'undertone-training', title: 'Undertone: Training', description: 'Does the trainer learn, and does it wait for data?' },
   [
     stat({
       title: 'How many steps a second?',
-      description: '0 between rounds: then `undertone status` says what the trainer waits for.',
+      description: 'The rate is 0 between rounds. Then `undertone status` says why the trainer waits.',
       unit: 'suffix: /s',
       queries: [['sum(rate(undertone_trainer_steps_total{job=~"$job"}[$__rate_interval]))', 'steps']],
     }),
     stat({
-      title: 'How many recordings has no round had yet?',
+      title: 'How many recordings are new since the last round?',
       description:
-        'Utterances that came, went or changed since the last round. It falls to 0 when a round starts; just after a restart it may be all.',
+        'Utterances that were added, deleted or changed since the last round. The number falls to 0 when a round starts. Just after a restart it may count all utterances.',
       unit: 'short',
       queries: [['max(undertone_trainer_news_utterances{job=~"$job"})', 'news']],
     }),
     stat({
       title: 'How many rounds were finished in a day?',
-      description: 'Each leaves a model that is scored and compared with the champion.',
+      description: 'Each finished round leaves a model that is scored and compared with the champion.',
       unit: 'short',
       queries: [['sum(increase(undertone_trainer_rounds_total{job=~"$job"}[24h]))', 'rounds']],
     }),
     stat({
-      title: 'How much is wrong with the round?',
+      title: 'How many problems does the round have?',
       description:
-        'Findings: labels or classes that are missing, a discriminator that has won, heads at chance, learning that has stalled. `undertone status` says them in words.',
+        'Findings: missing labels or classes, a discriminator that has won, heads at chance, stalled learning. `undertone status` describes them.',
       unit: 'short',
       queries: [['max(undertone_trainer_findings{job=~"$job"})', 'findings']],
       thresholds: { yellow: 1, red: 3 },
@@ -33,20 +33,21 @@ export const training = dashboard(
     lines({
       title: 'Does it learn?',
       description:
-        'Losses of the last reported step, each a mean over its batch. ln 4 = 1.39 is guessing among four emotions; ln of their number for speakers.',
+        'Losses of the last reported step, each a mean over its batch. Guessing among four emotions gives ln 4 = 1.39; among n speakers, ln n.',
       unit: 'short',
       queries: [['max by (part) (undertone_trainer_loss{part=~"reconstruction|emotion|gender|speaker",job=~"$job"})', '{{part}}']],
     }),
     lines({
       title: 'Is the adversarial game in balance?',
       description:
-        'A discriminator loss near 0, or an accuracy near 1, means that it has won and the encoder learns nothing from it: lower its learning rate. Accuracy 0.5 is a guess.',
+        'A discriminator loss near 0, or an accuracy near 1, means that the discriminator has won and the encoder learns nothing from it. Then lower its learning rate. An accuracy of 0.5 is a guess.',
       unit: 'short',
       queries: [['max by (part) (undertone_trainer_loss{part=~"discriminator|generator|discriminatorAccuracy",job=~"$job"})', '{{part}}']],
     }),
     lines({
-      title: 'How well are dev speakers understood in the round?',
-      description: 'Emotion UA at each checkpoint; it decides when the round is enough. Models has the scores of finished rounds.',
+      title: 'How good is emotion UA on dev speakers in the round?',
+      description:
+        'Emotion UA at each checkpoint. It decides when the round stops early. The Models dashboard has the scores of finished rounds.',
       unit: 'percentunit',
       max: 1,
       queries: [['max(undertone_trainer_dev_ua_ratio{job=~"$job"})', 'UA on dev']],
@@ -54,7 +55,7 @@ export const training = dashboard(
     lines({
       title: 'How long does a step take?',
       description:
-        'Waiting for tiles included. A step that has become slower: another back end (`undertone status` names it), or a machine that is shared.',
+        'The time includes the wait for tiles. A slower step has another back end (`undertone status` names it), or shares the machine with other programs.',
       unit: 's',
       queries: [
         [
@@ -68,8 +69,9 @@ export const training = dashboard(
       ],
     }),
     lines({
-      title: 'Does it wait for tiles?',
-      description: 'Share of the time of steps. Much of it: shards lie in the store beyond SHARD_CACHE_MB, or on a slow disk.',
+      title: 'Does the trainer wait for tiles?',
+      description:
+        'Waiting time as a share of the time of steps. If it is high, the shards exceed SHARD_CACHE_MB and stay in the store, or the disk is slow.',
       unit: 'percentunit',
       max: 1,
       thresholds: { yellow: 0.2, red: 0.5 },
@@ -81,15 +83,15 @@ export const training = dashboard(
       ],
     }),
     lines({
-      title: 'What is there to learn from?',
-      description: 'Tiles of training speakers that are alive now. Labelled are those that carry what the emotion head learns.',
+      title: 'How many tiles can the trainer learn from?',
+      description: 'Tiles of training speakers that are alive now. Labelled tiles have a label for the emotion head.',
       unit: 'short',
       queries: [['max by (stream) (undertone_trainer_tiles{job=~"$job"})', '{{stream}}']],
     }),
     lines({
       title: 'How do rounds end?',
       description:
-        'Finished, or given up with a code: then the trainer waits for other data or settings, and docs/operations.md, "Error codes", says which.',
+        'A round finishes, or the trainer gives it up with a code and waits for other data or settings. docs/operations.md, "Error codes", says which.',
       unit: 'short',
       queries: [
         ['sum(increase(undertone_trainer_rounds_total{job=~"$job"}[1h]))', 'finished in an hour'],
@@ -98,7 +100,7 @@ export const training = dashboard(
     }),
     lines({
       title: 'How long is a round?',
-      description: 'Mean of the rounds that finished in the last six hours: its steps, without the predictions at its end.',
+      description: 'Mean time of the rounds that finished in the last six hours: the steps, without the predictions at the end.',
       unit: 's',
       queries: [
         [

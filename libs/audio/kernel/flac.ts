@@ -1,21 +1,21 @@
 /**
- * The two hot loops of a FLAC decoder (RFC 9639, Sections 9.2.6 and 9.2.7): Rice codes and linear prediction in 32 bits.
- * What profiling taught: a loop over Rice codes waits for its own shifts, so all codes that one load of 57 bits holds are
- * taken from a register before the next load.
+ * The two hot loops of a FLAC decoder (RFC 9639, Sections 9.2.6 and 9.2.7): Rice codes, and linear prediction in 32 bits.
+ * Profiling showed that a loop over Rice codes waits for its own shifts. So the loop takes all codes that one load of 57 bits
+ * holds from a register before the next load.
  */
 
 /**
- * Codes of a partition: a quotient in unary, `parameter` lower bits, the sign in the lowest.
- * @param state receives where it stopped: bit position (u32), then how many samples were written (u32). It stops early at a
- * code that is too long for that, which the caller reads.
- * @param bytes start of the frame; bit positions count from there. Eight bytes beyond the last code are read.
+ * Decodes the codes of a partition: a quotient in unary, `parameter` lower bits, the sign in the lowest.
+ * @param state receives where the loop stopped: bit position (u32), then the number of samples written (u32). It stops early
+ * at a code that is too long for one load; the caller reads that code.
+ * @param bytes start of the frame; bit positions count from there. The loop reads eight bytes beyond the last code.
  */
 export function rice(bytes: usize, bit: u32, samples: usize, count: u32, parameter: u32, state: usize): void {
   let out = samples;
   const end = samples + ((<usize>count) << 2);
   const shift: u64 = 63 - parameter;
   const fixedBits = parameter + 1;
-  const most: u32 = parameter > 26 ? 33 : 57; // longer codes of so many lower bits may pass 2^32
+  const most: u32 = parameter > 26 ? 33 : 57; // with more lower bits, longer codes may pass 2^32
   while (out < end) {
     let window = bswap<u64>(load<u64>(bytes + (bit >> 3))) << (bit & 7);
     let left = most;
@@ -37,7 +37,7 @@ export function rice(bytes: usize, bit: u32, samples: usize, count: u32, paramet
 
 /**
  * samples[i] += (sum over j of coefficients[j] * samples[i - 1 - j]) >> shift, in 32 bits.
- * @param coefficients 32, zeros behind the order; up to 11 samples before the first are read
+ * @param coefficients 32 values, zeros after the order; the loop reads up to 11 samples before the first
  */
 export function predict(samples: usize, count: i32, coefficients: usize, order: i32, shift: i32): void {
   const end = samples + ((<usize>count) << 2);
@@ -77,7 +77,7 @@ function predictFrom8(at: usize, end: usize, c: usize, shift: i32): void {
   const c8 = load<i32>(c, 28);
   let x1 = load<i32>(at - 4);
   for (; at < end; at += 4) {
-    // What does not wait for the sample before comes first.
+    // The terms that do not wait for the sample before come first.
     const known =
       c8 * load<i32>(at - 32) +
       c7 * load<i32>(at - 28) +
@@ -124,7 +124,7 @@ function predictFromMany(at: usize, end: usize, c: usize, order: i32, shift: i32
   }
 }
 
-/** The bits that any sample needs, beside its sign: the union of x where x >= 0 and of its complement elsewhere. */
+/** Bits that any sample needs besides its sign: the union of x for x >= 0, and of its complement for x < 0. */
 export function usedBits(samples: usize, count: i32): u32 {
   let seen = i32x4.splat(0);
   const end = samples + ((<usize>count) << 2);
@@ -141,7 +141,7 @@ export function usedBits(samples: usize, count: i32): u32 {
   return <u32>all;
 }
 
-/** mono[i] = (left[i] + right[i]) * scale; up to three values more are written. The sums must fit into 32 bits. */
+/** mono[i] = (left[i] + right[i]) * scale. Writes up to three values too many. The sums must fit into 32 bits. */
 export function mixTwo(left: usize, right: usize, count: i32, scale: f32, mono: usize): void {
   const end = mono + ((<usize>count) << 2);
   for (let out = mono; out < end; out += 16, left += 16, right += 16) {
@@ -149,7 +149,7 @@ export function mixTwo(left: usize, right: usize, count: i32, scale: f32, mono: 
   }
 }
 
-/** mono[i] = samples[i] * scale; up to three values more are written. */
+/** mono[i] = samples[i] * scale. Writes up to three values too many. */
 export function mixOne(samples: usize, count: i32, scale: f32, mono: usize): void {
   const end = mono + ((<usize>count) << 2);
   for (let out = mono; out < end; out += 16, samples += 16) {

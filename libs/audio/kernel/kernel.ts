@@ -1,13 +1,13 @@
 /**
- * The inner loops of the features as WebAssembly SIMD (AssemblyScript; `npm run kernel` compiles it into
- * src/kernel-binary.ts): FLAC, polyphase resampling, the short-time Fourier transform down to rows of power, and 8-bit
- * decibels. Source: the paper, Section IV-B; what each step is to give stands in flac-frames.ts, resample.ts and
- * spectrogram.ts.
+ * The inner loops of feature extraction as WebAssembly SIMD: FLAC, polyphase resampling, the short-time Fourier transform
+ * down to rows of power, and 8-bit decibels. The language is AssemblyScript; `npm run kernel` compiles it into
+ * src/kernel-binary.ts. Source: the paper, Section IV-B. flac-frames.ts, resample.ts and spectrogram.ts define the result of
+ * each step.
  *
- * Floats are f32, without relaxed SIMD: the same samples give the same bytes on every machine. All memory is the
- * caller's: pointers in, nothing allocated, nothing kept.
+ * Floats are f32 without relaxed SIMD, so the same samples give the same bytes on every machine. The caller owns all memory:
+ * functions take pointers, allocate nothing and keep nothing.
  *
- * Does not promise any check of its arguments: the callers in src do that.
+ * Does not check its arguments: the callers in src do.
  */
 export { mixOne, mixTwo, predict, rice, usedBits } from './flac';
 export { maximum, quantise } from './quantise';

@@ -1,6 +1,6 @@
-/** Power to pixels: the maximum, and 8-bit decibels below it. */
+/** Turns power into pixels: finds the maximum, then computes 8-bit decibels below it. */
 
-/** The largest of `count` values that are not negative. */
+/** @returns the largest of `count` non-negative values */
 export function maximum(values: usize, count: i32): f32 {
   let top = f32x4.splat(0);
   const end = values + ((<usize>count) << 2);
@@ -15,9 +15,9 @@ export function maximum(values: usize, count: i32): f32 {
 }
 
 /**
- * pixel = log2(power * scale) * slope + 255.5, cut to 0..255 and its fraction dropped: decibels rounded half up.
- * Reads and writes up to 15 values more than `count`.
- * @param slope pixels an octave of power: 255 / -floorDb * 10 log10(2)
+ * pixel = log2(power * scale) * slope + 255.5, clamped to 0..255 and truncated: decibels rounded half up.
+ * Reads and writes up to 15 values beyond `count`.
+ * @param slope pixels per octave of power: 255 / -floorDb * 10 log10(2)
  */
 export function quantise(power: usize, count: i32, scale: f32, slope: f32, pixels: usize): void {
   const end = pixels + <usize>count;
@@ -30,7 +30,7 @@ export function quantise(power: usize, count: i32, scale: f32, slope: f32, pixel
   }
 }
 
-/** log2 by the exponent, and by the series of 2 atanh((m - 1) / (m + 1)) for a mantissa m in [sqrt 1/2, sqrt 2). */
+/** log2 from the exponent and, for a mantissa m in [sqrt 1/2, sqrt 2), from the series of 2 atanh((m - 1) / (m + 1)). */
 function toPixels(power: v128, scale: f32, slope: f32): v128 {
   const x = f32x4.max(f32x4.mul(power, f32x4.splat(scale)), f32x4.splat(1e-30));
   const shifted = i32x4.sub(x, i32x4.splat(0x3f3504f3)); // sqrt 1/2

@@ -1,12 +1,12 @@
 /**
- * The polyphase filter of the resampler. What profiling taught: it is bound by its loads, not by its sums, so four outputs
- * of one phase share each load of the table: 1.25 loads a product instead of 2.
+ * The polyphase filter of the resampler. Profiling showed that loads limit it, not sums. So four outputs of one phase share
+ * each load of the table, which takes 1.25 loads a product instead of 2.
  */
 
 /**
  * y[i] = sum over k of x[first + k] * table[phase][k], where first and phase are quotient and remainder of i * down / up.
- * @param table [up, taps], taps a multiple of 8
- * @param x as many samples as the last output's taps reach
+ * @param table [up, taps]; taps is a multiple of 8
+ * @param x as many samples as the taps of the last output need
  */
 export function resample(x: usize, table: usize, up: i32, down: i32, taps: i32, y: usize, count: i32): void {
   const row = (<usize>taps) << 2;

@@ -1,20 +1,21 @@
 /**
- * The short-time Fourier transform down to rows of power. What profiling taught: four frames as the four lanes of a vector
- * leave a transform without a single shuffle; only loading them needs some.
+ * The short-time Fourier transform down to rows of power. The four lanes of a vector hold four frames, so the transform
+ * needs no shuffle. Only loading the frames needs some.
  */
 
 /**
- * Power of frames, four at a time: windowed samples packed into `half` complex numbers per frame, radix-4 decimation in
- * frequency, then the split into real bins. Writes 4 times the sum of each row's bins, weighted where there is a bank.
- * @param y the first frame's first sample; the frames (a multiple of four) lie `hop` samples apart
- * @param window winLength values, zeros up to a multiple of four
+ * Computes the power of frames, four at a time. It packs windowed samples into `half` complex numbers per frame, runs a
+ * radix-4 transform with decimation in frequency, then splits the result into real bins. It writes 4 times the sum of each
+ * row's bins, weighted if there is a bank.
+ * @param y first sample of the first frame; the frames (a multiple of four) lie `hop` samples apart
+ * @param window winLength values, padded with zeros to a multiple of four
  * @param half fftSize / 2
- * @param twiddles per stage and butterfly: cos, sin of w, w^2, w^3; a last stage of 8 or 4 has none
+ * @param twiddles for each stage and butterfly: cos, sin of w, w^2, w^3; a last stage of 8 or 4 has none
  * @param split [half / 2 + 1, 4]: byte offsets of frequencies k and half - k in `work`, cos, sin of k (i32, i32, f32, f32)
  * @param work [half] complex vectors, then [half + 1] vectors for bins
- * @param group bins of a row, from bin 1 on, without a bank
- * @param bank 0, or of each row: its first bin and their number (i32, i32), then their weights
- * @param power [rows, stride]: receives `frames` values of each row below `rows`
+ * @param group number of bins of a row, from bin 1 on; used without a bank
+ * @param bank 0, or for each row its first bin and number of bins (i32, i32), then their weights
+ * @param power [rows, stride]: receives `frames` values in each of the first `rows` rows
  */
 export function rowPower(
   y: usize,
@@ -66,7 +67,7 @@ function sumByBank(bins: usize, bank: usize, rows: i32, power: usize, stride: i3
   }
 }
 
-/** work[n] = { samples 2n of four frames, samples 2n + 1 of four frames }, windowed; zeros behind the window. */
+/** work[n] = { samples 2n of four frames, samples 2n + 1 of four frames }, windowed, with zeros after the window. */
 function loadFrames(y: usize, hopBytes: usize, window: usize, winLength: i32, half: i32, work: usize): void {
   const y1 = y + hopBytes;
   const y2 = y1 + hopBytes;
@@ -152,7 +153,7 @@ function radix4Block(base: usize, quarter: usize, table: usize): void {
   }
 }
 
-/** Eight points at once, outputs in order: the even ones from sums, the odd ones from turned differences. */
+/** Transforms eight points at once, with outputs in order: even ones from sums, odd ones from rotated differences. */
 function lastEight(p: usize): void {
   const half = f32x4.splat(0.7071067811865476);
   let a = v128.load(p);
@@ -255,7 +256,7 @@ function lastFour(p: usize): void {
   v128.store(p, f32x4.add(s1i, s3r), 112);
 }
 
-/** Four times |X[k]|^2 and |X[half - k]|^2 of the real signal, from the spectra of its even and odd samples. */
+/** 4 |X[k]|^2 and 4 |X[half - k]|^2 of the real signal, from the spectra of its even and odd samples. */
 function splitBins(work: usize, half: i32, split: usize, bins: usize): void {
   const re = v128.load(work);
   const im = v128.load(work, 16);

@@ -1,13 +1,13 @@
 /**
- * One audio file to tiles. Source: the paper, Section IV-B. In this order: decode, subtract the mean (an offset of 0.02
- * alone changes a fifth of the pixels), cut silence at the source's rate, resample, spectrogram, tiles.
+ * Turns one audio file into tiles. Source: the paper, Section IV-B. The steps: decode, subtract the mean (an offset of 0.02
+ * alone changes a fifth of the pixels), cut silence at the rate of the source, resample, spectrogram, tiles.
  *
- * Each array is given back as soon as the next is made: the most that is held is the samples and what they were decoded
- * from, or the samples and themselves resampled. `estimateMemory` says how much.
+ * Each array is released as soon as the next one exists. At most two exist at a time: the samples with the bytes that they
+ * were decoded from, or the samples with their resampled copy. `estimateMemory` says how much that is.
  *
- * Delivery: pure; the same bytes and settings give the same tile bytes, so doing it twice does no harm.
+ * Delivery: pure. The same bytes and settings give the same tile bytes, so doing it twice does no harm.
  *
- * Does not promise that for formats that ffmpeg decodes, between versions of ffmpeg.
+ * For formats that ffmpeg decodes, this holds only with the same version of ffmpeg.
  */
 import type { SilenceProfile } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -19,43 +19,43 @@ import { release } from './growing-samples.js';
 import { resample } from './spectrogram/resample.js';
 import { speechDetector } from './silence/silence-methods.js';
 import { spectrogram } from './spectrogram/spectrogram.js';
-import { cutTiles, type Tiles } from './spectrogram/tiles.js';
-import { keepRanges, type SilenceCut, trimSilence } from './silence/trim-silence.js';
+import { type CutTiles, cutTiles, type SpeechFrames } from './spectrogram/tiles.js';
+import { keepRanges, type KeptRange, type SilenceCut, type SpeechDetector, trimSilence } from './silence/trim-silence.js';
 
 /** -70 dBFS */
 const SILENT_PEAK = 10 ** (-70 / 20);
 
 export interface ExtractOptions {
   silence: SilenceProfile;
-  /** For ffmpeg; WAV and FLAC are bounded by `maxDurationSec`. Default 30 000. */
+  /** Time limit of ffmpeg; `maxDurationSec` bounds WAV and FLAC. Default 30 000. */
   timeoutMs?: number;
-  /** null: there is none; undefined: looked for when first needed. */
+  /** null if there is no ffmpeg; undefined to look for it when first needed. */
   ffmpeg?: FfmpegChoice | null;
-  /** Where the packages of the silence method `silero` are; undefined: among our own. */
+  /** Folder with the packages of the silence method `silero`; undefined for this package's own. */
   sileroDir?: string;
-  /** Of a file whose length is not known before it is decoded: more samples end in NeedsMemory, with the bytes as they were. */
+  /** For a file of unknown length: if more samples come, it throws NeedsMemory and leaves the bytes unchanged. */
   allowedSamples?: number;
-  /** The bytes, and the whole buffer that they lie in, are not needed by anybody else: they are given back once decoded. */
+  /** True if nobody else needs the bytes or the buffer around them: they are released once decoded. */
   ownsBytes?: boolean;
   onDecoded?: () => void;
 }
 
-export interface ExtractedFeatures extends Tiles {
-  /** Of the spectrogram, before it was cut to tiles. */
+export interface ExtractedFeatures extends CutTiles {
+  /** Number of frames of the spectrogram, before it was cut into tiles. */
   frames: number;
-  /** Of the file. */
+  /** Duration of the file. */
   audioSec: number;
   /** After silence was cut. */
   keptSec: number;
   cut: SilenceCut;
-  /** The source's. */
+  /** Rate of the source. */
   sampleRateHz: number;
   decoder: string;
   /** A fault of the file that did not change its sound. */
   remark?: string;
 }
 
-/** @throws AUDIO_SILENT, AUDIO_TOO_SHORT, PREREQUISITE_MISSING, and all of `decodeAudio` */
+/** @throws AUDIO_SILENT, AUDIO_TOO_SHORT, PREREQUISITE_MISSING, and all errors of `decodeAudio` */
 export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
   const { maxDurationSec, decoders } = settings;
   const { ffmpeg, timeoutMs = 30_000, ownsBytes = false, allowedSamples } = options;
@@ -67,9 +67,10 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
   subtractMean(samples);
   requireLongEnough(length, sampleRateHz, settings);
   requireLoudEnough(samples);
-  const detect = options.silence === 'none' ? undefined : await speechDetector(settings, options.sileroDir);
+  const detect = once(await speechDetector(settings, options.sileroDir));
   const { kept, cut } = await trimSilence(samples, sampleRateHz, options.silence, detect);
   if (kept.length === 0) throw new PipelineError('AUDIO_SILENT', 'no part of the audio is loud enough to be speech');
+  const runs = settings.minSpeechShare ? await detect(samples, sampleRateHz) : undefined;
   const speech = keepRanges(samples, kept);
   const keptSec = speech.length / sampleRateHz;
   requireLongEnough(speech.length, sampleRateHz, settings);
@@ -77,10 +78,12 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
   if (resampled !== speech) release(samples);
   const picture = spectrogram(resampled, settings);
   release(resampled);
-  const { tiles, count } = cutTiles(picture, settings);
+  const framesPerSample = settings.sampleRateHz / settings.hopLength / sampleRateHz;
+  const { tiles, count, leftOut } = cutTiles(picture, settings, runs && speechFrames(runs, kept, framesPerSample));
   return {
     tiles,
     count,
+    leftOut,
     frames: picture.frames,
     audioSec: length / sampleRateHz,
     keptSec,
@@ -91,7 +94,28 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
   };
 }
 
-/** In place. */
+/** Runs the detector once: the cut of silence and the choice of tiles ask for the runs of the same samples. */
+function once(detect: SpeechDetector): SpeechDetector {
+  let runs: ReturnType<SpeechDetector> | undefined;
+  return (samples, sampleRateHz) => (runs ??= detect(samples, sampleRateHz));
+}
+
+/** Converts runs of speech in the file to frames of the spectrogram, which has only the kept samples. */
+function speechFrames(runs: readonly KeptRange[], kept: readonly KeptRange[], framesPerSample: number): SpeechFrames[] {
+  const frames: SpeechFrames[] = [];
+  let keptBefore = 0;
+  for (const { start, end } of kept) {
+    for (const run of runs) {
+      const [from, to] = [Math.max(run.start, start), Math.min(run.end, end)];
+      if (from < to)
+        frames.push({ start: (keptBefore + from - start) * framesPerSample, end: (keptBefore + to - start) * framesPerSample });
+    }
+    keptBefore += end - start;
+  }
+  return frames;
+}
+
+/** Works in place. */
 export function subtractMean(samples: Float32Array): void {
   const mean = sumOf(samples) / samples.length;
   for (let i = 0; i < samples.length; i++) samples[i] = (samples[i] as number) - mean;
@@ -100,16 +124,16 @@ export function subtractMean(samples: Float32Array): void {
 function requireLongEnough(sampleCount: number, rateHz: number, { sampleRateHz, winLength }: FeatureSettings): void {
   const resampled = Math.ceil((sampleCount * sampleRateHz) / rateHz);
   if (resampled < winLength) {
-    throw new PipelineError('AUDIO_TOO_SHORT', `${((1000 * sampleCount) / rateHz).toFixed(1)} ms of audio are less than one window`, {
+    throw new PipelineError('AUDIO_TOO_SHORT', `${((1000 * sampleCount) / rateHz).toFixed(1)} ms of audio are shorter than one window`, {
       context: { sampleCount, sampleRateHz: rateHz },
     });
   }
 }
 
 function requireLoudEnough(samples: Float32Array): void {
-  // In nearly every file one of the first samples settles it.
+  // In nearly every file, one of the first samples decides.
   if (samples.some((sample) => sample >= SILENT_PEAK || sample <= -SILENT_PEAK)) return;
   const peak = samples.reduce((highest, sample) => Math.max(highest, Math.abs(sample)), 0);
   const level = peak === 0 ? 'digital silence' : `its peak is ${(20 * Math.log10(peak)).toFixed(0)} dBFS`;
-  throw new PipelineError('AUDIO_SILENT', `silent throughout: ${level}`, { context: { peak } });
+  throw new PipelineError('AUDIO_SILENT', `the audio is silent: ${level}`, { context: { peak } });
 }

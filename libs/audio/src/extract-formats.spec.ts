@@ -1,4 +1,4 @@
-/** The same second of speech in every container, width and number of channels: the same pixels where nothing is lost. */
+/** One second of speech in every container, width and number of channels gives the same pixels, unless the format is lossy. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -73,16 +73,16 @@ describe.each(RATES)('speech at %i Hz', (rateHz) => {
   const wav = (options: Partial<EncodeWavOptions> = {}, count = 1) =>
     encodeWav(channels(speech, count), { sampleRateHz: rateHz, ...options });
   const expected = tilesOf(wav());
-  /** Not `toEqual`, which takes half a second for each. */
+  /** Faster than `toEqual`, which takes half a second for each. */
   const isAsExpected = async (bytes: Uint8Array) => Buffer.from(await tilesOf(bytes)).equals(await expected);
 
-  it.each([1, 2, 6])('of %i channels in 16, 24, 32 bits and floats of 32 and 64 has the same pixels', async (count) => {
+  it.each([1, 2, 6])('with %i channels has the same pixels in 16, 24, 32 bits and floats of 32 and 64', async (count) => {
     for (const options of [{ bits: 16 }, { bits: 24 }, { bits: 32 }, { bits: 32, float: true }, { bits: 64, float: true }] as const) {
       expect(await isAsExpected(wav(options, count))).toBe(true);
     }
   });
 
-  it('of 8 bits has those of the same steps in 16', async () => {
+  it('in 8 bits has the same pixels as its steps in 16 bits', async () => {
     const steps = speech.map((sample) => Math.round(sample * 128) / 128);
     const of = (bits: 8 | 16) => tilesOf(encodeWav([steps], { sampleRateHz: rateHz, bits }));
     expect(await of(8)).toEqual(await of(16));
@@ -103,13 +103,13 @@ describe.each(RATES)('speech at %i Hz', (rateHz) => {
     }
   });
 
-  it('with a data chunk that promises more than there is, is refused', async () => {
+  it('with a data chunk that states more than the file holds is refused', async () => {
     const lying = Buffer.from(wav());
     lying.writeUInt32LE(lying.readUInt32LE(DATA_AT + 4) + 100, DATA_AT + 4);
     await expect(tilesOf(lying)).rejects.toMatchObject({ code: 'AUDIO_TRUNCATED' });
   });
 
-  it('with a data chunk that claims two bytes more than the whole file has, has the same pixels', async () => {
+  it('has the same pixels with a data chunk that states two bytes more than the whole file has', async () => {
     const lying = Buffer.from(wav());
     lying.writeUInt32LE(lying.readUInt32LE(DATA_AT + 4) + 2, DATA_AT + 4);
     expect(await isAsExpected(lying)).toBe(true);
@@ -126,7 +126,7 @@ describe.each(RATES)('speech at %i Hz', (rateHz) => {
       return bytes;
     };
 
-    it('as FLAC of 16 and 24 bits, one, two and six channels, has the same pixels', async () => {
+    it('has the same pixels as FLAC of 16 and 24 bits, with one, two and six channels', async () => {
       for (const count of [1, 2, 6]) {
         expect(await isAsExpected(encode(wav({}, count), 'a.flac', '-sample_fmt', 's16'))).toBe(true);
         expect(await isAsExpected(encode(wav({ bits: 24 }, count), 'a.flac', '-sample_fmt', 's32'))).toBe(true);
@@ -142,13 +142,13 @@ describe.each(RATES)('speech at %i Hz', (rateHz) => {
       const tiles = await tilesOf(encode(wav(), name, ...args));
       const whole = await expected;
       const errors = [-3, -2, -1, 0, 1, 2, 3].map((shift) => meanError(whole, tiles, shift));
-      expect(errors.indexOf(Math.min(...errors)) - 3).toBe(0); // no delay of the codec is left
+      expect(errors.indexOf(Math.min(...errors)) - 3).toBe(0); // the decoder removed the delay of the codec
       expect(errors[3]).toBeLessThan(12);
     });
   });
 });
 
-/** Over what is loud enough for a codec to keep, up to 3 kHz, in pixels of 0.3 dB. @param shift frames that `other` is later */
+/** Mean error in pixels of 0.3 dB, over sound up to 3 kHz that is loud enough for a codec to keep. @param shift frames that `other` is late */
 function meanError(tiles: Uint8Array, other: Uint8Array, shift: number): number {
   let [sum, count] = [0, 0];
   for (let row = 0; row < 35; row++) {

@@ -22,7 +22,7 @@ describe('feature settings', () => {
     );
   });
 
-  it('have one digest whatever their order, and another for any change', () => {
+  it('have the same digest in any order, and another digest after any change', () => {
     const reversed = Object.fromEntries(Object.entries(defaultFeatureSettings).reverse()) as unknown as FeatureSettings;
     const digest = settingsHash(defaultFeatureSettings, 'none');
     expect(digest).toMatch(/^[0-9a-f]{16}$/);

@@ -1,13 +1,13 @@
 /**
- * Memory for samples whose number is not known beforehand, and its return.
+ * Memory for samples whose number is unknown beforehand, and a way to release it.
  *
- * Does not promise that views outlive `release`.
+ * Views do not survive `release`.
  */
 
-/** Large blocks are untouched, and so not resident, until they are written: growing fast costs little. */
+/** Large blocks become resident only when they are written, so growing fast costs little. */
 const GROWTH = 4;
 
-/** More samples came than memory was lent for: the file is to be decoded again with more. Never leaves the extractor's pool. */
+/** More samples came than the memory allows. The file is decoded again with more. Never leaves the extractor's pool. */
 export class NeedsMemory extends Error {
   constructor() {
     super('more samples than memory was lent for');
@@ -20,8 +20,8 @@ export class GrowingSamples {
   samples: Float32Array;
 
   /**
-   * @param most never more room than for this many, unless they come
-   * @param allowed if more come than these, `NeedsMemory` is thrown
+   * @param most most samples to reserve memory for before they come
+   * @param allowed more samples than these throw `NeedsMemory`
    */
   constructor(
     expected: number,
@@ -31,7 +31,7 @@ export class GrowingSamples {
     this.samples = new Float32Array(Math.min(expected, most));
   }
 
-  /** Room for `count` more behind `length`, which is the caller's to raise. @throws NeedsMemory, and the samples are gone */
+  /** Makes room for `count` more samples after `length`. The caller raises `length`. @throws NeedsMemory, and drops the samples */
   reserve(count: number): void {
     const needed = this.length + count;
     if (needed > this.allowed) {
@@ -45,13 +45,13 @@ export class GrowingSamples {
     release(smaller);
   }
 
-  /** @returns a view: to be exact it would be held twice, and it is given back whole */
+  /** @returns a view: an exact copy would take twice the memory, and `release` frees the whole buffer */
   finish(): Float32Array {
     return this.samples.subarray(0, this.length);
   }
 }
 
-/** Gives the whole buffer behind an array back now, not when the collector comes by: the array is empty from then on. */
+/** Frees the whole buffer behind an array at once, without waiting for garbage collection. The array is empty afterwards. */
 export function release(array: Float32Array | Uint8Array): void {
   (array.buffer as ArrayBuffer).transfer(0);
 }

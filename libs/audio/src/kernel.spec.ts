@@ -7,12 +7,12 @@ import { kernelBase64 } from './kernel-binary.js';
 import { kernelWith, KernelMemory } from './kernel.js';
 import { powerOfBins } from './spectrogram/power-of-bins.fixture.js';
 
-it('is what its source compiles to', () => {
+it('equals the compiled source', () => {
   const root = fileURLToPath(new URL('../../../', import.meta.url));
   expect(Buffer.from(compileKernel(root)).toString('base64')).toBe(kernelBase64.replaceAll('\n', ''));
 });
 
-it.each([16, 32, 64, 128, 256, 512, 1024, 2048])('has the power of every bin of a transform of %i samples, in every lane', (fftSize) => {
+it.each([16, 32, 64, 128, 256, 512, 1024, 2048])('gives the power of every bin of a transform of %i samples, in every lane', (fftSize) => {
   const winLength = fftSize - 3;
   const hop = 5;
   const frames = 8;
@@ -28,7 +28,7 @@ it.each([16, 32, 64, 128, 256, 512, 1024, 2048])('has the power of every bin of 
   }
 });
 
-/** [bins 1..fftSize/2, frames]: rows of one bin each. */
+/** [bins 1..fftSize/2, frames], one bin a row. */
 function allBins(signal: Float32Array, { fftSize, winLength, hop, frames }: Record<'fftSize' | 'winLength' | 'hop' | 'frames', number>) {
   const { window, twiddles, split } = fourierTables(fftSize, winLength);
   const memory = new KernelMemory();

@@ -1,12 +1,12 @@
 /**
- * The WebAssembly kernel and its memory: one instance per thread, laid out anew by each caller. Source of the loops:
- * libs/audio/kernel/kernel.ts.
+ * The WebAssembly kernel and its memory: one instance per thread. Each caller lays out the memory again. Source of the
+ * loops: libs/audio/kernel/kernel.ts.
  *
- * Does not promise that views outlive a call: memory that grows detaches them, and the next caller writes over it.
+ * Views do not survive a call: growing the memory detaches them, and the next caller overwrites it.
  */
 import { kernelBase64 } from './kernel-binary.js';
 
-/** What is used of the global that every engine has; TypeScript describes it among the browser's only. */
+/** The used part of a global that every engine has. TypeScript declares it for browsers only. */
 declare const WebAssembly: {
   Module: new (bytes: Uint8Array) => object;
   Instance: new (module: object, imports: object) => { exports: unknown };
@@ -31,7 +31,7 @@ export interface Kernel {
     power: number,
     stride: number,
   ): void;
-  /** @param state receives the bit position and the number of samples, as u32, at which it stopped */
+  /** @param state receives where it stopped, as u32: bit position, then number of samples */
   rice(bytes: number, bit: number, samples: number, count: number, parameter: number, state: number): void;
   predict(samples: number, count: number, coefficients: number, order: number, shift: number): void;
   usedBits(samples: number, count: number): number;
@@ -42,7 +42,7 @@ export interface Kernel {
 }
 
 const PAGE_BYTES = 65_536;
-/** An instance that a long file made larger than this is dropped after it: WebAssembly memory never shrinks. */
+/** An instance that a long file made larger than this is dropped afterwards, because WebAssembly memory never shrinks. */
 const KEPT_BYTES = 48 * 1024 * 1024;
 
 let compiled: object | undefined;
@@ -64,7 +64,7 @@ export class KernelMemory {
   }
 }
 
-/** The thread's kernel with at least `sizeBytes` of memory, not cleared, until somebody else asks for it. */
+/** The thread's kernel with at least `sizeBytes` of memory, not cleared. It is the caller's until the next call of this function. */
 export function kernelWith(sizeBytes: number): Kernel {
   const kernel = (kept ??= instantiate());
   const missing = sizeBytes - kernel.memory.buffer.byteLength;

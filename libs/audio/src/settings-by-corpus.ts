@@ -1,8 +1,9 @@
 /**
- * Which feature settings each corpus is made into tiles under: the service's own, or these with what the corpus has otherwise.
- * What features goes by and what the command line foretells, so that the two cannot differ.
+ * The feature settings of each corpus: the service's own settings with the corpus's overrides. Both features and the command
+ * line compute them here, so that they cannot differ.
  */
 import { featureOverridesSchema, type FeatureOverrides, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
+import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { featureSettings, settingsHash, type FeatureSettings } from './feature-settings.js';
 
@@ -12,9 +13,9 @@ export interface CorpusSettings {
   overrides: FeatureOverrides;
 }
 
-/** What features answers to `GET /settings`: what it goes by, once it has begun to. */
+/** Answer of features to `GET /settings`: the settings in use, once it has begun to use them. */
 export interface SettingsAnswer {
-  /** How often it looks for changes. */
+  /** Interval at which features looks for changes. */
   readEverySec: number;
   default: CorpusSettings;
   corpora: Record<string, CorpusSettings>;
@@ -26,7 +27,7 @@ export function settledWith(base: FeatureSettings, overrides: FeatureOverrides):
   return { hash: settingsHash(settings, null), settings, overrides };
 }
 
-/** Immutable: a change is another map. */
+/** Immutable: a change makes another map. */
 export class SettingsMap {
   private constructor(
     readonly base: CorpusSettings,
@@ -42,18 +43,18 @@ export class SettingsMap {
     return (this.corpora.get(corpus) ?? this.base).hash;
   }
 
-  /** Of every settings hash that a corpus has, or that one which comes tomorrow will have. */
+  /** Settings hash to settings: those of every named corpus, and the default for new corpora. */
   get inUse(): ReadonlyMap<string, FeatureSettings> {
     return new Map([this.base, ...this.corpora.values()].map(({ hash, settings }) => [hash, settings]));
   }
 
-  /** Whether records that were passed over under the map before are this hash's now. */
+  /** True if a record that was skipped under the earlier map now belongs to this hash. */
   hasMoreUnder(hash: string, before: SettingsMap): boolean {
     const named = new Set([...this.corpora.keys(), ...before.corpora.keys()]);
     return [...named].some((corpus) => this.hashOf(corpus) === hash && before.hashOf(corpus) !== hash);
   }
 
-  /** As it is told to the stages after features. */
+  /** The fact that features announces to the later stages. */
   fact(): FeatureSettingsChosen {
     const chosen = ({ hash, settings }: CorpusSettings): FeatureSettingsChosen['default'] => ({
       settingsHash: hash,
@@ -73,14 +74,11 @@ export class SettingsMap {
   }
 }
 
-/** @throws PipelineError CONFIG_INVALID, saying all that is wrong */
+const largestOverridesBytes = 100_000;
+
+/** @throws PipelineError CONFIG_INVALID that lists all problems */
 export function parseOverrides(bytes: Uint8Array): FeatureOverrides {
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder().decode(bytes));
-  } catch (error) {
-    throw new PipelineError('CONFIG_INVALID', 'it is not JSON', { cause: error });
-  }
+  const json = parseOutsideJson(bytes, { maxBytes: largestOverridesBytes, maxDepth: usualMaxDepth, code: 'CONFIG_INVALID', noun: 'it' });
   const parsed = featureOverridesSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.')}${path.length > 0 ? ': ' : ''}${message}`);

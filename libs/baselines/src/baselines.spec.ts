@@ -7,9 +7,10 @@ import { loadModel, saveModel } from '#model-files/checkpoint.js';
 import { exportOnnx } from '#model-files/export-onnx.js';
 import { exportTfjsLayers } from '#model-files/export-tfjs-layers.js';
 import { growSpeakers } from '#paper/grow-speakers.js';
-import { createModel, type Model, modelParameters, modelStatistics } from '#paper/model.js';
+import { createModel } from './create-model.js';
+import { type AnyModel, modelParameters, modelStatistics } from '#paper/model.js';
 import { encode, predict } from '#paper/predict.js';
-import { isLearningSource } from './progressive-phases.js';
+import { isLearningSource, reestimateSourceColumn } from './progressive-phases.js';
 import type { ModelSettingsInput } from '#paper/settings.js';
 import { tinyBatch, tinySettings, withoutLabels } from '#paper/tiny-model.js';
 import { trainStep, type TrainingBatch } from '#paper/train-step.js';
@@ -39,10 +40,10 @@ const systems: [string, ModelSettingsInput][] = [
   ['progressive from speaker', progressive('speaker')],
 ];
 
-let model: Model;
+let model: AnyModel;
 beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => {} })));
 afterEach(() => model.dispose());
-const start = (settings: ModelSettingsInput): Model => (model = createModel(tinySettings(settings)));
+const start = (settings: ModelSettingsInput): AnyModel => (model = createModel(tinySettings(settings)));
 
 const watched = () => [...modelParameters(model), ...modelStatistics(model)];
 const valuesOf = () => new Map(watched().map(({ name, value }) => [name, value.dataSync().slice()]));
@@ -201,7 +202,7 @@ describe('progressive', () => {
     const batch = tinyBatch(model.settings, 6);
     await steps(3, batch);
     expect(isLearningSource(model)).toBe(false);
-    await reestimateBatchNorm(model, [batch], { ofSource: true });
+    await reestimateSourceColumn(model, [batch]);
     const before = valuesOf();
     const losses = await trainStep(model, batch);
     expect(losses).toMatchObject({ gender: null, speaker: null, total: losses.emotion });
@@ -217,7 +218,7 @@ describe('progressive', () => {
     const batch = tinyBatch(model.settings, 6);
     await steps(3, batch);
     const before = valuesOf();
-    await reestimateBatchNorm(model, [batch], { ofSource: true });
+    await reestimateSourceColumn(model, [batch]);
     expect(moved(before)).toEqual(namesOf((name) => name.startsWith('source.') && name.includes('running')));
   });
 
@@ -245,7 +246,7 @@ describe('progressive', () => {
     const batch = tinyBatch(model.settings, 6);
     await steps(8, batch);
     const { emotion } = await predict(model, batch.tiles, 6);
-    for (const { name, value } of model.lateral!.parameters) if (name.endsWith('scale')) value.assign(tf.zeros([1]));
+    for (const { name, value } of modelParameters(model)) if (name.endsWith('scale')) value.assign(tf.zeros([1]));
     expect((await predict(model, batch.tiles, 6)).emotion).not.toEqual(emotion);
   });
 
@@ -260,7 +261,7 @@ describe('progressive', () => {
     start({ ...progressive('gender', 60), dropout: 0, learningRate: 1e-2, filters: [3, 4, 6], dense: 16, headFilters: 6 });
     const batch = tinyBatch(model.settings, 12);
     expect((await steps(60, batch)).gender).toBeLessThan(0.05);
-    await reestimateBatchNorm(model, [batch], { ofSource: true });
+    await reestimateSourceColumn(model, [batch]);
     await steps(60, batch);
     await reestimateBatchNorm(model, [batch]);
     const answers = await predict(model, batch.tiles, 12);

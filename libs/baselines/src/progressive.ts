@@ -18,14 +18,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { byRunningStatistics, type Normalise } from '#paper/batch-norm.js';
 import {
+  dense,
   type Dropout,
   type EncoderBlock,
   type Head,
   HEAD_KERNEL,
   HEAD_POOL,
-  encodeBlock,
-  headPass,
-  type HeadPass,
   type Network,
   noDropout,
   WeightMaker,
@@ -59,10 +57,24 @@ export interface Column {
   head: Network<Head>;
 }
 
-/** What a column's layers make of tiles. */
+/** The outputs of a head's layers, in their order. */
+interface HeadPass {
+  flat: tf.Tensor2D;
+  hidden: tf.Tensor2D;
+  logits: tf.Tensor2D;
+}
+
+/** The outputs of a column's layers. */
 interface ColumnPass extends HeadPass {
   /** After each block; the last is z. */
   blocks: tf.Tensor4D[];
+}
+
+/** Outputs of adapters, which the layers of a head add to their own. */
+interface Beside {
+  convolution: tf.Tensor4D;
+  hidden: tf.Tensor2D;
+  output: tf.Tensor2D;
 }
 
 /** The frozen column, as the second one reads it: by running statistics, without dropout. */
@@ -79,7 +91,35 @@ export function sourcePass(
   return { blocks, ...headPass(head.layers, blocks.at(-1)!, { dropout }) };
 }
 
-/** @param source what the frozen column makes of the same tiles @returns z of the second column, and emotion's logits */
+/** A block of the paper's encoder. Its convolution adds `beside`, the output of an adapter. */
+function encodeBlock(
+  { kernel, norm, pool, rectified }: EncoderBlock,
+  x: tf.Tensor4D,
+  { normalise, beside }: { normalise: Normalise; beside?: tf.Tensor4D },
+): tf.Tensor4D {
+  const features = normalise(plus(tf.conv2d(x, kernel.value, 1, 'same'), beside), norm); // [B,128,256,1] -> [B,128,256,16]
+  const pooled = tf.maxPool(features, pool, pool, 'valid'); // -> [B,64,128,16]
+  return rectified ? opsOfBackend().relu(pooled) : pooled;
+}
+
+/** The paper's classifier. Each of its layers adds its part of `beside` before the ReLU. */
+function headPass(
+  { convolution, hidden, output }: Head,
+  z: tf.Tensor4D,
+  { dropout, beside }: { dropout: Dropout; beside?: Beside },
+): HeadPass {
+  const { relu } = opsOfBackend();
+  const features = plus(tf.conv2d(z, convolution.kernel.value, 1, 'same'), beside?.convolution); // [B,16,16,32] -> [B,16,16,32]
+  const pooled = tf.maxPool(features, HEAD_POOL, HEAD_POOL, 'valid'); // -> [B,8,8,32]
+  const rectified = relu(tf.add<tf.Tensor4D>(pooled, convolution.bias.value));
+  const flat = tf.reshape<tf.Rank.R2>(rectified, [z.shape[0], -1]); // -> [B,2048]
+  const activations = relu(plus(dense(hidden, flat), beside?.hidden)); // -> [B,128]
+  return { flat, hidden: activations, logits: plus(dense(output, dropout(activations)), beside?.output) }; // -> [B,classes]
+}
+
+const plus = <T extends tf.Tensor>(x: T, beside: T | undefined): T => (beside ? tf.add<T>(x, beside) : x);
+
+/** @param source the frozen column's outputs for the same tiles @returns z of the second column, and emotion's logits */
 export function targetPass(
   { encoder, head, lateral }: Column & { lateral: Network<Lateral> },
   pixels: tf.Tensor4D,

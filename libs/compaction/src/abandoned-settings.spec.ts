@@ -15,7 +15,7 @@ let folder: string;
 let store: FolderStore;
 let state: CompactionState;
 let withdrawn: string[];
-/** Called before each look at the state, as facts may come then. */
+/** Called before each look at the state, as facts may arrive at that moment. */
 let onSync: () => void;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'undertone-abandoned-'));
@@ -41,7 +41,7 @@ function ingest(...ids: string[]): void {
   for (const id of ids) state.applyUtterance(id, { version: 'v1', withheld: false, split: 'train' });
 }
 
-/** @returns the shard's id */
+/** @returns the id of the shard */
 function seal(settingsHash: string, ...ids: string[]): string {
   const shardId = String(state.shards.size + 1).padStart(64, '0');
   state.applyShard(shardId, {
@@ -66,7 +66,7 @@ async function retire({ settingsGraceMs = 0, dryRun = false } = {}): Promise<{ r
 const nothing = { retired: [], abandoned: [] };
 
 describe('feature settings', () => {
-  it('that every corpus has left go, with all their shards', async () => {
+  it('lose all their shards when every corpus has left them', async () => {
     ingest('c/a', 'c/b', 'd/a');
     const old = [seal(former, 'c/a', 'c/b'), seal(former, 'd/a')];
     seal(next, 'c/a', 'c/b', 'd/a');
@@ -76,7 +76,7 @@ describe('feature settings', () => {
     expect(await retire()).toEqual(nothing);
   });
 
-  it('stay for a while, counted from when they were left, also over several compactions', async () => {
+  it('stay for the grace period after they were left, even over several compactions', async () => {
     ingest('c/a');
     seal(former, 'c/a');
     seal(next, 'c/a');
@@ -87,13 +87,13 @@ describe('feature settings', () => {
     expect(await retire({ settingsGraceMs })).toEqual({ retired: [former], abandoned: [] });
   });
 
-  it('get their whole time again when a corpus went back to them in between', async () => {
+  it('get the whole grace period again if a corpus went back to them in between', async () => {
     ingest('c/a');
     seal(former, 'c/a');
     seal(next, 'c/a');
     await store.put('state/compaction/abandoned-settings.json', JSON.stringify({ [former]: new Date(0).toISOString() }));
     chosen(former);
-    // What was the next is left now.
+    // Now the other settings are abandoned.
     expect(await retire({ settingsGraceMs: 60_000 })).toEqual({ retired: [], abandoned: [next] });
     chosen(next);
     expect(await retire({ settingsGraceMs: 60_000 })).toEqual({ retired: [], abandoned: [former] });
@@ -107,7 +107,7 @@ describe('feature settings', () => {
     expect(await retire()).toEqual(nothing);
   });
 
-  it('stay while an utterance has no other tiles, unless it is a dead letter under the others', async () => {
+  it('stay while an utterance has no other tiles, unless it has a dead letter under the others', async () => {
     ingest('c/a', 'c/b');
     seal(former, 'c/a', 'c/b');
     seal(next, 'c/a');
@@ -119,7 +119,7 @@ describe('feature settings', () => {
     expect(await retire()).toEqual({ retired: [former], abandoned: [] });
   });
 
-  it('go without regard to what is dead in them', async () => {
+  it('go even if they hold dead versions', async () => {
     ingest('c/a');
     seal(former, 'c/a', 'c/erased');
     seal(next, 'c/a');
@@ -127,18 +127,18 @@ describe('feature settings', () => {
     expect(await retire()).toEqual({ retired: [former], abandoned: [] });
   });
 
-  it('are left, and stay, while anything of any corpus is still to be made: the trainer has not moved', async () => {
+  it('are abandoned but stay while any corpus is incomplete, because the trainer has not moved', async () => {
     ingest('c/a', 'c/new', 'd/a');
     seal(former, 'c/a');
     seal(next, 'c/a');
     chosen(next);
     expect(await retire()).toEqual({ retired: [], abandoned: [former] });
     seal(next, 'c/new');
-    // A corpus that has no tiles at all holds nobody up.
+    // A corpus without any tiles delays nothing.
     expect(await retire()).toEqual({ retired: [former], abandoned: [] });
   });
 
-  it('are left, and stay, while corpora have tiles of several geometries', async () => {
+  it('are abandoned but stay while corpora have tiles of several geometries', async () => {
     ingest('c/a', 'd/a');
     seal(former, 'c/a', 'd/a');
     seal(next, 'c/a');
@@ -147,7 +147,7 @@ describe('feature settings', () => {
     expect(await retire()).toEqual({ retired: [], abandoned: [former] });
   });
 
-  it('stay where dead letters are all that a corpus would have', async () => {
+  it('stay if a corpus would have only dead letters', async () => {
     ingest('c/a');
     seal(former, 'c/a');
     refuse('c/a', next);
@@ -155,14 +155,14 @@ describe('feature settings', () => {
     expect(await retire()).toEqual({ retired: [], abandoned: [former] });
   });
 
-  it('stay where features has not said which it uses', async () => {
+  it('stay if features has not announced its settings', async () => {
     ingest('c/a');
     seal(former, 'c/a');
     seal(next, 'c/a');
     expect(await retire()).toEqual(nothing);
   });
 
-  it('are only named in a dry run', async () => {
+  it('are only reported in a dry run', async () => {
     ingest('c/a');
     seal(former, 'c/a');
     seal(next, 'c/a');
@@ -172,7 +172,7 @@ describe('feature settings', () => {
     expect([withdrawn, await store.head('state/compaction/abandoned-settings.json')]).toEqual([[], null]);
   });
 
-  it('that a corpus goes back to in this very moment stay', async () => {
+  it('stay if a corpus goes back to them at that very moment', async () => {
     ingest('c/a');
     seal(former, 'c/a');
     seal(next, 'c/a');

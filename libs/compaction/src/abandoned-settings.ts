@@ -1,19 +1,19 @@
 /**
- * Feature settings that no corpus uses any more. Their tiles are a full copy of the corpora, in the bucket, the topic and every
- * index; they are kept for a while, since an operator may go back to them, and then their shards are withdrawn.
+ * Withdraws the shards of feature settings that no corpus uses any more. Their tiles are a full copy of the corpora in the
+ * bucket, the topic and every index. They stay for a while, because an operator may go back to them.
  *
- * Settings are abandoned when features makes no corpus's tiles under them, and all that is live in their shards has, under its
- * corpus's own settings, tiles or a dead letter. They go when that has been so for a time (`state/compaction/abandoned-settings.json`
- * says since when), and nobody can need them in between: every corpus is whole under its own settings, and all tiles have one
- * geometry, so that the trainer has moved (choose-settings.ts).
+ * Settings are abandoned when two things hold. Features makes no tiles of any corpus under them. Every live version in their
+ * shards has tiles or a dead letter under its corpus's own settings. `state/compaction/abandoned-settings.json` says since
+ * when. They go after a grace period, once every corpus is complete under its own settings and all tiles have one geometry.
+ * Then the trainer has moved (choose-settings.ts), and nobody needs them.
  *
- * Delivery: the note may be written twice. Shards are withdrawn one by one, each group after another look; killed in between, the
- * next compaction withdraws the rest. The objects go as all do that nobody announces: after a grace period, and not while a
- * reader holds them (sweep-objects.ts).
+ * Delivery: the note may be written twice. Shards are withdrawn one by one, and the state is checked before each group. After
+ * a kill in between, the next compaction withdraws the rest. The objects go like all unannounced objects: after a grace
+ * period, and not while a reader holds them (sweep-objects.ts).
  */
 import { z } from 'zod';
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
-import { abandonedSettingsKey } from '#contracts/object-keys.js';
+import { abandonedSettingsKey, corpusOf } from '#contracts/object-keys.js';
 import { shardTopicOf, type ShardSealed } from '#contracts/shards.js';
 import type { Objects } from '#storage/object-store.js';
 import type { Publisher } from '#streaming/publisher.js';
@@ -25,14 +25,14 @@ export interface AbandonedSettings {
   shards: number;
   sizeBytes: number;
   since: string;
-  /** When they may go. They may stay longer: until every corpus is whole under its own settings. */
+  /** The end of the grace period. The settings may stay longer, until every corpus is complete under its own settings. */
   until: string;
 }
 
 export interface RetiredSettings {
-  /** Settings whose shards were withdrawn, or would be. */
+  /** Settings whose shards were withdrawn, or would be in a dry run. */
   retired: AbandonedSettings[];
-  /** Settings that are abandoned, and stay for now. */
+  /** Settings that are abandoned and stay for now. */
   abandoned: AbandonedSettings[];
 }
 
@@ -43,14 +43,14 @@ interface RetiringTools {
   sync: () => Promise<void>;
   /** @throws PipelineError LEASE_LOST */
   verify: () => Promise<void>;
-  /** How long abandoned settings stay. */
+  /** Grace period of abandoned settings. */
   settingsGraceMs: number;
   dryRun: boolean;
 }
 
 const withdrawalsAtOnce = 500;
 
-/** Called when the state has all facts. Withdraws the shards of settings whose time is over. */
+/** Withdraws the shards of settings whose grace period is over. Call it when the state has all facts. */
 export async function retireSettings(tools: RetiringTools): Promise<RetiredSettings> {
   const { store, state, settingsGraceMs, dryRun } = tools;
   const { abandoned, isSettled } = lookAt(state);
@@ -65,7 +65,7 @@ export async function retireSettings(tools: RetiringTools): Promise<RetiredSetti
   return { retired, abandoned: found.filter((each) => !isDue(each)) };
 }
 
-/** A corpus may go back to the settings just now: each group is looked at again. */
+/** Checks the state before each group, because a corpus may go back to the settings at any time. */
 async function withdrawAll(settingsHash: string, { state, sync, verify, publisher }: RetiringTools): Promise<void> {
   for (;;) {
     await verify();
@@ -80,7 +80,7 @@ async function withdrawAll(settingsHash: string, { state, sync, verify, publishe
   }
 }
 
-/** @returns the settings that are abandoned, and whether every corpus is whole under its own */
+/** @returns the abandoned settings, and `isSettled` if every corpus is complete under its own settings */
 function lookAt(state: CompactionState): { abandoned: Set<string>; isSettled: boolean } {
   const { wanted } = state;
   const abandoned = new Set([...state.shards.values()].map(({ settingsHash }) => settingsHash));
@@ -97,17 +97,17 @@ function lookAt(state: CompactionState): { abandoned: Set<string>; isSettled: bo
 }
 
 interface OwnCoverage {
-  /** Utterances that have tiles or a dead letter under the settings of their corpus. */
+  /** Utterances with tiles or a dead letter under the settings of their corpus. */
   covered: Set<string>;
   /** Geometries of the settings of all corpora that have tiles. */
   geometries: Set<string>;
-  /** Every live utterance of a corpus that has tiles is covered. */
+  /** True if every live utterance of each corpus with tiles is covered. */
   isWhole: boolean;
 }
 
 function coveredByOwnSettings(state: CompactionState, wanted: FeatureSettingsChosen): OwnCoverage {
   const covered = new Set<string>();
-  /** Corpora with live tiles under any settings, and those with live tiles under their own. */
+  /** Corpora with live tiles under any settings, and corpora with live tiles under their own. */
   const [withTiles, withOwnTiles] = [new Set<string>(), new Set<string>()];
   for (const { settingsHash, utterances } of state.shards.values()) {
     for (const { utteranceId, version } of utterances) {
@@ -123,7 +123,7 @@ function coveredByOwnSettings(state: CompactionState, wanted: FeatureSettingsCho
     const { settingsHash } = featureSettingsOf(wanted, corpusOf(utteranceId));
     if (state.isRefused(utteranceId, version, settingsHash)) covered.add(utteranceId);
   }
-  let isWhole = [...withTiles].every((corpus) => withOwnTiles.has(corpus)); // dead letters alone take no corpus over
+  let isWhole = [...withTiles].every((corpus) => withOwnTiles.has(corpus)); // a corpus does not move to settings with dead letters only
   for (const { utteranceId } of state.live()) if (withTiles.has(corpusOf(utteranceId)) && !covered.has(utteranceId)) isWhole = false;
   const geometries = new Set([...withTiles].map((corpus) => featureSettingsOf(wanted, corpus).tile.join('x')));
   return { covered, geometries, isWhole };
@@ -145,7 +145,7 @@ async function readSince(store: Pick<Objects, 'findJson'>): Promise<Record<strin
   return parsed.success ? parsed.data : {};
 }
 
-/** Settings that are in use again are forgotten, so that they get their whole time when they are abandoned once more. */
+/** Settings that are in use again lose their entry, so that they get the whole grace period if they are abandoned again. */
 async function writeSince({ store, verify }: RetiringTools, since: Record<string, string>): Promise<void> {
   await verify();
   await retrying(() => store.put(abandonedSettingsKey, JSON.stringify(since), { contentType: 'application/json' }));
@@ -153,4 +153,3 @@ async function writeSince({ store, verify }: RetiringTools, since: Record<string
 
 const shardsOf = (state: CompactionState, settingsHash: string): ShardSealed[] =>
   [...state.shards.values()].filter((shard) => shard.settingsHash === settingsHash);
-const corpusOf = (utteranceId: string): string => utteranceId.slice(0, utteranceId.indexOf('/'));

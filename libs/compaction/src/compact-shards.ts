@@ -1,12 +1,12 @@
 /**
- * Carries out a plan of compaction: new shards are put, then announced, and only then the old ones are withdrawn.
- * Pixels and labels of a row are copied as they are; the rows lie in order of the utterance, so that the same utterances
- * give the same bytes, and the same name, from whichever shards they come.
+ * Carries out a compaction plan: it stores the new shards, announces them, and only then withdraws the old ones. It copies
+ * pixels and labels of a row unchanged. Rows are sorted by utterance, so that the same utterances give the same bytes and
+ * the same name, whatever shards they come from.
  *
- * Delivery: killed between any two steps and run again, it ends in the same state. What was announced and not yet
- * withdrawn is a duplicate, which the next plan drops unread. A shard is withdrawn only while every current utterance in
- * it is announced elsewhere, by what had been read a moment before; where a fact came in that very moment, the recording
- * is hinted at and made into tiles again.
+ * Delivery: after a kill between any two steps, the next run ends in the same state. A shard that was announced but whose
+ * sources were not withdrawn is a duplicate, which the next plan drops unread. A shard is withdrawn only if, by the facts
+ * read just before, every current utterance in it is announced elsewhere. If a fact arrives at that very moment, a hint
+ * about the recording makes its tiles again.
  */
 import { canonicalJson, type FeatureSettings } from '#audio/feature-settings.js';
 import { release } from '#audio/growing-samples.js';
@@ -27,7 +27,7 @@ export interface CompactionTools {
   store: Pick<Objects, 'find' | 'put'>;
   publisher: Pick<Publisher, 'publish' | 'tombstone'>;
   state: CompactionState;
-  /** Until the state has all that is in the topics now. */
+  /** Waits until the state has everything that is in the topics now. */
   sync: () => Promise<void>;
   /** @throws PipelineError LEASE_LOST */
   verify: () => Promise<void>;
@@ -39,17 +39,17 @@ export interface CompactedShards {
   writtenBytes: number;
   withdrawn: number;
   withdrawnBytes: number;
-  /** Ids of shards whose objects are gone, or not what their names say. The trainer withdraws those. */
+  /** Ids of shards whose objects are gone, or do not have the sha256 in their name. The trainer withdraws those. */
   unreadable: string[];
 }
 
-/** Outputs after which their sources are withdrawn: what is in the store twice stays little. */
+/** Number of outputs after which their sources are withdrawn, so that little is stored twice. */
 const outputsAtOnce = 32;
 const withdrawalsAtOnce = 500;
 
 export async function compactShards(plan: CompactionPlan, tools: CompactionTools): Promise<CompactedShards> {
   const result: CompactedShards = { written: 0, writtenBytes: 0, withdrawn: 0, withdrawnBytes: 0, unreadable: [] };
-  /** Announced by this call: a plan may end with a shard that it also found superfluous, or took from. */
+  /** Shards announced by this call. A plan may produce a shard again that it also found superfluous or took rows from. */
   const made = new Set<string>();
   const unfinished = countOutputs(plan);
   const sources = new Set(plan.withdrawn.filter(({ shardId }) => unfinished.has(shardId)));
@@ -88,7 +88,7 @@ export async function compactShards(plan: CompactionPlan, tools: CompactionTools
 
 const sourcesOf = ({ parts }: PlannedShard): Set<string> => new Set(parts.map(({ shard }) => shard.shardId));
 
-/** Of each source, how many outputs take of it. */
+/** For each source, the number of outputs that take rows from it. */
 function countOutputs(plan: CompactionPlan): Map<string, number> {
   const counts = new Map<string, number>();
   for (const output of plan.outputs) for (const shardId of sourcesOf(output)) counts.set(shardId, (counts.get(shardId) ?? 0) + 1);
@@ -100,7 +100,7 @@ interface Built {
   fact: ShardSealed;
 }
 
-/** Holds one source at a time, beside the rows that were taken. @returns the id of the first source that cannot be read */
+/** Holds one source at a time, beside the rows taken so far. @returns the id of the first source that cannot be read */
 async function build(output: PlannedShard, store: CompactionTools['store']): Promise<Built | { unreadable: string }> {
   const taken: { utterance: PlannedPart['utterances'][number]; rows: ShardRow[] }[] = [];
   let settings: FeatureSettings | undefined;
@@ -111,7 +111,7 @@ async function build(output: PlannedShard, store: CompactionTools['store']): Pro
     settings = source.file.settings;
     profiles.add(source.file.silence);
     for (const utterance of part.utterances) taken.push({ utterance, rows: rowsOf(source.file, utterance) });
-    // Unless the store gave it as a part of something larger.
+    // Only if the bytes are the whole buffer: the store may have given a part of a larger one.
     if (source.bytes.byteLength === source.bytes.buffer.byteLength) release(source.bytes);
   }
   taken.sort((a, b) => (a.utterance.utteranceId < b.utterance.utteranceId ? -1 : 1));
@@ -139,7 +139,7 @@ function factOf(output: PlannedShard, bytes: Uint8Array, taken: { utterance: Pla
     tileCount: output.tileCount,
     utterances,
     tile: output.parts[0]?.shard.tile,
-    // As old as the oldest of what it holds: when the first shard of feature settings was sealed decides which are the later ones.
+    // A merged shard is as old as its oldest source, because the first sealing time of feature settings decides which are later.
     sealedAt: output.parts.map(({ shard }) => shard.sealedAt).reduce((oldest, each) => (each < oldest ? each : oldest)),
   };
 }
@@ -158,7 +158,7 @@ async function open(part: PlannedPart, store: CompactionTools['store']): Promise
   }
 }
 
-/** Copies: the source is let go of. */
+/** Copies the rows, because the source is released. */
 function rowsOf(file: ShardFile, { firstRow, tileCount }: PlannedPart['utterances'][number]): ShardRow[] {
   return Array.from({ length: tileCount }, (_, index) => {
     const row = firstRow + index;
@@ -178,7 +178,7 @@ function rowsOf(file: ShardFile, { firstRow, tileCount }: PlannedPart['utterance
   });
 }
 
-/** Put whether it is there or not: what lies there may be damaged, and as young as now it is not swept away. */
+/** Stores the shard even if it exists: the existing object may be damaged, and a new one is too young to be swept. */
 async function announce({ bytes, fact }: Built, { store, publisher, verify }: CompactionTools): Promise<void> {
   await verify();
   await retrying(() => store.put(fact.objectKey, bytes, { contentType: 'application/vnd.apache.arrow.file' }));
@@ -186,7 +186,7 @@ async function announce({ bytes, fact }: Built, { store, publisher, verify }: Co
   await retrying(() => publisher.publish(shardTopicOf(fact.stream), fact));
 }
 
-/** @returns those that were withdrawn; the others have become of use again */
+/** @returns the shards that were withdrawn; the others are needed again */
 async function withdraw(shards: readonly ShardSealed[], tools: CompactionTools): Promise<ShardSealed[]> {
   const { state, publisher, sync, verify } = tools;
   const withdrawn: ShardSealed[] = [];
@@ -203,7 +203,7 @@ async function withdraw(shards: readonly ShardSealed[], tools: CompactionTools):
   return withdrawn;
 }
 
-/** An utterance may have gone back to a version, and its shard been announced once more, just before it was withdrawn. */
+/** Sends hints about utterances that went back to an old version just before its shard was withdrawn. */
 async function healWithdrawn(withdrawn: readonly ShardSealed[], { state, publisher, sync }: CompactionTools): Promise<void> {
   await sync();
   const lost = new Set(state.heldOnlyBy(withdrawn, new Set()).map(({ utteranceId }) => utteranceId));

@@ -1,10 +1,10 @@
 /**
- * Compaction, by whoever holds its lease: a state of its own that follows the topics, a plan, the plan carried out, and
- * the objects swept away that are of no use any more.
+ * Runs compaction under its lease: it follows the topics in a state of its own, plans, carries out the plan, and deletes
+ * the objects that are no longer needed.
  *
- * Delivery: the shards are taken first, and then the state waits until all utterances up to then were read: the record of
- * a version is always older than its shard, so that only then "not the current version" is true of all of them. A job
- * that lost its lease stops before its next step; each step may be repeated.
+ * Delivery: the job first takes the list of shards, then waits until the state has read all utterances up to that moment. The
+ * record of a version is always older than its shard, so only then is "not the current version" true for all of them. A
+ * job that lost its lease stops before its next step. Each step may be repeated.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jobLeaseKey } from '#contracts/object-keys.js';
@@ -26,26 +26,26 @@ import { type CleanPredictions, PredictionsScan, sweepObjects, whyNotSwept, type
 export interface CompactionParts {
   store: Objects;
   publisher: Publisher;
-  /** A fresh one, of which the job is the only reader. */
+  /** A new follower that only this job reads. */
   follower: TableFollower;
   topicPrefix: string;
-  /** Names this process and no other, past ones included. */
+  /** A name that no other process has, not even an earlier one. */
   holder: string;
   settings: CompactionSettings & { graceMs: number; settingsGraceMs: number };
-  /** What an earlier job found of predictions; without it all are looked at. */
+  /** The result of an earlier job's scan of predictions. Without it, the job looks at all predictions. */
   clean?: CleanPredictions | undefined;
 }
 
 export interface CompactionProgress {
   doing: 'rewriting' | 'looking at predictions';
   done: number;
-  /** Null where one cannot know. */
+  /** Null if the total is unknown. */
   of: number | null;
 }
 
 export interface CompactionOptions {
   dryRun?: boolean;
-  /** Told who holds the lease; what it throws ends the waiting. */
+  /** Called with the holder of the lease. If it throws, the waiting ends. */
   onWait?: (by: string) => void;
   onProgress?: (progress: CompactionProgress) => void;
 }
@@ -57,20 +57,24 @@ export interface CompactionReport extends Omit<CompactedShards, 'unreadable'>, S
   dropped: DroppedTiles;
   /** Ids of shards that could not be read. */
   unreadable: string[];
-  /** Why no object was deleted, where none may be. */
+  /** The reason why no object was deleted; null if objects may be deleted. */
   notSwept: string | null;
 }
 
 /** Variables that the trainer and `undertone compact` both read. */
 export const compactionFields = {
-  /** Tiles of a shard, as features seals them. */
-  SHARD_TILES: field.whole(1024, 1),
-  /** Of a shard's tiles, superseded and duplicate ones; from this share on it is rewritten. Erased ones always go. */
-  COMPACTION_DEAD_SHARE: field.share(0.2),
-  /** Seconds that an object is left alone once it is of no use. */
-  COMPACTION_GRACE: field.whole(3600),
-  /** Seconds that tiles are kept under feature settings that no corpus uses any more. */
-  COMPACTION_SETTINGS_GRACE: field.whole(7 * 24 * 3600),
+  SHARD_TILES: field
+    .wholeIn('tiles', 1024, 1)
+    .describe('Size up to which compaction merges small shards. Give features, the trainer and `undertone compact` the same value.'),
+  COMPACTION_DEAD_SHARE: field
+    .share(0.2)
+    .describe(
+      'Compaction rewrites a shard when this share of its tiles, from 0 to 1, is superseded or duplicate. Erased tiles always cause a rewrite.',
+    ),
+  COMPACTION_GRACE: field.wholeIn('seconds', 3600).describe('Compaction leaves an unused object alone for this long before it deletes it.'),
+  COMPACTION_SETTINGS_GRACE: field
+    .wholeIn('seconds', 7 * 24 * 3600)
+    .describe('Compaction keeps tiles for this long under feature settings that no corpus uses any more.'),
 };
 
 export const compactionSettings = (read: Record<keyof typeof compactionFields, number>): CompactionParts['settings'] => ({
@@ -80,9 +84,9 @@ export const compactionSettings = (read: Record<keyof typeof compactionFields, n
   settingsGraceMs: read.COMPACTION_SETTINGS_GRACE * 1000,
 });
 
-/** @param by who holds it. @throws PipelineError LEASE_HELD */
+/** @param by holder of the lease. @throws PipelineError LEASE_HELD */
 function refuseToWait(by: string): never {
-  throw new PipelineError('LEASE_HELD', `${by} compacts just now`);
+  throw new PipelineError('LEASE_HELD', `${by} is compacting now. Wait until it has finished.`);
 }
 
 const leaseKey = jobLeaseKey('compaction');
@@ -98,23 +102,23 @@ export class CompactionJob {
     this.state.followedBy(parts.follower);
   }
 
-  /** For the next job, so that it need not look at all predictions again. */
+  /** Result for the next job, which then need not look at all predictions again. */
   get clean(): CleanPredictions {
     return this.scan.result;
   }
 
-  /** Reads the topics, and follows them. */
+  /** Reads the topics and follows them. */
   async start(): Promise<void> {
     await this.parts.follower.start();
   }
 
-  /** A run that is under way ends before its next step. */
+  /** A running job ends before its next step. */
   async stop(): Promise<void> {
     this.stopped.abort();
     await this.parts.follower.stop();
   }
 
-  /** @throws PipelineError LEASE_LOST, CONFIG_INVALID for a bucket of other topics, and what `onWait` throws */
+  /** @throws PipelineError LEASE_LOST, CONFIG_INVALID for a bucket of other topics, and anything that `onWait` throws */
   async run(options: CompactionOptions = {}): Promise<CompactionReport> {
     const { store, holder, topicPrefix } = this.parts;
     const notSwept = await whyNotSwept(store, topicPrefix);
@@ -132,7 +136,7 @@ export class CompactionJob {
   }
 
   private async verify(lease: Lease): Promise<void> {
-    if (this.stopped.signal.aborted) throw new PipelineError('LEASE_LOST', 'compaction was stopped');
+    if (this.stopped.signal.aborted) throw new PipelineError('LEASE_LOST', 'Compaction was stopped. The next one does the rest.');
     await retrying(() => verifyEpoch(this.parts.store, lease.key, lease.epoch));
   }
 
@@ -178,7 +182,7 @@ export class CompactionJob {
       const done = await compactShards(plan, { ...tools, onProgress: (at, of) => onProgress?.({ doing: 'rewriting', done: at, of }) });
       report.unreadable.push(...done.unreadable);
       for (const name of ['written', 'writtenBytes', 'withdrawn', 'withdrawnBytes'] as const) report[name] += done[name];
-      // Those that were to be merged with what cannot be read are planned anew.
+      // If a shard could not be read, the shards that were to be merged with it are planned again.
       if (done.unreadable.length === 0) break;
     }
     report.withdrawn += retired.length;
@@ -202,7 +206,7 @@ export class CompactionJob {
     return { ...report, ...swept };
   }
 
-  /** The shards first, then all utterances up to now: one that is read later cannot be in them. */
+  /** Takes the shards first, then reads all utterances up to now: an utterance that is read later cannot be in those shards. */
   private async plan(unreadable: readonly string[], isRetired: ReadonlySet<string>): Promise<CompactionPlan> {
     const { state } = this;
     const shards = [...state.shards.values()].filter(({ settingsHash }) => !isRetired.has(settingsHash));
@@ -211,7 +215,7 @@ export class CompactionJob {
   }
 }
 
-/** One renewal after another. A lease that was lost is found out before the next step (verifyEpoch). */
+/** Renews the lease again and again. If the lease is lost, verifyEpoch finds it before the next step. */
 async function keepLease(lease: Lease, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await sleep(leaseRenewalMs, undefined, { signal }).catch(() => undefined);

@@ -1,8 +1,9 @@
 /**
- * What compaction has to know of the topics: the current version of each utterance, the announced shards, the feature settings
- * of each corpus and what cannot be made under them, and which predictions were scored. Smaller than the trainer's index, since nothing else of a recording is kept.
+ * The facts that compaction needs from the topics: the current version of each utterance, the announced shards, the feature
+ * settings of each corpus and the dead letters under them, and the predictions that were scored. It is smaller than the
+ * trainer's index, because it keeps nothing else of a recording.
  *
- * Delivery: facts may come twice and in any order between the topics; applying one again changes nothing.
+ * Delivery: facts may come twice and in any order between the topics. Applying one again changes nothing.
  */
 import { deadLetters, type DeadLetter } from '#contracts/dead-letters.js';
 import { featureSettingsChosen, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
@@ -12,10 +13,10 @@ import { utterances, type UtteranceIngested } from '#contracts/utterances.js';
 import type { TableFollower } from '#streaming/table-follower.js';
 
 interface Known {
-  /** The one copy of the name that shards' lists share. */
+  /** The one copy of the id that the lists of shards share. */
   utteranceId: string;
   version: string;
-  /** Whether a model may have been scored on it. */
+  /** True if a model may have been scored on it. */
   heldOut: boolean;
 }
 
@@ -23,14 +24,14 @@ export class CompactionState {
   private readonly current = new Map<string, Known>();
   private readonly evaluated = new Set<string>();
   readonly shards = new Map<string, ShardSealed>();
-  /** Version and settings hash under which an utterance is a dead letter. */
+  /** Version and settings hash of each dead letter of an utterance. */
   private readonly refusals = new Map<string, Set<string>>();
-  /** Under which settings features makes the tiles of each corpus; null where it has not said so. */
+  /** The settings that features uses for each corpus; null if features has not announced them. */
   wanted: FeatureSettingsChosen | null = null;
   /** Rises when an utterance is erased that predictions may name. */
   erasures = 0;
 
-  /** @param countFrom partition of `utterances` to the offset from which on erasures are counted; all are without it */
+  /** @param countFrom partition of `utterances` to the offset from which erasures count. Without it, all count. */
   constructor(private readonly countFrom: Record<number, string> = {}) {}
 
   followedBy(follower: TableFollower): TableFollower {
@@ -49,7 +50,7 @@ export class CompactionState {
   applyUtterance(utteranceId: string, fact: Pick<UtteranceIngested, 'version' | 'withheld' | 'split'> | null, isCounted = true): void {
     const known = this.current.get(utteranceId);
     if (!fact) {
-      // The topic's own compaction may have taken the record before a tombstone: then nobody knows whether it was held out.
+      // The topic's own compaction may have removed the record before a tombstone. Then it is unknown if the utterance was held out.
       if (isCounted && (known?.heldOut ?? true)) this.erasures++;
       this.current.delete(utteranceId);
       return;
@@ -80,7 +81,7 @@ export class CompactionState {
     return this.refusals.get(utteranceId)?.has(`${version}/${settingsHash}`) ?? false;
   }
 
-  /** Every utterance that is alive, in its current version. */
+  /** Every live utterance with its current version. */
   live(): Iterable<{ utteranceId: string; version: string }> {
     return this.current.values();
   }
@@ -89,7 +90,7 @@ export class CompactionState {
     this.evaluated.add(`${runId}/${step}/${task}/${split}`);
   }
 
-  /** @returns undefined where there is no record: the utterance was erased, or never was */
+  /** @returns undefined if there is no record: the utterance was erased or never existed */
   versionOf(utteranceId: string): string | undefined {
     return this.current.get(utteranceId)?.version;
   }
@@ -99,8 +100,8 @@ export class CompactionState {
   }
 
   /**
-   * Utterances of some shards that are current and that no other shard of the same feature settings holds.
-   * @param ids of the shards, whether announced or not
+   * Finds the current utterances of some shards that no other shard of the same feature settings holds.
+   * @param ids ids of the shards, announced or not
    */
   heldOnlyBy(shards: readonly ShardSealed[], ids: ReadonlySet<string>): { shardId: string; utteranceId: string }[] {
     const missing = new Map<string, { shardId: string; utteranceId: string }>();

@@ -1,6 +1,6 @@
 /**
- * The second line of defence. Records with hostile keys are refused by their schemas (libs/contracts/src/forged-records.spec.ts);
- * here they are past that, as from a snapshot of former days, and the consumers themselves must not act on them.
+ * The second line of defence. Schemas refuse records with hostile keys (libs/contracts/src/forged-records.spec.ts). Here such
+ * records are past the schemas, as if from an old snapshot, and the consumers themselves must not act on them.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -39,11 +39,11 @@ const hostileKeys = [
 
 let folder: string;
 let store: FolderStore;
-/** Every key that something was asked of. */
+/** Every key that something asked for. */
 let asked: string[];
 let tiles: TileStore | undefined;
 
-/** Notes what is asked of the real store. */
+/** Records the requests to the real store. */
 const watched = (): Objects =>
   new Proxy(store, {
     get: (real, name: keyof Objects) => {
@@ -115,7 +115,7 @@ describe('the trainer, given a shard record with a hostile key', () => {
     return tiles.prepare(view.utterances, view.tile);
   };
 
-  it.each(hostileKeys)('as its object key: %j, asks for the key of the shard id and nothing else', async (objectKey) => {
+  it.each(hostileKeys)('with the object key %j, asks only for the key of the shard id', async (objectKey) => {
     const good = await sealed('c/good.wav');
     const forged = { ...recordOf('f'.repeat(64), 'c/forged.wav'), objectKey };
     expect(await prepare(indexOf(good, forged))).toEqual(new Set([forged.shardId]));
@@ -160,7 +160,7 @@ describe('the trainer, given a shard record with a hostile key', () => {
       await tiles?.close();
     }
     expect(await prepare(indexOf(good))).toEqual(new Set());
-    // The shard is open by now; a record that comes after it is checked no less.
+    // The shard is open by now, and a later record of it is checked all the same.
     const later = indexOf({ ...good, utterances: [{ ...first, firstRow: 1 }] }).view();
     expect(await tiles?.prepare(later.utterances, later.tile)).toEqual(new Set([good.shardId]));
   });
@@ -170,7 +170,7 @@ describe('the trainer, given a shard record with a hostile key', () => {
     expect(await prepare(indexOf({ ...good, tile: [128, 256] }))).toEqual(new Set([good.shardId]));
   });
 
-  it('with a file of that digest that is no shard, goes on', async () => {
+  it('with a file of that digest that is not a shard, continues', async () => {
     const bytes = 'no Arrow file';
     await store.put(shardKey(settingsHash, sha256Hex(bytes)), bytes);
     const good = await sealed('c/good.wav');
@@ -216,7 +216,7 @@ describe('compaction, given shard records with hostile keys', () => {
 });
 
 describe('pruning, given the manifest of another checkpoint', () => {
-  it('passes over it, and deletes nothing of the other', async () => {
+  it('skips it, and deletes nothing of the other', async () => {
     const models = new MadeModels(store, 'made');
     for (const step of [100, 200, 300]) await models.write({ step, right: 5 });
     const found = await store.find(manifestKey('made', 300));
@@ -241,7 +241,7 @@ describe('a deletion', () => {
     expectAllThere();
   });
 
-  it('in a folder store never leaves the folder, wherever its key is from', async () => {
+  it('in a folder store never leaves the folder, whatever its key', async () => {
     await expect(store.delete('../../training/outside.txt')).rejects.toMatchObject({ code: 'OBJECT_KEY_INVALID' });
     expectAllThere();
   });

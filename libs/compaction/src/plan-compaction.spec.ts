@@ -1,4 +1,4 @@
-/** Plans carried out on announcements alone: what is live stays, what was erased goes, and a second plan is empty. */
+/** Carries out plans on announcements alone: live rows stay, erased rows go, and a second plan is empty. */
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -27,7 +27,7 @@ function shardOf(
   return { shardId, stream, objectKey: shardId, sizeBytes: 1, settingsHash, tileCount: firstRow, utterances, sealedAt };
 }
 
-/** As compact-shards.ts does: rows in order of id, and what was made is never withdrawn. */
+/** Works like compact-shards.ts: rows sorted by id, and shards that it made are never withdrawn. */
 function applied(shards: readonly ShardSealed[], plan: CompactionPlan): ShardSealed[] {
   const made = plan.outputs.map(({ stream, settingsHash, parts }) => {
     const rows = parts.flatMap(({ utterances }) =>
@@ -44,7 +44,7 @@ function applied(shards: readonly ShardSealed[], plan: CompactionPlan): ShardSea
   return [...left.values()];
 }
 
-/** What the index would give to a view, of all feature settings. */
+/** The rows that the index would give to a view, under all feature settings. */
 function liveOf(shards: readonly ShardSealed[], versionOf: CompactionInput['versionOf']): string[] {
   const live = new Set<string>();
   for (const { settingsHash, stream, utterances } of shards)
@@ -61,13 +61,13 @@ const tilesOf = (all: readonly { tileCount: number }[]) => all.reduce((sum, { ti
 const withdrawn = (plan: CompactionPlan) => plan.withdrawn.map(({ shardId }) => shardId).sort();
 
 describe('a shard', () => {
-  it('without a live row is withdrawn, unread', () => {
+  it('without a live row is withdrawn unread', () => {
     const shard = shardOf([['a', '1', 3]]);
     for (const current of [{}, { a: '2' }] as Record<string, string>[])
       expect(planOf([shard], current)).toMatchObject({ outputs: [], withdrawn: [shard] });
   });
 
-  it('that holds an erased utterance is rewritten, however large the rest', () => {
+  it('that holds an erased utterance is rewritten, however large the rest is', () => {
     const shard = shardOf([
       ['a', '1', 900],
       ['b', '1', 1],
@@ -89,7 +89,7 @@ describe('a shard', () => {
     expect(plan.outputs).toHaveLength(rewritten ? 1 : 0);
   });
 
-  it('that is small stays alone, and is merged with another of its settings and stream only', () => {
+  it('that is small stays as it is, or is merged with another of its settings and stream', () => {
     const [one, other] = [shardOf([['a', '1', 3]]), shardOf([['b', '1', 4]])];
     const strangers = [
       shardOf([['c', '1', 2]], { stream: 'unlabelled' }),
@@ -101,7 +101,7 @@ describe('a shard', () => {
     expect(contents(planOf([one, other, ...strangers], current))).toEqual([['a', 'b']]);
   });
 
-  it('is never larger than allowed, but for one long utterance', () => {
+  it('is never larger than allowed, except for one long utterance', () => {
     const long = shardOf([
       ['a', '1', 25],
       ['b', '1', 6],
@@ -111,7 +111,7 @@ describe('a shard', () => {
     expect(contents(planOf([long], { a: '1', b: '1', c: '1' }))).toEqual([['a'], ['b'], ['c']]);
   });
 
-  it('whose list would not fit a record is not merged', () => {
+  it('is not merged if its list would not fit into a record', () => {
     const name = (i: number) => `${'long/'.repeat(180)}${i}`;
     const many = (from: number): Rows => Array.from({ length: 200 }, (_, i) => [name(from + i), '1', 1]);
     const shards = [shardOf(many(0)), shardOf(many(200)), shardOf(many(400))];
@@ -120,7 +120,7 @@ describe('a shard', () => {
     expect(2 * 200 * factBytesOf(name(0))).toBeGreaterThan(largestFactBytes);
   });
 
-  it('that cannot be read is no source, and keeps what nobody else has', () => {
+  it('that cannot be read is not a source, and keeps the rows that no other shard has', () => {
     const [bad, good] = [
       shardOf(
         [
@@ -143,7 +143,7 @@ describe('a shard', () => {
 });
 
 describe('duplicates', () => {
-  it('of a shard that stays as it is are not written again', () => {
+  it('of rows in a shard that stays are not written again', () => {
     const stays = shardOf(
       [
         ['a', '1', 9],
@@ -165,7 +165,7 @@ describe('duplicates', () => {
     expect(plan.dropped).toEqual({ erased: 1, superseded: 0, duplicate: 1 });
   });
 
-  it('that a job left when it died between announcing and withdrawing end as if it had not', () => {
+  it('of a job that died between announcing and withdrawing are removed as if it had not died', () => {
     const sources = [shardOf([['a', '1', 2]]), shardOf([['b', '1', 2]])];
     const versionOf = () => '1';
     const done = applied(sources, planCompaction({ shards: sources, versionOf }, settings));
@@ -176,7 +176,7 @@ describe('duplicates', () => {
   });
 });
 
-/** Few names and versions, so that shards share them; the tiles of a version are as many in every shard. */
+/** Few ids and versions, so that shards share them. A version has the same number of tiles in every shard. */
 const anyShards = fc.array(
   fc.record({
     stream: fc.constantFrom(...streams),
@@ -187,10 +187,10 @@ const anyShards = fc.array(
 );
 const anyCurrent = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 31, maxLength: 31 });
 
-it('any plan leaves the same live tiles, none of an erased utterance, no shard too large, and nothing to do', () => {
+it('any plan leaves the same live tiles, no erased ones, no shard that is too large, and nothing more to do', () => {
   fc.assert(
     fc.property(anyShards, anyCurrent, fc.constantFrom(0, 0.2, 1), (made, current, deadShare) => {
-      // A version is of one stream, since its labels decide; version 0: erased.
+      // A version belongs to one stream, because its labels decide. Version 0 means erased.
       const all = made.map(({ stream, settingsHash, rows }) => {
         const side = stream === 'labelled' ? 'l' : 'u';
         return shardOf(

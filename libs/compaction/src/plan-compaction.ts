@@ -1,27 +1,26 @@
 /**
- * Plans the compaction of shards: which are rewritten without what is dead in them, which are merged, which are withdrawn.
+ * Plans the compaction of shards: which shards are rewritten without their dead rows, which are merged, which are withdrawn.
  *
- * A row is live when its version is its utterance's current one and no other shard of the same feature settings keeps it.
- * A shard goes unread if others have all that is current in it. Of several that are left, the lowest id keeps a row, as in
- * the index (training-index.ts), though rather one that stays as it is than one that is rewritten, so that what is written
- * is never a duplicate again.
+ * A row is live if its version is the current one and no other shard of the same feature settings keeps it. A shard is
+ * withdrawn unread if others have all its current rows. Of several shards with a row, the lowest id keeps it, as in the index
+ * (training-index.ts). A shard that stays wins over one that is rewritten, so that the output is never a duplicate again.
  *
- * Delivery: the plan is a function of what it is given. Carried out, it leaves the same live utterances, none that was
- * erased, and nothing to plan.
+ * Delivery: the plan depends on its input only. Carried out, it leaves the same live utterances, no erased ones, and
+ * nothing more to plan.
  */
 import type { Stream } from '#contracts/labels.js';
 import { factBytesOf, largestFactBytes, type ShardSealed } from '#contracts/shards.js';
 
 export interface CompactionSettings {
-  /** The most tiles of a shard; one with fewer than half is small. */
+  /** Most tiles of a shard. A shard with fewer than half of them is small. */
   shardTiles: number;
-  /** Of a shard's tiles, superseded and duplicate ones; from this share on it is rewritten. */
+  /** A shard is rewritten from this share of superseded and duplicate tiles on. */
   deadShare: number;
 }
 
 type ShardUtterance = ShardSealed['utterances'][number];
 
-/** Whole utterances of one shard that go into a new one. */
+/** Whole utterances of one shard that go into a new shard. */
 export interface PlannedPart {
   shard: ShardSealed;
   utterances: ShardUtterance[];
@@ -34,7 +33,7 @@ export interface PlannedShard {
   tileCount: number;
 }
 
-/** Tiles that are in no shard any more, by why. */
+/** Number of tiles that no shard holds any more, by reason. */
 export interface DroppedTiles {
   erased: number;
   superseded: number;
@@ -43,16 +42,16 @@ export interface DroppedTiles {
 
 export interface CompactionPlan {
   outputs: PlannedShard[];
-  /** Of no use once all outputs that take of them are announced: sources, and shards without a live row. */
+  /** Not needed once all outputs that use them are announced: sources, and shards without a live row. */
   withdrawn: ShardSealed[];
   dropped: DroppedTiles;
 }
 
 export interface CompactionInput {
   shards: Iterable<ShardSealed>;
-  /** @returns the version of the utterance's current record; undefined where there is none */
+  /** @returns the version in the utterance's current record; undefined if there is none */
   versionOf: (utteranceId: string) => string | undefined;
-  /** Ids of shards whose objects are gone or damaged: they are no source, and keep a row only if nobody else has it. */
+  /** Ids of shards whose objects are gone or damaged. They are never a source, and keep a row only if no other shard has it. */
   unreadable?: ReadonlySet<string>;
 }
 
@@ -63,7 +62,7 @@ interface Judged {
   liveTiles: number;
 }
 
-/** What is packed: all that is live in a shard, or a piece of it where that is more than one shard takes. */
+/** A unit of packing: all live rows of a shard, or a part of them if one shard cannot take all. */
 interface Piece extends PlannedPart {
   tileCount: number;
   factBytes: number;
@@ -74,7 +73,7 @@ export function planCompaction(input: CompactionInput, settings: CompactionSetti
   const superfluous = superfluousOf(all, input);
   const shards = all.filter((shard) => !superfluous.has(shard));
   const holders = new Holders(shards, input);
-  // Whether a shard is rewritten decides who keeps a duplicate, and that may make another worth rewriting: the set only grows.
+  // A rewritten shard may leave a duplicate to another, which may then be worth rewriting. The set only grows, so this ends.
   const rewritten = new Set<string>();
   for (;;) {
     const judged = shards.map((shard) => judge(shard, holders.keptBy(rewritten), input.versionOf));
@@ -90,14 +89,14 @@ export function planCompaction(input: CompactionInput, settings: CompactionSetti
 }
 
 /**
- * Shards of which all that is current is in others that stay. Those with dead rows are asked first, then the smallest: a
- * job that died after announcing what it made, and before withdrawing what it made that of, ends as if it had not.
+ * Finds shards whose current rows are all in shards that stay. Shards with dead rows are tried first, then the smallest. So
+ * a job that died after announcing an output, and before withdrawing its sources, ends as if it had not died.
  */
 function superfluousOf(shards: readonly ShardSealed[], { versionOf, unreadable }: CompactionInput): Set<ShardSealed> {
   const currentIn = ({ utterances }: ShardSealed): string[] => [
     ...new Set(utterances.flatMap(({ utteranceId, version }) => (versionOf(utteranceId) === version ? [utteranceId] : []))),
   ];
-  /** Settings hash, then utterance, to how many readable shards hold it. */
+  /** Settings hash, then utterance id, to the number of readable shards that hold it. */
   const counts = new Map<string, Map<string, number>>();
   const count = (shard: ShardSealed, change: 1 | -1): void => {
     if (unreadable?.has(shard.shardId)) return;
@@ -121,9 +120,9 @@ function superfluousOf(shards: readonly ShardSealed[], { versionOf, unreadable }
   return superfluous;
 }
 
-/** Which shards hold an utterance in its current version, by feature settings. */
+/** The shards that hold an utterance in its current version, by feature settings. */
 class Holders {
-  /** Settings hash and utterance to the one shard, or to all where there are several. */
+  /** Settings hash and utterance id to the one shard, or to all shards if there are several. */
   private readonly bySettings = new Map<string, Map<string, string | string[]>>();
 
   constructor(
@@ -143,13 +142,13 @@ class Holders {
     }
   }
 
-  /** @returns whether a shard keeps an utterance's current version, given those that are rewritten */
+  /** @returns a function that tells if a shard keeps an utterance's current version, given the rewritten shards */
   keptBy(rewritten: ReadonlySet<string>): (shard: ShardSealed, utteranceId: string) => boolean {
     const rank = (shardId: string): number => (this.input.unreadable?.has(shardId) ? 2 : rewritten.has(shardId) ? 1 : 0);
     return ({ settingsHash, shardId }, utteranceId) => {
       const held = this.bySettings.get(settingsHash)?.get(utteranceId);
       if (held === undefined || typeof held === 'string') return held === shardId;
-      // In order of id already.
+      // The ids are sorted already.
       return held.reduce((keeper, other) => (rank(other) < rank(keeper) ? other : keeper)) === shardId;
     };
   }
@@ -163,7 +162,7 @@ function judge(
   const dropped = { erased: 0, superseded: 0, duplicate: 0 };
   const live: ShardUtterance[] = [];
   const seen = new Set<string>();
-  // Of an utterance that is listed twice the later counts, as in the index.
+  // If a shard lists an utterance twice, the later entry counts, as in the index.
   for (const utterance of shard.utterances.toReversed()) {
     const current = versionOf(utterance.utteranceId);
     if (current === undefined) dropped.erased += utterance.tileCount;
@@ -217,7 +216,7 @@ function pack(pieces: Piece[], shardTiles: number): Piece[][] {
   return bins.map((bin) => bin.pieces);
 }
 
-/** All that is live in a shard, in pieces that each fit into one. */
+/** Splits the live rows of a shard into pieces that each fit into a shard. */
 function piecesOf({ shard, live }: Judged, shardTiles: number): Piece[] {
   const pieces: Piece[] = [];
   let open: Piece | undefined;

@@ -27,7 +27,7 @@ let folder: string;
 let store: FolderStore;
 let state: CompactionState;
 let tiles: TileStore | undefined;
-/** Of the state's utterances: what a follower would tell it. */
+/** The facts that a follower would give to the state. */
 let tellUtterance: (fact: UtteranceIngested) => void;
 
 beforeEach(() => {
@@ -48,7 +48,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A shard of one tile, announced. */
+/** An announced shard of one tile. */
 async function seal(utteranceId: string): Promise<void> {
   const row: ShardRow = {
     ...{ tile: new Uint8Array(16 * 32).fill(utteranceId.length), utteranceId, version, tileIndex: 0, corpus: 'c', speaker: null },
@@ -83,7 +83,7 @@ function viewNow(): TrainingView {
   return index.view();
 }
 
-/** Small shards are merged, and what nobody announces any more is deleted at once, unless a reader holds it. */
+/** Merges small shards, and deletes unannounced objects at once unless a reader holds them. */
 async function compact(): Promise<SweptObjects> {
   const publisher = {
     publish: (_topic: unknown, ...facts: unknown[]) => {
@@ -104,7 +104,7 @@ async function compact(): Promise<SweptObjects> {
   return sweepObjects({ ...tools, topicPrefix: 'undertone', graceMs: 0, dryRun: false, scan: new PredictionsScan() });
 }
 
-/** As a later job does, in a process that has read nothing yet. */
+/** Acts like a later job in a process that has read nothing yet. */
 async function missingOf(view: TrainingView): Promise<number> {
   await tiles?.close();
   rmSync(join(folder, 'cache'), { recursive: true, force: true });
@@ -116,7 +116,7 @@ async function missingOf(view: TrainingView): Promise<number> {
 const hold = (since: Date) => ({ id: experimentHoldId('small-1'), reader: 'experiment small-1', since });
 
 describe('a reader that holds its view', () => {
-  it('still reads it when small shards are merged, and lets it go when it ends', async () => {
+  it('can still read it after small shards are merged, until it ends', async () => {
     for (const id of ['c/one', 'c/second', 'c/third one']) await seal(id);
     await holdShards(store, hold(new Date()), minuteMs);
     const view = viewNow();
@@ -129,14 +129,14 @@ describe('a reader that holds its view', () => {
     expect(await missingOf(view)).toBe(3);
   });
 
-  it('that is gone without a word holds nothing once its note has expired, and the note goes', async () => {
+  it('that was killed holds nothing once its note has expired, and the note is deleted', async () => {
     for (const id of ['c/one', 'c/second']) await seal(id);
     await holdShards(store, hold(new Date()), -1);
     expect(await compact()).toMatchObject({ shardsDeleted: 2, heldByReaders: 0 });
     expect(await store.head(holdKey(experimentHoldId('small-1')))).toBeNull();
   });
 
-  it('that came after a shard was withdrawn does not hold it', async () => {
+  it('that began after a shard was withdrawn does not hold it', async () => {
     for (const id of ['c/one', 'c/second']) await seal(id);
     const inAnHour = new Date(Date.now() + 60 * minuteMs);
     await holdShards(store, hold(inAnHour), 120 * minuteMs);
@@ -145,7 +145,7 @@ describe('a reader that holds its view', () => {
 });
 
 describe('the note of a reader', () => {
-  it('keeps its first start when it is renewed, and has a new one when it had expired', async () => {
+  it('keeps its first start when renewed, and gets a new one after it expired', async () => {
     const [first, later] = [new Date('2026-11-22T09:00:00.000Z'), new Date('2026-11-22T10:00:00.000Z')];
     await holdShards(store, hold(first), minuteMs);
     await holdShards(store, hold(later), minuteMs);
@@ -155,14 +155,14 @@ describe('the note of a reader', () => {
     expect(await heldSince(store)).toEqual([later]);
   });
 
-  it('is there while a command works, and gone when it has ended, in whatever way', async () => {
+  it('exists while a command works, and is deleted when it ends or fails', async () => {
     await whileHolding(store, 'a test', async (since) => expect(await heldSince(store)).toEqual([since]));
     expect(await heldSince(store)).toEqual([]);
     await expect(whileHolding(store, 'a test', () => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
     expect(await heldSince(store)).toEqual([]);
   });
 
-  it('that cannot be read holds nothing, and does not keep the others from being read', async () => {
+  it('holds nothing if it cannot be read, and does not hide the others', async () => {
     await store.put(holdKey('broken'), 'no JSON');
     await store.put(holdKey('odd'), '{"since": "yesterday"}');
     await store.put('state/holds/not a note', '{}');

@@ -1,9 +1,9 @@
 /**
- * Readers hold shards: a note in the bucket, `state/holds/<id>.json`, says since when a reader has its view. Compaction goes on
- * beside it, but deletes no shard that was withdrawn after that. Rounds say the same in their run's lease (lease.ts).
+ * Readers hold shards with a note in the bucket, `state/holds/<id>.json`, which says since when the reader has its view.
+ * Compaction continues, but deletes no shard that was withdrawn after that time. Rounds use their run's lease instead (lease.ts).
  *
- * Delivery: a note that is not renewed expires, so that a reader that was killed holds nothing for ever. A reader that stands
- * still for longer than its note lasts may find its shards gone, as without one.
+ * Delivery: a note expires if nobody renews it, so a killed reader does not hold shards for ever. A reader that pauses
+ * for longer than its note lasts may find its shards gone.
  */
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
@@ -16,23 +16,23 @@ const holdSchema = z.object({ reader: z.string(), since: z.iso.datetime(), expir
 
 export interface ShardHold {
   id: string;
-  /** In words, for those who look into the bucket. */
+  /** Description in words, for people who look into the bucket. */
   reader: string;
-  /** Before the view was read: shards that were withdrawn earlier are not in it. */
+  /** A time before the view was read. Shards that were withdrawn earlier are not in the view. */
   since: Date;
 }
 
 type HoldStore = Pick<Objects, 'find' | 'put' | 'delete' | 'list'>;
 
-/** A command that reads the bucket renews its note this often, and is taken to have ended after this long. */
+/** Interval at which a command that reads the bucket renews its note, and the time after which it counts as ended. */
 const renewalMs = 60_000;
 const commandHoldMs = 10 * 60_000;
-/** Jobs of an experiment wait for trainers; nobody may be there for a weekend. */
+/** Jobs of an experiment wait for trainers, which may be off for a weekend. */
 export const experimentHoldMs = 3 * 24 * 60 * 60_000;
 
 export const experimentHoldId = (experiment: string): string => `experiment-${sha256Hex(experiment).slice(0, 16)}`;
 
-/** Writes or renews a note. An earlier `since` of the same reader stays, while its note has not expired. */
+/** Writes or renews a note. An earlier `since` of the same reader stays if its note has not expired. */
 export async function holdShards(store: HoldStore, { id, reader, since }: ShardHold, forMs: number): Promise<void> {
   const known = parseHold((await store.find(holdKey(id)))?.bytes);
   const start = known && known.expiresAtMs > Date.now() ? Math.min(known.sinceMs, since.getTime()) : since.getTime();
@@ -43,8 +43,8 @@ export async function holdShards(store: HoldStore, { id, reader, since }: ShardH
 export const releaseShards = (store: HoldStore, id: string): Promise<void> => deleteOwn(store, holdKey(id), 'hold');
 
 /**
- * Holds the shards of a view that `work` reads and uses, until that has ended.
- * @param work is given the time from which on shards are held; it reads its view after the call
+ * Holds the shards of a view while `work` runs.
+ * @param work gets the time from which shards are held, and reads its view after that
  */
 export async function whileHolding<Result>(store: HoldStore, reader: string, work: (since: Date) => Promise<Result>): Promise<Result> {
   const hold = { id: `command-${randomUUID()}`, reader, since: new Date() };
@@ -54,12 +54,12 @@ export async function whileHolding<Result>(store: HoldStore, reader: string, wor
     return await work(hold.since);
   } finally {
     clearInterval(renewal);
-    // It expires by itself where the store is away.
+    // If the store is away, the note expires by itself.
     await releaseShards(store, hold.id).catch(() => undefined);
   }
 }
 
-/** @returns since when each reader that is alive has its view. Notes that have expired are deleted, unless in a dry run */
+/** @returns for each live reader, the time from which it has its view. Deletes expired notes, unless in a dry run. */
 export async function heldSince(store: HoldStore, { dryRun = false } = {}): Promise<Date[]> {
   const starts: Date[] = [];
   for await (const { key } of store.list(holdsPrefix)) {
@@ -71,7 +71,7 @@ export async function heldSince(store: HoldStore, { dryRun = false } = {}): Prom
   return starts;
 }
 
-/** @returns null for what is no note */
+/** @returns null for bytes that are not a note */
 function parseHold(bytes: Uint8Array | undefined): { sinceMs: number; expiresAtMs: number } | null {
   const parsed = holdSchema.safeParse(jsonOf(bytes));
   return parsed.success ? { sinceMs: Date.parse(parsed.data.since), expiresAtMs: Date.parse(parsed.data.expiresAt) } : null;

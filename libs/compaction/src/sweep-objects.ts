@@ -1,11 +1,11 @@
 /**
- * Deletes objects that are of no use any more: shards that nobody announces, and predictions that name an erased
- * utterance. Each waits for a grace period, counted from when it was first seen so or from its last modification,
- * whichever is later; and a shard for the end of every reader that had its view before: a round, a job of an experiment, an export.
+ * Deletes objects that are no longer needed: shards that nobody announces, and predictions that name an erased utterance.
+ * Each waits for a grace period, which starts at the later of two times: when it was first seen unneeded, and its last
+ * modification. A shard also waits for every reader whose view is older: a round, a job of an experiment, an export.
  *
- * Delivery: what was seen is written down before anything is deleted, and each deletion may be repeated. A features
- * instance that was held up between putting a shard and announcing it may find the object deleted: the trainer then
- * withdraws the shard, and it is made again.
+ * Delivery: the first sighting is written down before anything is deleted, and each deletion may be repeated. If a features
+ * instance pauses between storing a shard and announcing it, the object may be gone. The trainer then withdraws the
+ * shard, and features makes it again.
  */
 import { z } from 'zod';
 import {
@@ -33,9 +33,9 @@ export interface SweepTools {
   /** @throws PipelineError LEASE_LOST */
   verify: () => Promise<void>;
   graceMs: number;
-  /** Nothing is written down or deleted. */
+  /** True to write down and delete nothing. */
   dryRun: boolean;
-  /** Started just before: predictions are read once, unless something was erased since. */
+  /** Started just before. It reads each prediction once, unless something was erased since. */
   scan: PredictionsScan;
   onProgress?: (looked: number) => void;
 }
@@ -44,32 +44,32 @@ export interface SweptObjects {
   shardsDeleted: number;
   predictionsDeleted: number;
   bytesFreed: number;
-  /** Seen to be of no use, and not deleted yet. */
+  /** Objects that are not needed and not deleted yet. */
   waiting: number;
-  /** Of these, those whose grace is over and that a reader may still read. */
+  /** Of the waiting objects, those whose grace period is over but which a reader may still read. */
   heldByReaders: number;
 }
 
-/** Predictions that need not be looked at again unless something was erased since. */
+/** Predictions that need no new look unless something was erased since. */
 export interface CleanPredictions {
-  /** Partition of `utterances` to the offset before which nothing erased is named in them. */
+  /** Partition of `utterances` to an offset. The predictions name no utterance that was erased before it. */
   upTo: Record<number, string>;
   keys: string[];
 }
 
-/** Which predictions name no erased utterance, as of so many erasures. */
+/** The predictions that name no erased utterance, for a number of erasures. */
 export class PredictionsScan {
   private clean: Set<string>;
   private erasures = 0;
   private upTo: CleanPredictions['upTo'];
 
-  /** @param before of an earlier scan, by whatever process; erasures are counted from its end on */
+  /** @param before result of an earlier scan by any process; erasures count from its end on */
   constructor(before: CleanPredictions = { upTo: {}, keys: [] }) {
     this.clean = new Set(before.keys);
     this.upTo = before.upTo;
   }
 
-  /** @param upTo where the reader of the erasures stands just now */
+  /** @param upTo current offsets of the reader of the erasures */
   startAt(erasures: number, upTo: CleanPredictions['upTo']): void {
     if (erasures !== this.erasures) this.clean = new Set();
     this.erasures = erasures;
@@ -88,7 +88,7 @@ interface Useless extends ListedObject {
   sinceMs: number;
 }
 
-/** A trainer hears of a withdrawal a little later, and its clock is another. */
+/** A trainer hears of a withdrawal a little later, and its clock may differ. */
 const viewLagMs = 60_000;
 const deletionsAtOnce = 100;
 
@@ -125,8 +125,8 @@ export async function sweepObjects(tools: SweepTools): Promise<SweptObjects> {
 }
 
 /**
- * @returns why nothing can be told superfluous in this bucket; null where it can
- * @throws PipelineError CONFIG_INVALID if the bucket was never used with these topics: all of it would look superfluous
+ * @returns the reason why unneeded objects cannot be told in this bucket; null if they can
+ * @throws PipelineError CONFIG_INVALID if the bucket was never used with these topics, because all objects would look unneeded
  */
 export async function whyNotSwept(store: Objects, topicPrefix: string): Promise<string | null> {
   const markers = (await listed(store, bucketMarkerPrefix)).map(({ key }) => key);
@@ -134,14 +134,14 @@ export async function whyNotSwept(store: Objects, topicPrefix: string): Promise<
   if (!markers.includes(own)) {
     throw new PipelineError(
       'CONFIG_INVALID',
-      `The bucket has never been used with topics ${topicPrefix}.*: all its shards would count as superfluous. Set S3_BUCKET or TOPIC_PREFIX right.`,
+      `The bucket has never been used with topics ${topicPrefix}.*, so all its shards would count as unneeded. Correct S3_BUCKET or TOPIC_PREFIX.`,
     );
   }
   const other = markers.find((key) => key !== own);
-  return other ? `${other} says that other topics use this bucket too; their shards cannot be told from superfluous ones` : null;
+  return other ? `${other} says that other topics use this bucket too, so compaction cannot tell their shards from unneeded ones` : null;
 }
 
-/** A listing first, then all announcements up to now: what was put before and announced by now is not among them. */
+/** Lists the objects first, then reads all announcements up to now, so that shards announced by now are not among the result. */
 async function unannouncedShards({ store, state, sync }: SweepTools): Promise<ListedObject[]> {
   const objects = await listed(store, 'shards/');
   await sync();
@@ -149,7 +149,7 @@ async function unannouncedShards({ store, state, sync }: SweepTools): Promise<Li
   return objects.filter(({ key }) => parseShardKey(key) && !announced.has(key));
 }
 
-/** Of predictions that were scored; one file is held at a time. */
+/** Finds predictions that were scored and name an erased utterance. Holds one file at a time. */
 async function predictionsOfErased({ store, state, sync, scan, onProgress }: SweepTools): Promise<ListedObject[]> {
   const found: { object: ListedObject; erased: string[] }[] = [];
   let looked = 0;
@@ -164,12 +164,12 @@ async function predictionsOfErased({ store, state, sync, scan, onProgress }: Swe
     if (erased.length === 0) scan.passed(object.key);
     else if (isScored) found.push({ object, erased });
   }
-  // They may name recordings that came after the state was read.
+  // They may name recordings that arrived after the state was read.
   if (found.length > 0) await sync();
   return found.filter(({ erased }) => erased.some((id) => state.versionOf(id) === undefined)).map(({ object }) => object);
 }
 
-/** What nobody can read, nobody can be named in. */
+/** @returns no rows for a file that nobody can read, because it names nobody */
 async function predictionsIn(store: Objects, key: string): Promise<PredictionRow[]> {
   try {
     const file = await retrying(() => store.find(key));
@@ -180,7 +180,7 @@ async function predictionsIn(store: Objects, key: string): Promise<PredictionRow
   }
 }
 
-/** A shard may have been announced since, again. */
+/** Checks again, because a shard may have been announced since. */
 async function stillUseless(objects: readonly Useless[], { state, sync, verify }: SweepTools): Promise<Useless[]> {
   await verify();
   await sync();
@@ -193,7 +193,7 @@ async function readSeen(store: Objects): Promise<Record<string, string>> {
   return parsed.success ? parsed.data : {};
 }
 
-/** What is of use again is forgotten, so that it gets its whole grace the next time. */
+/** Objects that are needed again lose their entry, so that they get the whole grace period next time. */
 async function writeSeen({ store, verify }: SweepTools, useless: readonly Useless[], before: Record<string, string>): Promise<void> {
   const seen = Object.fromEntries(useless.map(({ key, sinceMs }) => [key, before[key] ?? new Date(sinceMs).toISOString()]));
   const isSame = Object.keys(seen).length === Object.keys(before).length && Object.keys(seen).every((key) => key in before);
@@ -211,6 +211,6 @@ async function listed(store: Objects, prefix: string): Promise<ListedObject[]> {
 }
 
 const isShard = ({ key }: { key: string }): boolean => parseShardKey(key) !== null;
-/** Derived from ids: a record's word for a key counts for nothing. */
+/** Keys follow from the ids: a record's own key counts for nothing. */
 const announcedKeys = (state: CompactionState): Set<string> =>
   new Set([...state.shards.values()].map(({ settingsHash, shardId }) => shardKey(settingsHash, shardId)));

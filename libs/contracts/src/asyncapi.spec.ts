@@ -10,7 +10,7 @@ const textOf = (path: string): string => readFileSync(new URL(`../../../${path}`
 const { version } = JSON.parse(textOf('package.json')) as { version: string };
 const content = { topics, version, recordedOf: (topic: TopicIdentity) => parseRecordedFacts(textOf(recordedFactsPath(topic))) };
 
-/** The document as far as these tests look into it. */
+/** The parts of the document that these tests read. */
 interface Document {
   channels: Record<string, { address: string; messages: object; bindings: { kafka: { topicConfiguration: Record<string, unknown> } } }>;
   operations: Record<string, { action: string; channel: { $ref: string } }>;
@@ -18,14 +18,14 @@ interface Document {
 const document = asyncApiDocument(content) as unknown as Document;
 
 describe('docs/asyncapi.yaml', () => {
-  it('is what the contracts say today', () => {
+  it('matches the contracts', () => {
     const stale = 'docs/asyncapi.yaml is stale. Run: npm run build && npm run asyncapi';
     expect(parse(textOf('docs/asyncapi.yaml')), stale).toEqual(document);
   });
 });
 
 describe('the AsyncAPI document', () => {
-  it('is the same each time it is made', () => {
+  it('is the same each time it is generated', () => {
     expect(JSON.stringify(asyncApiDocument(content))).toBe(JSON.stringify(document));
   });
 
@@ -34,21 +34,21 @@ describe('the AsyncAPI document', () => {
     expect(Object.values(document.channels).map(({ address }) => address)).toEqual(addresses);
   });
 
-  it('speaks of tombstones where a topic is compacted, and nowhere else', () => {
+  it('describes tombstones for compacted topics only', () => {
     for (const { messages, bindings } of Object.values(document.channels)) {
       const compacted = 'delete.retention.ms' in bindings.kafka.topicConfiguration;
       expect('Tombstone' in messages).toBe(compacted);
     }
   });
 
-  it('has every topic sent by someone and received by someone', () => {
+  it('names a sender and a receiver for every topic', () => {
     for (const noun of Object.keys(document.channels)) {
       const actions = Object.values(document.operations).filter(({ channel }) => channel.$ref === `#/channels/${noun}`);
       expect(new Set(actions.map(({ action }) => action)), noun).toEqual(new Set(['send', 'receive']));
     }
   });
 
-  it('points at nothing that it lacks', () => {
+  it('contains the target of every reference', () => {
     const pointers = [...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path]) => path ?? '');
     const dangling = pointers.filter(
       (path) =>
@@ -58,7 +58,7 @@ describe('the AsyncAPI document', () => {
     expect(dangling).toEqual([]);
   });
 
-  it('is not made without an example for every fact', () => {
+  it('cannot be generated without an example of every fact', () => {
     expect(() => asyncApiDocument({ ...content, recordedOf: () => [] })).toThrow('no recorded BucketEvent');
   });
 });

@@ -1,10 +1,10 @@
 /**
- * The topics as an AsyncAPI 3.0 document with Kafka bindings 0.5.0: a plain object, the same for the same declarations.
- * `scripts/generate-asyncapi.ts` writes it to docs/asyncapi.yaml.
+ * Describes the topics as an AsyncAPI 3.0 document with Kafka bindings 0.5.0. The result is a plain object. The same
+ * declarations always give the same document. `scripts/generate-asyncapi.ts` writes it to docs/asyncapi.yaml.
  *
- * It describes what consumers must accept: a field with a default is optional. It leaves the number of replicas to the
- * broker, as the pipeline does when it makes the topics. The one document is about the whole pipeline, so each operation
- * names the party that sends or receives.
+ * The document describes the records that consumers must accept, so a field with a default is optional. It leaves the
+ * number of replicas to the broker, as the pipeline does when it creates the topics. One document covers the whole
+ * pipeline, so each operation names the party that sends or receives.
  */
 import { z } from 'zod';
 import type { RecordedFact } from './recorded-facts.js';
@@ -15,7 +15,7 @@ type Json = Record<string, unknown>;
 export interface AsyncApiContent {
   topics: readonly TopicDeclaration[];
   recordedOf: (topic: TopicDeclaration) => readonly RecordedFact[];
-  /** Of the package. */
+  /** Version of the package. */
   version: string;
 }
 
@@ -23,11 +23,11 @@ const defaultPrefix = 'undertone';
 const kafkaBindingVersion = '0.5.0';
 
 const partyDescriptions: Record<Party, string> = {
-  'object-store': 'The S3-compatible store that holds the audio and notifies of changes',
-  ingest: 'Objects in the bucket become utterance records',
-  features: 'Utterances become sealed shards of spectrogram tiles',
-  trainer: 'Shards become checkpoints and predictions',
-  evaluator: 'Predictions become scores; serves metrics and the dashboard',
+  'object-store': 'The S3-compatible store that holds the audio and sends notifications of changes',
+  ingest: 'Turns objects in the bucket into utterance records',
+  features: 'Turns utterances into sealed shards of spectrogram tiles',
+  trainer: 'Trains on shards; writes checkpoints and predictions',
+  evaluator: 'Scores predictions; serves metrics and the dashboard',
   cli: 'The `undertone` command',
 };
 
@@ -39,9 +39,9 @@ export function asyncApiDocument({ topics, recordedOf, version }: AsyncApiConten
       title: 'Undertone',
       version,
       description:
-        'A streaming service that learns emotion from speech. Large things (audio, shards, weights, predictions) lie in the object ' +
-        'store; Kafka carries small facts that point at them. Delivery is at least once: every consumer takes a record that comes twice. ' +
-        `Addresses begin with TOPIC_PREFIX, \`${defaultPrefix}\` unless set. A topic's version rises when its old records would not pass.`,
+        'A streaming service that learns emotion from speech. The object store holds large things (audio, shards, weights, ' +
+        'predictions). Kafka carries small facts that point at them. Delivery is at least once: every consumer accepts a record twice. ' +
+        `Addresses begin with TOPIC_PREFIX (default \`${defaultPrefix}\`). A topic gets a new version when its schema no longer accepts old records.`,
       license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
       tags: parties.map((party) => ({ name: party, description: partyDescriptions[party] })),
     },
@@ -50,7 +50,7 @@ export function asyncApiDocument({ topics, recordedOf, version }: AsyncApiConten
       embedded: {
         host: 'localhost:19092',
         protocol: 'kafka',
-        description: 'The broker that `npm start` brings. Elsewhere: KAFKA_BROKERS, KAFKA_SSL and KAFKA_SASL_*.',
+        description: 'The broker that `npm start` starts. For another broker, set KAFKA_BROKERS, KAFKA_SSL and KAFKA_SASL_*.',
       },
     },
     channels: Object.fromEntries(topics.map((topic) => [topic.noun, channelOf(topic, recordedOf(topic))])),
@@ -85,7 +85,8 @@ function channelOf(topic: TopicDeclaration, recorded: readonly RecordedFact[]): 
 
 function messageOf(topic: TopicDeclaration, { name, description, schema }: Fact, recorded: readonly RecordedFact[]): Json {
   const example = recorded.find(({ value }) => value !== null && schema.safeParse(value).success);
-  if (!example) throw new Error(`there is no recorded ${name} for ${topicName(topic, defaultPrefix)} to be its example`);
+  if (!example)
+    throw new Error(`${topicName(topic, defaultPrefix)} has no recorded ${name} to use as an example. Add one to libs/contracts/recorded.`);
   return {
     name,
     title: name,
@@ -102,8 +103,8 @@ function tombstoneOf(topic: TopicDeclaration): Json {
   return {
     name: 'Tombstone',
     title: 'Tombstone',
-    summary: 'A record without a value: its key is dead',
-    description: `Readable for at least ${days} days. A reader that was away for longer starts anew.`,
+    summary: 'A record without a value: the key is deleted',
+    description: `The broker keeps it for at least ${days} days. A reader that was away for longer reads the topic from the start.`,
     payload: { type: 'null' },
     bindings: keyBinding(topic),
   };
@@ -127,17 +128,18 @@ interface Fact {
   schema: z.ZodType;
 }
 
-/** @returns the fact of a topic, or each variant where there are several */
+/** @returns the topic's one fact, or each variant where the topic has several */
 function factsOf(topic: TopicDeclaration): Fact[] {
   const variants = topic.schema instanceof z.ZodDiscriminatedUnion ? (topic.schema.options as z.ZodType[]) : [topic.schema];
   return variants.map((schema) => {
     const { title, description } = schema.meta() ?? {};
-    if (!title || !description) throw new Error(`a fact of ${topicName(topic, defaultPrefix)} has no title or no description`);
+    if (!title || !description)
+      throw new Error(`A fact of ${topicName(topic, defaultPrefix)} has no title or no description. Give its schema both with .meta().`);
     return { name: title, description, schema };
   });
 }
 
-/** Draft 7, which AsyncAPI's own schema language extends; without what Zod adds only because of how numbers are kept. */
+/** JSON Schema draft 7, which AsyncAPI's own schema language extends. Leaves out the safe-integer limits that Zod adds. */
 function jsonSchemaOf(schema: z.ZodType): Json {
   const { $schema: _dialect, ...jsonSchema } = z.toJSONSchema(schema, {
     target: 'draft-7',
@@ -145,7 +147,7 @@ function jsonSchemaOf(schema: z.ZodType): Json {
     override: ({ jsonSchema: part }) => {
       if (part.maximum === Number.MAX_SAFE_INTEGER) delete part.maximum;
       if (part.minimum === Number.MIN_SAFE_INTEGER) delete part.minimum;
-      // Zod's own pattern repeats the calendar; all that it asks beyond RFC 3339 is UTC.
+      // Zod's own pattern repeats the calendar. Beyond RFC 3339 it asks for UTC only.
       if (part.format === 'date-time') part.pattern = 'Z$';
     },
   });

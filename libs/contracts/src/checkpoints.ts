@@ -1,4 +1,4 @@
-/** The newest saved state of a training run. */
+/** The newest checkpoint of each training run. */
 import { z } from 'zod';
 import { tasks } from './labels.js';
 import { isKeyName, manifestKey } from './object-keys.js';
@@ -13,15 +13,15 @@ export const checkpointSavedSchema = z
     sha256: z
       .string()
       .regex(/^[0-9a-f]{64}$/)
-      .describe('Of the weights file'),
+      .describe('Digest of the weights file'),
     viewDigest: z.string().describe('Digest of the utterance versions that the round trained on'),
     viewUtterances: z.number().int().nonnegative(),
     viewTiles: z.object({ labelled: z.number().int(), unlabelled: z.number().int() }),
     newestUtteranceAt: z.iso
       .datetime()
       .optional()
-      .describe('When the newest utterance that the round could learn from was ingested: the model knows of nothing after'),
-    predictedTasks: z.array(z.enum(tasks)).describe('Tasks whose predictions are announced with it'),
+      .describe('Ingestion time of the newest utterance that the round could learn from. The model knows nothing later.'),
+    predictedTasks: z.array(z.enum(tasks)).describe('Tasks for which the trainer announces predictions of this checkpoint'),
     backend: z.string(),
     configHash: z.string(),
     codeVersion: z.string(),
@@ -31,13 +31,13 @@ export const checkpointSavedSchema = z
     path: ['manifestKey'],
     message: 'is not the key that the run and the step give',
   })
-  .meta({ title: 'CheckpointSaved', description: 'A checkpoint lies whole in the object store, and what it was trained on' });
+  .meta({ title: 'CheckpointSaved', description: 'The trainer has stored a whole checkpoint. Names the view that it was trained on.' });
 export type CheckpointSaved = z.infer<typeof checkpointSavedSchema>;
 
-export const checkpoints: Topic<CheckpointSaved> = {
+export const checkpoints: Topic<CheckpointSaved, 'trainer'> = {
   noun: 'checkpoints',
   version: 1,
-  description: 'The newest checkpoint of each run, with what it was trained on.',
+  description: 'The newest checkpoint of each run, with the view that it was trained on.',
   producers: ['trainer'],
   consumers: ['evaluator', 'cli'],
   schema: checkpointSavedSchema,

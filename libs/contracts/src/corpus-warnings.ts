@@ -1,20 +1,20 @@
-/** Warnings about a corpus's annotations, as ingest leaves them in the bucket for `status`. An object for each corpus that has any. */
+/** Warnings about a corpus's annotations. Ingest writes one object to the bucket for each corpus with warnings; `status` reads it. */
 import { z } from 'zod';
 
 export const corpusWarningsSchema = z
   .object({
     corpus: z.string().min(1),
-    /** Sentences, with words of the corpus in them. */
+    /** Sentences. They may quote words of the corpus. */
     warnings: z.array(z.string()).min(1),
-    /** When a listing of the bucket last found other warnings than before. */
+    /** When a listing of the bucket last found warnings that differed from those before. */
     since: z.iso.datetime(),
   })
-  .meta({ title: 'CorpusWarnings', description: 'What is odd about the annotations of a corpus, as of the last listing' });
+  .meta({ title: 'CorpusWarnings', description: 'Problems that the last listing found in the annotations of a corpus' });
 export type CorpusWarnings = z.infer<typeof corpusWarningsSchema>;
 
 export const corpusWarningsPrefix = 'state/corpus-warnings/';
 export const corpusWarningsKey = (corpus: string): string => `${corpusWarningsPrefix}${corpus}.json`;
-/** The corpus, or null for any other key. */
+/** @returns the corpus, or null for any other key */
 export function parseCorpusWarningsKey(key: string): string | null {
   return /^state\/corpus-warnings\/([^/]+)\.json$/.exec(key)?.[1] ?? null;
 }

@@ -15,7 +15,7 @@ const letter: DeadLetter = {
 const identity = deadLetterIdentity(letter);
 
 describe('the identity of a dead letter', () => {
-  it('is the same when its record is delivered again, later and at another offset', () => {
+  it('stays the same when Kafka delivers its record again, later and at another offset', () => {
     const again = { ...letter, origin: { ...origin, offset: '97' }, failedAt: '2026-11-22T10:00:00.000Z', message: 'worded anew' };
     expect(deadLetterIdentity(again)).toBe(identity);
   });
@@ -27,13 +27,13 @@ describe('the identity of a dead letter', () => {
     },
   );
 
-  it('is by object where no utterance is known', () => {
+  it('names the object if the utterance is unknown', () => {
     const byObject = { ...letter, utteranceId: undefined };
     expect(deadLetterIdentity({ ...byObject, origin: { ...origin, offset: '97' } })).toBe(deadLetterIdentity(byObject));
     expect(deadLetterIdentity({ ...byObject, objectKey: 'corpora/acted/m03.flac' })).not.toBe(deadLetterIdentity(byObject));
   });
 
-  it('is by place where nothing is known of the record', () => {
+  it('names topic, partition and offset if utterance and object are unknown', () => {
     const unknown = { ...letter, utteranceId: undefined, objectKey: undefined, version: undefined };
     const places = [origin, { ...origin, offset: '42' }, { ...origin, partition: 3 }, { ...origin, topic: 'undertone.object-hints.v1' }];
     expect(new Set(places.map((place) => deadLetterIdentity({ ...unknown, origin: place }))).size).toBe(places.length);
@@ -41,7 +41,7 @@ describe('the identity of a dead letter', () => {
 });
 
 describe('the key of a dead letter', () => {
-  it('is the utterance, else the object, else none', () => {
+  it('is the utterance id, else the object key, else null', () => {
     const keys = [letter, { ...letter, utteranceId: undefined }, { ...letter, utteranceId: undefined, objectKey: undefined }].map(
       deadLetters.keyOf,
     );

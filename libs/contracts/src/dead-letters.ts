@@ -1,6 +1,6 @@
 /**
- * Records that can never succeed, from every stage, with the reason. A letter holds the beginning of its record; the whole
- * record stays on the topic that it came from for as long as that topic keeps it.
+ * Dead letters: records that can never succeed, from every stage, with the reason. A letter holds the beginning of its
+ * record. The whole record stays on its own topic for as long as that topic keeps it.
  */
 import { z } from 'zod';
 import { errorCodes, type ErrorCode } from './pipeline-error.js';
@@ -20,29 +20,29 @@ export const deadLetterSchema = z
         partition: z.number().int(),
         offset: z.string(),
         keyBase64: z.string().nullable(),
-        valueBase64: z.string().nullable().describe('The first bytes of the value; all of them where `cut` is missing'),
+        valueBase64: z.string().nullable().describe('The first bytes of the value, or the whole value if `cut` is absent'),
         cut: z
           .object({ valueSizeBytes: z.number().int().nonnegative(), valueSha256: z.string().length(64) })
           .optional()
-          .describe('Size and digest of the whole value, where the letter holds only its beginning'),
+          .describe('Size and digest of the whole value. Present only where the letter holds the beginning of the value.'),
       })
-      .describe('Where the record stood, and how it began'),
+      .describe('Topic, partition and offset of the record, and its first bytes'),
     objectKey: z.string().optional(),
     utteranceId: z.string().optional(),
     version: z.string().optional(),
-    settingsHash: z.string().length(16).optional().describe('Feature settings under which it failed; under others it may succeed'),
+    settingsHash: z.string().length(16).optional().describe('Feature settings under which it failed. It may succeed under other settings.'),
     traceparent: z
       .string()
       .optional()
-      .describe('W3C trace context of the attempt that failed, where it was sampled; another try goes on in its trace'),
+      .describe('W3C trace context of the failed attempt, if that was sampled. A replay continues the same trace.'),
     failedAt: z.iso.datetime(),
   })
-  .meta({ title: 'DeadLetter', description: 'A record that can never succeed, how it began, and why' });
+  .meta({ title: 'DeadLetter', description: 'A record that can never succeed, with its first bytes and the reason' });
 export type DeadLetter = z.infer<typeof deadLetterSchema>;
 
 /**
- * To whom failures are counted: the version of an utterance, under the settings at hand, else the object, else the record.
- * The same recording keeps its count when its record comes again at another offset.
+ * Names the subject that a failure counts against: the version of an utterance under the current settings, else the
+ * object, else the record. A recording keeps its count when its record comes again at another offset.
  */
 export function failureSubject(
   subject: Pick<DeadLetter, 'utteranceId' | 'objectKey' | 'version' | 'settingsHash'>,
@@ -53,7 +53,7 @@ export function failureSubject(
   return name === undefined ? `${origin.topic}/${origin.partition}/${origin.offset}` : [name, version, settingsHash].join('|');
 }
 
-/** Dead letters with the same identity count once, however often their record was delivered. */
+/** Dead letters with the same identity count once, however often Kafka delivered their record. */
 export const deadLetterIdentity = (letter: DeadLetter): string =>
   [
     letter.stage,
@@ -62,10 +62,10 @@ export const deadLetterIdentity = (letter: DeadLetter): string =>
     letter.code,
   ].join('|');
 
-export const deadLetters: Topic<DeadLetter> = {
+export const deadLetters: Topic<DeadLetter, 'ingest' | 'features' | 'evaluator'> = {
   noun: 'dead-letters',
   version: 1,
-  description: 'What could never succeed, and why. `undertone replay` gives each another try.',
+  description: 'Records that can never succeed, with the reason. `undertone replay` tries each of them again.',
   producers: ['ingest', 'features', 'evaluator'],
   consumers: ['ingest', 'trainer', 'evaluator', 'cli'],
   schema: deadLetterSchema,

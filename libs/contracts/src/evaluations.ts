@@ -13,26 +13,29 @@ export const modelEvaluatedSchema = z
     split: z.enum(scoredSplits),
     n: z.number().int().positive().describe('Utterances scored'),
     speakers: z.number().int().nonnegative(),
-    wa: share.describe('Weighted accuracy: the share of utterances that were right'),
+    wa: share.describe('Weighted accuracy: the share of utterances that were classified correctly'),
     ua: share.describe('Unweighted accuracy: the mean recall over the classes that occur'),
     uaInterval: z
       .tuple([share, share])
       .nullable()
-      .describe('95 % interval of UA by bootstrap over speakers; null below five speakers, where it would not cover'),
-    recall: z.record(z.string(), share.nullable()).describe('By class; null where the class does not occur'),
+      .describe('95 % interval of UA by bootstrap over speakers. Null below five speakers, where such an interval is too narrow.'),
+    recall: z.record(z.string(), share.nullable()).describe('Recall of each class; null where the class does not occur'),
     classes: z.array(z.string()),
     confusion: z.array(z.array(z.number().int().nonnegative())).describe('Rows: truth, columns: prediction'),
     viewDigest: z.string(),
-    experiment: z.string().optional().describe('Of a job of this experiment, whose id is the run; absent: of continuous training'),
+    experiment: z
+      .string()
+      .optional()
+      .describe('The experiment whose job was scored; runId is then the job id. Absent for continuous training.'),
     evaluatedAt: z.iso.datetime(),
   })
   .meta({ title: 'ModelEvaluated', description: 'A checkpoint was scored on one task and split' });
 export type ModelEvaluated = z.infer<typeof modelEvaluatedSchema>;
 
-/** Held-out speakers are scored on test; speakers can only be identified among those that were trained on. */
+/** Most tasks are scored on test speakers. A model can only identify speakers that it was trained on, so speaker is scored on `withheld`. */
 export const reportedSplit = (task: Task): ScoredSplit => (task === 'speaker' ? 'withheld' : 'test');
 
-export const evaluations: Topic<ModelEvaluated> = {
+export const evaluations: Topic<ModelEvaluated, 'evaluator' | 'trainer'> = {
   noun: 'evaluations',
   version: 1,
   description: 'WA, UA, recall by class and confusion of every checkpoint.',

@@ -1,20 +1,21 @@
 /**
- * Under which feature settings each corpus is made into tiles: what an operator asks for (an object in the bucket for each
- * corpus that differs from the service's own settings), and what features goes by (one fact, always the whole map, so that
- * no reader ever sees half of a change).
+ * The feature settings under which features turns each corpus into tiles. An operator asks for settings with an object in
+ * the bucket, one for each corpus that differs from the service's own settings. Features announces the settings in use
+ * with one fact. The fact is always the whole map, so that no reader ever sees half of a change.
  *
- * Delivery: features says it at each start and at each change; said again, it changes nothing. Where several instances
- * say different maps, the one that read the bucket last is the last to say it.
+ * Delivery: features announces the map at each start and at each change. A repeated announcement changes nothing. If
+ * several instances announce different maps, the instance that read the bucket last announces last.
  */
 import { z } from 'zod';
 import { compacted, type Topic } from './topic.js';
 
-/** What a corpus may have otherwise than the service's settings. What is not said is as there. */
+/** Settings in which a corpus may differ from the service's settings. An absent field keeps the service's value. */
 export const featureOverridesSchema = z
   .strictObject({
     rows: z.number().int().positive(),
     width: z.number().int().positive(),
     layout: z.enum(['tiles', 'centre']),
+    minSpeechShare: z.number().min(0).max(1),
     scale: z.enum(['linear', 'mel']),
     reference: z.enum(['utterance', 'full-scale']),
     bandLimitHz: z.number().positive().nullable(),
@@ -37,24 +38,24 @@ export type ChosenSettings = z.infer<typeof chosen>;
 
 export const featureSettingsChosenSchema = z
   .object({
-    default: chosen.describe('Of every corpus that is not named'),
-    corpora: z.record(z.string(), chosen).describe('Of the corpora that have settings of their own'),
+    default: chosen.describe('Settings of every corpus that `corpora` does not name'),
+    corpora: z.record(z.string(), chosen).describe('Settings of the corpora that differ from the default'),
     chosenAt: z.iso.datetime(),
   })
-  .meta({ title: 'FeatureSettingsChosen', description: 'The feature settings that each corpus is made into tiles under, from now on' });
+  .meta({ title: 'FeatureSettingsChosen', description: 'The feature settings that features uses for each corpus from now on' });
 export type FeatureSettingsChosen = z.infer<typeof featureSettingsChosenSchema>;
 
 export const featureSettingsOf = (map: Pick<FeatureSettingsChosen, 'default' | 'corpora'>, corpus: string): ChosenSettings =>
   (Object.hasOwn(map.corpora, corpus) ? map.corpora[corpus] : undefined) ?? map.default;
 
-export const featureSettingsChosen: Topic<FeatureSettingsChosen> = {
+export const featureSettingsChosen: Topic<FeatureSettingsChosen, 'features'> = {
   noun: 'feature-settings',
   version: 1,
-  description: 'Which settings hash counts for each corpus. One key: the latest record is the whole map.',
+  description: 'The settings hash in use for each corpus. All records have one key: the latest record is the whole map.',
   producers: ['features'],
   consumers: ['trainer', 'evaluator', 'cli'],
   schema: featureSettingsChosenSchema,
-  keySchema: z.literal('features').describe('Always the same'),
+  keySchema: z.literal('features').describe('All records have this key'),
   keyOf: () => 'features',
   storage: compacted(1),
 };

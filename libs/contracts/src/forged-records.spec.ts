@@ -14,12 +14,12 @@ import { utterances } from './utterances.js';
 type Fields = Record<string, unknown>;
 
 const root = new URL('../../../', import.meta.url);
-/** A record as it should be: the first that was recorded. */
+/** A correct record: the first one of the recorded facts. */
 const honest = (topic: TopicDeclaration): { key: string | null; value: Fields } => {
   const facts = parseRecordedFacts(readFileSync(new URL(recordedFactsPath(topic), root), 'utf8'));
   return facts.find(({ value }) => value !== null) as { key: string | null; value: Fields };
 };
-/** As a consumer decides. */
+/** Decides as a consumer does. */
 const isBelieved = (topic: TopicDeclaration, key: string | null, value: unknown): boolean => {
   const parsed = topic.schema.safeParse(value);
   return parsed.success && keyProblem(topic, key, parsed.data as never) === null;
@@ -57,12 +57,12 @@ const forgeries: [topic: TopicDeclaration, what: string, changes: Fields][] = [
 
 describe('a record', () => {
   const topics = [...new Set(forgeries.map(([topic]) => topic))];
-  it.each(topics.map((topic) => [topic.noun, topic] as const))('of %s is believed as it was recorded', (_noun, topic) => {
+  it.each(topics.map((topic) => [topic.noun, topic] as const))('of %s is accepted as recorded', (_noun, topic) => {
     const { key, value } = honest(topic);
     expect(isBelieved(topic, key, value)).toBe(true);
   });
 
-  it.each(topics.map((topic) => [topic.noun, topic] as const))('of %s is refused under a key that is not its own', (_noun, topic) => {
+  it.each(topics.map((topic) => [topic.noun, topic] as const))('of %s is refused under a wrong key', (_noun, topic) => {
     expect(isBelieved(topic, escape, honest(topic).value)).toBe(false);
   });
 
@@ -89,7 +89,7 @@ const mayDelete: [kind: OwnObject, key: string][] = [
 const kinds = [...new Set(mayDelete.map(([kind]) => kind))];
 
 describe('an object that Undertone may delete', () => {
-  it.each(mayDelete)('as a %s is %s, and is of no other kind', (kind, key) => {
+  it.each(mayDelete)('of kind %s has the key %s, which no other kind matches', (kind, key) => {
     expect(kinds.filter((each) => isOwnObject(key, each))).toEqual([kind]);
   });
 

@@ -18,7 +18,7 @@ describe('the stream of an utterance', () => {
 });
 
 describe('labels', () => {
-  it('keep the order of their vocabularies: it is that of the network’s outputs', () => {
+  it('keep the order of their vocabularies, which is the order of the network’s outputs', () => {
     expect([emotionCategories, genders]).toEqual([
       ['angry', 'happy', 'neutral', 'sad'],
       ['female', 'male'],

@@ -6,7 +6,7 @@ export const genders = ['female', 'male'] as const;
 export const splits = ['train', 'dev', 'test'] as const;
 export const streams = ['labelled', 'unlabelled'] as const;
 export const silenceProfiles = ['none', 'ends', 'all'] as const;
-/** What the primary head may tell apart, one of these in a run (paper, Sections IV-A and V). `emotion`: the four categories. */
+/** Targets of the primary head; a run learns one of them (paper, Sections IV-A and V). `emotion`: the four categories. */
 export const emotionTargets = ['emotion', 'activation', 'valence', 'clusters-3', 'clusters-5'] as const;
 export const tasks = [...emotionTargets, 'gender', 'speaker'] as const;
 /** `withheld`: utterances of training speakers kept out of training, on which speaker identification is scored. */
@@ -21,7 +21,7 @@ export type SilenceProfile = (typeof silenceProfiles)[number];
 export type Task = (typeof tasks)[number];
 export type ScoredSplit = (typeof scoredSplits)[number];
 
-/** In the order of the network's outputs: Table I's levels, and clusters by valence, then activation, of their midpoints. */
+/** In the order of the network's outputs: the levels of Table I; clusters sorted by valence, then activation, of their midpoints. */
 export const targetClasses: Record<EmotionTarget, readonly string[]> = {
   emotion: emotionCategories,
   activation: ['low', 'medium', 'high'],
@@ -50,11 +50,11 @@ export const labelsSchema = z.object({
     .tuple([dimension, dimension])
     .readonly()
     .optional()
-    .describe("Where the corpus's reader cuts three levels (Table I); absent where the name of the corpus tells it"),
+    .describe('Level edges that the reader of the corpus gives (Table I). Absent where the edges follow from the name of the corpus.'),
 });
 export type Labels = z.infer<typeof labelsSchema>;
 
-/** Whether labels say what an emotion head with this target learns. */
+/** True if the labels give the value that an emotion head with this target learns. */
 export function carriesTarget({ category, activation, valence }: Labels, target: EmotionTarget): boolean {
   if (target === 'emotion') return category !== undefined;
   if (target === 'activation') return activation !== undefined;
@@ -62,7 +62,7 @@ export function carriesTarget({ category, activation, valence }: Labels, target:
   return activation !== undefined && valence !== undefined;
 }
 
-/** An utterance is labelled for emotion when its category, or both of its dimensions, are known. */
+/** An utterance counts as labelled if its category is known, or both activation and valence are. */
 export function streamOf(labels: Labels): Stream {
   const hasDimensions = labels.activation !== undefined && labels.valence !== undefined;
   return labels.category !== undefined || hasDimensions ? 'labelled' : 'unlabelled';

@@ -1,4 +1,4 @@
-/** "Look at this object": a hint, never a fact about it. Ingest asks the store before it believes one. */
+/** A hint says "look at this object" and claims nothing about it. Ingest asks the store before it acts on a hint. */
 import { z } from 'zod';
 import { retained, dayMs, type Topic } from './topic.js';
 
@@ -11,25 +11,25 @@ export const objectHintSchema = z
     again: z
       .boolean()
       .default(false)
-      .describe('Publish the utterance again though its version is unchanged: the stages after ingest get another try'),
+      .describe('Publish the utterance again even if its version is unchanged, so that the stages after ingest try again'),
     letGoVersion: z
       .string()
       .optional()
-      .describe('The version that a stage let go of, since the object was another just then: if it is that again, publish it again'),
+      .describe('A stage skipped this version because the object had changed. If ingest finds this version again, it publishes it again.'),
     state: z
       .string()
       .optional()
-      .describe('State of object and annotations that a listing saw. With a dead letter for it, later listings do not hint at it again.'),
+      .describe('State of object and annotations that a listing saw. Once this state has a dead letter, later listings do not hint at it.'),
     hintedAt: z.iso.datetime(),
   })
-  .meta({ title: 'ObjectHint', description: 'Look at this object: it may have come, changed or gone' });
+  .meta({ title: 'ObjectHint', description: 'Ingest should look at this object: it may be new, changed or gone' });
 export type ObjectHint = z.infer<typeof objectHintSchema>;
 
-export const objectHints: Topic<ObjectHint> = {
+export const objectHints: Topic<ObjectHint, 'ingest' | 'features' | 'trainer' | 'cli'> = {
   noun: 'object-hints',
   version: 1,
   description:
-    'Objects that ingest should look at, from events, listings, the webhook and replays. Keyed by object, so that one partition owner decides about one object.',
+    'Objects that ingest should look at, from events, listings, the webhook and replays. The key is the object, so that one instance decides about one object.',
   producers: ['ingest', 'features', 'trainer', 'cli'],
   consumers: ['ingest'],
   schema: objectHintSchema,
@@ -38,7 +38,7 @@ export const objectHints: Topic<ObjectHint> = {
   storage: retained(4, 7 * dayMs),
 };
 
-/** A hint, now. @param again publish the utterance once more though its version is unchanged */
+/** A hint with the current time. @param again publish the utterance again even if its version is unchanged */
 export function hintAt(key: string, reason: (typeof hintReasons)[number], again = false): ObjectHint {
   return { key, reason, again, hintedAt: new Date().toISOString() };
 }

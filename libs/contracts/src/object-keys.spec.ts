@@ -9,7 +9,7 @@ describe('the key of a recording', () => {
     ['a', 'corpora/a/b'],
     ['a', '/begins and ends with a slash/'],
     ['a', 'two\nlines'],
-  ])('in corpus %j and path %j comes apart as it was put together', (corpus, path) => {
+  ])('in corpus %j and path %j parses into the same corpus and path', (corpus, path) => {
     expect(parseCorpusKey(corpusKey(corpus, path))).toEqual({ corpus, path });
   });
 
@@ -22,7 +22,7 @@ describe('the key of a recording', () => {
 });
 
 describe('the keys of a run', () => {
-  it('sort as its steps do, so that the last listed checkpoint is the newest', () => {
+  it('sort by step, so that the last listed checkpoint is the newest', () => {
     const steps = [1_000_000, 9, 100, 20];
     const inOrder = steps.toSorted((a, b) => a - b);
     expect(steps.map((step) => checkpointPrefix('main', step)).sort()).toEqual(inOrder.map((step) => checkpointPrefix('main', step)));
@@ -30,7 +30,7 @@ describe('the keys of a run', () => {
     expect(steps.map(predictionsOf).sort()).toEqual(inOrder.map(predictionsOf));
   });
 
-  it('do not run into those of a run whose name begins alike', () => {
+  it('never match the prefix of a run with a similar name', () => {
     expect(checkpointPrefix('main-2', 1).startsWith(runPrefix('main'))).toBe(false);
   });
 });

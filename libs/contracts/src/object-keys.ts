@@ -1,19 +1,21 @@
-/** Where things live in the bucket, and the keys that no request is made for. One place, so that no two stages disagree. */
+/** The layout of the bucket: every key that Undertone makes or reads, and the keys that it refuses. All stages use this one file. */
 import { createHash } from 'node:crypto';
 import { utf8Length } from './outside-json.js';
 import { PipelineError } from './pipeline-error.js';
 
 export const corporaPrefix = 'corpora/';
 
-/** `corpora/<corpus>/<path>`, or null for any other key. */
+/** @returns the parts of `corpora/<corpus>/<path>`, or null for any other key */
 export function parseCorpusKey(key: string): { corpus: string; path: string } | null {
   const match = /^corpora\/([^/]+)\/(.+)$/s.exec(key);
   return match?.[1] && match[2] ? { corpus: match[1], path: match[2] } : null;
 }
 export const corpusKey = (corpus: string, path: string): string => `${corporaPrefix}${corpus}/${path}`;
+/** @returns the corpus of an utterance id; empty where the id has none */
+export const corpusOf = (utteranceId: string): string => utteranceId.slice(0, Math.max(0, utteranceId.indexOf('/')));
 export const utteranceIdOf = (corpus: string, path: string): string => `${corpus}/${path}`;
 export const shardKey = (settingsHash: string, shardId: string): string => `shards/${settingsHash}/${shardId}.arrow`;
-/** Settings hash and shard id, or null for any other key. */
+/** @returns settings hash and shard id, or null for any other key */
 export function parseShardKey(key: string): { settingsHash: string; shardId: string } | null {
   const match = /^shards\/([0-9a-f]{16})\/([0-9a-f]{64})\.arrow$/.exec(key);
   return match?.[1] && match[2] ? { settingsHash: match[1], shardId: match[2] } : null;
@@ -21,63 +23,63 @@ export function parseShardKey(key: string): { settingsHash: string; shardId: str
 export const runPrefix = (runId: string): string => `models/${runId}/`;
 export const checkpointPrefix = (runId: string, step: number): string => `${runPrefix(runId)}${String(step).padStart(9, '0')}/`;
 export const manifestKey = (runId: string, step: number): string => `${checkpointPrefix(runId, step)}manifest.json`;
-/** Who trains a run; who does a job that only one may do at a time. */
+/** The lease of a run names the trainer that trains it. The lease of a job names the instance that does it. */
 export const runLeaseKey = (runId: string): string => `${runPrefix(runId)}lease.json`;
 export const jobLeaseKey = (job: string): string => `state/leases/${job}.json`;
-/** Named by content as well: what was announced is never overwritten. */
+/** The key holds the digest too, so that no writer ever overwrites announced predictions. */
 export const predictionsKey = (place: { runId: string; step: number; task: string; sha256: string }): string =>
   `predictions/${place.runId}/${String(place.step).padStart(9, '0')}/${place.task}-${place.sha256.slice(0, 16)}.arrow`;
 /**
- * Run, step and task, or null for any other key. Predictions of former days have no digest in their names.
- * @returns digest null where the name has none
+ * Run, step and task of predictions, or null for any other key.
+ * @returns digest null for predictions of old releases, whose keys have none
  */
 export function parsePredictionsKey(key: string): { runId: string; step: number; task: string; digest: string | null } | null {
   const match = /^predictions\/([^/]+)\/(\d{9,15})\/([a-z0-9-]+?)(?:-([0-9a-f]{16}))?\.arrow$/.exec(key);
   const [, runId = '', step = '', task = '', digest = null] = match ?? [];
   return match && isKeyName(runId) ? { runId, step: Number(step), task, digest } : null;
 }
-/** What was published of an experiment, and the results of its jobs. */
+/** Holds the published experiment and the results of its jobs. */
 export const experimentPrefix = (experiment: string): string => `experiments/${experiment}/`;
-/** Which models are, and were, in use. */
+/** Holds one object for each model that is or was the champion. */
 export const championsPrefix = 'champions/';
 export const championKey = (number: number): string => `${championsPrefix}${number}.json`;
-/** The number of a champion, or null for any other key. */
+/** @returns the number of the champion, or null for any other key */
 export function parseChampionKey(key: string): number | null {
   const match = /^champions\/([1-9]\d*)\.json$/.exec(key);
   return match ? Number(match[1]) : null;
 }
-/** That a model was looked at and not promoted: written once, so that predictions that come again change nothing. */
+/** Records that the evaluator rejected a model. Written once, so that predictions that come again change nothing. */
 export const rejectionKey = (place: { target: string; runId: string; step: number }): string =>
   `state/rejections/${place.target}/${place.runId}/${String(place.step).padStart(9, '0')}.json`;
-/** Which reader a corpus was recognised by: written once, by whoever came first. */
+/** Records the reader that was recognised for a corpus. The first instance to recognise one writes it, once. */
 export const readerChoiceKey = (corpus: string): string => `state/readers/${corpus}.json`;
-/** What a corpus has otherwise than the settings of the features service. */
+/** Settings in which a corpus differs from those of the features service. */
 export const featureSettingsPrefix = 'state/feature-settings/';
 export const featureSettingsKey = (corpus: string): string => `${featureSettingsPrefix}${corpus}.json`;
-/** The corpus, or null for any other key. */
+/** @returns the corpus, or null for any other key */
 export function parseFeatureSettingsKey(key: string): string | null {
   return /^state\/feature-settings\/([^/]+)\.json$/.exec(key)?.[1] ?? null;
 }
-/** Which state of an annotation file all recordings of its corpus were last looked at under. */
+/** Records the state of an annotation file under which ingest last looked at all recordings of its corpus. */
 export const sweptAnnotationsKey = (annotationKey: string): string => `state/annotations/${annotationKey}.json`;
-/** Which state of an archive was unpacked. */
+/** Records the state of an archive that ingest unpacked. */
 export const unpackedArchiveKey = (archiveKey: string): string => `state/unpacked/${archiveKey}.json`;
-/** The archives that are being unpacked, and how far each is. Named by a digest: a key of 1,024 bytes has no room for a prefix. */
+/** Progress of the archives that ingest is unpacking. The name is a digest: a key of 1,024 bytes leaves no room for a prefix. */
 export const archiveJobsPrefix = 'state/archives/';
 export const archiveJobKey = (archiveKey: string): string =>
   `${archiveJobsPrefix}${createHash('sha256').update(archiveKey).digest('hex')}.json`;
-/** Since when which feature settings are used by no corpus any more. */
+/** For feature settings that no corpus uses any more: when that began. */
 export const abandonedSettingsKey = 'state/compaction/abandoned-settings.json';
-/** Since when which objects are of no use any more. */
+/** For objects that nothing refers to any more: when that began. */
 export const unreferencedObjectsKey = 'state/compaction/unreferenced.json';
-/** Says that a bucket belongs to these topics. */
+/** Marks a bucket as belonging to the topics with this prefix. */
 export const bucketMarkerPrefix = 'state/bucket-of-';
 export const bucketMarkerKey = (topicPrefix: string): string => `${bucketMarkerPrefix}${topicPrefix}.json`;
-/** How often a stage failed, or died, on one recording, object or record: all of a stage, and one of them. */
+/** Counts how often a stage failed, or died, on one recording, object or record. The prefix covers a stage; the key, one subject. */
 export const crashCountPrefix = (topicPrefix: string, stage: string): string => `state/crashes/${topicPrefix}.${stage}/`;
 export const crashCountKey = (topicPrefix: string, stage: string, subjectSha256: string): string =>
   `${crashCountPrefix(topicPrefix, stage)}${subjectSha256}.json`;
-/** What the trainer's index was, and what it had read. */
+/** Snapshots of the trainer's index, with the offsets that it had read. */
 export const indexSnapshotPrefix = (topicPrefix: string): string => `state/index/${topicPrefix}/`;
 
 /** S3's limit for a key. */
@@ -90,8 +92,7 @@ const maxKeyBytes = 1_024;
  */
 export function refuseBadKey(key: string): void {
   const fault = faultOfKey(key);
-  if (fault)
-    throw new PipelineError('OBJECT_KEY_INVALID', `No object is read or written by the key ${JSON.stringify(key.slice(0, 200))}: ${fault}`);
+  if (fault) throw new PipelineError('OBJECT_KEY_INVALID', `The key ${JSON.stringify(key.slice(0, 200))} cannot name an object: ${fault}`);
 }
 
 export const isUsableKey = (key: string): boolean => faultOfKey(key) === null;
@@ -99,24 +100,24 @@ export const isUsableKey = (key: string): boolean => faultOfKey(key) === null;
 function faultOfKey(key: string): string | null {
   if (key === '') return 'it is empty';
   const sizeBytes = utf8Length(key);
-  if (sizeBytes > maxKeyBytes) return `it has ${sizeBytes} UTF-8 bytes, and S3 takes at most ${maxKeyBytes}`;
-  if (/[\u0000-\u001f\u007f-\u009f]/.test(key)) return 'it has a control character';
-  if (!key.isWellFormed()) return 'it has half of a surrogate pair, which no UTF-8 text can carry';
-  // A key that ends with a slash is a folder's marker, as consoles of stores write it. It is usable, and no recording.
+  if (sizeBytes > maxKeyBytes) return `it has ${sizeBytes} UTF-8 bytes, and S3 allows at most ${maxKeyBytes}`;
+  if (/[\u0000-\u001f\u007f-\u009f]/.test(key)) return 'it contains a control character';
+  if (!key.isWellFormed()) return 'it contains half of a surrogate pair, which UTF-8 cannot encode';
+  // A key that ends with a slash marks a folder; the consoles of stores write such keys. It is usable, but never a recording.
   for (const segment of key.replace(/\/$/, '').split('/')) {
     if (segment === '') return 'one of its segments between slashes is empty';
-    if (segment === '.' || segment === '..') return `it has the segment "${segment}", which clients and proxies resolve as a path`;
+    if (segment === '.' || segment === '..') return `it contains the segment "${segment}", which clients and proxies resolve as a path`;
   }
   return null;
 }
 
 /**
- * One part of a key, between two slashes, that a record may name: a run, an experiment, a job. In a folder store it is the
- * name of a folder too, so that it must not lead out of the folder that it lies in.
+ * Checks one part of a key, between two slashes, that a record may name: a run, an experiment, a job. A folder store uses
+ * the part as a folder's name, so it must not lead out of its parent folder.
  */
 export const isKeyName = (name: string): boolean => /^(?!\.{1,2}$)[^/\\\p{Cc}\p{Cs}]{1,200}$/u.test(name);
 
-/** Shapes of the objects that Undertone makes and takes away again. Recordings and annotations are none of them. */
+/** Shapes of the objects that Undertone makes and deletes. Recordings and annotations are not among them. */
 const ownObjects = {
   shard: (key: string): boolean => parseShardKey(key) !== null,
   predictions: (key: string): boolean => parsePredictionsKey(key) !== null,
@@ -127,13 +128,13 @@ const ownObjects = {
   hold: (key: string): boolean => parseHoldKey(key) !== null,
 };
 export type OwnObject = keyof typeof ownObjects;
-/** Whether a key is one of the objects of that kind, which Undertone may delete. */
+/** True if the key has the shape of this kind of object, so that Undertone may delete it. */
 export const isOwnObject = (key: string, kind: OwnObject): boolean => ownObjects[kind](key);
 
-/** What a reader says of the shards that it may still read (libs/compaction/src/shard-holds.ts). */
+/** A reader's hold on the shards that it may still read (libs/compaction/src/shard-holds.ts). */
 export const holdsPrefix = 'state/holds/';
 export const holdKey = (id: string): string => `${holdsPrefix}${id}.json`;
-/** The id of a hold, or null for any other key. */
+/** @returns the id of a hold, or null for any other key */
 export function parseHoldKey(key: string): string | null {
   return /^state\/holds\/([0-9a-z-]{1,100})\.json$/.exec(key)?.[1] ?? null;
 }

@@ -10,7 +10,7 @@ const refusal = (call: () => unknown): PipelineError => {
     if (error instanceof PipelineError) return error;
     throw error;
   }
-  throw new Error('It was not refused');
+  throw new Error('parseOutsideJson accepted the text');
 };
 
 describe('parseOutsideJson', () => {
@@ -19,7 +19,7 @@ describe('parseOutsideJson', () => {
     expect(parseOutsideJson(Buffer.from('{"a":[1,"ü"]}'), limits)).toEqual({ a: [1, 'ü'] });
   });
 
-  it('passes over a byte order mark', () => {
+  it('ignores a byte order mark', () => {
     expect(parseOutsideJson(Buffer.from('\ufeff{"a":1}'), limits)).toEqual({ a: 1 });
   });
 
@@ -38,12 +38,12 @@ describe('parseOutsideJson', () => {
     expect(() => parseOutsideJson(nested(6), { ...limits, maxDepth: 5 })).toThrow('more than 5 deep');
   });
 
-  it('does not count brackets within strings', () => {
+  it('does not count brackets inside strings', () => {
     const text = JSON.stringify({ note: `"\\${'['.repeat(1_000)}` });
     expect(parseOutsideJson(text, limits)).toEqual({ note: `"\\${'['.repeat(1_000)}` });
   });
 
-  it('counts the size in bytes, for a text as for bytes', () => {
+  it('measures the size in bytes for both text and bytes', () => {
     const text = JSON.stringify('ü'.repeat(10));
     expect(() => parseOutsideJson(text, { ...limits, maxBytes: 22 })).not.toThrow();
     expect(() => parseOutsideJson(text, { ...limits, maxBytes: 21 })).toThrow('has 22 bytes');

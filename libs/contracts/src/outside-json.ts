@@ -1,34 +1,33 @@
 /**
  * Parses JSON that comes from outside: records, events, manifests, settings, answers of a store.
  *
- * The size and the nesting depth are checked before anything is parsed. So neither the parser, nor a schema, nor whoever
- * writes the value down again can run out of stack or memory by it. The check of the shape is the caller's: give the
- * value to a schema next.
+ * It checks size and nesting depth before it parses. So the text cannot exhaust the stack or the memory of the parser, of
+ * a schema, or of code that writes the value again. It does not check the shape: give the value to a schema next.
  */
 import { PipelineError, type ErrorCode } from './pipeline-error.js';
 
 export interface OutsideJsonLimits {
-  /** In UTF-8 bytes. */
+  /** Largest size in UTF-8 bytes. */
   maxBytes: number;
-  /** Objects and arrays within each other: `[]` is 1 deep, `[[]]` is 2 deep. */
+  /** Deepest nesting of objects and arrays: `[]` is 1 deep, `[[]]` is 2 deep. */
   maxDepth: number;
   /** The code of the error. Default: RECORD_INVALID. */
   code?: ErrorCode;
-  /** Names the text in messages and begins them: "The record", "manifest.jsonl, line 3". Default: "The record". */
+  /** Begins each message and names the text: "The record", "manifest.jsonl, line 3". Default: "The record". */
   noun?: string;
 }
 
-/** Deeper than any format of the pipeline or of a store's events by far. */
+/** Far deeper than any format of the pipeline or any event of a store. */
 export const usualMaxDepth = 64;
 
 /** @throws PipelineError with the given code, for a text that is too large, too deep, not UTF-8 or not JSON */
 export function parseOutsideJson(text: string | Uint8Array, limits: OutsideJsonLimits): unknown {
   const { maxBytes, maxDepth, code = 'RECORD_INVALID', noun = 'The record' } = limits;
   const sizeBytes = typeof text === 'string' ? utf8Length(text) : text.byteLength;
-  if (sizeBytes > maxBytes) throw new PipelineError(code, `${noun} has ${sizeBytes} bytes of JSON; at most ${maxBytes} are read`);
+  if (sizeBytes > maxBytes) throw new PipelineError(code, `${noun} has ${sizeBytes} bytes of JSON; the limit is ${maxBytes} bytes`);
   const characters = typeof text === 'string' ? text : decodeUtf8(text, { code, noun });
   if (isDeeperThan(characters, maxDepth)) {
-    throw new PipelineError(code, `${noun} has JSON in which objects and arrays lie more than ${maxDepth} deep in each other`);
+    throw new PipelineError(code, `${noun} has JSON that nests objects and arrays more than ${maxDepth} deep`);
   }
   try {
     return JSON.parse(characters);
@@ -45,7 +44,7 @@ function decodeUtf8(bytes: Uint8Array, { code, noun }: { code: ErrorCode; noun: 
   }
 }
 
-/** Counts brackets outside strings. A text that is not JSON may give either answer; the parser refuses it later. */
+/** Counts brackets outside strings. For a text that is not JSON the answer means nothing; the parser refuses it later. */
 function isDeeperThan(text: string, maxDepth: number): boolean {
   let depth = 0;
   let inString = false;

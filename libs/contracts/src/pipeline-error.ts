@@ -1,8 +1,8 @@
 /**
- * The one error type of the pipeline. `code` says what went wrong (stable, documented, counted); `fate` says what a stage
- * does about it while it takes a record: `retryable` tries again, `permanent` writes a dead letter, `fatal` ends the
- * process with one line, because every other record would meet it too. An error that is no PipelineError is `unknown`:
- * it is tried again twice and then a dead letter (libs/streaming/src/failure.ts).
+ * The one error type of the pipeline. `code` says what went wrong; it is stable, documented and counted. `fate` says what a
+ * stage does when a record meets the error. `retryable`: the stage tries again. `permanent`: it writes a dead letter.
+ * `fatal`: it ends the process with one line, because every other record would meet the error too. Any other error is
+ * `unknown`: the stage tries twice more and then writes a dead letter (libs/streaming/src/failure.ts).
  */
 export const errorCodes = {
   // audio: the bytes themselves

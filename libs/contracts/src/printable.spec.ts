@@ -19,7 +19,7 @@ test.each([
 });
 
 test.each(['corpora/größe/日本語/файл.wav', 'שלום.wav', 'می\u200cخواهم', '👩\u200d🔬', String.raw`C:\speech\a.wav`, 'a b', ''])(
-  'leaves %s as it is',
+  'leaves %s unchanged',
   (text) => {
     expect(printable(text)).toBe(text);
   },

@@ -1,8 +1,8 @@
 /**
- * Text from outside, made safe to print: keys, names and messages may hold ANSI escapes that rewrite a terminal, line breaks
- * that forge lines, and bidi marks that turn a name round. Each such character becomes an escape that a person can read.
+ * Makes text from outside safe to print. Keys, names and messages may hold ANSI escapes that rewrite a terminal, line breaks
+ * that forge lines, and bidi marks that reverse a name. Each such character becomes an escape that a person can read.
  *
- * The result is for people. It cannot be turned back: a back slash stays one back slash, so that paths stay readable.
+ * The result is for people. It cannot be reversed: a backslash stays one backslash, so that paths stay readable.
  */
 
 /**
@@ -21,14 +21,14 @@ export function printable(text: string): string {
   return text.replace(unprintable, escapeOf);
 }
 
-/** Text of several lines, such as a stack: its `\n` stay, all else is as in `printable`. */
+/** Text of several lines, such as a stack trace. Line breaks stay; all else is as in `printable`. */
 export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n');
 }
 
-/** JSON for scripts and for terminals: it reads back as the same value. */
+/** JSON that is safe in a terminal and reads back as the same value in a script. */
 export function printableJson(value: unknown): string {
-  // Outside strings JSON has line breaks and spaces only; inside, each of these may stand as its UTF-16 units.
+  // Outside strings, JSON holds only line breaks and spaces. Inside strings, each unprintable character may be an escape.
   return JSON.stringify(value, null, 2).replace(unprintable, (character) => (character === '\n' ? character : unitsOf(character)));
 }
 

@@ -17,11 +17,11 @@ const byName = topics.map((topic) => [`${topic.noun}.v${topic.version}`, topic] 
 describe.each(byName)('recorded facts of %s', (_name, topic) => {
   const recorded = recordedOf(topic);
 
-  it('are still read, under the same key, with nothing lost', () => {
+  it('parse today under the same key without losing a field', () => {
     expect(incompatibilities(topic, recorded)).toEqual([]);
   });
 
-  it('have records with and without each optional field', () => {
+  it('include records with and without each optional field', () => {
     const values = recorded.map(({ value }) => value).filter((value) => value !== null);
     for (const path of optionalPaths(z.toJSONSchema(topic.schema, { io: 'input' }))) {
       const seen = new Set(values.flatMap((value) => presence(value, path)));
@@ -31,23 +31,23 @@ describe.each(byName)('recorded facts of %s', (_name, topic) => {
     }
   });
 
-  it('hold a tombstone if the topic is compacted', () => {
+  it('include a tombstone if the topic is compacted', () => {
     expect(recorded.some(({ value }) => value === null)).toBe(topic.storage.cleanup === 'compact');
   });
 });
 
 describe('the folder of recorded facts', () => {
-  it('has a file for each topic of today; those of older versions stay', () => {
+  it('has a file for each current topic and keeps those of older versions', () => {
     const files = readdirSync(new URL('libs/contracts/recorded/', root));
     expect(files).toEqual(expect.arrayContaining(byName.map(([name]) => `${name}.jsonl`)));
   });
 });
 
-describe('a change that would leave old records behind', () => {
+describe('a change that makes old records unreadable', () => {
   const problems = (topic: TopicDeclaration, change: Partial<TopicDeclaration>): string[] =>
     incompatibilities({ ...topic, ...change }, recordedOf(topic));
 
-  it('is named with file, line, field and remedy when a new field is required', () => {
+  it('is reported with file, line, field and remedy when a new field is required', () => {
     const schema = utteranceIngestedSchema.extend({ language: z.string() });
     expect(problems(utterances, { schema })[0]).toBe(
       'libs/contracts/recorded/utterances.v1.jsonl, line 1: the schema refuses language: Invalid input: expected string, received undefined. ' +
@@ -55,38 +55,38 @@ describe('a change that would leave old records behind', () => {
     );
   });
 
-  it('is found when an optional field becomes required, on the records that lack it', () => {
+  it('is found in the records that lack a field when that field becomes required', () => {
     const schema = utteranceIngestedSchema.safeExtend({ labels: labelsSchema.required({ gender: true }) });
     expect(problems(utterances, { schema })).toEqual([expect.stringContaining('line 7: the schema refuses labels.gender')]);
   });
 
-  it('is found when a value of a vocabulary goes', () => {
+  it('is found when a vocabulary loses a value', () => {
     const schema = utteranceIngestedSchema.safeExtend({ silence: z.enum(['none', 'ends']) });
     expect(problems(utterances, { schema })).toEqual([expect.stringContaining('the schema refuses silence')]);
   });
 
-  it('is found when a field goes, since what it said would be dropped without a word', () => {
+  it('is found when a schema loses a field, since parsing would drop it silently', () => {
     const schema = z.object(utteranceIngestedSchema.shape).omit({ withheld: true });
     expect(problems(utterances, { schema })[0]).toContain('line 1: withheld does not come back as it was');
   });
 
-  it('is found when records would be filed under another key', () => {
+  it('is found when records get another key', () => {
     const keyOf = ({ runId, step }: { runId: string; step: number }): string => `${runId}/${step}`;
     expect(problems(checkpoints, { keyOf })[0]).toMatch(/line 1: its key was "main-\w+" and now is "main-\w+\/400"/);
   });
 
-  it('is not seen in a field that is optional or has a default', () => {
+  it('is not reported for a new field that is optional or has a default', () => {
     const schema = utteranceIngestedSchema.extend({ language: z.string().optional(), priority: z.number().default(0) });
     expect(problems(utterances, { schema })).toEqual([]);
   });
 
-  it('is found when a topic that is not compacted is given tombstones', () => {
+  it('is found when a topic that is not compacted holds tombstones', () => {
     expect(incompatibilities(objectHints, [{ key: 'corpora/a/b.wav', value: null }])).toEqual([expect.stringContaining('tombstone')]);
   });
 });
 
 describe('the version of a recorded utterance', () => {
-  it('is what utteranceVersion makes of it today: another digest would kill every tile there is', () => {
+  it('is the digest that utteranceVersion gives today, since another digest would invalidate every tile', () => {
     const alive = recordedOf(utterances).flatMap(({ value }) => (value === null ? [] : [value as UtteranceIngested]));
     expect(alive.map((utterance) => utteranceVersion(utterance))).toEqual(alive.map(({ version }) => version));
   });
@@ -105,7 +105,7 @@ function optionalPaths(schema: JsonSchema): string[][] {
   return [...own, ...elements, ...variants];
 }
 
-/** @returns for each object that could hold the path's last field, whether it does */
+/** For each object that could hold the path's last field, @returns true if it does */
 function presence(value: unknown, [name = '', ...rest]: string[]): boolean[] {
   if (typeof value !== 'object' || value === null) return [];
   if (name === '*') return Object.values(value).flatMap((element) => presence(element, rest));

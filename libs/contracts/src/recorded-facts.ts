@@ -1,18 +1,18 @@
 /**
- * Recorded facts: records as they lie in topics that exist, one file per topic version, `libs/contracts/recorded/<noun>.v<n>.jsonl`,
- * one record a line: `{"key": …, "value": …}`, a tombstone with the value null. The full form comes first (it is the
- * example in docs/asyncapi.yaml), then forms without each optional field. The first ones were composed from real layouts, so
- * that every form is there, rather than captured from a broker.
+ * Recorded facts: records in the form in which topics hold them. Each topic version has a file,
+ * `libs/contracts/recorded/<noun>.v<n>.jsonl`, with one record a line: `{"key": …, "value": …}`. A tombstone has the value
+ * null. The full form comes first; docs/asyncapi.yaml shows it as the example. Then come forms without each optional field.
+ * The first ones were composed from real layouts to cover every form; they were not captured from a broker.
  *
- * Recorded facts are only ever added to. A compacted topic keeps its records for ever, so what was once published must stay
- * readable. When a schema gains a field, add a record that has it; never touch the records that do not. A change that
+ * Only ever add to recorded facts. A compacted topic keeps its records for ever, so every published form must stay
+ * readable. When a schema gains a field, add a record that has it, and leave the records without it alone. A change that
  * refuses an old record needs a default, or a new version of the topic with a file of its own.
  */
 import { topicName, type TopicDeclaration, type TopicIdentity } from './topic.js';
 
 export interface RecordedFact {
   key: string | null;
-  /** Null: a tombstone. */
+  /** Null for a tombstone. */
   value: unknown;
 }
 
@@ -24,7 +24,7 @@ export const parseRecordedFacts = (jsonl: string): RecordedFact[] =>
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as RecordedFact);
 
-/** @returns one line for each recorded fact that today's declaration refuses, changes, or files under another key */
+/** @returns one line for each recorded fact that today's declaration refuses, changes, or gives another key */
 export function incompatibilities(topic: TopicDeclaration, recorded: readonly RecordedFact[]): string[] {
   return recorded.flatMap((record, index) =>
     problemsOf(topic, record).map(
@@ -39,7 +39,7 @@ function problemsOf(topic: TopicDeclaration, { key, value }: RecordedFact): stri
   const parsedKey = topic.keySchema.safeParse(key);
   if (!parsedKey.success)
     return parsedKey.error.issues.map((issue) => `the schema of the key refuses ${JSON.stringify(key)}: ${issue.message}`);
-  if (value === null) return topic.storage.cleanup === 'compact' ? [] : ['a tombstone means nothing in a topic that is not compacted'];
+  if (value === null) return topic.storage.cleanup === 'compact' ? [] : ['only a compacted topic may hold a tombstone'];
   const parsed = topic.schema.safeParse(value);
   if (!parsed.success) return parsed.error.issues.map((issue) => `the schema refuses ${issue.path.join('.') || 'it'}: ${issue.message}`);
   const newKey = topic.keyOf(parsed.data as never);
@@ -47,7 +47,7 @@ function problemsOf(topic: TopicDeclaration, { key, value }: RecordedFact): stri
   return [...lostFields(value, parsed.data).map((path) => `${path || 'it'} does not come back as it was`), ...moved];
 }
 
-/** @returns paths of `before` that `after` lacks or has otherwise; what `after` has besides is no loss */
+/** @returns paths of `before` that `after` lacks or changes. Additional fields of `after` are no loss. */
 function lostFields(before: unknown, after: unknown, path = ''): string[] {
   if (typeof before !== 'object' || before === null) return Object.is(before, after) ? [] : [path];
   if (typeof after !== 'object' || after === null || Array.isArray(before) !== Array.isArray(after)) return [path];

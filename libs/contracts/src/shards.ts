@@ -1,10 +1,10 @@
-/** Sealed shards of spectrogram tiles: the claim checks that the trainer redeems from the object store. */
+/** Sealed shards of spectrogram tiles. Each fact is a claim check: the trainer fetches the shard from the object store. */
 import { z } from 'zod';
 import { streams, type Stream } from './labels.js';
 import { shardKey } from './object-keys.js';
 import { compacted, type Topic } from './topic.js';
 
-/** Both are names in keys and in file names: nothing but digits of a digest may stand there. */
+/** Shard id and settings hash are parts of keys and file names, so only the digits of a digest may stand in them. */
 const shardIdSchema = z.string().regex(/^[0-9a-f]{64}$/, 'is not a sha256 in 64 hexadecimal digits');
 const settingsHashSchema = z.string().regex(/^[0-9a-f]{16}$/, 'is not a digest in 16 hexadecimal digits');
 
@@ -12,13 +12,13 @@ export const shardSealedSchema = z
   .object({
     shardId: shardIdSchema.describe('sha256 of the Arrow file'),
     stream: z.enum(streams),
-    objectKey: z.string().describe('shards/<settings hash>/<shard id>.arrow; a reader derives it and believes no other'),
+    objectKey: z.string().describe('shards/<settings hash>/<shard id>.arrow. A reader derives the key and refuses any other.'),
     sizeBytes: z.number().int().positive(),
-    settingsHash: settingsHashSchema.describe('Digest of the feature settings; tiles of different settings never mix'),
+    settingsHash: settingsHashSchema.describe('Digest of the feature settings. Tiles of different settings never mix.'),
     tile: z
       .tuple([z.number().int().positive(), z.number().int().positive()])
       .optional()
-      .describe('Rows and frames of a tile; 128 and 256 where it is not said'),
+      .describe('Rows and frames of a tile; 128 and 256 if absent'),
     tileCount: z.number().int().positive(),
     utterances: z
       .array(
@@ -28,11 +28,11 @@ export const shardSealedSchema = z
           firstRow: z.number().int().nonnegative(),
           tileCount: z.number().int().positive(),
           audioSec: z.number().nonnegative(),
-          cutSec: z.number().nonnegative().describe('Silence cut away'),
+          cutSec: z.number().nonnegative().describe('Seconds of silence that features cut'),
         }),
       )
       .min(1),
-    sealedAt: z.iso.datetime().describe('Of a shard that others were merged into: when the first of these was sealed'),
+    sealedAt: z.iso.datetime().describe('When features sealed the shard. For a merged shard, the earliest such time among its sources.'),
   })
   .refine(({ objectKey, settingsHash, shardId }) => objectKey === shardKey(settingsHash, shardId), {
     path: ['objectKey'],
@@ -42,18 +42,18 @@ export const shardSealedSchema = z
     path: ['utterances'],
     message: 'names rows that the shard does not have',
   })
-  .meta({ title: 'ShardSealed', description: 'A shard lies in the object store, and which rows of it are whose' });
+  .meta({ title: 'ShardSealed', description: 'A shard is stored. Lists the rows of each utterance in it.' });
 export type ShardSealed = z.infer<typeof shardSealedSchema>;
 
 /**
- * An announcement lists every utterance, and a broker takes 1 MiB: long names end a shard early. The first is how much of
- * it the list may take.
+ * Largest list of utterances in one announcement. An announcement lists every utterance, and a broker accepts 1 MiB by
+ * default, so long utterance ids make a shard end early.
  */
 export const largestFactBytes = 400_000;
-/** What an utterance takes of it: its id, and what stands beside. */
+/** Bytes that one utterance adds to the announcement: its id and the fields beside it. */
 export const factBytesOf = (utteranceId: string): number => Buffer.byteLength(utteranceId) + 160;
 
-const shardTopic = (stream: Stream, description: string): Topic<ShardSealed> => ({
+const shardTopic = (stream: Stream, description: string): Topic<ShardSealed, 'features' | 'trainer' | 'cli'> => ({
   noun: `shards-${stream}`,
   version: 1,
   description,
@@ -67,4 +67,4 @@ const shardTopic = (stream: Stream, description: string): Topic<ShardSealed> => 
 
 export const shardsLabelled = shardTopic('labelled', 'Shards whose utterances carry a category, or activation and valence.');
 export const shardsUnlabelled = shardTopic('unlabelled', 'Shards whose utterances carry a speaker and a gender only, or nothing.');
-export const shardTopicOf = (stream: Stream): Topic<ShardSealed> => (stream === 'labelled' ? shardsLabelled : shardsUnlabelled);
+export const shardTopicOf = (stream: Stream): Topic<ShardSealed, 'features' | 'trainer' | 'cli'> => (stream === 'labelled' ? shardsLabelled : shardsUnlabelled);

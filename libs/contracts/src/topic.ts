@@ -1,4 +1,4 @@
-/** What a topic is: its name, its one schema, its key, who writes and reads it, and how the broker keeps it. */
+/** The declaration of a topic: name, schema, key, the parties that write and read it, and how the broker keeps it. */
 import type { z } from 'zod';
 import { usualMaxDepth } from './outside-json.js';
 
@@ -8,7 +8,7 @@ export interface TopicStorage {
   /** How long a record is kept on a `delete` topic; -1 for ever. */
   retentionMs?: number;
   segmentMs: number;
-  /** How long a tombstone stays readable on a `compact` topic. A reader that was away longer must start anew. */
+  /** How long a tombstone stays readable on a `compact` topic. A reader that was away longer reads the topic from the start. */
   deleteRetentionMs?: number;
   minInsyncReplicas: number;
 }
@@ -27,28 +27,30 @@ export interface TopicDeclaration extends TopicIdentity {
   description: string;
   producers: readonly Party[];
   consumers: readonly Party[];
-  /** What a record may be. Its `title`, or that of each of its variants, is the name of the fact. */
+  /** Schema of a record's value. Its `title`, or that of each of its variants, names the fact. */
   schema: z.ZodType;
   keySchema: z.ZodType<string | null>;
   keyOf: (fact: never) => string | null;
-  /** Its writers may send other things than JSON: those reach the consumer as bytes. */
+  /** Set if writers may send other formats than JSON. The consumer receives those as bytes. */
   acceptsBytes?: true;
   storage: TopicStorage;
 }
 
-export interface Topic<Fact> extends TopicDeclaration {
+/** `Producer` names the parties that may send its facts: a publisher of another party does not compile (libs/streaming/src/publisher.ts). */
+export interface Topic<Fact, Producer extends Party = Party> extends TopicDeclaration {
+  producers: readonly Producer[];
   schema: z.ZodType<Fact>;
   /** The record's key; null leaves the partition to the producer. */
   keyOf: (fact: Fact) => string | null;
 }
 
-/** @returns why a record is not to be believed, or null: its key must be the one that its contents give */
+/** @returns why the record's key contradicts its contents, or null if the key is right */
 export function keyProblem<Fact>(topic: { keyOf: (fact: Fact) => string | null }, key: string | null, fact: Fact): string | null {
   const own = topic.keyOf(fact);
-  return own === null || own === key ? null : `its key is ${JSON.stringify(key)}, and its contents belong under ${JSON.stringify(own)}`;
+  return own === null || own === key ? null : `its key is ${JSON.stringify(key)}, but its contents give the key ${JSON.stringify(own)}`;
 }
 
-/** What a record's value may be. A broker takes 1 MiB unless told otherwise; the embedded one takes more. */
+/** Limits on a record's value. A broker accepts 1 MiB by default; the embedded broker accepts more. */
 export const recordLimits = { maxBytes: 16 * 1024 * 1024, maxDepth: usualMaxDepth };
 
 export const minuteMs = 60_000;
@@ -57,7 +59,7 @@ export const dayMs = 24 * hourMs;
 
 const shared = { segmentMs: 7 * dayMs, minInsyncReplicas: 1 };
 
-/** A compacted topic: the latest record of a key is kept for ever, a tombstone for a week. */
+/** A compacted topic keeps the latest record of each key for ever, and a tombstone for a week. */
 export const compacted = (partitions: number): TopicStorage => ({
   ...shared,
   partitions,
@@ -66,7 +68,7 @@ export const compacted = (partitions: number): TopicStorage => ({
   deleteRetentionMs: 7 * dayMs,
 });
 
-/** A topic whose records end after a while. */
+/** A topic that deletes its records after a while. */
 export const retained = (partitions: number, retentionMs: number): TopicStorage => ({
   ...shared,
   partitions,

@@ -12,7 +12,7 @@ export const stepLossesSchema = z
     gender: z.number().nullable(),
     speaker: z.number().nullable(),
   })
-  .describe('Loss of each phase, each a mean over the batch; null where the phase or the label was absent');
+  .describe('Loss of each phase, a mean over the batch. Null if the phase did not run or no example had the label.');
 const base = { runId: z.string().min(1), round: z.number().int().positive(), step: z.number().int().nonnegative(), at: z.iso.datetime() };
 
 export const stepTrainedSchema = z
@@ -21,10 +21,10 @@ export const stepTrainedSchema = z
     ...base,
     losses: stepLossesSchema,
     stepMs: z.number(),
-    waitMs: z.number().optional().describe('Of stepMs, for tiles'),
-    findings: z.array(z.string()).optional().describe('What is wrong with the run now, in words'),
+    waitMs: z.number().optional().describe('The part of stepMs that the trainer waited for tiles'),
+    findings: z.array(z.string()).optional().describe('Problems of the run at this step, in words'),
   })
-  .meta({ title: 'StepTrained', description: 'A step was trained; sampled, not every step is told' });
+  .meta({ title: 'StepTrained', description: 'The trainer finished a step. It reports a sample of the steps.' });
 
 export const roundStartedSchema = z
   .object({
@@ -36,13 +36,17 @@ export const roundStartedSchema = z
     freshTiles: z
       .object({ labelled: z.number().int(), unlabelled: z.number().int() })
       .optional()
-      .describe('Of the tiles, those that no earlier round has learnt'),
-    checkedOn: z.number().int().optional().describe('Utterances of dev speakers that decide when the round is enough; 0: nobody does'),
+      .describe('The tiles that no earlier round has learnt'),
+    checkedOn: z
+      .number()
+      .int()
+      .optional()
+      .describe('Number of utterances of dev speakers that decide when the round stops early; 0 if the round has none'),
     speakers: z.number().int(),
   })
-  .meta({ title: 'RoundStarted', description: 'A round began on a view of the shards that stays as it is' });
+  .meta({ title: 'RoundStarted', description: 'A round began on a fixed view of the shards' });
 
-/** Its steps are done, its time is over, or dev speakers are understood no better. */
+/** Reasons for the end of a round: it did its steps, its time ran out, or dev speakers no longer improved. */
 export const roundEnds = ['steps', 'time', 'dev'] as const;
 export type RoundEnd = (typeof roundEnds)[number];
 
@@ -50,11 +54,11 @@ export const devCheckedSchema = z
   .object({
     type: z.literal('DevChecked'),
     ...base,
-    ua: z.number().min(0).max(1).describe('Of emotion, on dev speakers'),
+    ua: z.number().min(0).max(1).describe('UA of emotion on dev speakers'),
     bestStep: z.number().int().nonnegative(),
     bestUa: z.number().min(0).max(1),
   })
-  .meta({ title: 'DevChecked', description: 'How well dev speakers are understood in the middle of a round' });
+  .meta({ title: 'DevChecked', description: 'The trainer scored dev speakers in the middle of a round' });
 
 export const roundFinishedSchema = z
   .object({
@@ -63,12 +67,12 @@ export const roundFinishedSchema = z
     losses: stepLossesSchema,
     tilesPerSec: z.number(),
     wallSec: z.number(),
-    waitShare: z.number().optional().describe('Of the time of the steps, waiting for tiles'),
+    waitShare: z.number().optional().describe('Share of the time of the steps that the trainer waited for tiles'),
     backend: z.string(),
-    ended: z.enum(roundEnds).optional().describe('By what'),
-    bestStep: z.number().int().optional().describe('The step whose weights the round leaves behind'),
+    ended: z.enum(roundEnds).optional().describe('Reason for the end'),
+    bestStep: z.number().int().optional().describe('The step whose weights the round keeps'),
   })
-  .meta({ title: 'RoundFinished', description: 'A round came to its end, at this speed' });
+  .meta({ title: 'RoundFinished', description: 'A round ended. Gives its losses and speed.' });
 
 export const trainingSchema = z.discriminatedUnion('type', [stepTrainedSchema, roundStartedSchema, devCheckedSchema, roundFinishedSchema]);
 export type TrainingFact = z.infer<typeof trainingSchema>;
@@ -77,10 +81,10 @@ export type RoundStarted = z.infer<typeof roundStartedSchema>;
 export type DevChecked = z.infer<typeof devCheckedSchema>;
 export type RoundFinished = z.infer<typeof roundFinishedSchema>;
 
-export const training: Topic<TrainingFact> = {
+export const training: Topic<TrainingFact, 'trainer'> = {
   noun: 'training',
   version: 1,
-  description: 'Losses by phase and throughput, as training goes on.',
+  description: 'Losses of each phase and throughput during training.',
   producers: ['trainer'],
   consumers: ['evaluator', 'cli'],
   schema: trainingSchema,

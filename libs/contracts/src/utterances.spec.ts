@@ -47,31 +47,31 @@ describe('the version of an utterance', () => {
     },
   );
 
-  it.each(labelFields)('changes when the label %s is another, or is taken away', (field) => {
+  it.each(labelFields)('changes when the label %s changes or is removed', (field) => {
     const changed = utteranceVersion({ ...utterance, labels: { ...labels, [field]: otherLabels[field] } });
     const { [field]: _gone, ...fewer } = labels;
     const without = utteranceVersion({ ...utterance, labels: fewer });
     expect(new Set([version, changed, without]).size).toBe(3);
   });
 
-  it.each(labelFields)('is the same whether %s is undefined or absent', (field) => {
+  it.each(labelFields)('is the same for an undefined and an absent %s', (field) => {
     const { [field]: _gone, ...fewer } = labels;
     expect(utteranceVersion({ ...utterance, labels: { ...labels, [field]: undefined } })).toBe(
       utteranceVersion({ ...utterance, labels: fewer }),
     );
   });
 
-  it('does not change with when or where the utterance was ingested', () => {
+  it('does not depend on the time or key of ingestion', () => {
     const elsewhere = { ...utterance, utteranceId: 'b/x', corpus: 'b', objectKey: 'corpora/b/x', ingestedAt: '2027-01-01T00:00:00Z' };
     expect(utteranceVersion(elsewhere)).toBe(version);
   });
 
-  it('does not depend on the order in which labels were written', () => {
+  it('does not depend on the order of the labels', () => {
     const reversed = Object.fromEntries(Object.entries(labels).reverse()) as Labels;
     expect(utteranceVersion({ ...utterance, labels: reversed })).toBe(version);
   });
 
-  it('tells apart values that moved from one field to the next', () => {
+  it('differs when a value moves to the next field', () => {
     const activation = utteranceVersion({ ...utterance, labels: { activation: 3 } });
     const valence = utteranceVersion({ ...utterance, labels: { valence: 3 } });
     const session = utteranceVersion({ ...utterance, labels: { session: '3' } });

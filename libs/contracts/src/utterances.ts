@@ -1,4 +1,4 @@
-/** The one topic that decides what is alive: the latest record of an utterance id, or its tombstone. */
+/** The topic that decides which utterances are alive: the latest record of an utterance id, or its tombstone. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { labelsSchema, silenceProfiles, splits, type Labels } from './labels.js';
@@ -8,14 +8,16 @@ import { compacted, type Topic } from './topic.js';
 export const utteranceIngestedSchema = z
   .object({
     utteranceId: z.string().min(3).describe('<corpus>/<path inside the corpus>'),
-    version: z.string().length(16).describe('Digest of ETag, size, labels, split and silence profile; compared for equality only'),
+    version: z.string().length(16).describe('Digest of ETag, size, labels, split and silence profile; compare it for equality only'),
     corpus: z.string().min(1),
     objectKey: z.string().describe('corpora/<utterance id>'),
     etag: z.string().min(1),
     sizeBytes: z.number().int().nonnegative(),
     labels: labelsSchema,
     split: z.enum(splits),
-    withheld: z.boolean().describe('Of a training speaker, and kept out of training so that speaker identification can be scored'),
+    withheld: z
+      .boolean()
+      .describe('True for an utterance of a training speaker that is kept out of training to score speaker identification'),
     silence: z.enum(silenceProfiles),
     ingestedAt: z.iso.datetime(),
   })
@@ -26,10 +28,10 @@ export const utteranceIngestedSchema = z
     },
     { path: ['objectKey'], message: 'is not the key that the utterance id and the corpus give' },
   )
-  .meta({ title: 'UtteranceIngested', description: 'An utterance is alive in this version, and where its audio lies' });
+  .meta({ title: 'UtteranceIngested', description: 'An utterance is alive in this version. Gives the key of its audio.' });
 export type UtteranceIngested = z.infer<typeof utteranceIngestedSchema>;
 
-/** @returns 16 hex digits that change when the bytes, the labels or what is done with them change */
+/** @returns 16 hex digits that change with the bytes, the labels, the split, the withholding or the silence profile */
 export function utteranceVersion(
   parts: Pick<UtteranceIngested, 'etag' | 'sizeBytes' | 'labels' | 'split' | 'withheld' | 'silence'>,
 ): string {
@@ -46,7 +48,7 @@ export function utteranceVersion(
     parts.split,
     parts.withheld,
     parts.silence,
-    // Last, and only where there are any: versions of records without edges stay as they were.
+    // The edges come last and only if there are any, so that records without edges keep their versions.
     ...(levelEdges ? [levelEdges] : []),
   ];
   return createHash('sha256')
@@ -55,10 +57,11 @@ export function utteranceVersion(
     .slice(0, 16);
 }
 
-export const utterances: Topic<UtteranceIngested> = {
+export const utterances: Topic<UtteranceIngested, 'ingest'> = {
   noun: 'utterances',
   version: 1,
-  description: 'What is alive. The latest record of an utterance is its current version; no record, or a tombstone, means dead.',
+  description:
+    'The utterances that are alive. The latest record of an utterance is its current version. An utterance without a record, or with a tombstone, is dead.',
   producers: ['ingest'],
   consumers: ['ingest', 'features', 'trainer', 'evaluator', 'cli'],
   schema: utteranceIngestedSchema,

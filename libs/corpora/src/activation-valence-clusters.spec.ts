@@ -13,7 +13,7 @@ const labels = centres.flatMap(({ valence, activation }) =>
 );
 
 describe('clusters of the activation-valence plane', () => {
-  it('are found where the labels lie, ordered by valence', () => {
+  it('have their midpoints where the labels lie, ordered by valence', () => {
     const midpoints = fitClusters(labels, 5, 1);
     midpoints.forEach(({ valence, activation }, index) => {
       expect(valence).toBeCloseTo(centres[index]?.valence ?? NaN, 1);
@@ -22,7 +22,7 @@ describe('clusters of the activation-valence plane', () => {
     centres.forEach((centre, index) => expect(clusterOf(centre, midpoints)).toBe(index));
   });
 
-  it('are the same for the same seed, in whatever order the labels come', () => {
+  it('are the same for the same seed in any order of the labels', () => {
     expect(fitClusters(labels.toReversed(), 3, 7)).toEqual(fitClusters(labels, 3, 7));
   });
 

@@ -1,10 +1,9 @@
 /**
- * The activation-valence plane in 3 or 5 clusters (paper, Section IV-A: k-means on the annotations; an utterance belongs to
- * the nearest midpoint). Seeded, and of equal points in any order the same: they are sorted first. Clusters are numbered by
- * valence, then activation, of their midpoints. The best of several starts counts.
+ * Divides the activation-valence plane into 3 or 5 clusters (paper, Section IV-A: k-means on the annotations; an utterance
+ * belongs to the nearest midpoint). Points are sorted first, and the fit is seeded, so equal points give equal clusters in
+ * any order. Clusters are numbered by valence, then activation, of their midpoints. The best of several starts counts.
  *
- * Does not promise a fair test if the points of test speakers are among those that it is fitted on: the caller gives those
- * of training speakers only.
+ * Does not promise a fair test if it is fitted on points of test speakers. The caller gives points of training speakers only.
  */
 import { kmeans } from 'ml-kmeans';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -25,7 +24,7 @@ export function fitClusters(trainingLabels: readonly DimensionalLabel[], count: 
   if (distinct < count) {
     throw new PipelineError(
       'SETTINGS_INVALID',
-      `${count} clusters of activation and valence need ${count} different labels of training speakers; there are ${distinct}`,
+      `${count} clusters of activation and valence need ${count} different labels of training speakers, but there are ${distinct}. Label more utterances, or choose fewer clusters.`,
       { context: { distinct, count } },
     );
   }
@@ -36,7 +35,7 @@ export function fitClusters(trainingLabels: readonly DimensionalLabel[], count: 
   return best.centroids.sort(compare).map(([valence = 0, activation = 0]) => ({ activation, valence }));
 }
 
-/** @returns the index of the nearest midpoint; of equally near ones the first */
+/** @returns the index of the nearest midpoint; the first of those that are equally near */
 export function clusterOf(label: DimensionalLabel, midpoints: readonly DimensionalLabel[]): number {
   const distances = midpoints.map(({ activation, valence }) => Math.hypot(activation - label.activation, valence - label.valence));
   return distances.indexOf(Math.min(...distances));

@@ -16,7 +16,7 @@ describe('the text of an annotation file', () => {
     expect(decodeAnnotation('manifest.csv', bytes)).toEqual({ text });
   });
 
-  it('is read as Windows-1252, with a warning, where it is not UTF-8', () => {
+  it('is read as Windows-1252, with a warning, if it is not UTF-8', () => {
     const bytes = Buffer.from('path,speaker\nZ\u00fcrich \u0080.wav,Zo\u00eb\n', 'latin1');
     const read = decodeAnnotation('manifest.csv', bytes);
     expect(read.text).toBe(text);

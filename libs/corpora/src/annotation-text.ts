@@ -1,12 +1,12 @@
 /**
- * Text of an annotation file, whatever program saved it: UTF-8, UTF-16 as Excel's "Unicode text" and PowerShell write it, or
- * Windows-1252 as Excel's "CSV" writes it in western Europe.
+ * Decodes an annotation file, whatever program saved it: UTF-8; UTF-16, as Excel's "Unicode text" and PowerShell write it;
+ * or Windows-1252, as Excel's "CSV" writes it in western Europe.
  *
  * Does not promise to tell other single-byte encodings from Windows-1252: no byte says which one it is.
  */
 export interface AnnotationText {
   text: string;
-  /** Set where the encoding had to be guessed. */
+  /** Set if the decoder had to guess the encoding. */
   warning?: string;
 }
 
@@ -25,7 +25,7 @@ export function decodeAnnotation(file: string, bytes: Uint8Array): AnnotationTex
   }
 }
 
-/** A byte order mark tells; without one, a NUL byte beside the first letter does. */
+/** A byte order mark shows UTF-16. Without a mark, a NUL byte beside the first letter does. */
 function utf16Of([first, second]: Uint8Array): 'utf-16le' | 'utf-16be' | null {
   if (first === undefined || second === undefined) return null;
   if ((first === 0xff && second === 0xfe) || (first !== 0 && second === 0)) return 'utf-16le';

@@ -1,4 +1,4 @@
-/** Which objects of a corpus are taken for audio: by their ending. Whether they are, decoding tells. */
+/** Recognises the recordings and archives of a corpus by their endings. Decoding decides later if a file really is audio. */
 const audioEndings = new Set([
   'wav',
   'flac',
@@ -26,7 +26,7 @@ export function isAudioPath(path: string): boolean {
   return dot > 0 && !name.startsWith('._') && audioEndings.has(name.slice(dot + 1).toLowerCase());
 }
 
-/** Which objects of a corpus are unpacked into it. */
+/** True for an archive, whose files ingest unpacks into the corpus. */
 export function isArchivePath(path: string): boolean {
   return /[^/]\.(?:tar|tar\.gz|tgz|zip)$/i.test(path) && !/(?:^|\/)\._[^/]*$/.test(path);
 }

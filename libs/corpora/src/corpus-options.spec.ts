@@ -8,7 +8,7 @@ const optionsOf = (json: string) => parseCorpusOptions('corpus.json', Buffer.fro
 const wordsOf = (json: string) => optionsOf(json).labels;
 
 describe("a corpus's own words for emotions", () => {
-  it('are a map, whatever the words are', () => {
+  it('may be any words, even names of object properties', () => {
     const words = wordsOf('{"labels": {" Furious ": "angry", "constructor": "sad", "__proto__": "happy", "excited": null}}');
     expect([...(words ?? [])]).toEqual([
       ['furious', 'angry'],
@@ -32,7 +32,7 @@ describe("a corpus's own words for emotions", () => {
     expect(() => optionsOf(json)).toThrow(expect.objectContaining({ code: 'CORPUS_OPTIONS_INVALID' })),
   );
 
-  it('give words of a manifest a class, or take it away', () => {
+  it('give a word of a manifest a class, or take its class away', () => {
     const ownWords = wordsOf('{"labels": {"furious": "angry", "calm": "neutral", "excited": null, "constructor": "sad"}}');
     const csv = 'path,emotion\n1.wav,FURIOUS\n2.wav,calm\n3.wav,Excited\n4.wav,constructor\n5.wav,joy\n';
     const corpus = manifestReader.read(new Map([['manifest.csv', csv]]), { ownWords });
@@ -46,7 +46,7 @@ describe("a corpus's own words for emotions", () => {
     expect(corpus.annotationOf('3.wav').noCategoryBecause).toBe('none of the four');
   });
 
-  it('give codes of other corpora a class', () => {
+  it('give a class to codes of other corpora', () => {
     const ownWords = wordsOf('{"labels": {"calm": "neutral", "disgust": "angry", "happy": null}}');
     const ravdess = ravdessReader.read(new Map(), { ownWords });
     expect(ravdess.annotationOf('Actor_12/03-01-02-01-02-01-12.wav').labels.category).toBe('neutral');
@@ -55,7 +55,7 @@ describe("a corpus's own words for emotions", () => {
   });
 });
 
-it('options may be given without words', () => {
+it('corpus options need no words', () => {
   expect(optionsOf('{"reader": "iemocap", "silence": "ends", "extra": 1}')).toEqual({ reader: 'iemocap', silence: 'ends' });
   expect(optionsOf('{}')).toEqual({});
 });

@@ -9,7 +9,7 @@ import { normalWord, type OwnWords } from './emotion-labels.js';
 const mostWords = 1_000;
 const mostLetters = 200;
 
-/** Words come as pairs, in a map: a word such as `constructor` is a word. */
+/** The words arrive as pairs and go into a map, so that a word such as `constructor` is a word like others. */
 const ownWordsSchema = z
   .preprocess(
     (labels) => (typeof labels === 'object' && labels !== null && !Array.isArray(labels) ? Object.entries(labels) : null),
@@ -25,14 +25,14 @@ const optionsSchema = z.object({
   reader: z.enum(readerNames).optional(),
   silence: z.enum(silenceProfiles).optional(),
   description: z.string().optional(),
-  /** Words for emotions in this corpus, beside the everyday ones. */
+  /** The corpus's words for emotions, in addition to the everyday words. */
   labels: ownWordsSchema.optional(),
 });
 export type CorpusOptions = z.infer<typeof optionsSchema>;
 
 export const maxOptionsBytes = 1_000_000;
 
-/** @param name of the file, for messages @throws PipelineError CORPUS_OPTIONS_INVALID */
+/** @param name name of the file, for messages @throws PipelineError CORPUS_OPTIONS_INVALID */
 export function parseCorpusOptions(name: string, bytes: Uint8Array): CorpusOptions {
   const json = parseOutsideJson(bytes, { maxBytes: maxOptionsBytes, maxDepth: usualMaxDepth, code: 'CORPUS_OPTIONS_INVALID', noun: name });
   const parsed = optionsSchema.safeParse(json);

@@ -1,14 +1,14 @@
-/** The interface of corpus readers: pure functions from a corpus's paths and annotation files to labels. */
+/** The interface of corpus readers. A reader is a pure function from a corpus's paths and annotation files to labels. */
 import type { Labels, LevelEdges, SilenceProfile, Split } from '#contracts/labels.js';
 import type { OwnWords } from './emotion-labels.js';
 import type { RowsMatched } from './row-matcher.js';
 
 export interface Annotation {
-  /** Speaker ids are the corpus's own; ingest puts the corpus's name before them. */
+  /** The corpus's own speaker ids; ingest puts the corpus's name before them. */
   labels: Labels;
-  /** An explicit split wins over the hash. */
+  /** Split that the annotation names. It wins over the split by hash. */
   split?: Split;
-  /** Why a recording whose emotion the corpus names has no category: one of few phrases, since ingest counts by it. */
+  /** Reason why a recording with a named emotion has no category. Use one of few phrases, because ingest counts by it. */
   noCategoryBecause?: string;
 }
 
@@ -18,20 +18,20 @@ export interface CorpusAnnotations {
    * @throws PipelineError MANIFEST_INVALID when the utterance's own annotation cannot be used
    */
   annotationOf(path: string): Annotation;
-  /** Values that are no label, counted by reason. */
+  /** Counts, by reason, the values that are not labels. */
   remarks: Record<string, number>;
-  /** Only where the annotations name each recording in a row of its own. */
+  /** Present only if the annotations have a row for each recording. */
   rows?: AnnotationRows;
 }
 
 export interface AnnotationRows {
-  /** Replaces the recordings that are known to exist. Each question for an annotation makes one more known. */
+  /** Replaces the known recordings. Each call of annotationOf adds one more. */
   know(recordings: Iterable<string>): void;
-  /** Recordings that lost their row to another one since this was last asked. */
+  /** @returns recordings that lost their row to another one since the last call */
   takeDisplaced(): string[];
-  /** Counts as of the recordings that are known. */
+  /** Counts for the recordings known so far. */
   matched(): RowsMatched;
-  /** File, row and the path that stands there, for messages. */
+  /** @returns file, row and path of a row, for messages */
   describe(row: number): string;
 }
 
@@ -42,16 +42,16 @@ export interface ReadOptions {
 
 export interface CorpusReader {
   name: string;
-  /** How silence is cut unless corpus.json says otherwise (paper, Section IV-B: LibriSpeech at both ends). */
+  /** Default silence profile, unless corpus.json sets another (paper, Section IV-B: LibriSpeech at both ends). */
   silence: SilenceProfile;
-  /** Where it cuts three levels of activation and valence (paper, Table I); without it the name of the corpus decides. */
+  /** Edges of the three levels of activation and valence (paper, Table I). If absent, the name of the corpus decides. */
   levels?: LevelEdges;
   /** Paths inside the corpus that may hold annotations, in order of preference. */
   annotationPaths: readonly string[];
-  /** Folders, each with a slash at its end, of which all files whose path inside matches are annotations too. */
+  /** Folders, each ending in a slash. Every file whose path inside a folder matches is an annotation file too. */
   annotationFolders?: { folders: readonly string[]; files: RegExp };
-  /** Whether a path looks like one of this corpus's recordings or annotations. */
+  /** True if a path looks like a recording or an annotation file of this corpus. */
   recognises(path: string): boolean;
-  /** @param files annotation files that exist: path to text */
+  /** @param files the annotation files that exist: path to text */
   read(files: ReadonlyMap<string, string>, options?: ReadOptions): CorpusAnnotations;
 }

@@ -3,7 +3,7 @@ import { isAnnotationPath, recogniseReaders } from './corpus-readers.js';
 
 const recognised = (...paths: string[]) => recogniseReaders(paths).map(({ name }) => name);
 
-describe('which reader a corpus has', () => {
+describe('the reader of a corpus', () => {
   it.each([
     ['librispeech', 'dev-clean/84/121123/84-121123-0000.flac'],
     ['iemocap', 'Session3/sentences/wav/Ses03F_impro02/Ses03F_impro02_M011.wav'],
@@ -16,17 +16,17 @@ describe('which reader a corpus has', () => {
     expect(recognised('README.txt', path)).toEqual([name]);
   });
 
-  it('is the manifest where there is one, and where nothing is recognised', () => {
+  it('is the manifest reader if there is a manifest, or if no reader recognises the corpus', () => {
     expect(recognised('manifest.csv', 'wav/03a01Wa.wav')).toEqual(['manifest']);
     expect(recognised('x/1.wav')).toEqual(['manifest']);
   });
 
-  it('is unclear where two corpora lie in one', () => {
+  it('is ambiguous if a folder holds two corpora', () => {
     expect(recognised('wav/03a01Wa.wav', 'Actor_12/03-01-05-01-02-01-12.wav')).toEqual(['emodb', 'ravdess']);
   });
 });
 
-describe('what is an annotation', () => {
+describe('an annotation file', () => {
   it.each([
     'corpus.json',
     'manifest.jsonl',

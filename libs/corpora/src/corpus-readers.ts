@@ -1,4 +1,4 @@
-/** All readers, and how one is recognised. A corpus that no reader recognises is read as a manifest without rows. */
+/** Lists all corpus readers and recognises a corpus's reader. An unrecognised corpus is read as a manifest without rows. */
 import type { CorpusReader } from './corpus-reader.js';
 import { cremaDReader } from './crema-d-reader.js';
 import { emodbReader } from './emodb-reader.js';
@@ -22,8 +22,8 @@ export const readerNames = corpusReaders.map((reader) => reader.name) as [string
 export const readerNamed = (name: string): CorpusReader | undefined => corpusReaders.find((reader) => reader.name === name);
 
 /**
- * The readers that know some of the paths inside a corpus: one, if it is clear. A manifest is there on purpose, so it is
- * preferred to what else the paths look like; where nothing is recognised all is a manifest without rows.
+ * Finds the readers that recognise some of the paths inside a corpus; if the case is clear, there is one. A manifest wins
+ * over other readers, because someone put it there on purpose. An unrecognised corpus is read as a manifest without rows.
  */
 export function recogniseReaders(paths: Iterable<string>): CorpusReader[] {
   const found = new Set<CorpusReader>();
@@ -33,12 +33,12 @@ export function recogniseReaders(paths: Iterable<string>): CorpusReader[] {
   return found.has(manifestReader) || found.size === 0 ? [manifestReader] : [...found];
 }
 
-/** A corpus's options: which reader, how silence is cut. */
+/** The options of a corpus: its reader and its silence profile. */
 export const optionsPath = 'corpus.json';
-/** Whether a path inside a corpus says something of its recordings, whichever reader it has. */
+/** True if any reader takes a path inside a corpus for annotations, or if it is the options file. */
 export const isAnnotationPath = (path: string): boolean => path === optionsPath || corpusReaders.some((reader) => annotates(reader, path));
 
-/** Whether a path inside a corpus may hold annotations for this reader. */
+/** True if a path inside a corpus may hold annotations for this reader. */
 export function annotates({ annotationPaths, annotationFolders }: CorpusReader, path: string): boolean {
   if (annotationPaths.includes(path)) return true;
   const folder = annotationFolders?.folders.find((each) => path.startsWith(each));

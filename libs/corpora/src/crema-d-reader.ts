@@ -1,7 +1,8 @@
 /**
- * CREMA-D: `AudioWAV/<actor>_<sentence>_<emotion>_<level>.wav` (level LO, MD, HI or XX: unspecified), the sex of the 91 actors
- * in `VideoDemographics.csv` (`ActorID,Age,Sex,Race,Ethnicity`). The emotion is the one that was acted, not the one that
- * raters heard.
+ * Reads CREMA-D: `AudioWAV/<actor>_<sentence>_<emotion>_<level>.wav` (level LO, MD, HI, or XX for unspecified). The sex of
+ * the 91 actors is in `VideoDemographics.csv` (`ActorID,Age,Sex,Race,Ethnicity`). The emotion is the one that the actor
+ * played, not the one that raters heard. The recordings are studio takes with silence before and after the sentence, so the
+ * reader cuts silence at both ends.
  */
 import { parse } from 'csv-parse/sync';
 import type { Gender } from '#contracts/labels.js';
@@ -23,7 +24,7 @@ const emotions: ReadonlyMap<string, EmotionWord> = new Map([
 
 export const cremaDReader: CorpusReader = {
   name: 'crema-d',
-  silence: 'none',
+  silence: 'ends',
   annotationPaths: ['VideoDemographics.csv', 'CREMA-D/VideoDemographics.csv'],
   recognises: (path) => recording.test(path),
   read: readDemographics,
@@ -52,6 +53,6 @@ function rowsOf(file: string, text: string): Record<string, string | undefined>[
   try {
     return parse(text, { columns: true, bom: true, skip_empty_lines: true, trim: true, relax_column_count: true });
   } catch (error) {
-    throw new PipelineError('MANIFEST_INVALID', `${file} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new PipelineError('MANIFEST_INVALID', `${file} cannot be read as CSV: ${(error as Error).message}`, { cause: error });
   }
 }

@@ -1,4 +1,4 @@
-/** A field of RFC 4180: quoted where it has to be. */
+/** Writes a field of RFC 4180. Adds quotes where the field needs them. */
 export function csvField(value: string | number | boolean | null): string {
   const text = String(value ?? '');
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;

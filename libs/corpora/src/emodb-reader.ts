@@ -1,6 +1,7 @@
 /**
- * EmoDB, the Berlin database: `wav/<speaker><text><emotion><version>.wav`, such as `03a01Wa.wav`; the letters are those of the
- * German words (Wut, Freude, Trauer, neutral; Langeweile, Ekel, Angst). Ten speakers, whose sex its documentation lists.
+ * Reads EmoDB, the Berlin database: `wav/<speaker><text><emotion><version>.wav`, such as `03a01Wa.wav`. The emotion's letter
+ * comes from the German word (Wut, Freude, Trauer, neutral; Langeweile, Ekel, Angst). The documentation of the corpus lists
+ * the sex of the ten speakers.
  */
 import type { Annotation, CorpusReader } from './corpus-reader.js';
 import { categoryLabels, type EmotionWord, type OwnWords } from './emotion-labels.js';
@@ -20,7 +21,7 @@ const emotions: ReadonlyMap<string, EmotionWord> = new Map([
 
 export const emodbReader: CorpusReader = {
   name: 'emodb',
-  silence: 'none',
+  silence: 'ends',
   annotationPaths: [],
   recognises: (path) => recording.test(path),
   read: (_files, { ownWords } = {}) => ({ remarks: {}, annotationOf: (path) => annotationOf(path, ownWords) }),

@@ -1,19 +1,19 @@
 /**
- * From a corpus's own word for an emotion to one of the four classes of the paper (Section IV-A). Excitement counts as
- * happiness, as in the paper's references; calm, surprise, fear, disgust, boredom, frustration and "other" are none of them.
- * Calm stays apart from neutral because RAVDESS recorded both.
+ * Maps a corpus's own word for an emotion to one of the paper's four classes (Section IV-A). Excitement counts as happiness,
+ * as in the paper's references. Calm, surprise, fear, disgust, boredom, frustration and "other" belong to no class. Calm
+ * differs from neutral because RAVDESS recorded both.
  *
- * A corpus that sees it otherwise says so in corpus.json: `{"labels": {"calm": "neutral", "furious": "angry", "excited": null}}`.
+ * A corpus can change this in corpus.json: `{"labels": {"calm": "neutral", "furious": "angry", "excited": null}}`.
  */
 import type { EmotionCategory } from '#contracts/labels.js';
 
-/** One of the four, or the word for what it is instead. */
+/** One of the four classes, or "not" and the word for another emotion. */
 export type EmotionWord = EmotionCategory | `not ${string}`;
 
-/** A corpus's own words, lower case, and their classes; null: no label. */
+/** A corpus's own words in lower case, with their classes. Null means no label. */
 export type OwnWords = ReadonlyMap<string, EmotionCategory | null>;
 
-/** Everyday English words that mean one of the four and nothing else, and the abbreviations of public corpora. */
+/** Everyday English words that can only mean one of the four classes, and the abbreviations of public corpora. */
 const everydayWords: ReadonlyMap<string, EmotionCategory> = new Map([
   ['angry', 'angry'],
   ['anger', 'angry'],
@@ -33,19 +33,19 @@ const everydayWords: ReadonlyMap<string, EmotionCategory> = new Map([
   ['sadness', 'sad'],
 ]);
 
-/** @returns null for a word that is none of the four */
+/** @returns null for a word of no class */
 export function categoryOfWord(word: string, own: OwnWords): EmotionCategory | null {
   const known = normalWord(word);
   const chosen = own.get(known);
   return chosen === undefined ? (everydayWords.get(known) ?? null) : chosen;
 }
 
-/** The form in which words are compared. */
+/** The form in which words are compared: NFC, trimmed, lower case. */
 export const normalWord = (word: string): string => word.normalize('NFC').trim().toLowerCase();
 
 /**
- * @param word undefined: the corpus's code is unknown
- * @param own may give a class to what is none of the four, such as "calm", or take one away
+ * @param word undefined if the corpus's code is unknown
+ * @param own may give a class to a word without one, such as "calm", or take a class away
  */
 export function categoryLabels(
   word: EmotionWord | undefined,

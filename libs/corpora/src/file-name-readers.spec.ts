@@ -1,4 +1,4 @@
-/** The corpora whose file names say what was acted. */
+/** Readers of corpora whose file names give the acted emotion. */
 import { expect, it } from 'vitest';
 import { cremaDReader } from './crema-d-reader.js';
 import { emodbReader } from './emodb-reader.js';
@@ -23,7 +23,7 @@ it.each([
   });
 });
 
-it('RAVDESS: even actors are women, song is told apart, calm and the like are none of the four', () => {
+it('RAVDESS: even actors are women, song has its own session, calm and similar emotions have no class', () => {
   expect(ravdess('Audio_Song_Actors_01-24/Actor_12/03-02-03-02-02-02-12.wav').labels).toMatchObject({ gender: 'female', session: 'song' });
   expect(ravdess('Actor_12/03-01-02-01-02-01-12.wav')).toMatchObject({ labels: { category: undefined }, noCategoryBecause: 'calm' });
   expect(ravdess('Actor_12/03-01-08-01-02-01-12.wav').noCategoryBecause).toBe('surprise');
@@ -41,7 +41,7 @@ it.each([
   }
 });
 
-it('CREMA-D: the sex comes from the demographics, fear and disgust are none of the four', () => {
+it('CREMA-D: the sex comes from the demographics; fear and disgust have no class', () => {
   expect(crema.annotationOf('AudioWAV/1002_DFA_FEA_XX.wav')).toEqual({
     labels: { speakerId: '1002', gender: 'female', category: undefined },
     noCategoryBecause: 'fear',
@@ -59,7 +59,7 @@ it.each([
   expect(emodb(`wav/03a01${letter}a.wav`).labels).toEqual({ speakerId: '03', gender: 'male', category });
 });
 
-it('EmoDB: boredom, disgust and fear are none of the four; five of the ten speakers are women', () => {
+it('EmoDB: boredom, disgust and fear have no class; five of the ten speakers are women', () => {
   expect(emodb('wav/16b10Lb.wav')).toMatchObject({ labels: { speakerId: '16', gender: 'female' }, noCategoryBecause: 'boredom' });
   const speakers = ['03', '08', '09', '10', '11', '12', '13', '14', '15', '16'];
   expect(speakers.filter((speaker) => emodb(`wav/${speaker}a01Na.wav`).labels.gender === 'female')).toEqual(['08', '09', '13', '14', '16']);

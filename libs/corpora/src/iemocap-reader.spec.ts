@@ -17,7 +17,7 @@ const evaluation = [
 const corpus = iemocapReader.read(new Map([['Session1/dialog/EmoEvaluation/Ses01F_impro01.txt', evaluation]]));
 const of = (turn: string) => corpus.annotationOf(`Session1/sentences/wav/Ses01F_impro01/${turn}.wav`);
 
-it('has the order valence, activation, dominance, and the speaker of the turn, not of the dialog', () => {
+it('reads valence, activation, dominance in this order, and takes the speaker from the turn, not the dialog', () => {
   expect(of('Ses01F_impro01_F000').labels).toEqual({
     speakerId: 'Ses01F',
     gender: 'female',
@@ -35,23 +35,23 @@ it('has the order valence, activation, dominance, and the speaker of the turn, n
   });
 });
 
-it('keeps the dimensions of what is none of the four, and says why it has no category', () => {
+it('keeps the dimensions of an emotion without a class, and gives the reason for no category', () => {
   expect(of('Ses01F_impro01_F001')).toMatchObject({ labels: { activation: 2.5, valence: 2.5 }, noCategoryBecause: 'no agreement' });
   expect(of('Ses01F_impro01_M001').labels).toMatchObject({ category: undefined, activation: undefined, valence: 2 });
   expect(of('Ses01F_impro01_M001').noCategoryBecause).toBe('frustration');
 });
 
-it('knows the speaker of a turn that nobody annotated yet', () => {
+it('knows the speaker of a turn without annotation', () => {
   const annotation = of('Ses01F_impro01_F040');
   expect(annotation.labels).toMatchObject({ speakerId: 'Ses01F', gender: 'female' });
   expect(annotation.noCategoryBecause).toBe('not annotated');
 });
 
-it('counts what has no category, and lines that cannot be read', () => {
+it('counts turns without a category and unreadable lines', () => {
   expect(corpus.remarks).toEqual({ 'no agreement': 1, frustration: 1, 'a turn that cannot be read': 1 });
 });
 
-it.each(['constructor', '__proto__', 'toString'])('takes the code %s for an unknown one', (code) => {
+it.each(['constructor', '__proto__', 'toString'])('treats the code %s as unknown', (code) => {
   const line = `[6.2901 - 8.2357]\tSes01F_impro01_F000\t${code}\t[2.5000, 3.5000, 2.5000]`;
   const read = iemocapReader.read(new Map([['Session1/dialog/EmoEvaluation/Ses01F_impro01.txt', line]]));
   const { labels, noCategoryBecause } = read.annotationOf('Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav');

@@ -1,15 +1,15 @@
 /**
- * IEMOCAP (paper, Section IV-A.1): `Session<n>/sentences/wav/<dialog>/<turn>.wav`, labels in
- * `Session<n>/dialog/EmoEvaluation/<dialog>.txt`, with or without the release's folder in front. A turn's line is
+ * Reads IEMOCAP (paper, Section IV-A.1): `Session<n>/sentences/wav/<dialog>/<turn>.wav`, with labels in
+ * `Session<n>/dialog/EmoEvaluation/<dialog>.txt`. The release's folder may stand in front. The line of a turn is
  *
  *     [6.2901 - 8.2357]	Ses01F_impro01_F000	neu	[2.5000, 2.5000, 2.5000]
  *
- * with the majority's emotion (`xxx`: there was none) and the means of valence, activation and dominance. Lines of single
- * raters (`C-E2:`, `A-E3:`) and the header (`% [START_TIME - ...`) are passed over. Five sessions of one woman and one man: the
- * speaker is the session and the letter before the turn's number, not the one in the dialog's name, which says who wore
- * the markers.
+ * It gives the majority's emotion (`xxx` if there was none) and the means of valence, activation and dominance. The reader
+ * skips the lines of single raters (`C-E2:`, `A-E3:`) and the header (`% [START_TIME - ...`). Each of the five sessions has
+ * one woman and one man. The speaker is the session and the letter before the turn's number. The letter in the dialog's
+ * name only says who wore the markers.
  *
- * Does not promise the number of utterances of the paper: which of `hap` and `exc` it counts, it does not say.
+ * Does not promise the paper's number of utterances: the paper does not say if it counts `hap`, `exc` or both.
  */
 import type { Annotation, CorpusAnnotations, CorpusReader, ReadOptions } from './corpus-reader.js';
 import { categoryLabels, type EmotionWord } from './emotion-labels.js';
@@ -74,7 +74,7 @@ function readEvaluations(files: ReadonlyMap<string, string>, { ownWords }: ReadO
   };
 }
 
-/** A few turns of the release have a mean of 5.5 or of 0, which the scale does not know: those are no label. */
+/** A few turns of the release have a mean outside the scale, 5.5 or 0. Such a mean is not a label. */
 function onScale(mean: number): number | undefined {
   return mean >= 1 && mean <= 5 ? mean : undefined;
 }

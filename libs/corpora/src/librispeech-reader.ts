@@ -1,6 +1,6 @@
 /**
- * LibriSpeech (paper, Section IV-A.3): `<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<nnnn>.flac`, the gender from
- * `SPEAKERS.TXT`. It carries no emotion: all of it is unlabelled.
+ * Reads LibriSpeech (paper, Section IV-A.3): `<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<nnnn>.flac`, with the gender
+ * from `SPEAKERS.TXT`. The corpus has no emotion labels, so all of it is unlabelled.
  */
 import type { Gender } from '#contracts/labels.js';
 import type { CorpusAnnotations, CorpusReader } from './corpus-reader.js';

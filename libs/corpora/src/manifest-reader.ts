@@ -1,7 +1,8 @@
 /**
- * The reader for any corpus: `manifest.csv` or `manifest.jsonl` at its root, with
- * `path,speaker,gender,emotion,activation,valence,session,split`; only `path` is required. Audio that the manifest does
- * not list is unlabelled. A row that is wrong is that utterance's own error; a manifest that cannot be read is everyone's.
+ * Reads any corpus that has `manifest.csv` or `manifest.jsonl` at its root, with the columns
+ * `path,speaker,gender,emotion,activation,valence,session,split`. Only `path` is required. Audio without a row is
+ * unlabelled. Silence is cut at both ends by default, because people start a recording before they speak; corpus.json can
+ * change that. A wrong row is an error of its own utterance. A manifest that cannot be read is an error of all utterances.
  */
 import { genders, splits, type EmotionCategory, type Gender, type Labels, type Split } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -22,7 +23,7 @@ const genderSynonyms: ReadonlyMap<string, Gender> = new Map([
 
 export const manifestReader: CorpusReader = {
   name: 'manifest',
-  silence: 'none',
+  silence: 'ends',
   annotationPaths: ['manifest.csv', 'manifest.jsonl'],
   recognises: (path) => path === 'manifest.csv' || path === 'manifest.jsonl',
   read: readManifest,
@@ -59,7 +60,7 @@ function readManifest(files: ReadonlyMap<string, string>, { ownWords = new Map()
 
 function pathOf(row: ManifestRow): string {
   const path = textOf(row, 'path')?.replace(/^(?:\.\/)+/, '');
-  if (!path) throw invalid(`${row.where}: no path. Each row must have the path of a recording inside the corpus.`);
+  if (!path) throw invalid(`${row.where}: no path. Each row needs the path of a recording inside the corpus.`);
   return path;
 }
 
@@ -98,7 +99,7 @@ function genderOf(row: ManifestRow): Gender | undefined {
   return gender;
 }
 
-/** Emotions beside the four are no error: such an utterance has no category, and is counted. */
+/** Another emotion is not an error: the utterance gets no category and is counted. */
 function categoryOf(text: string | undefined, { ownWords, remarks }: { ownWords: OwnWords; remarks: Remarks }): EmotionCategory | null {
   if (!text) return null;
   const category = categoryOfWord(text, ownWords);

@@ -1,4 +1,4 @@
-/** Manifests as the programs write them that people make them with. */
+/** Manifests in the form in which common programs write them. */
 import { describe, expect, it } from 'vitest';
 import { manifestReader } from './manifest-reader.js';
 import { readAnnotations, rowWarnings } from './read-annotations.js';
@@ -25,18 +25,18 @@ describe('a CSV manifest is read', () => {
     expect(csv(text).annotationOf('a.wav')).toEqual({ labels: labelled, split: undefined });
   });
 
-  it('with bare quotes in a cell without quotes', () => {
+  it('with bare quotes in an unquoted cell', () => {
     expect(csv('path,emotion\naudio/say "hi".wav,happy\n').annotationOf('audio/say "hi".wav').labels.category).toBe('happy');
   });
 
-  it('with decimal commas where commas delimit nothing', () => {
+  it('with decimal commas if the delimiter is not a comma', () => {
     expect(csv('path;activation;valence\na.wav;3,5;2\n').annotationOf('a.wav').labels).toMatchObject({ activation: 3.5, valence: 2 });
     expect(() => csv('path,activation\na.wav,"3,5"\n').annotationOf('a.wav')).toThrow(
       /row 1: activation "3,5" is not a number from 1 to 5/,
     );
   });
 
-  it('with speakers that pandas made numbers of, as they stand', () => {
+  it('with speakers that pandas turned into numbers, unchanged', () => {
     expect(csv('path,speaker\na.wav,1.0\n').annotationOf('a.wav').labels.speakerId).toBe('1.0');
   });
 });
@@ -59,7 +59,7 @@ describe('a JSON manifest', () => {
     { path: 'b.wav', speaker: 's1', emotion: 'sad' },
   ];
 
-  it('is read as lines, and as one array', () => {
+  it('is read both as lines and as one array', () => {
     const lines = rows.map((row) => JSON.stringify(row)).join('\r\n');
     for (const text of [lines, JSON.stringify(rows), JSON.stringify(rows, null, 2)]) {
       expect(jsonl(text).annotationOf('a.wav').labels).toEqual(labelled);
@@ -67,7 +67,7 @@ describe('a JSON manifest', () => {
     }
   });
 
-  it("is read with Python's NaN as no value, also as a word in a text", () => {
+  it("is read with Python's NaN as no value, and keeps the word NaN inside a text", () => {
     const corpus = jsonl('{"path":"NaN \\" NaN.wav","speaker":"NaN","emotion":"happy","activation":NaN}');
     expect(corpus.annotationOf('NaN " NaN.wav').labels).toEqual({ ...labelled, speakerId: undefined });
   });
@@ -82,7 +82,7 @@ describe('a JSON manifest', () => {
     expect(() => jsonl(text)).toThrow(/^manifest\.jsonl, row 1: .* is not an object/);
   });
 
-  it('gives an object in place of a word to its own recording alone', () => {
+  it('reports an object in place of a word as an error of its own recording alone', () => {
     const corpus = jsonl('{"path":"a.wav","speaker":{"id":1}}\n{"path":"b.wav","emotion":["sad"]}\n{"path":"c.wav","emotion":"sad"}');
     expect(() => corpus.annotationOf('a.wav')).toThrow(/line 1: speaker is .* must be a word or a number/);
     expect(() => corpus.annotationOf('b.wav')).toThrow(/line 2: emotion/);
@@ -91,7 +91,7 @@ describe('a JSON manifest', () => {
 });
 
 describe('names that every JavaScript object has', () => {
-  it.each(['constructor', '__proto__', 'toString'])('%s is a word like others', (name) => {
+  it.each(['constructor', '__proto__', 'toString'])('%s is a word like any other', (name) => {
     const corpus = csv(`path,emotion,speaker,${name}\n${name},${name},${name},x\n`);
     expect(corpus.annotationOf(name)).toMatchObject({
       labels: { speakerId: name, category: undefined },
@@ -103,7 +103,7 @@ describe('names that every JavaScript object has', () => {
   });
 });
 
-it('everyday words are the four emotions; others are counted by word, the rarer ones together', () => {
+it('maps everyday words to the four emotions, counts others by word, and counts further words together', () => {
   const words = ['Joy', 'joyful', 'Excitement', 'HAPPINESS', 'Anger', 'mad', 'Sadness', ' neu ', 'calm', 'Trauer', 'H', '0', 'enthusiasm'];
   const corpus = csv(`path,emotion\n${words.map((word, index) => `${index}.wav,${word}\n`).join('')}`);
   expect(words.map((_word, index) => corpus.annotationOf(`${index}.wav`).labels.category)).toEqual([
@@ -116,13 +116,13 @@ it('everyday words are the four emotions; others are counted by word, the rarer 
   expect(many.remarks['other remarks']).toBe(480);
 });
 
-it('warnings name counts, the first rows, and what was guessed', () => {
+it('warns with counts, the first rows and the guessed path', () => {
   const text = 'path,emotion\nZ\u00fcrich.wav,sad\nB.wav,sad\n1.wav,sad\n2.wav,sad\n3.wav,sad\n4.wav,sad\n';
   const corpus = readAnnotations(manifestReader, new Map([['manifest.csv', Buffer.from(text, 'latin1')]]), {});
   corpus.rows?.know(['Zürich.wav', 'b.wav']);
   expect(corpus.warnings).toEqual([expect.stringContaining('read as Windows-1252')]);
   expect(rowWarnings(corpus)).toEqual([
     '4 of 6 rows match no recording, so their labels are not used: manifest.csv, row 3: "1.wav", manifest.csv, row 4: "2.wav", manifest.csv, row 5: "3.wav", …',
-    '1 of 6 rows write their recording in another way, and are used: manifest.csv, row 2: "B.wav" is taken for "b.wav"',
+    '1 of 6 rows spell the path of a recording in another way, and their labels are used: manifest.csv, row 2: "B.wav" is taken for "b.wav"',
   ]);
 });

@@ -1,9 +1,9 @@
 /**
- * Rows of `manifest.csv` and `manifest.jsonl`, as the programs that people use write them: commas, semicolons or tabs; an
- * index column without a name (pandas); trailing commas and `sep=;` (Excel); bare quotes; any line endings; `NaN` in JSON;
+ * Reads the rows of `manifest.csv` and `manifest.jsonl` as common programs write them: commas, semicolons or tabs; an index
+ * column without a name (pandas); trailing commas and `sep=;` (Excel); bare quotes; any line endings; `NaN` in JSON;
  * one JSON array instead of lines.
  *
- * Does not promise limits on size and count: the caller gives no file that is too large.
+ * Does not limit size or count: the caller refuses files that are too large.
  */
 import { parse } from 'csv-parse/sync';
 import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
@@ -11,20 +11,20 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { quoted } from './remarks.js';
 
 export interface ManifestRow {
-  /** For messages: `manifest.csv, row 3`. The first row below the header is row 1; of JSON lines it is the line. */
+  /** File and row, for messages: `manifest.csv, row 3`. Row 1 is the first row below the header. JSON lines give the line. */
   where: string;
-  /** Column name, lower case, to value. Empty cells and NaN are left out. */
+  /** Column name in lower case to value. Empty cells and NaN are left out. */
   values: ReadonlyMap<string, unknown>;
-  /** Values that no column is for. */
+  /** Values beyond the last column. */
   surplus: readonly string[];
-  /** A number may be written as 3,5: the delimiter is no comma. */
+  /** True if the delimiter is not a comma, so that 3,5 may be a number. */
   hasDecimalCommas: boolean;
 }
 
 const delimiters = [',', ';', '\t'];
 const maxLineBytes = 1_000_000;
 
-/** @throws PipelineError MANIFEST_INVALID for a file that cannot be read as a whole, with the line where there is one */
+/** @throws PipelineError MANIFEST_INVALID for a file that cannot be read as a whole; the message names the line if one is known */
 export function manifestRows(file: string, text: string): ManifestRow[] {
   const plain = text.replace(/^\uFEFF/, '');
   if (!file.endsWith('.jsonl')) return csvRows(file, plain);
@@ -41,7 +41,7 @@ function csvRows(file: string, text: string): ManifestRow[] {
   if (!names.includes('path')) {
     const found = names.filter((name) => name !== '').slice(0, 10);
     throw invalid(
-      `${file} has no path column. Its first line must name the columns, one of them "path"; found were: ${found.map(quoted).join(', ') || 'none'}.`,
+      `${file} has no path column. Its first line must name the columns, one of them "path". Found: ${found.map(quoted).join(', ') || 'none'}.`,
     );
   }
   return records.map((cells, index) => ({
@@ -52,7 +52,7 @@ function csvRows(file: string, text: string): ManifestRow[] {
   }));
 }
 
-/** The delimiter by which the header has a column "path", and most columns; a comma where none does. */
+/** The delimiter that gives the header a column "path" and the most columns; a comma if none does. */
 function delimiterOf(text: string): string {
   const header = /^.*\S.*$/m.exec(text)?.[0] ?? '';
   const columnsBy = (delimiter: string): number => {
@@ -88,7 +88,7 @@ function jsonLineRows(file: string, text: string): ManifestRow[] {
 
 function jsonArrayRows(file: string, text: string): ManifestRow[] {
   const rows = parseJson(text, file, Infinity);
-  if (!Array.isArray(rows)) throw invalid(`${file} begins with "[" and is not one JSON array. Write one object on each line.`);
+  if (!Array.isArray(rows)) throw invalid(`${file} begins with "[" but is not one JSON array. Write one object on each line.`);
   return rows.map((row, index) => jsonRow(row, `${file}, row ${index + 1}`));
 }
 
@@ -102,13 +102,13 @@ function jsonRow(row: unknown, where: string): ManifestRow {
   return { where, values, surplus: [], hasDecimalCommas: false };
 }
 
-/** Python writes NaN, which is no JSON: it means that there is no value. */
+/** Python writes NaN, which JSON does not allow. Here it means "no value". */
 function parseJson(text: string, noun: string, maxBytes: number): unknown {
   const plain = text.includes('NaN') ? text.replace(/"(?:[^"\\]|\\.)*"|\bNaN\b/g, (token) => (token === 'NaN' ? 'null' : token)) : text;
   return parseOutsideJson(plain, { maxBytes, maxDepth: usualMaxDepth, code: 'MANIFEST_INVALID', noun });
 }
 
-/** Columns without a name are left out: pandas writes its index so, and Excel what was once a column. */
+/** Leaves out columns without a name: pandas writes its index as one, and Excel keeps deleted columns as such. */
 function valuesOf(cells: readonly (readonly [string, unknown])[]): Map<string, unknown> {
   return new Map(cells.filter(([name, value]) => name !== '' && !isNoValue(value)));
 }
@@ -119,7 +119,7 @@ function isNoValue(value: unknown): boolean {
 }
 
 /**
- * @returns undefined where the row has no value
+ * @returns undefined if the row has no value
  * @throws PipelineError MANIFEST_INVALID for an object or an array in place of a word or a number
  */
 export function textOf({ values, where }: ManifestRow, column: string): string | undefined {

@@ -10,7 +10,7 @@ const evaluation = [
 ].join('\n');
 const corpus = mspImprovReader.read(new Map([['Evalution.txt', evaluation]]));
 
-it('has the majority, the means, and the speaker by the fourth part of the name', () => {
+it('reads the majority, the means, and the speaker from the fourth part of the name', () => {
   expect(corpus.annotationOf('Audio/session1/S01A/P/MSP-IMPROV-S01A-F01-P-FM01.wav').labels).toEqual({
     speakerId: 'F01',
     gender: 'female',
@@ -21,7 +21,7 @@ it('has the majority, the means, and the speaker by the fourth part of the name'
   });
 });
 
-it('gives no category without agreement or to another emotion, and keeps the dimensions that are numbers', () => {
+it('gives no category without agreement or for another emotion, and keeps numeric dimensions', () => {
   const unagreed = corpus.annotationOf('Audio/session3/S05H/R/MSP-IMPROV-S05H-M03-R-FM02.wav');
   expect(unagreed).toMatchObject({
     labels: { speakerId: 'M03', gender: 'male', activation: 2, valence: 3 },

@@ -1,14 +1,14 @@
 /**
- * MSP-IMPROV (paper, Section IV-A.2): `Audio/session<n>/S01A/P/MSP-IMPROV-S01A-F01-P-FM01.wav`, labels in `Evalution.txt` (so
- * spelt in the release). An utterance's line is
+ * Reads MSP-IMPROV (paper, Section IV-A.2): `Audio/session<n>/S01A/P/MSP-IMPROV-S01A-F01-P-FM01.wav`, with labels in
+ * `Evalution.txt` (the release spells it so). The line of an utterance is
  *
  *     UTD-IMPROV-S01A-F01-P-FM01.avi; A; A:2.400000; V:2.600000; D:3.200000; N:3.400000;
  *
- * with the majority's class (A, H, S, N; O another, X no agreement), then the means of activation, valence, dominance and
- * naturalness; lines of single workers follow it. Six sessions of one woman (F01-F06) and one man (M01-M06): the speaker
- * is the fourth part of the name.
+ * It gives the majority's class (A, H, S, N; O for another, X for no agreement), then the means of activation, valence,
+ * dominance and naturalness. Lines of single workers follow it. Each of the six sessions has one woman (F01-F06) and one
+ * man (M01-M06). The speaker is the fourth part of the name.
  *
- * The class counts in the paper do not add up to its total: the corpus is followed.
+ * The paper's class counts do not add up to its total. This reader follows the corpus.
  */
 import type { Annotation, CorpusAnnotations, CorpusReader, ReadOptions } from './corpus-reader.js';
 import { categoryLabels, type EmotionWord } from './emotion-labels.js';

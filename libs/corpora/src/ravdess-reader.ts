@@ -1,7 +1,9 @@
 /**
- * RAVDESS: `Actor_<nn>/<modality>-<channel>-<emotion>-<intensity>-<statement>-<repetition>-<actor>.wav`; odd actors are men,
- * even ones women. Speech and song (channel 02) are both taken: both carry the emotion, and song has its own session name
- * so that it can be told apart. Calm (02) is none of the four: it was recorded beside neutral as something else.
+ * Reads RAVDESS: `Actor_<nn>/<modality>-<channel>-<emotion>-<intensity>-<statement>-<repetition>-<actor>.wav`. Actors with
+ * odd numbers are men, those with even numbers women. The reader takes both speech and song (channel 02), since both carry
+ * the emotion. Song has a session name of its own, to tell it apart. A second of silence lies before and after each
+ * sentence, so the reader cuts silence at both ends: 1,440 recordings then give 1,486 tiles. Without the cut they give 2,829
+ * tiles, nearly half of them black. Calm (02) has no class: RAVDESS recorded it as distinct from neutral.
  */
 import type { Annotation, CorpusReader } from './corpus-reader.js';
 import { categoryLabels, type EmotionWord, type OwnWords } from './emotion-labels.js';
@@ -21,7 +23,7 @@ const emotions: ReadonlyMap<string, EmotionWord> = new Map([
 
 export const ravdessReader: CorpusReader = {
   name: 'ravdess',
-  silence: 'none',
+  silence: 'ends',
   annotationPaths: [],
   recognises: (path) => recording.test(path),
   read: (_files, { ownWords } = {}) => ({ remarks: {}, annotationOf: (path) => annotationOf(path, ownWords) }),

@@ -1,16 +1,16 @@
-/** Reads a corpus's annotation files with its reader, and says what was wrong with them: for ingest, `put` and experiments. */
+/** Reads the annotation files of a corpus with its reader and reports problems in them. Ingest, `put` and experiments use it. */
 import { decodeAnnotation } from './annotation-text.js';
 import type { CorpusAnnotations, CorpusReader } from './corpus-reader.js';
 import type { CorpusOptions } from './corpus-options.js';
 
 export interface ReadAnnotations extends CorpusAnnotations {
-  /** About the files themselves, as sentences. */
+  /** Sentences about the files themselves. */
   warnings: string[];
 }
 
 /**
- * @param files annotation files that exist: path to bytes
- * @throws PipelineError MANIFEST_INVALID when a file cannot be read as a whole
+ * @param files the annotation files that exist: path to bytes
+ * @throws PipelineError MANIFEST_INVALID if a file cannot be read as a whole
  */
 export function readAnnotations(
   reader: CorpusReader,
@@ -22,10 +22,10 @@ export function readAnnotations(
   return { ...annotations, warnings: decoded.flatMap(({ warning }) => warning ?? []) };
 }
 
-/** Rows that a warning names. */
+/** Most rows that a warning names. */
 const mostRows = 3;
 
-/** @returns sentences about rows that name no recording, or name one in another way than it is written */
+/** @returns sentences about rows that match no recording, or that spell a recording's path in another way */
 export function rowWarnings({ rows }: CorpusAnnotations): string[] {
   if (!rows) return [];
   const { rows: count, unmatched, alike } = rows.matched();
@@ -38,7 +38,7 @@ export function rowWarnings({ rows }: CorpusAnnotations): string[] {
   const [first] = alike;
   if (first) {
     warnings.push(
-      `${alike.length} of ${count} rows write their recording in another way, and are used: ${rows.describe(first.row)} is taken for ${JSON.stringify(first.path)}`,
+      `${alike.length} of ${count} rows spell the path of a recording in another way, and their labels are used: ${rows.describe(first.row)} is taken for ${JSON.stringify(first.path)}`,
     );
   }
   return warnings;

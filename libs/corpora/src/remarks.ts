@@ -1,8 +1,8 @@
-/** Counts of what an annotation file holds that is no label, by reason. A reason may have words of the file in it. */
+/** Counts, by reason, values in an annotation file that are not labels. A reason may quote words of the file. */
 
-/** Further reasons are counted together: a log line stays a line whatever the file holds. */
+/** Further reasons share one count, so that the log line stays short whatever the file holds. */
 const mostReasons = 20;
-/** A word of a file is cut at this length in a reason. */
+/** Longest quotation of a file's word in a reason. */
 const mostLetters = 60;
 const others = 'other remarks';
 
@@ -19,7 +19,7 @@ export class Remarks {
   }
 }
 
-/** A value from a file, for a message: cut, a word in quotes with control characters escaped. */
+/** Quotes a value from a file in a message: shortened, with control characters of a word escaped. */
 export function quoted(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(cut(value));
   return cut(JSON.stringify(value) ?? String(value));

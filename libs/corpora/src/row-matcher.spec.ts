@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RowMatcher } from './row-matcher.js';
 
-/** @returns recording to row, for recordings that have one */
+/** @returns recording to row, for the recordings that have one */
 function match(rows: readonly string[], recordings: readonly string[]): Record<string, string | undefined> {
   const matcher = new RowMatcher(rows);
   matcher.know(recordings);
@@ -36,28 +36,28 @@ describe('a row is found', () => {
 });
 
 describe('a row is not given', () => {
-  it('to a recording that resembles it when it names another one exactly', () => {
+  it('to a similar recording if it names another one exactly', () => {
     expect(match(['A.wav', 'x/1.wav'], ['A.wav', 'a.wav', 'x/1.wav', 'backup/x/1.wav'])).toEqual({
       'A.wav': 'A.wav',
       'x/1.wav': 'x/1.wav',
     });
   });
 
-  it('to either of two recordings that resemble it equally', () => {
+  it('to either of two equally similar recordings', () => {
     expect(match(['1.wav'], ['s1/1.wav', 's2/1.wav'])).toEqual({});
     expect(match(['A.wav'], ['a.wav', 'a.WAV'])).toEqual({});
   });
 
-  it('but to the one of several that resembles it most', () => {
+  it('to any but the most similar of several recordings', () => {
     expect(match(['/data/x/audio/a.wav'], ['a.wav', 'audio/a.wav', 'other/a.wav'])).toEqual({ 'audio/a.wav': '/data/x/audio/a.wav' });
     expect(match(['A/1.wav', 'A/2.wav'], ['a/1.wav', 'B/1.wav'])).toEqual({ 'a/1.wav': 'A/1.wav' });
   });
 
-  it('to a recording that two rows resemble', () => {
+  it('to a recording that another row resembles equally', () => {
     expect(match(['A.wav', 'a.WAV'], ['a.wav'])).toEqual({});
   });
 
-  it('where the folders of rows differ: only a root of all rows may be another', () => {
+  it('if only some rows have another root: the root must be common to all rows', () => {
     expect(match(['s1/1.wav', 's2/1.wav'], ['1.wav', 's3/1.wav'])).toEqual({});
     expect(match(['in/s1/1.wav', 'in/s2/1.wav'], ['out/s1/1.wav', 'out/s2/1.wav'])).toEqual({
       'out/s1/1.wav': 'in/s1/1.wav',
@@ -66,20 +66,20 @@ describe('a row is not given', () => {
   });
 });
 
-it('counts rows that match nothing, and those that are written in another way', () => {
+it('counts rows that match nothing and rows that spell a path in another way', () => {
   const matcher = new RowMatcher(['a.wav', 'B.wav', 'constructor', '__proto__', 'c.wav']);
   matcher.know(['a.wav', 'b.wav', 'x/c.wav', 'y/c.wav']);
   expect(matcher.matched()).toEqual({ rows: 5, unmatched: [2, 3, 4], alike: [{ row: 1, path: 'b.wav' }] });
 });
 
-it('names recordings that lost their row to one that became known later', () => {
+it('names recordings that lost their row to a recording that became known later', () => {
   const matcher = new RowMatcher(['x/A.wav', 'x/1.wav', 'x/2.wav']);
   for (const path of ['x/a.wav', 'y/1.wav', 'y/2.wav', 'x/A.wav', 'x/1.wav', 'z/2.wav', 'x/1.wav', 'y/2.wav']) matcher.rowOf(path);
   expect(matcher.takeDisplaced()).toEqual(['x/a.wav', 'y/1.wav', 'y/2.wav']);
   expect(matcher.takeDisplaced()).toEqual([]);
 });
 
-it('forgets recordings that are gone', () => {
+it('drops recordings that no longer exist', () => {
   const matcher = new RowMatcher(['A.wav']);
   matcher.know(['A.wav', 'a.wav']);
   expect(matcher.rowOf('a.wav')).toBeNull();
@@ -94,7 +94,7 @@ describe('whatever the paths are', () => {
     .chain((parts) => fc.constantFrom(parts.join('/'), parts.join('\\'), `/${parts.join('/')}`));
   const paths = fc.uniqueArray(path, { maxLength: 12 });
 
-  it('exact matches win, no row goes to two recordings, and none to another one than it names', () => {
+  it('exact matches win, no row goes to two recordings, and no row that names a recording goes to another', () => {
     fc.assert(
       fc.property(paths, paths, (rows, recordings) => {
         const matcher = new RowMatcher(rows);
@@ -113,7 +113,7 @@ describe('whatever the paths are', () => {
     );
   });
 
-  it('the order in which recordings become known changes nothing', () => {
+  it('the order in which recordings become known does not matter', () => {
     fc.assert(
       fc.property(paths, paths, (rows, recordings) => {
         expect(match(rows, recordings.toReversed())).toEqual(match(rows, recordings));

@@ -1,39 +1,39 @@
 /**
- * Finds the manifest row of a recording, also where the row writes the recording's path in another way: NFC or NFD, back
- * slashes, `./`, percent-encoded, in other case, or below another root (absolute paths; a folder around everything in a zip).
+ * Finds the manifest row of a recording, even if the row spells the recording's path in another way: NFC or NFD,
+ * backslashes, `./`, percent-encoding, other case, or another root (absolute paths; a folder around everything in a zip).
  *
  * - A row that names a recording exactly belongs to that recording alone.
- * - Of several recordings that resemble a row, the one that resembles it most has it; if two do equally, none has it.
- * - Where two rows resemble a recording equally, it has neither.
+ * - If several recordings resemble a row, the most similar one gets it. If two are equally similar, neither gets it.
+ * - If two rows resemble a recording equally, it gets neither.
  *
- * The matcher knows the recordings that it was told of or asked about. A recording that it hears of later may take a row from
- * one that resembles it less: ask again once all are known.
+ * The matcher knows only the recordings that it was given or asked about. A recording that becomes known later may take a
+ * row from a less similar one, so ask again once all are known.
  */
 export interface RowsMatched {
   rows: number;
   /** Rows that match no recording. */
   unmatched: number[];
-  /** Rows that name a recording in another way than it is written, and that recording. */
+  /** Rows that spell a recording's path in another way, each with the recording's own path. */
   alike: { row: number; path: string }[];
 }
 
-/** Of all recordings that resemble a row, the one that does most; null: two do equally. */
+/** The recording that resembles a row most. A path of null means that two resemble it equally. */
 interface Claim {
   strength: number;
   path: string | null;
 }
 
-/** A row's place in an index; null: several rows have the same key. */
+/** Key to row number. Null means that several rows have the same key. */
 type Index = Map<string, number | null>;
 
 interface Indices {
   forms: Index;
   folded: Index;
-  /** By folded paths without the root that all rows of a kind have in common. */
+  /** Key: the folded path without the root that all rows of a kind share. */
   belowRoot: Index;
 }
 
-/** Above any count of folders. */
+/** Larger than any number of folders. */
 const strengthInLetters = { otherForm: 2_000, otherCase: 1_000 };
 
 export class RowMatcher {
@@ -43,12 +43,12 @@ export class RowMatcher {
   private readonly displaced = new Set<string>();
   private indices: Indices | undefined;
 
-  /** @param paths of the rows, each another */
+  /** @param paths the path of each row; all differ */
   constructor(private readonly paths: readonly string[]) {
     this.rowOfPath = new Map(paths.map((path, row) => [path, row]));
   }
 
-  /** Replaces the recordings that are known. */
+  /** Replaces the known recordings. */
   know(recordings: Iterable<string>): void {
     this.namedExactly.clear();
     this.claims.clear();
@@ -56,14 +56,14 @@ export class RowMatcher {
     this.displaced.clear();
   }
 
-  /** Recordings that lost their row to another one, or to a tie, since this was last asked: ask for their rows again. */
+  /** @returns recordings that lost their row to another one, or to a tie, since the last call: ask for their rows again */
   takeDisplaced(): string[] {
     const paths = [...this.displaced];
     this.displaced.clear();
     return paths;
   }
 
-  /** @param path of a recording that exists @returns the number of its row; null if it has none */
+  /** @param path path of a recording that exists @returns the number of its row, or null if it has none */
   rowOf(path: string): number | null {
     const exact = this.rowOfPath.get(path);
     if (exact !== undefined) {
@@ -100,7 +100,7 @@ export class RowMatcher {
     if (owner !== null && owner !== by) this.displaced.add(owner);
   }
 
-  /** Of a row that names no recording exactly. */
+  /** The owner of a row that names no recording exactly. */
   private ownerOf(row: number): string | null {
     return this.namedExactly.has(row) ? null : (this.claims.get(row)?.path ?? null);
   }
@@ -125,7 +125,7 @@ export class RowMatcher {
 function indicesOf(paths: readonly string[]): Indices {
   const plain = paths.map(plainForm);
   const lower = plain.map(fold);
-  /** By kind, the folders that all rows have in common, with a slash at the end. */
+  /** For each kind, the folders that all rows share, with a slash at the end. */
   const roots = new Map<string, string>();
   lower.forEach((path, row) => {
     const kind = kindOf(paths[row] ?? '');
@@ -146,10 +146,10 @@ function add(index: Index, key: string, row: number): void {
   index.set(key, index.has(key) ? null : row);
 }
 
-/** Rows of one kind may have a root in common that the recordings lack. */
+/** Rows of one kind may share a root that the recordings lack. */
 const kindOf = (path: string): string => /^(?:[A-Za-z][\w+.-]*:)?[\\/]/.exec(path.trim())?.[0].toLowerCase() ?? 'relative';
 
-/** Slashes, no empty or `.` segments, no percent-encoding, NFC. */
+/** The path with forward slashes, without empty or `.` segments, without percent-encoding, in NFC. */
 function plainForm(path: string): string {
   if (!hasOtherForms.test(path)) return path;
   const segments = decoded(path).trim().replaceAll('\\', '/').split('/');
@@ -159,10 +159,10 @@ function plainForm(path: string): string {
     .normalize('NFC');
 }
 
-/** Letters beyond ASCII, back slashes, percent signs, empty and `.` segments, spaces at an end: most paths have none. */
+/** Matches letters beyond ASCII, backslashes, percent signs, empty and `.` segments, and spaces at an end. Most paths have none. */
 const hasOtherForms = /[^\x20-\x7e]|[\\%]|(?:^|\/)\.?(?:\/|$)|^ | $/;
 
-/** For comparison without case. */
+/** Ignores case. */
 const fold = (form: string): string => form.toLowerCase();
 
 function decoded(path: string): string {

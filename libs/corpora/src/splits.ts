@@ -1,6 +1,6 @@
 /**
- * Which speakers are held out in continuous training: a stable hash of corpus and speaker, so that a speaker never
- * moves from one split to another, whatever arrives and whenever. Not the folds of the paper's experiments.
+ * Chooses the held-out speakers of continuous training by a stable hash of corpus and speaker. A speaker never moves to
+ * another split, whatever arrives and whenever. The folds of the paper's experiments are separate from this.
  */
 import { createHash } from 'node:crypto';
 import type { Split } from '#contracts/labels.js';
@@ -15,7 +15,7 @@ function hashShare(text: string): number {
   return createHash('sha256').update(text).digest().readUIntBE(0, 6) / 2 ** 48;
 }
 
-/** An unknown speaker is train: nobody could tell whether the voice had been heard. */
+/** An unknown speaker is train, because nobody could tell if the model had heard the voice. */
 export function hashedSplit(corpus: string, speakerId: string | undefined): Split {
   if (speakerId === undefined) return 'train';
   const share = hashShare(`split/${corpus}/${speakerId}`);
@@ -23,7 +23,7 @@ export function hashedSplit(corpus: string, speakerId: string | undefined): Spli
   return share < testShare + devShare ? 'dev' : 'train';
 }
 
-/** Speakers that are held out cannot be identified: speaker identification is scored on these utterances instead. */
+/** The model cannot identify held-out speakers. These utterances of training speakers score speaker identification instead. */
 export function isWithheld(split: Split, speakerId: string | undefined, utteranceId: string): boolean {
   return split === 'train' && speakerId !== undefined && hashShare(`withheld/${utteranceId}`) < withheldShare;
 }

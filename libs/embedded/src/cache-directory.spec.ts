@@ -22,13 +22,13 @@ async function makeTwoFiles(folder: string): Promise<string> {
   return 'two files';
 }
 
-test('UNDERTONE_CACHE comes before XDG_CACHE_HOME, which comes before ~/.cache', () => {
+test('uses UNDERTONE_CACHE, else XDG_CACHE_HOME, else ~/.cache', () => {
   expect(cacheRoot({ UNDERTONE_CACHE: '/a', XDG_CACHE_HOME: '/b' })).toBe('/a');
   expect(cacheRoot({ XDG_CACHE_HOME: '/b' })).toBe('/b/undertone');
   expect(cacheRoot({})).toMatch(/\.cache\/undertone$/);
 });
 
-test('a part is made once and then found', async () => {
+test('makes a part once and then finds it', async () => {
   const first = await provisionFolder(root, 'part-1', makeTwoFiles);
   const second = await provisionFolder(root, 'part-1', () => Promise.reject(new Error('made twice')));
   expect([first.fresh, second.fresh]).toEqual([true, false]);
@@ -36,7 +36,7 @@ test('a part is made once and then found', async () => {
   expect(await readdir(root)).toEqual(['part-1']);
 });
 
-test('a folder from which a file was deleted or cut is made again', async () => {
+test('makes a folder again if one of its files was deleted or truncated', async () => {
   const { path } = await provisionFolder(root, 'part-1', makeTwoFiles);
   await rm(join(path, 'lib', 'a.jar'));
   expect((await provisionFolder(root, 'part-1', makeTwoFiles)).fresh).toBe(true);
@@ -44,7 +44,7 @@ test('a folder from which a file was deleted or cut is made again', async () => 
   expect((await provisionFolder(root, 'part-1', makeTwoFiles)).fresh).toBe(true);
 });
 
-test('a failure leaves neither the folder nor the lock behind', async () => {
+test('leaves neither folder nor lock after a failure', async () => {
   const failing = provisionFolder(root, 'part-1', async (folder) => {
     await makeTwoFiles(folder);
     throw new Error('no network');
@@ -53,7 +53,7 @@ test('a failure leaves neither the folder nor the lock behind', async () => {
   expect(await readdir(root)).toEqual([]);
 });
 
-test('two starts at once make it once', async () => {
+test('makes a part once when two processes start together', async () => {
   let made = 0;
   const make = async (folder: string): Promise<string> => {
     made += 1;
@@ -65,7 +65,7 @@ test('two starts at once make it once', async () => {
   expect(both.map(({ fresh }) => fresh).toSorted()).toEqual([false, true]);
 });
 
-test('a half-made folder of a killed start is not taken for a whole one and is cleared', async () => {
+test('removes the partial folder of a killed start', async () => {
   await mkdir(join(root, 'part-1'));
   await mkdir(join(root, '.making-part-1-99999999'));
   expect(await readStamp(join(root, 'part-1'))).toBeUndefined();
@@ -73,13 +73,13 @@ test('a half-made folder of a killed start is not taken for a whole one and is c
   expect(await readdir(root)).toEqual(['part-1']);
 });
 
-test('the lock of a dead process is taken over', async () => {
+test('takes over the lock of a dead process', async () => {
   const file = join(root, 'part.lock');
   await writeFile(file, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname() }));
   expect(await withLock(file, () => Promise.resolve('held'))).toBe('held');
 });
 
-test('a cache that cannot be written says which variable moves it', async () => {
+test('names UNDERTONE_CACHE if the cache is not writable', async () => {
   const file = join(root, 'not-a-folder');
   await writeFile(file, '');
   await expect(provisionFolder(join(file, 'cache'), 'part-1', makeTwoFiles)).rejects.toThrow(/UNDERTONE_CACHE/);

@@ -1,12 +1,12 @@
 /**
- * The cache of what `undertone setup` fetches and builds: `UNDERTONE_CACHE`, else `$XDG_CACHE_HOME/undertone`, else
- * `~/.cache/undertone`. One folder per part and version, complete or absent:
+ * Caches the parts that `undertone setup` fetches and builds, in `UNDERTONE_CACHE`, else `$XDG_CACHE_HOME/undertone`, else
+ * `~/.cache/undertone`. Each part and version has one folder, which is complete or absent:
  *
- * - a part is made in a temporary folder beside it, then renamed; its `.ok` file lists every file with its size and what was
- *   verified, so that a folder from which files were deleted is made again;
- * - a lock file keeps two starts from making the same part at once; the lock of a process that died is taken over.
+ * - A part is made in a temporary folder beside it, then renamed. Its `.ok` file lists every file with its size, and the
+ *   verification. If a listed file is gone or has another size, the part is made again.
+ * - A lock file keeps two processes from making the same part at the same time. A process takes over the lock of a dead one.
  *
- * Not promised: files that were altered without changing their size are not noticed again after the first verification.
+ * Not promised: after the first verification, the cache does not notice a changed file of the same size.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, type Dirent } from 'node:fs';
@@ -17,28 +17,28 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PipelineError } from '#contracts/pipeline-error.js';
 
 export interface Stamp {
-  /** What was checked, for people: "45 jars, sha256 of jars.sha256". */
+  /** The verification, as text for people: "45 jars, sha256 of jars.sha256". */
   verified: string;
   createdAt: string;
-  /** Bytes of all files. */
+  /** Bytes of all files together. */
   sizeBytes: number;
   files: { path: string; sizeBytes: number }[];
 }
 
 export interface ProvisionedFolder {
   path: string;
-  /** False when it was there already. */
+  /** False if the part was already in the cache. */
   fresh: boolean;
   stamp: Stamp;
 }
 
-/** What each `provision…` function takes third. */
+/** The third argument of each `provision…` function. */
 export interface PartOptions {
-  /** Called when the part is not in the cache and is made now: the moment to say that it takes a while. */
+  /** Called when the part is not in the cache and is made now, so that the caller can print a progress line. */
   onMake?: () => void;
 }
 
-/** Root of the cache; made on first use. */
+/** Root of the cache, made on first use. */
 export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
   const chosen = env['UNDERTONE_CACHE'];
   if (chosen) return resolve(chosen);
@@ -46,7 +46,7 @@ export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
   return join(xdg ? resolve(xdg) : join(homedir(), '.cache'), 'undertone');
 }
 
-/** The folder's stamp if it is complete: `.ok` is readable and every file it lists has its size. */
+/** The folder's stamp if the folder is complete: `.ok` is readable and every listed file has its size. */
 export async function readStamp(folder: string): Promise<Stamp | undefined> {
   try {
     const stamp = JSON.parse(await readFile(join(folder, '.ok'), 'utf8')) as Stamp;
@@ -58,9 +58,9 @@ export async function readStamp(folder: string): Promise<Stamp | undefined> {
 }
 
 /**
- * Returns the complete folder `<root>/<name>`, made by `make` if it is not there. `make` fills the temporary folder that it is
- * given and returns what it verified; if it throws, nothing is left behind.
- * @throws PipelineError `DISK_FULL`, `SETUP_FAILED` (the cache cannot be written), or whatever `make` throws.
+ * Returns the complete folder `<root>/<name>`. If it is absent, `make` fills a temporary folder and returns a text about its
+ * verification. If `make` throws, no folder is left.
+ * @throws PipelineError `DISK_FULL`, `SETUP_FAILED` (the cache is not writable), or the error of `make`.
  */
 export async function provisionFolder(
   root: string,
@@ -91,7 +91,7 @@ export async function provisionFolder(
   );
 }
 
-/** Temporary folders of starts that were killed. We hold the lock, so nobody works in them. */
+/** Removes temporary folders of killed processes. The caller holds the lock, so nobody uses them. */
 async function removeLeftBehind(root: string, name: string): Promise<void> {
   for (const entry of await readdir(root)) {
     if (entry.startsWith(`.making-${name}-`)) await rm(join(root, entry), { recursive: true, force: true });
@@ -116,7 +116,7 @@ async function listFiles(folder: string): Promise<Stamp['files']> {
   return Promise.all(paths.sort().map(async (path) => ({ path: relative(folder, path), sizeBytes: (await stat(path)).size })));
 }
 
-/** File system errors as one line that names the cache and the variable that moves it. */
+/** Turns file system errors into one line that names the cache and the variable that moves it. */
 async function naming<T>(root: string, act: () => Promise<T>): Promise<T> {
   try {
     await mkdir(root, { recursive: true });
@@ -126,12 +126,12 @@ async function naming<T>(root: string, act: () => Promise<T>): Promise<T> {
     if (code === 'ENOSPC' || code === 'EDQUOT') {
       throw new PipelineError(
         'DISK_FULL',
-        `no space left for the cache in ${root}: free about 2 GB there or set UNDERTONE_CACHE to another disk`,
+        `the disk of the cache ${root} is full: free about 2 GB there, or set UNDERTONE_CACHE to a folder on another disk`,
         { cause },
       );
     }
     if (code !== undefined && ['EACCES', 'EROFS', 'EPERM', 'ENOTDIR', 'EEXIST'].includes(code)) {
-      throw new PipelineError('SETUP_FAILED', `the cache ${root} cannot be written: set UNDERTONE_CACHE to a folder that can`, { cause });
+      throw new PipelineError('SETUP_FAILED', `the cache ${root} is not writable: set UNDERTONE_CACHE to a writable folder`, { cause });
     }
     throw cause;
   }
@@ -141,8 +141,8 @@ const lockHeartbeatMs = 5_000;
 const lockStaleMs = 60_000;
 
 /**
- * Runs `act` while holding `file`. Waits for another holder; takes over from one that is dead (same machine, process gone) or
- * silent for a minute (another machine on a shared disk).
+ * Runs `act` while holding the lock `file`. Waits for another holder. Takes over from a holder that is dead (same machine, process
+ * gone) or silent for a minute (another machine on a shared disk).
  */
 export async function withLock<T>(file: string, act: () => Promise<T>): Promise<T> {
   for (;;) {
@@ -172,26 +172,26 @@ async function isAbandoned(file: string): Promise<boolean> {
     const ageMs = Date.now() - (await stat(file)).mtimeMs;
     if (ageMs > lockStaleMs) return true;
     const text = await readFile(file, 'utf8');
-    if (text === '') return ageMs > 2_000; // its holder is between making and writing it, or died there
+    if (text === '') return ageMs > 2_000; // its holder is between creating and writing the lock, or died there
     const holder = JSON.parse(text) as { pid: number; host: string };
     return holder.host === hostname() && holder.pid !== process.pid && !isAlive(holder.pid);
   } catch {
-    return false; // released just now: the next try decides
+    return false; // the lock was released just now: the next try decides
   }
 }
 
-/** Renames before deleting: of two that saw the same dead holder only one gets the file, and never a newer one's. */
+/** Renames the lock before deleting it. If two processes see the same dead holder, only one gets the file, and never a newer lock. */
 async function takeAway(file: string): Promise<void> {
   const aside = `${file}.dead-${process.pid}`;
   try {
     await rename(file, aside);
     await unlink(aside);
   } catch {
-    // somebody else was faster
+    // another process was faster
   }
 }
 
-/** Whether a process with this id exists on this machine. */
+/** True if a process with this id exists on this machine. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

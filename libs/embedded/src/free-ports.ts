@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:net';
 
 /**
- * `count` different loopback TCP ports that were free a moment ago, held together until all are known. Somebody else may take
- * one before it is used: whoever binds it still has to handle `PORT_IN_USE`.
+ * Finds `count` different free loopback TCP ports and holds all of them until the last is found. Another program may take a port
+ * before the caller binds it, so the caller still has to handle `PORT_IN_USE`.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, () => listen(0)));
@@ -11,7 +11,7 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** Whether a loopback port can be bound right now. */
+/** True if a loopback port can be bound now. */
 export async function isPortFree(port: number): Promise<boolean> {
   try {
     await close(await listen(port));

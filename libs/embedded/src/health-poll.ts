@@ -1,6 +1,6 @@
 /**
- * Asks a child whether it is alive, as Kubernetes would: several failures in a row, and it is to be replaced. Counting
- * begins with the first good answer, so that a start may take as long as it takes.
+ * Polls a child's health URL, like a liveness probe of Kubernetes. Several failures in a row report the child as dead. Counting
+ * starts after the first good answer, so a slow start is no failure.
  */
 export interface HealthPollOptions {
   everyMs?: number;
@@ -13,7 +13,7 @@ export class HealthPoll {
   private hasLived = false;
   private asking = false;
 
-  /** @param onDead called once, with what the child said of itself */
+  /** @param onDead called once, with the child's last answer */
   constructor(
     private readonly url: string,
     private readonly onDead: (why: string) => void,

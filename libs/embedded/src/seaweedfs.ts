@@ -1,20 +1,20 @@
 /**
- * A real S3 server for `npm start` and the tests: SeaweedFS's `weed mini` (master, volume, filer and S3 in one process).
+ * Runs a real S3 server for `npm start` and the tests: SeaweedFS's `weed mini` (master, volume, filer and S3 in one process).
  *
- * Conditional put, multipart, ranges, copy and checksums work as in S3. It has no bucket notifications of the S3 API; its own
- * filer notification posts JSON to a webhook instead (`webhookUrl`).
+ * Conditional put, multipart, ranges, copy and checksums work as in S3. The bucket notifications of the S3 API are absent.
+ * Instead, the filer posts JSON to a webhook (`webhookUrl`).
  *
- * Delivery of those events: at most once. Seen with 4.48: when the receiver refuses the connection, the event is dropped at
- * once, whatever `max_retries` says; a put never waits for the receiver. Events are hints; the listing is the truth.
+ * Delivery of these events: at most once. Observed with 4.48: if the receiver refuses the connection, the filer drops the event at
+ * once and ignores `max_retries`. A put never waits for the receiver. Events are hints; the listing is the truth.
  *
- * Configuration: `weed` looks for notification.toml and security.toml in its working directory, then in ~/.seaweedfs and
- * /etc/seaweedfs. It is started in `dataDir` with files of ours and HOME set there, so that no file of the user's can
- * interfere. It reads them once, at start.
+ * Configuration: `weed` searches notification.toml and security.toml in its working directory, then in ~/.seaweedfs and
+ * /etc/seaweedfs. It runs in `dataDir` with our files, and HOME points there, so that no file of the user interferes. It reads the
+ * files once, at start.
  *
- * Access: S3 wants its keys. Unless told not to, the filer lists, writes and deletes every bucket for anybody, any web page
- * included, and a GET of the master deletes a bucket. `-disableHttp` leaves both of them gRPC only. The volume server wants
- * signatures by keys that are made at each start. Only the owner may read the folder. Not closed: gRPC, which no web page
- * can speak, asks other users of this machine for nothing.
+ * Access: S3 requires keys. By default the filer would list, write and delete every bucket for anybody, even for a web page, and
+ * a GET request to the master would delete a bucket. `-disableHttp` leaves both with gRPC only. The volume server requires
+ * signatures by keys that are new at each start. Only the owner may read the folder. One gap remains: gRPC requires no keys from
+ * other users of this machine. Web pages cannot use gRPC.
  * Not for production: one copy, no TLS, loopback only.
  */
 import { randomBytes } from 'node:crypto';
@@ -23,7 +23,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { makePrivateFolder, writePrivateFile } from './private-folder.js';
 import { ServerProcess, type NamedPort } from './server-process.js';
 
-/** Every port `weed mini` binds; take ten from `freePorts`, or fix `s3` and take the others from there. */
+/** Every port that `weed mini` binds. Take ten from `freePorts`, or choose `s3` and take the other nine. */
 export interface SeaweedfsPorts {
   s3: number;
   s3Grpc: number;
@@ -40,14 +40,14 @@ export interface SeaweedfsPorts {
 export interface EmbeddedS3Options {
   /** The `weed` binary, from `provisionSeaweedfs`. */
   weed: string;
-  /** Everything of this server: `objects/`, `weed.log`, its configuration. Made if absent; keep it to keep the objects. */
+  /** The server's folder with `objects/`, `weed.log` and its configuration. Made if absent. Keep it to keep the objects. */
   dataDir: string;
   ports: SeaweedfsPorts;
-  /** What a user sets to move `ports.s3`; named in `PORT_IN_USE`. */
+  /** The variable that moves `ports.s3`. The error `PORT_IN_USE` names it. */
   portVariable?: string;
   accessKeyId: string;
   secretAccessKey: string;
-  /** POST target of filer events, about 0.4 s after a put. Start the receiver first: what it cannot be sent is dropped. */
+  /** POST target of filer events, about 0.4 s after a put. Start the receiver first, because undeliverable events are dropped. */
   webhookUrl?: string;
   /** Sent as `Authorization: Bearer …` with each event. */
   webhookBearerToken?: string;
@@ -56,7 +56,7 @@ export interface EmbeddedS3Options {
   onUnexpectedExit?: (reason: string) => void;
 }
 
-/** `[n0 … n9]` of `freePorts(10)` by name. @throws PipelineError `SETUP_FAILED` when they are fewer. */
+/** `[n0 … n9]` of `freePorts(10)` by name. @throws PipelineError `SETUP_FAILED` if there are fewer than ten. */
 export function seaweedfsPorts(ports: number[]): SeaweedfsPorts {
   const [s3, s3Grpc, master, masterGrpc, volume, volumeGrpc, filer, filerGrpc, admin, adminGrpc] = ports;
   if (adminGrpc === undefined) throw new PipelineError('SETUP_FAILED', 'SeaweedFS needs ten ports');
@@ -73,7 +73,7 @@ export class EmbeddedS3 {
     this.server = new ServerProcess({ name: 'SeaweedFS', dataDir, logFile: this.logFile, onUnexpectedExit });
   }
 
-  /** As S3_ENDPOINT wants it; path-style addressing, any region. */
+  /** The URL for S3_ENDPOINT, with path-style addressing and any region. */
   get endpoint(): string {
     return `http://127.0.0.1:${this.options.ports.s3}`;
   }
@@ -87,7 +87,7 @@ export class EmbeddedS3 {
   }
 
   /**
-   * Resolves, with the milliseconds it took, once the S3 port answers HTTP. May be called again after `stop()`, `kill()` or a crash.
+   * Resolves with the elapsed milliseconds once the S3 port answers HTTP. You may call it again after `stop()`, `kill()` or a crash.
    * @throws PipelineError `PORT_IN_USE`, `DISK_FULL`, `SETUP_FAILED`.
    */
   async start({ timeoutMs = 60_000 }: { timeoutMs?: number } = {}): Promise<number> {
@@ -106,12 +106,12 @@ export class EmbeddedS3 {
     });
   }
 
-  /** SIGTERM, SIGKILL after `graceMs`; takes about 4 s. Resolves with the milliseconds. */
+  /** Sends SIGTERM, then SIGKILL after `graceMs`; takes about 4 s. Resolves with the elapsed milliseconds. */
   async stop({ graceMs = 10_000 }: { graceMs?: number } = {}): Promise<number> {
     return this.server.stop({ graceMs });
   }
 
-  /** kill -9, for tests of what happens then. */
+  /** Sends SIGKILL, for tests of crashes. */
   async kill(): Promise<void> {
     await this.server.stop({ graceMs: 0 });
   }
@@ -133,7 +133,7 @@ export class EmbeddedS3 {
       '-filer.disableDirListing',
       `-filer.allowedOrigins=${this.endpoint}`,
       `-s3.allowedOrigins=${this.endpoint}`,
-      // Users, keys and roles over the S3 port: the one key pair is all there is.
+      // Disables the API for users, keys and roles on the S3 port, because the one key pair is enough.
       '-s3.iam=false',
       `-s3.port=${ports.s3}`,
       `-s3.port.grpc=${ports.s3Grpc}`,
@@ -141,8 +141,8 @@ export class EmbeddedS3 {
       '-s3.port.lance=0',
       `-master.port=${ports.master}`,
       `-master.port.grpc=${ports.masterGrpc}`,
-      // Each bucket has volumes of its own, and there may be as many as fit the free disk at full size: at its default of
-      // 1 GB on a large disk that was 60, and the bucket after that took no object.
+      // Each bucket has volumes of its own. The number of volumes is limited to those that fit the free disk at full size. With the
+      // default size of 1 GB a large disk had 60 volumes, and the next bucket accepted no object.
       '-master.volumeSizeLimitMB=128',
       `-volume.port=${ports.volume}`,
       `-volume.port.grpc=${ports.volumeGrpc}`,
@@ -155,7 +155,7 @@ export class EmbeddedS3 {
     ];
   }
 
-  /** An unsigned GET is refused with an S3 error once S3 and the filer behind it serve; 5xx means not yet. */
+  /** Sends an unsigned GET. An S3 error means that S3 and its filer are ready; 5xx means that they are not ready yet. */
   private async probe(): Promise<void> {
     const response = await fetch(this.endpoint, { signal: AbortSignal.timeout(1_000) });
     const body = await response.text();
@@ -163,7 +163,7 @@ export class EmbeddedS3 {
   }
 }
 
-/** `notification.toml` of the filer: where events go, or that they go nowhere. */
+/** Writes `notification.toml` of the filer: the webhook for events, or none. */
 function notificationToml({ webhookUrl, webhookBearerToken, webhookBuckets }: EmbeddedS3Options): string {
   if (webhookUrl === undefined) return '[notification.webhook]\nenabled = false\n';
   const prefixes = webhookBuckets?.map((bucket) => `/buckets/${bucket}/`);
@@ -181,7 +181,7 @@ function notificationToml({ webhookUrl, webhookBearerToken, webhookBuckets }: Em
   return `${lines.join('\n')}\n`;
 }
 
-/** `security.toml`: who has none of these keys can neither read nor write by HTTP past S3. */
+/** Writes `security.toml`: without these keys nobody can read or write by HTTP past S3. */
 function securityToml(): string {
   const sections = ['jwt.signing', 'jwt.signing.read', 'jwt.filer_signing', 'jwt.filer_signing.read'];
   const keys = sections.map((section) => `[${section}]\nkey = "${randomBytes(32).toString('hex')}"\nexpires_after_seconds = 60\n`);

@@ -1,7 +1,7 @@
 /**
- * One server process (Kafka, SeaweedFS) of this process: started with its output in a log file, awaited until a probe answers,
- * stopped gently, then firmly. It gets its own process group, so that Ctrl-C in the terminal reaches whoever owns it and not the
- * server: the services drain first, the servers end last.
+ * Runs one server (Kafka, SeaweedFS) as a child process. It writes the server's output to a log file, waits until a probe answers,
+ * and stops it by SIGTERM, then SIGKILL. The server has its own process group, so that Ctrl-C reaches its owner only. So the
+ * services drain first, and the servers end last.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,12 +14,12 @@ import { dyingWithParent, ProcessRecord } from './process-record.js';
 import { tellingLine } from './run-command.js';
 
 export interface ServerProcessOptions {
-  /** What messages call it: "Kafka". */
+  /** The name in messages, such as "Kafka". */
   name: string;
   dataDir: string;
   /** Output is appended here. */
   logFile: string;
-  /** Hears of an end that nobody asked for (a crash, a kill -9) after the server was ready. */
+  /** Called if the server ends without a stop (a crash, a kill -9) after it was ready. */
   onUnexpectedExit?: ((reason: string) => void) | undefined;
 }
 
@@ -27,12 +27,12 @@ export interface LaunchOptions {
   command: string;
   args: string[];
   env?: NodeJS.ProcessEnv;
-  /** Resolves once the server serves; rejects or throws while it does not. */
+  /** Resolves once the server answers; rejects or throws before. */
   probe: () => Promise<unknown>;
   timeoutMs: number;
 }
 
-/** A port that the server binds, and what to set to move it. */
+/** A port that the server binds, and the variable that moves it. */
 export interface NamedPort {
   port: number;
   /** "Kafka" or "SeaweedFS filer gRPC". */
@@ -57,19 +57,19 @@ export class ServerProcess {
     return this.child !== undefined && !hasEnded(this.child);
   }
 
-  /** Ends what a killed owner left in this data folder, then sees that the ports are free. @throws PipelineError `PORT_IN_USE`. */
+  /** Ends the processes that a killed owner left in this data folder, then checks that the ports are free. @throws PipelineError `PORT_IN_USE`. */
   async claim(ports: NamedPort[]): Promise<void> {
     await this.record.endLeftovers();
     for (const { port, use, variable } of ports) {
       if (await isPortFree(port)) continue;
-      const remedy = variable ? `stop it or set ${variable} to another port` : 'stop it or choose another port';
-      throw new PipelineError('PORT_IN_USE', `port ${port}, wanted for ${use}, is in use by another program: ${remedy}`, {
+      const remedy = variable ? `stop that program or set ${variable} to another port` : 'stop that program or choose another port';
+      throw new PipelineError('PORT_IN_USE', `${use} needs port ${port}, and another program uses it: ${remedy}`, {
         context: { port },
       });
     }
   }
 
-  /** Starts the command and resolves with the milliseconds until `probe` answered. */
+  /** Starts the command and resolves with the elapsed milliseconds when `probe` has answered. */
   async launch({ command, args, env, probe, timeoutMs }: LaunchOptions): Promise<number> {
     const startedMs = Date.now();
     const { name, dataDir, logFile } = this.options;
@@ -114,7 +114,7 @@ export class ServerProcess {
     return Date.now() - startedMs;
   }
 
-  /** SIGTERM, then SIGKILL after `graceMs`. Resolves with the milliseconds it took; 0 when nothing ran. */
+  /** Sends SIGTERM, then SIGKILL after `graceMs`. Resolves with the elapsed milliseconds; 0 if no process ran. */
   async stop({ graceMs }: { graceMs: number }): Promise<number> {
     const child = this.child;
     if (!child || hasEnded(child)) return 0;

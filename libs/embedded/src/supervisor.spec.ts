@@ -29,13 +29,13 @@ function node(script: string): { command: string; args: string[] } {
 
 const forever = 'setInterval(() => {}, 1000);';
 
-test('the pause before a restart doubles up to its longest', () => {
+test('doubles the pause before a restart up to the maximum', () => {
   expect([0, 1, 2, 3, 6, 7, 1000].map((crashes) => backoffMs(crashes, 500, 30_000))).toEqual([
     500, 1000, 2000, 4000, 30_000, 30_000, 30_000,
   ]);
 });
 
-test('a child that crashes is started again, with a pause, and counted', async () => {
+test('restarts a crashed child after a pause and counts the restart', async () => {
   supervisor = new Supervisor({ logsDir, backoff: { firstMs: 20, maxMs: 80 } });
   const states: string[] = [];
   supervisor.on('state', ({ state }) => states.push(state));
@@ -47,7 +47,7 @@ test('a child that crashes is started again, with a pause, and counted', async (
   expect(await readFile(join(logsDir, 'crasher.log'), 'utf8')).toMatch(/here\n\[supervisor\] crasher ended: code 3\nhere/);
 });
 
-test('a child killed by kill -9 comes back under another id', async () => {
+test('restarts a child that was killed by kill -9', async () => {
   supervisor = new Supervisor({ logsDir, backoff: { firstMs: 20 } });
   supervisor.start({ name: 'victim', ...node(forever) });
   await vi.waitFor(() => expect(supervisor.stateOf('victim')?.pid).toBeDefined(), 5_000);
@@ -60,7 +60,7 @@ test('a child killed by kill -9 comes back under another id', async () => {
   expect(supervisor.stateOf('victim')?.pid).not.toBe(first);
 });
 
-/** Says that it is alive for so many answers, then that it is not. @returns its command */
+/** A child that answers healthy for a number of requests, then unhealthy. @returns its command */
 const answering = (port: number, goodAnswers: number) =>
   node(`let n = 0;
     require('http').createServer((_, answer) => {
@@ -68,16 +68,16 @@ const answering = (port: number, goodAnswers: number) =>
       answer.end('stuck');
     }).listen(${port}, '127.0.0.1');`);
 
-test('a child that lives but says three times in a row that it is stuck is replaced, and its log says why', async () => {
+test('replaces a child that answers unhealthy three times in a row, and logs the reason', async () => {
   supervisor = new Supervisor({ logsDir, backoff: { firstMs: 20 }, health: { everyMs: 50 } });
   const [port = 0] = await freePorts(1);
   supervisor.start({ name: 'stuck', ...answering(port, 4), healthUrl: `http://127.0.0.1:${port}/` });
   await vi.waitFor(() => expect(supervisor.stateOf('stuck')).toMatchObject({ restarts: 1, lastExit: 'SIGKILL' }), 20_000);
   await supervisor.stop();
-  expect(await readFile(join(logsDir, 'stuck.log'), 'utf8')).toContain('stuck is not alive, and is replaced: 503 stuck');
+  expect(await readFile(join(logsDir, 'stuck.log'), 'utf8')).toContain('stuck is not healthy and is replaced: 503 stuck');
 });
 
-test('a child that has not answered yet is starting, and one that is well is left alone', async () => {
+test('leaves a child alone that has not answered yet or is healthy', async () => {
   supervisor = new Supervisor({ logsDir, backoff: { firstMs: 20 }, health: { everyMs: 20 } });
   const [port = 0, deafPort = 0] = await freePorts(2);
   supervisor.start({ name: 'well', ...answering(port, 1e9), healthUrl: `http://127.0.0.1:${port}/` });
@@ -89,21 +89,21 @@ test('a child that has not answered yet is starting, and one that is well is lef
   ]);
 });
 
-test('a child that was healthy long enough crashes for the first time again', async () => {
+test('resets the pause after a child was healthy long enough', async () => {
   supervisor = new Supervisor({ logsDir, backoff: { firstMs: 20, maxMs: 60_000, healthyAfterMs: 1 } });
   supervisor.start({ name: 'flaky', ...node('setTimeout(() => process.exit(1), 20)') });
   // Without the reset the fifth pause alone would be 320 ms, the tenth 10 s.
   await vi.waitFor(() => expect(supervisor.stateOf('flaky')?.restarts).toBeGreaterThanOrEqual(5), 20_000);
 });
 
-test('on-failure lets a child that finished rest', async () => {
+test('does not restart a child that exits with 0 under on-failure', async () => {
   supervisor = new Supervisor({ logsDir, backoff: { firstMs: 10 } });
   supervisor.start({ name: 'once', ...node(''), restart: 'on-failure' });
   await vi.waitFor(() => expect(supervisor.stateOf('once')?.state).toBe('stopped'), 10_000);
   expect(supervisor.stateOf('once')?.restarts).toBe(0);
 });
 
-test('stop asks gently and is not fooled by a child that will not go', async () => {
+test('stops a child by SIGTERM, and by SIGKILL if it does not end', async () => {
   supervisor = new Supervisor({ logsDir });
   const lines: string[] = [];
   supervisor.on('state', () => undefined);
@@ -120,13 +120,13 @@ test('stop asks gently and is not fooled by a child that will not go', async () 
   expect(pids.map(isAlive)).toEqual([false, false]);
 });
 
-test('a command that does not exist is retried, not thrown', async () => {
+test('retries a command that does not exist, and does not throw', async () => {
   supervisor = new Supervisor({ logsDir, backoff: { firstMs: 60_000 } });
   supervisor.start({ name: 'missing', command: join(logsDir, 'no-such-command') });
   await vi.waitFor(() => expect(supervisor.stateOf('missing')?.state).toBe('backoff'), 10_000);
 });
 
-test('what a killed owner left running is ended by the next start', async () => {
+test('ends the processes that a killed owner left running', async () => {
   supervisor = new Supervisor({ logsDir });
   const file = join(logsDir, 'processes.json');
   const leftover = spawn(process.execPath, ['-e', forever], { detached: true, stdio: 'ignore' });
@@ -137,7 +137,7 @@ test('what a killed owner left running is ended by the next start', async () => 
   expect((await ended)[1]).toBe('SIGTERM');
 });
 
-test('a process that only has the id of a leftover is left alone', async () => {
+test('leaves a process alone that only reuses a recorded id', async () => {
   supervisor = new Supervisor({ logsDir });
   const { writeFile } = await import('node:fs/promises');
   const file = join(logsDir, 'processes.json');
@@ -152,11 +152,11 @@ test('a process that only has the id of a leftover is left alone', async () => {
   stranger.kill('SIGKILL');
 });
 
-/** Each write to it finds the disk full. */
+/** Each write to this device fails with a full disk. */
 const fullDisk = '/dev/full';
 
 test.skipIf(!existsSync(fullDisk))(
-  'a full disk costs log lines, said once; children go on, and the log too once there is room',
+  'drops log lines on a full disk, warns once, keeps children running, and logs again once there is room',
   async () => {
     const warnings: string[] = [];
     const log = join(logsDir, 'talker.log');
@@ -168,7 +168,7 @@ test.skipIf(!existsSync(fullDisk))(
     await vi.waitFor(() => expect(supervisor.stateOf('crasher')?.restarts).toBeGreaterThanOrEqual(2), 15_000);
     expect(supervisor.stateOf('talker')).toMatchObject({ state: 'running', restarts: 0 });
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(/cannot be written \(ENOSPC: no space left on device/);
+    expect(warnings[0]).toMatch(/is not writable \(ENOSPC: no space left on device/);
 
     await rm(log);
     await vi.waitFor(async () => expect(await readFile(log, 'utf8')).toMatch(/\[supervisor\] \d+ lines are missing here.*\ntalks\n/), {

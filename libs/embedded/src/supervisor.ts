@@ -1,17 +1,17 @@
 /**
- * Keeps the services of `npm start` running: one process each, restarted when it ends, with a pause that doubles (0.5 s to 30 s)
- * and starts small again after a minute of health. The same contract that Kubernetes or systemd gives in production: a service
- * may crash on what it does not understand. One that lives but says that it is stuck is killed, and started again too.
+ * Keeps the services of `npm start` running, each in its own process. A service that ends is restarted after a pause. The pause
+ * doubles from 0.5 s to 30 s and resets after a minute of health. Kubernetes or systemd give the same contract in production: a
+ * service may crash on an error that it cannot handle. A service that answers unhealthy is killed and restarted too.
  *
- * Delivery: restarting loses nothing, since every service commits after its work; it may do the last piece of work twice.
+ * Delivery: a restart loses nothing, because every service commits after its work. It may repeat the last piece of work.
  *
- * When the supervisor itself is killed (kill -9), its children end too: on Linux the kernel sends them SIGTERM
- * (see process-record.ts); elsewhere a Node child notices that its IPC channel closed, if it listens:
- * `process.once('disconnect', shutDown)`. What survives both is ended by the next supervisor with the same `recordFile`.
+ * If the supervisor itself is killed (kill -9), its children end too. On Linux the kernel sends them SIGTERM (see
+ * process-record.ts). Elsewhere a Node child sees that its IPC channel closed, if it listens:
+ * `process.once('disconnect', shutDown)`. The next supervisor with the same `recordFile` ends any child that survives both.
  *
- * A disk that is full costs log lines and nothing else: see log-file.ts.
+ * A full disk loses log lines and nothing else: see log-file.ts.
  *
- * Each child has its own process group: Ctrl-C reaches the supervisor only, which then stops the children in order.
+ * Each child has its own process group. Ctrl-C reaches the supervisor only, which then stops the children in order.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';
@@ -24,16 +24,16 @@ import { LogFile, RareWarning } from './log-file.js';
 import { dyingWithParent, ProcessRecord } from './process-record.js';
 
 export interface ChildCommand {
-  /** Unique; names the log file. */
+  /** A unique name, also of the log file. */
   name: string;
   command: string;
   args?: string[];
-  /** Added to this process's environment. */
+  /** Variables added to this process's environment. */
   env?: NodeJS.ProcessEnv;
   cwd?: string;
-  /** `on-failure` lets a child that exits with 0 rest. Default `always`. */
+  /** `on-failure` does not restart a child that exits with 0. Default: `always`. */
   restart?: 'always' | 'on-failure';
-  /** Asked whether the child is alive; after three failures in a row, 10 s apart, it is killed (SIGKILL) and started again. */
+  /** Polled every 10 s. After three failures in a row the child is killed (SIGKILL) and restarted. */
   healthUrl?: string;
 }
 
@@ -43,33 +43,33 @@ export interface ChildStatus {
   name: string;
   state: ChildState;
   pid: number | undefined;
-  /** Since `start()`. */
+  /** Number of restarts since `start()`. */
   restarts: number;
-  /** When it was last started again; undefined while it never was. */
+  /** Time of the latest restart; undefined before the first. */
   restartedAt: string | undefined;
-  /** How it last ended: "code 1", "SIGKILL"; undefined while it never did. */
+  /** The latest exit, such as "code 1" or "SIGKILL"; undefined before the first. */
   lastExit: string | undefined;
-  /** In `backoff`: until the next start. */
+  /** Only in `backoff`: milliseconds until the next start. */
   restartsInMs: number | undefined;
   logFile: string;
 }
 
 export interface SupervisorOptions {
-  /** One `<name>.log` per child, appended. */
+  /** Folder of the logs. Each child appends to `<name>.log`. */
   logsDir: string;
-  /** Remembers the children's ids across a kill -9; default `<logsDir>/processes.json`. */
+  /** File that keeps the children's ids across a kill -9. Default: `<logsDir>/processes.json`. */
   recordFile?: string;
-  /** Each line a child prints. */
+  /** Called with each line that a child prints. */
   onLine?: (name: string, line: string, stream: 'stdout' | 'stderr') => void;
-  /** Pauses before a restart: first, longest, and the time up after which the next crash counts as the first. */
+  /** Pauses before a restart: the first, the longest, and the time of health that resets the pause. */
   backoff?: { firstMs?: number; maxMs?: number; healthyAfterMs?: number };
   health?: HealthPollOptions;
-  /** Hears at most once a minute that a log or the record of children cannot be written; default: stderr. */
+  /** Called at most once a minute if a log or the record of children is not writable. Default: print to stderr. */
   onWarning?: (warning: string) => void;
 }
 
 interface SupervisorEvents {
-  /** A child changed its state. */
+  /** Emitted when a child changes its state. */
   state: [status: ChildStatus];
 }
 
@@ -87,16 +87,16 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   /**
-   * Ends what a killed supervisor left behind; call it once, before the first `start()`. Returns the names of what it ended.
-   * @throws PipelineError `SETUP_FAILED` when that supervisor is alive.
+   * Ends the children of a killed supervisor and returns their names. Call it once, before the first `start()`.
+   * @throws PipelineError `SETUP_FAILED` if that supervisor is alive.
    */
   async endLeftovers(): Promise<string[]> {
     return this.record.endLeftovers();
   }
 
-  /** Starts a child now; crashes before it is ready are a matter of its log and of restarting, not of an exception. */
+  /** Starts a child now. A crash before it is ready is logged and leads to a restart, not to an exception. */
   start(command: ChildCommand): void {
-    if (this.children.has(command.name)) throw new Error(`a child named ${command.name} is supervised already`);
+    if (this.children.has(command.name)) throw new Error(`The supervisor already has a child named ${command.name}.`);
     const child = new SupervisedChild(command, this.options, { record: this.record, warning: this.warning }, (status) =>
       this.emit('state', status),
     );
@@ -104,7 +104,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     child.launch();
   }
 
-  /** In the order of their start. */
+  /** The states of all children, in the order of their start. */
   get states(): ChildStatus[] {
     return [...this.children.values()].map((child) => child.status);
   }
@@ -113,7 +113,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return this.children.get(name)?.status;
   }
 
-  /** SIGTERM to all (or to those named), SIGKILL to those left after `graceMs`. They stay stopped; `start()` may name them again. */
+  /** Sends SIGTERM to all (or the named) children, and SIGKILL after `graceMs`. They stay stopped until `start()` names them again. */
   async stop({ graceMs = 25_000, names }: { graceMs?: number; names?: string[] } = {}): Promise<void> {
     const chosen = [...this.children].filter(([name]) => names === undefined || names.includes(name));
     await Promise.all(chosen.map(([, child]) => child.stop(graceMs)));
@@ -121,7 +121,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 }
 
-/** One child across its restarts. */
+/** One child over all its restarts. */
 class SupervisedChild {
   private process: ChildProcess | undefined;
   private state: ChildState = 'starting';
@@ -192,7 +192,7 @@ class SupervisedChild {
       child.once('error', (error) => {
         if (child.pid === undefined) onEnd(error.message, true);
       });
-      // 'close' comes after the last byte of output, but never if a grandchild keeps the pipe: do not wait long for it.
+      // 'close' comes after the last byte of output. If a grandchild holds the pipe it never comes, so the wait is short.
       child.once('exit', (exitCode, signal) => {
         const end = (): void => onEnd(signal ?? `code ${exitCode}`, exitCode !== 0);
         child.once('close', end);
@@ -231,7 +231,7 @@ class SupervisedChild {
   private pollHealth(child: ChildProcess, url: string, log: LogFile): HealthPoll {
     const replace = (why: string): void => {
       if (this.stopping) return;
-      log.write(`[supervisor] ${this.command.name} is not alive, and is replaced: ${why}`);
+      log.write(`[supervisor] ${this.command.name} is not healthy and is replaced: ${why}`);
       child.kill('SIGKILL');
     };
     return new HealthPoll(url, replace, this.options.health);

@@ -15,7 +15,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A zip of these members, every second one stored, with zip64 fields if asked. */
+/** Makes a zip of these members; every second member is stored. `wide` adds zip64 fields. */
 function zip(members: Record<string, Buffer>, { wide = false, breakChecksum = false } = {}): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
@@ -72,7 +72,7 @@ const members = {
   'pkg/c.bin': Buffer.alloc(70_000, 7),
 };
 
-test.each([{ wide: false }, { wide: true }])('chosen members come out whole, deflated or stored (zip64: $wide)', async ({ wide }) => {
+test.each([{ wide: false }, { wide: true }])('extracts chosen members, deflated or stored (zip64: $wide)', async ({ wide }) => {
   const archive = join(folder, 'x.whl');
   await writeFile(archive, zip(members, { wide }));
   const written = await unzip(archive, (name) => (name.startsWith('pkg/') ? insideFolder(folder, name) : undefined));
@@ -82,19 +82,19 @@ test.each([{ wide: false }, { wide: true }])('chosen members come out whole, def
   expect(await readFile(join(folder, 'pkg/c.bin'))).toEqual(members['pkg/c.bin']);
 });
 
-test('a member whose checksum does not fit is refused', async () => {
+test('refuses a member with a wrong checksum', async () => {
   const archive = join(folder, 'x.whl');
   await writeFile(archive, zip(members, { breakChecksum: true }));
   await expect(unzip(archive, (name) => insideFolder(folder, name))).rejects.toMatchObject({ code: 'SETUP_FAILED' });
 });
 
-test('what is not a zip is refused by name', async () => {
+test('refuses a file that is not a zip, and names it', async () => {
   const archive = join(folder, 'page.html');
   await writeFile(archive, '<html>proxy error</html>');
   await expect(unzip(archive, () => undefined)).rejects.toThrow(/page\.html is damaged: it is not a zip file/);
 });
 
-test('a member cannot leave the folder', () => {
+test('never writes a member outside the folder', () => {
   expect(insideFolder('/to', '../etc/passwd')).toBeUndefined();
   expect(insideFolder('/to', '/etc/passwd')).toBeUndefined();
   expect(insideFolder('/to', 'a/../b')).toBe('/to/b');

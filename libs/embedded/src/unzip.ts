@@ -1,9 +1,9 @@
 /**
- * Reads zip archives (a Python wheel is one), zip64 included: enough to take some members out of a 200 MB wheel without
- * unpacking the rest and without the `unzip` program. Stored and deflated members; no encryption, no multi-part archives.
+ * Extracts chosen members of a zip archive, such as a 200 MB Python wheel, without unpacking the rest and without the `unzip`
+ * program. It reads zip64, and stored and deflated members. It does not read encrypted or multi-part archives.
  *
  * Source: PKWARE APPNOTE 6.3, sections 4.3.7 (local header), 4.3.12 (central directory), 4.3.14–16 (end records), 4.5.3 (zip64).
- * CRC-32 of each member is checked; the archive as a whole was verified by hash before.
+ * It checks the CRC-32 of each member. The caller has verified the whole archive by hash before.
  */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
@@ -24,8 +24,8 @@ interface ZipMember {
 }
 
 /**
- * Writes the members for which `pick` returns an absolute path; returns those paths. Folders are made as needed.
- * @throws PipelineError `SETUP_FAILED` when the archive is damaged.
+ * Writes the members for which `pick` returns an absolute path, and returns these paths. It makes folders as needed.
+ * @throws PipelineError `SETUP_FAILED` if the archive is damaged.
  */
 export async function unzip(archive: string, pick: (memberName: string) => string | undefined): Promise<string[]> {
   const file = await open(archive, 'r');
@@ -45,7 +45,7 @@ export async function unzip(archive: string, pick: (memberName: string) => strin
   }
 }
 
-/** `folder` joined with a member's name, unless that would leave the folder (then the member is skipped). */
+/** Joins `folder` with a member's name. Returns undefined if the path would leave the folder, so that the member is skipped. */
 export function insideFolder(folder: string, memberName: string): string | undefined {
   const path = normalize(memberName);
   return isAbsolute(path) || path === '..' || path.startsWith(`..${sep}`) ? undefined : `${folder}${sep}${path}`;
@@ -108,7 +108,7 @@ async function listMembers(file: FileHandle, archive: string): Promise<ZipMember
 
 type Sizes = Pick<ZipMember, 'compressedBytes' | 'sizeBytes' | 'localHeaderOffset'>;
 
-/** Fields that read 0xffffffff stand as 64-bit numbers in extra field 1, in this order. */
+/** A field with the value 0xffffffff has its 64-bit number in extra field 1, in this order. */
 function wideSizes(extra: Buffer, sizes: Sizes): Sizes {
   for (let at = 0; at + 4 <= extra.length; at += 4 + extra.readUInt16LE(at + 2)) {
     if (extra.readUInt16LE(at) !== 1) continue;

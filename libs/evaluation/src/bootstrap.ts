@@ -1,8 +1,9 @@
 /**
- * 95 % interval of UA, or of WA, by bootstrap over speakers: utterances of one speaker are not independent, so speakers are drawn,
- * with all their utterances. Below five speakers no interval is given: with two it would cover 53 %, not 95.
+ * Computes the 95 % interval of UA or WA by bootstrap over speakers. Utterances of one speaker are not independent, so each draw
+ * takes speakers with all their utterances. Below five speakers there is no interval: with two it would cover 53 %, not 95.
  */
 import { confusionMatrix, scoresOf, type Scored } from './confusion.js';
+import { seededRandom } from './seeded-random.js';
 
 export interface SpeakerScored extends Scored {
   speakerId: string;
@@ -15,7 +16,7 @@ const draws = 1_000;
 export const uaInterval = (scored: readonly SpeakerScored[], classCount: number): [number, number] | null =>
   scoreInterval(scored, classCount, 'ua');
 
-/** As {@link uaInterval}, of either measure. */
+/** Like {@link uaInterval}, for UA or WA. */
 export function scoreInterval(scored: readonly SpeakerScored[], classCount: number, measure: 'ua' | 'wa'): [number, number] | null {
   const bySpeaker = [...Map.groupBy(scored, (each) => each.speakerId).values()].map((own) => confusionMatrix(own, classCount));
   if (bySpeaker.length < fewestSpeakers) return null;
@@ -34,15 +35,4 @@ function sum(matrices: number[][][]): number[][] {
   return first.map((row, truth) =>
     row.map((_, prediction) => matrices.reduce((total, matrix) => total + (matrix[truth]?.[prediction] ?? 0), 0)),
   );
-}
-
-/** mulberry32: small, good enough to draw speakers, and the same everywhere. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

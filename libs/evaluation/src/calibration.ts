@@ -1,37 +1,37 @@
 /**
- * Does a model know how sure it may be? Guo et al., "On calibration of modern neural networks", 2017, Section 2: utterances
- * are put into bins by the probability of the class that was answered; in each the share that was right is compared with
- * the mean of those probabilities. The expected calibration error (ECE) is the mean gap, each bin by its utterances.
+ * Computes the expected calibration error, ECE (Guo et al., "On calibration of modern neural networks", 2017, Section 2).
+ * Utterances are put into bins by the probability of the answered class. Each bin compares the share of right answers with the
+ * mean probability. ECE is the mean of these gaps, weighted by the utterances of each bin.
  */
 import { mostProbable } from './confusion.js';
 import type { PredictionRow } from './predictions-file.js';
 
 export interface ReliabilityBin {
-  /** Of the probability of the answer: (from, to], the first one with its lower end. */
+  /** The bin's range of probability: (from, to]. The first bin includes its lower end. */
   from: number;
   to: number;
   count: number;
   /** Mean probability of the answers; null in an empty bin. */
   confidence: number | null;
-  /** Share of the answers that were right; null in an empty bin. */
+  /** Share of right answers; null in an empty bin. */
   accuracy: number | null;
 }
 
 export interface Calibration {
   n: number;
-  /** From 0, where it says what it knows, to 1. */
+  /** From 0 (perfectly calibrated) to 1. */
   ece: number;
   bins: ReliabilityBin[];
 }
 
-/** @returns null where there is nothing to look at */
+/** @returns null without predictions */
 export function calibrationOf(rows: readonly Pick<PredictionRow, 'truth' | 'probabilities'>[], binCount = 10): Calibration | null {
   if (rows.length === 0) return null;
   const sums = Array.from({ length: binCount }, () => ({ count: 0, confidence: 0, hits: 0 }));
   for (const { truth, probabilities } of rows) {
     const answer = mostProbable(probabilities);
     const confidence = probabilities[answer] as number;
-    // A mean of float32 may be above 1 by a rounding.
+    // Rounding can lift a mean of float32 above 1.
     const bin = sums[Math.min(binCount - 1, Math.max(0, Math.ceil(confidence * binCount) - 1))] as (typeof sums)[number];
     bin.count++;
     bin.confidence += confidence;

@@ -24,7 +24,7 @@ const draft = (step: number, target: EmotionTarget = 'emotion'): ChampionDraft =
 });
 
 describe('champions', () => {
-  it('are numbered over all targets, and the highest of a target is its champion', async () => {
+  it('are numbered over all targets, and the highest number of a target is its champion', async () => {
     expect(await currentChampion(store, 'emotion')).toBeNull();
     expect(await crown(store, draft(1), { after: null })).toMatchObject({ number: 1, after: null });
     expect(await crown(store, draft(1, 'valence'), { after: null })).toMatchObject({ number: 2 });
@@ -34,13 +34,13 @@ describe('champions', () => {
     expect(await currentChampion(store, 'clusters-3')).toBeNull();
   });
 
-  it('are in the order of their numbers, not of their names', async () => {
+  it('are sorted by number, not by name', async () => {
     for (let step = 1; step <= 11; step++) await crown(store, draft(step), { after: step === 1 ? null : step - 1 });
     expect((await listChampions(store)).map(({ number }) => number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     expect(await currentChampion(store, 'emotion')).toMatchObject({ number: 11 });
   });
 
-  it('refuse one that was compared with a champion of the past, or with none', async () => {
+  it('refuse a challenger that was compared with an earlier champion, or with none', async () => {
     await crown(store, draft(1), { after: null });
     await crown(store, draft(2), { after: 1 });
     expect(await crown(store, draft(3), { after: 1 })).toBeNull();
@@ -48,21 +48,21 @@ describe('champions', () => {
     expect(await listChampions(store)).toHaveLength(2);
   });
 
-  it('let one of many win who were all compared with the same', async () => {
+  it('let exactly one of many challengers win that were compared with the same champion', async () => {
     await crown(store, draft(1), { after: null });
     const tries = await Promise.all(Array.from({ length: 8 }, (_, index) => crown(store, draft(index + 2), { after: 1 })));
     expect(tries.filter((each) => each !== null)).toHaveLength(1);
     expect(await listChampions(store)).toHaveLength(2);
   });
 
-  it('take the next number where theirs was taken by another target', async () => {
+  it('take the next number if another target took theirs', async () => {
     const targets: EmotionTarget[] = ['emotion', 'activation', 'valence', 'clusters-3', 'clusters-5'];
     const crowned = await Promise.all(targets.map((target) => crown(store, draft(1, target), { after: null })));
     expect(crowned.map((each) => each?.number).sort()).toEqual([1, 2, 3, 4, 5]);
   });
 
-  it('win where the answer to their writing got lost and it was written again', async () => {
-    /** Writes, and says that the condition did not hold: what a repeated request is told. */
+  it('win if the answer to their write was lost and the write was repeated', async () => {
+    /** Writes, but answers that the condition failed, as a store answers a repeated request. */
     class ForgetfulStore extends FolderStore {
       override async put(key: string, body: Uint8Array | string, options?: PutOptions): Promise<string | null> {
         await super.put(key, body, options);
@@ -73,7 +73,7 @@ describe('champions', () => {
     expect(await listChampions(store)).toHaveLength(1);
   });
 
-  it('are not taken from an object that is none', async () => {
+  it('refuse an object that is not a champion', async () => {
     await store.put(rejectionKey({ target: 'emotion', runId: 'main', step: 3 }), '{}');
     await store.put('champions/notes.json', 'mine');
     expect(await listChampions(store)).toEqual([]);

@@ -1,11 +1,11 @@
 /**
- * The champions: which model is used, by emotion target, and all that were before it. Each is an object of its own,
- * `champions/<n>.json`, numbered from 1 over all targets, written if none is there and never changed. The champion of a
- * target is the one with its highest number; a rollback is a new number that restores an earlier one.
+ * Stores the champion model of each emotion target and all earlier champions. Each champion is an object
+ * `champions/<n>.json`, numbered from 1 over all targets. It is written only if the number is free, and never changes. The
+ * champion with the highest number of a target is the current one. A rollback writes a new number that restores an earlier model.
  *
- * Delivery: whoever writes n + 1 has read all up to n, so that of two who compared with the same champion one wins and
- * the other is refused. A writer whose answer got lost finds its own claim, and has won. What is
- * announced of champions on a topic can always be made again from these objects.
+ * Delivery: the writer of n + 1 has read all champions up to n. If two challengers were compared with the same champion, one
+ * wins and the other is refused. A writer whose answer was lost finds its own claim and has won. The records about champions on
+ * the topic can always be made again from these objects.
  */
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
@@ -24,29 +24,29 @@ const championSchema = z.object({
     runId: z.string().min(1),
     step: z.number().int().nonnegative(),
     manifestKey: z.string().min(1),
-    /** Of the weights file. */
+    /** SHA-256 of the weights file. */
     sha256: z.string().length(64),
   }),
   since: z.iso.datetime(),
-  /** Of whoever wrote it: tells an answer that got lost from another's writing. */
+  /** Identifies the writer, so that it recognises its own object after a lost answer. */
   claim: z.uuid(),
-  /** In words a person understands. */
+  /** The reason in plain words. */
   why: z.string().min(1),
   by: z.enum(['evaluator', 'person']),
-  /** The number of the target's champion that it took the place of; null for the first. */
+  /** The number of the champion that it replaced; null for the target's first champion. */
   after: number.nullable(),
-  /** The number of the earlier champion whose model this is again. */
+  /** Only for a rollback: the number of the earlier champion whose model is restored. */
   restores: number.optional(),
-  /** The numbers that decided; absent where a person did. */
+  /** The scores that decided; absent if a person decided. */
   comparison: modelComparisonSchema.optional(),
 });
 export type Champion = z.infer<typeof championSchema>;
 export type ChampionDraft = Omit<Champion, 'number' | 'since' | 'after' | 'claim'>;
 
-/** They never change: each is read once, by key and ETag. Every round and every promotion looks at all of them. */
+/** Champions never change, so each is read once and cached by key and ETag. Every round and promotion reads all of them. */
 const readBefore = new WeakMap<object, Map<string, Champion>>();
 
-/** @returns all of all targets, by number. @throws PipelineError CHECKPOINT_INVALID for an object that is no champion */
+/** @returns the champions of all targets, by number. @throws PipelineError CHECKPOINT_INVALID for an invalid object */
 export async function listChampions(store: Objects): Promise<Champion[]> {
   const found: { number: number; etag: string }[] = [];
   for await (const { key, etag } of store.list(championsPrefix)) found.push({ number: parseChampionKey(key) ?? 0, etag });
@@ -63,7 +63,7 @@ export async function listChampions(store: Objects): Promise<Champion[]> {
   return champions;
 }
 
-/** @returns null where no model of that target has been promoted. @throws PipelineError CHECKPOINT_INVALID */
+/** @returns null if no model of that target was promoted. @throws PipelineError CHECKPOINT_INVALID */
 export async function currentChampion(store: Objects, target: EmotionTarget): Promise<Champion | null> {
   return championOf(await listChampions(store), target);
 }
@@ -75,14 +75,14 @@ export const championOf = (champions: readonly Champion[], target: EmotionTarget
 /**
  * Makes a model the champion of its target.
  * @param after the number of the champion that it was compared with, null if there was none
- * @returns null if that one is no longer the target's champion: another was faster
+ * @returns null if the target has another champion by now
  */
 export async function crown(store: Objects, draft: ChampionDraft, { after }: { after: number | null }): Promise<Champion | null> {
   const claim = { ...draft, after, since: new Date().toISOString(), claim: randomUUID() };
   for (;;) {
     const champions = await listChampions(store);
     const current = championOf(champions, draft.target);
-    // Written by a first try whose answer got lost.
+    // An earlier try wrote this object, but its answer was lost.
     if (current?.claim === claim.claim) return current;
     if ((current?.number ?? null) !== after) return null;
     const champion: Champion = championSchema.parse({ ...claim, number: (champions.at(-1)?.number ?? 0) + 1 });
@@ -94,7 +94,7 @@ export async function crown(store: Objects, draft: ChampionDraft, { after }: { a
   }
 }
 
-/** What a topic is told of a champion. @param champions all of them */
+/** Builds the record about a champion. @param champions all champions */
 export function promotedFact(champion: Champion, champions: readonly Champion[]): ModelPromoted {
   const before = champions.find((each) => each.number === champion.after);
   return {
@@ -112,9 +112,9 @@ export function promotedFact(champion: Champion, champions: readonly Champion[])
 }
 
 /**
- * Tells of a target's champion, if it has one, and looks again after that: where another was crowned and told of meanwhile,
- * the last word is the newest's.
- * @param known the number that was told of before
+ * Announces a target's champion, if it has one, then checks again. If another model became champion meanwhile, that one is
+ * announced too, so that the last record is about the newest champion.
+ * @param known the number that was announced before
  */
 export async function announceChampion(
   store: Objects,
@@ -131,11 +131,13 @@ export async function announceChampion(
   }
 }
 
-/** @returns null for an object that was deleted since it was listed */
+/** @returns null for an object that was deleted after it was listed */
 function parseChampion(key: string, json: unknown): Champion | null {
   if (json === null) return null;
   const parsed = championSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw new PipelineError('CHECKPOINT_INVALID', `${key} is no champion: ${issue?.path.join('.')} ${issue?.message}`, { context: { key } });
+  throw new PipelineError('CHECKPOINT_INVALID', `${key} is not a valid champion: ${issue?.path.join('.')}: ${issue?.message}`, {
+    context: { key },
+  });
 }

@@ -1,5 +1,5 @@
 /**
- * WA, UA, recall by class and the confusion matrix (paper, Section V), on utterances.
+ * Computes WA, UA, recall by class and the confusion matrix over utterances (paper, Section V).
  * WA is the accuracy. UA is the mean recall over the classes that occur in the truth, as scikit-learn's balanced accuracy.
  */
 export interface Scored {
@@ -13,7 +13,7 @@ export interface Scores {
   n: number;
   wa: number;
   ua: number;
-  /** By class, in order; null where the class does not occur. */
+  /** Recall by class, in order; null if the class does not occur. */
   recall: (number | null)[];
   /** Rows: truth, columns: prediction. */
   confusion: number[][];
@@ -23,7 +23,8 @@ export function confusionMatrix(scored: Iterable<Scored>, classCount: number): n
   const matrix = Array.from({ length: classCount }, () => new Array<number>(classCount).fill(0));
   for (const { truth, prediction } of scored) {
     const row = matrix[truth];
-    if (!row || row[prediction] === undefined) throw new RangeError(`class ${truth} or ${prediction} is not below ${classCount}`);
+    if (!row || row[prediction] === undefined)
+      throw new RangeError(`class ${truth} or ${prediction} is out of range: there are ${classCount} classes`);
     row[prediction]++;
   }
   return matrix;
@@ -46,7 +47,7 @@ export function scoresOf(confusion: number[][]): Scores {
   };
 }
 
-/** The most probable class; the first of equals. */
+/** The most probable class. The first wins a tie. */
 export function mostProbable(probabilities: ArrayLike<number>): number {
   let best = 0;
   for (let index = 1; index < probabilities.length; index++) {

@@ -5,7 +5,7 @@ import { decidePromotion, type PromotionCase } from './decide-promotion.js';
 const classes = ['angry', 'happy', 'neutral', 'sad'];
 const settings = { confidence: 0.95, maxRecallFallPoints: 10 };
 
-/** Each speaker says ten utterances of each class. @param rightOf how many of the ten are heard right */
+/** Each speaker has ten utterances of each class. @param rightOf number of right answers among the ten */
 function rows(
   speakers: number,
   rightOf: (className: string, speaker: number) => number,
@@ -33,7 +33,7 @@ const against = (champion: PredictionRow[], challenger: PredictionRow[], more = 
   decide({ challenger, comparedWith: { number: 3, rows: champion }, current: 3 }, more);
 
 describe('the first champion', () => {
-  it('is a model that is above chance on dev speakers', () => {
+  it('must be above chance on dev speakers', () => {
     expect(decide({})).toMatchObject({
       promote: true,
       comparison: {
@@ -49,7 +49,7 @@ describe('the first champion', () => {
     });
   });
 
-  it('is not a model that guesses', () => {
+  it('cannot be a model that guesses', () => {
     const guessing = rows(6, (name) => (name === 'sad' ? 10 : 0)).map((row) => ({ ...row, probabilities: Float32Array.of(0, 0, 0, 1) }));
     expect(decide({ challenger: guessing })).toMatchObject({
       promote: false,
@@ -58,7 +58,7 @@ describe('the first champion', () => {
     });
   });
 
-  it('is not decided by test speakers', () => {
+  it('does not depend on test speakers', () => {
     const deaf = [...rows(6, () => 1), ...rows(20, () => 10, 'test')];
     expect(decide({ challenger: deaf })).toMatchObject({ promote: false, reason: 'not-above-chance', comparison: { speakers: 6 } });
     expect(decide({ challenger: rows(20, () => 10, 'test') })).toMatchObject({
@@ -69,19 +69,19 @@ describe('the first champion', () => {
   });
 });
 
-it('nothing is decided on fewer than five dev speakers, and speakers that are not known are none', () => {
+it('refuses to decide on fewer than five known dev speakers', () => {
   expect(decide({ challenger: rows(4, () => 10) })).toMatchObject({
     promote: false,
     reason: 'too-few-speakers',
     comparison: null,
-    why: 'There are 4 dev speakers with this label, and a decision needs 5. Test speakers are never looked at for it.',
+    why: 'There are 4 dev speakers with this label, and a decision needs 5. Test speakers do not count. Add labelled recordings of more speakers.',
   });
   const unknown = rows(6, () => 10).map((row) => ({ ...row, speakerId: '' }));
   expect(decide({ challenger: unknown })).toMatchObject({ reason: 'too-few-speakers', devSpeakers: 0 });
 });
 
 describe('a challenger', () => {
-  it('that is better for most speakers is promoted', () => {
+  it('is promoted if it is better for most speakers', () => {
     const champion = rows(6, () => 5);
     expect(
       against(
@@ -95,7 +95,7 @@ describe('a challenger', () => {
     });
   });
 
-  it('that is better for one speaker only is not, nor one that is the same', () => {
+  it('is not promoted if it is better for one speaker only, or the same', () => {
     const champion = rows(6, () => 5);
     expect(
       against(
@@ -111,7 +111,7 @@ describe('a challenger', () => {
     expect(against(champion, champion, { confidence: 0.5 })).toMatchObject({ promote: false });
   });
 
-  it('at whose better UA one class pays is rejected, unless it may fall that far', () => {
+  it('is rejected if the recall of a class falls too far, although UA is better', () => {
     const champion = rows(6, () => 5);
     const dearBought = rows(6, (name) => (name === 'happy' ? 3 : 8));
     expect(against(champion, dearBought)).toMatchObject({
@@ -126,7 +126,7 @@ describe('a challenger', () => {
     });
   });
 
-  it('at whose better UA a class falls by exactly what is allowed is promoted', () => {
+  it('is promoted if the recall of a class falls by exactly the allowed points', () => {
     for (const right of [4, 5, 6, 7, 8]) {
       const challenger = rows(6, (name) => (name === 'sad' ? right - 1 : right + 2));
       expect(
@@ -139,18 +139,18 @@ describe('a challenger', () => {
     }
   });
 
-  it('that was compared with another than the champion of now is stale', () => {
+  it('is stale if it was compared with another champion than the current one', () => {
     const better = { challenger: rows(6, () => 9), comparedWith: { number: 3, rows: rows(6, () => 5) } };
     expect(decide({ ...better, current: 4 })).toMatchObject({
       promote: false,
       reason: 'stale',
-      why: 'It was compared with champion 3, and champion 4 has come since: the next round will be compared anew.',
+      why: 'It was compared with champion 3, and champion 4 has come since. The next round will be compared with the current champion.',
     });
     expect(decide({ challenger: rows(6, () => 9), current: 4 })).toMatchObject({ promote: false, reason: 'stale' });
     expect(decide({ ...better, current: null })).toMatchObject({ promote: false, reason: 'stale' });
   });
 
-  it('that was asked about other utterances than the champion is an error, not a decision', () => {
+  it('throws if challenger and champion were scored on different utterances', () => {
     expect(() =>
       against(
         rows(7, () => 5),

@@ -1,7 +1,7 @@
 /**
- * Whether a challenger becomes the champion of its target: paired bootstrap over dev speakers of the difference in UA
- * (paper, Section V), and no class may pay for it. Test rows are dropped before anything is looked at. Pure, and the same
- * for the same predictions.
+ * Decides if a challenger becomes the champion of its target. The rule: a paired bootstrap over dev speakers must find a better
+ * UA (paper, Section V), and no class may lose too much recall. Test rows are dropped first. This is a pure function: the same
+ * predictions give the same decision.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ModelComparison, ModelRejected } from '#contracts/promotions.js';
@@ -11,9 +11,9 @@ import { largestFall, pairRows, scoresOfModel, uaAboveChance, uaDifference, type
 import type { PredictionRow } from './predictions-file.js';
 
 export interface PromotionSettings {
-  /** The probability of being better that a promotion needs. */
+  /** A promotion needs at least this probability of being better. */
   confidence: number;
-  /** How far a class's recall may fall, in percentage points. */
+  /** The largest allowed fall of a class's recall, in percentage points. */
   maxRecallFallPoints: number;
 }
 
@@ -21,9 +21,9 @@ export interface PromotionCase {
   classes: readonly string[];
   /** All rows of the challenger's predictions. */
   challenger: readonly PredictionRow[];
-  /** What the trainer compared it with: the champion's number and rows. */
+  /** The champion that the trainer compared it with: its number and prediction rows. */
   comparedWith: { number: number; rows: readonly PredictionRow[] } | null;
-  /** The number of the target's champion now. */
+  /** The number of the target's current champion. */
   current: number | null;
 }
 
@@ -32,12 +32,12 @@ type Verdict =
   | { promote: false; reason: ModelRejected['reason']; comparison: ModelComparison | null; why: string };
 export type PromotionDecision = Verdict & { devSpeakers: number };
 
-/** @throws PipelineError RECORD_INVALID when challenger and champion were not asked about the same */
+/** @throws PipelineError RECORD_INVALID if challenger and champion were scored on different utterances */
 export function decidePromotion(given: PromotionCase, settings: PromotionSettings): PromotionDecision {
   const dev = devRows(given.challenger);
   const devSpeakers = new Set(dev.map(({ speakerId }) => speakerId)).size;
   if (devSpeakers < fewestSpeakers) {
-    const why = `There are ${devSpeakers} dev speakers with this label, and a decision needs ${fewestSpeakers}. Test speakers are never looked at for it.`;
+    const why = `There are ${devSpeakers} dev speakers with this label, and a decision needs ${fewestSpeakers}. Test speakers do not count. Add labelled recordings of more speakers.`;
     return { promote: false, reason: 'too-few-speakers', comparison: null, why, devSpeakers };
   }
   const stale = staleness(given);
@@ -48,15 +48,15 @@ export function decidePromotion(given: PromotionCase, settings: PromotionSetting
   return { ...decided, devSpeakers };
 }
 
-/** @returns what is wrong, if the comparison was not with the champion of now */
+/** @returns the reason if the comparison was not with the current champion */
 export function staleness({ comparedWith, current }: { comparedWith: { number: number } | null; current: number | null }): string | null {
   if ((comparedWith?.number ?? null) === current) return null;
   const was = comparedWith ? `champion ${comparedWith.number}` : 'no champion';
   const is = current === null ? 'there is none now' : `champion ${current} has come since`;
-  return `It was compared with ${was}, and ${is}: the next round will be compared anew.`;
+  return `It was compared with ${was}, and ${is}. The next round will be compared with the current champion.`;
 }
 
-/** 0.8 less 0.7 is a little more than 0.1. */
+/** In floating point, 0.8 - 0.7 is slightly more than 0.1. */
 const roundingPoints = 1e-9;
 
 const devRows = (rows: readonly PredictionRow[]): PredictionRow[] =>
@@ -99,7 +99,7 @@ function againstChance({ classes, dev }: { classes: readonly string[]; dev: Pred
         promote: false,
         reason: 'not-above-chance',
         comparison,
-        why: `There is no champion yet, and this is none: ${numbers}; ${confidence} is asked for.`,
+        why: `There is no champion yet, and this model cannot be the first: ${numbers}. A promotion needs ${confidence}.`,
       };
 }
 

@@ -1,7 +1,7 @@
 /**
  * Scores the predictions of one checkpoint on one task, split by split (paper, Section V).
  *
- * Delivery: predictions that come twice give the same evaluation under the same key.
+ * Delivery: a record of predictions that comes twice gives the same evaluation under the same key.
  */
 import type { ModelEvaluated } from '#contracts/evaluations.js';
 import { scoredSplits, type ScoredSplit } from '#contracts/labels.js';
@@ -12,14 +12,14 @@ import { confusionMatrix, mostProbable, scoresOf } from './confusion.js';
 import { readPredictions, type PredictionRow } from './predictions-file.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
 
-/** A confusion matrix of more classes than this is left out: nobody could read it, and it would not fit a record. */
+/** A confusion matrix with more classes than this is left out, because it would not fit into a record. */
 export const largestConfusion = 64;
 
 /** @throws PipelineError OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH, STORAGE_UNAVAILABLE */
 export async function evaluatePredictions(fact: PredictionsWritten, store: Objects): Promise<ModelEvaluated[]> {
   const { bytes } = await store.get(fact.objectKey);
   if (sha256Hex(bytes) !== fact.sha256) {
-    throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${fact.objectKey} is not the file that was announced`, {
+    throw new PipelineError('OBJECT_CHECKSUM_MISMATCH', `${fact.objectKey} does not have the SHA-256 that its record announced`, {
       context: { key: fact.objectKey },
     });
   }
@@ -28,7 +28,7 @@ export async function evaluatePredictions(fact: PredictionsWritten, store: Objec
 
 type ScoredFact = Pick<PredictionsWritten, 'runId' | 'step' | 'task' | 'classes' | 'viewDigest'>;
 
-/** The same of predictions that are at hand. */
+/** Scores predictions that are already in memory. */
 export function evaluateRows(fact: ScoredFact, rows: readonly PredictionRow[]): ModelEvaluated[] {
   return scoredSplits.flatMap((split) => {
     const own = rows.filter((row) => row.split === split);
@@ -50,7 +50,7 @@ function evaluate(fact: ScoredFact, split: ScoredSplit, rows: PredictionRow[]): 
     speakers: new Set(knownSpeakers.map(({ speakerId }) => speakerId)).size,
     wa: scores.wa,
     ua: scores.ua,
-    // Of withheld utterances the speaker is the class: drawing speakers would drop classes.
+    // On withheld utterances the classes are speakers, so drawing speakers would drop classes.
     uaInterval: split === 'withheld' ? null : uaInterval(knownSpeakers, classes.length),
     recall: Object.fromEntries(classes.map((name, index) => [name, scores.recall[index] ?? null])),
     classes,

@@ -1,7 +1,7 @@
 /**
- * Many comparisons at once find something by luck. Holm (Scandinavian Journal of Statistics 6, 1979): of m p values the
- * smallest is multiplied by m, the next by m - 1, and so on; none may fall below the one before it. The chance of one or
- * more false findings is then at most the level, whatever the comparisons have to do with each other.
+ * Holm's correction for many comparisons (Scandinavian Journal of Statistics 6, 1979). The smallest of m p values is multiplied
+ * by m, the next by m - 1, and so on. No adjusted value may fall below the one before it. The chance of any false finding is
+ * then at most the level, also if the comparisons depend on each other.
  */
 
 /** @returns adjusted p values, at most 1, in the order of the input */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { largestFall, pairRows, scoresOfModel, uaAboveChance, uaDifference, type PairedScored } from './paired-bootstrap.js';
 import type { PredictionRow } from './predictions-file.js';
 
-/** Speakers who are not alike: the models are right to a share that differs from speaker to speaker. */
+/** Makes speakers who differ: each model's share of right answers depends on the speaker. */
 function made(
   speakers: number,
   rightOf: { challenger: (speaker: number) => number; champion: (speaker: number) => number },
@@ -22,7 +22,7 @@ function made(
   });
 }
 
-/** Written anew from the definition: all utterances of the drawn speakers in one list, recall by counting in it. */
+/** A slow version from the definition: lists all utterances of the drawn speakers and counts recall in the list. */
 function slow(pairs: PairedScored[], classCount: number, draws: number) {
   const speakers = [...new Set(pairs.map((pair) => pair.speakerId))];
   const recallOf = (drawn: PairedScored[], model: 'challenger' | 'champion'): number => {
@@ -70,35 +70,35 @@ describe('paired bootstrap', () => {
     expect(Math.abs((fast?.interval[1] ?? 0) - expected.high)).toBeLessThan(0.02);
   });
 
-  it('comes out the same again, whatever the order of utterances', () => {
+  it('repeats exactly and does not depend on the order of utterances', () => {
     const pairs = made(8, { challenger: () => 0.6, champion: () => 0.5 });
     expect(uaDifference(pairs.toReversed(), 3)).toEqual(uaDifference(pairs, 3));
     expect(uaDifference(pairs, 3, { seed: 2 })).not.toEqual(uaDifference(pairs, 3));
   });
 
-  it('gives one half to models that answer alike: a tie is half a draw won', () => {
+  it('gives probability one half to models with equal answers, because a tie is half a draw won', () => {
     const same = made(6, { challenger: () => 0.6, champion: () => 0 }).map((pair) => ({ ...pair, champion: pair.challenger }));
     expect(uaDifference(same, 3)).toEqual({ difference: 0, interval: [0, 0], probability: 0.5 });
   });
 
-  it('is certain where one is always right and the other never', () => {
+  it('is certain if one model is always right and the other never', () => {
     const pairs = made(6, { challenger: () => 1, champion: () => 0 });
     expect(uaDifference(pairs, 3)).toEqual({ difference: 1, interval: [1, 1], probability: 1 });
     const swapped = pairs.map((pair) => ({ ...pair, challenger: pair.champion, champion: pair.challenger }));
     expect(uaDifference(swapped, 3)).toEqual({ difference: -1, interval: [-1, -1], probability: 0 });
   });
 
-  it('weighs speakers, not utterances: one speaker’s gain alone convinces nobody', () => {
+  it('weighs speakers, not utterances, so a gain for one speaker is not enough', () => {
     const pairs = made(8, { challenger: () => 0, champion: () => 0 }).map((pair) => ({
       ...pair,
       champion: (pair.truth + 1) % 3,
       challenger: pair.speakerId === 's0' ? pair.truth : (pair.truth + 1) % 3,
     }));
-    // A draw lacks that speaker with (7/8)^8 = 0.344, a tie: 1 - 0.344 / 2.
+    // A draw lacks that speaker with probability (7/8)^8 = 0.344 and is then a tie: 1 - 0.344 / 2.
     expect(uaDifference(pairs, 3, { draws: 8_000 })?.probability).toBeCloseTo(1 - (7 / 8) ** 8 / 2, 1);
   });
 
-  it('is not done below five speakers', () => {
+  it('returns null below five speakers', () => {
     expect(uaDifference(made(4, { challenger: () => 1, champion: () => 0 }), 3)).toBeNull();
   });
 });
@@ -111,7 +111,7 @@ describe('above chance', () => {
       prediction: predict(index % 4, index),
     }));
 
-  it('is one that hears, not one that always says the same', () => {
+  it('is a model with right answers, not one with a constant answer', () => {
     expect(
       uaAboveChance(
         scored((truth) => truth),
@@ -126,7 +126,7 @@ describe('above chance', () => {
     ).toEqual({ difference: 0, interval: [0, 0], probability: 0.5 });
   });
 
-  it('knows that a class which does not occur makes guessing easier', () => {
+  it('raises the chance level if a class does not occur', () => {
     const twoOfFour = scored((truth) => truth).map((each) => ({ ...each, truth: each.truth % 2, prediction: 0 }));
     expect(uaAboveChance(twoOfFour, 4)).toMatchObject({ difference: 0, probability: 0.5 });
   });
@@ -149,21 +149,16 @@ describe('the rows of two models', () => {
   });
 
   it.each([
-    ['an utterance is missing of the champion', [row('a', 0, 0), row('b', 0, 0)], [row('a', 0, 0)], 'the champion was not asked about b'],
-    [
-      'an utterance is missing of the challenger',
-      [row('a', 0, 0)],
-      [row('a', 0, 0), row('b', 0, 0)],
-      'the challenger was not asked about b',
-    ],
+    ['the champion lacks an utterance', [row('a', 0, 0), row('b', 0, 0)], [row('a', 0, 0)], 'the champion has no prediction for b'],
+    ['the challenger lacks an utterance', [row('a', 0, 0)], [row('a', 0, 0), row('b', 0, 0)], 'the challenger has no prediction for b'],
     ['truths differ', [row('a', 0, 0)], [row('a', 1, 0)], 'different truths'],
-    ['the challenger answered twice', [row('a', 0, 0), row('a', 0, 0)], [row('a', 0, 0)], 'answered twice'],
-    ['the champion answered twice', [row('a', 0, 0)], [row('a', 0, 0), row('a', 0, 0)], 'answered twice'],
-  ])('are refused where %s', (_name, challenger, champion, message) => {
+    ['the challenger repeats an utterance', [row('a', 0, 0), row('a', 0, 0)], [row('a', 0, 0)], 'two predictions'],
+    ['the champion repeats an utterance', [row('a', 0, 0)], [row('a', 0, 0), row('a', 0, 0)], 'two predictions'],
+  ])('are refused if %s', (_name, challenger, champion, message) => {
     expect(() => pairRows(challenger, champion)).toThrow(message);
   });
 
-  it('show which class fell most, and say nothing of one that does not occur', () => {
+  it('name the class with the largest fall, and ignore a class that does not occur', () => {
     const pairs = pairRows([row('a', 0, 0), row('b', 1, 0), row('c', 1, 1)], [row('a', 0, 1), row('b', 1, 1), row('c', 1, 1)]);
     const challenger = scoresOfModel(pairs, 'challenger', ['x', 'y', 'z']);
     const champion = scoresOfModel(pairs, 'champion', ['x', 'y', 'z']);

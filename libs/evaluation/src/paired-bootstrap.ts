@@ -1,16 +1,16 @@
 /**
- * Is one model better than another in UA (paper, Section V)? Paired bootstrap over speakers: both are scored on the same
- * utterances, and in each draw on the same speakers, drawn with replacement, all utterances of one together. A class of
- * which a draw holds nothing counts for neither. The same call without a second model compares with guessing.
+ * Compares the UA of two models (paper, Section V) by paired bootstrap over speakers. Both models are scored on the same
+ * utterances. Each draw takes the same speakers for both, with replacement and with all their utterances. A class that does not
+ * occur in a draw counts for neither model. Without a second model the comparison is with guessing.
  *
- * Ties: a draw in which both are equally good counts as half a draw won. So two models that answer alike are better than
- * each other with probability 0.5, and no model is better than itself with more.
+ * A draw in which both are equally good counts as half a draw won. So a model is better than its own copy with probability 0.5.
  */
-import { fewestSpeakers, seededRandom } from './bootstrap.js';
+import { fewestSpeakers } from './bootstrap.js';
+import { seededRandom } from './seeded-random.js';
 import { confusionMatrix, mostProbable, scoresOf, type Scored } from './confusion.js';
 import type { PredictionRow } from './predictions-file.js';
 
-/** What both models said of one utterance. */
+/** The answers of both models for one utterance. */
 export interface PairedScored {
   speakerId: string;
   truth: number;
@@ -19,9 +19,9 @@ export interface PairedScored {
 }
 
 export interface UaDifference {
-  /** UA of the challenger less that of the champion (or less chance). */
+  /** UA of the challenger minus UA of the champion (or minus the chance level). */
   difference: number;
-  /** 95 % of the draws lie in it. */
+  /** The interval that holds 95 % of the draws. */
   interval: [low: number, high: number];
   /** The share of draws in which the challenger is better, ties halved. */
   probability: number;
@@ -32,20 +32,20 @@ export interface BootstrapOptions {
   seed?: number;
 }
 
-/** Draws differ from one another by rounding where they are equal. */
+/** Equal draws can differ by rounding up to this value. */
 const equalWithin = 1e-12;
 
 /**
  * Joins the rows of two models by utterance.
- * @throws RangeError when they are not about the same utterances with the same truths: they cannot be compared
+ * @throws RangeError if the rows differ in utterances or truths, so that they cannot be compared
  */
 export function pairRows(challenger: readonly PredictionRow[], champion: readonly PredictionRow[]): PairedScored[] {
   const others = new Map(champion.map((row) => [row.utteranceId, row]));
   const pairs = challenger.map((row): PairedScored => {
     const other = others.get(row.utteranceId);
-    if (!other) throw new RangeError(`the champion was not asked about ${row.utteranceId}`);
+    if (!other) throw new RangeError(`the champion has no prediction for ${row.utteranceId}`);
     if (other.truth !== row.truth || other.speakerId !== row.speakerId || other.probabilities.length !== row.probabilities.length)
-      throw new RangeError(`the two models were told different truths, speakers or classes of ${row.utteranceId}`);
+      throw new RangeError(`the two models have different truths, speakers or classes for ${row.utteranceId}`);
     return {
       speakerId: row.speakerId,
       truth: row.truth,
@@ -54,21 +54,21 @@ export function pairRows(challenger: readonly PredictionRow[], champion: readonl
     };
   });
   if (new Set(challenger.map((row) => row.utteranceId)).size !== challenger.length)
-    throw new RangeError('the challenger answered twice about an utterance');
+    throw new RangeError('the challenger has two predictions for an utterance');
   if (champion.length !== challenger.length) {
     const known = new Set(challenger.map((row) => row.utteranceId));
     const missing = champion.find((row) => !known.has(row.utteranceId))?.utteranceId;
-    throw new RangeError(missing ? `the challenger was not asked about ${missing}` : 'the champion answered twice about an utterance');
+    throw new RangeError(missing ? `the challenger has no prediction for ${missing}` : 'the champion has two predictions for an utterance');
   }
   return pairs;
 }
 
-/** @returns null below five speakers, where draws say too little. The same for the same utterances, in any order */
+/** @returns null below five speakers, where draws are too few to compare. The order of utterances does not matter */
 export function uaDifference(pairs: readonly PairedScored[], classCount: number, options: BootstrapOptions = {}): UaDifference | null {
   return bootstrap(pairs, { classCount, versus: (sums) => uaOf(sums, 'championHits'), ...options });
 }
 
-/** As {@link uaDifference}, over guessing: 1 / the number of classes that occur. */
+/** Like {@link uaDifference}, against guessing: 1 / the number of classes that occur. */
 export function uaAboveChance(
   scored: readonly (Scored & { speakerId: string })[],
   classCount: number,
@@ -78,7 +78,7 @@ export function uaAboveChance(
   return bootstrap(pairs, { classCount, versus: ({ totals }) => 1 / totals.filter((total) => total > 0).length, ...options });
 }
 
-/** By class, of one speaker or of the speakers of a draw. */
+/** Counts by class, for one speaker or for the speakers of a draw. */
 interface ClassSums {
   totals: number[];
   challengerHits: number[];
@@ -87,12 +87,12 @@ interface ClassSums {
 
 interface Comparison extends BootstrapOptions {
   classCount: number;
-  /** What the challenger's UA is compared with in the same draw. */
+  /** The value that the challenger's UA is compared with in the same draw. */
   versus: (sums: ClassSums) => number;
 }
 
 function bootstrap(pairs: readonly PairedScored[], { classCount, versus, draws = 2_000, seed = 1 }: Comparison): UaDifference | null {
-  // In one order whatever the order of rows, so that the same seed draws the same speakers.
+  // Sorted, so that the same seed draws the same speakers for any order of rows.
   const speakers = [...Map.groupBy(pairs, (pair) => pair.speakerId)].sort(([a], [b]) => (a < b ? -1 : 1));
   const bySpeaker = speakers.map(([, own]) => sumsOf(own, classCount));
   if (bySpeaker.length < fewestSpeakers) return null;
@@ -151,7 +151,7 @@ function uaOf(sums: ClassSums, hits: 'challengerHits' | 'championHits'): number 
   return recalls / classes;
 }
 
-/** UA and recall by class of one of the two. */
+/** UA and recall by class of one of the two models. */
 export function scoresOfModel(
   pairs: readonly PairedScored[],
   model: 'challenger' | 'champion',
@@ -162,7 +162,7 @@ export function scoresOfModel(
   return { ua, recall: Object.fromEntries(classes.map((name, index) => [name, recall[index] ?? null])) };
 }
 
-/** @returns the class whose recall is furthest below the champion's, in percentage points; null where none fell */
+/** @returns the class whose recall is furthest below the champion's, in percentage points; null if no recall fell */
 export function largestFall(
   challenger: Record<string, number | null>,
   champion: Record<string, number | null>,

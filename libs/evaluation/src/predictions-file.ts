@@ -1,6 +1,6 @@
 /**
- * Predictions of one task as an Arrow IPC file: a row per utterance with its truth and the probability of each class.
- * The trainer writes it, the evaluator scores it, and any Arrow reader opens it.
+ * Writes and reads the predictions of one task as an Arrow IPC file: one row per utterance with its truth and the probability of each class.
+ * The trainer writes the file, the evaluator scores it, and any Arrow reader can open it.
  */
 import {
   Field,
@@ -20,10 +20,10 @@ import type { ScoredSplit } from '#contracts/labels.js';
 export interface PredictionRow {
   utteranceId: string;
   split: ScoredSplit;
-  /** Empty where the speaker is unknown. */
+  /** Empty if the speaker is unknown. */
   speakerId: string;
   truth: number;
-  /** Mean over the utterance's tiles; one for each class. */
+  /** Probability of each class, as the mean over the utterance's tiles. */
   probabilities: Float32Array;
 }
 

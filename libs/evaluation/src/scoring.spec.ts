@@ -12,7 +12,7 @@ describe('scores', () => {
     ]);
   });
 
-  it('tells WA from UA where classes are not balanced', () => {
+  it('computes different WA and UA if classes are unbalanced', () => {
     // 8 of class 0, all right; 2 of class 1, one right.
     const pairs: [number, number][] = [...Array.from({ length: 8 }, (): [number, number] => [0, 0]), [1, 1], [1, 0]];
     const { wa, ua, recall } = scoresOf(confusionMatrix(scored(pairs), 2));
@@ -21,7 +21,7 @@ describe('scores', () => {
     expect(recall).toEqual([1, 0.5]);
   });
 
-  it('leaves a class that does not occur out of UA, as balanced accuracy does', () => {
+  it('leaves a class that does not occur out of UA, like balanced accuracy', () => {
     const scores = scoresOf(
       confusionMatrix(
         scored([
@@ -35,7 +35,7 @@ describe('scores', () => {
     expect(scores.ua).toBeCloseTo(0.5, 12);
   });
 
-  it('refuses to score nothing and classes that are not there', () => {
+  it('refuses an empty list and unknown classes', () => {
     expect(() => scoresOf(confusionMatrix([], 2))).toThrow(RangeError);
     expect(() => confusionMatrix(scored([[0, 2]]), 2)).toThrow(RangeError);
   });
@@ -53,11 +53,11 @@ describe('interval', () => {
       prediction: i % 3 === 0 ? 1 - (i % 2) : i % 2,
     }));
 
-  it('is not given below five speakers', () => {
+  it('is null below five speakers', () => {
     expect(uaInterval(speakers(4), 2)).toBeNull();
   });
 
-  it('holds the point estimate and comes out the same again', () => {
+  it('contains the point estimate and repeats exactly', () => {
     const sample = speakers(8);
     const interval = uaInterval(sample, 2);
     const { ua } = scoresOf(confusionMatrix(sample, 2));

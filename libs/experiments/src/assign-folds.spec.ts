@@ -30,7 +30,7 @@ function folds(utterances: FoldedUtterance[], foldOf: ReadonlyMap<string, number
 describe('folds by speaker', () => {
   const withFolds = fc.tuple(corpora, fc.integer({ min: 3, max: 10 })).filter(([speakers, count]) => speakers.length >= count);
 
-  it('put no speaker into two of train, dev and test, at whatever turn', () => {
+  it('never put a speaker into two of train, dev and test, at any turn of the rotation', () => {
     fc.assert(
       fc.property(withFolds, ([speakers, count]) => {
         const utterances = utterancesOf(speakers);
@@ -47,7 +47,7 @@ describe('folds by speaker', () => {
     );
   });
 
-  it('test every utterance in exactly one turn, and check it in exactly one', () => {
+  it('use each utterance for test in exactly one turn and for dev in exactly one turn', () => {
     fc.assert(
       fc.property(withFolds, ([speakers, count]) => {
         const utterances = utterancesOf(speakers);
@@ -64,7 +64,7 @@ describe('folds by speaker', () => {
     );
   });
 
-  it('are balanced: two differ by at most the largest speaker of each gender', () => {
+  it('are balanced: two folds differ by at most the largest speaker of each gender', () => {
     fc.assert(
       fc.property(withFolds, ([speakers, count]) => {
         const utterances = utterancesOf(speakers);
@@ -77,7 +77,7 @@ describe('folds by speaker', () => {
     );
   });
 
-  it('are the same for the same utterances in another order', () => {
+  it('do not depend on the order of the utterances', () => {
     fc.assert(
       fc.property(withFolds, ([speakers, count]) => {
         const utterances = utterancesOf(speakers);
@@ -91,7 +91,7 @@ describe('folds by speaker', () => {
     );
   });
 
-  it('have one speaker each of ten, as IEMOCAP has, and both genders wherever both suffice', () => {
+  it('hold one of ten speakers each, as for IEMOCAP, and both genders where there are enough of both', () => {
     const ten = utterancesOf(Array.from({ length: 10 }, (_, index) => ({ utterances: 400 + index, gender: genders[index % 2]! })));
     const parts = folds(ten, assignFolds(ten, { count: 10, by: 'speaker' }), 10);
     expect(parts.map((own) => new Set(own.map(({ speakerId }) => speakerId)).size)).toEqual(Array(10).fill(1));
@@ -99,7 +99,7 @@ describe('folds by speaker', () => {
     expect(mixed.map((own) => new Set(own.map(({ gender }) => gender)).size)).toEqual(Array(5).fill(2));
   });
 
-  it('are refused where speakers are too few, with what to do', () => {
+  it('refuse too few speakers and say what to do', () => {
     const two = utterancesOf([
       { utterances: 5, gender: 'male' },
       { utterances: 5, gender: 'female' },
@@ -109,7 +109,7 @@ describe('folds by speaker', () => {
 });
 
 describe('folds by session', () => {
-  it('put no session into two', () => {
+  it('never put a session into two folds', () => {
     fc.assert(
       fc.property(corpora, fc.integer({ min: 3, max: 5 }), (speakers, count) => {
         fc.pre(Math.ceil(speakers.length / 2) >= count);
@@ -121,14 +121,14 @@ describe('folds by session', () => {
     );
   });
 
-  it('are refused where nothing tells the session', () => {
+  it('refuse utterances without a session', () => {
     const unknown = utterancesOf([{ utterances: 9, gender: 'male' }]).map((each) => ({ ...each, session: null }));
     expect(() => assignFolds(unknown, { count: 3, by: 'session' })).toThrow(/use folds.by: speaker/);
   });
 });
 
 describe('folds by utterance, the other reading of "stratified by speaker"', () => {
-  it('have every speaker in every fold, each utterance once, and sizes that differ by one', () => {
+  it('put every speaker into every fold, use each utterance once, and differ in size by at most one', () => {
     fc.assert(
       fc.property(corpora, fc.integer({ min: 3, max: 10 }), (speakers, count) => {
         const utterances = utterancesOf(speakers, count);

@@ -1,24 +1,24 @@
 /**
- * Utterances into folds (paper, Section V: ten folds "stratified based on speaker ID"; one is dev, eight train, one test,
- * rotated). Pure, and the same for the same utterances in whatever order.
+ * Assigns utterances to folds (paper, Section V: ten folds "stratified based on speaker ID"; one is dev, eight are train, one
+ * is test, in rotation). This is a pure function; the order of the utterances does not change the result.
  *
- * - `speaker`: no speaker in two folds, the safe reading. Each speaker goes to the fold with the fewest utterances of his or
- *   her gender so far, of equals to the smallest, the large ones first: no fold is empty, and two folds differ by at most the
- *   utterances of the largest woman and the largest man.
+ * - `speaker`: no speaker is in two folds. This is the safe reading. The largest speakers are placed first. Each speaker goes
+ *   to the fold with the fewest utterances of that gender so far; the smaller fold wins a tie. No fold is empty, and two folds
+ *   differ by at most the utterances of the largest woman and the largest man.
  * - `session`: the same with whole sessions.
- * - `utterance`: every speaker's utterances go round all folds, class by class: every speaker is in every fold. A model then
- *   knows the voices that it is tested on.
+ * - `utterance`: each speaker's utterances are dealt over all folds, class by class, so every speaker is in every fold. The
+ *   model then knows the voices that it is tested on.
  */
 import type { Gender } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 
-/** Of an utterance, what its fold depends on. */
+/** The fields of an utterance that decide its fold. */
 export interface FoldedUtterance {
   utteranceId: string;
   speakerId: string;
   gender: Gender | null;
   session: string | null;
-  /** Of the emotion head; folds by utterance deal each class evenly. */
+  /** The class of the emotion head; folds by utterance deal each class evenly. */
   emotion: string | null;
 }
 
@@ -45,7 +45,7 @@ function grouped(utterances: readonly FoldedUtterance[], count: number, by: 'spe
   if (groups.length < count)
     throw new PipelineError(
       'CONFIG_INVALID',
-      `folds: there are ${groups.length} ${by}s with labels, too few for ${count} folds: lower folds.count, or bring more`,
+      `folds: ${count} folds need at least ${count} ${by}s with labels, and there are ${groups.length} ${by}s: lower folds.count, or add ${by}s`,
     );
   const totals = new Array<number>(count).fill(0);
   const ofGender = new Map<Gender | null, number[]>();
@@ -65,13 +65,12 @@ function grouped(utterances: readonly FoldedUtterance[], count: number, by: 'spe
   return foldOf;
 }
 
-/** The largest first; of a session no gender counts. */
+/** Largest group first. A session has no gender. */
 function groupsOf(utterances: readonly FoldedUtterance[], by: 'speaker' | 'session'): Group[] {
   const groups = new Map<string, Group>();
   for (const { utteranceId, speakerId, gender, session } of utterances) {
     const name = by === 'speaker' ? speakerId : session;
-    if (name === null)
-      throw new PipelineError('CONFIG_INVALID', `folds: nothing tells the session of ${utteranceId}: use folds.by: speaker`);
+    if (name === null) throw new PipelineError('CONFIG_INVALID', `folds: ${utteranceId} has no session: use folds.by: speaker`);
     let group = groups.get(name);
     if (!group) groups.set(name, (group = { name, gender: by === 'speaker' ? gender : null, utteranceIds: [] }));
     group.utteranceIds.push(utteranceId);
@@ -82,11 +81,14 @@ function groupsOf(utterances: readonly FoldedUtterance[], by: 'speaker' | 'sessi
 function dealt(utterances: readonly FoldedUtterance[], count: number): Map<string, number> {
   const bySpeaker = Map.groupBy(utterances, ({ speakerId }) => speakerId);
   const foldOf = new Map<string, number>();
-  // Each speaker begins where the one before ended, so that no fold gets all the remainders.
+  // Each speaker starts at the fold after the previous speaker's last one, so that no fold gets all the remainders.
   let next = 0;
   for (const [speakerId, own] of [...bySpeaker].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (own.length < count)
-      throw new PipelineError('CONFIG_INVALID', `folds: ${speakerId} has ${own.length} utterances, and is to be in ${count} folds`);
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `folds: ${speakerId} has ${own.length} utterances, too few for ${count} folds: lower folds.count, or use folds.by: speaker`,
+      );
     const nameOf = ({ emotion, utteranceId }: FoldedUtterance): string => `${emotion ?? ''} ${utteranceId}`;
     for (const { utteranceId } of own.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))) foldOf.set(utteranceId, next++ % count);
   }

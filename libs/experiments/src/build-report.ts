@@ -1,6 +1,6 @@
 /**
- * The report of an experiment, section by section: what came out, whether it is more than chance, by class, calibration,
- * how training went, what was learnt, and what made it. Says nothing that the results do not hold.
+ * Builds the report of an experiment, section by section: scores, tests against chance, scores by class, calibration,
+ * training curves, reconstructions and latents, provenance. The report states nothing that the results do not hold.
  */
 import { compareSystems } from './compare-systems.js';
 import { comparisonSentences, comparisonTable } from './class-tables.js';
@@ -14,7 +14,7 @@ import { primaryTask } from './primary-task.js';
 import { summariseResults, type TaskSummary } from './summarise-results.js';
 import { taskInText } from './task-names.js';
 
-export const syntheticMark = 'Synthetic voices: says nothing of real emotion.';
+export const syntheticMark = 'Synthetic voices: no evidence about real emotion.';
 
 export interface BuiltReport {
   report: Report;
@@ -27,8 +27,11 @@ export async function buildReport(results: ExperimentResults): Promise<BuiltRepo
   const families = compareSystems(results, summaries);
   const comparisons: ReportSection = {
     id: 'comparisons',
-    title: 'Which differences are more than chance',
-    blocks: families.length > 0 ? families.map(comparisonTable) : [{ kind: 'text', text: 'There are no two systems to compare.' }],
+    title: 'Differences beyond chance',
+    blocks:
+      families.length > 0
+        ? families.map(comparisonTable)
+        : [{ kind: 'text', text: 'This experiment has fewer than two systems, so there is nothing to compare.' }],
   };
   const sections = [
     await scoresSection(results, summaries),
@@ -46,14 +49,14 @@ function heading({ experiment, isSynthetic, missing, results }: ExperimentResult
   if (isSynthetic) {
     banners.push({
       kind: 'synthetic',
-      text: 'The voices of this experiment are synthetic: a speech synthesiser “acting” emotions by a table. What follows shows that the experiment runs and how its report looks. It says nothing of real emotion, of real speakers, or of the paper’s claims.',
+      text: 'The voices of this experiment are synthetic: a speech synthesiser “acts” emotions by a table. This report shows that the experiment runs and how a report looks. It is no evidence about real emotion, real speakers, or the paper’s claims.',
     });
   }
   if (missing.length > 0) {
     const planned = missing.length + results.length;
     banners.push({
       kind: 'partial',
-      text: `Partial: ${counted(missing.length, 'job')} of ${planned} not done. Every number below rests on the jobs that are, and will change.`,
+      text: `Partial: ${counted(missing.length, 'job')} of ${planned} not done. The numbers below come from the finished jobs and will change.`,
     });
   }
   const { title, paperReference, note } = experiment;
@@ -68,7 +71,7 @@ function summaryOf(results: ExperimentResults, { summaries, families }: Omit<Bui
   const { protocol, rows, missing, experiment } = results;
   const isSweep = experiment.layout === 'lines';
   const targets = [...new Set(rows.map(primaryTask))];
-  // A sweep's figure has a line for each task. Of speakers, of whom more are harder to tell apart, no point is the best.
+  // A sweep's figure has a line for each task. The speaker task has no best point: more speakers are harder to tell apart.
   const tasks = isSweep ? [...new Set(summaries.map(({ task }) => task))].filter((task) => task !== 'speaker') : targets;
   const level = levelRows(summaries, missing);
   const ran = rows.filter(({ isQuotedOnly }) => !isQuotedOnly);
@@ -91,12 +94,12 @@ function summaryOf(results: ExperimentResults, { summaries, families }: Omit<Bui
   const behind = againstPaper(summaries);
   if (behind.length > 0)
     lines.push(
-      `Against the paper’s numbers ours differ by ${listed(behind)} points of UA${results.isSynthetic ? ', which means nothing on synthetic voices' : ''}.`,
+      `Against the paper’s numbers ours differ by ${listed(behind)} points of UA${results.isSynthetic ? ', which is not meaningful for synthetic voices' : ''}.`,
     );
   return lines;
 }
 
-/** Of the largest of the tests. */
+/** The number of utterances and speakers of the largest test. */
 function extent(summaries: readonly TaskSummary[]): string {
   const largest = Math.max(0, ...summaries.map(({ utterances }) => utterances));
   const speakers = Math.max(0, ...summaries.filter(({ utterances }) => utterances === largest).map((each) => each.speakers));

@@ -1,13 +1,13 @@
-/** Which classes are taken for which, and how sure a model may be: confusion matrices and reliability diagrams, one panel for each row. */
+/** Draws confusion matrices and reliability diagrams, one panel for each row of the experiment. */
 import { type ChartSpec, panelHeader, ink, palette, quiet } from './draw-chart.js';
 import type { TaskSummary } from './summarise-results.js';
 
-/** Of a matrix that is drawn: more classes than this cannot be read. */
+/** A matrix with more classes than this is not drawn, because nobody could read it. */
 export const mostClasses = 8;
 
 const letterWidth = 6;
 
-/** @param summaries of one task, with their classes in one order */
+/** @param summaries of one task, with classes in the same order */
 export function confusionChart(summaries: readonly TaskSummary[]): ChartSpec {
   const classes = summaries[0]?.classes ?? [];
   const values = summaries.flatMap(({ names, confusion }) =>
@@ -69,7 +69,7 @@ export function confusionChart(summaries: readonly TaskSummary[]): ChartSpec {
   };
 }
 
-/** Accuracy by the mean probability of the answers of a bin; a model that knows what it knows lies on the diagonal. */
+/** Draws accuracy by the mean probability of the answers of each bin. A well calibrated model lies on the diagonal. */
 export function reliabilityChart(summaries: readonly TaskSummary[]): ChartSpec {
   const panels = summaries.filter(({ calibration }) => calibration !== null);
   const values = panels.flatMap(({ names, calibration }) =>

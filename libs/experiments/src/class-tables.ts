@@ -1,4 +1,4 @@
-/** Tables of recall by class, of calibration, and of the comparisons between systems. */
+/** Builds the tables of recall by class, of calibration, and of the comparisons between systems. */
 import { type Comparison, type ComparisonFamily } from './compare-systems.js';
 import { interval, nothing, percent, pValue, signedPoints, grouped, listed } from './format-numbers.js';
 import { mostClasses } from './class-charts.js';
@@ -15,7 +15,7 @@ export function recallTable(summaries: readonly TaskSummary[], where: string): R
   return {
     kind: 'table',
     id: `recall-${task}`,
-    caption: `${taskName(task)}: recall by class, pooled over folds and seeds${where}; percent of the utterances of a class that were answered right.`,
+    caption: `${taskName(task)}: recall by class, pooled over folds and seeds${where}; percent of a class’s utterances that the system answered right.`,
     columns: [{ name: 'System' }, ...classes.map((name) => ({ name, numeric: true })), { name: 'UA', numeric: true }],
     rows: summaries.map(({ row, names, recall, ua }) => [
       primaryTask(row) === task ? names.short : names.full,
@@ -25,14 +25,14 @@ export function recallTable(summaries: readonly TaskSummary[], where: string): R
   };
 }
 
-/** Of so many classes as there are speakers only the range is printed. */
+/** With more classes than this (the speaker task) only the range is printed. */
 export const hasFewClasses = ({ classes }: TaskSummary): boolean => classes.length <= mostClasses;
 
 export function calibrationTable(summaries: readonly TaskSummary[], where: string): ReportTable {
   return {
     kind: 'table',
     id: 'calibration',
-    caption: `Expected calibration error (ECE) of the probabilities, ten bins of equal width, pooled over folds and seeds${where}; percent. Zero: of the answers given with 70 %, 70 % are right.`,
+    caption: `Expected calibration error (ECE) of the probabilities, ten bins of equal width, pooled over folds and seeds${where}; percent. At an ECE of zero, 70 % of the answers given with probability 70 % are right.`,
     columns: [
       { name: 'System' },
       { name: 'Task' },
@@ -50,14 +50,14 @@ export function comparisonTable({ task, between, comparisons }: ComparisonFamily
   const reasons = [...new Set(comparisons.flatMap(({ why }) => why ?? []))];
   const speakers = Math.max(...comparisons.map((each) => each.speakers));
   const compared = {
-    systems: 'each system against each other',
-    points: 'each point of a line against its first',
+    systems: 'each system against every other',
+    points: 'each point of a line against the line’s first point',
     'systems-by-point': `each system against ${comparisons[0]?.second.names.full ?? ''} at the same point`,
   }[between];
   return {
     kind: 'table',
     id: `comparisons-${task}${between === 'systems-by-point' ? '-by-point' : ''}`,
-    caption: `${taskName(task)}: ${compared}, UA on the same utterances of ${speakers} speakers, by paired bootstrap over speakers; points. p: two-sided; corrected for the ${comparisons.length} comparisons of this table by Holm’s method.`,
+    caption: `${taskName(task)}: ${compared}, difference of UA in points on the same utterances of ${speakers} speakers, by paired bootstrap over speakers. p is two-sided; “p corrected” applies Holm’s method to the ${comparisons.length} comparisons of this table.`,
     columns: [
       { name: 'System' },
       { name: { systems: 'against', points: 'points', 'systems-by-point': 'point' }[between] },
@@ -84,14 +84,15 @@ function cellsOf({ tested }: Comparison): ReportTable['rows'][number] {
 
 const isBeyondChance = (tested: Comparison['tested']): boolean => tested !== null && tested.adjusted < level;
 
-/** In sentences. */
+/** States the comparisons in sentences, for the summary. */
 export function comparisonSentences(families: readonly ComparisonFamily[]): string[] {
   const counts: string[] = [];
   const untested: string[] = [];
   for (const { task, between, comparisons } of families) {
     const where = `in ${taskInText(task)}${{ systems: '', points: ' between points', 'systems-by-point': ' between systems' }[between]}`;
     const tested = comparisons.filter((each) => each.tested !== null);
-    if (tested.length === 0) untested.push(`Differences ${where} could not be tested: ${comparisons[0]?.why ?? 'nothing to compare'}.`);
+    if (tested.length === 0)
+      untested.push(`Differences ${where} could not be tested: ${comparisons[0]?.why ?? 'there is nothing to compare'}.`);
     else counts.push(`${tested.filter((each) => isBeyondChance(each.tested)).length} of ${tested.length} ${where}`);
   }
   const found = counts.length === 0 ? [] : [`Differences beyond chance (p < ${level} after correction): ${listed(counts)}.`];

@@ -1,12 +1,12 @@
 /**
- * Which systems differ by more than chance: UA of two on the same utterances, by paired bootstrap over speakers, with
- * Holm's correction over all comparisons of one task and kind. A table's rows are compared each with each; a sweep's points with
- * the first point of their line, and at each point its systems with the first network of the file.
+ * Tests if systems differ by more than chance: the UA of two systems on the same utterances, by paired bootstrap over
+ * speakers, with Holm's correction over all comparisons of one task and kind. Every two rows of a table are compared. In a
+ * sweep, each point is compared with the first point of its line, and each system with the first network at the same point.
  *
- * A pair of jobs is two of one fold and seed; what only one of the two has done is left out. A reference, which has no seed, is
- * paired with every seed of the other. p is two-sided, from the share
- * of draws in which one is better (ties halved), with one draw added to either side so that no p is 0. It knows of
- * speakers only: what another seed would change is in the standard deviation over seeds.
+ * Jobs are paired by fold and seed; a job without its counterpart is left out. A reference has no seed, so it is paired with
+ * every seed of the other system. p is two-sided, from the share of draws in which one system is better (ties halved). One
+ * draw is added to either side, so that no p is 0. The test covers the choice of speakers only. The report gives the spread
+ * over seeds as a standard deviation.
  */
 import { fewestSpeakers } from '#evaluation/bootstrap.js';
 import { holmAdjusted } from '#evaluation/holm.js';
@@ -21,13 +21,13 @@ import { reportedPredictions, type TaskSummary } from './summarise-results.js';
 export interface Comparison {
   first: TaskSummary;
   second: TaskSummary;
-  /** Null where it could not be tested; `why` says so. */
+  /** Null if the pair could not be tested; `why` gives the reason. */
   tested: {
-    /** UA of the first less that of the second, and its 95 % interval. */
+    /** UA of the first minus UA of the second, and its 95 % interval. */
     difference: number;
     interval: [low: number, high: number];
     p: number;
-    /** After Holm. */
+    /** p after Holm's correction. */
     adjusted: number;
   } | null;
   why: string | null;
@@ -36,7 +36,7 @@ export interface Comparison {
 
 export interface ComparisonFamily {
   task: Task;
-  /** `points` of one line; `systems`, each with each; `systems-by-point`, with the first network at the same point of a sweep. */
+  /** `points`: against the first point of the line. `systems`: every two. `systems-by-point`: against the first network at that point. */
   between: 'systems' | 'points' | 'systems-by-point';
   comparisons: Comparison[];
 }
@@ -46,7 +46,7 @@ export const draws = 10_000;
 /** @param summaries of these results */
 export function compareSystems({ results, experiment, missing }: ExperimentResults, summaries: readonly TaskSummary[]): ComparisonFamily[] {
   const isSweep = experiment.layout === 'lines';
-  // Speakers are not drawn where they are the classes; and beside a sweep, the auxiliary tasks are no systems to be compared.
+  // The speaker task cannot be bootstrapped over speakers. Outside a sweep, auxiliary tasks are not compared.
   const compared = summaries.filter(({ task, row }) => task !== 'speaker' && (isSweep || task === primaryTask(row)));
   const level = levelRows(summaries, missing);
   return [...Map.groupBy(compared, ({ task }) => task)].flatMap(([task, own]) => {
@@ -89,7 +89,7 @@ function compare(results: readonly JobResult[], first: TaskSummary, second: Task
     pairs = pairJobs(results, first, second);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return { ...found, why: 'they were not asked about the same utterances' };
+    return { ...found, why: 'they were not tested on the same utterances' };
   }
   if (pairs.length === 0) return { ...found, why: 'they have no predictions of one fold and seed in common' };
   const known = pairs.filter(({ speakerId }) => speakerId !== '');
@@ -101,7 +101,7 @@ function compare(results: readonly JobResult[], first: TaskSummary, second: Task
   return { ...found, speakers, tested: { difference: difference.difference, interval: difference.interval, p, adjusted: p } };
 }
 
-/** @throws RangeError where the two do not speak of the same */
+/** @throws RangeError if the two were not tested on the same utterances */
 function pairJobs(results: readonly JobResult[], first: TaskSummary, second: TaskSummary): PairedScored[] {
   const jobsOf = ({ row, point }: TaskSummary): JobResult[] => results.filter(({ job }) => job.rowId === row.id && job.point === point);
   const isSeedless = [first, second].some(({ row }) => isReference(row));

@@ -1,14 +1,14 @@
 /**
- * A Vega-Lite chart as SVG text that stands by itself: light, for print, for the colour-blind (Okabe and Ito's palette, and
- * never colour alone), with a title and a description for those who do not see it. No canvas and no browser are needed.
+ * Draws a Vega-Lite chart as self-contained SVG text. The chart suits print and colour-blind readers: a light background, Okabe
+ * and Ito's palette, and never colour alone. It has a title and a description for screen readers. It needs no canvas and no browser.
  */
 import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 
-/** Of Vega-Lite, without its data's size and its theme. */
+/** A Vega-Lite specification without `$schema` and theme. */
 export type ChartSpec = Record<string, unknown>;
 
-/** Okabe and Ito, "Color universal design", 2008; without its yellow, which paper swallows. Neighbours differ in lightness too. */
+/** Okabe and Ito, "Color universal design", 2008; without its yellow, which is invisible on paper. Neighbours differ in lightness too. */
 export const palette = ['#0072B2', '#D55E00', '#56B4E9', '#E69F00', '#009E73', '#CC79A7', '#000000'];
 const shapes = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle-down', 'triangle-right'];
 const dashes = [
@@ -21,7 +21,7 @@ const dashes = [
   [10, 4],
 ];
 /**
- * A colour and a dash (or a shape) for each of the names: after seven the colours come again, with other dashes.
+ * Gives each name a colour and a dash (or a shape). After seven names the colours repeat with other dashes.
  * @returns scales of Vega-Lite
  */
 export function scalesOf(names: readonly string[]): Record<'color' | 'dash' | 'shape', ChartSpec> {
@@ -34,7 +34,7 @@ export function scalesOf(names: readonly string[]): Record<'color' | 'dash' | 's
 export const ink = '#222222';
 export const quiet = '#767676';
 
-/** Of the text that the page is set in, so that charts and tables look alike. */
+/** The font of the page's text, so that charts and tables look alike. */
 const font = 'Helvetica, Arial, "Liberation Sans", sans-serif';
 
 const theme = {
@@ -56,7 +56,7 @@ const theme = {
     labelLimit: 260,
   },
   axisY: { titlePadding: 9 },
-  // A label at the end of an axis stays inside: what sticks out would lift the header of its panel above the others'.
+  // A label at the end of an axis stays inside the panel. A label that sticks out would lift that panel's header above the others.
   axisYQuantitative: { labelFlush: 6 },
   header: { titleFontSize: 11, labelFontSize: 12, labelFontWeight: 'bold', labelColor: ink, labelLimit: 320, labelPadding: 6 },
   legend: { labelFontSize: 11, titleFontSize: 11, titleFontWeight: 'normal', labelColor: ink, symbolSize: 70, labelLimit: 240 },
@@ -64,10 +64,10 @@ const theme = {
   text: { fontSize: 11, color: ink },
 };
 
-/** As the header of a facet: names break into two lines where a panel is too narrow for them. */
+/** The header of a facet. A name breaks into two lines if the panel is too narrow for it. */
 export const panelHeader = (letters = 26): ChartSpec => ({ title: null, labelExpr: brokenAt(letters), labelLineHeight: 14 });
 
-/** As a Vega expression: at the last blank before the limit. */
+/** A Vega expression that breaks the label at the last blank before the limit. */
 function brokenAt(letters: number): string {
   const blank = `lastindexof(slice(datum.label, 0, ${letters}), ' ')`;
   return `length(datum.label) > ${letters} && ${blank} > 0 ? [slice(datum.label, 0, ${blank}), slice(datum.label, ${blank} + 1)] : datum.label`;
@@ -77,7 +77,7 @@ export interface ChartWords {
   /** Unique on its page; only letters, digits and hyphens. */
   id: string;
   title: string;
-  /** What is to be seen, in words. */
+  /** A description of the chart in words. */
   description: string;
 }
 
@@ -99,8 +99,8 @@ export async function drawChart(spec: ChartSpec, words: ChartWords): Promise<str
 }
 
 /**
- * Vega measures text on a canvas, and without one takes each letter for 0.8 of the font's size, which is far too much: axes
- * and legends stand apart from what they belong to. These are the widths of a wide font (DejaVu Sans), so that nothing overlaps.
+ * Vega measures text on a canvas. Without one it assumes 0.8 of the font size for each letter, which is far too wide and moves
+ * axes and legends away from their charts. These are the widths of a wide font (DejaVu Sans), so that nothing overlaps.
  */
 const widthOfLetter = { normal: 0.6, bold: 0.65 };
 
@@ -117,7 +117,7 @@ function throwIt(...why: unknown[]): never {
   throw new Error(why.join(' '));
 }
 
-/** Names it, lets it shrink with its column, and keeps its ids from meeting those of other charts on the page. */
+/** Adds title and description, lets the chart shrink with its column, and makes its ids unique on the page. */
 function standAlone(svg: string, { id, title, description }: ChartWords): string {
   const named = `<title id="${id}-title">${escapeXml(title)}</title><desc id="${id}-desc">${escapeXml(description)}</desc>`;
   return svg

@@ -1,11 +1,12 @@
 /**
- * The utterances of an experiment: of the shards, those of its corpora that it goes by (paper, Section IV-A: of the emotional
- * corpora the utterances of four categories), each with a known speaker.
+ * Selects the utterances of an experiment from its shards: those of the file's corpora, with a known speaker and, for the
+ * emotional corpora, one of the four categories (paper, Section IV-A).
  */
 import { carriesTarget, type Labels } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { sessionOf } from '#corpora/sessions.js';
 import type { TrainingView, ViewUtterance } from '#index/training-index.js';
+import { corpusOf } from '#contracts/object-keys.js';
 import { assignFolds } from './assign-folds.js';
 import type { ExperimentFile } from './experiment-file.js';
 import type { ExperimentResults } from './experiment-results.js';
@@ -14,30 +15,31 @@ export interface ExperimentData {
   view: TrainingView;
   /** [rows, frames] of every tile. */
   tileShape: [number, number];
-  /** Of the corpus whose speakers are in the folds, in order of id. */
+  /** The corpus whose speakers are in the folds, sorted by id. */
   primary: ViewUtterance[];
-  /** Learnt from, without their emotions. */
+  /** Corpora used for training only, without their emotion labels. */
   auxiliary: ViewUtterance[];
-  /** Of another corpus than the folds'; null where the test is a fold. */
+  /** The test utterances of another corpus; null if the test is a fold. */
   test: ViewUtterance[] | null;
-  /** Of each utterance of `primary`. */
+  /** The fold of each utterance of `primary`. */
   foldOf: ReadonlyMap<string, number>;
-  /** What was left out, and other things that a reader has to know. */
+  /** Notes for the reader of the report, such as the number of utterances left out. */
   findings: string[];
 }
 
-export const corpusOf = ({ utteranceId }: Pick<ViewUtterance, 'utteranceId'>): string => utteranceId.slice(0, utteranceId.indexOf('/'));
-
-/** @throws PipelineError CONFIG_INVALID where a corpus is not there or its speakers are too few */
+/** @throws PipelineError CONFIG_INVALID if a corpus is absent or has too few speakers */
 export function experimentData(file: ExperimentFile, view: TrainingView, tileShape: [number, number]): ExperimentData {
   const findings: string[] = [];
-  const byCorpus = Map.groupBy(view.utterances, corpusOf);
+  const byCorpus = Map.groupBy(view.utterances, ({ utteranceId }) => corpusOf(utteranceId));
   const of = (corpus: string): ViewUtterance[] => {
     const found = byCorpus.get(corpus);
     if (found) return found;
-    throw new PipelineError('CONFIG_INVALID', `There is no corpus ${corpus} in the shards; there are ${[...byCorpus.keys()].join(', ')}`);
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `The shards hold no corpus ${corpus}. They hold ${[...byCorpus.keys()].join(', ')}. Name one of these, or put ${corpus} into the shards`,
+    );
   };
-  const counted = (corpus: string): ViewUtterance[] => scoredUtterances(of(corpus), { corpus, file, findings });
+  const counted = (corpus: string): ViewUtterance[] => scoredUtterances(utterancesIn(corpus), { corpus, file, findings });
   const primary = counted(file.corpus);
   const foldOf = assignFolds(
     primary.map(({ utteranceId, labels }) => ({
@@ -49,7 +51,7 @@ export function experimentData(file: ExperimentFile, view: TrainingView, tileSha
     })),
     file.folds,
   );
-  const auxiliary = file.auxiliary.flatMap((corpus) => of(corpus).map(withoutEmotion));
+  const auxiliary = file.auxiliary.flatMap((corpus) => utterancesIn(corpus).map(withoutEmotion));
   const test = file.testCorpus === undefined ? null : counted(file.testCorpus);
   return { view, tileShape, primary, auxiliary, test, foldOf, findings };
 }
@@ -64,25 +66,31 @@ function scoredUtterances(
   const labelled = utterances.filter(isLabelled);
   const known = labelled.filter(({ labels }) => labels.speakerId !== undefined);
   const note = (count: number, why: string): void => {
-    if (count > 0) findings.push(`${corpus}: ${count} utterances are left out, ${why}`);
+    if (count > 0) findings.push(`${corpus}: ${count} utterances are left out: ${why}`);
   };
-  note(utterances.length - labelled.length, file.fourCategoriesOnly ? 'none of the four categories' : 'without a label that is asked for');
-  note(labelled.length - known.length, 'nobody knows of whom');
+  note(
+    utterances.length - labelled.length,
+    file.fourCategoriesOnly ? 'their label is none of the four categories' : 'they lack a label that a row needs',
+  );
+  note(labelled.length - known.length, 'their speaker is unknown');
   if (known.length === 0)
-    throw new PipelineError('CONFIG_INVALID', `No utterance of ${corpus} has both a label and a speaker: there is nothing to score`);
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `No utterance of ${corpus} has both a label and a speaker, so there is nothing to score: add them to its manifest`,
+    );
   return known;
 }
 
-/** Auxiliary corpora are for auxiliary tasks alone, whatever else they know. */
+/** Removes emotion labels: auxiliary corpora serve auxiliary tasks only. */
 function withoutEmotion(utterance: ViewUtterance): ViewUtterance {
   const { speakerId, gender, session } = utterance.labels;
   const labels: Labels = { speakerId, gender, session };
   return { ...utterance, labels, stream: 'unlabelled' };
 }
 
-/** What the report says of the corpora. */
+/** The counts of each corpus, for the report. */
 export function describeData({ view, primary, auxiliary, test }: ExperimentData): ExperimentResults['data'] {
-  const corpora = Map.groupBy([...primary, ...auxiliary, ...(test ?? [])], corpusOf);
+  const corpora = Map.groupBy([...primary, ...auxiliary, ...(test ?? [])], ({ utteranceId }) => corpusOf(utteranceId));
   return {
     corpora: [...corpora].map(([name, utterances]) => ({
       name,

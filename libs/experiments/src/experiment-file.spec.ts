@@ -7,8 +7,8 @@ import { parseExperimentFile, readExperimentFile } from './experiment-file.js';
 const least = 'name: x\ncorpus: c\nrows: [{ id: a }]';
 const parse = (more = ''): ReturnType<typeof parseExperimentFile> => parseExperimentFile(`${least}\n${more}`, 'x.yaml');
 
-describe('the file of an experiment', () => {
-  it('needs a name, a corpus and rows; the rest is the protocol of the paper', () => {
+describe('the experiment file', () => {
+  it('requires a name, a corpus and rows, and takes the rest from the paper’s protocol', () => {
     expect(parse()).toMatchObject({
       folds: { count: 10, by: 'speaker' },
       fourCategoriesOnly: true,
@@ -28,7 +28,7 @@ describe('the file of an experiment', () => {
     ['sweep: { over: auxiliary-speakers, points: [1] }', /no auxiliary corpus/],
     ['model: { filters: [8], pools: [] }', /rows\.a: model settings/],
     ['rows: [{ id: a, system: cnn-lstm, auxiliary: [gender] }]', /rows\.a: system cnn-lstm is single-task/],
-    ['rows: [{ id: a, system: cnn-lstm, task: gender }]', /rows\.a: system cnn-lstm is about emotion/],
+    ['rows: [{ id: a, system: cnn-lstm, task: gender }]', /rows\.a: system cnn-lstm learns emotion only/],
     ['rows: [{ id: a, system: cnn-lstm, alpha: 0.4 }]', /rows\.a: system cnn-lstm has neither alpha nor beta/],
     ['rows: [{ id: a, system: progressive }]', /rows\.a: system progressive has one source task/],
     ['rows: [{ id: a, system: progressive, auxiliary: [gender, speaker] }]', /rows\.a: system progressive has one source task/],
@@ -38,13 +38,13 @@ describe('the file of an experiment', () => {
       'rows: [{ id: a, system: cnn-lstm, model: { cnnLstm: { filters: [8] } } }]',
       /rows\.a: model settings: filters has 1 blocks and pools 4/,
     ],
-  ])('refuses %s, and says what is wrong', (more, complaint) => {
+  ])('refuses %s and names the mistake', (more, complaint) => {
     const own = more.startsWith('rows') ? `name: x\ncorpus: c\n${more}` : `${least}\n${more}`;
     expect(() => parseExperimentFile(own, 'x.yaml')).toThrow(complaint);
   });
 
-  it('refuses two rows of one name, and a row that quotes nothing and runs nothing', () => {
-    expect(() => parseExperimentFile('name: x\ncorpus: c\nrows: [{ id: a }, { id: a }]', 'x')).toThrow(/two are called a/);
+  it('refuses two rows with the same id, and a row that neither runs nor quotes', () => {
+    expect(() => parseExperimentFile('name: x\ncorpus: c\nrows: [{ id: a }, { id: a }]', 'x')).toThrow(/two rows have the id a/);
     expect(() => parseExperimentFile('name: x\ncorpus: c\nrows: [{ id: a, quotedOnly: true }]', 'x')).toThrow(/quotes nothing/);
   });
 

@@ -1,6 +1,6 @@
 /**
- * The file that `undertone experiment` reads: the rows of a table or the lines of a figure (paper, Section V), and the one
- * protocol that they all go by.
+ * Reads the file of `undertone experiment`: the rows of a table or the lines of a figure (paper, Section V), and the protocol
+ * that all rows share.
  */
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
@@ -13,44 +13,44 @@ import { rateSchedules } from '#rounds/learning-rate.js';
 const share = z.number().min(0).max(1);
 const slug = z.string().regex(/^[\w.-]+$/, 'letters, digits, - _ and . only');
 const batch = z.strictObject({ labelled: z.int().min(1), unlabelled: z.int().min(0) });
-/** 0.1 to 1.0, as the paper went through. */
+/** The values that the paper searched: 0.1 to 1.0. */
 const paperGrid = Array.from({ length: 10 }, (_, index) => (index + 1) / 10);
 
 const quotedSchema = z.strictObject({
-  /** The row's target if not given. */
+  /** Default: the row's target. */
   task: z.enum(tasks).optional(),
   measure: z.enum(['ua', 'wa']).default('ua'),
   /** Percent. */
   value: z.number().min(0).max(100),
-  /** The file's `paper` if not given. */
+  /** Default: the file's `paper`. */
   where: z.string().optional(),
 });
 
 const rowSchema = z.strictObject({
   id: slug,
   label: z.string().optional(),
-  /** `cnn-lstm` and `progressive` are what Table II quotes of other papers: see libs/baselines/src/cnn-lstm.ts and progressive.ts. */
+  /** `cnn-lstm` and `progressive` are systems of other papers that Table II quotes: see libs/baselines/src/cnn-lstm.ts and progressive.ts. */
   system: z.enum(systems).default('aae'),
-  /** What the emotion head tells apart. */
+  /** The classes that the emotion head distinguishes. */
   target: z.enum(emotionTargets).default('emotion'),
   /**
-   * What the row is about. `gender` and `speaker` are the model in single-task mode for that task (paper, Section VI-B): the
-   * emotion loss counts nothing (beta 0), and nothing is chosen on dev speakers, who say nothing of it.
+   * The task that the row reports. `gender` and `speaker` train the model in single-task mode for that task (paper, Section VI-B):
+   * the emotion loss has weight zero (beta 0). No step is chosen on dev speakers, because UA on dev measures emotion.
    */
   task: z.enum(['emotion', 'gender', 'speaker']).default('emotion'),
-  /** Learnt beside emotion; none: single-task. Of `progressive` the one task that is learnt before emotion. */
+  /** Tasks learnt beside emotion; empty: single-task. For `progressive`: the one task that is learnt before emotion. */
   auxiliary: z.array(z.enum(['gender', 'speaker'])).default([]),
   alpha: share.optional(),
   beta: share.optional(),
   batch: batch.optional(),
-  /** Over the file's. */
+  /** Overrides the file's model settings. */
   model: z.record(z.string(), z.unknown()).default({}),
   quoted: z.array(quotedSchema).default([]),
-  /** A number of the paper's for which nothing is run. */
+  /** True: the row only quotes the paper's number and runs no job. */
   quotedOnly: z.boolean().default(false),
 });
 
-/** Systems without a network: nothing in them is drawn, so that they have no seed. */
+/** Systems without a network. They use no random numbers, so they have no seed. */
 export const referenceSystems = ['majority', 'functionals'] as const;
 
 export const isReference = ({ system }: { system: string }): boolean => referenceSystems.some((each) => each === system);
@@ -59,48 +59,48 @@ const schema = z.strictObject({
   name: slug,
   title: z.string().optional(),
   layout: z.enum(['table', 'bars', 'lines']).default('table'),
-  /** Which table or figure of the paper it is. */
+  /** The table or figure of the paper that this experiment repeats. */
   paper: z.string().nullable().default(null),
-  /** A line on what it shows, and what not. */
+  /** One line on the claims that this experiment can and cannot support. */
   note: z.string().default(''),
-  /** Made speech: the report says so everywhere. */
+  /** Synthetic speech: the report marks every figure and page. */
   synthetic: z.boolean().default(false),
-  /** A folder of shards, or `samples`: made here from those of the sample corpora that the file names. `--shards` goes before it. */
+  /** A folder of shards, or `samples`: shards made here from the sample corpora that the file names. `--shards` overrides it. */
   shards: z.string().optional(),
   /** The corpus whose speakers are in the folds. */
   corpus: z.string(),
-  /** Corpora that are learnt from without their emotions, and never scored but for their speakers. */
+  /** Corpora used for training without their emotion labels. They are scored for the speaker task only. */
   auxiliary: z.array(z.string()).default([]),
-  /** Another corpus, all of which is the test of every fold. */
+  /** Another corpus. All of it is the test set of every fold. */
   testCorpus: z.string().optional(),
-  /** Whether only utterances of one of the four categories count, also for other targets, as in the paper. */
+  /** True: only utterances of the four categories count, also for other targets, as in the paper. */
   fourCategoriesOnly: z.boolean().default(true),
-  /** Feature settings that the shards must have; `samples` are made with them. */
+  /** Feature settings that the shards must have. `samples` shards are made with them. */
   features: z.record(z.string(), z.unknown()).default({}),
   /**
-   * `speaker`: no speaker in two folds (the safe reading of "stratified by speaker"); `session`: no session in two;
-   * `utterance`: every speaker in every fold, the other reading.
+   * `speaker`: no speaker is in two folds (the safe reading of "stratified by speaker"). `session`: no session is in two folds.
+   * `utterance`: every speaker is in every fold (the other reading).
    */
   folds: z
     .strictObject({ count: z.int().min(3).default(10), by: z.enum(['speaker', 'session', 'utterance']).default('speaker') })
     .prefault({}),
   seeds: z.array(z.int().min(0)).min(1).default([1]),
-  /** Of all rows; see libs/paper/src/settings.ts. */
+  /** Model settings of all rows; see libs/paper/src/settings.ts. */
   model: z.record(z.string(), z.unknown()).default({}),
   batch: batch.default({ labelled: 16, unlabelled: 16 }),
   steps: z.int().min(1).default(2000),
-  /** Steps from one look at dev speakers, and one checkpoint, to the next. */
+  /** Steps between two dev checks. Each check also writes a checkpoint. */
   checkEvery: z.int().min(1).default(100),
-  /** Looks without a better UA of dev speakers after which it is enough; null: all steps. The best look's model counts either way. */
+  /** Stop after this many dev checks without a better UA; null: run all steps. The model of the best check counts either way. */
   patience: z.int().min(1).nullable().default(null),
   schedule: z.enum(rateSchedules).default('constant'),
   warmupSteps: z.int().min(0).default(0),
   statisticsTiles: z.int().min(1).default(512),
-  /** What `--search` goes through, on dev speakers only. */
+  /** Values that `--search` tries. It compares them on dev speakers only. */
   search: z.strictObject({ alpha: z.array(share).min(1).default(paperGrid), beta: z.array(share).min(1).optional() }).prefault({}),
-  /** Rows that a reader expects beside, without a network. */
+  /** Reference rows without a network, for comparison: `majority` and `functionals`. */
   references: z.array(z.enum(referenceSystems)).default([...referenceSystems]),
-  /** One model for each of the points. */
+  /** Trains one model for each point. */
   sweep: z
     .strictObject({ over: z.enum(['auxiliary-speakers', 'label-share']), points: z.array(z.number().min(0)).min(1) })
     .refine(({ over, points }) => over === 'auxiliary-speakers' || points.every((point) => point > 0 && point <= 1), {
@@ -108,7 +108,7 @@ const schema = z.strictObject({
       path: ['points'],
     })
     .refine(({ over, points }) => over === 'label-share' || points.every(Number.isInteger), {
-      message: 'numbers of speakers are whole',
+      message: 'numbers of speakers must be whole',
       path: ['points'],
     })
     .optional(),
@@ -117,7 +117,7 @@ const schema = z.strictObject({
 export type ExperimentFile = z.output<typeof schema>;
 export type FileRow = ExperimentFile['rows'][number];
 
-/** @throws PipelineError CONFIG_INVALID, naming the file, each field and what is wrong with it */
+/** @throws PipelineError CONFIG_INVALID; the message names the file, each wrong field and its mistake */
 export function readExperimentFile(path: string): ExperimentFile {
   let text: string;
   try {
@@ -128,7 +128,7 @@ export function readExperimentFile(path: string): ExperimentFile {
   return parseExperimentFile(text, path);
 }
 
-/** @param name of what is read, for errors @throws PipelineError CONFIG_INVALID */
+/** @param name of the file, for error messages @throws PipelineError CONFIG_INVALID */
 export function parseExperimentFile(text: string, name: string): ExperimentFile {
   let content: unknown;
   try {
@@ -150,9 +150,10 @@ function problemOf({ rows, model, sweep, auxiliary, corpus, testCorpus }: Experi
   const ids = new Set<string>();
   for (const row of rows) {
     const { id, task, auxiliary: beside, quotedOnly, quoted } = row;
-    if (ids.has(id)) return `rows: two are called ${id}`;
+    if (ids.has(id)) return `rows: two rows have the id ${id}: rename one`;
     ids.add(id);
-    if (quotedOnly && quoted.length === 0) return `rows.${id}: it is quotedOnly and quotes nothing`;
+    if (quotedOnly && quoted.length === 0)
+      return `rows.${id}: the row is quotedOnly and quotes nothing: give it quoted, or leave quotedOnly out`;
     if (task !== 'emotion' && beside.some((each) => each !== task)) return `rows.${id}: task ${task} is learnt alone: leave auxiliary out`;
     const problem = baselineProblem(row);
     if (problem) return `rows.${id}: ${problem}`;
@@ -163,23 +164,23 @@ function problemOf({ rows, model, sweep, auxiliary, corpus, testCorpus }: Experi
     }
   }
   if (sweep?.over === 'auxiliary-speakers' && auxiliary.length === 0)
-    return 'sweep: there is no auxiliary corpus whose speakers could be counted: name one under auxiliary';
+    return 'sweep: auxiliary-speakers needs a corpus to take speakers from, and there is no auxiliary corpus: name one under auxiliary';
   if (auxiliary.includes(corpus)) return `auxiliary: ${corpus} is the corpus of the folds`;
   if (testCorpus !== undefined && (testCorpus === corpus || auxiliary.includes(testCorpus)))
     return `testCorpus: ${testCorpus} is learnt from`;
   return null;
 }
 
-/** What a row says of its network beside the settings. */
+/** The fields of a row that describe its network, apart from the settings. */
 export function networkOf({ system, target, task, auxiliary }: Omit<FileRow, 'system'> & { system: FileRow['system'] | null }) {
   const learnt = task === 'emotion' ? auxiliary : [task];
   return { system, target, auxiliary: { gender: learnt.includes('gender'), speaker: learnt.includes('speaker') } };
 }
 
-/** The baselines that other papers describe have no shares to choose, and learn what those papers say. */
+/** The baselines of other papers have no alpha or beta to choose, and learn the tasks that those papers name. */
 function baselineProblem({ system, task, auxiliary, alpha, beta }: FileRow): string | null {
   if (system !== 'cnn-lstm' && system !== 'progressive') return null;
-  if (task !== 'emotion') return `system ${system} is about emotion: leave task out`;
+  if (task !== 'emotion') return `system ${system} learns emotion only: leave task out`;
   if (alpha !== undefined || beta !== undefined) return `system ${system} has neither alpha nor beta: leave them out`;
   if (system === 'cnn-lstm') return auxiliary.length > 0 ? 'system cnn-lstm is single-task: leave auxiliary out' : null;
   return new Set(auxiliary).size === 1 ? null : 'system progressive has one source task: give auxiliary [gender] or [speaker]';

@@ -1,6 +1,6 @@
 /**
- * The folder of an experiment: experiment.json (what was planned), `jobs/` (what is done), `work/` (checkpoints of what is not),
- * and what the report makes. From the first two all results can be read again.
+ * Reads and writes the folder of an experiment: experiment.json (the plan), `jobs/` (finished jobs), `work/` (checkpoints of
+ * unfinished jobs), and the report's files. The plan and the finished jobs hold all results.
  */
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -14,7 +14,7 @@ import type { ExperimentPlan } from './plan-experiment.js';
 
 const planKey = 'experiment.json';
 
-/** What is the same however many jobs are done. */
+/** The facts of the experiment that do not depend on the number of finished jobs. */
 type RecordedPlan = Pick<ExperimentResults, 'experiment' | 'isSynthetic' | 'data' | 'protocol' | 'rows' | 'settings'> & {
   jobs: ExperimentJob[];
   showcase: string | null;
@@ -63,7 +63,7 @@ export async function hasPlan(store: Objects): Promise<boolean> {
   return (await store.head(planKey)) !== null;
 }
 
-/** @returns null where the folder holds no experiment; jobs that are not done are `missing` */
+/** @returns null if the folder holds no experiment; unfinished jobs are in `missing` */
 export async function readExperimentResults(from: string | Objects): Promise<ExperimentResults | null> {
   const store = typeof from === 'string' ? new FolderStore(from) : from;
   const recorded = (await store.findJson(planKey)) as RecordedPlan | null;

@@ -1,35 +1,35 @@
 /**
- * What an experiment's jobs leave behind, and all that its report is made of. A job is one fold of one system of one table
- * row, at one point of a sweep, with one seed; its results are a folder that is written whole or not at all.
+ * The types of an experiment's results, from which its report is made. A job is one fold of one row, at one point of a sweep,
+ * with one seed. Its results are a folder that is written whole or not at all.
  */
 import type { Task } from '#contracts/labels.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
 import type { PredictionRow } from '#evaluation/predictions-file.js';
 
-/** A row of a table, or a line of a figure: what is the same for all of its folds, seeds and points. */
+/** A row of a table, or a line of a figure: the facts that all of its folds, seeds and points share. */
 export interface ExperimentRow {
-  /** Unique in the experiment: `aae-mtl-gender`. */
+  /** Unique in the experiment, such as `aae-mtl-gender`. */
   id: string;
   /** As the report prints it. */
   label: string;
   system: string;
-  /** Category, activation, valence, clusters-3, clusters-5: what the emotion head learns. */
+  /** The target of the emotion head: category, activation, valence, clusters-3 or clusters-5. */
   target: string;
-  /** Of gender and speaker, those that are learnt beside. */
+  /** The auxiliary tasks of the row: gender, speaker, both or none. */
   auxiliary: Task[];
-  /** The paper's number in percent, by task and measure; what it does not give is absent. */
+  /** The paper's numbers in percent, by task and measure. A number that the paper does not give is absent. */
   quoted: { task: Task; measure: 'ua' | 'wa'; value: number; where: string }[];
-  /** Quoted only: no job was run for it. */
+  /** True: the row has no jobs and only quotes numbers. */
   isQuotedOnly: boolean;
 }
 
 export type LossWeight = 'alpha' | 'beta';
 
 export interface ExperimentJob {
-  /** Digest of all that decides the numbers, so that the same job is the same wherever it runs. */
+  /** Digest of all inputs that decide the numbers. The same job has the same id on every machine. */
   jobId: string;
   rowId: string;
-  /** Of a sweep: its variable at this point, such as the number of auxiliary speakers; null without one. */
+  /** The value of the sweep's variable, such as the number of auxiliary speakers; null without a sweep. */
   point: number | null;
   fold: number;
   seed: number;
@@ -39,18 +39,18 @@ export interface ExperimentJob {
 
 export interface LearningCurvePoint {
   step: number;
-  /** By part; null where the part was not computed. */
+  /** The parts of the loss; null if a part was not computed. */
   losses: Record<string, number | null>;
-  /** UA of emotion on dev speakers, where it was looked at. */
+  /** UA of emotion on dev speakers; null at a step without a dev check. */
   devUa: number | null;
 }
 
-/** One job, done. */
+/** The result of one finished job. */
 export interface JobResult {
   job: ExperimentJob;
-  /** Of the test fold (speaker: of withheld utterances), the same facts as continuous training publishes. */
+  /** Scores on the test fold (speaker task: on withheld utterances), in the form that continuous training publishes. */
   evaluations: ModelEvaluated[];
-  /** The same before they were scored, by task. */
+  /** The predictions behind the scores, by task. */
   predictions: { task: Task; classes: string[]; rows: PredictionRow[] }[];
   curve: LearningCurvePoint[];
   bestStep: number;
@@ -59,7 +59,7 @@ export interface JobResult {
   codeVersion: string;
 }
 
-/** Of one job of the experiment, for looking at: rows of tiles and their codes. */
+/** Latents and reconstructions of one job of the experiment, for the report's pictures. */
 export interface LatentSample {
   utteranceId: string;
   speakerId: string;
@@ -78,9 +78,9 @@ export interface ReconstructionSample {
 }
 
 export interface ExperimentResults {
-  /** Of the file: name, title, which table or figure of the paper it is, and a line on what it shows. */
+  /** From the file: name, title, the table or figure of the paper, and a note on its claims. */
   experiment: { name: string; title: string; layout: 'table' | 'bars' | 'lines'; paperReference: string | null; note: string };
-  /** True for made and synthetic corpora: the report says so on every page. */
+  /** True for synthetic corpora: the report says so on every page. */
   isSynthetic: boolean;
   data: {
     corpora: { name: string; utterances: number; speakers: number; tiles: number; labelled: number }[];
@@ -92,17 +92,17 @@ export interface ExperimentResults {
     /** `speakers-apart` is the safe reading; `every-speaker-in-every-fold` the other (design, Section 6). */
     stratification: 'speakers-apart' | 'every-speaker-in-every-fold' | 'sessions';
     seeds: number[];
-    /** All of it is the test of every fold; null where a fold of the first corpus is. */
+    /** All of this corpus is the test set of every fold; null if the test set is a fold of the first corpus. */
     testCorpus: string | null;
-    /** What the sweep goes over, as an axis title; null without one. */
+    /** The sweep's variable, as an axis title; null without a sweep. */
     sweep: string | null;
     steps: number;
-    /** Whether some job chose among several on dev speakers. */
+    /** True if some job chose among several values on dev speakers. */
     searched: Record<LossWeight, boolean>;
   };
   rows: ExperimentRow[];
   results: JobResult[];
-  /** Jobs planned but not done: the report says that it is partial. */
+  /** Planned jobs without a result. If there are any, the report calls itself partial. */
   missing: ExperimentJob[];
   latents: LatentSample[];
   reconstructions: ReconstructionSample[];

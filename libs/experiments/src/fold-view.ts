@@ -1,9 +1,9 @@
 /**
- * What one job learns from, stops by and is tested on. The training view holds train and dev; test is apart from it, so that
- * neither early stopping nor the search for alpha can look at it.
+ * Splits one fold into train, dev and test. The training view holds train and dev. Test is kept apart, so that neither early
+ * stopping nor the search for alpha can use it.
  *
- * Speakers cannot be identified unless they were learnt: where a row asks for it, a hashed tenth of training speakers'
- * utterances is withheld from all rows alike, and the speaker task is scored on it.
+ * A model can only identify speakers that it has learnt. If any row has the speaker task, a tenth of the training speakers'
+ * utterances (chosen by hash) is withheld from all rows, and the speaker task is scored on it.
  */
 import { createHash, hash } from 'node:crypto';
 import { canonicalJson } from '#audio/feature-settings.js';
@@ -16,16 +16,16 @@ import type { ExperimentFile } from './experiment-file.js';
 export interface FoldView {
   /** Train, dev and withheld utterances. */
   training: TrainingView;
-  /** Of the test fold, or of the test corpus. */
+  /** Utterances of the test fold, or of the test corpus. */
   test: ViewUtterance[];
-  /** Of all: versions, labels and parts. */
+  /** Digest of versions, labels and splits of all utterances. */
   digest: string;
 }
 
-/** Where folds share speakers, dev's count as other people: the trainer refuses speakers on both sides. */
+/** If folds share speakers, dev speakers get other ids, because the trainer refuses a speaker in both train and dev. */
 const asOther = (speakerId: string): string => `${speakerId} (dev)`;
 
-/** @param point of the sweep; null without one */
+/** @param point of the sweep; null without a sweep */
 export function foldView(file: ExperimentFile, data: ExperimentData, { fold, point }: { fold: number; point: number | null }): FoldView {
   const { count, by } = file.folds;
   const parts = rotated(fold, count);
@@ -64,7 +64,7 @@ export function foldView(file: ExperimentFile, data: ExperimentData, { fold, poi
   };
 }
 
-/** In an order that is the same everywhere, women and men by turns, so that fewer speakers are a part of more. */
+/** Sorts speakers by hash, with women and men by turns. The first n speakers are therefore a subset of the first n + 1. */
 export function speakersInOrder(utterances: readonly ViewUtterance[]): string[] {
   const genderOf = new Map(utterances.flatMap(({ labels }) => (labels.speakerId === undefined ? [] : [[labels.speakerId, labels.gender]])));
   const byHash = [...genderOf].sort(([a], [b]) => (orderOf(a) < orderOf(b) ? -1 : 1));
@@ -84,7 +84,7 @@ function ofFirstSpeakers(utterances: ViewUtterance[], count: number): ViewUttera
   return utterances.filter(({ labels }) => kept.has(labels.speakerId ?? ''));
 }
 
-/** The same share of each category, and of a larger share all that a smaller one has; the others go without emotion. */
+/** Keeps the emotion labels of the same share of each category. A smaller share is a subset of a larger one. */
 function keepLabels(utterances: ViewUtterance[], share: number): ViewUtterance[] {
   const kept = new Set<string>();
   for (const [, own] of Map.groupBy(utterances, ({ labels }) => labels.category)) {
@@ -101,7 +101,7 @@ function keepLabels(utterances: ViewUtterance[], share: number): ViewUtterance[]
 const orderOf = (name: string): string => hash('sha256', `order/${name}`);
 const byId = (a: ViewUtterance, b: ViewUtterance): number => (a.utteranceId < b.utteranceId ? -1 : 1);
 
-/** Versions and settings decide the tiles: in which shard they lie does not matter. */
+/** The digest covers versions and settings, which decide the tiles. The shard that holds a tile does not matter. */
 function digestOf(settings: TrainingView['settings'], utterances: readonly ViewUtterance[]): string {
   const digest = createHash('sha256').update(canonicalJson(settings));
   for (const { utteranceId, version, split, withheld, labels } of utterances) {

@@ -1,11 +1,11 @@
-/** Numbers as a paper prints them: points of a percent with one decimal, a true minus, a dash for what is not there. */
+/** Formats numbers as a paper prints them: percent with one decimal, a true minus sign, a dash for an absent number. */
 export const nothing = '–';
 
 /** @param share 0 to 1 */
 export const percent = (share: number | null | undefined, decimals = 1): string =>
   share === null || share === undefined ? nothing : (share * 100).toFixed(decimals);
 
-/** @param share difference of two shares @returns percentage points with their sign */
+/** @param share difference of two shares @returns signed percentage points */
 export function signedPoints(share: number): string {
   const points = (share * 100).toFixed(1);
   if (Number(points) === 0) return '0.0';
@@ -15,10 +15,10 @@ export function signedPoints(share: number): string {
 export const interval = (range: readonly [number, number] | null, format: (share: number) => string = percent): string =>
   range === null ? nothing : `${format(range[0])} to ${format(range[1])}`;
 
-/** @param value of a test */
+/** @param value p of a test, 0 to 1 */
 export const pValue = (value: number): string => (value < 0.001 ? '< 0.001' : value.toFixed(3));
 
-/** @param count utterances and the like: 12,345 */
+/** @param count of utterances or other things, printed as 12,345 */
 export const grouped = (count: number): string =>
   Number.isInteger(count) ? String(count).replace(/\B(?=(\d{3})+(?!\d))/g, ',') : String(count);
 

@@ -1,16 +1,16 @@
 /**
- * Functionals of an utterance: of each row of its tiles the mean, the standard deviation and the 10th, 50th and 90th percentile
- * over time, and how many frames there are. What a classifier without a network may go by.
+ * Computes functionals of an utterance: the mean, the standard deviation and the 10th, 50th and 90th percentile over time of
+ * each row of its tiles, and the share of frames that are not padding. They are the input of the reference classifier without a network.
  *
- * Does not promise eGeMAPS: there is no pitch, jitter or formant in it.
+ * This is not eGeMAPS: there is no pitch, jitter or formant.
  */
 const percentiles = [0.1, 0.5, 0.9];
 
-/** Numbers for each row, and one for all. */
+/** The length of the vector: five numbers for each row, and one for the utterance. */
 export const functionalsOf = (rows: number): number => rows * (2 + percentiles.length) + 1;
 
 /**
- * @param tiles [count, rows, frames] pixels of one utterance, row-major; frames at its end that are 0 throughout are padding
+ * @param tiles [count, rows, frames] pixels of one utterance, row-major; frames at the end that are all 0 are padding
  * @returns [rows * 5 + 1], pixels in [0, 1]
  */
 export function functionals(tiles: Uint8Array, [rows, frames]: [number, number]): Float32Array {
@@ -53,7 +53,7 @@ function statisticsOf(histogram: Uint32Array, total: number): number[] {
   return [mean, deviation, ...percentiles.map((share) => percentileOf(histogram, share * (total - 1)))].map((value) => value / 255);
 }
 
-/** @param rank of the sorted pixels, from 0 @returns the pixel at it, the lower one between two */
+/** @param rank in the sorted pixels, from 0; a rank between two takes the lower @returns the pixel at that rank */
 function percentileOf(histogram: Uint32Array, rank: number): number {
   let below = 0;
   for (let pixel = 0; pixel < 256; pixel++) {

@@ -1,4 +1,4 @@
-/** A process that does jobs, one at a time: it plans the experiment by itself, and ends when the one that started it does. */
+/** A worker process that runs jobs one at a time. It plans the experiment by itself, and ends when its parent process ends. */
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { experimentPrefix } from '#contracts/object-keys.js';
@@ -17,7 +17,7 @@ import { clearWork, runJob } from './run-job.js';
 import type { FromWorker, ToWorker, WorkerSetup, WorkerSource } from './worker-messages.js';
 
 interface Work extends LoadedExperiment {
-  /** Of results. */
+  /** The store of results. */
   store: Objects;
   tileStore: TileStore;
   workFolderOf: (jobId: string) => string;
@@ -63,10 +63,14 @@ async function workInBucket({ connection, shardCache, experiment, workFolder }: 
 }
 
 async function doJob(jobId: string): Promise<void> {
-  if (!work) throw new Error('a job came before the set-up');
+  if (!work) throw new Error('The worker got a job before its set-up message.');
   const { file, plan, store, tileStore, machine } = work;
   const planned = plan.jobs.find(({ job }) => job.jobId === jobId);
-  if (!planned) throw new PipelineError('CONFIG_INVALID', `The shards changed while the experiment ran: job ${jobId} is not one of it now`);
+  if (!planned)
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `The shards changed while the experiment ran: the plan no longer has job ${jobId}. Start the experiment again`,
+    );
   const workFolder = work.workFolderOf(jobId);
   const { result, showcase } = await runJob(planned, {
     file,
@@ -111,5 +115,5 @@ process.on('message', (message: ToWorker) => {
   });
 });
 process.once('disconnect', () => process.exit(0));
-// The one that hands out jobs is told to stop, not this process: a Ctrl-C in a terminal reaches both.
+// A Ctrl-C in a terminal reaches the parent and this process. Only the parent acts on it.
 process.on('SIGINT', () => undefined);

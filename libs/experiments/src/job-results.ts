@@ -1,14 +1,14 @@
 /**
- * What a job leaves behind, as objects of a folder or of a bucket: `jobs/<jobId>/`, with result.json put last.
+ * Writes and reads a job's results as objects of a folder or a bucket: `jobs/<jobId>/`, with result.json written last.
  *
- * Delivery: a job without result.json was not done; written twice it is the same but for the times.
+ * Delivery: a job without result.json is not finished. A result that is written twice differs in its times only.
  */
 import type { JobResult, LatentSample, ReconstructionSample } from './experiment-results.js';
 import { largestConfusion } from '#evaluation/evaluate-predictions.js';
 import { readPredictions, writePredictions } from '#evaluation/predictions-file.js';
 import type { Objects } from '#storage/object-store.js';
 
-/** Of one job of the experiment, for looking at. */
+/** Latents and reconstructions of one job of the experiment, for the report's pictures. */
 export interface Showcase {
   latents: LatentSample[];
   reconstructions: ReconstructionSample[];
@@ -26,7 +26,7 @@ type StoredResult = Omit<JobResult, 'predictions'> & {
 
 export async function writeJobResult(store: Objects, result: JobResult, showcase: Showcase | null): Promise<void> {
   const { jobId } = result.job;
-  // Of thousands of speakers the probabilities would be gigabytes; their scores stand in the evaluations.
+  // With thousands of speakers the probabilities would take gigabytes. The evaluations hold the scores.
   const kept = result.predictions.filter(({ classes }) => classes.length <= largestConfusion);
   for (const { task, classes, rows } of kept) await store.put(predictionsKey(jobId, task), writePredictions(rows, classes.length));
   if (showcase) await store.put(showcaseKey(jobId), JSON.stringify(encoded(showcase)));
@@ -34,23 +34,23 @@ export async function writeJobResult(store: Objects, result: JobResult, showcase
   await store.put(resultKey(jobId), `${JSON.stringify(stored, null, 1)}\n`);
 }
 
-/** That a job cannot be done, so that no other trainer tries. */
+/** Records that a job failed for good, so that no other trainer tries it. */
 export async function writeJobFailure(store: Objects, jobId: string, why: string): Promise<void> {
   await store.put(failureKey(jobId), JSON.stringify({ why }));
 }
 
-/** @returns null where the job did not fail */
+/** @returns null if the job has not failed */
 export async function readJobFailure(store: Objects, jobId: string): Promise<string | null> {
   const found = (await store.findJson(failureKey(jobId))) as { why: string } | null;
   return found?.why ?? null;
 }
 
-/** It may be tried again. */
+/** Removes the record of the failure, so that trainers try the job again. */
 export async function clearJobFailure(store: Objects, jobId: string): Promise<void> {
   await store.delete(failureKey(jobId));
 }
 
-/** @returns null where the job was not done */
+/** @returns null if the job is not finished */
 export async function readJobResult(store: Objects, jobId: string): Promise<JobResult | null> {
   const stored = (await store.findJson(resultKey(jobId))) as StoredResult | null;
   if (!stored) return null;
@@ -74,7 +74,7 @@ export async function readShowcase(store: Objects, jobId: string): Promise<Showc
   };
 }
 
-/** Numbers in JSON as base64 of their four bytes each. */
+/** Writes float32 numbers into JSON as base64 of their bytes. */
 function encoded({ latents, reconstructions }: Showcase) {
   return {
     latents: latents.map((each) => ({ ...each, code: base64(each.code) })),

@@ -1,13 +1,13 @@
-/** A child process that does jobs, as the one that hands them out sees it. It never outlives that one. */
+/** The parent's handle of a worker process that runs jobs. The worker never outlives its parent. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { FromWorker, ToWorker, WorkerSetup } from './worker-messages.js';
 
 interface Surroundings {
-  /** Of the child; this process's if not given. */
+  /** The worker's environment. Default: the environment of this process. */
   environment?: Record<string, string | undefined>;
-  /** Ends the child. */
+  /** Aborting ends the worker. */
   stop?: AbortSignal;
 }
 
@@ -17,22 +17,22 @@ export class JobWorker {
   private readonly child: ChildProcess;
 
   constructor({ environment, stop }: Surroundings) {
-    // Beside this module, as it runs: compiled.
+    // The compiled file lies beside this module.
     this.child = fork(fileURLToPath(new URL('./job-process.js', import.meta.url)), { env: environment });
     stop?.addEventListener('abort', () => this.end(), { once: true });
   }
 
-  /** @throws PipelineError, what it says if it cannot begin */
+  /** @throws PipelineError SETUP_FAILED with the worker's reason, if it cannot start */
   static async start(setup: WorkerSetup, surroundings: Surroundings): Promise<JobWorker> {
     const worker = new JobWorker(surroundings);
     const answer = await worker.ask({ type: 'setup', setup });
     if (answer.type === 'ready' || surroundings.stop?.aborted) return worker;
     worker.end();
     const why = answer.type === 'failed' ? answer.message : answer.type === 'ended' ? answer.how : answer.type;
-    throw new PipelineError('SETUP_FAILED', `No job can be done: ${why}`);
+    throw new PipelineError('SETUP_FAILED', `The job process could not start: ${why}`);
   }
 
-  /** @returns the first answer that is no progress, or that the process ended */
+  /** @returns the first answer that is not a progress message, or `ended` when the process ends */
   ask(message: ToWorker, onMessage: (message: FromWorker) => void = () => undefined): Promise<Answer> {
     return new Promise((resolve) => {
       const settle = (answer: Answer): void => {

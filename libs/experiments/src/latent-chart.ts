@@ -1,23 +1,23 @@
 /**
- * What the encoder makes of utterances, in two dimensions: UMAP (McInnes et al., 2018) of z, three times the same map,
- * coloured by emotion, speaker and gender. Seeded: the same codes give the same map.
+ * Draws the latent codes z of utterances in two dimensions by UMAP (McInnes et al., 2018): one map, drawn three times, coloured
+ * by emotion, speaker and gender. UMAP is seeded, so the same codes give the same map.
  *
- * Distances between far groups and the sizes of groups mean nothing in such a map; what lies together does.
+ * Only nearness has a meaning in such a map. Distances between far groups and the sizes of groups have none.
  */
 import { UMAP } from 'umap-js';
-import { seededRandom } from '#evaluation/bootstrap.js';
+import { seededRandom } from '#evaluation/seeded-random.js';
 import { type ChartSpec, quiet, scalesOf } from './draw-chart.js';
 import type { LatentSample } from './experiment-results.js';
 
 export const fewestCodes = 10;
 const mostCodes = 600;
 const neighbours = 15;
-/** So many are told apart by colour and shape; further speakers are grey. */
+/** Colour and shape can distinguish this many groups. Further speakers are grey. */
 const mostGroups = 14;
 const unknown = 'unknown';
 const others = 'others';
 
-/** @returns [n, 2] for at most 600 of the samples, evenly taken; null for fewer than ten */
+/** @returns [n, 2] for at most 600 evenly spaced samples; null for fewer than ten */
 export function mapOfCodes(samples: readonly LatentSample[]): { sample: LatentSample; x: number; y: number }[] | null {
   const every = Math.ceil(samples.length / mostCodes);
   const drawn = samples.filter((_, index) => index % every === 0);

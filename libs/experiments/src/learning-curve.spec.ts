@@ -12,7 +12,7 @@ const losses = (emotion: number) => ({
   ...{ emotion, total: 9 },
 });
 
-it('goes on from a checkpoint as if it had never been cut: what came after it is learnt again, a torn line is none', () => {
+it('continues from a checkpoint as if the job had not stopped: it drops later points and a torn line', () => {
   const path = join(folder, 'work/curve.jsonl');
   const first = LearningCurve.open(path, 0);
   first.stepTrained(10, losses(3));

@@ -1,8 +1,8 @@
 /**
- * A job's learning curve, kept beside its checkpoints so that a job that was killed has the curve of one that was not.
+ * Keeps a job's learning curve beside its checkpoints, so that a killed job ends with the same curve as one that was not killed.
  *
- * Delivery: each point is a line of its own, written before the checkpoint of its step. Of a step that was learnt twice the later line
- * counts; what lies beyond the checkpoint that is gone on from is written anew; a line that a crash cut short is none.
+ * Delivery: each point is one line, written before the checkpoint of its step. If a step was learnt twice, the later line counts.
+ * On resume, lines beyond the checkpoint are dropped and written again. A line that a crash cut short is ignored.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -14,7 +14,7 @@ export class LearningCurve {
 
   private constructor(private readonly append: (line: string) => void) {}
 
-  /** @param path null: kept in memory only @param upToStep of the checkpoint that is gone on from */
+  /** @param path null: kept in memory only @param upToStep step of the checkpoint that the job resumes from */
   static open(path: string | null, upToStep: number): LearningCurve {
     if (path) mkdirSync(dirname(path), { recursive: true });
     const curve = new LearningCurve(path ? (line) => appendFileSync(path, line) : () => undefined);
@@ -30,7 +30,7 @@ export class LearningCurve {
     this.put({ step, losses: parts, devUa: this.byStep.get(step)?.devUa ?? null });
   }
 
-  /** Comes before the same step's losses. */
+  /** Called before the losses of the same step. */
   checked(step: number, ua: number): void {
     this.put({ step, losses: {}, devUa: ua });
   }

@@ -1,9 +1,9 @@
-/** Of a sweep, the references that what is swept over does not touch: run at its first point, and the same at all others. */
+/** Finds the references of a sweep that its variable does not affect. They run at the first point and are drawn as a level line. */
 import { isReference } from './experiment-file.js';
 import type { ExperimentJob } from './experiment-results.js';
 import type { TaskSummary } from './summarise-results.js';
 
-/** @param missing jobs that are not done yet, at other points maybe @returns ids of rows; none where there is but one point */
+/** @param missing unfinished jobs, possibly at other points @returns ids of rows; empty if there is only one point */
 export function levelRows(summaries: readonly TaskSummary[], missing: readonly Pick<ExperimentJob, 'rowId' | 'point'>[]): Set<string> {
   if (new Set([...summaries, ...missing].map(({ point }) => point)).size < 2) return new Set();
   const pointsLeft = (id: string): (number | null)[] => missing.filter(({ rowId }) => rowId === id).map(({ point }) => point);

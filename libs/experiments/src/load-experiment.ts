@@ -1,16 +1,16 @@
 /**
- * From a file and tiles to a plan: the same in the process that hands jobs out and in those that do them. The tiles are those of a
- * folder, or of a bucket, where what is live at the time is published beside the file for all that take jobs.
+ * Loads an experiment's file and tiles and plans its jobs. The parent process and the workers get the same plan. The tiles lie in
+ * a folder or a bucket. For a bucket, the view of live tiles is published beside the file for every trainer that takes jobs.
  */
-import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
 import { canonicalJson, featureSettings, type FeatureSettings } from '#audio/feature-settings.js';
 import { readShard } from '#audio/shard/shard-file.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { Objects } from '#storage/object-store.js';
 import type { TrainingView } from '#index/training-index.js';
 import { viewOfShards } from '#index/view-of-shards.js';
-import { corpusOf, type ExperimentData, experimentData } from './experiment-data.js';
+import { corpusOf } from '#contracts/object-keys.js';
+import { findGzipJson, putGzipJson } from '#storage/gzip-json.js';
+import { type ExperimentData, experimentData } from './experiment-data.js';
 import type { ExperimentFile } from './experiment-file.js';
 import { type ExperimentPlan, planExperiment } from './plan-experiment.js';
 
@@ -20,16 +20,14 @@ export interface LoadedExperiment {
   plan: ExperimentPlan;
 }
 
-/** Tiles, and how they were made. */
+/** The tiles and the settings that made them. */
 export interface TileSource {
   view: TrainingView;
-  /** Of the shards, as far as they differ. */
+  /** The distinct feature settings of the shards. */
   features: FeatureSettings[];
 }
 
 const publishedKey = 'published.json.gz';
-const compress = promisify(gzip);
-const decompress = promisify(gunzip);
 
 interface Published {
   file: ExperimentFile;
@@ -45,7 +43,11 @@ export function loadExperiment(file: ExperimentFile, source: TileSource, { searc
     refuseMelRows(file, each);
   }
   const [first] = features;
-  if (!first) throw new PipelineError('CONFIG_INVALID', 'There are no tiles: nothing to learn from');
+  if (!first)
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      'The shards hold no tiles, so there is nothing to learn: run undertone put with a corpus first',
+    );
   const data = experimentData(file, view, [first.rows, first.width]);
   return { file, data, plan: planExperiment(file, data, { search }) };
 }
@@ -56,28 +58,29 @@ export function tilesOfFolder(folder: string): TileSource {
   return { view, features: [features] };
 }
 
-/** @param view of shards in the store: one of each corpus is looked into @throws PipelineError OBJECT_GONE */
+/** @param view of shards in the store; one shard of each corpus is opened @throws PipelineError OBJECT_GONE */
 export async function tilesOfBucket(store: Objects, view: TrainingView): Promise<TileSource> {
-  const first = new Map(view.utterances.map((utterance) => [corpusOf(utterance), utterance.shardObjectKey]));
+  const first = new Map(view.utterances.map((utterance) => [corpusOf(utterance.utteranceId), utterance.shardObjectKey]));
   const features: FeatureSettings[] = [];
   for (const key of new Set(first.values())) features.push(readShard((await store.get(key)).bytes).settings);
   return { view, features };
 }
 
-/** For whoever takes jobs of it. @param store of the experiment */
+/** Publishes the file and the view for the trainers that take jobs of the experiment. @param store of the experiment */
 export async function publishExperiment(store: Objects, published: Published): Promise<void> {
-  await store.put(publishedKey, await compress(JSON.stringify(published)), { contentType: 'application/gzip' });
+  await putGzipJson(store, publishedKey, JSON.stringify(published));
 }
 
 /** @param store of the experiment @throws PipelineError CONFIG_INVALID */
 export async function loadPublished(store: Objects): Promise<LoadedExperiment> {
-  const found = await store.find(publishedKey);
-  if (!found) throw new PipelineError('CONFIG_INVALID', `${publishedKey} of the experiment is gone`);
-  const { file, search, source } = JSON.parse((await decompress(found.bytes)).toString()) as Published;
+  const json = await findGzipJson(store, publishedKey);
+  if (json === null)
+    throw new PipelineError('CONFIG_INVALID', `${publishedKey} of the experiment no longer exists: start the experiment again`);
+  const { file, search, source } = JSON.parse(json) as Published;
   return loadExperiment(file, source, { search });
 }
 
-/** Settings that shards of this experiment have. @throws PipelineError SETTINGS_INVALID */
+/** The feature settings that shards of this experiment must have. @throws PipelineError SETTINGS_INVALID */
 export const featuresOf = (file: ExperimentFile): FeatureSettings => featureSettings(file.features);
 
 function refuseOtherFeatures({ features }: ExperimentFile, have: FeatureSettings): void {
@@ -92,9 +95,12 @@ function refuseOtherFeatures({ features }: ExperimentFile, have: FeatureSettings
   }
 }
 
-/** Vocal tract lengths are warped on rows that are equally wide. */
+/** Vocal tract warping needs rows of equal width in Hz. */
 function refuseMelRows({ rows }: ExperimentFile, { scale }: FeatureSettings): void {
   const warping = rows.find(({ system, quotedOnly }) => system === 'cnn-lstm' && !quotedOnly);
   if (scale === 'mel' && warping)
-    throw new PipelineError('CONFIG_INVALID', `rows.${warping.id}: system cnn-lstm needs tiles of scale linear, and the shards have mel`);
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `rows.${warping.id}: system cnn-lstm needs tiles of scale linear, and the shards have mel: set scale: linear under features`,
+    );
 }

@@ -1,14 +1,14 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, it } from 'vitest';
 import { mostProbable } from '#evaluation/confusion.js';
-import { seededRandom } from '#evaluation/bootstrap.js';
+import { seededRandom } from '#evaluation/seeded-random.js';
 import { fitLogisticRegression, type Features } from './logistic-regression.js';
 
 beforeAll(async () => {
   await tf.setBackend('cpu');
 });
 
-/** Three classes by which of three features is high; the fourth never changes. */
+/** The class is the index of the highest of three features. The fourth feature is constant. */
 function made(count: number, seed: number): { features: Features; classes: Int32Array } {
   const random = seededRandom(seed);
   const classes = Int32Array.from({ length: count }, (_, index) => index % 3);
@@ -19,7 +19,7 @@ function made(count: number, seed: number): { features: Features; classes: Int32
   return { features: { values, count, size: 4 }, classes };
 }
 
-it('learns what can be learnt, gives probabilities, the same each time, and leaves no tensor behind', async () => {
+it('separates separable classes, returns probabilities, repeats exactly, and leaks no tensor', async () => {
   const [train, test] = [made(60, 1), made(30, 2)];
   const before = tf.memory().numTensors;
   const answers = async () => (await fitLogisticRegression(train.features, train.classes, { classCount: 3, l2: 1e-3 }))(test.features);

@@ -1,6 +1,6 @@
 /**
- * Multinomial logistic regression with an L2 penalty, on standardised features, by full-batch Adam from zero weights: the same
- * for the same input. No package for it is still kept, and tfjs has all it needs.
+ * Multinomial logistic regression with an L2 penalty, on standardised features, trained by full-batch Adam from zero weights.
+ * The same input gives the same answers. No maintained package offers it, and tfjs has the needed parts.
  */
 import * as tf from '@tensorflow/tfjs';
 
@@ -14,7 +14,7 @@ export interface Features {
 const iterations = 400;
 const rate = 0.02;
 
-/** @param l2 weight of the mean square of the coefficients' sum @returns what gives probabilities, [count, classes] row-major */
+/** @param l2 weight of the mean square of the coefficients' sum @returns a function that gives probabilities, [count, classes] row-major */
 export async function fitLogisticRegression(
   features: Features,
   classes: Int32Array,
@@ -61,7 +61,7 @@ function scaleOf({ values, count, size }: Features): Scale {
   return { mean, deviation: deviation.map(Math.sqrt) };
 }
 
-/** A feature that never changes says nothing: 0. */
+/** Standardises features. A constant feature carries no information and becomes 0. */
 function standardised({ values, size }: Features, { mean, deviation }: Scale): Float32Array {
   return values.map((value, at) => {
     const column = at % size;

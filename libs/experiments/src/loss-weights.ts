@@ -1,4 +1,4 @@
-/** Which rows of an experiment have an alpha or a beta in their loss: references have none, a supervised network no alpha, a single task no beta. */
+/** Tells if a row has an alpha or a beta in its loss. References have neither, supervised networks no alpha, single-task rows no beta. */
 import type { ExperimentRow, LossWeight } from './experiment-results.js';
 
 export function hasWeight(weight: LossWeight, { system, auxiliary, isQuotedOnly }: ExperimentRow): boolean {

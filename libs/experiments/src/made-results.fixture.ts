@@ -1,10 +1,10 @@
 /**
- * Results of experiments that never ran, the same for the same seed: systems of a given skill answer about made utterances
- * of made speakers, of whom some are harder than others. For the report's tests, and for looking at it.
+ * Makes up results of experiments for the report's tests and for previews. Systems of a given skill answer for made-up utterances
+ * of made-up speakers, some of whom are harder than others. The same seed gives the same results.
  */
 import { targetClasses, type EmotionTarget, type Task } from '#contracts/labels.js';
 import { reportedSplit } from '#contracts/evaluations.js';
-import { seededRandom } from '#evaluation/bootstrap.js';
+import { seededRandom } from '#evaluation/seeded-random.js';
 import { confusionMatrix, mostProbable, scoresOf } from '#evaluation/confusion.js';
 import type { PredictionRow } from '#evaluation/predictions-file.js';
 import type {
@@ -18,7 +18,7 @@ import type {
 
 export interface MadeRow extends Partial<Omit<ExperimentRow, 'quoted'>> {
   id: string;
-  /** Of the emotion head: how much of the evidence for the true class it hears; 0 is guessing, 2 is good. */
+  /** Skill of the emotion head: its share of the evidence for the true class. 0 is guessing, 2 is good. */
   skill: number;
   quoted?: ExperimentRow['quoted'];
 }
@@ -173,14 +173,14 @@ function answersOf(task: Task, { job, skill, row, options }: Answering): { task:
   const classes = classesOf(task);
   const rows: PredictionRow[] = [];
   for (let speaker = 0; speaker < speakersPerFold; speaker++) {
-    // What is hard about a speaker and an utterance is so for every system; what a system makes of it is its own.
+    // Every system finds the same speakers and utterances hard. Each system adds noise of its own.
     const hard = seededRandom(hash(`${seed} ${job.fold} ${speaker} ${task}`));
     const own = seededRandom(hash(`${row.id} ${job.point} ${job.fold} ${job.seed} ${speaker} ${task}`));
     const ease = 0.5 + hard();
     for (let index = 0; index < utterancesPerSpeaker; index++) {
       const truth = index % classes.length;
       const logits = classes.map((_, each) => 0.7 * normal(hard) + 0.7 * normal(own) + (each === truth ? skill * ease : 0));
-      // Anger and joy, low and medium: neighbours are taken for each other.
+      // Neighbouring classes are confused: anger with joy, low with medium.
       logits[(truth + 1) % classes.length]! += 0.4;
       const speakerId = `${task === 'speaker' ? 'known' : 's'}-${job.fold}-${speaker}`;
       const utteranceId = `sample-labelled/${speakerId}/${index}.wav`;
@@ -273,11 +273,11 @@ const normal = (random: () => number): number => Math.sqrt(-2 * Math.log(1 - ran
 
 const quotedUa = (value: number, where: string, task: Task = 'emotion'): ExperimentRow['quoted'] => [{ task, measure: 'ua', value, where }];
 
-/** Table III as it would come out on the samples: three rows of auxiliary tasks, four folds, three seeds. */
+/** A made-up Table III on the samples: three rows of auxiliary tasks, four folds, three seeds. */
 export const madeTable = (options: Partial<MadeOptions> = {}): ExperimentResults =>
   madeResults({
     layout: 'table',
-    title: 'Table III on the sample corpora: what auxiliary tasks do for categorical emotion',
+    title: 'Table III on the sample corpora: auxiliary tasks for categorical emotion',
     paperReference: 'Table III (IEMOCAP)',
     rows: [
       { id: 'majority', label: 'Majority class', system: 'majority', skill: 0 },
@@ -311,7 +311,7 @@ export const madeTable = (options: Partial<MadeOptions> = {}): ExperimentResults
     ...options,
   });
 
-/** Fig. 2: four systems, five targets. */
+/** A made-up Fig. 2: four systems, five targets. */
 export const madeBars = (options: Partial<MadeOptions> = {}): ExperimentResults =>
   madeResults({
     layout: 'bars',
@@ -337,7 +337,7 @@ export const madeBars = (options: Partial<MadeOptions> = {}): ExperimentResults 
     ...options,
   });
 
-/** Fig. 3: emotion, gender and speaker by the number of auxiliary speakers. */
+/** A made-up Fig. 3: emotion, gender and speaker by the number of auxiliary speakers. */
 export const madeLines = (options: Partial<MadeOptions> = {}): ExperimentResults =>
   madeResults({
     layout: 'lines',

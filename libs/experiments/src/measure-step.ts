@@ -1,6 +1,6 @@
-/** How long a step takes here, on tiles of noise: for an estimate before hours are spent. */
-import { createModel } from '#paper/model.js';
-import { seededRandom } from '#evaluation/bootstrap.js';
+/** Times a training step on this machine with tiles of noise, to estimate an experiment's time before it starts. */
+import { createModel } from '#baselines/create-model.js';
+import { seededRandom } from '#evaluation/seeded-random.js';
 import type { ModelSettings } from '#paper/settings.js';
 import { trainStep } from '#paper/train-step.js';
 import type { RunSettings } from '#rounds/run-settings.js';
@@ -8,15 +8,15 @@ import type { RunSettings } from '#rounds/run-settings.js';
 export interface MeasuredModel {
   model: ModelSettings;
   batch: RunSettings['batch'];
-  /** On emotion: of a progressive network those of its second column. */
+  /** Steps on emotion; for a progressive network, the steps of its second column. */
   steps: number;
 }
 
-/** The first step makes what later ones use again. */
+/** The first step is slower, because it creates kernels and buffers that later steps reuse. */
 const warmUpSteps = 1;
 const measuredSteps = 2;
 
-/** @returns seconds a step: where the first column's are others, the mean over all */
+/** @returns seconds per step; for a progressive network, the mean over the steps of both columns */
 export async function measureStep({ model, batch, steps }: MeasuredModel): Promise<number> {
   if (!model.progressive) return measured(model, batch);
   const { sourceSteps } = model.progressive;

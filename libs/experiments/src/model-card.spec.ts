@@ -37,7 +37,7 @@ const crownIt = ({ runId, step, weights }: Checkpoint, after: number | null): Pr
     { after },
   );
 
-it('has scores with intervals, chance and calibration, on dev and on test', async () => {
+it('lists scores with intervals, chance level and calibration, on dev and on test', async () => {
   const card = renderModelCard(await factsOf(await made(100, { angry: 8, happy: 5, neutral: 8, sad: 8 })));
   // Every speaker answers alike, so the interval has no width; 29 of 40 are right, each at 0.7: ECE 2.5.
   expect(card).toContain('| Categorical emotion | dev | 240 | 6 | 72.5 | 72.5 | 72.5 to 72.5 | 25.0 | 2.5 |');
@@ -45,24 +45,24 @@ it('has scores with intervals, chance and calibration, on dev and on test', asyn
   expect(card).toContain('- Categorical emotion, test: angry 80.0, happy 50.0, neutral 80.0, sad 80.0');
 });
 
-it('names its limits: few test speakers, and the class that it misses', async () => {
+it('names its limits: few test speakers, and the class with the lowest recall', async () => {
   const card = renderModelCard(await factsOf(await made(100, { angry: 8, happy: 3, neutral: 8, sad: 8 })));
-  expect(card).toContain('It was tested on 2 speakers: too few to say how well it does on others.');
-  expect(card).toContain('It misses happy most often: it hears 30.0 % of them.');
+  expect(card).toContain('It was tested on 2 speakers, too few to predict its scores on other speakers.');
+  expect(card).toContain('It misses happy most often: it recognises 30.0 % of these utterances.');
   expect(card).not.toMatch(/[Ss]ynthe/);
 });
 
-it('says whether it is the champion, was, or never was', async () => {
+it('says that the model is, was or never was the champion', async () => {
   const [first, second] = [await made(100, 6), await made(200, 8)];
   expect(renderModelCard(await factsOf(first))).toContain('never was the champion');
   await crownIt(first, null);
-  expect(renderModelCard(await factsOf(first))).toContain('It is champion 1, made so by the evaluator on ');
+  expect(renderModelCard(await factsOf(first))).toContain('It is champion 1, promoted by the evaluator on ');
   expect(renderModelCard(await factsOf(first))).toContain('It is \\*better\\*.');
   await crownIt(second, 1);
   expect(renderModelCard(await factsOf(first))).toContain('It was champion 1,');
 });
 
-it('says what it has heard, and where that is synthetic', async () => {
+it('lists the corpora that the model was trained on and marks the synthetic ones', async () => {
   const facts = await factsOf(await made(100, 8));
   const card = renderModelCard({
     ...facts,
@@ -72,17 +72,17 @@ it('says what it has heard, and where that is synthetic', async () => {
   });
   expect(card).toContain('| acted | 336 |\n| calls | 1,200 |');
   expect(card).toContain('of 14 speakers known by name');
-  expect(card).toContain('Goes back to: step 50 (round 1).');
-  expect(card.split('\n')[2]).toBe('> **Synthetic voices (acted): the scores below say nothing of real emotion.**');
+  expect(card).toContain('Descends from: step 50 (round 1).');
+  expect(card.split('\n')[2]).toBe('> **Synthetic voices (acted): the scores below are no evidence about real emotion.**');
   expect(card).toContain('./undertone predict new.wav --model made/100');
 });
 
-it('knows no corpus as synthetic that is not behind it', async () => {
+it('does not mark a synthetic corpus that the model was not trained on', async () => {
   expect((await factsOf(await made(100, 8), ['acted'])).syntheticCorpora).toEqual([]);
 });
 
-it('of a model that nobody was held out for it says so', async () => {
+it('says so if the model was never scored', async () => {
   const card = renderModelCard({ ...(await factsOf(await made(100, 8))), scores: [] });
-  expect(card).toContain('It was scored on nothing');
+  expect(card).toContain('It was never scored');
   expect(card).toContain('It was not scored on test speakers');
 });

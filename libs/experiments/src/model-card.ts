@@ -1,6 +1,6 @@
 /**
- * A model card as Markdown (Mitchell et al., "Model cards for model reporting", 2019): what a model is for, what it has
- * heard, how it was scored and how well, where it fails, and how to load it. Only what is known of it; what is not, it says.
+ * Renders a model card as Markdown (Mitchell et al., "Model cards for model reporting", 2019): intended use, training data,
+ * evaluation and scores, limits, and how to load the model. The card states only known facts, and names the unknown ones.
  */
 import { stringify } from 'yaml';
 import { targetOf } from '#rounds/checkpoint-store.js';
@@ -10,7 +10,7 @@ import type { ModelCardFacts } from './read-model-card.js';
 import { escaped } from './report-markdown.js';
 import { taskName } from './task-names.js';
 
-/** Recalls of more classes than this are told by their range. */
+/** With more classes than this, the card gives the range of recalls only. */
 const mostRecalls = 8;
 
 export function renderModelCard(facts: ModelCardFacts): string {
@@ -18,19 +18,19 @@ export function renderModelCard(facts: ModelCardFacts): string {
   const parts = [
     `# Model card: ${runId}/${step}`,
     ...(facts.syntheticCorpora.length > 0
-      ? [`> **Synthetic voices (${facts.syntheticCorpora.join(', ')}): the scores below say nothing of real emotion.**`]
+      ? [`> **Synthetic voices (${facts.syntheticCorpora.join(', ')}): the scores below are no evidence about real emotion.**`]
       : []),
     introduction(facts),
-    '## What it is for',
+    '## Intended use',
     use(facts),
-    '## What it has heard',
+    '## Training data',
     training(facts),
-    '## How it was scored',
+    '## Evaluation',
     protocol(facts),
     ...scores(facts),
     '## Limits',
     limits(facts),
-    '## How to load it',
+    '## Loading the model',
     loading(facts),
     '## Settings and code',
     settings(facts),
@@ -41,18 +41,18 @@ export function renderModelCard(facts: ModelCardFacts): string {
 function introduction({ checkpoint, champion }: ModelCardFacts): string {
   const target = taskName(targetOf(checkpoint));
   const made = `${target} from speech: a network of the multi-task semi-supervised adversarial autoencoder family (Rana et al.), round ${checkpoint.round} of run \`${checkpoint.runId}\`, saved ${checkpoint.savedAt.slice(0, 10)}.`;
-  if (!champion) return `${made} It is not and never was the champion of its target.`;
+  if (!champion) return `${made} It never was the champion of its target.`;
   const decided = champion.by === 'person' ? 'by a person' : 'by the evaluator';
-  return `${made} ${champion.isStill ? 'It is' : 'It was'} champion ${champion.number}, made so ${decided} on ${champion.since.slice(0, 10)}: ${escaped(champion.why)}`;
+  return `${made} ${champion.isStill ? 'It is' : 'It was'} champion ${champion.number}, promoted ${decided} on ${champion.since.slice(0, 10)}: ${escaped(champion.why)}`;
 }
 
 function use({ checkpoint, scores: all }: ModelCardFacts): string {
   const classes = all.find(({ evaluation }) => evaluation.task === targetOf(checkpoint))?.evaluation.classes;
-  const says = classes ? `the probabilities of ${classes.join(', ')}` : 'the probabilities of its classes';
+  const output = classes ? `the probabilities of ${classes.join(', ')}` : 'the probabilities of its classes';
   return [
-    `- **For:** research on speech emotion recognition; a recording of one speaker gives ${says}, the mean over its tiles.`,
-    '- **Not for:** decisions about persons. What a voice sounds like is not what a person feels, and the labels are other people’s impressions. In the European Union inferring emotions at work and in education is prohibited but for medical and safety reasons (Regulation (EU) 2024/1689, Article 5).',
-    '- **Not for** speech unlike what it has heard: other languages, rooms, telephones, ages.',
+    `- **For:** research on speech emotion recognition; for a recording of one speaker it returns ${output}, as the mean over the recording’s tiles.`,
+    '- **Not for:** decisions about persons. The sound of a voice does not show a person’s feelings, and the labels are other people’s impressions. In the European Union, inferring emotions at work and in education is prohibited except for medical and safety reasons (Regulation (EU) 2024/1689, Article 5).',
+    '- **Not for** speech unlike its training data: other languages, rooms, telephones, ages.',
   ].join('\n');
 }
 
@@ -61,25 +61,25 @@ function training({ checkpoint, lineage, speakersHeard }: ModelCardFacts): strin
   const corpora = Object.entries(lineage.byCorpus).map(([corpus, versions]) => `| ${escaped(corpus)} | ${grouped(versions)} |`);
   const back = lineage.parents.map(({ step, round }) => `step ${step} (round ${round})`).join(', ');
   const lines = [
-    `- ${counted(seen.versions, 'utterance version')} in all its rounds, of ${speakersHeard === 0 ? 'speakers that nobody has named' : `${counted(speakersHeard, 'speaker')} known by name`}.`,
-    `- Tiles of its last round: ${grouped(view.tiles.labelled)} labelled for emotion, ${grouped(view.tiles.unlabelled)} not.`,
-    `- Goes back to: ${back || (parent ? `step ${parent.step}, which is no longer kept` : 'nothing, it was begun anew')}.`,
-    ...(erasedInRound > 0 ? [`- ${counted(erasedInRound, 'utterance')} of its last round erased or replaced while it ran.`] : []),
-    `- Every utterance version: \`./undertone lineage ${checkpoint.runId}/${checkpoint.step} --json\`.`,
+    `- ${counted(seen.versions, 'utterance version')} in all its rounds, of ${speakersHeard === 0 ? 'unnamed speakers' : `${counted(speakersHeard, 'speaker')} known by name`}.`,
+    `- Tiles of its last round: ${grouped(view.tiles.labelled)} labelled for emotion, ${grouped(view.tiles.unlabelled)} unlabelled.`,
+    `- Descends from: ${back || (parent ? `step ${parent.step}, which is no longer kept` : 'no earlier model')}.`,
+    ...(erasedInRound > 0 ? [`- ${counted(erasedInRound, 'utterance')} of its last round were erased or replaced while it ran.`] : []),
+    `- To list every utterance version: \`./undertone lineage ${checkpoint.runId}/${checkpoint.step} --json\`.`,
   ];
-  const table = corpora.length > 0 ? `| corpus | utterance versions heard |\n| --- | --: |\n${corpora.join('\n')}\n\n` : '';
+  const table = corpora.length > 0 ? `| corpus | utterance versions |\n| --- | --: |\n${corpora.join('\n')}\n\n` : '';
   return `${table}${lines.join('\n')}`;
 }
 
 function protocol({ checkpoint }: ModelCardFacts): string {
   const chosen = checkpoint.best
     ? `Its weights are those of step ${checkpoint.weightsStep}, the best on dev speakers`
-    : 'Its weights are those of its last step; dev speakers were not looked at on the way';
-  return `Dev and test speakers were not heard in training. ${chosen}; promotion looks at dev, test is only reported. Speakers can only be recognised among those that were heard, so that task is scored on utterances of theirs that were withheld. WA is accuracy, UA the mean recall over classes; intervals are 95 %, by bootstrap over speakers, with none below ${fewestSpeakers}. ECE is the expected calibration error of the probabilities in ten bins. Percent.`;
+    : 'Its weights are those of its last step, because no step was checked on dev speakers';
+  return `Training used no dev or test speakers. ${chosen}. Promotion depends on dev; test is only reported. A model can only recognise speakers of its training data, so the speaker task is scored on withheld utterances of these speakers. WA is accuracy, UA the mean recall over classes. Intervals are 95 %, by bootstrap over speakers, and need at least ${fewestSpeakers} speakers. ECE is the expected calibration error of the probabilities in ten bins. All values are percent.`;
 }
 
 function scores({ scores: all }: ModelCardFacts): string[] {
-  if (all.length === 0) return ['It was scored on nothing: nobody was held out.'];
+  if (all.length === 0) return ['It was never scored, because no speaker was held out.'];
   const rows = all.map(({ evaluation, calibration }) => {
     const { task, split, n, speakers, wa, ua, uaInterval, classes } = evaluation;
     const cells = [grouped(n), grouped(speakers), percent(wa), percent(ua), interval(uaInterval), percent(1 / classes.length)];
@@ -111,13 +111,16 @@ function limits({ scores: all, syntheticCorpora, checkpoint }: ModelCardFacts): 
     );
   const lines: string[] = [];
   if (syntheticCorpora.length > 0)
-    lines.push('It has learnt how a speech synthesiser “acts” emotions by a table. On people it is untested.');
-  if (!test) lines.push('It was not scored on test speakers: what is above, if anything, also chose it, and flatters it.');
+    lines.push('It was trained on a speech synthesiser that “acts” emotions by a table. It is untested on people.');
+  if (!test)
+    lines.push(
+      'It was not scored on test speakers. Any scores above are from dev speakers, who also chose the model, so they are too high.',
+    );
   else if (test.uaInterval === null)
-    lines.push(`It was tested on ${counted(test.speakers, 'speaker')}: too few to say how well it does on others.`);
-  if (worst) lines.push(`It misses ${escaped(worst[0])} most often: it hears ${percent(worst[1])} % of them.`);
-  lines.push('An interval holds the luck of who the test speakers were, not that of another corpus, language or microphone.');
-  lines.push('Scores by age, accent and other groups are not known: the labels do not hold them.');
+    lines.push(`It was tested on ${counted(test.speakers, 'speaker')}, too few to predict its scores on other speakers.`);
+  if (worst) lines.push(`It misses ${escaped(worst[0])} most often: it recognises ${percent(worst[1])} % of these utterances.`);
+  lines.push('The intervals cover the choice of test speakers, not a change of corpus, language or microphone.');
+  lines.push('Scores by age, accent and other groups are unknown, because the labels do not record them.');
   return lines.map((line) => `- ${line}`).join('\n');
 }
 
@@ -129,7 +132,7 @@ function loading({ checkpoint }: ModelCardFacts): string {
     `./undertone export-model --format onnx --model ${name} --out model`,
     '```',
     '',
-    'With `--from DIR` where it lies in a folder that `undertone train` has made. Other formats: tfjs-layers, safetensors.',
+    'Add `--from DIR` if `undertone train` made the model in a folder. Other formats: tfjs-layers, safetensors.',
     '',
     `Weights: \`${checkpoint.weights.key}\`, ${grouped(checkpoint.weights.sizeBytes)} bytes, SHA-256 \`${checkpoint.weights.sha256}\`.`,
   ].join('\n');

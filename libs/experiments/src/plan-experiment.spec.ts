@@ -40,7 +40,7 @@ function planOf(more: string, { search = false, by = 'speaker' }: { search?: boo
 const ofCorpus = (name: string) => (each: ViewUtterance) => each.utteranceId.startsWith(`${name}/`);
 
 describe('the jobs of an experiment', () => {
-  it('are rows × folds × seeds, and of each reference one for each fold', () => {
+  it('are rows × folds × seeds, plus one job per fold for each reference', () => {
     const { jobs } = planOf(`${rows}seeds: [1, 2]`);
     const counts = Map.groupBy(jobs, ({ job }) => job.rowId);
     expect([...counts].map(([row, own]) => [row, own.length])).toEqual([
@@ -52,7 +52,7 @@ describe('the jobs of an experiment', () => {
     expect(new Set(jobs.map(({ job }) => job.jobId)).size).toBe(jobs.length);
   });
 
-  it('have the same ids however often they are planned, and others for whatever changes the numbers', () => {
+  it('keep their ids when planned again, and get new ids when an input that decides the numbers changes', () => {
     const ids = (more: string, search = false): string =>
       planOf(more, { search })
         .jobs.map(({ job }) => job.jobId)
@@ -75,7 +75,7 @@ describe('the jobs of an experiment', () => {
     expect(other.jobs.map(({ job }) => job.jobId).join()).not.toBe(ids(rows));
   });
 
-  it('go through alpha from 0.1 to 1.0 only when searched, and a CNN, which has none, never', () => {
+  it('try alpha from 0.1 to 1.0 only with --search, and never for a CNN, which has no alpha', () => {
     const alphas = (search: boolean, row: string) =>
       planOf(rows, { search })
         .jobs.find(({ job }) => job.rowId === row)
@@ -85,14 +85,14 @@ describe('the jobs of an experiment', () => {
     expect(alphas(true, 'cnn')).toEqual([0.4]);
   });
 
-  it('give a task that is learnt alone no weight of emotion, and a single-task CNN no unlabelled tiles', () => {
+  it('give an auxiliary task that is learnt alone beta 0, and a single-task CNN no unlabelled tiles', () => {
     const { jobs } = planOf('references: []\nrows:\n  - { id: gender, task: gender }\n  - { id: cnn, system: cnn }');
     const model = jobs.find(({ job }) => job.rowId === 'gender')?.candidates[0]?.model;
     expect(model).toMatchObject({ beta: 0, auxiliary: { gender: true, speaker: false } });
     expect(jobs.find(({ job }) => job.rowId === 'cnn')?.batch).toEqual({ labelled: 16, unlabelled: 0 });
   });
 
-  it('draw for a CNN-LSTM all classes equally often and no unlabelled tiles, unless the file says otherwise', () => {
+  it('draw all classes equally often and no unlabelled tiles for a CNN-LSTM, unless the file says otherwise', () => {
     const planned = (model = '{}') =>
       planOf(`references: []\nrows:\n  - { id: own, system: cnn-lstm, model: ${model} }`, { search: true }).jobs[0]!;
     expect(planned().batch).toEqual({ labelled: 16, unlabelled: 0 });
@@ -100,7 +100,7 @@ describe('the jobs of an experiment', () => {
     expect(planned('{ classBalance: weights }').candidates[0]?.model.classBalance).toBe('weights');
   });
 
-  it('give a progressive network steps for its source task before those of emotion: half as many, unless the file says how many', () => {
+  it('give a progressive network half as many steps for its source task as for emotion, unless the file gives a number', () => {
     const planned = (model = '{}') =>
       planOf(`references: []\nsteps: 7\nrows:\n  - { id: own, system: progressive, auxiliary: [speaker], model: ${model} }`, {
         search: true,
@@ -123,18 +123,18 @@ describe('the jobs of an experiment', () => {
     expect(Object.keys(mtl.model)).not.toEqual(expect.arrayContaining(['progressive']));
   });
 
-  it('are refused for a progressive network whose source task no utterance has a label of', () => {
+  it('are refused for a progressive network if no utterance has a label of its source task', () => {
     const file = fileOf('rows:\n  - { id: prognet, system: progressive, auxiliary: [gender] }');
     const ungendered = all.utterances.map((each) => ({ ...each, labels: { ...each.labels, gender: undefined } }));
     const data = experimentData(file, viewOf('hash', ungendered), [128, 256]);
-    expect(() => planExperiment(file, data, { search: false })).toThrow(/rows\.prognet: no utterance says a gender/);
+    expect(() => planExperiment(file, data, { search: false })).toThrow(/rows\.prognet: no utterance has a gender/);
   });
 });
 
-describe('what a job learns from', () => {
+describe('the data of a job', () => {
   const foldRules = fc.constantFrom('speaker', 'utterance');
 
-  it('never holds what it is tested on; dev is checked and not learnt; auxiliary corpora are learnt only, without emotions', () => {
+  it('never includes test utterances, uses dev for checks only, and auxiliary corpora for training without emotions', () => {
     fc.assert(
       fc.property(foldRules, fc.integer({ min: 0, max: 2 }), (by, fold) => {
         const { training, test } = planOf(rows, { by }).viewOf({ fold, point: null });
@@ -154,7 +154,7 @@ describe('what a job learns from', () => {
     );
   });
 
-  it('is the same whatever the labels of the test fold say: neither early stopping nor a search can see them', () => {
+  it('does not depend on the labels of the test fold, so early stopping and search cannot use them', () => {
     const { test, training } = planOf(rows).viewOf({ fold: 0, point: null });
     const tested = new Set(test.map(({ utteranceId }) => utteranceId));
     const relabelled = all.utterances.map((each) =>
@@ -165,7 +165,7 @@ describe('what a job learns from', () => {
     expect(other.viewOf({ fold: 0, point: null }).training).toEqual(training);
   });
 
-  it('in the reading with every speaker in every fold, knows the voices of dev and test, and passes them on as others', () => {
+  it('with every speaker in every fold, shares speakers with test, and gives dev speakers other ids', () => {
     const { viewOf: view } = planOf(rows, { by: 'utterance' });
     const { training, test } = view({ fold: 1, point: null });
     refuseLeaks(training);
@@ -173,7 +173,7 @@ describe('what a job learns from', () => {
     expect(test.every(({ labels }) => learnt.has(labels.speakerId))).toBe(true);
   });
 
-  it('withholds some of the training speakers’ utterances where a row names speakers, and none where none does', () => {
+  it('withholds some of the training speakers’ utterances if a row has the speaker task, and none otherwise', () => {
     const withheld = (more: string): number =>
       planOf(more)
         .viewOf({ fold: 0, point: null })
@@ -182,7 +182,7 @@ describe('what a job learns from', () => {
     expect(withheld('rows:\n  - { id: gender, auxiliary: [gender] }')).toBe(0);
   });
 
-  it('has in a sweep over auxiliary speakers so many of them, the fewer among the more, both genders by turns', () => {
+  it('takes the swept number of auxiliary speakers, as nested sets with both genders by turns', () => {
     const plan = planOf(`${rows}sweep: { over: auxiliary-speakers, points: [0, 2, 4, 99] }`);
     expect(plan.points).toEqual([0, 2, 4]);
     expect(plan.findings.join()).toContain('99 left out');
@@ -195,17 +195,17 @@ describe('what a job learns from', () => {
     expect(new Set(heard[1]!.values()).size).toBe(2);
   });
 
-  it('has in a sweep over labels that share of each category, of the others the speaker still, and of test and dev all', () => {
+  it('keeps the swept share of each category’s labels, all speaker labels, and all labels of dev and test', () => {
     const plan = planOf(`${rows}sweep: { over: label-share, points: [0.25, 1] }`);
     const labelled = (point: number) => {
       const { training, test } = plan.viewOf({ fold: 0, point });
       const acted = training.utterances.filter(ofCorpus('acted'));
-      const of = (part: ViewUtterance[]) => part.filter(({ labels }) => labels.category !== undefined);
+      const labelledIn = (part: ViewUtterance[]) => part.filter(({ labels }) => labels.category !== undefined);
       return {
-        train: of(acted.filter(({ split }) => split === 'train')),
+        train: labelledIn(acted.filter(({ split }) => split === 'train')),
         heard: acted.filter(({ split, labels }) => split === 'train' && labels.speakerId !== undefined).length,
-        dev: of(acted.filter(({ split }) => split === 'dev')).length,
-        test: of(test).length,
+        dev: labelledIn(acted.filter(({ split }) => split === 'dev')).length,
+        test: labelledIn(test).length,
       };
     };
     const [quarter, whole] = [labelled(0.25), labelled(1)];
@@ -215,7 +215,7 @@ describe('what a job learns from', () => {
     for (const category of emotionCategories) expect(quarter.train.filter(({ labels }) => labels.category === category).length).toBe(3);
   });
 
-  it('is tested on all of another corpus in a cross-corpus run, of which nothing is learnt', () => {
+  it('tests on all of another corpus in a cross-corpus run, and learns nothing from that corpus', () => {
     const { training, test } = planOf(`${rows}testCorpus: other`).viewOf({ fold: 0, point: null });
     expect(test.length).toBe(48);
     expect(test.every(ofCorpus('other'))).toBe(true);

@@ -1,8 +1,8 @@
 /**
- * The jobs of an experiment: rows × folds × seeds × points of the sweep. A job's id is a digest of all that decides its
- * numbers, so that a job that is done is done wherever and whenever it is asked for again, and another one is another.
+ * Plans the jobs of an experiment: rows × folds × seeds × points of the sweep. A job's id is a digest of all inputs that decide
+ * its numbers. So a finished job is recognised on every machine, and a changed job gets another id.
  *
- * Pure but for hashing: the same file and shards give the same jobs in every process.
+ * The plan is a pure function: the same file and shards give the same jobs in every process.
  */
 import { hash } from 'node:crypto';
 import { canonicalJson } from '#audio/feature-settings.js';
@@ -14,25 +14,25 @@ import { type ExperimentFile, type FileRow, networkOf } from './experiment-file.
 import type { ExperimentJob, ExperimentRow } from './experiment-results.js';
 import { foldView, speakersInOrder, type FoldView } from './fold-view.js';
 
-/** Raised with every change that makes the same job come to other numbers. */
+/** Raise this with every code change that gives the same job other numbers. */
 const protocolVersion = 2;
 
-/** What a job trains, for one alpha and beta. */
+/** The network that a job trains for one alpha and beta. */
 export interface Candidate {
   alpha: number;
   beta: number;
   model: ModelSettings;
 }
 
-/** Those of the file, and before them what a first column takes. */
+/** All steps of a candidate: those of the file, plus those of a progressive network's first column. */
 export const stepsOf = ({ model }: Pick<Candidate, 'model'>, steps: number): number => steps + (model.progressive?.sourceSteps ?? 0);
 
-/** A network on a fold, or one of the references, which has no candidates. */
+/** A network on one fold, or a reference, which has no candidates. */
 export interface PlannedJob {
   job: ExperimentJob;
   row: ExperimentRow;
   task: FileRow['task'];
-  /** Among several the best on dev speakers is chosen, whose alpha and beta the job's result has. None: a reference. */
+  /** The candidate that is best on dev speakers is chosen, and the result holds its alpha and beta. Empty for a reference. */
   candidates: Candidate[];
   batch: RunSettings['batch'];
 }
@@ -40,12 +40,12 @@ export interface PlannedJob {
 export interface ExperimentPlan {
   rows: ExperimentRow[];
   jobs: PlannedJob[];
-  /** The job whose latents and reconstructions are kept for looking at. */
+  /** The job whose latents and reconstructions are kept for the report's pictures. */
   showcase: string | null;
-  /** Of the sweep, those that the corpora have; [null] without one. */
+  /** The points of the sweep that the corpora allow; [null] without a sweep. */
   points: (number | null)[];
   findings: string[];
-  /** @returns what a job learns from: made when asked for */
+  /** @returns the training view and test set of a job, built on demand */
   viewOf(job: Pick<ExperimentJob, 'fold' | 'point'>): FoldView;
 }
 
@@ -56,7 +56,7 @@ export function planExperiment(file: ExperimentFile, data: ExperimentData, { sea
   const views = new LastView(file, data);
   const rows = [...referenceRows(file), ...file.rows.map((row) => ({ row, printed: printedRow(row, file) }))];
   const jobs: PlannedJob[] = [];
-  // Seed by seed and fold by fold, so that what is done so far can be compared; a view serves all rows.
+  // Jobs run seed by seed and fold by fold, so that the rows of a partial experiment can be compared. All rows share a view.
   for (const seed of file.seeds)
     for (let fold = 0; fold < file.folds.count; fold++)
       for (const point of points)
@@ -82,7 +82,7 @@ export function planExperiment(file: ExperimentFile, data: ExperimentData, { sea
   };
 }
 
-/** Views are as large as the corpora: one is kept, and of the others the digest. */
+/** A view is as large as the corpora, so only the latest is kept. The digests of all are kept. */
 class LastView {
   private last: { name: string; view: FoldView } | null = null;
   private readonly digests = new Map<string, string>();
@@ -106,14 +106,17 @@ class LastView {
   }
 }
 
-/** A first column without a label to learn would never hand over to emotion. */
+/** Refuses a progressive network whose first column has no label to learn. Such a network would never reach emotion. */
 function refuseUnknownSource({ rows }: ExperimentFile, { primary, auxiliary }: ExperimentData): void {
   const row = rows.find(({ system, quotedOnly, auxiliary: [source] }) => system === 'progressive' && !quotedOnly && source === 'gender');
   if (row && ![primary, auxiliary].some((each) => each.some(({ labels }) => labels.gender !== undefined)))
-    throw new PipelineError('CONFIG_INVALID', `rows.${row.id}: no utterance says a gender, and the first column would learn it`);
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `rows.${row.id}: no utterance has a gender, and system progressive learns gender first: add gender to the manifest, or give auxiliary [speaker]`,
+    );
 }
 
-/** References have no seed, and hear no auxiliary speakers: they are run once, at the sweep's first point. */
+/** References have no seed and use no auxiliary speakers, so they run once, at the sweep's first point. */
 function isReferencePlace(
   { seeds, sweep }: ExperimentFile,
   { seed, point, points }: { seed: number; point: number | null; points: (number | null)[] },
@@ -121,7 +124,7 @@ function isReferencePlace(
   return seed === seeds[0] && (sweep?.over === 'label-share' || point === points[0]);
 }
 
-/** A row of the file; a reference has no network. */
+/** Turns a row of the file into a row of the report. */
 type PlannedRow = Omit<FileRow, 'system'> & { system: FileRow['system'] | null };
 
 function printedRow(row: FileRow, file: ExperimentFile): ExperimentRow {
@@ -140,7 +143,7 @@ const referenceLabels = {
   functionals: 'Logistic regression on functionals',
 };
 
-/** One of each for every target that is run. */
+/** One row of each reference for every target that is run. */
 function referenceRows(file: ExperimentFile): { row: PlannedRow; printed: ExperimentRow }[] {
   const run = file.rows.filter(({ quotedOnly, task }) => !quotedOnly && task === 'emotion');
   const targets = [...new Set(run.map(({ target }) => target))];
@@ -163,7 +166,7 @@ function pointsOf({ sweep }: ExperimentFile, { auxiliary }: ExperimentData): { p
   if (points.length === 0)
     throw new PipelineError(
       'CONFIG_INVALID',
-      `sweep.points: the auxiliary corpora have ${speakers} speakers: give smaller numbers, or more shards`,
+      `sweep.points: the auxiliary corpora have ${speakers} speakers, fewer than any point: give smaller numbers, or add shards`,
     );
   const findings = beyond.length > 0 ? [`sweep: ${beyond.join(', ')} left out: the auxiliary corpora have ${speakers} speakers`] : [];
   return { points, findings };
@@ -192,13 +195,13 @@ function candidatesOf(
       data.tileShape,
     );
   const own = settingsWith({});
-  // A supervised system has no alpha, one task at a time no beta, and dev speakers tell nothing of a row about speakers.
+  // A supervised system has no alpha and a single task no beta. Rows of auxiliary tasks are not chosen on dev speakers.
   const alphas = search && task === 'emotion' && !isSupervised(own) ? file.search.alpha : [own.alpha];
   const betas = search && task === 'emotion' && hasAuxiliaryHeads(own) && !own.progressive ? (file.search.beta ?? [own.beta]) : [own.beta];
   return alphas.flatMap((alpha) => betas.map((beta) => ({ alpha, beta, model: settingsWith({ alpha, beta }) })));
 }
 
-/** A single-task CNN, or CNN-LSTM, makes nothing of tiles without emotion. */
+/** A single-task CNN or CNN-LSTM cannot use tiles without an emotion label, so its batches hold none. */
 function batchOf({ system, task, auxiliary }: PlannedRow, { batch }: ExperimentFile): RunSettings['batch'] {
   return (system === 'cnn' || system === 'cnn-lstm') && task === 'emotion' && auxiliary.length === 0 ? { ...batch, unlabelled: 0 } : batch;
 }
@@ -215,7 +218,7 @@ function jobIdOf(file: ExperimentFile, job: Omit<PlannedJob, 'job'> & { seed: nu
     task,
     seed,
     digest,
-    // Until this was here, one auxiliary task alone was learnt by eq. 2: its results are of another job.
+    // An auxiliary task alone was once learnt by eq. 2. This field gives such old results another id.
     ...(task !== 'emotion' && { objective: 'eq. 1' }),
     ...(candidates.length > 0 && network),
   };

@@ -1,4 +1,4 @@
-/** How an experiment was made: protocol, data, machines and time, what is missing, settings, and how its numbers are computed. */
+/** Builds the report's section on provenance: protocol, data, machines and time, missing jobs, settings, and how numbers are computed. */
 import { draws } from './compare-systems.js';
 import type { ExperimentJob, ExperimentResults, JobResult, LossWeight } from './experiment-results.js';
 import { duration, grouped, listed } from './format-numbers.js';
@@ -8,9 +8,9 @@ import type { ReportBlock, ReportSection, ReportTable } from './report-blocks.js
 
 const stratifications: Record<ExperimentResults['protocol']['stratification'], string> = {
   'speakers-apart':
-    'By speaker: no speaker is in two folds, so that test speakers were never heard in training. This is the safe reading of the paper’s “stratified based on speaker ID”.',
+    'By speaker: no speaker is in two folds, so training never uses test speakers. This is the safe reading of the paper’s “stratified based on speaker ID”.',
   'every-speaker-in-every-fold':
-    'Stratified: every fold holds utterances of every speaker, the other reading of the paper’s “stratified based on speaker ID”. Test speakers were heard in training, so that scores are higher than for new speakers.',
+    'Stratified: every fold holds utterances of every speaker, the other reading of the paper’s “stratified based on speaker ID”. Training uses utterances of the test speakers, so scores are higher than for new speakers.',
   sessions: 'By recording session: the speakers of a session are in one fold.',
 };
 
@@ -22,7 +22,7 @@ export function howItWasMade(results: ExperimentResults): ReportSection {
     ...(results.results.length > 0 ? [timeTable(results)] : []),
     ...(missing.length > 0 ? [missingTable(results)] : []),
     { kind: 'facts', facts: methodFacts(results) },
-    { kind: 'text', text: 'All settings, as the experiment had them:' },
+    { kind: 'text', text: 'All settings of the experiment:' },
     { kind: 'code', text: settings.trimEnd() },
   ];
   return { id: 'made', title: 'How it was made', blocks };
@@ -42,16 +42,14 @@ function protocolFacts(of: ExperimentResults): [string, string][] {
     ['Data', `view ${data.viewDigest}; feature settings ${data.settingsHash ?? 'more than one'}`],
     [
       'Code',
-      versions.length > 1
-        ? `${listed(versions)}: the jobs were not all done by one version, compare with care`
-        : (versions[0] ?? 'none yet'),
+      versions.length > 1 ? `${listed(versions)}: more than one version ran the jobs, so compare with care` : (versions[0] ?? 'none yet'),
     ],
   ];
 }
 
 const letters: Record<LossWeight, string> = { alpha: 'α', beta: 'β' };
 
-/** None where no row has the weight. */
+/** Null if no row has the weight. */
 function weightFact(weight: LossWeight, { rows, results, protocol }: ExperimentResults): [string, string][] {
   const having = new Set(rows.filter((row) => hasWeight(weight, row)).map(({ id }) => id));
   if (having.size === 0) return [];
@@ -65,7 +63,7 @@ function dataTable({ data, isSynthetic }: ExperimentResults): ReportTable {
   return {
     kind: 'table',
     id: 'data',
-    caption: `The data${isSynthetic ? ' (synthetic voices)' : ''}: utterances, of these labelled for emotion, speakers, and spectrogram tiles by corpus.`,
+    caption: `The data${isSynthetic ? ' (synthetic voices)' : ''}: utterances, utterances labelled for emotion, speakers, and spectrogram tiles of each corpus.`,
     columns: [{ name: 'Corpus' }, ...['utterances', 'labelled', 'speakers', 'tiles'].map((name) => ({ name, numeric: true }))],
     rows: data.corpora.map(({ name, utterances, labelled, speakers, tiles }) => [
       name,
@@ -79,7 +77,7 @@ function timeTable({ results }: ExperimentResults): ReportTable {
   return {
     kind: 'table',
     id: 'time',
-    caption: 'Where the jobs ran, and the wall time of all of them together; of several at once, the sum.',
+    caption: 'The machines that ran the jobs, with the sum of the jobs’ wall times.',
     columns: [{ name: 'Machine' }, ...['jobs', 'wall time', 'a job, mean'].map((name) => ({ name, numeric: true }))],
     rows: byMachine.map(([machine, own]) => [
       machine,
@@ -116,7 +114,7 @@ function placesOf(jobs: readonly ExperimentJob[]): string {
 
 const noPredictions: [string, string] = [
   'Predictions',
-  'None were kept: there are means over folds, but no intervals, comparisons or calibration.',
+  'No predictions were kept. The report has means over folds, but no intervals, comparisons or calibration.',
 ];
 
 function methodFacts({ results, protocol }: ExperimentResults): [string, string][] {
@@ -124,19 +122,19 @@ function methodFacts({ results, protocol }: ExperimentResults): [string, string]
   return [
     [
       'WA, UA',
-      'WA: the share of test utterances that were right. UA: the mean recall over the classes that occur (scikit-learn’s balanced accuracy). An utterance’s probabilities are the mean of its tiles’.',
+      'WA: the share of test utterances that the system answered right. UA: the mean recall over the classes that occur (scikit-learn’s balanced accuracy). An utterance’s probabilities are the mean of its tiles’.',
     ],
     [
       'Mean and SD',
-      'In each fold the mean over seeds; of these fold means the mean and the standard deviation (n − 1). SD over seeds: of each seed’s mean over folds.',
+      'Each fold has the mean over its seeds. The table gives mean and standard deviation (n − 1) of these fold means. SD over seeds is the standard deviation of each seed’s mean over folds.',
     ],
     [
       'Interval',
-      `Of the pooled score: predictions of all folds and seeds together, which is ${protocol.testCorpus === null ? 'each seed’s score over all test speakers, averaged over seeds' : 'each model’s score over all test speakers, averaged over folds and seeds'} (where jobs are missing, weighted by utterances). 1,000 draws of speakers with replacement, all utterances of one together; the middle 95 %. It holds the luck of who the speakers are, not that of another corpus.`,
+      `The interval is of the pooled score, from the predictions of all folds and seeds together. That is ${protocol.testCorpus === null ? 'each seed’s score over all test speakers, averaged over seeds' : 'each model’s score over all test speakers, averaged over folds and seeds'} (where jobs are missing, weighted by utterances). The bootstrap makes 1,000 draws of speakers with replacement, each with all utterances of a speaker, and takes the middle 95 %. The interval covers the choice of speakers, not a change of corpus.`,
     ],
     [
       'Comparisons',
-      `Both systems on the same utterances; ${grouped(draws)} draws of speakers, the same for both. p is twice the share of draws in which the lower one is the better (ties halved, one draw added to either side). Holm’s correction over the comparisons of a table. “No” is not “equal”: with few speakers a real difference may not be seen.`,
+      `Both systems are scored on the same utterances and the same ${grouped(draws)} draws of speakers. p is twice the share of draws in which the lower system is better (ties halved, one draw added to either side). Holm’s correction covers the comparisons of a table. “No” does not mean “equal”: with few speakers a test can miss a real difference.`,
     ],
     ...(kept ? [] : [noPredictions]),
   ];

@@ -1,4 +1,4 @@
-/** What a model card says, read from where models lie: the checkpoint, what its run has seen, its predictions, the champions. */
+/** Reads the facts of a model card from the model store: the checkpoint, the run's lineage, its predictions and the champions. */
 import type { ModelEvaluated } from '#contracts/evaluations.js';
 import { calibrationOf, type Calibration } from '#evaluation/calibration.js';
 import { readPredictions } from '#evaluation/predictions-file.js';
@@ -12,17 +12,17 @@ import { Seen } from '#rounds/seen.js';
 export interface ModelCardFacts {
   checkpoint: Checkpoint;
   lineage: Pick<Lineage, 'byCorpus' | 'parents'>;
-  /** Speakers, known by name, that were heard in training. */
+  /** Number of training speakers that are known by name. */
   speakersHeard: number;
-  /** The last time that it was made the champion; null if it never was. */
+  /** The model's latest promotion to champion; null if it was never promoted. */
   champion: { number: number; since: string; why: string; by: Champion['by']; isStill: boolean } | null;
-  /** By task, then split. */
+  /** Sorted by task, then split. */
   scores: { evaluation: ModelEvaluated; calibration: Calibration | null }[];
-  /** Of the corpora behind it, those whose voices are synthetic. */
+  /** The training corpora with synthetic voices. */
   syntheticCorpora: string[];
 }
 
-/** @throws PipelineError CHECKPOINT_INVALID, OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH where what a checkpoint names is not there */
+/** @throws PipelineError CHECKPOINT_INVALID, OBJECT_GONE, OBJECT_CHECKSUM_MISMATCH if an object that the checkpoint names is missing or damaged */
 export async function readModelCard(
   store: Objects,
   checkpoint: Checkpoint,

@@ -1,17 +1,17 @@
-/** Tiles and what the decoder makes of their codes, side by side as PNG: low frequencies at the bottom, time to the right. */
+/** Draws tiles beside their reconstructions as PNG: low frequencies at the bottom, time to the right. */
 import { PNG } from 'pngjs';
 import { magmaOf } from '#audio/spectrogram/magma.js';
 import type { ReconstructionSample } from './experiment-results.js';
 
-/** Pixels of white between the two. */
+/** White pixels between the two pictures. */
 export const pictureGap = 8;
 const white = 255;
 
-/** @returns PNG, original at the left, reconstruction at the right. @throws RangeError where a tile is not of its shape */
+/** @returns PNG, original at the left, reconstruction at the right. @throws RangeError if a tile does not have the given shape */
 export function reconstructionPicture({ utteranceId, original, reconstruction, shape }: ReconstructionSample): Uint8Array {
   const [rows, frames] = shape;
   if (original.length !== rows * frames || reconstruction.length !== rows * frames)
-    throw new RangeError(`${utteranceId}: its tiles are not ${rows} x ${frames}`);
+    throw new RangeError(`${utteranceId}: its tiles do not have the expected size ${rows} x ${frames}`);
   const image = new PNG({ width: 2 * frames + pictureGap, height: rows });
   image.data.fill(white);
   for (const [tile, left] of [

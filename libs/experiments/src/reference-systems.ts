@@ -1,6 +1,6 @@
 /**
- * What any system has to beat: the majority class of training, and a logistic regression on functionals, whose penalty is
- * chosen on dev speakers. Both under the same folds, without a network.
+ * The reference systems that every network has to beat: the majority class of training, and a logistic regression on
+ * functionals, whose penalty is chosen on dev speakers. Both use the same folds as the networks.
  */
 import { targetClasses, type EmotionTarget } from '#contracts/labels.js';
 import { parseModelSettings } from '#paper/settings.js';
@@ -15,16 +15,16 @@ import { functionals, functionalsOf } from './functionals.js';
 import { type Features, fitLogisticRegression } from './logistic-regression.js';
 import type { PlannedJob } from './plan-experiment.js';
 
-/** Of the L2 penalty. */
+/** Candidate weights of the L2 penalty. */
 const penalties = [1e-4, 1e-3, 1e-2];
 
-/** Utterances that a reference learns from or answers, with their classes. */
+/** Utterances for training or testing a reference, with their classes. */
 interface Labelled {
   utterances: ViewUtterance[];
   classes: Int32Array;
 }
 
-/** @returns of the test fold */
+/** @returns predictions for the test fold */
 export async function predictReference({ row, job }: PlannedJob, view: FoldView, tileStore: TileStore): Promise<TaskPredictions[]> {
   const settings = parseModelSettings({ target: row.target as EmotionTarget, seed: job.seed });
   const labels = headLabels(settings, { midpoints: midpointsFor(view.training, settings), speakers: [] }).emotion;
@@ -58,7 +58,7 @@ function labelled(utterances: readonly ViewUtterance[], { classOf }: HeadLabels)
   return { utterances: known, classes: Int32Array.from(known, classOf) };
 }
 
-/** The same for every utterance: how frequent each class is in training. */
+/** Answers every utterance with the class frequencies of training. */
 function frequencies(classes: Int32Array, { classCount, count }: { classCount: number; count: number }): Float32Array {
   const shares = new Float32Array(classCount);
   for (const each of classes) shares[each]! += 1 / classes.length;

@@ -40,14 +40,14 @@ describe.each([
   let rendered: Rendered;
   beforeAll(async () => void (rendered = await render(layout, make())), 60_000);
 
-  it('is one file that asks for nothing', () => {
+  it('is one HTML file that loads nothing from elsewhere', () => {
     const sources = [...rendered.html.matchAll(/(?:src|href)="([^"]*)"/g)].map((match) => match[1] as string);
     expect(sources.length).toBeGreaterThan(5);
     for (const source of sources) expect(source).toMatch(/^(#|data:image\/png;base64,)/);
     expect(rendered.html.match(/<script|<link|@import|url\((?!#)/)?.[0]).toBeUndefined();
   });
 
-  it('names every figure for those who do not see it, and keeps ids apart', () => {
+  it('gives every figure a text alternative, and every element a unique id', () => {
     const drawings = rendered.html.match(/<svg .*?<\/svg>/gs) ?? [];
     expect(drawings.length).toBeGreaterThan(3);
     for (const drawing of drawings)
@@ -70,13 +70,13 @@ describe.each([
     expect(open).toEqual([]);
   });
 
-  it('says in every figure’s caption, at the top and on every printed page that the voices are synthetic', () => {
+  it('marks synthetic voices at the top, in every figure’s caption and on every printed page', () => {
     const captions = rendered.html.match(/<figcaption>.*?<\/figcaption>/gs) ?? [];
     expect(captions.length).toBeGreaterThan(4);
-    for (const caption of captions) expect(caption).toContain('Synthetic voices: says nothing of real emotion.');
+    for (const caption of captions) expect(caption).toContain('Synthetic voices: no evidence about real emotion.');
     expect(rendered.html.indexOf('class="banner synthetic"')).toBeLessThan(rendered.html.indexOf('<figure'));
-    expect(rendered.html).toContain('@bottom-left { content: "Synthetic voices: says nothing of real emotion."');
-    expect(rendered.markdown.match(/_Synthetic voices: says nothing of real emotion\._/g)).toHaveLength(captions.length);
+    expect(rendered.html).toContain('@bottom-left { content: "Synthetic voices: no evidence about real emotion."');
+    expect(rendered.markdown.match(/_Synthetic voices: no evidence about real emotion\._/g)).toHaveLength(captions.length);
   });
 
   it('gives each table a caption and as many cells as columns', () => {
@@ -87,19 +87,19 @@ describe.each([
     }
   });
 
-  it('shows in Markdown the figures that lie beside it', () => {
+  it('links existing figure files in Markdown', () => {
     const shown = [...rendered.markdown.matchAll(/!\[[^\]]+\]\(([^)]+)\)/g)].map((match) => join(folder, layout, match[1] as string));
     expect(shown.length).toBeGreaterThan(4);
     for (const path of shown) expect(rendered.paths).toContain(path);
   });
 
-  it('comes out the same again', async () => {
+  it('is identical when rendered again', async () => {
     const again = await render(`${layout}-again`, make());
     expect({ ...again, paths: [] }).toEqual({ ...rendered, paths: [] });
   });
 });
 
-it('writes a row of CSV for each job and task, that parses back to the same numbers', async () => {
+it('writes a CSV row for each job and task that parses back to the same numbers', async () => {
   const results = madeTable({ ...small, title: 'commas, "quotes"' });
   results.rows[1] = { ...(results.rows[1] as ExperimentResults['rows'][number]), label: 'Functionals, "eGeMAPS"\nand more' };
   const { csv } = await render('csv', results);
@@ -110,7 +110,7 @@ it('writes a row of CSV for each job and task, that parses back to the same numb
   expect(records[0]?.['recall']).toBe('angry=1;happy=0;neutral=0;sad=0');
 });
 
-it('puts summaries and comparisons into JSON, without what is large', async () => {
+it('writes summaries and comparisons to JSON, without predictions, curves and codes', async () => {
   const results = madeTable(small);
   const { json } = await render('json', results);
   const content = JSON.parse(json) as { summaries: { row: string; ua: { mean: number } }[]; comparisons: unknown[]; jobs: object[] };
@@ -120,20 +120,20 @@ it('puts summaries and comparisons into JSON, without what is large', async () =
   expect(content.summaries.find(({ row }) => row === 'majority')?.ua.mean).toBe(0.25);
 });
 
-it('prints what is only quoted with the paper’s number and a dash for ours', async () => {
+it('prints a quoted row with the paper’s number and a dash for ours', async () => {
   const { markdown } = await render('quoted', madeTable(small));
   expect(markdown).toContain('| CNN \\[83\\] | – | – | – | – | – | – | 64.22 | – |');
   expect(markdown).toContain('Quoted only, not run here: CNN \\[83\\]');
 });
 
-it('lets no text become markup', async () => {
+it('escapes markup in all text', async () => {
   const { html, markdown } = await render('markup', madeTable({ ...small, title: '<script>alert("x")</script> & `co` | a_b' }));
   expect(html).not.toContain('<script');
   expect(html).toContain('&lt;script&gt;');
   expect(markdown.split('\n')[0]).toBe('# \\<script\\>alert("x")\\</script\\> & \\`co\\` \\| a\\_b');
 });
 
-it('draws a reference that the sweep does not touch as a level line, the best at no point of it', async () => {
+it('draws a reference that the sweep does not affect as a level line, and never names a best point of it', async () => {
   const results = madeResults({
     layout: 'lines',
     rows: [
@@ -145,24 +145,24 @@ it('draws a reference that the sweep does not touch as a level line, the best at
   });
   const isAt100 = ({ job }: { job: { rowId: string; point: number | null } }) => job.rowId !== 'reference' || job.point === 100;
   const { html, markdown } = await render('level', { ...results, results: results.results.filter(isAt100) });
-  expect(html).toContain('Level lines, without a band: references');
+  expect(html).toContain('Level lines without a band are references');
   expect(rulesIn('level')).toBeGreaterThan(0);
   expect(markdown).toMatch(/Highest UA in categorical emotion: Reference, \d/);
   const moving = await render('moving', results);
   expect(moving.html).not.toContain('Level lines');
   expect(rulesIn('moving')).toBe(0);
   expect(moving.markdown).toMatch(/Highest UA in categorical emotion: Reference at/);
-  // Its other point is not done yet.
+  // The reference's other point is unfinished.
   const missing = results.results.filter((each) => !isAt100(each)).map(({ job }) => job);
   const partial = await render('partial', { ...results, results: results.results.filter(isAt100), missing });
   expect(partial.html).not.toContain('Level lines');
 });
 
-/** Lines that are marks, not axes or grids. */
+/** Counts lines that are marks, not axes or grids. */
 const rulesIn = (name: string): number =>
   [...readFileSync(join(folder, name, 'figures/figure-scores.svg'), 'utf8').matchAll(/class="mark-rule role-mark[^>]*>\s*<line/g)].length;
 
-it('gives the alpha and beta of rows that have one alone', async () => {
+it('gives the alpha and beta only of rows that have them', async () => {
   const rows = [
     { id: 'aae', skill: 1, system: 'aae', auxiliary: ['gender'] },
     { id: 'cnn', skill: 1, system: 'cnn' },
@@ -180,23 +180,23 @@ it('gives the alpha and beta of rows that have one alone', async () => {
   expect((await render('no-weights', cnnAlone)).markdown).not.toMatch(/[αβ]\./);
 });
 
-describe('what is not there', () => {
+describe('a report of incomplete results', () => {
   const one = { id: 'one', label: 'One', skill: 1 };
 
-  it('real speech has no banner', async () => {
+  it('has no banner for real speech', async () => {
     const { html, markdown } = await render('real', madeTable({ ...small, isSynthetic: false }));
     expect(/synthetic voices|class="banner/i.test(html)).toBe(false);
     expect(/synthetic/i.test(markdown)).toBe(false);
   });
 
-  it('missing jobs make it partial, and are listed', async () => {
+  it('is called partial and lists the missing jobs', async () => {
     const results = madeTable({ ...small, seeds: [1, 2], missingShare: 0.3 });
     const { html } = await render('missing', results);
     expect(html).toContain(`Partial: ${results.missing.length} jobs of ${results.missing.length + results.results.length} not done`);
     expect(html).toContain(`Jobs that were planned and are not done: ${results.missing.length}.`);
   });
 
-  it('no job at all', async () => {
+  it('renders without any job', async () => {
     const results = madeTable({ ...small, missingShare: 1.1 });
     const { html } = await render('nothing', { ...results, latents: [], reconstructions: [] });
     expect(html).toContain('No job is done yet');
@@ -204,19 +204,19 @@ describe('what is not there', () => {
     expect(html.match(/NaN|Infinity/)?.[0]).toBeUndefined();
   });
 
-  it('one fold of one system: no deviation, nothing to compare', async () => {
+  it('gives no deviation and no comparison for one fold of one system', async () => {
     const { html } = await render('one', madeResults({ layout: 'table', rows: [one], folds: 1, speakersPerFold: 6 }));
-    expect(html).toContain('There are no two systems to compare.');
+    expect(html).toContain('This experiment has fewer than two systems, so there is nothing to compare.');
     expect(html.match(/NaN|Infinity|undefined|null/)?.[0]).toBeUndefined();
   });
 
-  it('fewer than five speakers: no interval, and it says why', async () => {
+  it('explains why fewer than five speakers have no interval', async () => {
     const { html } = await render('few', madeTable({ ...small, folds: 2 }));
-    expect(html).toContain('No interval where fewer than five test speakers are known by name');
+    expect(html).toContain('Fewer than five test speakers known by name give no interval');
     expect(html).toContain('Not tested: fewer than 5 speakers.');
   });
 
-  it('no speaker is known', async () => {
+  it('renders when no speaker is known', async () => {
     const results = madeTable(small);
     for (const { predictions } of results.results) for (const { rows } of predictions) for (const row of rows) row.speakerId = '';
     const { html } = await render('unknown', results);
@@ -224,18 +224,18 @@ describe('what is not there', () => {
     expect(html).toContain('Not tested: fewer than 5 speakers.');
   });
 
-  it('no predictions were kept: means and confusion from the evaluations, no intervals', async () => {
+  it('takes means and confusion from the evaluations when no predictions were kept, and gives no intervals', async () => {
     const results = madeTable(small);
     results.results = results.results.map((each) => ({ ...each, predictions: [] }));
     const { html, json } = await render('no-predictions', results);
     expect(html).toContain('they have no predictions of one fold and seed in common');
-    expect(html).toContain('None were kept');
+    expect(html).toContain('No predictions were kept');
     const { summaries } = JSON.parse(json) as { summaries: { ua: { pooled: number; interval: unknown }; utterances: number }[] };
     expect(summaries[0]).toMatchObject({ ua: { pooled: 0.25, interval: null }, utterances: 48 });
     expect(html.match(/NaN|Infinity/)?.[0]).toBeUndefined();
   });
 
-  it('one class only occurs', async () => {
+  it('renders when only one class occurs', async () => {
     const results = madeResults({
       layout: 'bars',
       rows: [one, { ...one, id: 'two', label: 'Two' }],
@@ -247,9 +247,9 @@ describe('what is not there', () => {
     expect(html.match(/NaN|Infinity/)?.[0]).toBeUndefined();
   });
 
-  it('few codes make no map', async () => {
+  it('draws no latent map of too few codes', async () => {
     const results = madeTable(small);
     const { html } = await render('few-codes', { ...results, latents: results.latents.slice(0, 5), reconstructions: [] });
-    expect(html).toContain('of fewer than 10 utterances a map says nothing');
+    expect(html).toContain('a map needs the codes of at least 10 utterances');
   });
 });

@@ -8,7 +8,7 @@ import { reportMarkdown } from './report-markdown.js';
 import { resultsCsv, resultsJson } from './results-files.js';
 
 /**
- * The same results give the same files. What is in the folder under these names is written over.
+ * The same results give the same files. Existing files of these names are overwritten.
  * @returns the paths that were written, the HTML first
  */
 export async function renderReport(results: ExperimentResults, folder: string): Promise<string[]> {

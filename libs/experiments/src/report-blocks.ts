@@ -1,4 +1,4 @@
-/** What a report is made of, before it is HTML or Markdown. All text is plain. */
+/** The blocks of a report before it is rendered as HTML or Markdown. All text is plain, without markup. */
 
 export type Cell = string | { text: string; strong: true };
 
@@ -6,7 +6,7 @@ export interface ReportTable {
   kind: 'table';
   /** Unique in the report; letters, digits and hyphens. */
   id: string;
-  /** What is compared with what. */
+  /** A description of the comparison. */
   caption: string;
   columns: { group?: string; name: string; numeric?: boolean }[];
   rows: Cell[][];
@@ -18,7 +18,7 @@ export interface ReportFigure {
   id: string;
   title: string;
   caption: string;
-  /** One drawing, or pictures under one heading each. */
+  /** One drawing, or several pictures with a heading each. */
   svg?: string;
   pictures?: { name: string; alt: string; heading: string; png: Uint8Array }[];
 }
@@ -39,7 +39,7 @@ export interface ReportSection {
 export interface Report {
   title: string;
   subtitle: string;
-  /** The word that every figure's caption and every printed page bears; null for real speech. */
+  /** The remark in every figure's caption and on every printed page; null for real speech. */
   mark: string | null;
   banners: { kind: 'synthetic' | 'partial'; text: string }[];
   summary: string[];

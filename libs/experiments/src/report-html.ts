@@ -1,4 +1,4 @@
-/** A report as one HTML file that needs nothing else: no network, no script, pictures inside. */
+/** Renders a report as one self-contained HTML file: no network, no script, pictures embedded. */
 import { escapeXml } from './draw-chart.js';
 import {
   type Cell,
@@ -43,7 +43,7 @@ export function reportHtml(report: Report): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** In the margin of every printed page: what it is, its number, and that it is of synthetic voices. */
+/** The margin of every printed page: the title, the page number, and the remark on synthetic voices. */
 function printedMark({ mark, title }: Report): string {
   const quoted = (text: string): string => `"${text.replaceAll(/["\\]/g, '').replaceAll(/[<>\n]/g, ' ')}"`;
   const box = 'font: 8pt Helvetica, Arial, sans-serif; color: #5c5c5c;';
@@ -87,7 +87,7 @@ function blockHtml(block: ReportBlock, mark: string | null, number: Numbering): 
   }
 }
 
-/** Rows of a table that may be cut by the end of a page; shorter ones stay whole. */
+/** A table with more rows than this may break across pages. Shorter tables stay whole. */
 const longTable = 18;
 
 function tableHtml({ id, caption, columns, rows, notes = [] }: ReportTable, number: string): string {
@@ -108,7 +108,7 @@ function tableHtml({ id, caption, columns, rows, notes = [] }: ReportTable, numb
 
 type Columns = ReportTable['columns'];
 
-/** Whether a group begins at this column: it is set off from what is left of it. */
+/** True if a group of columns begins at this column. A line separates it from the column to its left. */
 const begins = (columns: Columns, index: number): boolean =>
   columns[index]?.group !== undefined && columns[index]?.group !== columns[index - 1]?.group;
 

@@ -1,8 +1,8 @@
-/** A report as Markdown, with its figures as files beside it: for reading where there is no browser, and on a code host. */
+/** Renders a report as Markdown with figures as files beside it, for readers without a browser and for code hosts. */
 import { type Cell, type Report, type ReportBlock, type ReportTable, textOf } from './report-blocks.js';
 import { numbering } from './report-html.js';
 
-/** @returns the text, and the figures that it shows, by their path from it */
+/** @returns the text, and its figures by their path relative to the text */
 export function reportMarkdown({ title, subtitle, banners, summary, sections, mark }: Report): {
   text: string;
   figures: Map<string, string | Uint8Array>;
@@ -57,5 +57,5 @@ function tableText({ caption, columns, rows, notes = [] }: ReportTable, number: 
 
 const cellText = (cell: Cell): string => (typeof cell === 'string' ? escaped(cell) : `**${escaped(textOf(cell))}**`);
 
-/** What would mean something in Markdown means itself. */
+/** Escapes characters that Markdown would interpret. */
 export const escaped = (text: string): string => text.replaceAll(/[\\`*_{}[\]<>|]/g, (char) => `\\${char}`).replaceAll('\n', ' ');

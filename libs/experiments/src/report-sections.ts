@@ -1,4 +1,4 @@
-/** The sections of a report that show results: scores, classes, training, and what was learnt. */
+/** Builds the result sections of a report: scores, classes, training curves, reconstructions and latents. */
 import { confusionChart, reliabilityChart } from './class-charts.js';
 import { calibrationTable, hasFewClasses, recallTable } from './class-tables.js';
 import { drawChart, type ChartSpec } from './draw-chart.js';
@@ -31,7 +31,7 @@ export async function scoresSection(results: ExperimentResults, summaries: reado
   const tables = results.experiment.layout === 'lines' ? [sweepTable(results, summaries)] : scoreTables(results, summaries);
   const blocks: ReportBlock[] =
     summaries.length > 0 ? [await scoresFigure(results, summaries), ...tables, sourcesTable(results, summaries)] : tables;
-  if (summaries.length === 0) blocks.unshift({ kind: 'text', text: 'No job is done yet: there are no scores of ours.' });
+  if (summaries.length === 0) blocks.unshift({ kind: 'text', text: 'No job is done yet, so there are no scores of ours.' });
   return { id: 'scores', title: 'Scores', blocks };
 }
 
@@ -41,7 +41,7 @@ async function scoresFigure(results: ExperimentResults, summaries: readonly Task
   if (experiment.layout === 'lines') {
     const sweep = protocol.sweep ?? 'point';
     const level = levelRows(summaries, results.missing);
-    const levelLines = level.size > 0 ? ' Level lines, without a band: references, which do not depend on it.' : '';
+    const levelLines = level.size > 0 ? ' Level lines without a band are references, which do not depend on the swept variable.' : '';
     const caption = `UA by ${sweep.toLowerCase()}, mean over folds and seeds.${levelLines} Band: 95 % interval by bootstrap over speakers; for speakers as a task, and below five test speakers, one standard deviation over folds. The axes do not begin at zero.`;
     return figure({
       id: 'figure-scores',
@@ -62,7 +62,7 @@ async function scoresFigure(results: ExperimentResults, summaries: readonly Task
   return figure({ id: 'figure-scores', title: 'Systems compared', caption, spec: pointsChart({ rows, summaries, measures }) });
 }
 
-/** Recall, confusion and calibration; of a sweep at its last point. */
+/** Recall, confusion and calibration; for a sweep, at its last point. */
 export async function classSection(results: ExperimentResults, summaries: readonly TaskSummary[]): Promise<ReportSection> {
   const last = [...Map.groupBy(summaries, ({ row, task }) => `${row.id} ${task}`).values()].map((own) => own.at(-1) as TaskSummary);
   const sweep = results.protocol.sweep;
@@ -73,7 +73,7 @@ export async function classSection(results: ExperimentResults, summaries: readon
     if (scored.length === 0) continue;
     blocks.push(recallTable(scored, where));
     if (task === 'gender' || task === 'speaker') continue;
-    const caption = `Which class is answered for which, pooled over folds and seeds${where}. Upper number and colour: share of the true class (a line makes 100 %); lower number: answers, an utterance counted once for each ${results.protocol.testCorpus === null ? 'seed' : 'fold and seed'}.`;
+    const caption = `The answers for each true class, pooled over folds and seeds${where}. Upper number and colour: share of the true class (each row adds up to 100 %). Lower number: the count of answers, with an utterance counted once for each ${results.protocol.testCorpus === null ? 'seed' : 'fold and seed'}.`;
     blocks.push(
       await figure({ id: `figure-confusion-${task}`, title: `Confusion: ${taskInText(task)}`, caption, spec: confusionChart(scored) }),
     );
@@ -81,7 +81,7 @@ export async function classSection(results: ExperimentResults, summaries: readon
   for (const [task, own] of Map.groupBy(last, (each) => each.task)) {
     const told = own.filter(({ calibration }) => calibration !== null);
     if (task === 'gender' || task === 'speaker' || told.length === 0) continue;
-    const caption = `The share of answers that were right, by the probability that they were given with (ten bins; larger points hold more answers)${where}. On the dashed line a model is as sure as it may be; below it, too sure. The vertical strokes are the gaps whose weighted mean is the expected calibration error (ECE).`;
+    const caption = `The share of right answers, by the probability of the answer (ten bins; larger points hold more answers)${where}. On the dashed line a model is well calibrated; below it, the model is overconfident. The vertical strokes are the gaps whose weighted mean is the expected calibration error (ECE).`;
     blocks.push(
       await figure({ id: `figure-calibration-${task}`, title: `Reliability: ${taskInText(task)}`, caption, spec: reliabilityChart(told) }),
     );
@@ -96,7 +96,7 @@ export async function trainingSection(results: ExperimentResults): Promise<Repor
   const left = ' Steps that fewer than half of a row’s jobs reached are left out.';
   const dev = devCurves(results);
   if (dev) {
-    const caption = `UA on dev speakers by step: mean over a row’s jobs (folds and seeds), with a band of one standard deviation.${which}${left} Training stops, and weights are chosen, by this curve; test speakers take no part.`;
+    const caption = `UA on dev speakers by step: mean over a row’s jobs (folds and seeds), with a band of one standard deviation.${which}${left} This curve decides when training stops and which weights are kept. Test speakers have no influence on it.`;
     blocks.push(await figure({ id: 'figure-dev', title: 'Learning curves', caption, spec: dev }));
   }
   const tasks = [...new Set(results.rows.map(primaryTask))];
@@ -118,7 +118,7 @@ export async function learntSection({ latents, reconstructions }: ExperimentResu
       id: 'figure-reconstructions',
       title: 'Reconstructions',
       caption:
-        'Tiles of utterances (left) and what the decoder makes of their codes (right): time to the right, low frequencies at the bottom, brighter is louder.',
+        'Tiles of utterances (left) and their reconstructions by the decoder (right): time to the right, low frequencies at the bottom, brighter is louder.',
       pictures: reconstructions.map((sample, index) => ({
         name: `reconstruction-${index + 1}`,
         heading: `${sample.utteranceId}: mean absolute difference ${reconstructionError(sample).toFixed(3)} of 1`,
@@ -129,10 +129,10 @@ export async function learntSection({ latents, reconstructions }: ExperimentResu
   }
   const map = mapOfCodes(latents);
   if (map) {
-    const caption = `The codes z of ${counted(map.length, 'utterance')} in two dimensions by UMAP (15 neighbours, seeded): one map, coloured three times. What lies together is alike to the encoder; distances between far groups mean nothing.`;
+    const caption = `The codes z of ${counted(map.length, 'utterance')} in two dimensions by UMAP (15 neighbours, seeded): one map, coloured three times. The encoder treats neighbouring points as alike. Distances between far groups have no meaning.`;
     blocks.push(await figure({ id: 'figure-latents', title: 'Latent space', caption, spec: latentChart(map) }));
   } else if (latents.length > 0) {
-    blocks.push({ kind: 'text', text: `The latent space is not drawn: of fewer than ${fewestCodes} utterances a map says nothing.` });
+    blocks.push({ kind: 'text', text: `The latent space is not drawn: a map needs the codes of at least ${fewestCodes} utterances.` });
   }
   return { id: 'learnt', title: 'What was learnt', blocks };
 }

@@ -1,4 +1,4 @@
-/** How a report looks, on a screen and on paper. Light always: it is read beside papers. */
+/** The style sheet of a report for screen and print. It is always light, because people read reports beside papers. */
 export const reportStyle = `
 :root { --ink: #1c1c1c; --quiet: #5c5c5c; --line: #cfcfcf; --faint: #f5f6f7; --accent: #0072b2; }
 * { box-sizing: border-box; }

@@ -1,4 +1,4 @@
-/** The numbers behind a report for other programs: a CSV row for each job and task, and JSON with summaries and comparisons. */
+/** Writes a report's numbers for other programs: a CSV row for each job and task, and JSON with summaries and comparisons. */
 import { csvField } from '#corpora/csv-field.js';
 import type { BuiltReport } from './build-report.js';
 import type { ComparisonFamily } from './compare-systems.js';
@@ -34,7 +34,7 @@ const columns = [
   'job',
 ] as const;
 
-/** Shares are from 0 to 1, at full precision; recall is `angry=0.5;happy=` with nothing for a class that does not occur. */
+/** Shares are from 0 to 1, at full precision; recall is `angry=0.5;happy=`, with an empty value for a class that does not occur. */
 export function resultsCsv(all: ExperimentResults): string {
   const lines = all.results
     .flatMap((result) => recordsOf(all, result))
@@ -77,7 +77,7 @@ function recordsOf(
   }));
 }
 
-/** Without predictions, curves and codes: these are large, and lie with the jobs. */
+/** The JSON leaves out predictions, curves and codes. They are large, and the job folders hold them. */
 export function resultsJson(all: ExperimentResults, { summaries, families }: Omit<BuiltReport, 'report'>): string {
   const { results, latents: _latents, reconstructions: _reconstructions, ...rest } = all;
   const content = {

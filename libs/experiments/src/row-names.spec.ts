@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { madeBars } from './made-results.fixture.js';
 import { namesOfRows } from './row-names.js';
 
-it('tells rows apart that have one label', () => {
+it('distinguishes rows with the same label', () => {
   const [row] = madeBars({ folds: 1, seeds: [1] }).rows;
   if (!row) throw new Error('the fixture has no rows');
   const names = namesOfRows([

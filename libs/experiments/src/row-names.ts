@@ -1,4 +1,4 @@
-/** What rows are called: as they are labelled, and with more where two would be called alike. */
+/** Names rows by their labels, and adds the id or target if two rows would have the same name. */
 import { primaryTask } from './primary-task.js';
 import type { ExperimentRow } from './experiment-results.js';
 import { taskInText } from './task-names.js';

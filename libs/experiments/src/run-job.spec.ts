@@ -1,4 +1,4 @@
-/** A job on shards of which each holds one speaker: what is tested on lies in shards that training never opens. */
+/** A job on shards with one speaker each: the test utterances lie in shards that training never opens. */
 import * as tf from '@tensorflow/tfjs';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -48,7 +48,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** @param more lines of the experiment's file @returns its first job, done */
+/** @param more lines of the experiment's file @returns the result of its first job */
 async function firstJob(more: string, workFolder: string): Promise<JobResult> {
   const text = `name: tiny
 corpus: one
@@ -92,7 +92,7 @@ it.each([
   60_000,
 );
 
-it('leaves nothing in memory, however many candidates it has tried', async () => {
+it('leaks no tensors, however many candidates it tries', async () => {
   const held = (): number[] => [tf.memory().numTensors, tf.memory().numBytes];
   const before = held();
   await firstJob('search: { alpha: [0.3, 0.7] }\n', 'one-of-two');

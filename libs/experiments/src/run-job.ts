@@ -1,16 +1,16 @@
 /**
- * One job: its candidates are trained on train speakers and stopped by dev speakers (paper, Section V), the best on dev is
- * chosen, and only then the test fold is looked at, once.
+ * Runs one job: trains its candidates on train speakers, stops them early by dev speakers (paper, Section V), chooses the best
+ * on dev, and only then scores the test fold, once.
  *
- * Delivery: killed at any point, the job goes on from its newest checkpoint in `work`, with the same numbers where the backend gives
- * the same twice (one thread does); its result is whole or absent.
+ * Delivery: a job that was killed resumes from its newest checkpoint in `work`. It reaches the same numbers if the backend is
+ * deterministic (with one thread it is). Its result is whole or absent.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { runLeaseKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { loadModel } from '#model-files/checkpoint.js';
-import type { Model } from '#paper/model.js';
+import type { AnyModel } from '#paper/model.js';
 import type { TaskPredictions } from '#rounds/held-out-predictions.js';
 import { predictHeldOut } from '#rounds/held-out-predictions.js';
 import { codeVersion } from '#service/package-root.js';
@@ -37,16 +37,16 @@ export interface JobSurroundings {
   file: ExperimentFile;
   view: FoldView;
   tileStore: TileStore;
-  /** A folder of this job's own, for checkpoints: gone when the result is kept. */
+  /** A folder for this job's checkpoints. It is deleted once the result is stored. */
   workFolder: string;
-  /** What computes, for people. */
+  /** A description of the machine and backend, for the report. */
   machine: string;
   isShowcase: boolean;
   onProgress: (progress: JobProgress) => void;
 }
 
 export interface JobProgress {
-  /** Of all candidates together. */
+  /** Steps of all candidates together. */
   step: number;
   steps: number;
   stepMs: number;
@@ -60,47 +60,54 @@ interface TrainedCandidate {
 }
 
 /** @throws PipelineError MODEL_DIVERGED, CONFIG_INVALID, SETTINGS_INVALID */
-export async function runJob(planned: PlannedJob, around: JobSurroundings): Promise<{ result: JobResult; showcase: Showcase | null }> {
+export async function runJob(
+  planned: PlannedJob,
+  surroundings: JobSurroundings,
+): Promise<{ result: JobResult; showcase: Showcase | null }> {
   const startedAt = performance.now();
   const { job, candidates } = planned;
-  const { view, tileStore, workFolder, machine, isShowcase } = around;
+  const { view, tileStore, workFolder, machine, isShowcase } = surroundings;
   const prepareAll = async (): Promise<void> => {
     const gone = await tileStore.prepare([...view.training.utterances, ...view.test]);
-    if (gone.size > 0) throw new PipelineError('CONFIG_INVALID', `${gone.size} shards changed since they were read: begin again`);
+    if (gone.size > 0)
+      throw new PipelineError('CONFIG_INVALID', `${gone.size} shards changed since the experiment read them: start the experiment again`);
   };
   await prepareAll();
-  const said = { machine, codeVersion, wallSec: 0 };
+  const provenance = { machine, codeVersion, wallSec: 0 };
   const timed = (result: JobResult): JobResult => ({ ...result, wallSec: (performance.now() - startedAt) / 1000 });
   if (candidates.length === 0) {
     const predictions = await predictReference(planned, view, tileStore);
     return {
-      result: timed({ job, ...scored(planned, around, { predictions, step: 0 }), curve: [], bestStep: 0, ...said }),
+      result: timed({ job, ...scored(planned, surroundings, { predictions, step: 0 }), curve: [], bestStep: 0, ...provenance }),
       showcase: null,
     };
   }
-  const { candidate, checkpoint, curve } = await bestOf(planned, around);
-  // A round keeps the shards of its view alone.
+  const { candidate, checkpoint, curve } = await bestOf(planned, surroundings);
+  // Training kept only the shards of its own view, so all shards are fetched again for the test.
   await prepareAll();
   const model = loadModel(checkpoint.model, await readWeights(new FolderStore(workFolder), checkpoint));
   try {
-    const predictions = await testPredictions(model, checkpoint, around);
+    const predictions = await testPredictions(model, checkpoint, surroundings);
     const { alpha, beta } = candidate;
-    const result = { job: { ...job, alpha, beta }, curve, bestStep: checkpoint.weightsStep, ...said };
+    const result = { job: { ...job, alpha, beta }, curve, bestStep: checkpoint.weightsStep, ...provenance };
     const shown = isShowcase ? await showcaseOf(model, view.test, tileStore) : null;
-    return { result: timed({ ...result, ...scored(planned, around, { predictions, step: checkpoint.weightsStep }) }), showcase: shown };
+    return {
+      result: timed({ ...result, ...scored(planned, surroundings, { predictions, step: checkpoint.weightsStep }) }),
+      showcase: shown,
+    };
   } finally {
     model.dispose();
   }
 }
 
-/** Frees the checkpoints of a job whose result is kept. */
+/** Deletes the checkpoints of a job whose result is stored. */
 export const clearWork = (workFolder: string): void => rmSync(workFolder, { recursive: true, force: true });
 
-/** Of equals the first: the smallest alpha. */
-async function bestOf(planned: PlannedJob, around: JobSurroundings): Promise<TrainedCandidate> {
+/** Trains all candidates. The first wins a tie, so the smallest alpha does. */
+async function bestOf(planned: PlannedJob, surroundings: JobSurroundings): Promise<TrainedCandidate> {
   let best: TrainedCandidate | null = null;
   for (const [index, candidate] of planned.candidates.entries()) {
-    const trained = await trainCandidate(planned, { candidate, index, around });
+    const trained = await trainCandidate(planned, { candidate, index, surroundings });
     if (!best || (trained.checkpoint.best?.ua ?? 0) > (best.checkpoint.best?.ua ?? 0)) best = trained;
   }
   return best as TrainedCandidate;
@@ -108,9 +115,9 @@ async function bestOf(planned: PlannedJob, around: JobSurroundings): Promise<Tra
 
 async function trainCandidate(
   { task, candidates, batch, job }: PlannedJob,
-  { candidate, index, around }: { candidate: Candidate; index: number; around: JobSurroundings },
+  { candidate, index, surroundings }: { candidate: Candidate; index: number; surroundings: JobSurroundings },
 ): Promise<TrainedCandidate> {
-  const { file, view, tileStore, workFolder, onProgress } = around;
+  const { file, view, tileStore, workFolder, onProgress } = surroundings;
   const runId = `${job.jobId}-${index}`;
   const steps = stepsOf(candidate, file.steps);
   const store = new FolderStore(workFolder);
@@ -121,7 +128,7 @@ async function trainCandidate(
     roundSteps: steps,
     roundMaxSec: null,
     replayShare: 0,
-    // Without an end of patience the best look still counts.
+    // Without patience the model of the best dev check still counts.
     patience: task === 'emotion' ? (file.patience ?? steps) : 0,
     fewestDevSpeakers: 1,
     rate: { schedule: file.schedule, warmupSteps: file.warmupSteps },
@@ -132,7 +139,7 @@ async function trainCandidate(
     codeVersion,
   };
   const lease = await Lease.acquire(store, runLeaseKey(runId), processHolder(), { onWait: () => undefined, isGone: hasEnded });
-  // That it was lost, the next checkpoint finds out.
+  // If the lease was lost, the next checkpoint fails.
   const endRenewal = keepRenewed(lease);
   let [newest, devUa]: [Checkpoint | null, number | null] = [null, null];
   let curve: LearningCurve | undefined;
@@ -158,13 +165,14 @@ async function trainCandidate(
     endRenewal();
     await retrying(() => lease.release());
   }
-  if (!newest?.complete) throw new PipelineError('CONFIG_INVALID', `Fold ${job.fold + 1} has nothing to learn from`);
+  if (!newest?.complete)
+    throw new PipelineError('CONFIG_INVALID', `Fold ${job.fold + 1} has no training utterances: lower folds.count, or add utterances`);
   return { candidate, checkpoint: newest, curve: curve.points };
 }
 
-/** Of the test fold, and of the speaker task on withheld utterances of training speakers. */
+/** Scores the test fold, and the speaker task on withheld utterances of training speakers. */
 async function testPredictions(
-  model: Model,
+  model: AnyModel,
   { speakers, midpoints }: Checkpoint,
   { view, tileStore }: JobSurroundings,
 ): Promise<TaskPredictions[]> {
@@ -173,7 +181,7 @@ async function testPredictions(
   return predictHeldOut(model, [...view.test, ...withheld], tileStore, labels);
 }
 
-/** Tasks that the row does not learn are left out, and emotion where it counts nothing. */
+/** Leaves out tasks that the row does not learn, and emotion if its loss has weight zero. */
 function scored(
   { job, row, task }: PlannedJob,
   { view, file: { name: experiment } }: JobSurroundings,

@@ -1,9 +1,8 @@
 /**
- * Jobs in child processes of this one, several at a time. Each has its own threads, so that a job has the same numbers whatever runs
- * beside it.
+ * Runs jobs in child processes, several at a time. Each child has its own threads, so other jobs do not change a job's numbers.
  *
- * Delivery: a job counts once its result is whole; a child that dies takes no other job with it, and its job is begun again
- * once, from its checkpoint. A job that cannot be done is told of, and the others go on.
+ * Delivery: a job counts once its result is whole. If a child dies, the other jobs continue and its job restarts once, from its
+ * checkpoint. A job that fails is reported, and the others continue.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { JobWorker } from './job-worker.js';
@@ -13,14 +12,14 @@ import type { FromWorker, ToWorker, WorkerSetup } from './worker-messages.js';
 
 export interface LocalRun {
   setup: WorkerSetup;
-  /** Those that are not done yet. */
+  /** The unfinished jobs. */
   jobs: readonly PlannedJob[];
-  /** At a time. */
+  /** The number of jobs that run at the same time. */
   parallel: number;
   environment: Record<string, string | undefined>;
   onProgress: (jobId: string, progress: JobProgress) => void;
   onDone: (result: Extract<FromWorker, { type: 'done' }>['result']) => void;
-  /** Ends the run: what is under way goes on from its checkpoint next time. */
+  /** Aborting ends the run. The next run resumes unfinished jobs from their checkpoints. */
   stop: AbortSignal;
 }
 
@@ -29,10 +28,10 @@ export interface FailedJob {
   why: string;
 }
 
-/** Times that a job is begun. */
+/** A job is started at most this often. */
 const mostTries = 2;
 
-/** Child processes' own: so many threads each. */
+/** The environment of a child process, with its number of threads. */
 export function threadsOf(threads: number): Record<string, string> {
   return {
     TF_NUM_INTRAOP_THREADS: String(threads),
@@ -42,7 +41,7 @@ export function threadsOf(threads: number): Record<string, string> {
   };
 }
 
-/** @returns jobs that could not be done @throws PipelineError when no job could be done */
+/** @returns the failed jobs @throws PipelineError if no job could start */
 export async function runLocally({ setup, jobs, parallel, environment, onProgress, onDone, stop }: LocalRun): Promise<FailedJob[]> {
   const waiting = jobs.map(({ job }) => ({ jobId: job.jobId, tries: 0 }));
   const failed: FailedJob[] = [];
@@ -73,7 +72,7 @@ export async function runLocally({ setup, jobs, parallel, environment, onProgres
   return failed;
 }
 
-/** @returns seconds a step of each model, one after another, and on what */
+/** @returns seconds per step of each model, timed one after another, and the machine */
 export async function timeSteps(
   request: Omit<Extract<ToWorker, { type: 'time' }>, 'type'>,
   environment: LocalRun['environment'],
@@ -84,7 +83,7 @@ export async function timeSteps(
     if (answer.type === 'timed') return answer;
     throw new PipelineError(
       'SETUP_FAILED',
-      `A step could not be timed: ${answer.type === 'failed' ? answer.message : 'the process ended'}`,
+      `A step could not be timed: ${answer.type === 'failed' ? answer.message : 'its process ended'}`,
     );
   } finally {
     worker.end();

@@ -1,9 +1,9 @@
 /**
- * Shards of corpora that lie in folders, made in this process: what ingest and features make of them, without services. For the sample
- * corpora, so that an experiment runs from nothing.
+ * Makes shards of corpora in folders within this process, as ingest and features would, but without services. An experiment on
+ * the sample corpora needs no running pipeline.
  *
- * Delivery: the folder is named by the feature settings and the audio, and gets its name when all is written; the same files
- * give the same bytes.
+ * Delivery: the folder's name depends on the feature settings and the audio. The folder gets its name when all shards are
+ * written. The same files give the same bytes.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,7 +32,7 @@ export const sampleCorpora: readonly CorpusFolder[] = ['acted', 'acted-faint', '
 
 const tilesPerShard = 512;
 
-/** @returns a folder of shards, below `cache` @param onMake called when they are not there and are made now */
+/** @returns a folder of shards, below `cache` @param onMake called when the shards are absent and are made now */
 export async function shardsOf(
   corpora: readonly CorpusFolder[],
   settings: FeatureSettings,
@@ -63,7 +63,7 @@ export async function shardsOf(
   try {
     renameSync(draft, made);
   } catch (error) {
-    // Another process was faster, with the same bytes.
+    // Another process was faster. It wrote the same bytes.
     rmSync(draft, { recursive: true, force: true });
     if (!existsSync(made)) throw error;
   }
@@ -94,7 +94,7 @@ async function* rowsOf(
       version,
       tileIndex,
       corpus,
-      // Two corpora may both have a speaker "1": the corpus's name goes before it, as ingest does.
+      // Two corpora may both have a speaker "1". So the corpus's name becomes a prefix, as in ingest.
       speaker: labels.speakerId === undefined ? null : `${corpus}/${labels.speakerId}`,
       gender: labels.gender ?? null,
       category: labels.category ?? null,

@@ -1,4 +1,4 @@
-/** The scores of an experiment as pictures: systems with intervals as points or as bars (the paper's Fig. 2), sweeps as lines with bands (Fig. 3). */
+/** Draws the scores of an experiment: systems with intervals as points or bars (the paper's Fig. 2), sweeps as lines with bands (Fig. 3). */
 import type { Task } from '#contracts/labels.js';
 import { type ChartSpec, panelHeader, ink, palette, quiet, scalesOf } from './draw-chart.js';
 import { namesOfRows } from './row-names.js';
@@ -10,7 +10,7 @@ import type { MeasureName, TaskSummary } from './summarise-results.js';
 
 const measureNames: Record<MeasureName, string> = { ua: 'UA', wa: 'WA' };
 
-/** What is drawn of a row in one panel; percent. */
+/** The values of one row in one panel, in percent. */
 interface ScoreMark {
   system: string;
   panel: string;
@@ -59,7 +59,7 @@ const chanceOf = (summary: TaskSummary | undefined): number | undefined =>
 
 const lowToHigh = { x: { field: 'low', type: 'quantitative' }, x2: { field: 'high' } };
 
-/** Points with intervals, and what the paper gives as a hollow diamond: one panel for each target and measure. */
+/** Points with intervals, and the paper's numbers as hollow diamonds; one panel for each target and measure. */
 export function pointsChart(scores: RowScores): ChartSpec {
   return panels(marksOf(scores), {
     ends: (values) => [Math.max(0, Math.floor(Math.min(...values) / 10) * 10 - 2), Math.ceil(Math.max(...values) / 10) * 10],
@@ -97,12 +97,12 @@ export function barsChart(scores: RowScores): ChartSpec {
 const colourOf = (_: unknown, index: number): string => palette[index % palette.length] as string;
 
 interface PanelParts {
-  /** Of the axis, in percent. */
+  /** The ends of the axis, in percent. */
   ends: (values: number[]) => [number, number];
   own: ChartSpec[];
 }
 
-/** Of an axis, at its right end, for a column of numbers. */
+/** Share of the axis at its right end that is kept free for a column of numbers. */
 const textRoom = 0.17;
 
 function ticksOf(first: number, last: number): number[] {
@@ -165,8 +165,8 @@ function panels(marks: readonly ScoreMark[], { ends, own }: PanelParts): ChartSp
 }
 
 /**
- * UA by the sweep's variable: one panel for each task, one line for each row; the band is the interval, else one standard deviation.
- * @param level ids of rows that the sweep does not touch: a level line across the panel
+ * Draws UA by the sweep's variable: one panel for each task, one line for each row. The band is the interval, or one standard deviation.
+ * @param level ids of rows that the sweep does not affect; each is a level line across the panel
  */
 export function linesChart(summaries: readonly TaskSummary[], { sweep, level }: { sweep: string; level: ReadonlySet<string> }): ChartSpec {
   const rows = [...new Set(summaries.map(({ names }) => names.full))];
@@ -192,7 +192,7 @@ export function linesChart(summaries: readonly TaskSummary[], { sweep, level }: 
     symbolOpacity: 1,
     labelLimit: 320,
   };
-  // One legend for all channels: a null in one of them would take it from all.
+  // All channels share one legend. A null in one channel would remove the legend from all.
   const bySystem = (scale: ChartSpec): ChartSpec => ({
     field: 'system',
     type: 'nominal',

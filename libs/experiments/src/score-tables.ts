@@ -1,4 +1,4 @@
-/** Tables of scores in the paper's layout: ours beside the paper's with the difference; and where each number comes from. */
+/** Builds tables of scores in the paper's layout, with ours beside the paper's, and a table of the data behind each score. */
 import type { Task } from '#contracts/labels.js';
 import { interval, nothing, percent, signedPoints, grouped } from './format-numbers.js';
 import type { ExperimentResults, ExperimentRow } from './experiment-results.js';
@@ -14,17 +14,17 @@ import { taskInText, taskName, taskShort } from './task-names.js';
 interface Group {
   task: Task;
   measure: MeasureName;
-  /** Whether there is a published number for any of its rows. */
+  /** True if there is a published number for any row. */
   isQuoted: boolean;
-  /** The highest mean of ours. */
+  /** Our highest mean. */
   best: number;
 }
 
-/** So many fit the width of a page, with the paper's numbers and without. */
+/** The number of groups that fit the width of a page, with and without the paper's numbers. */
 const mostGroups = { quoted: 2, own: 4 };
 
 /**
- * Rows that have one label and different targets share a line, as in the paper's Table IV.
+ * Rows with the same label and different targets share a line, as in the paper's Table IV.
  * @param summaries of these results
  */
 export function scoreTables(results: ExperimentResults, summaries: readonly TaskSummary[]): ReportTable[] {
@@ -49,7 +49,7 @@ interface TableContext {
   results: ExperimentResults;
   summaries: readonly TaskSummary[];
   part: number;
-  /** Whether the experiment has more than one target. */
+  /** True if the experiment has more than one target. */
   several: boolean;
 }
 
@@ -86,11 +86,11 @@ function captionOf(groups: readonly Group[], { experiment, protocol }: Experimen
   return [
     `${taskList(groups.map(({ task }) => task))}: ours, mean ± standard deviation over ${protocol.folds} folds, with the 95 % interval by bootstrap over speakers`,
     groups.some(({ isQuoted }) => isQuoted) ? `, beside ${beside}; percent. Diff.: ours less the paper’s, in points.` : '; percent.',
-    ' The highest of ours is bold.',
+    ' Our highest score is bold.',
   ].join('');
 }
 
-/** Rows of one label, one for each target; a second one of the same target begins another line. */
+/** Groups rows with the same label, one for each target. A second row of the same target starts another line. */
 function linesOf(rows: readonly ExperimentRow[]): ExperimentRow[][] {
   const lines: ExperimentRow[][] = [];
   for (const row of rows) {
@@ -101,7 +101,7 @@ function linesOf(rows: readonly ExperimentRow[]): ExperimentRow[][] {
   return lines;
 }
 
-/** Of a sweep there is one for each point; the last counts. */
+/** A sweep has a summary for each point; the last point counts. */
 function ofTask(summaries: readonly TaskSummary[], task: Task): TaskSummary[] {
   const own = summaries.filter((each) => each.task === task && primaryTask(each.row) === task);
   return [...Map.groupBy(own, ({ row }) => row.id).values()].map((points) => points.at(-1) as TaskSummary);
@@ -129,13 +129,13 @@ function notesOf({ isSynthetic }: ExperimentResults, rows: readonly ExperimentRo
   const notes: string[] = [];
   const quoted = rows.filter(({ isQuotedOnly }) => isQuotedOnly).map(({ label }) => label);
   if (quoted.length > 0)
-    notes.push(`Quoted only, not run here: ${[...new Set(quoted)].join(', ')}. Protocol and data are those of its authors.`);
+    notes.push(`Quoted only, not run here: ${[...new Set(quoted)].join(', ')}. Protocol and data are those of their authors.`);
   if (isSynthetic && rows.some((row) => row.quoted.length > 0))
-    notes.push('Ours are of synthetic voices and the paper’s of real speech: the differences say nothing of either system.');
+    notes.push('Our scores are from synthetic voices and the paper’s from real speech, so the differences do not compare the systems.');
   return notes;
 }
 
-/** Scores by the points of a sweep: a line for each row and task, a column for each point. */
+/** The scores of a sweep: a line for each row and task, a column for each point. */
 export function sweepTable(results: ExperimentResults, summaries: readonly TaskSummary[]): ReportTable {
   const points = [...new Set(summaries.map(({ point }) => point))].sort((a, b) => (a ?? 0) - (b ?? 0));
   const sweep = results.protocol.sweep ?? 'point';
@@ -156,25 +156,25 @@ export function sweepTable(results: ExperimentResults, summaries: readonly TaskS
     ]),
     notes:
       levelRows(summaries, results.missing).size > 0
-        ? [`References do not depend on ${sweep.toLowerCase()}: they were run at its first point only.`]
+        ? [`References do not depend on ${sweep.toLowerCase()}: they ran at its first point only.`]
         : [],
   };
 }
 
-/** Lines of one task together, in the order in which tasks come. */
+/** Sorts lines by task, in the order in which tasks appear. */
 function orderOf(summaries: readonly TaskSummary[], summary: TaskSummary | undefined): number {
   const tasks = [...new Set(summaries.map(({ task }) => task))];
   return tasks.indexOf(summary?.task as Task);
 }
 
-/** Behind each number: how many utterances, speakers, folds and seeds. */
+/** The numbers of utterances, speakers, folds and seeds behind each score. */
 export function sourcesTable(results: ExperimentResults, summaries: readonly TaskSummary[]): ReportTable {
   const hasPoints = results.protocol.sweep !== null;
   return {
     kind: 'table',
     id: 'sources',
     caption:
-      'Every score of this experiment, in percent, and what it rests on: n test utterances. SD: standard deviation of UA over folds, and over seeds. Pooled: UA over the test utterances of all folds, which the interval is of.',
+      'Every score of this experiment, in percent, and the data behind it. n: test utterances. SD: standard deviation of UA over folds, and over seeds. Pooled: UA over the test utterances of all folds; the interval belongs to it.',
     columns: [
       { name: 'System' },
       { name: 'Task' },
@@ -207,10 +207,10 @@ function noIntervalNotes(summaries: readonly TaskSummary[]): string[] {
   const without = summaries.filter(({ ua }) => ua.interval === null);
   const notes: string[] = [];
   if (without.some(({ task }) => task === 'speaker'))
-    notes.push('Recognising speakers has no interval: speakers are the classes there, and drawing them would drop classes.');
+    notes.push('The speaker task has no interval: its classes are speakers, so drawing speakers would drop classes.');
   if (without.some(({ task }) => task !== 'speaker'))
     notes.push(
-      'No interval where fewer than five test speakers are known by name: it would not cover what it says (with two speakers 53 %, not 95).',
+      'Fewer than five test speakers known by name give no interval: it would be too narrow (with two speakers it covers 53 %, not 95).',
     );
   return notes;
 }

@@ -1,5 +1,5 @@
-/** Of a few tested utterances, what a report shows: z of their first tiles, and tiles beside what the decoder makes of them. */
-import type { Model } from '#paper/model.js';
+/** Collects the report's examples from a few test utterances: z of their first tiles, and tiles with their reconstructions. */
+import type { AnyModel } from '#paper/model.js';
 import { encode, reconstruct } from '#paper/predict.js';
 import type { TileStore } from '#rounds/tile-store.js';
 import type { ViewUtterance } from '#index/training-index.js';
@@ -8,7 +8,7 @@ import type { Showcase } from './job-results.js';
 const mostLatents = 240;
 const mostReconstructions = 6;
 
-export async function showcaseOf(model: Model, utterances: readonly ViewUtterance[], tileStore: TileStore): Promise<Showcase> {
+export async function showcaseOf(model: AnyModel, utterances: readonly ViewUtterance[], tileStore: TileStore): Promise<Showcase> {
   const shown = spread(utterances, mostLatents);
   const codes = await encode(model, await firstTiles(shown, tileStore), shown.length);
   const size = codes.length / Math.max(1, shown.length);
@@ -22,7 +22,7 @@ export async function showcaseOf(model: Model, utterances: readonly ViewUtteranc
   return { latents, reconstructions: model.decoder ? await reconstructions(model, spread(shown, mostReconstructions), tileStore) : [] };
 }
 
-async function reconstructions(model: Model, utterances: ViewUtterance[], tileStore: TileStore): Promise<Showcase['reconstructions']> {
+async function reconstructions(model: AnyModel, utterances: ViewUtterance[], tileStore: TileStore): Promise<Showcase['reconstructions']> {
   const { tile } = model.settings;
   const tiles = await firstTiles(utterances, tileStore);
   const decoded = await reconstruct(model, tiles, utterances.length);
@@ -38,7 +38,7 @@ async function reconstructions(model: Model, utterances: ViewUtterance[], tileSt
 const firstTiles = (utterances: readonly ViewUtterance[], tileStore: TileStore): Promise<Uint8Array> =>
   tileStore.read(utterances.map((utterance) => ({ utterance, row: utterance.firstRow })));
 
-/** Evenly over all, in their order. */
+/** Takes at most `most` elements, evenly spaced and in order. */
 function spread<Each>(all: readonly Each[], most: number): Each[] {
   const stride = Math.max(1, all.length / most);
   return Array.from({ length: Math.min(most, all.length) }, (_, index) => all[Math.floor(index * stride)] as Each);

@@ -19,7 +19,7 @@ const rowOf = (id: string, more: Partial<ExperimentRow> = {}): ExperimentRow => 
   ...more,
 });
 
-/** @param answers by speaker: `aA` is an angry utterance answered right, `aH` one answered happy */
+/** @param answers by speaker: `aA` is an angry utterance that was answered angry, `aH` one that was answered happy */
 function job(rowId: string, fold: number, seed: number, answers: Record<string, string>): JobResult {
   const rows = Object.entries(answers).flatMap(([speakerId, words]) =>
     words.split(' ').map(
@@ -74,20 +74,20 @@ describe('a summary', () => {
   ];
   const [summary] = summariseResults(resultsOf([rowOf('x')], results));
 
-  it('means over seeds in each fold, then over folds', () => {
+  it('averages over seeds within each fold, then over folds', () => {
     expect(summary?.ua.mean).toBeCloseTo(0.5625, 12);
     expect(summary?.ua.sdOverFolds).toBeCloseTo(0.375 / Math.SQRT2, 12);
     // By seed 3/8 and 3/4.
     expect(summary?.ua.sdOverSeeds).toBeCloseTo(0.375 / Math.SQRT2, 12);
   });
 
-  it('weighs folds alike, whatever jobs are missing', () => {
+  it('weighs folds equally when jobs are missing', () => {
     const [partial] = summariseResults(resultsOf([rowOf('x')], results.slice(0, 3)));
     expect(partial?.ua.mean).toBeCloseTo((0.75 + 0.25) / 2, 12);
     expect(partial).toMatchObject({ folds: 2, seeds: 2, jobs: 3 });
   });
 
-  it('pools what all folds and seeds answered: the mean over seeds of the score over all speakers', () => {
+  it('pools the predictions of all folds and seeds into the mean over seeds of the score over all speakers', () => {
     // Angry: 6 of 8. Happy: 3 of 8.
     expect(summary?.confusion).toEqual([
       [6, 2],
@@ -107,14 +107,14 @@ describe('a summary', () => {
     expect(summary).toMatchObject({ utterances: 8, speakers: 2, jobs: 4, ua: { interval: null } });
   });
 
-  it('does not look at dev utterances that were kept beside', () => {
+  it('ignores dev utterances among the predictions', () => {
     const withDev = structuredClone(results);
     for (const { predictions } of withDev)
       predictions[0]?.rows.push({ utteranceId: 'd', split: 'dev', speakerId: 'd', truth: 0, probabilities: Float32Array.of(0, 1) });
     expect(summariseResults(resultsOf([rowOf('x')], withDev))[0]?.confusion).toEqual(summary?.confusion);
   });
 
-  it('puts classes together by name: folds know different speakers', () => {
+  it('merges classes by name, because folds have different speakers', () => {
     const speakers = (fold: number, names: string[]): JobResult => {
       const made = job('x', fold, 1, { known: 'aA hH' });
       const rows = (made.predictions[0]?.rows ?? []).map((row) => ({ ...row, split: 'withheld' as const }));
@@ -146,7 +146,7 @@ describe('intervals and comparisons', () => {
     expect(tested(turned)).toEqual(tested(results));
   });
 
-  it('finds no difference between a system and itself, and all of it between right and wrong', () => {
+  it('finds no difference between a system and its copy, and a full difference between right and wrong', () => {
     const speakers = ['s1', 's2', 's3', 's4', 's5', 's6'];
     const all = (answer: string): Record<string, string> => Object.fromEntries(speakers.map((speaker) => [speaker, answer]));
     const rows = ['wrong', 'right', 'copy'].map((id) => rowOf(id));
@@ -171,7 +171,7 @@ describe('intervals and comparisons', () => {
     expect(family?.comparisons.map(({ tested }) => tested?.difference)).toEqual([0.25]);
   });
 
-  it('compares in a sweep the points of a line, and at each point the systems with the first network; a level reference with none', () => {
+  it('compares a sweep’s points with the first of their line, and systems with the first network, but no level reference', () => {
     const speakers = ['s1', 's2', 's3', 's4', 's5', 's6'];
     const all = (answer: string): Record<string, string> => Object.fromEntries(speakers.map((speaker) => [speaker, answer]));
     const rows = [rowOf('majority', { system: 'majority' }), rowOf('net'), rowOf('other')];
@@ -207,12 +207,12 @@ describe('intervals and comparisons', () => {
     ]);
   });
 
-  it('compares on what both have answered, and says so where they were asked different things', () => {
+  it('compares on common folds and seeds, and gives a reason if there are none or the utterances differ', () => {
     const rows = [rowOf('a'), rowOf('b'), rowOf('c')];
     const made = resultsOf(rows, [job('a', 0, 1, { s1: 'aA hH' }), job('b', 0, 1, { s1: 'aA aA' }), job('c', 1, 1, { s2: 'aA' })]);
     const [family] = compareSystems(made, summariseResults(made));
     expect(family?.comparisons.map(({ why }) => why)).toEqual([
-      'they were not asked about the same utterances',
+      'they were not tested on the same utterances',
       'they have no predictions of one fold and seed in common',
       'they have no predictions of one fold and seed in common',
     ]);
@@ -220,7 +220,7 @@ describe('intervals and comparisons', () => {
 });
 
 describe('the table of scores', () => {
-  it('has ours, the paper’s and the difference in the paper’s layout', () => {
+  it('shows our score, the paper’s and the difference in the paper’s layout', () => {
     const quoted: ExperimentRow['quoted'] = [{ task: 'emotion', measure: 'ua', value: 68.54, where: 'Table III' }];
     const made = resultsOf([rowOf('x', { quoted })], [job('x', 0, 1, { s1: 'aA aA hA hH' }), job('x', 1, 1, { s2: 'aA aH hA hA' })]);
     const [table] = scoreTables(made, summariseResults(made));
@@ -229,7 +229,7 @@ describe('the table of scores', () => {
     expect(table?.rows).toEqual([['x', { text: '50.0 ± 35.4', strong: true }, '–', '68.54', '−18.5']]);
   });
 
-  it('puts rows of one label and different targets into one line, and loses none', () => {
+  it('puts rows with the same label and different targets into one line, and loses no row', () => {
     const rows = [
       rowOf('ga', {
         label: 'Gender',

@@ -1,12 +1,12 @@
 /**
- * From the jobs' results to the numbers of a report (paper, Section V): by row, point of a sweep and task.
+ * Summarises the jobs' results for a report (paper, Section V): by row, point of a sweep and task.
  *
- * - Mean: in each fold the mean over seeds, then the mean over folds, as the paper's "mean over all iterations"; the
- *   standard deviation over folds is of these fold means (n - 1).
- * - Pooled: the predictions of all folds and seeds put together. Where no job is missing each seed has the same
- *   utterances, and the pooled score is the mean over seeds of the score over all test speakers.
- * - Interval: 95 % by bootstrap over speakers, of the pooled score; null below five speakers, and for recognising
- *   speakers, where drawing speakers would drop classes. Speakers of unknown name take no part in it.
+ * - Mean: the mean over seeds in each fold, then the mean over folds, as the paper's "mean over all iterations". The standard
+ *   deviation over folds is that of these fold means (n - 1).
+ * - Pooled: the score of the predictions of all folds and seeds together. If no job is missing, each seed has the same
+ *   utterances. The pooled score is then the mean over seeds of the score over all test speakers.
+ * - Interval: 95 % by bootstrap over speakers, of the pooled score. It is null below five speakers. It is also null for the
+ *   speaker task, where drawing speakers would drop classes. Speakers without a known name are left out.
  */
 import { reportedSplit } from '#contracts/evaluations.js';
 import { emotionTargets, type Task } from '#contracts/labels.js';
@@ -14,13 +14,14 @@ import { scoreInterval, type SpeakerScored } from '#evaluation/bootstrap.js';
 import { calibrationOf, type Calibration } from '#evaluation/calibration.js';
 import { confusionMatrix, mostProbable, scoresOf } from '#evaluation/confusion.js';
 import type { PredictionRow } from '#evaluation/predictions-file.js';
+import { mean, standardDeviation } from '#evaluation/mean-deviation.js';
 import type { ExperimentResults, ExperimentRow, JobResult } from './experiment-results.js';
 import { primaryTask } from './primary-task.js';
 import { namesOfRows, type RowNames } from './row-names.js';
 
 export type MeasureName = 'ua' | 'wa';
 
-/** All are shares from 0 to 1; null where it cannot be said. */
+/** All values are shares from 0 to 1; null if a value is unknown. */
 export interface Measure {
   mean: number;
   sdOverFolds: number | null;
@@ -36,22 +37,22 @@ export interface TaskSummary {
   task: Task;
   ua: Measure;
   wa: Measure;
-  /** Utterances and speakers, each counted once; of a speaker that nobody knows nothing is counted. */
+  /** The numbers of utterances and speakers, each counted once. Unknown speakers are not counted. */
   utterances: number;
   speakers: number;
   folds: number;
   seeds: number;
   jobs: number;
   classes: string[];
-  /** Rows: truth, columns: prediction; over all folds and seeds. Null where no job kept any. */
+  /** Rows: truth, columns: prediction; over all folds and seeds. Null if no job kept a matrix. */
   confusion: number[][] | null;
-  /** By class, pooled; null where the class does not occur. */
+  /** Recall by class, pooled; null if the class does not occur. */
   recall: (number | null)[];
-  /** Null without predictions. */
+  /** Null if no predictions were kept. */
   calibration: Calibration | null;
 }
 
-/** By row, then point, then task with the emotion first. Rows of which no job is done have none. */
+/** Sorted by row, point and task, with emotion first. A row without a finished job has no summary. */
 export function summariseResults({ rows, results }: Pick<ExperimentResults, 'rows' | 'results'>): TaskSummary[] {
   const names = namesOfRows(rows);
   return rows.flatMap((row) => {
@@ -73,7 +74,7 @@ function tasksOf(row: ExperimentRow, jobs: readonly JobResult[]): Task[] {
   return [...new Set(order)].filter((task) => found.has(task));
 }
 
-/** The rows of a job's test fold (speaker: of withheld utterances), with the names of the classes that they speak of. */
+/** The predictions of a job's test fold (speaker task: of withheld utterances), with the names of their classes. */
 export function reportedPredictions({ predictions }: JobResult, task: Task): { classes: string[]; rows: PredictionRow[] } {
   const own = predictions.find((each) => each.task === task);
   return { classes: own?.classes ?? [], rows: own?.rows.filter(({ split }) => split === reportedSplit(task)) ?? [] };
@@ -131,7 +132,7 @@ type Evaluation = JobResult['evaluations'][number];
 const evaluationOf = (evaluations: readonly Evaluation[], task: Task): Evaluation | undefined =>
   evaluations.find((each) => each.task === task && each.split === reportedSplit(task));
 
-/** Folds know different speakers: what one calls class 3 is another's class 5, so classes are put together by name. */
+/** Merges classes by name. Folds have different speakers, so class 3 of one fold may be class 5 of another. */
 function pool(jobs: readonly JobResult[], task: Task): { classes: string[]; answers: SpeakerScored[]; rows: PredictionRow[] } {
   const own = jobs.map((job) => reportedPredictions(job, task));
   const named = own.some(({ classes }) => classes.length > 0)
@@ -149,7 +150,7 @@ function pool(jobs: readonly JobResult[], task: Task): { classes: string[]; answ
   return { classes, answers, rows: own.flatMap(({ rows }) => rows) };
 }
 
-/** Where no predictions were kept. Null where the classes of jobs differ, or there are too many for a matrix. */
+/** Used if no predictions were kept. Null if the classes of jobs differ, or there are too many for a matrix. */
 function sumOfConfusions(evaluations: readonly Evaluation[]): number[][] | null {
   const [first] = evaluations;
   if (!first || first.confusion.length === 0 || evaluations.some(({ classes }) => classes.join() !== first.classes.join())) return null;
@@ -159,16 +160,6 @@ function sumOfConfusions(evaluations: readonly Evaluation[]): number[][] | null 
 }
 
 const sum = (a: number, b: number): number => a + b;
-
-/** @param values not empty */
-export const mean = (values: readonly number[]): number => values.reduce(sum, 0) / values.length;
-
-/** With n - 1; null for fewer than two. */
-export function standardDeviation(values: readonly number[]): number | null {
-  if (values.length < 2) return null;
-  const middle = mean(values);
-  return Math.sqrt(values.reduce((total, value) => total + (value - middle) ** 2, 0) / (values.length - 1));
-}
 
 function meansBy<Key extends 'fold' | 'seed'>(values: readonly (Record<Key, number> & { value: number })[], key: Key): number[] {
   return [...Map.groupBy(values, (each) => each[key]).values()].map((own) => mean(own.map(({ value }) => value)));

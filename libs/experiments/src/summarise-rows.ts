@@ -1,25 +1,26 @@
-/** Where the rows of an experiment stand: jobs done, means of what the row is about. For the terminal; a report says more. */
+/** Summarises an experiment's rows for the terminal: finished jobs and mean scores. The report has more detail. */
 import type { Task } from '#contracts/labels.js';
 import type { ExperimentJob, ExperimentResults, ExperimentRow, JobResult } from './experiment-results.js';
+import { mean, standardDeviation } from '#evaluation/mean-deviation.js';
 import { primaryTask } from './primary-task.js';
 
 export interface RowSummary {
   id: string;
   label: string;
-  /** Of a sweep. */
+  /** The point of a sweep; null without a sweep. */
   point: number | null;
   done: number;
   planned: number;
-  /** Means over the jobs done; null before the first. */
+  /** Means over the finished jobs; null before the first. */
   wa: number | null;
   ua: number | null;
-  /** Standard deviation of UA over the jobs; null below two. */
+  /** Standard deviation of UA over the finished jobs; null for fewer than two. */
   uaDeviation: number | null;
 }
 
 type Planned = Pick<ExperimentResults, 'rows' | 'missing'> & { results: readonly Pick<JobResult, 'job' | 'evaluations'>[] };
 
-/** A line for each row and point. */
+/** One summary for each row and point. */
 export function summariseRows({ rows, results, missing }: Planned): RowSummary[] {
   const jobs = [...results.map(({ job }) => job), ...missing];
   return rows
@@ -43,15 +44,13 @@ function summarise(row: ExperimentRow, point: number | null, { results, missing 
     planned: done.length + missing.filter(isOwn).length,
     wa,
     ua,
-    uaDeviation:
-      ua === null || scores.length < 2 ? null : Math.sqrt(scores.reduce((sum, each) => sum + (each.ua - ua) ** 2, 0) / (scores.length - 1)),
+    uaDeviation: standardDeviation(scores.map((each) => each.ua)),
   };
 }
 
-/** The emotion head's, unless the row learns another task alone. */
+/** The task of the emotion head, unless the row learns another task alone. */
 function mainTask(row: ExperimentRow, evaluations: JobResult['evaluations']): Task | undefined {
   return evaluations.find(({ task }) => task === primaryTask(row))?.task ?? evaluations[0]?.task;
 }
 
-const meanOf = (values: number[]): number | null =>
-  values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+const meanOf = (values: number[]): number | null => (values.length > 0 ? mean(values) : null);

@@ -1,4 +1,4 @@
-/** How tasks and classes are called in a report. */
+/** The names of tasks and classes in a report. */
 import type { Task } from '#contracts/labels.js';
 
 const taskNames: Record<Task, string> = {
@@ -12,6 +12,6 @@ const taskNames: Record<Task, string> = {
 };
 
 export const taskName = (task: Task): string => taskNames[task];
-/** Where there is little room. */
+/** The short form, for narrow columns and panels. */
 export const taskShort = (task: Task): string => (task === 'emotion' ? 'Emotion' : taskNames[task]);
 export const taskInText = (task: Task): string => taskNames[task].toLowerCase();

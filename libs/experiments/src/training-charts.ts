@@ -1,10 +1,10 @@
-/** How training went: UA on dev speakers and the losses by step, as the mean over a row's jobs with a band of one standard deviation. */
+/** Draws training curves: UA on dev speakers and the losses by step, as the mean over a row's jobs with a band of one standard deviation. */
 import { type ChartSpec, panelHeader, palette, scalesOf } from './draw-chart.js';
 import type { Task } from '#contracts/labels.js';
 import type { ExperimentResults, JobResult } from './experiment-results.js';
 import { primaryTask } from './primary-task.js';
 import { namesOfRows } from './row-names.js';
-import { mean, standardDeviation } from './summarise-results.js';
+import { mean, standardDeviation } from '#evaluation/mean-deviation.js';
 
 interface CurvePoint {
   system: string;
@@ -15,12 +15,12 @@ interface CurvePoint {
   high: number;
 }
 
-/** Steps that a loss is drawn at, at most: more are not seen, and make the file large. */
+/** A loss curve is drawn at no more than this many steps. More would be invisible and make the file large. */
 const mostSteps = 60;
-/** Of a row's jobs: where fewer went on, a mean would be of the slow ones alone. */
+/** A step needs at least this share of a row's jobs. With fewer, the mean would cover only the jobs that ran longest. */
 const fewestJobs = 0.5;
 
-/** @returns null where no job was looked at on dev speakers */
+/** @returns null if no job was checked on dev speakers */
 export function devCurves(results: ExperimentResults): ChartSpec | null {
   const points = curvesOf(results, ({ curve }) =>
     curve.flatMap(({ step, devUa }) => (devUa === null ? [] : [{ step, part: 'dev', value: 100 * devUa }])),
@@ -43,7 +43,7 @@ export function devCurves(results: ExperimentResults): ChartSpec | null {
   };
 }
 
-/** One panel for each part of the loss, one line for each row of a target. @returns null without any */
+/** One panel for each part of the loss, one line for each row of a target. @returns null if there are no losses */
 export function lossCurves(results: ExperimentResults, task: Task): ChartSpec | null {
   const rows = results.rows.filter((row) => primaryTask(row) === task);
   const points = curvesOf({ ...results, rows }, ({ curve }) =>
@@ -90,7 +90,7 @@ export function lossCurves(results: ExperimentResults, task: Task): ChartSpec | 
   };
 }
 
-/** `discriminatorAccuracy`: discriminator accuracy. */
+/** Spells a camel-case name as words: `discriminatorAccuracy` becomes "discriminator accuracy". */
 const inWords = (part: string): string => part.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 
 function bandAndLine(title: string, { color }: { color: string | undefined }): ChartSpec[] {
@@ -106,7 +106,7 @@ const labelsOf = (points: readonly CurvePoint[]): string[] => [...new Set(points
 
 type Look = { step: number; part: string; value: number };
 
-/** Of a sweep, the jobs of its last point. */
+/** For a sweep, takes the jobs of its last point. */
 function curvesOf({ rows, results }: ExperimentResults, looks: (result: JobResult) => Look[]): CurvePoint[] {
   const names = namesOfRows(rows);
   return rows.flatMap((row) => {
@@ -126,7 +126,7 @@ function curvesOf({ rows, results }: ExperimentResults, looks: (result: JobResul
   });
 }
 
-/** Each n-th, so that jobs that looked at the same steps keep the same ones; and the last. */
+/** Keeps every n-th point and the last. Jobs with the same steps keep the same points. */
 function thinned(curve: JobResult['curve']): JobResult['curve'] {
   const every = Math.ceil(curve.length / mostSteps);
   return curve.filter((_, index) => index % every === 0 || index === curve.length - 1);

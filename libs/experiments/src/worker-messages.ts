@@ -1,4 +1,4 @@
-/** What the process that hands out jobs and those that do them say to each other. */
+/** The messages between the parent process and its workers. */
 import type { BackendOptions } from '#tensor/backend.js';
 import type { StoreConnection } from '#service/connection-config.js';
 import type { ShardCache } from '#rounds/tile-store.js';
@@ -12,25 +12,25 @@ export interface WorkerSetup {
   backend: Omit<BackendOptions, 'log'>;
 }
 
-/** Where tiles come from, and where results go. */
+/** The source of tiles and the destination of results. */
 export type WorkerSource =
   | {
       kind: 'folder';
       file: ExperimentFile;
-      /** Folder of shards. */
+      /** The folder of shards. */
       shards: string;
-      /** Folder of the experiment. */
+      /** The folder of the experiment. */
       out: string;
       search: boolean;
     }
   | {
       kind: 'bucket';
       connection: StoreConnection;
-      /** Of this process alone: the trainer's own is the trainer's. */
+      /** A shard cache for this process only. The trainer has a cache of its own. */
       shardCache: Omit<ShardCache, 'connection'>;
-      /** As it was published. */
+      /** The key of the published experiment. */
       experiment: string;
-      /** On this machine, for checkpoints of jobs that are under way. */
+      /** A folder on this machine for checkpoints of running jobs. */
       workFolder: string;
     };
 
@@ -43,7 +43,7 @@ export type FromWorker =
   | { type: 'ready' }
   | { type: 'progress'; jobId: string; progress: JobProgress }
   | { type: 'done'; jobId: string; result: Pick<JobResult, 'job' | 'evaluations' | 'wallSec'> }
-  /** Seconds, of each model in turn. */
+  /** Seconds per step of each model, in order. */
   | { type: 'timed'; stepSec: number[]; machine: string }
-  /** The job cannot be done; null: nothing can. */
+  /** The job failed; `jobId` null: the worker cannot run any job. */
   | { type: 'failed'; jobId: string | null; code: string | null; message: string };

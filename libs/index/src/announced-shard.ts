@@ -1,15 +1,15 @@
 /**
- * A shard's file, opened only if it is the one that was announced: its bytes have the sha256 that is its name, its tiles have
- * the settings in its key, and its rows hold the utterance versions that the record lists. A record is a claim; the file decides.
+ * Opens a shard's file only if it is the announced one. Its bytes must have the sha256 that is its name, its tiles the
+ * settings in its key, and its rows the utterance versions that the record lists. A record is a claim; the file decides.
  *
- * Does not promise that the tiles are those of the recording: whoever may write both the bucket and the topic can make up a shard.
+ * Does not promise that the tiles come from the recording: anyone who may write both the bucket and the topic can forge a shard.
  */
 import { createHash } from 'node:crypto';
 import { readShard, type ShardFile } from '#audio/shard/shard-file.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { sha256Hex } from '#storage/object-store.js';
 
-/** Rows of a shard, and the utterance version that a record says they hold. */
+/** Rows of a shard, and the utterance version that a record claims for them. */
 export interface ClaimedRows {
   utteranceId: string;
   version: string;
@@ -17,7 +17,7 @@ export interface ClaimedRows {
   tileCount: number;
 }
 
-/** @returns null for bytes that are no shard, have another name, or contradict the record */
+/** @returns null for bytes that are not a shard, have another sha256, or contradict the record */
 export function openAnnounced(bytes: Uint8Array, shardId: string, rows: Iterable<ClaimedRows>): ShardFile | null {
   if (sha256Hex(bytes) !== shardId) return null;
   try {
@@ -37,7 +37,7 @@ function holds(file: ShardFile, { utteranceId, version, firstRow, tileCount }: C
   return true;
 }
 
-/** A short digest of the utterance version that each row of a file holds: enough to check later claims without the file. */
+/** A short digest of the utterance version in each row of a file. With it, later claims are checked without the file. */
 export function rowDigests(file: ShardFile): Uint32Array {
   let known = { utteranceId: '', version: '', digest: 0 };
   return Uint32Array.from({ length: file.count }, (_, row) => {
@@ -48,7 +48,7 @@ export function rowDigests(file: ShardFile): Uint32Array {
   });
 }
 
-/** @param digests of the shard's file, by {@link rowDigests} */
+/** @param digests digests of the rows of the shard's file, from {@link rowDigests} */
 export function areClaimsTrue(digests: Uint32Array, claims: readonly ClaimedRows[]): boolean {
   return claims.every((claim) => {
     const digest = digestOf(claim);

@@ -1,25 +1,25 @@
 /**
- * Which feature settings count for a corpus, and which tile geometry for all. While a corpus is made anew under other
- * settings its tiles of both lie beside each other; it moves over at once and whole, when the newer ones cover every live
- * version: each is in a shard, or dead-lettered, under them. A view has one geometry, since a network has one input: another
- * one is taken when every corpus that has tiles is covered in it.
+ * Chooses the feature settings in use for each corpus, and the one tile geometry in use for all. While features remakes the
+ * tiles of a corpus under new settings, the corpus has tiles under both. The corpus moves to the new settings in one step,
+ * when they cover every live version: each has tiles in a shard, or a dead letter, under them. A network has one input
+ * size, so a view has one geometry. The geometry changes when the new one covers every corpus that has tiles.
  *
- * Features says which settings it makes a corpus's tiles under. Where that is known, the corpus moves to these and to no others,
- * also back to former ones; where it is not, the later ones win.
+ * Features announces the settings that it uses for a corpus. If these are known, the corpus moves to them only, even back
+ * to earlier ones. If they are unknown, the later settings win.
  *
- * Coverage is counted as facts come, so that a choice costs a look at each corpus and none at its utterances.
+ * Coverage is counted as facts arrive, so a choice looks at each corpus but at none of its utterances.
  */
 /** [rows, frames] of a tile. */
 export type TileGeometry = [rows: number, frames: number];
 
-/** Of shards sealed before announcements said it. */
+/** Geometry of shards from before announcements stated it. */
 const unstatedGeometry: TileGeometry = [128, 256];
 export const nameOf = (tile: TileGeometry): string => tile.join('x');
 export const geometryOf = (name: string): TileGeometry => name.split('x').map(Number) as TileGeometry;
 
-/** A hash of feature settings, and the tile geometry that its shards have. */
+/** One set of feature settings, by its hash, and the tile geometry of its shards. */
 export class TileSettings {
-  /** Geometry to shards that state it. */
+  /** Geometry to the number of shards that state it. */
   private readonly stated = new Map<string, number>();
 
   constructor(readonly hash: string) {}
@@ -44,21 +44,21 @@ export class TileSettings {
   }
 }
 
-/** Which of category, activation and valence are known: as much of the labels as decides what a target can learn from. */
+/** A bit set of the labels that are known: category, activation, valence. It decides which targets can learn from an utterance. */
 export type LabelKind = number;
 
-/** What a corpus has under one hash of settings. */
+/** The tiles and dead letters of a corpus under one settings hash. */
 export class Coverage {
-  /** Live versions in a shard, or dead-lettered. */
+  /** Number of live versions in a shard or with a dead letter. */
   covered = 0;
-  /** Live versions in a shard. */
+  /** Number of live versions in a shard. */
   sharded = 0;
   tiles = 0;
-  /** Tiles that may be learnt from, by kind of labels. */
+  /** Number of tiles that training may use, by kind of labels. */
   readonly trainedTiles: number[] = [];
   /** Sum of the digests of the live versions in a shard. */
   digest = 0n;
-  /** When the shards were sealed that hold rows of the corpus, live or dead, in ms. */
+  /** Time in ms at which each shard with rows of the corpus, live or dead, was sealed. */
   private readonly sealedAt = new Map<string, number>();
   private first: number | undefined;
 
@@ -78,7 +78,7 @@ export class Coverage {
     return this.sealedAt.size > 0;
   }
 
-  /** When its first shard was sealed; Infinity without one. */
+  /** Time in ms at which its first shard was sealed; Infinity if it has none. */
   get firstSealedMs(): number {
     if (this.first === undefined) {
       let first = Infinity;
@@ -95,13 +95,13 @@ export class Coverage {
 }
 
 export class Corpus {
-  /** Its utterances that are alive. */
+  /** Number of live utterances. */
   live = 0;
-  /** By settings hash. */
+  /** Coverage by settings hash. */
   readonly coverages = new Map<string, Coverage>();
-  /** What it has moved to; null before anything was chosen. */
+  /** The coverage that the corpus has moved to; null before the first choice. */
   current: Coverage | null = null;
-  /** What features makes its tiles under; null where features has not said so. */
+  /** The settings that features uses for the corpus; null if features has not announced them. */
   wanted: { hash: string; geometry: string } | null = null;
 
   constructor(readonly name: string) {}
@@ -122,7 +122,7 @@ export class Corpus {
   }
 }
 
-/** The coverage that counts for the corpus from now on. */
+/** @returns the coverage that the corpus uses from now on */
 export function nextCoverage(corpus: Corpus, geometry: string | null): Coverage | null {
   const isInGeometry = corpus.current?.settings.geometry === geometry;
   const current = isInGeometry ? corpus.current : fullestCoverage(corpus, geometry);
@@ -143,10 +143,10 @@ export function nextCoverage(corpus: Corpus, geometry: string | null): Coverage 
 
 const isIn = (coverage: Coverage, geometry: string | null): boolean => coverage.hasShards && coverage.settings.geometry === geometry;
 
-/** Nothing but dead letters takes no corpus over. */
+/** A corpus does not move to settings under which it has only dead letters. */
 const hasAsMuch = (other: { sharded: number }, now: { sharded: number }): boolean => other.sharded > 0 || now.sharded === 0;
 
-/** Without a current one: that under which most is covered, the later one of equals. */
+/** The first choice, for a corpus without a current coverage: the one that covers most; the later one of equals. */
 function fullestCoverage(corpus: Corpus, geometry: string | null): Coverage | null {
   let best: Coverage | null = null;
   for (const coverage of coveragesIn(corpus, geometry)) {
@@ -161,8 +161,8 @@ function* coveragesIn(corpus: Corpus, geometry: string | null): Generator<Covera
 }
 
 /**
- * Whether one set of tiles may take the place of another, both whole: the later may, unless it is nothing but dead letters;
- * and where there are no tiles left, there is nothing to lose.
+ * True if one complete set of tiles may replace another. The later set may, unless it holds only dead letters. If the
+ * current set has no tiles left, nothing can be lost.
  */
 function mayFollow(other: { sharded: number; firstSealedMs: number }, now: { sharded: number; firstSealedMs: number }): boolean {
   const [has, had] = [other.sharded > 0, now.sharded > 0];
@@ -179,16 +179,16 @@ interface GeometryCoverage {
   covered: number;
   sharded: number;
   firstSealedMs: number;
-  /** Every corpus that has live tiles is covered in it. */
+  /** True if the geometry covers every corpus that has live tiles. */
   isWhole: boolean;
 }
 
-/** The geometry that counts from now on; null while there are no shards. */
+/** @returns the geometry in use from now on; null while there are no shards */
 export function nextGeometry(corpora: Iterable<Corpus>, current: string | null): string | null {
   const all = [...corpora];
   const found = geometriesOf(all).map((name) => geometryCoverage(all, name));
   const now = found.find(({ name }) => name === current) ?? fullestGeometry(found);
-  // All withdrawn: what replaces them may come at once.
+  // All shards were withdrawn. Their replacements may follow at once, so the geometry stays.
   if (!now) return current;
   const wanted = wantedGeometry(all);
   if (wanted !== null) {
@@ -200,7 +200,7 @@ export function nextGeometry(corpora: Iterable<Corpus>, current: string | null):
   return newer.sort(laterFirst)[0]?.name ?? now.name;
 }
 
-/** The one that features makes all tiles in; null where it has not said so, or makes them in several. */
+/** The geometry that features uses for all corpora; null if features has not announced it, or uses several. */
 function wantedGeometry(corpora: Corpus[]): string | null {
   const wanted = new Set(corpora.filter(({ hasLiveTiles }) => hasLiveTiles).map(({ wanted: each }) => each?.geometry ?? null));
   const [only = null] = wanted;

@@ -1,6 +1,6 @@
 /**
- * The index as lines of JSON, and back: utterances by columns, then shards, whose rows name utterances by number. Making it
- * again takes a small part of what reading the topics would.
+ * Converts the index to lines of JSON and back: first utterances as columns, then shards, whose rows refer to utterances by
+ * number. Restoring it takes a small part of the time that reading the topics would.
  */
 import { z } from 'zod';
 import { labelsSchema, splits, streams } from '#contracts/labels.js';
@@ -12,23 +12,23 @@ const utterancesPerLine = 20_000;
 
 interface UtteranceColumns {
   ids: string[];
-  /** Null: not alive. */
+  /** Null for an utterance that is not alive. */
   versions: (string | null)[];
-  /** Place in the list of all traits; -1: not alive. */
+  /** Index into the list of all traits; -1 for an utterance that is not alive. */
   traits: number[];
-  /** Seconds since 1970; 0: not known. Snapshots of former days lack them. */
+  /** Seconds since 1970; 0 if unknown. Snapshots of old releases lack them. */
   ingestedAtSec?: number[];
-  /** Place in this line, version, settings hash, seconds since 1970 at which it failed. Snapshots of former days lack the time. */
+  /** Index in this line, version, settings hash, time of failure in seconds since 1970. Snapshots of old releases lack the time. */
   refusals: [number, string, string, number?][];
 }
 
 interface ShardLine extends Pick<IndexedShard, 'shardId' | 'stream' | 'sealedAt' | 'tile'> {
-  /** Derived; written for trainers of former days, and not read. */
+  /** Written for trainers of old releases, never read: the key follows from the hash and the id. */
   objectKey: string;
   settingsHash: string;
-  /** Numbers of the utterances. */
+  /** Numbers of the utterances, in order of the rows. */
   utterances: number[];
-  /** Null: the live one. */
+  /** Null means the live version. */
   versions: (string | null)[];
   firstRows: number[];
   tileCounts: number[];
@@ -40,7 +40,7 @@ const lastLineSchema = z.object({
   traces: z.array(z.tuple([z.string(), z.string(), z.string()])).default([]),
 });
 
-/** In one go, so that no fact comes between two of them. Refusals that count for nothing any more leave the index before. */
+/** Runs in one go, so that no fact arrives in between. First drops the refusals that no longer count. */
 export function linesOf(index: TrainingIndex): string[] {
   index.dropOldRefusals();
   const { utterances, shards } = index.held;
@@ -90,7 +90,7 @@ function shardLine(shard: IndexedShard, numbers: ReadonlyMap<IndexedUtterance, n
     tileCounts: [],
   };
   for (const utterance of shard.utterances) {
-    const place = utterance.placeIn(shard);
+    const place = utterance.rowsIn(shard);
     if (!place) continue;
     line.utterances.push(numbers.get(utterance) as number);
     line.versions.push(place.version === utterance.version ? null : place.version);
@@ -100,7 +100,7 @@ function shardLine(shard: IndexedShard, numbers: ReadonlyMap<IndexedUtterance, n
   return line;
 }
 
-/** @throws for lines that {@link linesOf} did not make */
+/** @throws for lines that {@link linesOf} did not write */
 export function indexOf(lines: Iterable<string>): TrainingIndex {
   const index = new TrainingIndex();
   const all = emptyColumns();
@@ -111,12 +111,12 @@ export function indexOf(lines: Iterable<string>): TrainingIndex {
     else if (line.shard) applyShard(index, line.shard, all);
     else last = lastLineSchema.parse(line);
   }
-  if (!last) throw new Error('it ends too early');
-  // After the shards, so that each is counted once.
+  if (!last) throw new Error('its last line is missing');
+  // Utterances come after the shards, so that each utterance is counted once.
   for (let at = 0; at < all.ids.length; at++) {
     const [version, traits] = [all.versions[at], last.traits[all.traits[at] as number]];
     if (version === null || version === undefined) continue;
-    if (!traits) throw new Error('it lacks labels');
+    if (!traits) throw new Error('it lacks the labels of an utterance');
     const [labels, split, withheld] = traits;
     const atSec = all.ingestedAtSec[at] ?? 0;
     const ingestedAt = atSec > 0 ? new Date(atSec * 1000).toISOString() : undefined;
@@ -144,7 +144,7 @@ function addAll(all: Required<UtteranceColumns>, { ids, versions, traits, ingest
 
 function applyShard(index: TrainingIndex, line: ShardLine, { ids, versions }: UtteranceColumns): void {
   const { utterances, versions: others, firstRows, tileCounts, ...shard } = line;
-  if (!streams.includes(shard.stream)) throw new Error('it has a shard of no stream');
+  if (!streams.includes(shard.stream)) throw new Error('it has a shard of an unknown stream');
   const rows = utterances.map((number, at) => ({
     utteranceId: ids[number] as string,
     version: (others[at] ?? versions[number]) as string,

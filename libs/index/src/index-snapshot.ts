@@ -1,11 +1,12 @@
 /**
- * Snapshots of the index in the object store, so that a trainer that starts need not read three topics from their beginning.
+ * Snapshots of the index in the object store. With one, a starting trainer need not read three topics from the beginning.
  *
- * A snapshot is one object under `state/index/<topic prefix>/`: a line that says of what it is and what was read, then the
- * index (index-contents.ts), compressed. Its name has the time and the sha256 of its bytes: what is torn is not taken.
+ * A snapshot is one compressed object under `state/index/<topic prefix>/`. Its first line names the topics and the offsets
+ * that were read; the index follows (index-contents.ts). The object's name holds the time and the sha256 of its bytes, so
+ * that a damaged snapshot is not used.
  *
- * Delivery: a snapshot only saves time. One that cannot be proved to belong to these topics, as they are, is refused with a
- * line that says why, and the index is made from the first records.
+ * Delivery: a snapshot only saves time. The trainer refuses one that it cannot prove to belong to the current topics, logs
+ * the reason, and builds the index from the first records.
  */
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
@@ -31,14 +32,14 @@ const headSchema = z.object({
 type Head = z.infer<typeof headSchema>;
 
 const keptSnapshots = 2;
-/** Unchanged, one is written again before it is too old. */
+/** An unchanged index is written again after this time, before the snapshot is too old. */
 const refreshMs = 24 * 60 * 60_000;
 
 export interface IndexSnapshotsOptions {
   store: Pick<Objects, 'find' | 'put' | 'list' | 'delete'>;
   kafka: Parameters<typeof whyNotResume>[0];
   topicPrefix: string;
-  /** All that the index is made of. */
+  /** All topics that the index is built from. */
   topics: readonly TopicIdentity[];
   logger: Logger;
 }
@@ -53,7 +54,7 @@ export class IndexSnapshots {
     this.prefix = indexSnapshotPrefix(options.topicPrefix);
   }
 
-  /** @returns null if the index has to be made from the first records */
+  /** @returns null if the index must be built from the first records */
   async restore(): Promise<{ index: TrainingIndex; positions: Positions } | null> {
     const { store, logger } = this.options;
     const startedAt = performance.now();
@@ -64,20 +65,20 @@ export class IndexSnapshots {
         const { head, lines } = await this.open(key, found.bytes);
         const index = indexOf(lines);
         const seconds = Number(((performance.now() - startedAt) / 1000).toFixed(1));
-        logger.info({ snapshot: key, sizeBytes: found.bytes.byteLength, seconds }, 'the index goes on from a snapshot');
+        logger.info({ snapshot: key, sizeBytes: found.bytes.byteLength, seconds }, 'restored the index from a snapshot');
         return { index, positions: head.positions };
       } catch (error) {
-        logger.warn({ snapshot: key, why: (error as Error).message }, 'a snapshot of the index is not used');
+        logger.warn({ snapshot: key, why: (error as Error).message }, 'refused a snapshot of the index');
       }
     }
-    logger.info('no snapshot of the index can be used: it is made from the first records');
+    logger.info('no snapshot of the index can be used, so it is built from the first records');
     return null;
   }
 
-  /** Writes the index as it is at the call, unless that was written before. One at a time. */
+  /** Writes the index as it is at the time of the call, unless that state was written before. One write at a time. */
   write(index: TrainingIndex, follower: TableFollower): Promise<void> {
     const takenAtMs = Date.now();
-    // Of other topics that are followed nothing is kept: they are read from their beginning.
+    // Positions of other followed topics are not kept: those topics are read from their beginning.
     const names = this.options.topics.map((topic) => topicName(topic, this.options.topicPrefix));
     const positions = Object.fromEntries(Object.entries(follower.positions()).filter(([topic]) => names.includes(topic)));
     const asText = JSON.stringify(positions);
@@ -101,21 +102,21 @@ export class IndexSnapshots {
     for (const old of (await this.keys()).slice(keptSnapshots)) await deleteOwn(store, old, 'indexSnapshot');
   }
 
-  /** Newest first: their names begin with the time. */
+  /** Newest first: names begin with the time. */
   private async keys(): Promise<string[]> {
     const keys: string[] = [];
     for await (const { key } of this.options.store.list(this.prefix)) keys.push(key);
     return keys.sort().reverse();
   }
 
-  /** @throws with why it is not to be used */
+  /** @throws with the reason why the snapshot must not be used */
   private async open(key: string, bytes: Uint8Array): Promise<{ head: Head; lines: Iterable<string> }> {
     const { kafka, topicPrefix, topics } = this.options;
-    if (!key.endsWith(`-${sha256Hex(bytes)}.zst`)) throw new Error('its bytes are not those that were written');
+    if (!key.endsWith(`-${sha256Hex(bytes)}.zst`)) throw new Error('its bytes do not have the sha256 in its name');
     const lines = linesIn(await promisify(zstdDecompress)(bytes));
     const head = headSchema.safeParse(JSON.parse(lines.next().value ?? 'null'));
-    if (!head.success) throw new Error(`it is of another form: ${head.error.issues[0]?.path.join('.')}`);
-    if (head.data.topicPrefix !== topicPrefix) throw new Error(`it is of the topics ${head.data.topicPrefix}`);
+    if (!head.success) throw new Error(`its first line has another format, at ${head.error.issues[0]?.path.join('.')}`);
+    if (head.data.topicPrefix !== topicPrefix) throw new Error(`it belongs to the topics with the prefix ${head.data.topicPrefix}`);
     const names = topics.map((topic) => topicName(topic, topicPrefix));
     const why = await whyNotResume(kafka, names, head.data);
     if (why) throw new Error(why);

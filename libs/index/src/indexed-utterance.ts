@@ -1,6 +1,6 @@
 /**
- * What the index holds of an utterance, small enough for a million: the rows that are its in whatever version, the settings
- * under which it is a dead letter, and, while it is alive, its version. What many have in common is held once.
+ * One utterance in the index, small enough for a million of them: its rows in shards under any version, the settings under
+ * which it has dead letters, and its version while it is alive. Values that many utterances share are held once.
  */
 import { carriesTarget, type EmotionTarget, type Labels, type Split, type Stream } from '#contracts/labels.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
@@ -16,20 +16,20 @@ export interface IndexedShard {
 }
 
 /** Rows of a shard that hold a version. */
-export interface Place {
+export interface VersionRows {
   version: string;
   shard: IndexedShard;
   firstRow: number;
   tileCount: number;
-  /** The utterance's next place. Most have one. */
-  next: Place | null;
+  /** The next rows of the same utterance. Most utterances have none. */
+  next: VersionRows | null;
 }
 
-/** A version that cannot be made into tiles under these settings. */
+/** A version that features cannot turn into tiles under these settings: it has a dead letter. */
 export interface Refusal {
   version: string;
   settings: TileSettings;
-  /** Seconds since 1970; 0: not known. */
+  /** Seconds since 1970; 0 if unknown. */
   failedAtSec: number;
 }
 
@@ -42,18 +42,18 @@ const kindOf = ({ category, activation, valence }: Labels): LabelKind =>
   (category === undefined ? 0 : 4) + (activation === undefined ? 0 : 2) + (valence === undefined ? 0 : 1);
 export const kindCarriesTarget = (kind: LabelKind, target: EmotionTarget): boolean => carriesTarget(kinds[kind] as Labels, target);
 
-/** All that utterances of one speaker mostly share. */
+/** Labels, split and withholding, which the utterances of one speaker mostly share. */
 export interface Traits {
   labels: Labels;
   split: Split;
   withheld: boolean;
-  /** Null: not learnt from. */
+  /** Null if training must not use the utterance. */
   trainedKind: LabelKind | null;
-  /** Utterances that have these. */
+  /** Number of utterances with these traits. */
   uses: number;
 }
 
-/** Gives utterances with equal traits the same ones. */
+/** Gives utterances with equal traits the same object. */
 export class TraitsTable {
   private readonly byName = new Map<string, Traits>();
 
@@ -82,13 +82,13 @@ function traitsName(
 }
 
 export class IndexedUtterance {
-  /** Null: not alive. */
+  /** Null if the utterance is not alive. */
   version: string | null = null;
-  /** When that version was ingested, seconds since 1970 (a million of them: no more than a small integer each); 0: not known. */
+  /** Ingestion time of that version in seconds since 1970, a small integer to save memory; 0 if unknown. */
   ingestedAtSec = 0;
   traits: Traits | null = null;
-  places: Place | null = null;
-  /** Versions that are dead letters, and under which settings. */
+  rows: VersionRows | null = null;
+  /** Versions with a dead letter, and the settings under which they failed. */
   refusals: Refusal[] | null = null;
 
   constructor(
@@ -96,13 +96,13 @@ export class IndexedUtterance {
     readonly corpus: Corpus,
   ) {}
 
-  addPlace(place: Omit<Place, 'next'>): void {
-    this.places = { ...place, version: this.heldVersion(place.version), next: this.places };
+  addRows(place: Omit<VersionRows, 'next'>): void {
+    this.rows = { ...place, version: this.heldVersion(place.version), next: this.rows };
   }
 
-  removePlaces(shard: IndexedShard): void {
-    let kept: Place | null = null;
-    for (let place = this.places; place; ) {
+  removeRows(shard: IndexedShard): void {
+    let kept: VersionRows | null = null;
+    for (let place = this.rows; place; ) {
       const { next } = place;
       if (place.shard !== shard) {
         place.next = kept;
@@ -110,10 +110,10 @@ export class IndexedUtterance {
       }
       place = next;
     }
-    this.places = kept;
+    this.rows = kept;
   }
 
-  /** @returns whether that was new */
+  /** @returns true if the refusal is new */
   addRefusal(version: string, settings: TileSettings, failedAtSec: number): boolean {
     const known = this.refusals?.find((each) => each.version === version && each.settings === settings);
     if (known) known.failedAtSec = Math.max(known.failedAtSec, failedAtSec);
@@ -121,42 +121,42 @@ export class IndexedUtterance {
     return !known;
   }
 
-  /** Drops refusals of versions that are not live and failed before this time. They count for nothing. */
+  /** Drops refusals that no longer count: those of versions that are not live and failed before this time. */
   dropRefusals(beforeSec: number): void {
     const kept = this.refusals?.filter(({ version, failedAtSec }) => version === this.version || failedAtSec >= beforeSec);
     this.refusals = kept && kept.length > 0 ? kept : null;
   }
 
-  /** Its rows in a shard. */
-  placeIn(shard: IndexedShard): Place | null {
-    let place = this.places;
+  /** @returns the rows of the utterance in a shard */
+  rowsIn(shard: IndexedShard): VersionRows | null {
+    let place = this.rows;
     while (place && place.shard !== shard) place = place.next;
     return place;
   }
 
-  /** Where the live version is read under these settings: in the shard with the lowest id. */
-  placeUnder(settings: TileSettings): Place | null {
-    let lowest: Place | null = null;
-    for (let place = this.places; place; place = place.next) {
+  /** @returns the rows from which the live version is read under these settings: those in the shard with the lowest id */
+  rowsUnder(settings: TileSettings): VersionRows | null {
+    let lowest: VersionRows | null = null;
+    for (let place = this.rows; place; place = place.next) {
       if (place.version !== this.version || place.shard.settings !== settings) continue;
       if (!lowest || place.shard.shardId < lowest.shard.shardId) lowest = place;
     }
     return lowest;
   }
 
-  /** Whether the live version is in a shard, under whatever settings. */
+  /** True if a shard holds the live version, under any settings. */
   get isSharded(): boolean {
-    for (let place = this.places; place; place = place.next) if (place.version === this.version) return true;
+    for (let place = this.rows; place; place = place.next) if (place.version === this.version) return true;
     return false;
   }
 
-  /** Adds what the utterance is to what its corpus has under each of its settings, or takes it away before a change. */
+  /** Adds the utterance to the coverages of its corpus (sign 1), or takes it out before a change (sign -1). */
   count(sign: 1 | -1, digestOf: (utteranceId: string, version: string) => bigint): void {
     if (this.version === null) return;
     this.corpus.live += sign;
     let digest: bigint | undefined;
-    for (let place = this.places; place; place = place.next) {
-      if (place.version !== this.version || this.placeUnder(place.shard.settings) !== place) continue;
+    for (let place = this.rows; place; place = place.next) {
+      if (place.version !== this.version || this.rowsUnder(place.shard.settings) !== place) continue;
       const coverage = this.corpus.coverageOf(place.shard.settings);
       coverage.covered += sign;
       coverage.sharded += sign;
@@ -165,19 +165,19 @@ export class IndexedUtterance {
       coverage.digest = BigInt.asUintN(128, sign === 1 ? coverage.digest + digest : coverage.digest - digest);
     }
     for (const { version, settings } of this.refusals ?? []) {
-      if (version === this.version && !this.placeUnder(settings)) this.corpus.coverageOf(settings).covered += sign;
+      if (version === this.version && !this.rowsUnder(settings)) this.corpus.coverageOf(settings).covered += sign;
     }
   }
 
-  /** Neither alive nor anywhere. */
-  get isForgotten(): boolean {
-    return this.version === null && this.places === null && this.refusals === null;
+  /** True if the utterance is not alive and has neither rows nor refusals. */
+  get isUnused(): boolean {
+    return this.version === null && this.rows === null && this.refusals === null;
   }
 
-  /** The same text, but held once. */
+  /** @returns an equal string that is already held, to save memory */
   heldVersion(version: string): string {
     if (this.version === version) return this.version;
-    for (let place = this.places; place; place = place.next) if (place.version === version) return place.version;
+    for (let place = this.rows; place; place = place.next) if (place.version === version) return place.version;
     return version;
   }
 }

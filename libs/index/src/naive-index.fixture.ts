@@ -1,12 +1,13 @@
-/** The index as its rules say it, without a thought of what it costs: it looks at every fact for every question. */
+/** A plain implementation of the index's rules, without regard to cost: each question looks at every fact. */
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
+import { corpusOf } from '#contracts/object-keys.js';
 
 export interface NaiveView {
   settings: Record<string, string>;
   tile: [number, number] | null;
-  /** Utterance, version, shard, in order of utterance. */
+  /** Utterance, version and shard, in order of utterance id. */
   rows: [string, string, string][];
 }
 
@@ -136,7 +137,7 @@ export class NaiveIndex {
     return [...this.shards.values()].filter(({ utterances }) => utterances.some(({ utteranceId }) => corpusOf(utteranceId) === corpus));
   }
 
-  /** @param geometry null: in any */
+  /** @param geometry null for any geometry */
   private hashesOf(corpus: string, geometry: string | null): string[] {
     const hashes = [...new Set(this.shardsOf(corpus).map(({ settingsHash }) => settingsHash))];
     return hashes.filter((hash) => geometry === null || this.geometryOf(hash) === geometry);
@@ -191,5 +192,3 @@ export class NaiveIndex {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 }
-
-const corpusOf = (utteranceId: string): string => utteranceId.slice(0, utteranceId.indexOf('/'));

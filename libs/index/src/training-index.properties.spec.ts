@@ -1,4 +1,4 @@
-/** The index that counts as facts come, beside one that looks at all of them: the same, fact by fact, whatever happens. */
+/** Compares the index, which counts as facts arrive, with the naive one, which looks at all facts, after every fact. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DeadLetter } from '#contracts/dead-letters.js';
@@ -12,7 +12,7 @@ import { trainedTiles, TrainingIndex, viewOf } from './training-index.js';
 const ids = ['a/0', 'a/1', 'a/2', 'b/0', 'b/1'];
 const versions = ['v1', 'v2', 'v3'];
 const hashes = ['h1', 'h2', 'h3', 'h4'];
-/** h1 is of the days before shards said it. */
+/** h1 comes from before shards stated their geometry. */
 const tiles: Record<string, [number, number]> = { h2: [128, 256], h3: [64, 256], h4: [64, 256] };
 const sealedAt = (day: number): string => `2026-01-0${day}T00:00:00.000Z`;
 
@@ -26,7 +26,7 @@ const labels = fc.record<Labels>(
   { requiredKeys: [] },
 );
 
-/** The content of a version and of a shard never changes: they are named by it. */
+/** The content of a version or a shard never changes, because its name is the digest of it. */
 interface World {
   versions: { labels: Labels; split: Split; withheld: boolean; tiles: number }[];
   shards: { hash: string; rows: { id: string; version: string }[] }[];
@@ -50,7 +50,7 @@ const world: fc.Arbitrary<World> = fc.record({
   ),
 });
 
-/** One utterance a corpus, in two versions: then it often happens that settings cover all there is. */
+/** One utterance a corpus, in two versions, so that settings often cover everything. */
 const narrowId = (id: string): string => `${id.slice(0, 2)}0`;
 const narrowVersion = (version: string): string => (version === 'v3' ? 'v1' : version);
 
@@ -156,7 +156,7 @@ const letterOf = (utteranceId: string, version: string, settingsHash: string): D
   failedAt: sealedAt(1),
 });
 
-/** All that the index says, from its counters, from its view, and from the naive index: three times the same. */
+/** The answers of the index from its counters, from its view, and from the naive index. All three must agree. */
 function expectSame(index: TrainingIndex, naive: NaiveIndex): void {
   const expected = naive.view();
   const view = index.view();
@@ -178,7 +178,7 @@ function expectSame(index: TrainingIndex, naive: NaiveIndex): void {
   }
 }
 
-/** A reader that was cut off goes back, and reads again from there. */
+/** A reader that lost its connection goes back and reads again from there. */
 const repeats = fc.array(fc.record({ after: fc.nat(60), back: fc.integer({ min: 1, max: 8 }) }), { maxLength: 3 });
 function withRepeats(facts: Fact[], cuts: { after: number; back: number }[]): Fact[] {
   return facts.flatMap((fact, at) => {
@@ -194,7 +194,7 @@ function merged(streams: Fact[][], turns: number[]): Fact[] {
 }
 
 describe('the index', () => {
-  it('is, after every fact, what one that looks at all of them says, before it has caught up and after', () => {
+  it('equals the naive index after every fact, before it has caught up and after', () => {
     fc.assert(
       fc.property(world, fc.array(anyFact, { maxLength: 60 }), fc.nat(40), fc.boolean(), (wide, wideFacts, caughtUpAt, isNarrow) => {
         const things = isNarrow ? narrow(wide) : wide;
@@ -213,7 +213,7 @@ describe('the index', () => {
     );
   });
 
-  it('is the same in the end whatever the order between the topics, and whatever came twice', () => {
+  it('ends the same in any order between the topics, and with any facts twice', () => {
     const order = fc.record({ turns: fc.array(fc.nat(3), { maxLength: 90 }), cuts: fc.array(repeats, { minLength: 4, maxLength: 4 }) });
     const streams = fc.tuple(
       fc.array(utteranceFact, { maxLength: 25 }),
@@ -223,7 +223,7 @@ describe('the index', () => {
     );
     fc.assert(
       fc.property(world, streams, order, order, (things, topics, ...orders) => {
-        // A shard is announced in one of the two topics of shards.
+        // One of the two shard topics announces each shard.
         const ofTopic = topics.map((facts, at) => facts.filter((fact) => fact.of !== 'shard' || (fact.shard % 2 === 0) === (at === 1)));
         const naive = new NaiveIndex();
         for (const fact of ofTopic.flat()) apply(naive, fact, things);
@@ -238,7 +238,7 @@ describe('the index', () => {
     );
   });
 
-  it('goes on from what was written of it as if it had never stopped', () => {
+  it('continues from its snapshot as if it had never stopped', () => {
     fc.assert(
       fc.property(
         world,

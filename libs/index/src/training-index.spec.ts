@@ -73,15 +73,15 @@ describe('how fresh a view is', () => {
     utterance('c/without-tiles', { ingestedAt: at(5) }),
   );
 
-  it('is said by the newest utterance that teaches a model something: not by those held out, or without tiles yet', () => {
+  it('follows from the newest utterance that training uses, not from held-out ones or ones without tiles', () => {
     expect(newestLearntAt(index.view())).toBe(at(2));
   });
 
-  it('is kept in a snapshot', () => {
+  it('survives in a snapshot', () => {
     expect(newestLearntAt(indexOf(linesOf(index)).view())).toBe(at(2));
   });
 
-  it('is not known of a snapshot from before it was kept, and of an empty view', () => {
+  it('is unknown for an old snapshot without it and for an empty view', () => {
     const lines = linesOf(index).map((line) => line.replace(/"ingestedAtSec":\[[^\]]*\],/, ''));
     expect(lines.join()).not.toContain('ingestedAtSec');
     expect(newestLearntAt(indexOf(lines).view())).toBeNull();
@@ -90,7 +90,7 @@ describe('how fresh a view is', () => {
 });
 
 describe('TrainingIndex', () => {
-  it('counts an utterance once, from the lowest shard id, whatever order the facts came in', () => {
+  it('counts an utterance once, from the lowest shard id, in any order of facts', () => {
     const facts: ((index: TrainingIndex) => void)[] = [
       (index) => index.applyUtterance('c/a', utterance('c/a')),
       (index) => index.applyShard('b2', shard('b2', [['c/a', 'v1']])),
@@ -114,7 +114,7 @@ describe('TrainingIndex', () => {
     expect(views[1]).toEqual(views[0]);
   });
 
-  it('drops an older version at once, and takes the new one when its shard comes', () => {
+  it('drops an old version at once, and takes the new one when its shard arrives', () => {
     const index = new TrainingIndex();
     index.applyUtterance('c/a', utterance('c/a'));
     index.applyShard('1', shard('1', [['c/a', 'v1']]));
@@ -127,7 +127,7 @@ describe('TrainingIndex', () => {
     expect(index.view().utterances).toMatchObject([{ version: 'v2', shardId: '2' }]);
   });
 
-  it('forgets a deleted utterance, and falls back to another shard when one is withdrawn', () => {
+  it('drops a deleted utterance, and falls back to another shard when one is withdrawn', () => {
     const index = new TrainingIndex();
     index.applyUtterance('c/a', utterance('c/a'));
     index.applyShard('1', shard('1', [['c/a', 'v1']]));
@@ -138,14 +138,14 @@ describe('TrainingIndex', () => {
     expect(index.view().utterances).toEqual([]);
   });
 
-  describe('where features has said which settings it uses', () => {
+  describe('after features has announced its settings', () => {
     const rows = (...ids: string[]): [string, string][] => ids.map((id) => [id, 'v1']);
     const newer = { settingsHash: 'new', sealedAt: '2026-02-01T00:00:00.000Z' };
     const uses = (c: string, tile: [number, number] = [128, 256]) => ({
       default: { settingsHash: 'h', tile: [128, 256] as [number, number] },
       corpora: { c: { settingsHash: c, tile } },
     });
-    /** c/a and c/b under both, d/a under the former. */
+    /** c/a and c/b have tiles under both settings, d/a under the former. */
     const moved = (): TrainingIndex => {
       const index = new TrainingIndex();
       for (const id of ['c/a', 'c/b', 'd/a']) index.applyUtterance(id, utterance(id));
@@ -159,7 +159,7 @@ describe('TrainingIndex', () => {
       return index;
     };
 
-    it('goes back to former ones, though their shards are older, and not before these are whole again', () => {
+    it('returns to earlier settings with older shards, but only once those are complete again', () => {
       const index = moved();
       index.applyUtterance('c/late', utterance('c/late'));
       index.applyShard('3', shard('3', rows('c/late'), newer));
@@ -170,7 +170,7 @@ describe('TrainingIndex', () => {
       expect(index.size).toBe(4);
     });
 
-    it('goes to no others, however new and whole they are', () => {
+    it('moves to no other settings, however new and complete', () => {
       const index = moved();
       index.applyShard('3', shard('3', rows('c/a', 'c/b'), { settingsHash: 'newest', sealedAt: '2026-04-01T00:00:00.000Z' }));
       expect(index.view().settings['c']).toBe('new');
@@ -178,7 +178,7 @@ describe('TrainingIndex', () => {
       expect(index.view().settings['c']).toBe('newest');
     });
 
-    it('reads the former ones where those have lost all tiles, until they are made again', () => {
+    it('reads under the earlier settings while the announced ones have lost all tiles', () => {
       const index = moved();
       index.applyShard('2', null);
       expect(index.view().settings['c']).toBe('h');
@@ -186,7 +186,7 @@ describe('TrainingIndex', () => {
       expect(index.view().settings['c']).toBe('new');
     });
 
-    it('takes another geometry only with all corpora, and goes back to the former one in the same way', () => {
+    it('changes the geometry only for all corpora at once, and returns in the same way', () => {
       const index = moved();
       const narrow = (id: string, ids: [string, string][]) =>
         index.applyShard(id, shard(id, ids, { settingsHash: 'narrow', tile: [128, 128], sealedAt: '2026-03-01T00:00:00.000Z' }));
@@ -202,7 +202,7 @@ describe('TrainingIndex', () => {
     });
   });
 
-  it('stays with the settings of a corpus until the newer ones cover all of it, then moves over whole', () => {
+  it('keeps the settings of a corpus until newer ones cover all of it, then moves at once', () => {
     const index = new TrainingIndex();
     for (const id of ['c/a', 'c/b', 'd/a']) index.applyUtterance(id, utterance(id));
     const rows = (...ids: string[]): [string, string][] => ids.map((id) => [id, 'v1']);
@@ -221,13 +221,13 @@ describe('TrainingIndex', () => {
       ['c/a', '2'],
       ['d/a', '1'],
     ]);
-    // What is not made yet does not move it back.
+    // An utterance without tiles under the new settings does not move it back.
     index.applyUtterance('c/late', utterance('c/late'));
     index.applyShard('3', shard('3', rows('c/late')));
     expect(index.view().settings).toEqual({ c: 'new', d: 'h' });
   });
 
-  it('has one tile geometry, and moves to a newer one when all corpora are covered in it', () => {
+  it('has one tile geometry, and moves to a newer one once that covers all corpora', () => {
     const index = new TrainingIndex();
     for (const id of ['c/a', 'd/a']) index.applyUtterance(id, utterance(id));
     index.applyShard('1', shard('1', [['c/a', 'v1']]));
@@ -252,20 +252,20 @@ describe('TrainingIndex', () => {
     expect(index.tile).toEqual([128, 256]);
   });
 
-  it('reads what is left in another geometry when all shards of its own are withdrawn', () => {
+  it('reads the remaining tiles of another geometry when all shards of its own are withdrawn', () => {
     const index = new TrainingIndex();
     index.caughtUp();
     index.applyUtterance('c/a', utterance('c/a'));
     index.applyUtterance('c/b', utterance('c/b'));
     index.applyShard('low', shard('low', [['c/a', 'v1']], { settingsHash: 'low', tile: [64, 256] }));
-    // Sealed in the days before announcements said the geometry, as a hash without shards does not say it either.
+    // Sealed before announcements stated the geometry. A hash without shards does not state it either.
     index.applyShard('old', shard('old', [['c/a', 'v1']], { settingsHash: 'old' }));
     index.applyShard('low', null);
     expect(index.view().utterances.map(({ shardId }) => shardId)).toEqual(['old']);
     expect(index.tile).toEqual([128, 256]);
   });
 
-  it('gives a view that later facts do not change', () => {
+  it('makes a view that later facts do not change', () => {
     const index = new TrainingIndex();
     index.applyUtterance('c/a', utterance('c/a'));
     index.applyShard('1', shard('1', [['c/a', 'v1']]));
@@ -276,8 +276,8 @@ describe('TrainingIndex', () => {
   });
 });
 
-describe('what is learnt from', () => {
-  it('is training speakers without what was withheld', () => {
+describe('training', () => {
+  it('uses training speakers without their withheld utterances', () => {
     const index = new TrainingIndex();
     index.applyUtterance('c/train', utterance('c/train', { labels: { category: 'sad' } }));
     index.applyUtterance('c/withheld', utterance('c/withheld', { withheld: true }));
@@ -296,7 +296,7 @@ describe('what is learnt from', () => {
     expect(trainedTiles(view, 'valence')).toEqual({ labelled: 0, unlabelled: 2 });
   });
 
-  it('is never scored, though late labels move it out of training', () => {
+  it('never scores what it used, even if late labels move that out of training', () => {
     const index = new TrainingIndex();
     const known = (speakerId: string): Partial<UtteranceIngested> => ({ labels: { speakerId } });
     index.applyUtterance('c/withheld-late', utterance('c/withheld-late', { ...known('c/s1'), withheld: true }));
@@ -316,7 +316,7 @@ describe('what is learnt from', () => {
     expect(heldOut(index.view(), heard).map((each) => each.utteranceId)).toEqual(['c/test', 'c/withheld']);
   });
 
-  it('stops when a speaker is in two splits', () => {
+  it('refuses a view with a speaker in two splits', () => {
     const index = new TrainingIndex();
     index.applyUtterance('c/a', utterance('c/a', { labels: { speakerId: 'c/s' } }));
     index.applyUtterance('c/b', utterance('c/b', { labels: { speakerId: 'c/s' }, split: 'test' }));
@@ -331,7 +331,7 @@ describe('what is learnt from', () => {
   });
 });
 
-it('counts the utterances that changed, however many came in one shard', () => {
+it('counts each changed utterance, however many come in one shard', () => {
   const index = new TrainingIndex();
   index.applyUtterance('c/a', utterance('c/a'));
   index.applyUtterance('c/b', utterance('c/b'));
@@ -353,7 +353,7 @@ it('counts the utterances that changed, however many came in one shard', () => {
 });
 
 describe('refusals', () => {
-  it('leave index and snapshot once their utterance is deleted or their version replaced; young ones and those of live versions stay', () => {
+  it('leave index and snapshot once their utterance is deleted or their version replaced, unless they are young', () => {
     const index = new TrainingIndex();
     const now = new Date().toISOString();
     for (const id of ['c/live', 'c/replaced', 'c/deleted']) {
@@ -369,7 +369,7 @@ describe('refusals', () => {
     expect(refused(index)).toEqual(['c/live@v1', 'c/ahead@v7']);
     expect([...index.held.utterances].map(({ utteranceId }) => utteranceId)).toEqual(['c/live', 'c/replaced', 'c/ahead']);
     expect(refused(indexOf(lines))).toEqual(['c/live@v1', 'c/ahead@v7']);
-    // Its time is in the snapshot too.
+    // The snapshot holds the time of the refusal too.
     const restored = indexOf(lines);
     restored.dropOldRefusals(Date.now() + 2 * 3_600_000);
     expect(refused(restored)).toEqual(['c/live@v1']);

@@ -1,17 +1,18 @@
 /**
- * The trainer's index: which tiles count. It keeps every shard that holds a version of an utterance and reads from the
- * lowest shard id, so that a duplicate shard adds nothing; a tile counts only while its version is its utterance's current
- * one, and lies under the settings that its corpus has moved to (choose-settings.ts).
+ * The trainer's index decides which tiles count. It keeps every shard that holds a version of an utterance, and reads from
+ * the shard with the lowest id, so that a duplicate shard adds nothing. A tile counts only if its version is its utterance's
+ * current one, and only under the settings that its corpus has moved to (choose-settings.ts).
  *
- * A fact costs what it says: a shard its rows, an utterance itself. Counts and digest are kept; only a view looks at all.
+ * The cost of a fact grows with its own size only: the rows of a shard, or one utterance. The index keeps counts and digest
+ * up to date. Only a view looks at all utterances.
  *
- * Delivery: facts may come twice, late and in any order between the topics; the index is the same in the end. Until
- * `caughtUp` the settings are chosen from all that is there, so that the order of a first reading decides nothing.
+ * Delivery: facts may come twice, late, and in any order between the topics. The result is the same. Before `caughtUp` the
+ * settings are chosen from all facts so far, so that the order of a first reading decides nothing.
  */
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
 import { carriesTarget, type EmotionTarget, type Labels, type Split, type Stream } from '#contracts/labels.js';
-import { corporaPrefix, shardKey } from '#contracts/object-keys.js';
+import { corporaPrefix, corpusOf, shardKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
@@ -25,11 +26,11 @@ import {
   type TileGeometry,
   TileSettings,
 } from './choose-settings.js';
-import { type IndexedShard, IndexedUtterance, kindCarriesTarget, type Place, TraitsTable } from './indexed-utterance.js';
+import { type IndexedShard, IndexedUtterance, kindCarriesTarget, type VersionRows, TraitsTable } from './indexed-utterance.js';
 import { addDigest, digestText, settingsDigest, versionDigest } from './view-digest.js';
 import { WaitingTraces } from './waiting-traces.js';
 
-/** Of the facts, what the index needs. */
+/** The parts of the facts that the index needs. */
 type UtteranceFact = Pick<UtteranceIngested, 'version' | 'labels' | 'split' | 'withheld'> & Partial<Pick<UtteranceIngested, 'ingestedAt'>>;
 type ShardRows = Pick<ShardSealed['utterances'][number], 'utteranceId' | 'version' | 'firstRow' | 'tileCount'>;
 type ShardFact = Pick<ShardSealed, 'shardId' | 'stream' | 'settingsHash' | 'sealedAt' | 'tile'> & {
@@ -46,26 +47,26 @@ export interface ViewUtterance {
   labels: Labels;
   split: Split;
   withheld: boolean;
-  /** Seconds since 1970; not known of files in a folder. */
+  /** Seconds since 1970; absent for files in a folder. */
   ingestedAtSec?: number;
-  /** Where its tiles are. */
+  /** The shard that holds its tiles. */
   shardId: string;
   shardObjectKey: string;
   firstRow: number;
   tileCount: number;
 }
 
-/** What one round trains and is scored on, frozen when the round starts. */
+/** The utterances that one round trains on and scores, frozen when the round starts. */
 export interface TrainingView {
-  /** Of the set of utterance versions, whatever their order (view-digest.ts). */
+  /** Digest of the set of utterance versions, independent of their order (view-digest.ts). */
   digest: string;
-  /** Corpus to the settings that its tiles have. */
+  /** Corpus to the settings hash of its tiles. */
   settings: Record<string, string>;
-  /** The settings that most tiles have. */
+  /** The settings hash of most tiles. */
   settingsHash: string | null;
-  /** Of all of its tiles; null when it was never said. */
+  /** Geometry of all its tiles; null if no shard states it. */
   tile: TileGeometry | null;
-  /** In order of id. */
+  /** Sorted by utterance id. */
   utterances: ViewUtterance[];
 }
 
@@ -74,13 +75,13 @@ export interface ViewCounts {
   unlabelled: number;
 }
 
-/** The tile geometry of all, as `rowsxframes`, and the settings hash of each corpus. */
+/** The one tile geometry, as `rowsxframes`, and the settings hash of each corpus. */
 export interface SettingsChoice {
   geometry: string | null;
   settings: Record<string, string>;
 }
 
-/** What is read of the index as it is now. */
+/** The current choice and digest, kept until the index changes. */
 interface Selection {
   revision: number;
   geometry: string | null;
@@ -96,7 +97,7 @@ export class TrainingIndex {
   private readonly corpora = new Map<string, Corpus>();
   private readonly settings = new Map<string, TileSettings>();
   private readonly traits = new TraitsTable();
-  /** Of utterances that wait for their first round. */
+  /** Trace contexts of utterances that wait for their first round. */
   readonly traces = new WaitingTraces();
   private wanted: SettingsFact | null = null;
   private geometry: string | null = null;
@@ -104,11 +105,11 @@ export class TrainingIndex {
   private kept: Selection | undefined;
   /** Rises with every change that may change the view. */
   revision = 0;
-  /** Rises with every utterance that gets tiles, loses them or changes while it has some. */
+  /** Rises each time an utterance gains tiles, loses tiles, or changes while it has tiles. */
   changes = 0;
 
   applyUtterance(utteranceId: string, fact: UtteranceFact | null): void {
-    if (!fact) this.traces.forget(utteranceId);
+    if (!fact) this.traces.drop(utteranceId);
     const utterance = fact ? this.utteranceOf(utteranceId) : this.utterances.get(utteranceId);
     if (!utterance || utterance.version === (fact?.version ?? null)) return;
     const { traits, isSharded: wasSharded } = utterance;
@@ -119,7 +120,7 @@ export class TrainingIndex {
     if (traits) this.traits.giveBack(traits);
     utterance.count(1, versionDigest);
     if (wasSharded || utterance.isSharded) this.changes++;
-    this.forget(utterance);
+    this.dropIfUnused(utterance);
     this.changed([utterance.corpus]);
   }
 
@@ -129,11 +130,11 @@ export class TrainingIndex {
     if (isSame) return;
     const before = known ? this.withdraw(known) : [];
     const after = fact ? this.add(fact) : [];
-    for (const utterance of known?.utterances ?? []) this.forget(utterance);
+    for (const utterance of known?.utterances ?? []) this.dropIfUnused(utterance);
     this.changed(new Set([...before, ...after]));
   }
 
-  /** A version that cannot be made into tiles under some settings need not be waited for. */
+  /** Notes that a version cannot become tiles under some settings, so that the choice of settings need not wait for it. */
   applyDeadLetter({ stage, settingsHash, utteranceId, version, failedAt }: RefusalFact): void {
     if (stage !== 'features' || settingsHash === undefined || utteranceId === undefined || version === undefined) return;
     const utterance = this.utteranceOf(utteranceId);
@@ -145,32 +146,32 @@ export class TrainingIndex {
   }
 
   /**
-   * Drops the refusals of utterances that were deleted, and of versions that were replaced. A refusal that is younger than
-   * an hour stays: the record of its version may not have been read yet. A version that comes back is refused anew.
+   * Drops the refusals of deleted utterances and of replaced versions. A refusal younger than an hour stays, because the
+   * record of its version may still be unread. A version that comes back is refused again.
    */
   dropOldRefusals(nowMs = Date.now()): void {
     const beforeSec = Math.floor(nowMs / 1000) - refusalsKeptSec;
     for (const utterance of this.utterances.values()) {
       if (!utterance.refusals) continue;
       utterance.dropRefusals(beforeSec);
-      this.forget(utterance);
+      this.dropIfUnused(utterance);
     }
   }
 
-  /** Under which settings features makes the tiles of each corpus from now on: where a corpus moves to, once it is whole there. */
+  /** Notes the settings that features uses for each corpus. A corpus moves to them once they cover all of it. */
   applySettings(fact: SettingsFact | null): void {
     this.wanted = fact;
     for (const corpus of this.corpora.values()) corpus.wanted = this.wantedBy(corpus.name);
     this.changed(this.corpora.values());
   }
 
-  /** All that was there at the start has been applied: from now on each corpus stays with its settings until it may move. */
+  /** Call it when all records from before the start are applied. From then on, a corpus keeps its settings until it may move. */
   caughtUp(): void {
     this.isCaughtUp = true;
     this.changed(this.corpora.values());
   }
 
-  /** Tiles that may be learnt from; labelled are those that carry what the emotion head learns, in whatever shard topic. */
+  /** Tiles that training may use. `labelled` counts those with a label for the emotion head, from both shard topics. */
   counts(target: EmotionTarget): ViewCounts {
     const counts: ViewCounts = { labelled: 0, unlabelled: 0 };
     for (const { trainedTiles } of this.selection.coverages.values())
@@ -178,7 +179,7 @@ export class TrainingIndex {
     return counts;
   }
 
-  /** Of the view as it is now. */
+  /** Digest of the current view. */
   get digest(): string {
     return this.selection.digest;
   }
@@ -189,18 +190,18 @@ export class TrainingIndex {
     return geometry === null ? null : geometryOf(geometry);
   }
 
-  /** Utterances of the view as it is now. */
+  /** Number of utterances in the current view. */
   get size(): number {
     return [...this.selection.coverages.values()].reduce((sum, { sharded }) => sum + sharded, 0);
   }
 
-  /** @returns a copy that later facts do not change. It looks at every utterance: made when a round starts, and not before */
+  /** @returns a copy that later facts do not change. It looks at every utterance, so make one only when a round starts. */
   view(): TrainingView {
     const { geometry, coverages, digest } = this.selection;
     const utterances: ViewUtterance[] = [];
     for (const utterance of this.utterances.values()) {
       const coverage = utterance.version === null ? undefined : coverages.get(utterance.corpus);
-      const place = coverage && utterance.placeUnder(coverage.settings);
+      const place = coverage && utterance.rowsUnder(coverage.settings);
       if (place) utterances.push(viewUtterance(utterance, place));
     }
     utterances.sort((a, b) => (a.utteranceId < b.utteranceId ? -1 : 1));
@@ -214,19 +215,19 @@ export class TrainingIndex {
     };
   }
 
-  /** What the index was made of, as it is held: to be written, never to be changed. */
+  /** The contents of the index, to be written to a snapshot. Never change them. */
   get held(): { utterances: Iterable<IndexedUtterance>; shards: Iterable<IndexedShard> } {
     return { utterances: this.utterances.values(), shards: this.shards.values() };
   }
 
-  /** What has been chosen so far. The facts do not say it all: it matters what was there before. */
+  /** The current choice of settings. It depends on earlier choices, so it does not follow from the facts alone. */
   get choice(): SettingsChoice {
     const { geometry } = this;
     const chosen = [...this.corpora.values()].flatMap(({ name, current }) => (current ? [[name, current.settings.hash] as const] : []));
     return { geometry, settings: Object.fromEntries(chosen) };
   }
 
-  /** Stays with what was chosen before, until it has caught up and sees what may move. */
+  /** Takes up an earlier choice and keeps it until the index has caught up and sees which corpora may move. */
   resume({ geometry, settings }: SettingsChoice): void {
     this.geometry = geometry;
     for (const [name, hash] of Object.entries(settings)) {
@@ -236,19 +237,19 @@ export class TrainingIndex {
     this.revision++;
   }
 
-  /** The live utterances that are read from a shard, and its stream. */
+  /** @returns the live utterances that are read from a shard, and the shard's stream */
   readFrom(shardId: string): { shardId: string; stream: Stream; utteranceIds: string[] } | null {
     const shard = this.shards.get(shardId);
     if (!shard) return null;
     const { coverages } = this.selection;
     const read = shard.utterances.filter((utterance) => {
       const coverage = coverages.get(utterance.corpus);
-      return coverage && utterance.version !== null && utterance.placeUnder(coverage.settings)?.shard === shard;
+      return coverage && utterance.version !== null && utterance.rowsUnder(coverage.settings)?.shard === shard;
     });
     return { shardId, stream: shard.stream, utteranceIds: read.map(({ utteranceId }) => utteranceId) };
   }
 
-  /** @returns the corpora that have rows in it */
+  /** @returns the corpora with rows in the shard */
   private add(fact: ShardFact): Set<Corpus> {
     const { shardId, stream, sealedAt, tile } = fact;
     const settings = this.settingsOf(fact.settingsHash);
@@ -258,7 +259,7 @@ export class TrainingIndex {
     for (const { utteranceId, version, firstRow, tileCount } of fact.utterances) {
       const utterance = this.utteranceOf(utteranceId);
       utterance.count(-1, versionDigest);
-      utterance.addPlace({ version, shard, firstRow, tileCount });
+      utterance.addRows({ version, shard, firstRow, tileCount });
       utterance.count(1, versionDigest);
       if (utterance.version === version) this.changes++;
       shard.utterances.push(utterance);
@@ -269,12 +270,12 @@ export class TrainingIndex {
     return corpora;
   }
 
-  /** @returns the corpora that have rows in it */
+  /** @returns the corpora with rows in the shard */
   private withdraw(shard: IndexedShard): Set<Corpus> {
     const corpora = new Set<Corpus>();
     for (const utterance of shard.utterances) {
       utterance.count(-1, versionDigest);
-      utterance.removePlaces(shard);
+      utterance.removeRows(shard);
       utterance.count(1, versionDigest);
       corpora.add(utterance.corpus);
     }
@@ -287,7 +288,7 @@ export class TrainingIndex {
   private utteranceOf(utteranceId: string): IndexedUtterance {
     let utterance = this.utterances.get(utteranceId);
     if (!utterance)
-      this.utterances.set(utteranceId, (utterance = new IndexedUtterance(utteranceId, this.corpusNamed(corpusNameOf(utteranceId)))));
+      this.utterances.set(utteranceId, (utterance = new IndexedUtterance(utteranceId, this.corpusNamed(corpusOf(utteranceId)))));
     return utterance;
   }
 
@@ -311,8 +312,8 @@ export class TrainingIndex {
     return settings;
   }
 
-  private forget(utterance: IndexedUtterance): void {
-    if (utterance.isForgotten) this.utterances.delete(utterance.utteranceId);
+  private dropIfUnused(utterance: IndexedUtterance): void {
+    if (utterance.isUnused) this.utterances.delete(utterance.utteranceId);
   }
 
   private changed(corpora: Iterable<Corpus>): void {
@@ -321,7 +322,7 @@ export class TrainingIndex {
     const geometry = this.hasOneGeometry ? this.geometry : nextGeometry(this.corpora.values(), this.geometry);
     if (geometry === this.geometry) return this.move(corpora);
     this.geometry = geometry;
-    // What was chosen for another geometry counts no more, whatever its hash says now that its shards may be withdrawn.
+    // A choice for another geometry no longer counts, even if its hash seems to have this geometry once its shards are withdrawn.
     for (const corpus of this.corpora.values()) corpus.current = null;
     this.move(this.corpora.values());
   }
@@ -330,7 +331,7 @@ export class TrainingIndex {
     for (const corpus of corpora) corpus.current = nextCoverage(corpus, this.geometry);
   }
 
-  /** Then there is nothing to choose, and no need to look at every corpus. */
+  /** True if all settings have the current geometry. Then no choice is left, and no need to look at every corpus. */
   private get hasOneGeometry(): boolean {
     for (const { geometry } of this.settings.values()) if (geometry !== this.geometry) return false;
     return this.shards.size > 0;
@@ -358,7 +359,6 @@ export class TrainingIndex {
 }
 
 /** Utterance ids are `<corpus>/<path>`. */
-const corpusNameOf = (utteranceId: string): string => utteranceId.slice(0, Math.max(0, utteranceId.indexOf('/')));
 
 function commonest(coverages: Coverage[]): string | null {
   const tiles = new Map<string, number>();
@@ -368,7 +368,7 @@ function commonest(coverages: Coverage[]): string | null {
 
 function viewUtterance(
   { utteranceId, version, traits, ingestedAtSec }: IndexedUtterance,
-  { shard, firstRow, tileCount }: Place,
+  { shard, firstRow, tileCount }: VersionRows,
 ): ViewUtterance {
   const { labels = {}, split = 'train', withheld = false } = traits ?? {};
   return {
@@ -388,53 +388,53 @@ function viewUtterance(
 }
 
 /**
- * A view of these utterances, for instance of some of another view's.
- * @param of what is known of their tiles; without it all have the one hash
+ * Makes a view of these utterances, for example of some from another view.
+ * @param source settings and geometry of their tiles; without it all tiles have the one hash
  */
 export function viewOf(
   settingsHash: string | null,
   utterances: ViewUtterance[],
-  of?: Pick<TrainingView, 'settings' | 'tile'>,
+  source?: Pick<TrainingView, 'settings' | 'tile'>,
 ): TrainingView {
   let digest = 0n;
   const settings: Record<string, string> = {};
   for (const { utteranceId, version } of utterances) {
     digest = addDigest(digest, versionDigest(utteranceId, version));
-    const corpus = corpusNameOf(utteranceId);
+    const corpus = corpusOf(utteranceId);
     const hash = of?.settings[corpus] ?? settingsHash;
     if (hash === null || settings[corpus] === hash) continue;
     settings[corpus] = hash;
     digest = addDigest(digest, settingsDigest(corpus, hash));
   }
-  return { digest: digestText(digest), settings, settingsHash, tile: of?.tile ?? null, utterances };
+  return { digest: digestText(digest), settings, settingsHash, tile: source?.tile ?? null, utterances };
 }
 
-/** What may be learnt from: training speakers, without the utterances withheld for speaker identification. */
+/** True for utterances that training may use: those of training speakers that are not withheld for speaker identification. */
 export const isTrained = (utterance: ViewUtterance): boolean => utterance.split === 'train' && !utterance.withheld;
 
-/** When the newest utterance that may be learnt from was ingested: what a model of this view knows of nothing after. Null: not known. */
+/** @returns ingestion time of the newest utterance that a model of this view can learn from; null if unknown */
 export function newestLearntAt(view: TrainingView): string | null {
   let newest = 0;
   for (const utterance of view.utterances) if (isTrained(utterance)) newest = Math.max(newest, utterance.ingestedAtSec ?? 0);
   return newest > 0 ? new Date(newest * 1000).toISOString() : null;
 }
 
-/** What a run has ever trained on: late labels may move it out of training, but a model cannot unhear it. */
-export interface Heard {
+/** Everything that a run has ever trained on. A late label may move an utterance to dev or test, but the model has heard it. */
+export interface SeenIds {
   utteranceIds: ReadonlySet<string>;
   speakerIds: ReadonlySet<string>;
 }
 
-/** What may be scored: dev and test speakers that were never trained on, and withheld utterances that never were. */
-export function heldOut(view: TrainingView, heard: Heard): ViewUtterance[] {
+/** @returns utterances that may be scored: of dev and test speakers never trained on, and withheld ones never trained on */
+export function heldOut(view: TrainingView, seen: SeenIds): ViewUtterance[] {
   return view.utterances.filter((utterance) => {
-    if (heard.utteranceIds.has(utterance.utteranceId)) return false;
+    if (seen.utteranceIds.has(utterance.utteranceId)) return false;
     const { split, withheld, labels } = utterance;
-    return split === 'train' ? withheld : !heard.speakerIds.has(labels.speakerId ?? '');
+    return split === 'train' ? withheld : !seen.speakerIds.has(labels.speakerId ?? '');
   });
 }
 
-/** Tiles that may be learnt from; labelled are those that carry what the emotion head learns, in whatever shard topic. */
+/** Tiles that training may use. `labelled` counts those with a label for the emotion head, from both shard topics. */
 export function trainedTiles(view: TrainingView, target: EmotionTarget): ViewCounts {
   const counts: ViewCounts = { labelled: 0, unlabelled: 0 };
   for (const utterance of view.utterances.filter(isTrained))
@@ -442,7 +442,7 @@ export function trainedTiles(view: TrainingView, target: EmotionTarget): ViewCou
   return counts;
 }
 
-/** @throws PipelineError SPEAKER_LEAK if a speaker is in two splits: no score would mean anything */
+/** @throws PipelineError SPEAKER_LEAK if a speaker is in two splits, because then no score would mean anything */
 export function refuseLeaks(view: TrainingView): void {
   const splitOf = new Map<string, Split>();
   for (const { labels, split } of view.utterances) {
@@ -451,7 +451,7 @@ export function refuseLeaks(view: TrainingView): void {
     if (before !== split)
       throw new PipelineError(
         'SPEAKER_LEAK',
-        `Speaker ${labels.speakerId} is in ${before} and in ${split}. Give all of a speaker's rows one split.`,
+        `Speaker ${labels.speakerId} is in ${before} and in ${split}. Give all rows of the speaker the same split.`,
       );
     splitOf.set(labels.speakerId, split);
   }

@@ -1,10 +1,10 @@
 /**
- * A view of shard files in a folder, where no topics tell what is live: of each utterance what the newest file has.
- * `undertone export` writes two files beside them: utterance-splits.json has the split of single utterances, splits.json that
- * of speakers. An utterance that neither names has the split that ingest gives without a manifest, by a stable hash of corpus
- * and speaker.
+ * Makes a view of shard files in a folder, where no topics say which versions are live: the newest file of each utterance
+ * counts. `undertone export` writes two files beside the shards. utterance-splits.json has the splits of single utterances,
+ * splits.json those of speakers. An utterance in neither file gets the split that ingest gives without a manifest, by a
+ * stable hash of corpus and speaker.
  *
- * Does not promise to know what was erased or labelled anew since the files were written.
+ * Does not notice utterances that were erased or relabelled after the files were written.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,16 +20,16 @@ import { type TrainingView, type ViewUtterance, viewOf } from './training-index.
 export interface FolderView extends TrainingView {
   /** [rows, frames] of every tile. */
   tileShape: [number, number];
-  /** Of every shard. */
+  /** Feature settings of every shard. */
   features: FeatureSettings;
 }
 
-/** Speaker, with its corpus before it, to split. */
+/** Maps each speaker, with the corpus before the name, to a split. */
 export const splitsFile = 'splits.json';
-/** Utterance id to split, for utterances that splits.json does not tell rightly. */
+/** Maps utterance ids to splits, for utterances whose split differs from that in splits.json. */
 export const utteranceSplitsFile = 'utterance-splits.json';
 
-/** Splits of utterances count before those of speakers; splits that the caller chose, before both. */
+/** Splits that the caller chose win over splits of utterances, and those over splits of speakers. */
 interface Splits {
   chosen: ReadonlyMap<string, Split>;
   utterances: ReadonlyMap<string, Split>;
@@ -37,7 +37,7 @@ interface Splits {
 }
 
 /**
- * @param chosen splits of speakers, with their corpus before them, that go before all others
+ * @param chosen splits of speakers, with the corpus before the name; they win over all others
  * @throws PipelineError CONFIG_INVALID for a folder without shards, or with shards of different feature settings; RECORD_INVALID
  */
 export function viewOfShards(folder: string, chosen: ReadonlyMap<string, Split> = new Map()): FolderView {
@@ -50,7 +50,10 @@ export function viewOfShards(folder: string, chosen: ReadonlyMap<string, Split> 
     const shard = readShard(bytes);
     settings ??= { hash: shard.settingsHash, path, features: shard.settings };
     if (shard.settingsHash !== settings.hash) {
-      throw new PipelineError('CONFIG_INVALID', `${path} has other feature settings than ${settings.path}: give a folder of one kind`);
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `${path} has other feature settings than ${settings.path}. Give a folder whose shards all have the same settings.`,
+      );
     }
     for (const utterance of utterancesOf(shard, { shardId: sha256Hex(bytes), path, splits }))
       utterances.set(utterance.utteranceId, utterance);
@@ -64,22 +67,30 @@ function readSplits(path: string): Map<string, Split> {
   if (!existsSync(path)) return new Map();
   const parsed = z.record(z.string(), z.enum(splitNames)).safeParse(JSON.parse(readFileSync(path, 'utf8')));
   if (!parsed.success)
-    throw new PipelineError('CONFIG_INVALID', `${path}: ${parsed.error.issues[0]?.path.join('.')} is not one of ${splitNames.join(', ')}`);
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `${path}: ${parsed.error.issues[0]?.path.join('.')} must be one of ${splitNames.join(', ')}. Correct the file, or export the shards again.`,
+    );
   return new Map(Object.entries(parsed.data));
 }
 
 /** Oldest first. */
 function shardPaths(folder: string): string[] {
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new PipelineError('CONFIG_INVALID', `${folder} is not a folder`);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw new PipelineError('CONFIG_INVALID', `${folder} is not a folder. Give a folder with shard files (*.arrow).`);
   const found = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.arrow'))
     .map((entry) => join(entry.parentPath, entry.name))
     .map((path) => ({ path, writtenAt: statSync(path).mtimeMs }));
-  if (found.length === 0) throw new PipelineError('CONFIG_INVALID', `${folder} holds no shards (*.arrow)`);
+  if (found.length === 0)
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `${folder} holds no shards (*.arrow). Give a folder that undertone export --format shards wrote.`,
+    );
   return found.sort((a, b) => a.writtenAt - b.writtenAt || (a.path < b.path ? -1 : 1)).map(({ path }) => path);
 }
 
-/** Rows of an utterance lie one after another. */
+/** The rows of an utterance follow one another. */
 function* utterancesOf(
   shard: ShardFile,
   { shardId, path, splits }: { shardId: string; path: string; splits: Splits },

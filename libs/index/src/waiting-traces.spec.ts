@@ -8,7 +8,7 @@ const named = (utteranceId: string, version = 'v1') => ({ utteranceId, version }
 const roundOf = (...utterances: ReturnType<typeof named>[]): RoundView =>
   new RoundView({ utterances: utterances as ViewUtterance[] } as TrainingView);
 
-test('a round gets the traces of the versions that it has, and only of those that are sampled', () => {
+test('a round gets the sampled traces of its own versions', () => {
   const traces = new WaitingTraces();
   traces.note([named('a'), named('b'), named('c'), named('d', 'v2')], ['ta', undefined, 'tc', 'td']);
   expect([...traces.of(roundOf(named('a'), named('b'), named('d', 'v1'), named('e')))]).toEqual([['a', 'ta']]);

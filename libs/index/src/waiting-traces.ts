@@ -1,15 +1,15 @@
 /**
- * The trace contexts of utterances that no round has had yet: from when their shard is announced until the round that is
- * the first to have them is over. Bounded, whatever is sampled: beyond the bound the oldest are forgotten, and their
- * traces end at the shard.
+ * Keeps the trace contexts of utterances that wait for their first round: from the announcement of their shard until the
+ * end of the first round that has them. The number is bounded. Beyond the bound the oldest are dropped, and their traces
+ * end at the shard.
  */
 
-/** 25 MB or so. */
+/** About 25 MB. */
 const mostWaiting = 100_000;
 
 interface Waiting {
   version: string;
-  /** As the W3C has it. */
+  /** In the format of W3C Trace Context. */
   traceparent: string;
 }
 
@@ -20,7 +20,7 @@ export class WaitingTraces {
 
   constructor(private readonly limit = mostWaiting) {}
 
-  /** @param traceparents one for each of the utterances, as a shard's headers have them, or none at all */
+  /** @param traceparents one for each utterance, from the headers of the shard's record, or none at all */
   note(utterances: readonly { utteranceId: string; version: string }[], traceparents: readonly (string | undefined)[]): void {
     traceparents.forEach((traceparent, at) => {
       const utterance = utterances[at];
@@ -28,11 +28,11 @@ export class WaitingTraces {
     });
   }
 
-  forget(utteranceId: string): void {
+  drop(utteranceId: string): void {
     this.byUtterance.delete(utteranceId);
   }
 
-  /** Those of the versions that a round has, by utterance. */
+  /** @returns utterance to traceparent, for the versions that a round has */
   of(round: { has(utteranceId: string, version: string): boolean }): Map<string, string> {
     return new Map(
       [...this.byUtterance].flatMap(([id, { version, traceparent }]) => (round.has(id, version) ? [[id, traceparent] as const] : [])),
@@ -43,7 +43,7 @@ export class WaitingTraces {
     return this.byUtterance.size;
   }
 
-  /** All, to be kept and given back to {@link restore}. */
+  /** All traces, to be stored and given to {@link restore} later. */
   get contents(): WaitingTrace[] {
     return [...this.byUtterance].map(([id, { version, traceparent }]) => [id, version, traceparent]);
   }

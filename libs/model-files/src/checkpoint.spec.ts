@@ -3,22 +3,23 @@ import { afterEach, beforeAll, expect, test } from 'vitest';
 import { chooseBackend } from '#tensor/backend.js';
 import { loadModel, saveModel } from './checkpoint.js';
 import { growSpeakers } from '#paper/grow-speakers.js';
-import { createModel, type Model } from '#paper/model.js';
+import type { AnyModel } from '#paper/model.js';
+import { createPaperModel } from '#paper/paper-model.js';
 import { readSafetensors, writeSafetensors } from './safetensors.js';
 import { tinyBatch, tinySettings } from '#paper/tiny-model.js';
 import { type StepLosses, type TrainingBatch, trainStep } from '#paper/train-step.js';
 
-const models: Model[] = [];
+const models: AnyModel[] = [];
 beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => {} })));
 afterEach(() => models.splice(0).forEach((model) => model.dispose()));
 
-async function losses(model: Model, batches: TrainingBatch[]): Promise<StepLosses[]> {
+async function losses(model: AnyModel, batches: TrainingBatch[]): Promise<StepLosses[]> {
   const all: StepLosses[] = [];
   for (const batch of batches) all.push(await trainStep(model, batch));
   return all;
 }
 
-function owned(model: Model): Model {
+function owned(model: AnyModel): AnyModel {
   models.push(model);
   return model;
 }
@@ -26,9 +27,9 @@ function owned(model: Model): Model {
 test.each(['phases', 'joint'] as const)('by %s, ten steps equal five, saved and loaded, and five more, bit for bit', async (update) => {
   const settings = tinySettings({ update });
   const batches = Array.from({ length: 10 }, (_, step) => tinyBatch(settings, 3, step));
-  const whole = owned(createModel(settings));
+  const whole = owned(createPaperModel(settings));
   const wholeLosses = await losses(whole, batches);
-  const first = owned(createModel(settings));
+  const first = owned(createPaperModel(settings));
   for (const batch of batches.slice(0, 5)) await trainStep(first, batch);
   const { manifest, bytes } = await saveModel(first);
   const shifted = new Uint8Array(bytes.length + 3);
@@ -39,7 +40,7 @@ test.each(['phases', 'joint'] as const)('by %s, ten steps equal five, saved and 
 });
 
 test('speakers grown since the start are saved', async () => {
-  const model = owned(createModel(tinySettings()));
+  const model = owned(createPaperModel(tinySettings()));
   growSpeakers(model, 300);
   const saved = await saveModel(model);
   const loaded = owned(loadModel(saved.manifest, saved.bytes));
@@ -48,7 +49,7 @@ test('speakers grown since the start are saved', async () => {
 });
 
 test('what does not fit is refused', async () => {
-  const { manifest, bytes } = await saveModel(owned(createModel(tinySettings())));
+  const { manifest, bytes } = await saveModel(owned(createPaperModel(tinySettings())));
   const broken = (name: string, manifest: unknown, bytes: Uint8Array, message: RegExp) =>
     expect(() => loadModel(manifest, bytes), name).toThrow(
       expect.objectContaining({ code: 'CHECKPOINT_INVALID', message: expect.stringMatching(message) }),
@@ -69,7 +70,7 @@ test('what does not fit is refused', async () => {
 });
 
 test('a diverged model is not saved', async () => {
-  const model = owned(createModel(tinySettings()));
+  const model = owned(createPaperModel(tinySettings()));
   const { value } = model.encoder.parameters[0]!;
   tf.tidy(() => value.assign(tf.fill(value.shape, Number.NaN)));
   await expect(saveModel(model)).rejects.toMatchObject({

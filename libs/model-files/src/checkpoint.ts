@@ -6,7 +6,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { createModel, type Model, modelOptimisers, modelParameters, modelStatistics } from '#paper/model.js';
+import { createModel } from '#baselines/create-model.js';
+import { type AnyModel, modelOptimisers, modelParameters, modelStatistics } from '#paper/model.js';
 import { SeededRandom } from '#tensor/random.js';
 import { type NamedTensor, readSafetensors, writeSafetensors } from './safetensors.js';
 import { type ModelSettings, parseModelSettings } from '#paper/settings.js';
@@ -38,7 +39,7 @@ export interface SavedModel {
  * Reads all tensors back to the host; the model stays as it is.
  * @throws PipelineError MODEL_DIVERGED when a number is not finite: a model that diverged must not replace one that had not.
  */
-export async function saveModel(model: Model): Promise<SavedModel> {
+export async function saveModel(model: AnyModel): Promise<SavedModel> {
   const tensors: NamedTensor[] = [];
   for (const { name, variable } of storedTensors(model)) {
     const values = await variable.data<'float32'>();
@@ -63,7 +64,7 @@ export async function saveModel(model: Model): Promise<SavedModel> {
  * Makes the model that was saved. The caller disposes it.
  * @throws PipelineError CHECKPOINT_INVALID when manifest, bytes and this code do not fit together, or a number is not finite.
  */
-export function loadModel(manifest: unknown, bytes: Uint8Array): Model {
+export function loadModel(manifest: unknown, bytes: Uint8Array): AnyModel {
   const saved = parseManifest(manifest);
   const model = createSavedModel(saved);
   try {
@@ -81,7 +82,7 @@ interface StoredTensor {
 }
 
 /** Everything that is tensor, in the one order of the format. */
-function storedTensors(model: Model): StoredTensor[] {
+function storedTensors(model: AnyModel): StoredTensor[] {
   const weights = [...modelParameters(model), ...modelStatistics(model)].map(({ name, value }) => ({ name, variable: value }));
   const moments = modelOptimisers(model).flatMap((optimiser) =>
     optimiser.slots.flatMap(({ parameter, moment1, moment2 }) => [
@@ -98,7 +99,7 @@ function parseManifest(manifest: unknown): z.output<typeof manifestSchema> {
   throw invalid(parsed.error.issues.map((issue) => `${issue.path.join('.') || 'manifest'}: ${issue.message}`).join('; '));
 }
 
-function createSavedModel(saved: z.output<typeof manifestSchema>): Model {
+function createSavedModel(saved: z.output<typeof manifestSchema>): AnyModel {
   let settings: ModelSettings;
   try {
     settings = parseModelSettings(saved.settings);
@@ -110,7 +111,7 @@ function createSavedModel(saved: z.output<typeof manifestSchema>): Model {
   return Object.assign(model, { settings });
 }
 
-function restore(model: Model, saved: z.output<typeof manifestSchema>, bytes: Uint8Array): void {
+function restore(model: AnyModel, saved: z.output<typeof manifestSchema>, bytes: Uint8Array): void {
   const stored = storedTensors(model);
   const tensors = readSafetensors(bytes);
   if (stored.length !== tensors.length)

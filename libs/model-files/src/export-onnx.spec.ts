@@ -19,7 +19,7 @@ interface Runtime {
 }
 
 const folder = process.env['SILERO_DIR'];
-if (!folder) console.log('skipped: what onnxruntime answers. It comes with the package of SILERO_DIR, see docs/operations.md.');
+if (!folder) console.log('skipped: what onnxruntime answers. It comes with the package of SILERO_DIR, see docs/configuration.md.');
 beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => {} })));
 
 test.skipIf(!folder).each(exportedSystems)('%j, run by onnxruntime, answers as the model does', async (settings) => {

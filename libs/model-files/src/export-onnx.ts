@@ -8,7 +8,7 @@ import protobuf from 'protobufjs/light.js';
 import { BATCH_NORM_EPSILON, type BatchNormWeights } from '#paper/batch-norm.js';
 import { exportableHeads } from './exportable-heads.js';
 import { headNames } from '#paper/losses.js';
-import type { Model } from '#paper/model.js';
+import type { AnyModel } from '#paper/model.js';
 import { HEAD_KERNEL, HEAD_POOL, type Head, type Network } from '#paper/networks.js';
 import type { Parameter } from '#tensor/parameter.js';
 import { latentShape } from '#paper/settings.js';
@@ -77,7 +77,7 @@ const { ModelProto } = protobuf.Root.fromJSON({
 }).nested as { ModelProto: protobuf.Type };
 
 /** @param metadata goes into the file's `metadata_props` */
-export async function exportOnnx(model: Model, metadata: Record<string, string>): Promise<Uint8Array> {
+export async function exportOnnx(model: AnyModel, metadata: Record<string, string>): Promise<Uint8Array> {
   const { settings, encoder, decoder, speakerCount } = model;
   const heads = exportableHeads(model);
   const [rows, frames] = settings.tile;
@@ -107,7 +107,7 @@ export async function exportOnnx(model: Model, metadata: Record<string, string>)
   return ModelProto.encode(ModelProto.create(file)).finish();
 }
 
-function encode(graph: GraphBuilder, { layers }: Model['encoder'], pixels: string): string {
+function encode(graph: GraphBuilder, { layers }: AnyModel['encoder'], pixels: string): string {
   return layers.reduce((x, { kernel, norm, pool, rectified }) => {
     const [height, width] = kernel.value.shape;
     const weights = graph.weights(kernel, [3, 2, 0, 1]); // [height, width, in, out] -> [out, in, height, width]
@@ -118,7 +118,7 @@ function encode(graph: GraphBuilder, { layers }: Model['encoder'], pixels: strin
   }, pixels);
 }
 
-function decode(graph: GraphBuilder, { layers }: NonNullable<Model['decoder']>, z: string): string {
+function decode(graph: GraphBuilder, { layers }: NonNullable<AnyModel['decoder']>, z: string): string {
   return layers.reduce((x, { kernel, norm, bias, stride }) => {
     const [height, width] = kernel.value.shape;
     const weights = graph.weights(kernel, [3, 2, 0, 1]); // [height, width, out, in] -> [in, out, height, width]

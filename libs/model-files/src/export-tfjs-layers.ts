@@ -7,7 +7,7 @@ import * as tf from '@tensorflow/tfjs';
 import { BATCH_NORM_EPSILON, type BatchNormWeights } from '#paper/batch-norm.js';
 import { exportableHeads } from './exportable-heads.js';
 import { headNames } from '#paper/losses.js';
-import type { Model } from '#paper/model.js';
+import type { AnyModel } from '#paper/model.js';
 import { HEAD_KERNEL, HEAD_POOL, type Head, type Network } from '#paper/networks.js';
 
 /** File names to contents; they belong side by side. */
@@ -16,7 +16,7 @@ export type ExportedFiles = Record<string, string | Uint8Array>;
 type Layer = tf.layers.Layer;
 
 /** @param metadata goes into `model.json` as `userDefinedMetadata` */
-export async function exportTfjsLayers(model: Model, metadata: object): Promise<ExportedFiles> {
+export async function exportTfjsLayers(model: AnyModel, metadata: object): Promise<ExportedFiles> {
   const layersModel = new LayersBuilder(model).build();
   try {
     return await filesOf(layersModel, metadata);
@@ -27,11 +27,11 @@ export async function exportTfjsLayers(model: Model, metadata: object): Promise<
 
 /** Layers and, since their variables exist only once they are connected, what to fill them with afterwards. */
 class LayersBuilder {
-  readonly #model: Model;
+  readonly #model: AnyModel;
   readonly #weights: [Layer, tf.Tensor[]][] = [];
   readonly #slices: tf.Tensor[] = [];
 
-  constructor(model: Model) {
+  constructor(model: AnyModel) {
     this.#model = model;
   }
 
@@ -50,7 +50,7 @@ class LayersBuilder {
     return built;
   }
 
-  #encode({ layers }: Model['encoder'], pixels: tf.SymbolicTensor): tf.SymbolicTensor {
+  #encode({ layers }: AnyModel['encoder'], pixels: tf.SymbolicTensor): tf.SymbolicTensor {
     return layers.reduce((x, { kernel, norm, pool, rectified }, i) => {
       const [rows, frames, , filters] = kernel.value.shape;
       const convolution = tf.layers.conv2d({
@@ -68,7 +68,7 @@ class LayersBuilder {
     }, pixels);
   }
 
-  #decode({ layers }: NonNullable<Model['decoder']>, z: tf.SymbolicTensor): tf.SymbolicTensor {
+  #decode({ layers }: NonNullable<AnyModel['decoder']>, z: tf.SymbolicTensor): tf.SymbolicTensor {
     return layers.reduce((x, { kernel, norm, bias, stride }, i) => {
       const [rows, frames, filters] = kernel.value.shape;
       const transposed = tf.layers.conv2dTranspose({

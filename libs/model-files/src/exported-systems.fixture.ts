@@ -1,5 +1,6 @@
 /** For the specs of both exports: models of all kinds that have learnt a little, and what they answer, by output. */
-import { createModel, type Model } from '#paper/model.js';
+import type { Model } from '#paper/model.js';
+import { createPaperModel } from '#paper/paper-model.js';
 import { encode, predict, reconstruct } from '#paper/predict.js';
 import type { ModelSettingsInput } from '#paper/settings.js';
 import { tinyBatch, tinySettings } from '#paper/tiny-model.js';
@@ -13,7 +14,7 @@ export const exportedSystems: ModelSettingsInput[] = [
 
 /** The caller disposes the model. */
 export async function trainedModel(settings: ModelSettingsInput): Promise<{ model: Model; batch: TrainingBatch }> {
-  const model = createModel(tinySettings(settings));
+  const model = createPaperModel(tinySettings(settings));
   const batch = tinyBatch(model.settings, 5);
   for (let step = 0; step < 5; step++) await trainStep(model, batch); // statistics and biases are no longer 0 and 1
   return { model, batch };

@@ -1,4 +1,4 @@
-/** The overview stays small and quick however much comes: what it keeps of letters, and what a snapshot looks at. */
+/** The overview stays small and quick with many facts: it keeps dead letters without bodies, and a snapshot reads no utterance. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
@@ -35,7 +35,7 @@ const collectGarbage = (): void => {
 };
 
 describe('dead letters in the overview', () => {
-  it('keep no bodies: a flood of large letters takes little memory, and each counts once', () => {
+  it('keep no bodies, so that a flood of large letters takes little memory, and each counts once', () => {
     const overview = new PipelineOverview();
     const fold = (at: number): void => {
       const text = JSON.stringify(letter(at, {}, Buffer.alloc(150_000, `junk ${at}`).toString('base64')));
@@ -47,7 +47,7 @@ describe('dead letters in the overview', () => {
     for (let at = 0; at < 500; at++) fold(at);
     for (let at = 990; at < 500; at++) fold(at);
     collectGarbage();
-    // Their bodies have 100 MB.
+    // The bodies add up to 100 MB.
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(20e6);
     expect(overview.snapshot().deadLetters).toMatchObject({
       total: 500,
@@ -57,7 +57,7 @@ describe('dead letters in the overview', () => {
     });
   });
 
-  it('are the newest 200, with names and messages that are cut', () => {
+  it('are the newest 200, with shortened names and messages', () => {
     const overview = new PipelineOverview();
     for (let at = 0; at < 300; at++) overview.applyDeadLetter(letter(at, { message: 'm'.repeat(50_000) }));
     expect(overview.deadLetters.map(({ subject }) => subject)).toEqual(
@@ -65,13 +65,13 @@ describe('dead letters in the overview', () => {
     );
     expect(overview.deadLetters.every(({ message }) => message.length < 2_000)).toBe(true);
     expect(overview.snapshot().deadLetters.latest[0]?.key).toBe('bucket-events/0/299');
-    // A letter that comes again is the newest, and still one.
+    // A letter that comes again becomes the newest, and still counts once.
     overview.applyDeadLetter(letter(3));
     expect(overview.deadLetters.at(-1)?.subject).toBe('bucket-events/0/3');
     expect(overview.snapshot().deadLetters.total).toBe(300);
   });
 
-  it('are open until their utterance is in a shard, also those that are no longer kept', () => {
+  it('are open until their utterance is in a shard, also beyond the newest 200', () => {
     const overview = new PipelineOverview();
     overview.applyUtterance('c/a', utterance('c/a'));
     overview.applyDeadLetter(letter(0, { stage: 'features', code: 'AUDIO_EMPTY', utteranceId: 'c/a', version: 'v0' }));
@@ -91,7 +91,7 @@ function shardOf(shardId: string, ids: string[]): ShardSealed {
 }
 
 describe('a snapshot', () => {
-  it('looks at no utterance, however many there are', () => {
+  it('reads no utterance, however many there are', () => {
     let looks = 0;
     const watched = (fact: UtteranceIngested): UtteranceIngested =>
       new Proxy(fact, {
@@ -116,7 +116,7 @@ describe('a snapshot', () => {
   });
 });
 
-describe('a corpus whose annotations cannot be used', () => {
+describe('a corpus with unusable annotations', () => {
   const refusal = (at: number, id: string): DeadLetter =>
     letter(at, {
       code: 'MANIFEST_INVALID',
@@ -125,7 +125,7 @@ describe('a corpus whose annotations cannot be used', () => {
       utteranceId: id,
     });
 
-  it('is named with the reason, the newest input and the time, until its recordings are ingested', () => {
+  it('is listed with the reason, the newest input and the time, until its recordings are ingested', () => {
     const overview = new PipelineOverview();
     overview.applyDeadLetter(refusal(5, 'constructor/a.wav'));
     overview.applyDeadLetter(refusal(7, 'constructor/b.wav'));
@@ -149,7 +149,7 @@ describe('a corpus whose annotations cannot be used', () => {
     expect(overview.snapshot().refusedCorpora).toMatchObject([{ since: minute(20), recordings: 1 }]);
   });
 
-  it('is shown for a day where all of its recordings are alive with older annotations', () => {
+  it('is listed for a day if all of its recordings are alive with older annotations', () => {
     const now = Date.now();
     const ago = (hours: number): string => new Date(now - hours * 3_600_000).toISOString();
     const overview = new PipelineOverview();
@@ -163,7 +163,7 @@ describe('a corpus whose annotations cannot be used', () => {
     expect(overview.snapshot().refusedCorpora).toMatchObject([{ corpus: 'new', recordings: 1, since: ago(1) }]);
   });
 
-  it('is named for a letter about a file that is no recording, until a recording is ingested after it', () => {
+  it('is listed for a letter about a file that is not a recording, until a recording is ingested later', () => {
     const overview = new PipelineOverview();
     const at = new Date(Date.now() - 60_000).toISOString();
     overview.applyDeadLetter(

@@ -1,20 +1,21 @@
 /**
- * Corpora whose annotations ingest cannot use: which, why, since when, and how many recordings wait for it.
+ * Tracks corpora whose annotations ingest cannot use: the reason, the time, and the number of recordings that wait.
  *
- * A recording is refused from the letter about its annotations until a record of it is ingested after that. No topic says
- * that a corpus of live recordings was mended without any of them changing: such a refusal is shown for a day.
+ * A recording is refused from the dead letter about its annotations until a later record of it is ingested. No topic records
+ * that a corpus was repaired if no recording changes. Such a refusal is shown for one day.
  */
 import type { DeadLetter } from '#contracts/dead-letters.js';
+import { corpusOf } from '#contracts/object-keys.js';
 import { cut, subjectOf } from './letter-tally.js';
 import type { CorpusRefusal } from './overview-snapshot.js';
 import type { TrackedUtterance } from './tracked-utterance.js';
 
 interface Refused extends Omit<CorpusRefusal, 'recordings'> {
-  /** Recordings that are not alive. */
+  /** Number of refused recordings that are not alive. */
   waiting: number;
-  /** Recordings that are alive with older annotations. */
+  /** Number of refused recordings that are alive with older annotations. */
   outdated: number;
-  /** When a letter came about a file of the corpus that is no recording. */
+  /** Time of the latest letter about a file of the corpus that is not a recording. */
   fileAt: string | null;
 }
 
@@ -28,7 +29,7 @@ export class CorpusRefusals {
   private readonly byCorpus = new Map<string, Refused>();
   private readonly newestIngest = new Map<string, string>();
 
-  /** To be called before the letter counts for its utterance. */
+  /** Call this before the letter counts for its utterance. */
   apply(letter: DeadLetter, corpus: string): void {
     const { code, message, failedAt } = letter;
     const before = this.byCorpus.get(corpus);
@@ -45,16 +46,16 @@ export class CorpusRefusals {
     if (at > (this.newestIngest.get(corpus) ?? '')) this.newestIngest.set(corpus, at);
   }
 
-  /** Adds an utterance to its corpus, or takes it away before it changes. */
+  /** Adds an utterance to its corpus, or subtracts it before it changes. */
   count({ fact, utteranceId, annotationsRefusedAt }: TrackedUtterance, sign: 1 | -1): void {
     if (annotationsRefusedAt === null) return;
-    const refused = this.byCorpus.get(cut(utteranceId.slice(0, Math.max(0, utteranceId.indexOf('/')))));
+    const refused = this.byCorpus.get(cut(corpusOf(utteranceId)));
     if (!refused) return;
     if (!fact) refused.waiting += sign;
     else if (fact.ingestedAt < annotationsRefusedAt) refused.outdated += sign;
   }
 
-  /** The longest refused first. */
+  /** Sorted by the time of refusal, oldest first. */
   open(nowMs = Date.now()): CorpusRefusal[] {
     const shownFrom = new Date(nowMs - shownForMs).toISOString();
     return [...this.byCorpus.values()]

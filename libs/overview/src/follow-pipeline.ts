@@ -1,4 +1,4 @@
-/** Keeps an overview true: feeds it every topic from the start, and what comes after. */
+/** Keeps an overview current: feeds it every topic from the start, then each new record. */
 import { checkpoints } from '#contracts/checkpoints.js';
 import { deadLetters } from '#contracts/dead-letters.js';
 import { evaluations } from '#contracts/evaluations.js';

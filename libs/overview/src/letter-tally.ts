@@ -1,43 +1,43 @@
 /**
- * Dead letters as the overview keeps them: counts by stage, code and corpus, and the newest 200 letters without bodies.
+ * Keeps the overview's dead letters: counts by stage, code and corpus, and the newest 200 letters without bodies.
  *
- * Each letter counts once by stage, utterance (else object, else place), version and code, however often it comes. For that
- * the tally keeps a digest of each distinct letter: about 70 bytes a letter in memory, so 70 MB for a million.
+ * Letters with the same stage, subject, version and code count once. The subject is the utterance, else the object, else the
+ * position of the record. The tally keeps a digest of each distinct letter, about 70 bytes, so 70 MB for a million letters.
  */
 import { createHash } from 'node:crypto';
 import { deadLetterIdentity, type DeadLetter } from '#contracts/dead-letters.js';
-import { parseCorpusKey } from '#contracts/object-keys.js';
+import { corpusOf, parseCorpusKey } from '#contracts/object-keys.js';
 
 /** A letter without the record that it is about. */
 export interface KeptLetter extends Pick<DeadLetter, 'stage' | 'code' | 'message' | 'objectKey' | 'utteranceId' | 'version' | 'failedAt'> {
-  /** Names the input: its object, else its utterance, else the place of its record. */
+  /** Names the input: its object, else its utterance, else the position of its record (topic, partition, offset). */
   subject: string;
 }
 
 export interface LetterGroup extends Pick<DeadLetter, 'stage' | 'code'> {
-  /** Null where the letters are about no corpus. */
+  /** Null if the letters concern no corpus. */
   corpus: string | null;
   count: number;
-  /** Of the letter that came last. */
+  /** The subject of the latest letter. */
   latestAt: string;
   latestSubject: string;
 }
 
 const keptLetters = 200;
-/** A further corpus is counted as none: names of corpora come from outside. */
+/** Further corpora are counted under null, because outside input chooses corpus names and could create any number. */
 const mostGroups = 5_000;
 const keptChars = 1_200;
 
 export class LetterTally {
   total = 0;
-  /** Letters about no utterance. */
+  /** Number of letters without an utterance. */
   withoutUtterance = 0;
   private readonly digests = new Set<string>();
   private readonly byCode = new Map<string, number>();
   private readonly groups = new Map<string, LetterGroup>();
   private readonly newest = new Map<string, KeptLetter>();
 
-  /** @returns whether the letter is a new one */
+  /** @returns true if the letter is new */
   apply(letter: DeadLetter): boolean {
     const digest = letterDigest(letter);
     const isNew = !this.digests.has(digest);
@@ -54,7 +54,7 @@ export class LetterTally {
     return true;
   }
 
-  /** The newest letters, the oldest of them first. */
+  /** The newest letters, oldest first. */
   get kept(): KeptLetter[] {
     return [...this.newest.values()];
   }
@@ -77,7 +77,7 @@ export class LetterTally {
 
   private groupOf(letter: DeadLetter): LetterGroup {
     const { stage, code } = letter;
-    const known = corpusOf(letter);
+    const known = corpusOfLetter(letter);
     const name = (corpus: string | null): string => `${stage}/${code}/${corpus ?? ''}`;
     const corpus = known !== null && !this.groups.has(name(known)) && this.groups.size >= mostGroups ? null : known;
     let group = this.groups.get(name(corpus));
@@ -86,7 +86,7 @@ export class LetterTally {
   }
 }
 
-/** Twelve bytes as text of twelve characters. Two letters of a million share one with a chance of 1 in 10^17. */
+/** A digest of twelve bytes as text of twelve characters. The chance that two of a million letters collide is 1 in 10^17. */
 export function letterDigest(letter: DeadLetter): string {
   return createHash('sha256').update(deadLetterIdentity(letter)).digest().toString('latin1', 0, 12);
 }
@@ -95,8 +95,9 @@ export function subjectOf(letter: Pick<DeadLetter, 'objectKey' | 'utteranceId' |
   return letter.objectKey ?? letter.utteranceId ?? `${letter.origin.topic}/${letter.origin.partition}/${letter.origin.offset}`;
 }
 
-export function corpusOf({ utteranceId, objectKey }: Pick<DeadLetter, 'objectKey' | 'utteranceId'>): string | null {
-  if (utteranceId !== undefined && utteranceId.indexOf('/') > 0) return cut(utteranceId.slice(0, utteranceId.indexOf('/')));
+export function corpusOfLetter({ utteranceId, objectKey }: Pick<DeadLetter, 'objectKey' | 'utteranceId'>): string | null {
+  const named = utteranceId === undefined ? '' : corpusOf(utteranceId);
+  if (named !== '') return cut(named);
   const place = objectKey === undefined ? null : parseCorpusKey(objectKey);
   return place && cut(place.corpus);
 }
@@ -115,7 +116,7 @@ function withoutBody(letter: DeadLetter): KeptLetter {
   };
 }
 
-/** A copy: a part of a string keeps the whole of it in memory. */
+/** Copies the text, because a substring keeps the whole string in memory. */
 export function cut(text: string): string {
   return text.length <= keptChars ? text : `${Buffer.from(text.slice(0, keptChars)).toString()}…`;
 }

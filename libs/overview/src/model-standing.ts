@@ -1,4 +1,4 @@
-/** How good the models are, and which of them are champions. */
+/** Tracks the scores of the models and the champions. */
 import type { CheckpointSaved } from '#contracts/checkpoints.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
 import { emotionTargets, type EmotionTarget } from '#contracts/labels.js';
@@ -10,7 +10,7 @@ const keptPoints = 2_000;
 
 export class ModelStanding {
   checkpoint: CheckpointSaved | null = null;
-  /** The newest of each task and split, whole; of the others only the points of a line. */
+  /** The newest evaluation of each task and split. Older evaluations are kept as points of a chart only. */
   private readonly newest = new Map<string, ModelEvaluated>();
   private readonly points = new Map<string, HistoryPoint>();
   private readonly scores = new ScoresByModel();
@@ -22,7 +22,7 @@ export class ModelStanding {
   }
 
   applyEvaluation(fact: ModelEvaluated | null): void {
-    // Models of an experiment come to no use; the curves are those of continuous training.
+    // Models of an experiment are never used, so the curves show continuous training only.
     if (!fact || fact.experiment !== undefined) return;
     const { runId, step, task, split, ua, wa, evaluatedAt: at } = fact;
     this.points.set(`${runId}/${step}/${task}/${split}`, { runId, step, task, split, ua, wa, at });
@@ -45,12 +45,12 @@ export class ModelStanding {
     return [...this.newest.values()];
   }
 
-  /** In order of time. */
+  /** Sorted by time. */
   get history(): HistoryPoint[] {
     return [...this.points.values()].sort((a, b) => (a.at < b.at ? -1 : 1));
   }
 
-  /** Of each target about which anything was decided. */
+  /** The decisions of each target that has any. */
   get promotions(): PromotionState[] {
     return emotionTargets.map((target) => this.promotionOf(target)).filter(({ champion, rejected }) => champion ?? rejected);
   }
@@ -67,7 +67,7 @@ export class ModelStanding {
     };
   }
 
-  /** Scores of a target's champion; where it was not scored on dev speakers, those that its promotion states. */
+  /** The scores of a target's champion. Without a score on dev speakers, the one in its promotion is used. */
   championScores(target: EmotionTarget): readonly ModelScores[] {
     const champion = this.champions.get(target);
     if (!champion) return [];

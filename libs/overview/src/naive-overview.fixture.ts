@@ -1,4 +1,4 @@
-/** The account of utterances as its rules say it, without a thought of what it costs: it looks at all facts for each question. */
+/** A slow account of utterances, written directly from the rules: it scans all facts for each question. */
 import { deadLetterIdentity, type DeadLetter } from '#contracts/dead-letters.js';
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
 import type { Stream } from '#contracts/labels.js';
@@ -31,7 +31,7 @@ export class NaiveOverview {
     this.letters.push(letter);
   }
 
-  /** All that the account says, sorted where order means nothing. */
+  /** All results of the account, sorted where the order is arbitrary. */
   state() {
     const live = [...this.utterances.values()];
     const ids = new Set([...this.utterances.keys(), ...this.refusedAtIngest()]);

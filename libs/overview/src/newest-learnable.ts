@@ -1,6 +1,6 @@
 /**
- * The newest utterance that a model may learn from, found without looking at all of them: a binary heap by time of ingest.
- * An utterance that changed or went stays in the heap until it comes to the top, or until such entries are the majority.
+ * Finds the newest trainable utterance without a scan, by a binary heap over the time of ingest. An utterance that changed or
+ * was deleted stays in the heap until it reaches the top, or until stale entries are the majority.
  */
 import type { TrackedUtterance } from './tracked-utterance.js';
 
@@ -17,7 +17,7 @@ export class NewestLearnable {
   /** Size of the heap after its stale entries were last removed. */
   private cleanSize = fewest;
 
-  /** To be called after each change of the utterance's record. */
+  /** Call this after each change of the utterance's record. */
   add(utterance: TrackedUtterance): void {
     const at = utterance.learnableSince;
     if (at === null) return;
@@ -26,7 +26,7 @@ export class NewestLearnable {
     this.rise(this.heap.length - 1);
   }
 
-  /** When it was ingested; null where there is none. */
+  /** The time of ingest of the newest trainable utterance; null if there is none. */
   get at(): string | null {
     for (let top = this.heap[0]; top; top = this.heap[0]) {
       if (!isStale(top)) return top.at;
@@ -38,7 +38,7 @@ export class NewestLearnable {
   private removeStale(): void {
     const seen = new Set<TrackedUtterance>();
     const isFirst = ({ utterance }: Entry): boolean => !seen.has(utterance) && seen.add(utterance) === seen;
-    // Highest first, a sorted list is a heap.
+    // A list sorted from high to low is a valid heap.
     this.heap = this.heap.filter((entry) => !isStale(entry) && isFirst(entry)).sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0));
     this.cleanSize = Math.max(fewest, this.heap.length);
   }

@@ -9,7 +9,7 @@ import type { LetterGroup } from './letter-tally.js';
 
 export interface StreamTotals {
   shards: number;
-  /** Of live utterances, each counted once. */
+  /** Counts of live utterances, each counted once. */
   tiles: number;
   utterances: number;
   audioSec: number;
@@ -19,22 +19,22 @@ export interface Reconciliation {
   utterances: number;
   inShards: number;
   deadLettered: number;
-  /** Ids of utterances that are neither in a shard nor dead-lettered: they are on their way, or lost. */
+  /** Ids of utterances that are neither in a shard nor dead-lettered. They are in flight or lost. */
   inFlight: string[];
 }
 
-/** How far a corpus is under some feature settings. */
+/** The progress of a corpus under given feature settings. */
 export interface CorpusCoverage {
   live: number;
   /** In a shard, or dead-lettered. */
   covered: number;
   /** All others. */
   missing: UtteranceIngested[];
-  /** Length of the missing ones, as far as tiles of other settings tell it. */
+  /** Audio length of the missing utterances, if tiles of other settings give it. */
   missingAudioSec: number;
 }
 
-/** A corpus whose tiles are made anew under other settings. */
+/** A corpus that is being reprocessed under other feature settings. */
 export interface SettingsMove {
   corpus: string;
   settingsHash: string;
@@ -42,7 +42,7 @@ export interface SettingsMove {
   live: number;
 }
 
-/** Where a record stands in its topic. */
+/** The position of a record in its topic. */
 export interface RecordPlace {
   partition: number;
   offset: string;
@@ -62,7 +62,7 @@ export interface HistoryPoint {
 export interface PromotionState {
   target: EmotionTarget;
   champion: ModelPromoted | null;
-  /** UA of the champion on dev speakers; null where it was not scored there. */
+  /** UA of the champion on dev speakers; null if it was not scored on them. */
   championUa: number | null;
   /** The latest challenger that was not promoted. */
   rejected: ModelRejected | null;
@@ -77,7 +77,7 @@ export interface CorpusRefusal {
   key: string;
   since: string;
   latestAt: string;
-  /** Recordings that are not ingested, or not with their newest annotations. */
+  /** Number of recordings that are not ingested, or not with their newest annotations. */
   recordings: number;
 }
 
@@ -93,26 +93,26 @@ export interface OverviewSnapshot {
   utterances: { live: number; byCorpus: Record<string, number>; bySplit: Record<string, number> };
   streams: Record<Stream, StreamTotals>;
   silenceCutSec: number;
-  /** Corpora on their way to other feature settings. */
+  /** Corpora that are being reprocessed under other feature settings. */
   moves: SettingsMove[];
-  /** Corpora whose annotations ingest cannot use, the longest refused first. */
+  /** Corpora whose annotations ingest cannot use, oldest refusal first. */
   refusedCorpora: CorpusRefusal[];
   reconciliation: Omit<Reconciliation, 'inFlight'> & { inFlight: number };
   deadLetters: {
     total: number;
-    /** Letters whose utterance has not come right since. */
+    /** Number of open letters: those whose utterance has not reached a shard since. */
     open: number;
     byCode: Record<string, number>;
-    /** By stage, code and corpus; the largest groups first. */
+    /** Groups by stage, code and corpus, largest first. */
     groups: LetterGroup[];
     latest: { key: string; stage: string; code: string; message: string; at: string }[];
   };
   training: TrainingState;
   checkpoint: CheckpointSaved | null;
-  /** The newest of each task and split. */
+  /** The newest evaluation of each task and split. */
   evaluations: ModelEvaluated[];
-  /** Of each target about which anything was decided. */
+  /** The decisions of each target that has any. */
   promotions: PromotionState[];
-  /** UA and WA of every checkpoint, in order of time. */
+  /** UA and WA of every checkpoint, sorted by time. */
   history: HistoryPoint[];
 }

@@ -1,4 +1,4 @@
-/** The overview that counts as facts come, beside one that looks at all of them: the same, fact by fact, whatever happens. */
+/** Compares the incremental overview with a slow one that scans all facts. They must agree after every fact. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DeadLetter } from '#contracts/dead-letters.js';
@@ -6,6 +6,7 @@ import type { FeatureSettingsChosen } from '#contracts/feature-settings.js';
 import { type Split, splits, streams, type Stream } from '#contracts/labels.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
+import { corpusOf } from '#contracts/object-keys.js';
 import { NaiveOverview } from './naive-overview.fixture.js';
 import { PipelineOverview } from './pipeline-overview.js';
 
@@ -13,7 +14,6 @@ const ids = ['a/0', 'a/1', 'b/0', 'constructor/0', '__proto__/0'];
 const versions = ['v1', 'v2'];
 const hashes = ['h1', 'h2', 'h3'];
 const day = (at: number): string => `2026-01-0${at}T00:00:00.000Z`;
-const corpusOf = (id: string): string => id.slice(0, id.indexOf('/'));
 
 type Fact =
   | { of: 'utterance'; id: string; version: string | null; split: Split; withheld: boolean; at: number }
@@ -107,7 +107,7 @@ function stateOf(overview: PipelineOverview): ReturnType<NaiveOverview['state']>
 }
 
 describe('the overview', () => {
-  it('says after every fact what an overview says that looks at all facts', () => {
+  it('agrees after every fact with an overview that scans all facts', () => {
     fc.assert(
       fc.property(fc.array(anyFact, { maxLength: 50 }), (facts) => {
         const [overview, naive] = [new PipelineOverview(), new NaiveOverview()];
@@ -120,7 +120,7 @@ describe('the overview', () => {
     );
   });
 
-  it('says the same when facts come twice', () => {
+  it('does not change when facts come twice', () => {
     fc.assert(
       fc.property(fc.array(anyFact, { maxLength: 40 }), (facts) => {
         const [once, twice] = [new PipelineOverview(), new PipelineOverview()];

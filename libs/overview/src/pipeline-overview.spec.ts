@@ -41,7 +41,7 @@ const letter = (stage: DeadLetter['stage'], utteranceId: string, version?: strin
 });
 
 describe('reconciliation', () => {
-  it('counts an utterance once, wherever and however often it was seen', () => {
+  it('counts an utterance once, however many shards hold it', () => {
     const overview = new PipelineOverview();
     for (const id of ['c/a', 'c/b', 'c/c']) overview.applyUtterance(id, utterance(id));
     overview.applyShard('1', shard('1', ['c/a', 'v1']));
@@ -52,7 +52,7 @@ describe('reconciliation', () => {
     expect(overview.snapshot().streams.unlabelled.tiles).toBe(1);
   });
 
-  it('lets tiles and dead letters of an older version count for nothing', () => {
+  it('ignores tiles and dead letters of an older version', () => {
     const overview = new PipelineOverview();
     overview.applyUtterance('c/a', utterance('c/a', 'v2'));
     overview.applyShard('1', shard('1', ['c/a', 'v1']));
@@ -60,7 +60,7 @@ describe('reconciliation', () => {
     expect(overview.reconcile().inFlight).toEqual(['c/a']);
   });
 
-  it('takes back what a withdrawn shard held, unless another shard holds it too', () => {
+  it('subtracts the utterances of a withdrawn shard, unless another shard holds them', () => {
     const overview = new PipelineOverview();
     for (const id of ['c/a', 'c/b']) overview.applyUtterance(id, utterance(id));
     overview.applyShard('1', shard('1', ['c/a', 'v1'], ['c/b', 'v1']));
@@ -69,7 +69,7 @@ describe('reconciliation', () => {
     expect(overview.reconcile()).toMatchObject({ inShards: 1, inFlight: ['c/a'] });
   });
 
-  it('counts what is there under the settings that features uses now; what has only others is in flight', () => {
+  it('counts tiles under the current feature settings; an utterance with only older tiles is in flight', () => {
     const overview = new PipelineOverview();
     for (const id of ['c/a', 'c/b', 'c/bad']) overview.applyUtterance(id, utterance(id), { partition: 1, offset: '7' });
     overview.applyShard('1', shard('1', ['c/a', 'v1'], ['c/b', 'v1']));
@@ -84,7 +84,7 @@ describe('reconciliation', () => {
     expect(overview.reconcile()).toMatchObject({ inShards: 1, deadLettered: 0, inFlight: ['c/b', 'c/bad'] });
     expect(overview.snapshot().moves).toEqual([{ corpus: 'c', settingsHash: 'new', covered: 1, live: 3 }]);
     expect(overview.coverageUnder('c', 'new')).toMatchObject({ live: 3, covered: 1, missingAudioSec: 2 });
-    // The trainer still learns from these.
+    // The trainer still learns from the older tiles.
     expect(overview.snapshot().streams.unlabelled.tiles).toBe(2);
     overview.applyDeadLetter({ ...letter('features', 'c/bad', 'v1'), settingsHash: 'new' });
     expect(overview.reconcile()).toMatchObject({ deadLettered: 1, inFlight: ['c/b'] });
@@ -94,7 +94,7 @@ describe('reconciliation', () => {
     expect(overview.placeOf('c/a')).toEqual({ partition: 1, offset: '7' });
   });
 
-  it('takes a corpus that is new for one that is made for the first time, not for one that moves', () => {
+  it('does not report a new corpus as being reprocessed', () => {
     const overview = new PipelineOverview();
     overview.applyUtterance('c/a', utterance('c/a'));
     overview.applySettings({ default: { settingsHash: 'h', tile: [128, 256] }, corpora: {}, chosenAt: '2026-01-01T00:00:00.000Z' });
@@ -102,7 +102,7 @@ describe('reconciliation', () => {
     expect(overview.reconcile().inFlight).toEqual(['c/a']);
   });
 
-  it('forgets what was deleted, and counts what ingest itself put aside', () => {
+  it('drops deleted utterances, and counts those that ingest itself dead-lettered', () => {
     const overview = new PipelineOverview();
     overview.applyUtterance('c/a', utterance('c/a'));
     overview.applyShard('1', shard('1', ['c/a', 'v1']));
@@ -112,7 +112,7 @@ describe('reconciliation', () => {
   });
 });
 
-describe('the newest that may be learnt from', () => {
+describe('the newest trainable utterance', () => {
   it('is neither held out nor deleted', () => {
     const overview = new PipelineOverview();
     expect(overview.newestTrainableAt).toBeNull();
@@ -151,7 +151,7 @@ describe('promotions', () => {
     at: `2026-01-01T00:00:0${second}.000Z`,
   });
 
-  it('end in the champion with the highest number and the latest rejection, in whatever order they come', () => {
+  it('end in the champion with the highest number and the latest rejection, in any order of records', () => {
     const facts = [promoted(1, 10), rejected(20, 1), promoted(3, 30), rejected(40, 2)];
     for (const order of [facts, facts.toReversed(), [...facts, ...facts]]) {
       const overview = new PipelineOverview();
@@ -162,7 +162,7 @@ describe('promotions', () => {
     }
   });
 
-  it('show the UA of the champion, not of the newest model, and none that is not known', () => {
+  it('show the UA of the champion, not of the newest model, and null if it is unknown', () => {
     const overview = new PipelineOverview();
     overview.applyPromotion(promoted(1, 10));
     expect(overview.promotionOf('emotion').championUa).toBeNull();
@@ -174,7 +174,7 @@ describe('promotions', () => {
     expect(new PipelineOverview().snapshot().promotions).toEqual([]);
   });
 
-  it('show all scores of the champion, and of one that was never scored what its promotion says', () => {
+  it('show all scores of the champion, or the scores of its promotion if it was never scored', () => {
     const overview = new PipelineOverview();
     const comparison: ModelPromoted['comparison'] = {
       challenger: { ua: 0.5, recall: { sad: 0.4 } },

@@ -1,11 +1,11 @@
 /**
- * The state of the whole pipeline, folded from its facts: which utterances are alive, in shards or dead-lettered, how
- * training goes and how good the models are. The dashboard, `undertone status` and `undertone verify` all show this.
+ * Folds the records of all topics into the state of the pipeline: utterances alive, in shards or dead-lettered, the progress of
+ * training, and the scores of the models. The dashboard, `undertone status` and `undertone verify` all show this state.
  *
- * Cost: each fact updates counters, and a snapshot costs as much as it shows, however many utterances there are. Memory grows
- * with utterances, shards and distinct dead letters, not with the size of the records that the letters are about.
+ * Cost: each record updates counters. The cost of a snapshot depends on its size, not on the number of utterances. Memory grows
+ * with utterances, shards and distinct dead letters, not with the size of the dead-lettered records.
  *
- * Delivery: facts may come twice and in any order between topics; applying one again changes nothing.
+ * Delivery: records may come twice, and in any order between topics. Applying one again changes nothing.
  */
 import type { CheckpointSaved } from '#contracts/checkpoints.js';
 import type { DeadLetter } from '#contracts/dead-letters.js';
@@ -17,7 +17,7 @@ import type { ShardSealed } from '#contracts/shards.js';
 import type { TrainingFact } from '#contracts/training.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { CorpusRefusals, isAboutAnnotations } from './corpus-refusals.js';
-import { corpusOf, type KeptLetter, LetterTally } from './letter-tally.js';
+import { corpusOfLetter, type KeptLetter, LetterTally } from './letter-tally.js';
 import { ModelStanding } from './model-standing.js';
 import type { CorpusCoverage, OverviewSnapshot, PromotionState, Reconciliation, RecordPlace, SettingsMove } from './overview-snapshot.js';
 import type { ModelScores } from './scores-by-model.js';
@@ -50,10 +50,10 @@ export class PipelineOverview {
   applyDeadLetter(letter: DeadLetter): void {
     const isNew = this.letters.apply(letter);
     const { stage, utteranceId, version, settingsHash, failedAt } = letter;
-    const corpus = corpusOf(letter);
+    const corpus = corpusOfLetter(letter);
     const isRefusal = isAboutAnnotations(letter) && corpus !== null;
     if (isRefusal) this.refusals.apply(letter, corpus);
-    // An id of a name without a corpus is as good as none.
+    // An id without a corpus is treated like no id.
     if (utteranceId === undefined) return;
     this.account.change(utteranceId, (utterance) => {
       if (isNew) utterance.letters++;
@@ -111,37 +111,37 @@ export class PipelineOverview {
     return this.models.promotionOf(target);
   }
 
-  /** Scores of a target's champion; where it was not scored on dev speakers, those that its promotion states. */
+  /** The scores of a target's champion. Without a score on dev speakers, the one in its promotion is used. */
   championScores(target: EmotionTarget): readonly ModelScores[] {
     return this.models.championScores(target);
   }
 
-  /** Of the newest checkpoint only: of older ones nothing but the history is kept. */
+  /** Evaluations of the newest checkpoint. Older checkpoints have only points of the history. */
   evaluationsOf(runId: string, step: number): ModelEvaluated[] {
     return this.models.evaluations.filter((each) => each.runId === runId && each.step === step);
   }
 
-  /** When the newest of the live utterances that may be learnt from was ingested; null where there are none. */
+  /** The time of ingest of the newest trainable utterance that is alive; null if there is none. */
   get newestTrainableAt(): string | null {
     return this.account.newestLearnableAt;
   }
 
-  /** Utterances = in shards + dead-lettered + in flight, by id. An utterance that ingest itself dead-lettered counts too. */
+  /** Utterances = in shards + dead-lettered + in flight, by id. Utterances that ingest dead-lettered count too. */
   reconcile(): Reconciliation {
     return { ...this.account.balance, inFlight: this.account.inFlightIds };
   }
 
-  /** @returns undefined where features has not said it */
+  /** @returns undefined if features has not announced the settings */
   settingsHashOf(corpus: string): string | undefined {
     return this.account.settingsHashOf(corpus);
   }
 
-  /** How far a corpus is under the settings with this hash. It looks at every utterance. */
+  /** The progress of a corpus under the settings with this hash. This scans every utterance. */
   coverageUnder(corpus: string, settingsHash: string): CorpusCoverage {
     return this.account.coverageUnder(corpus, settingsHash);
   }
 
-  /** Where the record of an utterance stands in its topic. */
+  /** The position of an utterance's record in its topic. */
   placeOf(utteranceId: string): RecordPlace | undefined {
     return this.account.get(utteranceId)?.place ?? undefined;
   }
@@ -151,38 +151,38 @@ export class PipelineOverview {
     return Object.keys(this.account.liveByCorpus).sort();
   }
 
-  /** Corpora that have tiles of other settings and not yet all of those that features uses now. */
+  /** Corpora with tiles of other settings that do not have all tiles of the current settings yet. */
   get moves(): SettingsMove[] {
     return this.account.moves;
   }
 
-  /** Utterances in shards that a model may learn from. */
+  /** Number of trainable utterances in shards. */
   get trainable(): number {
     return this.account.trainable;
   }
 
-  /** Whether ingest has decided about a recording: it is alive, or dead-lettered. */
+  /** True if ingest has decided about a recording: it is alive or dead-lettered. */
   knows(utteranceId: string): boolean {
     const utterance = this.account.get(utteranceId);
     return utterance !== undefined && (utterance.fact !== null || utterance.isRefusedAtIngest);
   }
 
-  /** Whether the utterance of a dead letter has not come right since. */
+  /** True if a dead letter is open: its utterance has not reached a shard since. */
   isOpen({ utteranceId }: Pick<DeadLetter, 'utteranceId'>): boolean {
     return utteranceId === undefined || !this.account.isInShard(utteranceId);
   }
 
-  /** Distinct letters whose utterance has not come right since. */
+  /** Number of distinct open letters. */
   get openDeadLetters(): number {
     return this.letters.withoutUtterance + this.account.openLetters;
   }
 
-  /** Those of the newest 200 letters whose utterance has not come right since, the oldest of them first. */
+  /** The open letters among the newest 200, oldest first. */
   get unresolvedDeadLetters(): readonly KeptLetter[] {
     return this.letters.kept.filter((letter) => this.isOpen(letter));
   }
 
-  /** The newest 200 letters, the oldest of them first. */
+  /** The newest 200 letters, oldest first. */
   get deadLetters(): readonly KeptLetter[] {
     return this.letters.kept;
   }

@@ -1,15 +1,15 @@
-/** How good each model is at each task, as far as its evaluations have been seen: small enough to keep for a thousand models. */
+/** Keeps each model's scores from the evaluations seen so far. They are small enough for a thousand models. */
 import type { ModelEvaluated } from '#contracts/evaluations.js';
 import type { ScoredSplit, Task } from '#contracts/labels.js';
 
-/** On one task and split. */
+/** The score on one task and split. */
 export interface ModelScores {
   task: Task;
   split: ScoredSplit;
   ua: number;
-  /** Null where it is not known. */
+  /** Null if unknown. */
   wa: number | null;
-  /** By class; null where the class does not occur. Empty for speakers, of whom there may be thousands. */
+  /** Recall by class; null if the class does not occur. Empty for the speaker task, which may have thousands of classes. */
   recall: Record<string, number | null>;
 }
 

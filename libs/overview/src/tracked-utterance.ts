@@ -1,4 +1,4 @@
-/** Everything that the overview keeps about one utterance: its record, its tiles in all shards, and its dead letters. */
+/** The overview's state of one utterance: its record, its tiles in all shards, and its dead letters. */
 import type { Stream } from '#contracts/labels.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import type { RecordPlace } from './overview-snapshot.js';
@@ -19,31 +19,31 @@ export interface HeldTiles {
   cutSec: number;
 }
 
-/** A version that failed under these settings; null: under all. */
+/** A version that failed under these settings; null: under all settings. */
 interface Refusal {
   version: string;
   settingsHash: string | null;
 }
 
-/** One for all: a million utterances have no refusals. */
+/** One shared empty list, because most of a million utterances have no refusal. */
 const none: readonly never[] = [];
 
 export class TrackedUtterance {
-  /** Null: not alive. */
+  /** The utterance's record; null if it is not alive. */
   fact: UtteranceIngested | null = null;
   place: RecordPlace | null = null;
-  /** Ingest itself has dead-lettered it. */
+  /** True if ingest itself dead-lettered the utterance. */
   isRefusedAtIngest = false;
-  /** When ingest last said that it cannot use the annotations of this recording. */
+  /** The time when ingest last refused the annotations of this recording. */
   annotationsRefusedAt: string | null = null;
-  /** Distinct dead letters. */
+  /** Number of distinct dead letters. */
   letters = 0;
   private tiles: readonly HeldTiles[] = none;
   private refusals: readonly Refusal[] = none;
 
   constructor(readonly utteranceId: string) {}
 
-  /** Neither alive nor in any shard or dead letter. */
+  /** True if the utterance is not alive and no shard or dead letter names it. */
   get isForgotten(): boolean {
     return !this.fact && this.tiles.length === 0 && this.letters === 0;
   }
@@ -73,7 +73,7 @@ export class TrackedUtterance {
     return lowest;
   }
 
-  /** Whether the live version is dead-lettered. @param settingsHash undefined: under any settings */
+  /** True if the live version is dead-lettered. @param settingsHash undefined: under any settings */
   isRefusedUnder(settingsHash: string | undefined): boolean {
     return this.refusals.some(
       (each) =>
@@ -82,7 +82,7 @@ export class TrackedUtterance {
     );
   }
 
-  /** When it was ingested, if a model may learn from it; else null. */
+  /** The time of ingest if the utterance is trainable; else null. */
   get learnableSince(): string | null {
     return this.fact && this.fact.split === 'train' && !this.fact.withheld ? this.fact.ingestedAt : null;
   }

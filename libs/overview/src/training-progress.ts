@@ -1,4 +1,4 @@
-/** How training goes: the round that runs or ran last, and a line of its steps. */
+/** Tracks the progress of training: the current or latest round, and its steps. */
 import type { DevChecked, RoundFinished, RoundStarted, StepTrained, TrainingFact } from '#contracts/training.js';
 import type { TrainingState } from './overview-snapshot.js';
 
@@ -15,7 +15,7 @@ export class TrainingProgress {
     else if (fact.type === 'DevChecked') this.checked = fact;
     else if (fact.type === 'RoundFinished') this.finished = fact;
     else {
-      // A round that was taken up again repeats steps: the later report stands.
+      // A round that was resumed repeats steps. The later report counts.
       this.steps = this.steps.filter((step) => step.runId === fact.runId && step.step < fact.step);
       this.steps.push(fact);
       if (this.steps.length > keptSteps) this.steps = this.steps.filter((_, index) => index % 2 === 0 || index === this.steps.length - 1);

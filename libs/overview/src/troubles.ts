@@ -1,22 +1,22 @@
-/** The things that a person should look at now, in words: services that restarted, corpora that are refused, inputs to blame. */
+/** Describes the troubles that need attention: services that restarted, refused corpora, and the inputs to blame. */
 import type { OverviewSnapshot } from './overview-snapshot.js';
 
-/** The restarts of one service, as far as the reporter has seen them. */
+/** The restarts of one service that the reporter has seen. */
 export interface ServiceRestarts {
   service: string;
   restarts: number;
-  /** When it last started again. */
+  /** Time of the latest restart. */
   lastAt: string;
-  /** How it ended before that: "code 1", "SIGKILL"; undefined where nobody knows. */
+  /** The exit before that restart, such as "code 1" or "SIGKILL"; undefined if unknown. */
   lastExit?: string | undefined;
   logFile?: string | undefined;
 }
 
-/** A restart longer ago than this is no news. */
+/** A restart longer ago than this is not reported. */
 const newsForMs = 6 * 3_600_000;
 const mostCorpora = 5;
 
-/** One line each, the worst first. They hold times, not ages, so that they change only when something happens. */
+/** One line per trouble, worst first. Lines hold times, not ages, so that they change only when something happens. */
 export function troublesOf(
   { refusedCorpora, deadLetters }: Pick<OverviewSnapshot, 'refusedCorpora' | 'deadLetters'>,
   restarts: readonly ServiceRestarts[],

@@ -1,12 +1,12 @@
 /**
- * The account of all utterances: which are alive, in shards, dead-lettered or in flight, and how many tiles they have.
+ * Counts all utterances as alive, in shards, dead-lettered or in flight, and counts their tiles.
  *
- * An utterance is in shards, or dead-lettered, if it is so under the feature settings that features uses now for its corpus.
- * A version that only has tiles of other settings is in flight: its tiles under the new settings are still to be made. The
- * totals of tiles, and the number of trainable utterances, include older settings, as the trainer does until a corpus has moved.
+ * The counts refer to the feature settings that features uses now for the corpus. A version with only tiles of other settings is
+ * in flight, because features still has to make its new tiles. The totals of tiles and of trainable utterances include older
+ * settings, because the trainer uses older tiles until a corpus is reprocessed.
  *
- * Each fact updates counters: an utterance costs itself, a shard its rows, and a question costs its answer. A change of
- * feature settings counts all utterances anew. Seconds are summed as whole microseconds, so that taking away is exact.
+ * Each record updates counters. A record of a shard costs as much as its rows, and a question costs as much as its answer. A
+ * change of feature settings counts all utterances again. Seconds are summed as whole microseconds, so that subtraction is exact.
  */
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
 import type { Stream } from '#contracts/labels.js';
@@ -19,9 +19,9 @@ import { type HeldTiles, type TrackedShard, TrackedUtterance } from './tracked-u
 
 interface CorpusCount {
   live: number;
-  /** In a shard, or dead-lettered, under the settings of now. */
+  /** Number of utterances in a shard or dead-lettered under the current settings. */
   covered: number;
-  /** Others that have tiles of other settings. */
+  /** Number of other utterances that have tiles of other settings. */
   behind: number;
 }
 
@@ -29,9 +29,9 @@ const micros = (sec: number): number => Math.round(sec * 1e6);
 
 export class UtteranceAccount {
   live = 0;
-  /** Utterances in shards that a model may learn from. */
+  /** Number of trainable utterances in shards. */
   trainable = 0;
-  /** Dead letters of utterances that have not come right since. */
+  /** Number of open dead letters: those whose utterance has not reached a shard since. */
   openLetters = 0;
   private inShards = 0;
   private deadLettered = 0;
@@ -86,7 +86,7 @@ export class UtteranceAccount {
       });
   }
 
-  /** Applies what a letter says to its utterance. */
+  /** Applies a dead letter to its utterance. */
   change(utteranceId: string, apply: (utterance: TrackedUtterance) => void): void {
     const utterance = this.utterances.get(utteranceId) ?? new TrackedUtterance(utteranceId);
     this.count(utterance, -1);
@@ -100,18 +100,18 @@ export class UtteranceAccount {
     return this.utterances.get(utteranceId);
   }
 
-  /** Whether it is in a shard under the settings of now. */
+  /** True if the utterance is in a shard under the current settings. */
   isInShard(utteranceId: string): boolean {
     const utterance = this.utterances.get(utteranceId);
     return utterance?.fact ? utterance.tilesUnder(this.settingsHashOf(utterance.fact.corpus)) !== undefined : false;
   }
 
-  /** @returns undefined where features has not said it */
+  /** @returns undefined if features has not announced the settings */
   settingsHashOf(corpus: string): string | undefined {
     return this.settings ? featureSettingsOf(this.settings, corpus).settingsHash : undefined;
   }
 
-  /** When the newest of the live utterances that may be learnt from was ingested; null where there are none. */
+  /** The time of ingest of the newest trainable utterance that is alive; null if there is none. */
   get newestLearnableAt(): string | null {
     return this.newest.at;
   }
@@ -147,7 +147,7 @@ export class UtteranceAccount {
     return this.cutMicros / 1e6;
   }
 
-  /** Corpora that have tiles of other settings and not yet all of those that features uses now. */
+  /** Corpora with tiles of other settings that do not have all tiles of the current settings yet. */
   get moves(): SettingsMove[] {
     return [...this.corpusCounts].flatMap(([corpus, { live, covered, behind }]) => {
       const settingsHash = this.settingsHashOf(corpus);
@@ -155,7 +155,7 @@ export class UtteranceAccount {
     });
   }
 
-  /** How far a corpus is under the settings with this hash. It looks at every utterance. */
+  /** The progress of a corpus under the settings with this hash. This scans every utterance. */
   coverageUnder(corpus: string, settingsHash: string): CorpusCoverage {
     const coverage: CorpusCoverage = { live: 0, covered: 0, missing: [], missingAudioSec: 0 };
     for (const utterance of this.utterances.values()) {
@@ -170,12 +170,12 @@ export class UtteranceAccount {
     return coverage;
   }
 
-  /** Adds an utterance to all counters, or takes it away before it changes. */
+  /** Adds an utterance to all counters, or subtracts it before it changes. */
   private count(utterance: TrackedUtterance, sign: 1 | -1): void {
     const { fact, utteranceId } = utterance;
     this.refusals.count(utterance, sign);
     if (!fact) {
-      // An utterance that ingest itself dead-lettered has no record, and belongs to the account.
+      // An utterance that ingest itself dead-lettered has no record, but it counts.
       if (utterance.isRefusedAtIngest) this.deadLettered += sign;
       this.openLetters += sign * utterance.letters;
       return;

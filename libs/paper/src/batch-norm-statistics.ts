@@ -4,11 +4,9 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { byBatchStatistics, type ObservedStatistics } from './batch-norm.js';
-import { recurrentLogits } from '#baselines/cnn-lstm.js';
-import type { Model } from './model.js';
-import { decode, encode, noDropout } from './networks.js';
+import type { AnyModel } from './model.js';
 import type { Parameter } from '#tensor/parameter.js';
-import { observeColumn } from '#baselines/progressive-phases.js';
+import type { ObservingPass } from './system.js';
 import { pixelsOf } from './tiles.js';
 
 export interface StatisticsBatch {
@@ -20,13 +18,13 @@ export interface StatisticsBatch {
 /**
  * Replaces running means and variances by their exact average over these batches (weighted by tiles), each layer fed, as
  * in training, with what the layer below made of the batch. No weight moves, no chance is used. Batches should be mixed
- * as training's are. Without a batch everything stays, as does in `progressive` the column that does not learn.
- * @param options `ofSource`: of `progressive` the first column's, at its end, in place of those of the one that learns
+ * as training's are. Without a batch everything stays.
+ * @param pass decides which layers are measured: those of the system's own pass by default
  */
 export async function reestimateBatchNorm(
-  model: Model,
+  model: AnyModel,
   batches: Iterable<StatisticsBatch>,
-  { ofSource = false }: { ofSource?: boolean } = {},
+  pass: ObservingPass = model.system.observe,
 ): Promise<void> {
   const sums = new Map<Parameter, Float64Array>();
   const sumOf = (parameter: Parameter): Float64Array => {
@@ -37,7 +35,7 @@ export async function reestimateBatchNorm(
   let tilesSeen = 0;
   for (const batch of batches) {
     tilesSeen += batch.count;
-    for (const { layer, mean, variance } of observe(model, batch, ofSource)) {
+    for (const { layer, mean, variance } of observe(model, batch, pass)) {
       addWeighted(sumOf(layer.runningMean), await mean.data(), batch.count);
       addWeighted(sumOf(layer.runningVariance), await variance.data(), batch.count);
       tf.dispose([mean, variance]);
@@ -48,16 +46,11 @@ export async function reestimateBatchNorm(
   }
 }
 
-function observe(model: Model, { tiles, count }: StatisticsBatch, ofSource: boolean): ObservedStatistics[] {
-  const { encoder, decoder, heads, settings } = model;
+function observe({ settings }: AnyModel, { tiles, count }: StatisticsBatch, pass: ObservingPass): ObservedStatistics[] {
   const observed: ObservedStatistics[] = [];
-  const normalise = byBatchStatistics(observed);
   tf.tidy(() => {
     const pixels = pixelsOf(tiles, count, settings.tile);
-    if (model.lateral) return observeColumn(model, pixels, { normalise, ofSource });
-    const z = encode(encoder, pixels, normalise);
-    if (decoder) decode(decoder, z, normalise);
-    if ('recurrent' in heads.emotion.layers) recurrentLogits(heads.emotion.layers, z, { normalise, dropout: noDropout });
+    pass(pixels, byBatchStatistics(observed));
   });
   return observed;
 }

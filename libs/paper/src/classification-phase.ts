@@ -3,48 +3,31 @@
  * beta * L_E + (1 - beta) * (L_G + L_S), each a mean over the tiles that carry that label.
  */
 import * as tf from '@tensorflow/tfjs';
-import { byBatchStatistics, type Normalise, type ObservedStatistics, updateRunningStatistics } from './batch-norm.js';
-import { recurrentLogits } from '#baselines/cnn-lstm.js';
+import { byBatchStatistics, type ObservedStatistics, updateRunningStatistics } from './batch-norm.js';
 import { maskedCrossEntropy, type HeadName, headNames, taskWeight } from './losses.js';
-import { headParameters, type Model } from './model.js';
-import { type Dropout, encode, headPass, maskSpeakers, seededDropout } from './networks.js';
+import { type AnyModel, headParameters, type Model } from './model.js';
+import { encode, headLogits, maskSpeakers, seededDropout } from './networks.js';
 import { lossAndGradients } from '#tensor/parameter.js';
 import { isSupervised } from './settings.js';
-
-/** Class numbers by head, -1 where a tile carries none; and what the classes of emotion weigh, if not all the same. */
-export type Labels = Record<HeadName, Int32Array> & { emotionWeights?: Float32Array };
-
-export type TaskLosses = Partial<Record<HeadName, tf.Scalar>>;
+import type { Labels, TaskLosses } from './system.js';
 
 /** Heads that have something to learn from this batch: they exist, weigh more than 0, and a tile carries their label. */
 function taughtTasks({ heads, settings }: Model, labels: Labels): HeadName[] {
   return headNames.filter((task) => heads[task] && taskWeight(task, settings) > 0 && labels[task].some((label) => label >= 0));
 }
 
-interface HeadMode {
-  task: HeadName;
-  normalise: Normalise;
-  dropout: Dropout;
-}
-
-/** Of a head that the model has, whichever its kind. */
-export function headLogitsOf({ heads }: Model, z: tf.Tensor4D, { task, normalise, dropout }: HeadMode): tf.Tensor2D {
-  const { layers } = heads[task]!;
-  return 'recurrent' in layers ? recurrentLogits(layers, z, { normalise, dropout }) : headPass(layers, z, { dropout }).logits;
-}
-
 /** Each taught head's cross-entropy, in training mode. */
-export function taskLosses(model: Model, z: tf.Tensor4D, { labels, normalise }: { labels: Labels; normalise: Normalise }): TaskLosses {
+export function taskLosses(model: Model, z: tf.Tensor4D, labels: Labels): TaskLosses {
   const dropout = seededDropout(model.random, model.settings.dropout);
   const losses = taughtTasks(model, labels).map((task) => {
-    const logits = headLogitsOf(model, z, { task, normalise, dropout }); // [B,16,16,32] -> [B,classes]
+    const logits = headLogits(model.heads[task]!, z, dropout); // [B,16,16,32] -> [B,classes]
     return [task, headLoss(model, task, logits, labels)];
   });
   return Object.fromEntries(losses) as TaskLosses;
 }
 
 /** One head's cross-entropy, mean over the tiles that carry its label. */
-export function headLoss({ settings, speakerCount }: Model, task: HeadName, logits: tf.Tensor2D, labels: Labels): tf.Scalar {
+export function headLoss({ settings, speakerCount }: AnyModel, task: HeadName, logits: tf.Tensor2D, labels: Labels): tf.Scalar {
   const targets = { labels: labels[task], smoothing: settings.labelSmoothing };
   if (task === 'emotion') return maskedCrossEntropy(logits, { ...targets, weights: labels.emotionWeights });
   if (task === 'gender') return maskedCrossEntropy(logits, targets);
@@ -60,7 +43,7 @@ export function classificationLoss(losses: TaskLosses, { settings }: Model): tf.
 
 /**
  * Moves the encoder (single-task at 1 - alpha times the rate) and the heads whose label some tile carries; other heads,
- * decoder and discriminator stay untouched. Running statistics move for a CNN or CNN-LSTM only, which have no phase 1.
+ * decoder and discriminator stay untouched. Running statistics move for a CNN only, which has no phase 1.
  * Without any label nothing moves and nothing is returned. The caller disposes the losses.
  */
 export function classificationPhase(model: Model, pixels: tf.Tensor4D, labels: Labels): TaskLosses {
@@ -71,7 +54,7 @@ export function classificationPhase(model: Model, pixels: tf.Tensor4D, labels: L
     const normalise = byBatchStatistics(isSupervised(settings) ? observed : undefined);
     let losses: TaskLosses = {};
     const { gradients } = lossAndGradients(() => {
-      losses = taskLosses(model, encode(encoder, pixels, normalise), { labels, normalise });
+      losses = taskLosses(model, encode(encoder, pixels, normalise), labels);
       for (const loss of Object.values(losses)) tf.keep(loss);
       return classificationLoss(losses, model);
     }, [...encoder.parameters, ...headParameters(heads)]);

@@ -4,7 +4,7 @@
  */
 import { reestimateBatchNorm } from './batch-norm-statistics.js';
 import { allOf, drawBatch, makeSpeakers, speak, VOICE_EMOTIONS, VOICE_TILE } from './made-voices.fixture.js';
-import { createModel } from './model.js';
+import { createPaperModel } from './paper-model.js';
 import { predict } from './predict.js';
 import { SeededRandom } from '#tensor/random.js';
 import { type ModelSettingsInput, parseModelSettings } from './settings.js';
@@ -53,7 +53,7 @@ export async function heldOutUa({ settings, steps, unlabelled }: Contender, seed
     dense: 32,
     headFilters: 16,
   };
-  const model = createModel(parseModelSettings({ ...sizes, seed, tasks: { speakers: LABELLED + UNLABELLED }, ...settings }));
+  const model = createPaperModel(parseModelSettings({ ...sizes, seed, tasks: { speakers: LABELLED + UNLABELLED }, ...settings }));
   const draws = SeededRandom.fromSeed(77 + seed);
   for (let step = 0; step < steps; step++) await trainStep(model, drawBatch([known, unknown], draws));
   await reestimateBatchNorm(

@@ -2,7 +2,8 @@ import * as tf from '@tensorflow/tfjs';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { chooseBackend } from '#tensor/backend.js';
 import { growSpeakers } from './grow-speakers.js';
-import { createModel, type Model } from './model.js';
+import type { Model } from './model.js';
+import { createPaperModel } from './paper-model.js';
 import { headLogits, noDropout } from './networks.js';
 import { predict } from './predict.js';
 import { tinyBatch, tinySettings } from './tiny-model.js';
@@ -15,7 +16,7 @@ afterEach(() => model.dispose());
 test.each(['phases', 'joint'] as const)(
   'by %s, old speakers keep their logits and optimiser slots, new ones can be learnt',
   async (update) => {
-    model = createModel(tinySettings({ update }));
+    model = createPaperModel(tinySettings({ update }));
     const batch = tinyBatch(model.settings, 4);
     await trainStep(model, batch);
     const z = tf.randomNormal<tf.Rank.R4>([2, 2, 2, 4], 0, 1, 'float32', 1);
@@ -36,7 +37,7 @@ test.each(['phases', 'joint'] as const)(
 );
 
 test('units without a speaker take no probability, within a block as well', async () => {
-  model = createModel(tinySettings());
+  model = createPaperModel(tinySettings());
   const batch = tinyBatch(model.settings, 2);
   const sums = async (speakers: number) => {
     const { speaker } = await predict(model, batch.tiles, 2);
@@ -49,13 +50,13 @@ test('units without a speaker take no probability, within a block as well', asyn
 });
 
 test('a head that knows nobody trains on unlabelled speakers and predicts nobody', async () => {
-  model = createModel(tinySettings({ tasks: { speakers: 0 } }));
+  model = createPaperModel(tinySettings({ tasks: { speakers: 0 } }));
   const batch = tinyBatch(model.settings, 2);
   expect((await trainStep(model, { ...batch, speaker: batch.speaker.fill(-1) })).speaker).toBeNull();
   expect((await predict(model, batch.tiles, 2)).speaker).toHaveLength(0);
 });
 
 test('the head never shrinks', () => {
-  model = createModel(tinySettings());
+  model = createPaperModel(tinySettings());
   expect(() => growSpeakers(model, 4)).toThrow(/never shrinks/);
 });

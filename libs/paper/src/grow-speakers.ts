@@ -4,7 +4,7 @@
  * optimiser slots, so an old speaker's logit is what it was; its probability shrinks by what the new ones take.
  */
 import * as tf from '@tensorflow/tfjs';
-import { type Model, modelOptimisers } from './model.js';
+import { type AnyModel, modelOptimisers } from './model.js';
 import type { Parameter } from '#tensor/parameter.js';
 import { SPEAKER_BLOCK, speakerCapacity } from './settings.js';
 
@@ -12,7 +12,7 @@ import { SPEAKER_BLOCK, speakerCapacity } from './settings.js';
  * Makes the head know `speakerCount` speakers. A model without a speaker head just notes the number; fewer speakers than
  * it knows is a RangeError, since class numbers are never given anew.
  */
-export function growSpeakers(model: Model, speakerCount: number): void {
+export function growSpeakers(model: AnyModel, speakerCount: number): void {
   if (speakerCount < model.speakerCount)
     throw new RangeError(`${speakerCount} speakers: the head knows ${model.speakerCount} already and never shrinks`);
   model.speakerCount = speakerCount;
@@ -28,7 +28,7 @@ export function growSpeakers(model: Model, speakerCount: number): void {
 }
 
 /** Appends units along the last axis, and empty optimiser slots for them; disposes `fresh`. */
-function append(model: Model, parameter: Parameter, fresh: tf.Tensor): void {
+function append(model: AnyModel, parameter: Parameter, fresh: tf.Tensor): void {
   const axis = fresh.rank - 1;
   const grown = tf.tidy(() => tf.variable(tf.concat([parameter.value, fresh], axis)));
   parameter.value.dispose();

@@ -5,11 +5,12 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { byBatchStatistics, type ObservedStatistics, updateRunningStatistics } from './batch-norm.js';
-import { type Labels, type TaskLosses, taskLosses } from './classification-phase.js';
+import { taskLosses } from './classification-phase.js';
 import { generatorLoss, meanSquaredError, objectiveWeights, type HeadName } from './losses.js';
 import { headParameters, type Model } from './model.js';
 import { decode, encode, headLogits, seededDropout } from './networks.js';
 import { lossAndGradients } from '#tensor/parameter.js';
+import type { Labels, TaskLosses } from './system.js';
 
 export interface JointLosses extends TaskLosses {
   reconstruction: tf.Scalar;
@@ -32,7 +33,7 @@ export function jointUpdate(model: Model, pixels: tf.Tensor4D, labels: Labels): 
     let z!: tf.Tensor4D;
     const { loss, gradients } = lossAndGradients(() => {
       z = tf.keep(encode(encoder, pixels, normalise));
-      parts = { reconstruction: meanSquaredError(pixels, decode(decoder, z, normalise)), ...taskLosses(model, z, { labels, normalise }) };
+      parts = { reconstruction: meanSquaredError(pixels, decode(decoder, z, normalise)), ...taskLosses(model, z, labels) };
       if (discriminator) {
         const logits = headLogits(discriminator, z, seededDropout(random, settings.dropout));
         parts.generator = generatorLoss(logits, settings.regularisation.generatorLoss);

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { Adam } from './adam.js';
 import { chooseBackend } from '#tensor/backend.js';
 import { binaryCrossEntropy, discriminatorAccuracy, maskedCrossEntropy, objectiveWeights } from './losses.js';
-import { createModel } from './model.js';
+import { createPaperModel } from './paper-model.js';
 import { maskSpeakers } from './networks.js';
 import { SeededRandom } from '#tensor/random.js';
 import type { ModelSettingsInput } from './settings.js';
@@ -125,7 +125,7 @@ describe('the objective', () => {
   });
 
   test.each(equations)('scales the rate of the encoder in the phases alike: %s', (_name, settings, [reconstruction, ...tasks]) => {
-    const model = createModel(tinySettings({ alpha: 0.3, learningRate: 1, ...settings }));
+    const model = createPaperModel(tinySettings({ alpha: 0.3, learningRate: 1, ...settings }));
     const { reconstructionEncoder, classificationEncoder } = model.optimisers;
     expect(reconstructionEncoder?.learningRate).toBeCloseTo(reconstruction!, 9);
     const isOneTask = tasks.filter((weight) => weight > 0).length === 1;

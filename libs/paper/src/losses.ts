@@ -70,7 +70,6 @@ export function discriminatorAccuracy(realLogits: tf.Tensor, fakeLogits: tf.Tens
 
 /** Eq. (3): beta on emotion, 1 - beta on the others. Eq. (1), single-task: L_su is emotion's loss alone. */
 export function taskWeight(task: HeadName, settings: ModelSettings): number {
-  if (settings.system === 'progressive') return 1; // one task at a time
   if (!hasAuxiliaryHeads(settings)) return task === 'emotion' ? 1 : 0;
   return task === 'emotion' ? settings.beta : 1 - settings.beta;
 }
@@ -94,8 +93,10 @@ function adversarialWeight(settings: ModelSettings): number {
   return settings.update === 'joint' ? settings.joint.adversarialWeight : 1;
 }
 
-/** What each part of eq. (5) weighs in the encoder's objective. The discriminator's own loss is no part of it. */
-export function objectiveWeights(settings: ModelSettings): Record<'reconstruction' | 'generator' | HeadName, number> {
+export type ObjectiveWeights = Record<'reconstruction' | 'generator' | HeadName, number>;
+
+/** The weight of each part of eq. (5) in the encoder's objective. The discriminator's own loss is no part of it. */
+export function objectiveWeights(settings: ModelSettings): ObjectiveWeights {
   const classification = classificationWeight(settings);
   return {
     reconstruction: settings.alpha,

@@ -1,20 +1,21 @@
 /**
  * A model: its networks, its optimisers (one per phase and group, each over one fixed list of parameters) and its source
- * of chance. Everything a checkpoint has to hold is reachable from here in one fixed order.
+ * of chance. A checkpoint reaches everything that it has to hold from here, in one fixed order. paper-model.ts makes the
+ * paper's models.
  */
 import { Adam } from './adam.js';
-import { createRecurrentHead, type RecurrentHead } from '#baselines/cnn-lstm.js';
 import { classificationWeight, headNames } from './losses.js';
-import { createDecoder, createEncoder, createHead, type DecoderBlock, type EncoderBlock, type Head, type Network } from './networks.js';
+import { createHead, type DecoderBlock, type EncoderBlock, type Head, type Network } from './networks.js';
 import type { Parameter } from '#tensor/parameter.js';
-import { createLateral, type Lateral } from '#baselines/progressive.js';
-import { SeededRandom } from '#tensor/random.js';
-import { isSupervised, type ModelSettings, sourceTaskOf, speakerCapacity } from './settings.js';
+import type { SeededRandom } from '#tensor/random.js';
+import { isSupervised, type ModelSettings, speakerCapacity } from './settings.js';
+import type { System } from './system.js';
 
-export type Heads = { emotion: Network<Head | RecurrentHead> } & Record<'gender' | 'speaker', Network<Head> | null>;
+/** @typeParam Emotion the layers of the emotion head */
+export type Heads<Emotion = Head> = { emotion: Network<Emotion> } & Record<'gender' | 'speaker', Network<Head> | null>;
 
-/** Optimisers a system has; the others are null. */
-interface Optimisers {
+/** The optimisers that a system has; the others are null. */
+export interface Optimisers {
   /** Phase 1. */
   reconstructionEncoder: Adam | null;
   reconstructionDecoder: Adam | null;
@@ -26,95 +27,99 @@ interface Optimisers {
   classificationHeads: Adam | null;
   /** Encoder, decoder, heads of `joint`. */
   joint: Adam | null;
-  /** The first column of `progressive`; the second and the adapters. */
-  source: Adam | null;
-  target: Adam | null;
 }
 
-export interface Model {
+/** The networks of a model, its optimisers and its generator. */
+export interface ModelParts<Emotion = Head> {
   /** As created; `speakerCount` tells how many speakers there are by now. */
   readonly settings: ModelSettings;
-  /** Speakers the head knows; `growSpeakers` raises it. */
-  speakerCount: number;
   readonly encoder: Network<EncoderBlock[]>;
   readonly decoder: Network<DecoderBlock[]> | null;
   readonly discriminator: Network<Head> | null;
-  readonly heads: Heads;
-  /** Of `progressive`: the first column's encoder, whose head is that of the source task, and the adapters from it. */
-  readonly source: Network<EncoderBlock[]> | null;
-  readonly lateral: Network<Lateral> | null;
+  readonly heads: Heads<Emotion>;
+  /** Networks that only this system has, in checkpoint order; the paper's systems have none. */
+  readonly furtherNetworks: readonly Network<unknown>[];
   readonly optimisers: Optimisers;
   random: SeededRandom;
+}
+
+export interface Model<Emotion = Head> extends ModelParts<Emotion> {
+  /** Speakers the head knows; `growSpeakers` raises it. */
+  speakerCount: number;
+  readonly system: System;
   /** Frees every tensor the model holds; it is of no use afterwards. */
   dispose(): void;
 }
 
-/** Makes a model with fresh weights on the current backend. The caller disposes it. */
-export function createModel(settings: ModelSettings): Model {
-  const random = SeededRandom.fromSeed(settings.seed);
-  const encoder = createEncoder(settings, random);
-  const decoder = isSupervised(settings) ? null : createDecoder(settings, random);
-  const discriminator = settings.system === 'aae' ? createHead('discriminator', 1, settings, random) : null;
-  const { tasks: classes, auxiliary, system } = settings;
-  const createEmotion = system === 'cnn-lstm' ? createRecurrentHead : createHead;
-  const heads: Heads = {
-    emotion: createEmotion('emotion', classes.emotion.length, settings, random),
-    gender: auxiliary.gender ? createHead('gender', classes.gender.length, settings, random) : null,
-    speaker: auxiliary.speaker ? createHead('speaker', speakerCapacity(classes.speakers), settings, random) : null,
-  };
-  const source = system === 'progressive' ? createEncoder(settings, random, 'source') : null;
-  const lateral = system === 'progressive' ? createLateral(settings, random) : null;
-  const parts: Parts = { settings, encoder, decoder, discriminator, heads, source, lateral };
-  const model: Model = {
+/** A model of any system: the layers of its emotion head may be of another kind than the paper's. */
+export type AnyModel = Model<unknown>;
+
+/**
+ * Makes a model of its parts. The model owns their tensors; the caller disposes the model.
+ * @param systemOf binds the operations of the system to the model
+ */
+export function assembleModel<Parts extends ModelParts<unknown>>(
+  parts: Parts,
+  systemOf: (model: Parts & Pick<Model, 'speakerCount' | 'system' | 'dispose'>) => System,
+): Parts & Pick<Model, 'speakerCount' | 'system' | 'dispose'> {
+  const model = {
     ...parts,
-    speakerCount: classes.speakers,
-    optimisers: createOptimisers(parts),
-    random,
+    speakerCount: parts.settings.tasks.speakers,
+    get system(): System {
+      return system;
+    },
     dispose: () => {
       for (const { value } of [...modelParameters(model), ...modelStatistics(model)]) value.dispose();
       for (const optimiser of modelOptimisers(model)) optimiser.dispose();
     },
   };
+  const system = systemOf(model);
   return model;
 }
 
+/** Heads of one kind for each task that the settings name. */
+export function createHeads(settings: ModelSettings, random: SeededRandom): Heads {
+  const { tasks: classes, auxiliary } = settings;
+  return {
+    emotion: createHead('emotion', classes.emotion.length, settings, random),
+    gender: auxiliary.gender ? createHead('gender', classes.gender.length, settings, random) : null,
+    speaker: auxiliary.speaker ? createHead('speaker', speakerCapacity(classes.speakers), settings, random) : null,
+  };
+}
+
 /** Trained weights in checkpoint order. */
-export function modelParameters(model: Model): Parameter[] {
+export function modelParameters(model: ModelParts<unknown>): Parameter[] {
   return networks(model).flatMap((network) => network.parameters);
 }
 
 /** Running batch-norm statistics in checkpoint order. */
-export function modelStatistics(model: Model): Parameter[] {
+export function modelStatistics(model: ModelParts<unknown>): Parameter[] {
   return networks(model).flatMap((network) => network.statistics);
 }
 
-export function headParameters(heads: Heads): Parameter[] {
+export function headParameters(heads: Heads<unknown>): Parameter[] {
   return headNames.flatMap((name) => heads[name]?.parameters ?? []);
 }
 
 /** Optimisers in checkpoint order. */
-export function modelOptimisers({ optimisers }: Model): Adam[] {
+export function modelOptimisers({ optimisers }: Pick<AnyModel, 'optimisers'>): Adam[] {
   return Object.values(optimisers).filter((optimiser): optimiser is Adam => optimiser !== null);
 }
 
-function networks({ encoder, decoder, discriminator, heads, source, lateral }: Model): Network<unknown>[] {
-  const all = [encoder, decoder, discriminator, ...headNames.map((name) => heads[name]), source, lateral];
+function networks({ encoder, decoder, discriminator, heads, furtherNetworks }: ModelParts<unknown>): Network<unknown>[] {
+  const all = [encoder, decoder, discriminator, ...headNames.map((name) => heads[name]), ...furtherNetworks];
   return all.filter((network) => network !== null);
 }
-
-type Parts = Pick<Model, 'settings' | 'encoder' | 'decoder' | 'discriminator' | 'heads' | 'source' | 'lateral'>;
 
 /**
  * Adam forgets the scale of a loss, so in a phase with an optimiser of its own alpha scales the encoder's learning rate
  * instead: alpha in phase 1 and, single-task, 1 - alpha in phase 3. Decoder and heads keep theirs, or alpha = 1 would
  * never train a head.
  */
-function createOptimisers({ settings, encoder, decoder, discriminator, heads, source, lateral }: Parts): Optimisers {
-  const { update, alpha, learningRate, adamEpsilon: epsilon, regularisation } = settings;
-  const adam = (name: string, parameters: Parameter[], rate: number) =>
-    new Adam(name, parameters, { learningRate: learningRate * rate, epsilon });
-  const isProgressive = source !== null && lateral !== null;
-  const inPhases = !isProgressive && (isSupervised(settings) || update === 'phases');
+export function createOptimisers({ settings, encoder, decoder, discriminator, heads }: Omit<ModelParts, 'optimisers'>): Optimisers {
+  const { update, alpha, regularisation } = settings;
+  const adam = adamOf(settings);
+  const inPhases = isSupervised(settings) || update === 'phases';
   const phase1 = inPhases && decoder !== null;
   const discriminatorRate = inPhases ? regularisation.discriminatorRate : settings.joint.discriminatorRate;
   const classifiers = headParameters(heads);
@@ -124,9 +129,24 @@ function createOptimisers({ settings, encoder, decoder, discriminator, heads, so
     discriminator: discriminator ? adam('regularisation.discriminator', discriminator.parameters, discriminatorRate) : null,
     generator: inPhases && discriminator ? adam('regularisation.encoder', encoder.parameters, regularisation.encoderRate) : null,
     classificationEncoder: inPhases ? adam('classification.encoder', encoder.parameters, classificationWeight(settings)) : null,
-    classificationHeads: inPhases ? adam('classification.heads', classifiers, settings.cnnLstm?.recurrentRate ?? 1) : null,
-    joint: inPhases || isProgressive ? null : adam('joint', [...encoder.parameters, ...(decoder?.parameters ?? []), ...classifiers], 1),
-    source: isProgressive ? adam('source', [...source.parameters, ...heads[sourceTaskOf(settings)]!.parameters], 1) : null,
-    target: isProgressive ? adam('target', [...encoder.parameters, ...lateral.parameters, ...heads.emotion.parameters], 1) : null,
+    classificationHeads: inPhases ? adam('classification.heads', classifiers, 1) : null,
+    joint: inPhases ? null : adam('joint', [...encoder.parameters, ...(decoder?.parameters ?? []), ...classifiers], 1),
   };
 }
+
+/** Makes optimisers whose rate is a factor of the settings' learning rate. */
+export function adamOf({ learningRate, adamEpsilon: epsilon }: ModelSettings) {
+  return (name: string, parameters: readonly Parameter[], rate: number): Adam =>
+    new Adam(name, parameters, { learningRate: learningRate * rate, epsilon });
+}
+
+/** For a system with optimisers of its own. */
+export const noOptimisers: Optimisers = {
+  reconstructionEncoder: null,
+  reconstructionDecoder: null,
+  discriminator: null,
+  generator: null,
+  classificationEncoder: null,
+  classificationHeads: null,
+  joint: null,
+};

@@ -58,18 +58,11 @@ export interface Network<Layers> {
 
 /** E: tiles to z. Without its last ReLU z reaches all of N(0, I). */
 export function encode(encoder: Network<EncoderBlock[]>, pixels: tf.Tensor4D, normalise: Normalise): tf.Tensor4D {
-  return encoder.layers.reduce((x, block) => encodeBlock(block, x, { normalise }), pixels);
-}
-
-/** @param pass `beside` is added to what the convolution gives: from another column's layers, see progressive.ts */
-export function encodeBlock(
-  { kernel, norm, pool, rectified }: EncoderBlock,
-  x: tf.Tensor4D,
-  { normalise, beside }: { normalise: Normalise; beside?: tf.Tensor4D },
-): tf.Tensor4D {
-  const features = normalise(plus(tf.conv2d(x, kernel.value, 1, 'same'), beside), norm); // [B,128,256,1] -> [B,128,256,16]
-  const pooled = tf.maxPool(features, pool, pool, 'valid'); // -> [B,64,128,16] -> [B,32,32,32] -> [B,16,16,32]
-  return rectified ? opsOfBackend().relu(pooled) : pooled;
+  return encoder.layers.reduce((x, { kernel, norm, pool, rectified }) => {
+    const features = normalise(tf.conv2d(x, kernel.value, 1, 'same'), norm); // [B,128,256,1] -> [B,128,256,16]
+    const pooled = tf.maxPool(features, pool, pool, 'valid'); // -> [B,64,128,16] -> [B,32,32,32] -> [B,16,16,32]
+    return rectified ? opsOfBackend().relu(pooled) : pooled;
+  }, pixels);
 }
 
 /** D_delta: z to tiles, linear at the end. */
@@ -85,33 +78,15 @@ export function decode(decoder: Network<DecoderBlock[]>, z: tf.Tensor4D, normali
 export type Dropout = (hidden: tf.Tensor2D) => tf.Tensor2D;
 
 /** C_phi and D_omega up to their logits. `dropout` works on the hidden layer: identity at inference. */
-export function headLogits(head: Network<Head>, z: tf.Tensor4D, dropout: Dropout): tf.Tensor2D {
-  return headPass(head.layers, z, { dropout }).logits;
-}
-
-/** What a head's layers make of z, each in turn. */
-export interface HeadPass {
-  flat: tf.Tensor2D;
-  hidden: tf.Tensor2D;
-  logits: tf.Tensor2D;
-}
-
-/** @param pass `beside` is added to what each layer gives before its ReLU: from another column's layers, see progressive.ts */
-export function headPass(
-  { convolution, hidden, output }: Head,
-  z: tf.Tensor4D,
-  { dropout, beside }: { dropout: Dropout; beside?: { convolution: tf.Tensor4D; hidden: tf.Tensor2D; output: tf.Tensor2D } },
-): HeadPass {
+export function headLogits({ layers: { convolution, hidden, output } }: Network<Head>, z: tf.Tensor4D, dropout: Dropout): tf.Tensor2D {
   const { relu } = opsOfBackend();
-  const features = plus(tf.conv2d(z, convolution.kernel.value, 1, 'same'), beside?.convolution); // [B,16,16,32] -> [B,16,16,32]
+  const features = tf.conv2d(z, convolution.kernel.value, 1, 'same'); // [B,16,16,32] -> [B,16,16,32]
   const pooled = tf.maxPool(features, HEAD_POOL, HEAD_POOL, 'valid'); // -> [B,8,8,32]
   const rectified = relu(tf.add<tf.Tensor4D>(pooled, convolution.bias.value));
   const flat = tf.reshape<tf.Rank.R2>(rectified, [z.shape[0], -1]); // -> [B,2048]
-  const activations = relu(plus(dense(hidden, flat), beside?.hidden)); // -> [B,128]
-  return { flat, hidden: activations, logits: plus(dense(output, dropout(activations)), beside?.output) }; // -> [B,classes]
+  const activations = relu(dense(hidden, flat)); // -> [B,128]
+  return dense(output, dropout(activations)); // -> [B,classes]
 }
-
-const plus = <T extends tf.Tensor>(x: T, beside: T | undefined): T => (beside ? tf.add<T>(x, beside) : x);
 
 /** Speaker logits with the units beyond `speakerCount` masked. */
 export function maskSpeakers(logits: tf.Tensor2D, speakerCount: number): tf.Tensor2D {

@@ -3,7 +3,8 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { chooseBackend } from '#tensor/backend.js';
 import { classificationPhase } from './classification-phase.js';
 import { jointUpdate } from './joint-update.js';
-import { createModel, type Model, modelOptimisers, modelParameters, modelStatistics } from './model.js';
+import { type Model, modelOptimisers, modelParameters, modelStatistics } from './model.js';
+import { createPaperModel } from './paper-model.js';
 import { reconstructionPhase } from './reconstruction-phase.js';
 import { discriminatorStep, generatorStep } from './regularisation-phase.js';
 import type { ModelSettingsInput } from './settings.js';
@@ -16,7 +17,7 @@ afterEach(() => model.dispose());
 
 /** Runs `act` and names the groups (first part of a parameter's name) in which every parameter, or none, moved. */
 function movedGroups(settings: ModelSettingsInput, act: (pixels: tf.Tensor4D, batch: ReturnType<typeof tinyBatch>) => void): string[] {
-  model = createModel(tinySettings(settings));
+  model = createPaperModel(tinySettings(settings));
   const batch = tinyBatch(model.settings, 6);
   const watched = [...modelParameters(model), ...modelStatistics(model)];
   const before = watched.map(({ value }) => value.dataSync().slice());
@@ -103,7 +104,7 @@ describe('which weights move', () => {
 
 test("between 0 and 1 alpha shares the encoder's learning rate between reconstruction and, single-task, classification", () => {
   const ratesOf = (changes: ModelSettingsInput) => {
-    model = createModel(tinySettings({ alpha: 0.3, learningRate: 0.01, ...changes }));
+    model = createPaperModel(tinySettings({ alpha: 0.3, learningRate: 0.01, ...changes }));
     return Object.fromEntries(modelOptimisers(model).map(({ name, learningRate }) => [name, Number(learningRate.toPrecision(6))]));
   };
   const phase2 = { 'regularisation.discriminator': 0.01 * 0.05, 'regularisation.encoder': 0.01 * 0.3 };

@@ -3,7 +3,8 @@ import { afterEach, beforeAll, expect, test } from 'vitest';
 import { chooseBackend } from '#tensor/backend.js';
 import { byBatchStatistics } from './batch-norm.js';
 import { reestimateBatchNorm } from './batch-norm-statistics.js';
-import { createModel, type Model, modelStatistics } from './model.js';
+import { type Model, modelStatistics } from './model.js';
+import { createPaperModel } from './paper-model.js';
 import { encode as encodePixels } from './networks.js';
 import { encode, predict, reconstruct } from './predict.js';
 import { latentShape } from './settings.js';
@@ -15,7 +16,7 @@ beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: fals
 afterEach(() => model.dispose());
 
 test('rows are rows and frames are frames', async () => {
-  model = createModel(
+  model = createPaperModel(
     tinySettings({
       tile: [32, 128],
       pools: [
@@ -42,7 +43,7 @@ test('rows are rows and frames are frames', async () => {
 });
 
 test('chunks change nothing, and tile order is kept', async () => {
-  model = createModel(tinySettings());
+  model = createPaperModel(tinySettings());
   const { tiles } = tinyBatch(model.settings, 35);
   const all = await predict(model, tiles, 35);
   const last = await predict(model, tiles.subarray(34 * 128), 1);
@@ -53,13 +54,13 @@ test('chunks change nothing, and tile order is kept', async () => {
 });
 
 test('no tiles give no predictions; heads that do not exist give null', async () => {
-  model = createModel(tinySettings({ system: 'cnn', auxiliary: { gender: false, speaker: true } }));
+  model = createPaperModel(tinySettings({ system: 'cnn', auxiliary: { gender: false, speaker: true } }));
   expect(await predict(model, new Uint8Array(), 0)).toEqual({ emotion: new Float32Array(), gender: null, speaker: new Float32Array() });
   await expect(reconstruct(model, new Uint8Array(), 0)).rejects.toThrow(/no decoder/);
 });
 
 test('inference holds on to nothing and depends on each tile alone', async () => {
-  model = createModel(tinySettings());
+  model = createPaperModel(tinySettings());
   const { tiles } = tinyBatch(model.settings, 3);
   const alone = (await predict(model, tiles.subarray(0, 128), 1)).emotion;
   const { numTensors } = tf.memory();
@@ -69,7 +70,7 @@ test('inference holds on to nothing and depends on each tile alone', async () =>
 });
 
 test('re-estimated statistics are the average over the batches, weighted by tiles', async () => {
-  model = createModel(tinySettings());
+  model = createPaperModel(tinySettings());
   const batch = tinyBatch(model.settings, 6);
   const part = (first: number, last: number) => ({ tiles: batch.tiles.subarray(first * 128, last * 128), count: last - first });
   const estimate = async (...batches: ReturnType<typeof part>[]) => {
@@ -86,7 +87,7 @@ test('re-estimated statistics are the average over the batches, weighted by tile
 });
 
 test('after re-estimation on one batch, inference on it equals the training pass', async () => {
-  model = createModel(tinySettings());
+  model = createPaperModel(tinySettings());
   const batch = tinyBatch(model.settings, 6);
   await reestimateBatchNorm(model, [batch]);
   const training = tf.tidy(() => encodePixels(model.encoder, pixelsOf(batch.tiles, 6, [8, 16]), byBatchStatistics()).dataSync<'float32'>());

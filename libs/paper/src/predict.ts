@@ -6,8 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { byRunningStatistics } from './batch-norm.js';
 import { type HeadName, headNames } from './losses.js';
-import type { Model } from './model.js';
-import { infer } from './infer.js';
+import type { AnyModel } from './model.js';
 import { decode, encode as encodePixels, maskSpeakers } from './networks.js';
 import { pixelsOf } from './tiles.js';
 
@@ -25,12 +24,12 @@ export interface Predictions {
 }
 
 /** Probabilities of each head for `count` tiles, row-major as in a `TrainingBatch`. */
-export async function predict(model: Model, tiles: Uint8Array, count: number): Promise<Predictions> {
+export async function predict(model: AnyModel, tiles: Uint8Array, count: number): Promise<Predictions> {
   const present = headNames.filter((task) => model.heads[task] && (task !== 'speaker' || model.speakerCount > 0));
   const outputs = await inChunks(model, tiles, {
     count,
     pass: (pixels) => {
-      const { logitsOf } = infer(model, pixels);
+      const { logitsOf } = model.system.infer(pixels);
       return present.map((task) => probabilities(model, logitsOf(task), task));
     },
   });
@@ -39,8 +38,8 @@ export async function predict(model: Model, tiles: Uint8Array, count: number): P
 }
 
 /** z of each tile, row-major [tile][row][frame][channel]; its shape is `latentShape(settings)`. */
-export async function encode(model: Model, tiles: Uint8Array, count: number): Promise<Float32Array> {
-  const [z] = await inChunks(model, tiles, { count, pass: (pixels) => [infer(model, pixels).z] });
+export async function encode(model: AnyModel, tiles: Uint8Array, count: number): Promise<Float32Array> {
+  const [z] = await inChunks(model, tiles, { count, pass: (pixels) => [model.system.infer(pixels).z] });
   return z ?? new Float32Array();
 }
 
@@ -48,7 +47,7 @@ export async function encode(model: Model, tiles: Uint8Array, count: number): Pr
  * Tiles as the decoder gives them back, row-major [tile][row][frame], in units of 0 to 1 (linear, so a little beyond).
  * @throws PipelineError SETTINGS_INVALID for a supervised system, which has no decoder.
  */
-export async function reconstruct(model: Model, tiles: Uint8Array, count: number): Promise<Float32Array> {
+export async function reconstruct(model: AnyModel, tiles: Uint8Array, count: number): Promise<Float32Array> {
   const { decoder, encoder, settings } = model;
   if (!decoder) throw new PipelineError('SETTINGS_INVALID', `system ${settings.system} has no decoder: reconstruct with aae or ae`);
   const [pixels] = await inChunks(model, tiles, {
@@ -58,7 +57,7 @@ export async function reconstruct(model: Model, tiles: Uint8Array, count: number
   return pixels ?? new Float32Array();
 }
 
-function probabilities(model: Model, logits: tf.Tensor2D, task: HeadName): tf.Tensor2D {
+function probabilities(model: AnyModel, logits: tf.Tensor2D, task: HeadName): tf.Tensor2D {
   if (task !== 'speaker') return tf.softmax(logits);
   const known = tf.softmax(maskSpeakers(logits, model.speakerCount)); // [B,capacity]
   return tf.slice2d(known, [0, 0], [-1, model.speakerCount]); // [B,capacity] -> [B,speakers]
@@ -71,7 +70,7 @@ interface ChunkedPass {
 }
 
 /** Each output of the pass, all chunks one after another. */
-async function inChunks({ settings }: Model, tiles: Uint8Array, { count, pass }: ChunkedPass): Promise<Float32Array[]> {
+async function inChunks({ settings }: AnyModel, tiles: Uint8Array, { count, pass }: ChunkedPass): Promise<Float32Array[]> {
   const tileSize = settings.tile[0] * settings.tile[1];
   if (tiles.length !== count * tileSize) throw new RangeError(`${tiles.length} pixels are not ${count} tiles of ${tileSize}`);
   const outputs: Float32Array[] = [];

@@ -4,7 +4,7 @@
  */
 import { reestimateBatchNorm } from './batch-norm-statistics.js';
 import { freshDiscriminatorAccuracy, squaredMmdToPrior } from './latent-distance.fixture.js';
-import { createModel } from './model.js';
+import { createPaperModel } from './paper-model.js';
 import { encode } from './predict.js';
 import { SeededRandom } from '#tensor/random.js';
 import { latentShape } from './settings.js';
@@ -43,7 +43,7 @@ async function distances(system: 'aae' | 'ae', channels: number, seed: number): 
     ],
     regularisation: { discriminatorRate: 0.3, encoderRate: 0.3 },
   });
-  const model = createModel(settings);
+  const model = createPaperModel(settings);
   const batches = Array.from({ length: BATCHES }, (_, i) => spots(settings.tile, TILES, 100 * seed + i));
   for (let step = 0; step < STEPS; step++) await trainStep(model, batches[step % BATCHES]!);
   await reestimateBatchNorm(model, batches);

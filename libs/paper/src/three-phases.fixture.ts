@@ -5,7 +5,8 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import type { Adam } from './adam.js';
-import { createModel, type Model, modelOptimisers } from './model.js';
+import { type Model, modelOptimisers } from './model.js';
+import { createPaperModel } from './paper-model.js';
 import { SeededRandom } from '#tensor/random.js';
 import type { ModelSettingsInput } from './settings.js';
 import { tinyBatch, tinySettings } from './tiny-model.js';
@@ -39,7 +40,7 @@ export const priorValue = (draw: number, index: number): number => Math.fround(1
 
 /** A model whose prior samples follow `priorValue`. */
 export function caseModel(changes: ModelSettingsInput): Model {
-  const model = createModel(tinySettings({ ...changes, dropout: 0 }));
+  const model = createPaperModel(tinySettings({ ...changes, dropout: 0 }));
   let draw = 0;
   model.random = Object.assign(SeededRandom.fromSeed(1), {
     normal: (shape: number[]) => {

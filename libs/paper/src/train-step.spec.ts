@@ -4,7 +4,8 @@ import { emotionTargets, targetClasses } from '#contracts/labels.js';
 import { chooseBackend } from '#tensor/backend.js';
 import { reestimateBatchNorm } from './batch-norm-statistics.js';
 import { jointUpdate } from './joint-update.js';
-import { createModel, headParameters, type Model, modelParameters } from './model.js';
+import { headParameters, type Model, modelParameters } from './model.js';
+import { createPaperModel } from './paper-model.js';
 import { predict, reconstruct } from './predict.js';
 import type { ModelSettingsInput } from './settings.js';
 import { pixelsOf } from './tiles.js';
@@ -15,7 +16,7 @@ let model: Model;
 beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => {} })));
 afterEach(() => model.dispose());
 
-const start = (settings: ModelSettingsInput = {}) => (model = createModel(tinySettings(settings)));
+const start = (settings: ModelSettingsInput = {}) => (model = createPaperModel(tinySettings(settings)));
 
 const auxiliaryTasks = {
   'single-task': { gender: false, speaker: false },

@@ -1,18 +1,13 @@
 /**
- * One training iteration (paper, Section III): reconstruction, regularisation, classification on one mixed batch of
- * labelled and unlabelled tiles; or the joint update. Which weights move is said by each phase. Nothing here is retried:
- * a step that throws (a batch of the wrong size, a label out of range) has moved nothing.
+ * One training step on one mixed batch of labelled and unlabelled tiles: checks the batch, has the system make its iteration
+ * (the paper's three phases are in paper-model.ts) and reads the losses back. Nothing is retried: a step that throws (a batch
+ * of the wrong size, a label out of range) has moved nothing.
  */
 import * as tf from '@tensorflow/tfjs';
-import { classificationPhase, type Labels } from './classification-phase.js';
-import { jointUpdate } from './joint-update.js';
-import { objectiveWeights, type HeadName, headNames } from './losses.js';
-import type { Model } from './model.js';
-import { reconstructionPhase } from './reconstruction-phase.js';
-import { isLearningSource, progressivePhase } from '#baselines/progressive-phases.js';
-import { discriminatorStep, generatorStep } from './regularisation-phase.js';
+import { type HeadName, headNames, type ObjectiveWeights } from './losses.js';
+import type { AnyModel } from './model.js';
+import type { StepTensors } from './system.js';
 import { pixelsOf } from './tiles.js';
-import { perturbed } from '#baselines/vocal-tract-length.js';
 
 /** Labels are class numbers, -1 where the tile carries none. A speaker's number lies below `model.speakerCount`. */
 export interface TrainingBatch {
@@ -41,20 +36,18 @@ export interface StepLosses {
   total: number;
 }
 
-type StepTensors = Partial<Record<Exclude<keyof StepLosses, 'total'>, tf.Scalar>>;
-
 /**
  * Trains the model on one batch and reads the losses back in one transfer. Losses are those before each update. One step
  * at a time: wait for one before the next.
  * @throws RangeError when sizes or labels do not fit the model.
  */
-export async function trainStep(model: Model, given: TrainingBatch): Promise<StepLosses> {
+export async function trainStep(model: AnyModel, given: TrainingBatch): Promise<StepLosses> {
   checkLabels(model, given);
   const batch = learntBatch(model, given);
   let names: string[] = [];
   const together = tf.tidy(() => {
     const pixels = pixelsOf(batch.tiles, batch.count, model.settings.tile);
-    const losses = iteration(model, pixels, batch);
+    const losses = batch.count === 0 ? {} : model.system.iterate(pixels, batch);
     names = Object.keys(losses);
     return stacked(Object.values(losses));
   });
@@ -63,17 +56,11 @@ export async function trainStep(model: Model, given: TrainingBatch): Promise<Ste
   return withTotal(model, Object.fromEntries(names.map((name, i) => [name, values[i]!])));
 }
 
-/** Whether the model makes anything of a tile without emotion now. */
-export function learnsWithoutEmotion(model: Model): boolean {
-  return model.settings.system !== 'cnn-lstm' && (model.settings.system !== 'progressive' || isLearningSource(model));
-}
-
-/** Of the batch what is learnt from, as it is learnt: augmentation is for these tiles alone, never for those predicted. */
-function learntBatch(model: Model, batch: TrainingBatch): TrainingBatch {
-  const { random, settings } = model;
-  const learnt = learnsWithoutEmotion(model) ? batch : withEmotion(batch, settings.tile);
-  if (!settings.cnnLstm) return learnt;
-  return { ...learnt, tiles: perturbed(learnt.tiles, settings.tile, { warp: settings.cnnLstm.warp, random }) };
+/** The tiles that teach the model something, as it learns them. Augmentation changes these tiles only, never predicted ones. */
+function learntBatch(model: AnyModel, batch: TrainingBatch): TrainingBatch {
+  const { system, settings } = model;
+  const learnt = system.learnsWithoutEmotion() ? batch : withEmotion(batch, settings.tile);
+  return { ...learnt, tiles: system.augment?.(learnt.tiles) ?? learnt.tiles };
 }
 
 function withEmotion(batch: TrainingBatch, [rows, frames]: [number, number]): TrainingBatch {
@@ -87,12 +74,6 @@ function withEmotion(batch: TrainingBatch, [rows, frames]: [number, number]): Tr
   return { ...batch, tiles, count: kept.length, emotion: of(emotion), gender: of(gender), speaker: of(speaker) };
 }
 
-function iteration(model: Model, pixels: tf.Tensor4D, batch: TrainingBatch): StepTensors {
-  if (batch.count === 0) return {};
-  if (model.lateral) return progressivePhase(model, pixels, batch);
-  return model.optimisers.joint ? jointIteration(model, pixels, batch) : threePhases(model, pixels, batch);
-}
-
 /** For one transfer of all; disposes the scalars. */
 function stacked(losses: tf.Scalar[]): tf.Tensor1D {
   if (losses.length === 0) return tf.tensor1d([]);
@@ -101,34 +82,7 @@ function stacked(losses: tf.Scalar[]): tf.Tensor1D {
   return together;
 }
 
-function threePhases(model: Model, pixels: tf.Tensor4D, labels: Labels): StepTensors {
-  const measured: StepTensors = {};
-  if (model.decoder) {
-    const { loss, z } = reconstructionPhase(model, pixels);
-    measured.reconstruction = loss;
-    if (model.discriminator) {
-      Object.assign(measured, measuredDiscriminator(model, z));
-      measured.generator = generatorStep(model, pixels);
-    }
-    z.dispose();
-  }
-  return { ...measured, ...classificationPhase(model, pixels, labels) };
-}
-
-function jointIteration(model: Model, pixels: tf.Tensor4D, labels: Labels): StepTensors {
-  const { losses, z } = jointUpdate(model, pixels, labels);
-  const { total, ...measured } = losses;
-  const discriminator = model.discriminator ? measuredDiscriminator(model, z) : {};
-  tf.dispose([total, z]);
-  return { ...measured, ...discriminator };
-}
-
-function measuredDiscriminator(model: Model, z: tf.Tensor4D): StepTensors {
-  const { loss, accuracy } = discriminatorStep(model, z);
-  return { discriminator: loss, discriminatorAccuracy: accuracy };
-}
-
-function withTotal({ settings }: Model, measured: Partial<StepLosses>): StepLosses {
+function withTotal({ system }: AnyModel, measured: Partial<StepLosses>): StepLosses {
   const parts = {
     reconstruction: measured.reconstruction ?? null,
     discriminator: measured.discriminator ?? null,
@@ -138,13 +92,13 @@ function withTotal({ settings }: Model, measured: Partial<StepLosses>): StepLoss
     gender: measured.gender ?? null,
     speaker: measured.speaker ?? null,
   };
-  const weights = Object.entries(objectiveWeights(settings)) as [keyof ReturnType<typeof objectiveWeights>, number][];
+  const weights = Object.entries(system.objectiveWeights()) as [keyof ObjectiveWeights, number][];
   const total = weights.reduce((sum, [name, weight]) => sum + weight * (parts[name] ?? 0), 0);
   return { ...parts, total };
 }
 
 /** A label beyond its head would train nothing and say nothing. */
-function checkLabels(model: Model, batch: TrainingBatch): void {
+function checkLabels(model: AnyModel, batch: TrainingBatch): void {
   const { emotion, gender } = model.settings.tasks;
   const classes: Record<HeadName, number> = { emotion: emotion.length, gender: gender.length, speaker: model.speakerCount };
   for (const task of headNames) {

@@ -24,10 +24,10 @@ const view: TrainingView = { digest: 'd', settings: {}, settingsHash: 'h', tile:
 const samplerAt = (state?: SamplerState) =>
   new Sampler(view, { seed: 4, classOf: ({ stream }) => (stream === 'labelled' ? 0 : -1), state });
 const wanted = { labelled: 2, unlabelled: 3 };
-/** A tile is its row's number. */
+/** The pixels of a tile are the number of its row. */
 const rows = (refs: readonly TileRef[]): Promise<Uint8Array> => Promise.resolve(Uint8Array.from(refs, ({ row }) => row));
 
-it('gives what the sampler draws, in its order, and its place is after the batch given last', async () => {
+it('hands out batches in the sampler’s order, with the state after the last batch', async () => {
   const plain = samplerAt();
   const expected = Array.from({ length: 9 }, () => plain.nextBatch(wanted).map(({ row }) => row));
   const feeder = new BatchFeeder(samplerAt(), { read: rows }, wanted);
@@ -38,7 +38,7 @@ it('gives what the sampler draws, in its order, and its place is after the batch
   expect(given).toEqual(expected);
 });
 
-it('reads ahead, and counts the time that it was waited for', async () => {
+it('reads ahead, and measures the time that callers wait', async () => {
   let reading = 0;
   const slow = async (refs: readonly TileRef[]): Promise<Uint8Array> => {
     reading++;
@@ -55,7 +55,7 @@ it('reads ahead, and counts the time that it was waited for', async () => {
   expect(feeder.waitedMs - first).toBeLessThan(30);
 });
 
-it('fails at the batch that could not be read, not before', async () => {
+it('fails at the batch that could not be read and no earlier', async () => {
   let reads = 0;
   const failing = (refs: readonly TileRef[]) => (++reads === 2 ? Promise.reject(new Error('disk on fire')) : rows(refs));
   const feeder = new BatchFeeder(samplerAt(), { read: failing }, wanted);
@@ -63,7 +63,7 @@ it('fails at the batch that could not be read, not before', async () => {
   await expect(feeder.next()).rejects.toThrow('disk on fire');
 });
 
-it('gives out nothing of what is erased, also where it was read already, and goes on without a gap', async () => {
+it('hands out no erased utterance, even if its tiles were read already, and continues without a gap', async () => {
   const reads: (() => void)[] = [];
   const held = async (refs: readonly TileRef[]): Promise<Uint8Array> => {
     await new Promise<void>((resolve) => reads.push(resolve));
@@ -74,7 +74,7 @@ it('gives out nothing of what is erased, also where it was read already, and goe
   const [erased = 0] = samplerAt()
     .nextBatch(wanted)
     .map(({ row }) => row);
-  feeder.forget([`c/${erased}`]); // while the first batch, which has it, is being read
+  feeder.erase([`c/${erased}`]); // while the first batch, which has it, is being read
   const given: number[] = [];
   const release = setInterval(() => reads.splice(0).forEach((done) => done()), 1);
   given.push(...(await first).tiles);
@@ -85,11 +85,11 @@ it('gives out nothing of what is erased, also where it was read already, and goe
   expect(new Set(given).size).toBe(10);
 });
 
-it('what was not erased is drawn as if nothing had been', async () => {
+it('draws the remaining utterances as if nothing had been erased', async () => {
   const plain = new BatchFeeder(samplerAt(), { read: rows }, wanted);
   const touched = new BatchFeeder(samplerAt(), { read: rows }, wanted);
   await plain.next();
   await touched.next();
-  touched.forget(['c/none']);
+  touched.erase(['c/none']);
   expect((await touched.next()).refs).toEqual((await plain.next()).refs);
 });

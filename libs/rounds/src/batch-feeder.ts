@@ -1,28 +1,28 @@
 /**
- * Batches ahead of the steps: drawn and read while an earlier one is being learnt, so that no step waits for a disk. What
- * was drawn ahead and not yet given out does not count as drawn: `state` is the place after the batch given out last.
- * What is erased is in no batch that is given out afterwards, also where it was drawn already.
+ * Draws and reads batches ahead of the steps, while an earlier batch trains, so that no step waits for a disk. A batch that
+ * was drawn ahead and not yet handed out does not count as drawn: `state` is the position after the last batch handed out.
+ * After an erasure, no batch contains an erased utterance, even if it was drawn before.
  */
 import type { Stream } from '#contracts/labels.js';
 import type { Sampler, SamplerState } from './sampler.js';
 import type { TileRef } from './tile-pool.js';
 import type { TileStore } from './tile-store.js';
 
-/** Two are enough: one is ready when a step ends, and the reader has a whole step for the next. */
+/** Two are enough: one is ready when a step ends, and the reader has a whole step to read the next. */
 const BATCHES_AHEAD = 2;
 
 interface FedBatch {
   refs: TileRef[];
   /** [count, rows, frames], row-major. */
   tiles: Promise<Uint8Array>;
-  /** Of the sampler, after this batch. */
+  /** State of the sampler after this batch. */
   state: SamplerState;
 }
 
 export class BatchFeeder {
   private ahead: FedBatch[] = [];
   private given: SamplerState;
-  /** Since it was begun, how long `next` had to wait for its tiles. */
+  /** Total time in ms that `next` has waited for tiles. */
   waitedMs = 0;
 
   constructor(
@@ -45,23 +45,23 @@ export class BatchFeeder {
       const askedAt = performance.now();
       const read = await batch.tiles;
       this.waitedMs += performance.now() - askedAt;
-      if (this.ahead[0] !== batch) continue; // forgotten while it was read
+      if (this.ahead[0] !== batch) continue; // an erasure dropped it while it was read
       this.ahead.shift();
       this.given = batch.state;
       return { refs: batch.refs, tiles: read };
     }
   }
 
-  /** Erasure: from the next batch on. */
-  forget(utteranceIds: Iterable<string>): void {
-    this.sampler.forget(utteranceIds);
+  /** Erases utterances: no later batch contains them. */
+  erase(utteranceIds: Iterable<string>): void {
+    this.sampler.erase(utteranceIds);
     const isWhole = this.ahead.every(({ refs }) => refs.every(({ utterance }) => this.sampler.isAlive(utterance)));
     if (isWhole) return;
     this.ahead = [];
     this.sampler.goTo(this.given);
   }
 
-  /** Lets go of the tiles that were read ahead. */
+  /** Drops the tiles that were read ahead. */
   dispose(): void {
     this.ahead = [];
   }
@@ -69,7 +69,7 @@ export class BatchFeeder {
   private draw(): FedBatch {
     const refs = this.sampler.nextBatch(this.wanted);
     const tiles = this.tileStore.read(refs);
-    tiles.catch(() => undefined); // a batch that is never asked for must not end the process
+    tiles.catch(() => undefined); // the failure of a batch that nobody asks for must not end the process
     return { refs, tiles, state: this.sampler.state };
   }
 }

@@ -12,7 +12,7 @@ const shard = (letter: string): string => `${letter.repeat(64)}.arrow`;
 const put = (folder: string, letter: string): void => writeFileSync(join(folder, shard(letter)), letter);
 const folders = (): string[] => readdirSync(base).sort();
 
-it('gives each claim a folder of its own, and leaves the files of the others', () => {
+it('gives each claim its own folder, and leaves the files of others alone', () => {
   const [one, other] = [CacheFolder.claim(base), CacheFolder.claim(base)];
   put(one.path, 'a');
   put(other.path, 'b');
@@ -22,7 +22,7 @@ it('gives each claim a folder of its own, and leaves the files of the others', (
   expect(readdirSync(other.path)).toEqual([shard('b')]);
 });
 
-it('adopts what was released, and the files of a version that had no sub-folders', () => {
+it('adopts released files, and those of a release without sub-folders', () => {
   const one = CacheFolder.claim(base);
   put(one.path, 'a');
   one.release();
@@ -32,8 +32,8 @@ it('adopts what was released, and the files of a version that had no sub-folders
   expect(folders()).toEqual([basename(next.path)]);
 });
 
-it('adopts the files of an owner that was killed; deletes those of a second one, and no others', async () => {
-  // This process's id with another start: a process that has ended, whose id was given out again.
+it('adopts the files of one killed owner, deletes those of a second one, and touches no others', async () => {
+  // This process's id with another start: a dead process whose id was given out again.
   const name = basename(CacheFolder.claim(base).path).replace(/-\d+-\d+$/, '-1-0');
   rmSync(base, { recursive: true });
   mkdirSync(join(base, name), { recursive: true });
@@ -45,7 +45,7 @@ it('adopts the files of an owner that was killed; deletes those of a second one,
   expect(folders()).toEqual([basename(heir.path), 'notes.txt'].sort());
 });
 
-it('leaves the folder of another host until that has not touched it for long', () => {
+it('keeps the folder of another host until that host has not touched it for ten minutes', () => {
   const elsewhere = basename(CacheFolder.claim(base).path).replace(/^cache-[0-9a-f]{12}/, 'cache-0123456789ab');
   mkdirSync(join(base, elsewhere));
   put(join(base, elsewhere), 'a');

@@ -1,13 +1,13 @@
 /**
- * One process's own sub-folder of the shard cache. Several processes of one host may share the cache: each one deletes
- * what its own view does not name, and so must not see the files of another.
+ * A sub-folder of the shard cache that belongs to one process. Several processes of one host may share the cache. Each
+ * process deletes the files that its own view does not name, so it must not see the files of another.
  *
- * The name of a sub-folder says who owns it: host, process id, the process's start, a number. That name is the lock. Whoever
- * takes over the sub-folder of a dead owner renames it, and of two who try only one succeeds. A process of another host (or of
- * another container) counts as dead when it has not touched its sub-folder for ten minutes.
+ * The name of a sub-folder states its owner: host, process id, start of the process, a number. The name is the lock. A
+ * process takes over the sub-folder of a dead owner by renaming it. If two try, only one succeeds. A process of another
+ * host or container counts as dead if it has not touched its sub-folder for ten minutes.
  *
- * Delivery: a file of a live owner is never deleted by another. The cache of a dead owner is adopted by the next process
- * that starts, or deleted when another prepares a round.
+ * Delivery: no process deletes a file of another live owner. The next process that starts adopts the cache of a dead
+ * owner, or another process deletes it when it prepares a round.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -27,7 +27,7 @@ import { join } from 'node:path';
 
 const touchEveryMs = 60_000;
 const deadAfterMs = 10 * touchEveryMs;
-/** Nothing but files of these names is ever touched, wherever somebody has put the cache. */
+/** Only files with these names are ever moved or deleted, wherever the cache lies. */
 const shardFile = /^([0-9a-f]{64})\.arrow(?:\.part)?$/;
 const ownedFolder = /^cache-([0-9a-f]{12})-(\d+)-(\d+)-\d+$/;
 const freeFolder = /^cache-free-/;
@@ -43,7 +43,7 @@ export class CacheFolder {
     this.timer = setInterval(() => this.touch(), touchEveryMs).unref();
   }
 
-  /** Adopts a sub-folder that nobody owns any more, with its files, or makes one. Deletes the others that nobody owns. */
+  /** Adopts a sub-folder without an owner, with its files, or makes a new one. Deletes the other sub-folders without an owner. */
   static claim(base: string): CacheFolder {
     mkdirSync(base, { recursive: true });
     const path = join(base, CacheFolder.nextName());
@@ -56,7 +56,7 @@ export class CacheFolder {
     return claimed;
   }
 
-  /** Deletes the sub-folders of owners that have died: the files of erased utterances are among theirs too. */
+  /** Deletes the sub-folders of dead owners, because they hold files of erased utterances too. */
   sweep(): void {
     for (const folder of abandoned(this.base)) {
       const doomed = join(this.base, CacheFolder.nextName());
@@ -67,7 +67,7 @@ export class CacheFolder {
     }
   }
 
-  /** Deletes the files of all shards but these. */
+  /** Deletes the files of all other shards. */
   keepOnly(shardIds: { has(shardId: string): boolean }): void {
     for (const name of readdirSync(this.path)) {
       const [, shardId = ''] = shardFile.exec(name) ?? [];
@@ -79,7 +79,7 @@ export class CacheFolder {
     return join(this.path, `${shardId}.arrow`);
   }
 
-  /** The next process that starts may have the files. */
+  /** Gives the files to the next process that starts. */
   release(): void {
     clearInterval(this.timer);
     if (existsSync(this.path)) renameSync(this.path, join(this.base, `cache-free-${process.pid}-${Date.now()}-${CacheFolder.claims++}`));
@@ -89,7 +89,7 @@ export class CacheFolder {
     return `cache-${host}-${process.pid}-${startOf(process.pid) ?? 0}-${CacheFolder.claims++}`;
   }
 
-  /** Where there were no sub-folders yet, the files lay beside them. */
+  /** Old releases had no sub-folders: their files lie in the cache folder itself. */
   private takeLooseFiles(): void {
     for (const name of readdirSync(this.base)) if (shardFile.test(name)) wasRenamed(join(this.base, name), join(this.path, name));
   }
@@ -100,7 +100,7 @@ export class CacheFolder {
   }
 }
 
-/** Sub-folders without a live owner, the ones with files first. */
+/** Sub-folders without a live owner. Those with files come first. */
 function abandoned(base: string): string[] {
   const names = readdirSync(base).filter((name) => freeFolder.test(name) || (ownedFolder.test(name) && !hasLiveOwner(base, name)));
   const folders = names.map((name) => join(base, name));
@@ -111,12 +111,12 @@ function abandoned(base: string): string[] {
 function hasLiveOwner(base: string, name: string): boolean {
   const [, ownerHost, pid, start] = ownedFolder.exec(name) ?? [];
   const now = ownerHost === host ? startOf(Number(pid)) : undefined;
-  // Where the system tells when a process began, an id that another process has by now cannot mislead.
+  // If the system tells when a process began, a process id that was given out again does not mislead.
   if (ownerHost === host && (hasStarts || now === null)) return now === Number(start);
   return Date.now() - (statSync(join(base, name), { throwIfNoEntry: false })?.mtimeMs ?? 0) < deadAfterMs;
 }
 
-/** @returns false if another was faster */
+/** @returns false if another process was faster */
 function wasRenamed(from: string, to: string): boolean {
   try {
     renameSync(from, to);
@@ -129,11 +129,11 @@ function wasRenamed(from: string, to: string): boolean {
 
 const hasStarts = existsSync('/proc/self/stat');
 
-/** When a process began, in ticks since the machine did; 0 where the system does not say. @returns null if there is no such process */
+/** Start of a process in ticks since the machine booted; 0 if the system does not tell it. @returns null if there is no such process */
 function startOf(pid: number): number | null {
   if (!hasStarts) return isRunning(pid) ? 0 : null;
   try {
-    // The second field, in brackets, is a name that may hold anything.
+    // The second field, in brackets, is a name that may hold any character.
     const [, fields = ''] = /^.*\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
     const [state, ...rest] = fields.split(' ');
     return state === 'Z' ? null : Number(rest[18]);
@@ -150,7 +150,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Process ids mean something within one name space of one machine, since it was started. */
+/** A process id is unique only within one PID name space of one machine, since its boot. */
 const host = createHash('sha256')
   .update(
     [

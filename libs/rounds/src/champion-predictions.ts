@@ -1,9 +1,9 @@
 /**
- * What the champion answers about the dev utterances of a challenger's round: the other half of what a promotion is
- * decided by. Both are asked the same, on the same frozen view, by the same trainer.
+ * Predicts with the champion on the dev utterances of a challenger's round. A promotion compares these predictions with the
+ * challenger's. The same trainer runs both models on the same frozen view.
  *
- * A champion of another run may have heard some of these speakers, before they became dev: that is in its favour, and so
- * on the side of keeping it. Test speakers are not asked about.
+ * A champion of another run may have heard some of these speakers before they became dev. That favours the champion, so it
+ * can only keep a champion in place. The champion never predicts test speakers here.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { loadModel } from '#model-files/checkpoint.js';
@@ -18,7 +18,7 @@ import type { TileStore } from './tile-store.js';
 import type { ViewUtterance } from '#index/training-index.js';
 
 interface Challenge {
-  /** Of the challenger. */
+  /** Labels of the challenger. */
   labels: Record<HeadName, HeadLabels>;
   midpoints: Checkpoint['midpoints'];
   tile: readonly [number, number];
@@ -27,8 +27,8 @@ interface Challenge {
 }
 
 /**
- * @returns null where the challenger's target has no champion, or there is nothing to ask about
- * @throws PipelineError CHECKPOINT_INVALID, OBJECT_GONE where the champion cannot be asked
+ * @returns null if the challenger's target has no champion, or if there are no dev utterances
+ * @throws PipelineError CHECKPOINT_INVALID, OBJECT_GONE if the champion cannot predict
  */
 export async function predictByChampion(
   store: Objects,
@@ -38,9 +38,9 @@ export async function predictByChampion(
   const champion = await currentChampion(store, target);
   if (!champion || dev.length === 0) return null;
   const checkpoint = await checkpointOf(store, champion);
-  // Clusters are a run's own: by other midpoints the classes mean other things.
+  // Each run has its own clusters: with other midpoints the classes have another meaning.
   if (JSON.stringify(checkpoint.midpoints) !== JSON.stringify(midpoints))
-    throw unaskable(champion, 'its clusters are others than the challenger’s');
+    throw unaskable(champion, 'its clusters differ from those of the challenger');
   const model = loadModel(checkpoint.model, await readWeights(store, checkpoint));
   try {
     if (model.settings.tile.join() !== tile.join())
@@ -62,7 +62,7 @@ async function checkpointOf(store: Objects, champion: Champion): Promise<Checkpo
   const { runId, step, sha256 } = champion.model;
   const checkpoint = await findCheckpoint(store, runId, step);
   if (checkpoint?.weights.sha256 !== sha256) throw unaskable(champion, 'its checkpoint is gone');
-  if (targetOf(checkpoint) !== champion.target) throw unaskable(champion, `it tells ${targetOf(checkpoint)} apart`);
+  if (targetOf(checkpoint) !== champion.target) throw unaskable(champion, `its target is ${targetOf(checkpoint)}`);
   return checkpoint;
 }
 

@@ -6,19 +6,19 @@ const after = (...uas: number[]): BestCheck | null =>
   uas.reduce<BestCheck | null>((best, ua, i) => afterCheck(best, { step: 10 * (i + 1), ua }), null);
 
 describe('early stopping', () => {
-  it('keeps the best check, the earlier of equals, and counts those after it', () => {
+  it('keeps the best check, the earlier of equals, and counts later ones', () => {
     expect(after(0.4, 0.6, 0.6, 0.5)).toEqual({ step: 20, ua: 0.6, since: 2 });
     expect(after(0.4, 0.6, 0.5, 0.7)).toEqual({ step: 40, ua: 0.7, since: 0 });
   });
 
-  it('is enough after as many checks without a rise as are borne, and never at 0', () => {
+  it('ends a round after `patience` checks without a rise, and never with patience 0', () => {
     expect(isStale(after(0.6, 0.5), 2)).toBe(false);
     expect(isStale(after(0.6, 0.5, 0.5), 2)).toBe(true);
     expect(isStale(after(0.6, 0.5, 0.5, 0.5), 0)).toBe(false);
     expect(isStale(null, 1)).toBe(false);
   });
 
-  it('looks at dev speakers alone, and at none where there are fewer than five', () => {
+  it('scores dev speakers only, and none if there are fewer than five', () => {
     const spoken = (speaker: number, split: 'dev' | 'test'): ViewUtterance =>
       ({ utteranceId: `c/${speaker}`, split, labels: { speakerId: `c/s${speaker}` } }) as ViewUtterance;
     const test = [7, 8, 9, 10, 11].map((speaker) => spoken(speaker, 'test'));

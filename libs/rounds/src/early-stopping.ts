@@ -1,7 +1,7 @@
 /**
- * Early stopping on dev speakers: a round is checked at each checkpoint, and ends when its emotion UA has not risen for
- * so many checks; what it leaves behind is the best of them. Test speakers are never looked at. Below five dev speakers
- * there is nothing to go by, and a round has all its steps; an experiment goes by as few as its protocol says (one, of ten folds).
+ * Early stopping on dev speakers. A round is checked at each checkpoint. It ends when its emotion UA has not risen for a
+ * given number of checks, and keeps the best model. Test speakers are never used. With fewer than five dev speakers the
+ * round is not checked and does all its steps. An experiment may use as few as its protocol says (one, for ten folds).
  */
 import { fewestSpeakers } from '#evaluation/bootstrap.js';
 import { confusionMatrix, mostProbable, scoresOf } from '#evaluation/confusion.js';
@@ -11,19 +11,19 @@ import type { ViewUtterance } from '#index/training-index.js';
 export interface BestCheck {
   step: number;
   ua: number;
-  /** Checks after it that were no better. */
+  /** Number of later checks without an improvement. */
   since: number;
 }
 
-/** Of equals the earlier stays: what is not better has only been trained longer. */
+/** Of equal checks the earlier wins: the later model was only trained longer. */
 export function afterCheck(best: BestCheck | null, check: { step: number; ua: number }): BestCheck {
   return best && check.ua <= best.ua ? { ...best, since: best.since + 1 } : { ...check, since: 0 };
 }
 
-/** @param patience checks without a rise that are borne; 0: the round is never ended */
+/** @param patience number of checks without a rise after which the round ends; 0 never ends it */
 export const isStale = (best: BestCheck | null, patience: number): boolean => patience > 0 && best !== null && best.since >= patience;
 
-/** @returns what a check looks at; nothing where there are too few speakers */
+/** @returns the utterances that a check scores; none if there are too few speakers */
 export function checkedUtterances(
   unheard: readonly ViewUtterance[],
   carriesTarget: (utterance: ViewUtterance) => boolean,

@@ -26,7 +26,7 @@ const classIn = (target: (typeof emotionTargets)[number], labels: Labels, corpus
 };
 
 describe('the emotion head', () => {
-  it('tells categories or levels apart, levels by corpus', () => {
+  it('predicts categories or levels, with the level edges of each corpus', () => {
     expect(classIn('emotion', sad)).toBe('sad');
     expect([classIn('activation', sad), classIn('valence', sad)]).toEqual(['low', 'neutral']);
     expect([classIn('activation', sad, 'MSP-IMPROV'), classIn('valence', sad, 'MSP-IMPROV')]).toEqual(['low', 'negative']);
@@ -37,7 +37,7 @@ describe('the emotion head', () => {
 
   it.each(emotionTargets)('has no class in %s for an utterance without labels', (target) => expect(classIn(target, {})).toBeUndefined());
 
-  it('takes what it needs of the labels: activation alone is enough for activation, not for clusters', () => {
+  it('needs only the labels of its target: activation suffices for activation, not for clusters', () => {
     expect(classIn('activation', { activation: 5 })).toBe('high');
     const midpoints = [1, 3, 5].map((each) => ({ activation: each, valence: each }));
     const { classOf } = headLabels(parseModelSettings({ target: 'clusters-3' }), { midpoints, speakers: [] }).emotion;
@@ -45,7 +45,7 @@ describe('the emotion head', () => {
     expect(classOf({ utteranceId: 'c/a', labels: { activation: 5, valence: 4 } })).toBe(2);
   });
 
-  it('has clusters of training speakers alone, in the order of valence', () => {
+  it('fits clusters to training speakers only, in the order of valence', () => {
     const at = (activation: number, valence: number, changes: Partial<ViewUtterance> = {}) =>
       utterance(`c/${activation}${valence}`, { activation, valence }, changes);
     const trained = [at(1, 1), at(3, 5), at(5, 3)];
@@ -63,12 +63,12 @@ describe('the emotion head', () => {
   });
 });
 
-it('the speaker head knows its own speakers only', () => {
+it('the speaker head has a class for its own speakers only', () => {
   const { speaker } = headLabels(parseModelSettings(), { midpoints: null, speakers: ['c/a', 'c/b'] });
   expect(['c/b', 'c/x', undefined].map((speakerId) => speaker.classOf({ utteranceId: 'c/1', labels: { speakerId } }))).toEqual([1, -1, -1]);
 });
 
-it('tiles of rare classes count more, all classes the same together', () => {
+it('tiles of rare classes weigh more, so that all classes have the same total', () => {
   expect([...inverseFrequencies([6, 2, 0])]).toEqual([expect.closeTo(8 / 12, 6), 2, 0]);
   expect([...inverseFrequencies([5, 5])]).toEqual([1, 1]);
 });

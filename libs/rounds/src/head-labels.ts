@@ -1,9 +1,9 @@
 /**
- * What each head of a run tells apart, and which class an utterance has in it. The emotion head's (paper, Section IV-A):
- * one of four categories, one of three levels of activation or valence (Table I), or one of 3 or 5 clusters of both.
+ * Gives the classes of each head of a run, and the class of an utterance in each head. The emotion head predicts (paper,
+ * Section IV-A) one of four categories, one of three levels of activation or valence (Table I), or one of 3 or 5 clusters.
  *
- * Clusters are fitted once, on the training speakers of a run's first round, and saved with its checkpoints: another
- * round with other midpoints would give the network's outputs another meaning.
+ * Clusters are fitted once, on the training speakers of a run's first round, and saved with its checkpoints. Other
+ * midpoints in a later round would change the meaning of the network's outputs.
  */
 import { emotionCategories, genders, type Labels, type Task } from '#contracts/labels.js';
 import { clusterOf, type DimensionalLabel, fitClusters } from '#corpora/activation-valence-clusters.js';
@@ -11,18 +11,19 @@ import { levelOf } from '#corpora/levels.js';
 import type { HeadName } from '#paper/losses.js';
 import type { ModelSettings } from '#paper/settings.js';
 import { isTrained, type TrainingView, type ViewUtterance } from '#index/training-index.js';
+import { corpusOf } from '#contracts/object-keys.js';
 
 type TargetSettings = Pick<ModelSettings, 'target' | 'levels'>;
 
 export interface HeadLabels {
-  /** Under which it is scored. */
+  /** The task under which the head is scored. */
   task: Task;
   classes: readonly string[];
-  /** The class's number; -1 where the labels do not say. */
+  /** Number of the class; -1 if the labels do not give it. */
   classOf: (utterance: Pick<ViewUtterance, 'utteranceId' | 'labels'>) => number;
 }
 
-/** @param vocabulary what a run has collected: midpoints of its clusters, speakers in the order of the head's units */
+/** @param vocabulary the midpoints of a run's clusters, and its speakers in the order of the head's units */
 export function headLabels(
   settings: TargetSettings & Pick<ModelSettings, 'tasks'>,
   { midpoints, speakers }: { midpoints: readonly DimensionalLabel[] | null; speakers: readonly string[] },
@@ -40,8 +41,8 @@ export function headLabels(
 }
 
 /**
- * @returns midpoints for a target of clusters, in the order of their classes; null for the others
- * @throws PipelineError SETTINGS_INVALID where training speakers have too few different labels
+ * @returns midpoints in the order of their classes for a cluster target; null for other targets
+ * @throws PipelineError SETTINGS_INVALID if training speakers have too few different labels
  */
 export function midpointsFor(view: TrainingView, { target, seed }: Pick<ModelSettings, 'target' | 'seed'>): DimensionalLabel[] | null {
   if (target !== 'clusters-3' && target !== 'clusters-5') return null;
@@ -49,7 +50,7 @@ export function midpointsFor(view: TrainingView, { target, seed }: Pick<ModelSet
   return fitClusters(points, target === 'clusters-3' ? 3 : 5, seed);
 }
 
-/** @param midpoints those of the run, for a target of clusters @returns the class's number; -1 where the labels do not say */
+/** @param midpoints midpoints of the run, for a cluster target @returns number of the class; -1 if the labels do not give it */
 export function targetClassOf(
   { utteranceId, labels }: Pick<ViewUtterance, 'utteranceId' | 'labels'>,
   { target, levels }: TargetSettings,
@@ -58,16 +59,15 @@ export function targetClassOf(
   if (target === 'emotion') return labels.category ? emotionCategories.indexOf(labels.category) : -1;
   if (target === 'activation' || target === 'valence') {
     const value = labels[target];
-    const corpus = utteranceId.slice(0, utteranceId.indexOf('/'));
-    return value === undefined ? -1 : levelOf(value, corpus, { carried: labels.levelEdges, given: levels });
+    return value === undefined ? -1 : levelOf(value, corpusOf(utteranceId), { carried: labels.levelEdges, given: levels });
   }
   const dimensions = dimensionsOf(labels);
   return dimensions && midpoints ? clusterOf(dimensions, midpoints) : -1;
 }
 
 /**
- * What a tile of each class counts, so that all classes count the same together: N / (K n), 1 if all are equally frequent;
- * classes without a tile are left out of K and count nothing.
+ * Weight of a tile of each class, so that all classes have the same total: N / (K n), which is 1 if all are equally
+ * frequent. Classes without a tile get weight 0 and do not count in K.
  */
 export function inverseFrequencies(tilesOfClass: readonly number[]): Float32Array {
   const total = tilesOfClass.reduce((sum, tiles) => sum + tiles, 0);

@@ -1,10 +1,10 @@
 /**
- * Predictions on utterances that were not trained on (paper, Section V): emotion and gender on dev and test speakers,
- * the speaker on withheld utterances of training speakers. An utterance's probabilities are the mean of its tiles'.
+ * Predicts utterances that the model was not trained on (paper, Section V): emotion and gender on dev and test speakers,
+ * the speaker on withheld utterances of training speakers. The probabilities of an utterance are the mean over its tiles.
  */
 import type { Task } from '#contracts/labels.js';
 import { headNames, type HeadName } from '#paper/losses.js';
-import type { Model } from '#paper/model.js';
+import type { AnyModel } from '#paper/model.js';
 import { predict } from '#paper/predict.js';
 import type { PredictionRow } from '#evaluation/predictions-file.js';
 import type { HeadLabels } from './head-labels.js';
@@ -17,12 +17,12 @@ export interface TaskPredictions {
   rows: PredictionRow[];
 }
 
-/** Tiles that are predicted at once. */
+/** Number of tiles in one prediction. */
 const chunkTiles = 64;
 
-/** @param utterances held-out ones, see `heldOut` */
+/** @param utterances held-out utterances, see `heldOut` */
 export async function predictHeldOut(
-  model: Model,
+  model: AnyModel,
   utterances: readonly ViewUtterance[],
   tileStore: TileStore,
   labels: Record<HeadName, HeadLabels>,
@@ -64,7 +64,7 @@ function* chunksOf(utterances: readonly ViewUtterance[]): Generator<ViewUtteranc
   if (chunk.length > 0) yield chunk;
 }
 
-/** Withheld utterances are of speakers that were trained on: they score the speaker head and nothing else. */
+/** Withheld utterances come from training speakers, so they score the speaker head only. */
 const isScoredOn = (head: HeadName, { withheld }: ViewUtterance): boolean => (head === 'speaker') === withheld;
 
 function meanOfTiles(probabilities: Float32Array, place: { firstTile: number; tileCount: number; classCount: number }): Float32Array {

@@ -1,6 +1,6 @@
 /**
- * The learning rate within a round, as a factor on that of every optimiser: a linear warm-up, then constant or down a half
- * cosine to a tenth (Loshchilov and Hutter 2017, with a restart at each round: what is new is learnt at the full rate).
+ * The learning rate within a round, as a factor on the rate of every optimiser: a linear warm-up, then constant, or down a
+ * half cosine to a tenth (Loshchilov and Hutter 2017). Each round restarts it, so that new utterances train at the full rate.
  */
 export const rateSchedules = ['constant', 'cosine'] as const;
 
@@ -11,7 +11,7 @@ export interface RateSchedule {
 
 const lowest = 0.1;
 
-/** @param stepInRound from 0 */
+/** @param stepInRound counts from 0 */
 export function rateFactor({ schedule, warmupSteps }: RateSchedule, stepInRound: number, roundSteps: number): number {
   if (stepInRound < warmupSteps) return (stepInRound + 1) / (warmupSteps + 1);
   if (schedule === 'constant') return 1;

@@ -1,34 +1,35 @@
 /**
- * Where a model comes from, and where an utterance went: read from checkpoints and what they say their run has seen.
+ * Traces a model back to its parents and training utterances, and an utterance to the models that trained on it. It reads
+ * checkpoints and their lists of utterances seen.
  *
- * Does not promise that a model remembers an utterance, only that it was given to its training. A round that was begun
- * counts as having seen all that it was given. Erasing an utterance does not erase that it was seen.
+ * Does not promise that a model remembers an utterance, only that training got it. A round that began counts as having
+ * seen all that it was given. Erasing an utterance does not erase the record that it was seen.
  */
-import { runPrefix } from '#contracts/object-keys.js';
+import { corpusOf } from '#contracts/object-keys.js';
 import type { Objects } from '#storage/object-store.js';
-import { newestCheckpoints, type Checkpoint } from './checkpoint-store.js';
+import { type Checkpoint, newestCheckpoints, runsOf } from './checkpoint-store.js';
 import { readSeenPart, type SeenPart, unfoldedParts, utteranceOf } from './seen.js';
 
 export interface Lineage {
   checkpoint: Checkpoint;
-  /** The models that it goes back to, the nearest first; those that are still kept whole. */
+  /** The models that it descends from, the nearest first, as far as they are kept whole. */
   parents: Checkpoint[];
-  /** Utterance versions seen, by corpus. */
+  /** Number of utterance versions seen, by corpus. */
   byCorpus: Record<string, number>;
-  /** By round and shard, `<utterance>@<version>`. */
+  /** `<utterance>@<version>` by round and shard. */
   seen: { round: number; shards: Record<string, string[]> }[];
 }
 
 export interface SeenBy {
   runId: string;
   version: string;
-  /** The round that learnt it first. */
+  /** The first round that learnt it. */
   round: number;
-  /** Steps of the finished models that have it behind them. */
+  /** Steps of the finished models that learnt it. */
   models: number[];
 }
 
-/** @throws PipelineError CHECKPOINT_INVALID where the listing of what was seen is damaged */
+/** @throws PipelineError CHECKPOINT_INVALID if a list of utterances seen is damaged */
 export async function lineageOf(store: Objects, checkpoint: Checkpoint): Promise<Lineage> {
   const parents = await parentsOf(store, checkpoint);
   const seen: Lineage['seen'] = [];
@@ -37,7 +38,7 @@ export async function lineageOf(store: Objects, checkpoint: Checkpoint): Promise
     const { round, shards } = await readSeenPart(store, part);
     seen.push({ round, shards });
     for (const name of Object.values(shards).flat()) {
-      const corpus = name.slice(0, name.indexOf('/'));
+      const corpus = corpusOf(name);
       byCorpus[corpus] = (byCorpus[corpus] ?? 0) + 1;
     }
   }
@@ -50,7 +51,7 @@ async function parentsOf(store: Objects, { runId, parent }: Checkpoint): Promise
   const parents: Checkpoint[] = [];
   for (let next = parent; next; ) {
     const found = byStep.get(next.step);
-    // Of the same step but other weights: not the one that was gone on from.
+    // The same step with other weights is not the model that the round continued from.
     if (found?.weights.sha256 !== next.sha256) break;
     parents.push(found);
     next = found.parent;
@@ -58,7 +59,7 @@ async function parentsOf(store: Objects, { runId, parent }: Checkpoint): Promise
   return parents;
 }
 
-/** Every run and version by which an utterance was seen. */
+/** Every run that saw an utterance, and in which version. */
 export async function modelsThatSaw(store: Objects, utteranceId: string): Promise<SeenBy[]> {
   const found: SeenBy[] = [];
   for (const runId of await runsOf(store)) {
@@ -77,13 +78,4 @@ export async function modelsThatSaw(store: Objects, utteranceId: string): Promis
     }
   }
   return found;
-}
-
-export async function runsOf(store: Objects): Promise<string[]> {
-  const runs = new Set<string>();
-  for await (const { key } of store.list('models/')) {
-    const [, runId = ''] = key.split('/');
-    if (key.startsWith(runPrefix(runId))) runs.add(runId);
-  }
-  return [...runs].sort();
 }

@@ -1,4 +1,4 @@
-/** Models that were never trained: a checkpoint and predictions of a set quality, as a trainer would leave them. */
+/** Models that were never trained: a checkpoint and predictions of a chosen quality, as a trainer would write them. */
 import { targetClasses, type EmotionTarget } from '#contracts/labels.js';
 import { checkpointPrefix, predictionsKey } from '#contracts/object-keys.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
@@ -7,16 +7,16 @@ import { sha256Hex, type Objects } from '#storage/object-store.js';
 import { manifestKey, viewKey, type Checkpoint } from './checkpoint-store.js';
 import { freshSamplerState } from './sampler.js';
 
-/** Utterances of each class by each speaker. */
+/** Number of utterances of each class by each speaker. */
 const takes = 10;
 
 interface MadeModel {
   step: number;
-  /** Of each speaker's ten utterances of a class, how many are heard right; by class, or of all. */
+  /** Number of correct answers among each speaker's ten utterances of a class, for each class or for all. */
   right: number | Record<string, number>;
   devSpeakers?: number;
   target?: EmotionTarget;
-  /** What it was compared with. */
+  /** The champion that it was compared with. */
   champion?: { number: number; step: number; right: number | Record<string, number> };
   complete?: boolean;
 }
@@ -27,7 +27,7 @@ export class MadeModels {
     private readonly runId = 'made',
   ) {}
 
-  /** Writes a model with its predictions. @returns what announces them */
+  /** Writes a model with its predictions. @returns the fact that announces them */
   async write(model: MadeModel): Promise<PredictionsWritten> {
     const { step, right, champion, devSpeakers = 6, target = 'emotion', complete = true } = model;
     const classes = targetClasses[target];
@@ -65,7 +65,7 @@ export class MadeModels {
 
   private async putCheckpoint(
     step: number,
-    of: { target: EmotionTarget; complete: boolean; predictions: PredictionsWritten[] },
+    facts: { target: EmotionTarget; complete: boolean; predictions: PredictionsWritten[] },
   ): Promise<void> {
     const { runId } = this;
     const weights = new TextEncoder().encode(`weights of ${runId}/${step}`);
@@ -79,9 +79,9 @@ export class MadeModels {
       step,
       roundStartStep: 0,
       roundSteps: 100,
-      complete: of.complete,
+      complete: facts.complete,
       epoch: 1,
-      model: { settings: { target: of.target } },
+      model: { settings: { target: facts.target } },
       weights: { key, sha256, sizeBytes: weights.byteLength },
       best: null,
       weightsStep: step,
@@ -97,7 +97,7 @@ export class MadeModels {
       config: {},
       codeVersion: '0.1.0',
       losses: null,
-      predictions: of.predictions,
+      predictions: facts.predictions,
       savedAt: new Date().toISOString(),
     };
     await this.store.put(manifestKey(runId, step), JSON.stringify(checkpoint));

@@ -1,30 +1,30 @@
 /**
- * Where a run stands in its rounds: at the unfinished end of the last one if its view is the same, else at the beginning of
- * another.
+ * Finds where a run continues: in its last round if that is unfinished and the view is unchanged, else at the start of a
+ * new round.
  */
 import type { Checkpoint } from './checkpoint-store.js';
 import type { BestCheck } from './early-stopping.js';
 import { freshSamplerState, nextRoundState, type SamplerState } from './sampler.js';
 import type { TrainingView } from '#index/training-index.js';
 
-export interface PlaceInRound {
+export interface RoundPosition {
   round: number;
-  /** Of the round, also where it was begun before this process. */
+  /** First step of the round, even if an earlier process began it. */
   startStep: number;
   endStep: number;
   sampler: SamplerState;
   best: BestCheck | null;
-  /** The model that the round went on from. */
+  /** The model that the round continued from. */
   parent: Checkpoint['parent'];
   erased: number;
 }
 
-/** @param step of the run, as it is now */
-export function placeInRound(
+/** @param step current step of the run */
+export function roundPosition(
   last: Checkpoint | null,
   view: Pick<TrainingView, 'digest'>,
   { step, roundSteps }: { step: number; roundSteps: number },
-): PlaceInRound {
+): RoundPosition {
   const begun = { startStep: step, endStep: step + roundSteps, best: null, erased: 0 };
   if (!last) return { round: 1, ...begun, sampler: freshSamplerState(), parent: null };
   const isUnfinished = !last.complete && last.view.digest === view.digest;

@@ -1,13 +1,12 @@
 /**
- * Deletes what a run no longer needs, so that months of rounds fit the bucket: checkpoints in the middle of rounds that are
- * finished, and the weights of old models beyond those that are to be kept. Manifests of finished rounds, what was seen,
- * and champions stay.
+ * Deletes what a run no longer needs, so that months of rounds fit the bucket: checkpoints in the middle of finished
+ * rounds, and the weights of old models. Manifests of finished rounds, lists of utterances seen, and champions stay.
  *
- * The run's manifests are listed and read once, at the first pruning. After that the pruner is told of each checkpoint that is saved,
- * so that a round costs the same however many there were before.
+ * The pruner lists and reads the run's manifests once, at the first pruning. After that its caller reports each saved
+ * checkpoint, so that a round costs the same however many came before.
  *
- * Delivery: a manifest goes before its weights, since a checkpoint without one was never there. Pruning twice, or being
- * killed in it, leaves only more to prune the next time a trainer starts.
+ * Delivery: a manifest is deleted before its weights, because a checkpoint without a manifest does not exist. Pruning
+ * twice, or a kill during pruning, only leaves more to prune when the next trainer starts.
  */
 import { checkpointPrefix } from '#contracts/object-keys.js';
 import { deleteOwn } from '#storage/delete-own.js';
@@ -15,14 +14,14 @@ import type { Objects } from '#storage/object-store.js';
 import { manifestKey, newestCheckpoints, type Checkpoint } from './checkpoint-store.js';
 
 export interface Pruning {
-  /** Finished rounds, from the newest on, whose weights stay. */
+  /** Number of the newest finished rounds whose weights stay. */
   keepModels: number;
-  /** Whether a model's weights stay whatever its age. */
+  /** True if the weights of a model stay whatever its age. */
   isProtected: (checkpoint: Pick<Checkpoint, 'runId' | 'step'>) => boolean;
 }
 
 export class CheckpointPruner {
-  /** Steps to whether their rounds are finished, of checkpoints that may have weights; null before they were listed. */
+  /** Maps the steps of checkpoints that may have weights to true if their round is finished; null before the first listing. */
   private known: Map<number, boolean> | null = null;
 
   constructor(
@@ -34,7 +33,7 @@ export class CheckpointPruner {
     this.known?.set(step, complete);
   }
 
-  /** @returns how many objects were deleted */
+  /** @returns the number of deleted objects */
   async prune({ keepModels, isProtected }: Pruning): Promise<number> {
     const { store, runId } = this;
     this.known ??= await this.read();
@@ -59,7 +58,7 @@ export class CheckpointPruner {
     return found;
   }
 
-  /** All of them: a superseded trainer may have left others at the same step. */
+  /** Deletes all weights of a step: a superseded trainer may have left others beside the announced ones. */
   private async deleteWeights(step: number): Promise<number> {
     let deleted = 0;
     for await (const { key } of this.store.list(`${checkpointPrefix(this.runId, step)}weights-`)) {
@@ -70,6 +69,6 @@ export class CheckpointPruner {
   }
 }
 
-/** Of a run that nobody trains just now. */
+/** Prunes a run that no trainer is training. */
 export const pruneCheckpoints = (store: Objects, runId: string, pruning: Pruning): Promise<number> =>
   new CheckpointPruner(store, runId).prune(pruning);

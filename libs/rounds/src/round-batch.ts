@@ -1,4 +1,4 @@
-/** A batch of a round as the model takes it, and the checks before and after its step. */
+/** Builds the batches of a round for the model, and checks each batch before its step and the losses after it. */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { HeadName } from '#paper/losses.js';
 import type { ModelSettings } from '#paper/settings.js';
@@ -10,10 +10,11 @@ import { isTrained } from '#index/training-index.js';
 
 export type RunLabels = Record<HeadName, HeadLabels>;
 
-/** An unknown error, so that the process ends: whatever drew this has been drawing wrongly. */
+/** Throws an unknown error, which ends the process: the sampler must have drawn wrongly for some time. */
 export function refuseHeldOut(refs: readonly TileRef[]): void {
   const leaked = refs.find(({ utterance }) => !isTrained(utterance));
-  if (leaked) throw new Error(`${leaked.utterance.utteranceId} is held out (${leaked.utterance.split}), and came up to be learnt`);
+  if (leaked)
+    throw new Error(`The sampler drew ${leaked.utterance.utteranceId} for training, but it is held out (${leaked.utterance.split})`);
 }
 
 export function batchOf(refs: readonly TileRef[], tiles: Uint8Array, labels: RunLabels): TrainingBatch {
@@ -31,13 +32,13 @@ export function weightsOf(sampler: Sampler, { classBalance, tasks }: ModelSettin
   return classBalance === 'weights' ? inverseFrequencies(sampler.tilesOfClass(tasks.emotion.length)) : undefined;
 }
 
-/** @throws PipelineError MODEL_DIVERGED: no later step would mend it; the run goes back (run-model.ts) */
+/** @throws PipelineError MODEL_DIVERGED: no later step can repair the weights, so the run goes back (run-model.ts) */
 export function refuseDivergence(losses: StepLosses, step: number): void {
   const [part] = Object.entries(losses).find(([, loss]) => loss !== null && !Number.isFinite(loss)) ?? [];
   if (!part) return;
   throw new PipelineError(
     'MODEL_DIVERGED',
-    `The ${part} loss is no longer a number after step ${step}. Lower learningRate in the model's settings; that begins another run.`,
+    `The ${part} loss is no longer a number after step ${step}. Lower learningRate in the model's settings. That starts another run.`,
   );
 }
 

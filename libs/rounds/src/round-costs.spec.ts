@@ -1,4 +1,4 @@
-/** A round costs the same, however many there were before it. */
+/** The cost of a round does not grow with the number of earlier rounds. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ let folder: string;
 let store: FolderStore;
 let calls: string[];
 
-/** Notes what is asked of the real store. */
+/** Records the requests to the real store. */
 const watched = (): Objects =>
   new Proxy(store, {
     get: (real, name: keyof Objects) => {
@@ -56,8 +56,8 @@ async function seenAfter(count: number, seen = new Seen(), from = 1): Promise<Se
   return seen;
 }
 
-describe('what a run has seen', () => {
-  it('is named by a list that stays short, and is read from it whole', async () => {
+describe('the utterances that a run has seen', () => {
+  it('have a list that stays short, and are read back whole', async () => {
     const seen = await seenAfter(rounds);
     expect(seen.parts.length).toBeLessThanOrEqual(64);
     expect(seen.parts.reduce((sum, { parts = 1 }) => sum + parts, 0)).toBe(rounds);
@@ -68,21 +68,21 @@ describe('what a run has seen', () => {
     expect([read.digest, read.parts]).toEqual([seen.digest, seen.parts]);
   });
 
-  it('goes on the same when it is taken up again', async () => {
+  it('continue the same after a restart', async () => {
     const whole = await seenAfter(rounds);
     const half = await seenAfter(70);
     const resumed = await seenAfter(rounds, await Seen.read(store, half.parts), 71);
     expect([resumed.digest, resumed.parts]).toEqual([whole.digest, whole.parts]);
   });
 
-  it('is read from a list that names each part, as of former days', async () => {
+  it('are read from an old list that names each part', async () => {
     const seen = await seenAfter(3);
     const later = await seenAfter(64, await Seen.read(store, seen.parts), 4);
     expect(later.parts.every(({ parts }) => parts === undefined)).toBe(true);
     expect((await Seen.read(store, later.parts)).versions).toBe(64);
   });
 
-  it('is the lineage of a model, whether its rounds were folded or not', async () => {
+  it('give the lineage of a model, with folded rounds or without', async () => {
     await new MadeModels(store, runId).write({ step: 400, right: 5 });
     const made = await findCheckpoint(store, runId, 400);
     if (!made) throw new Error('there is no model');
@@ -99,7 +99,7 @@ describe('what a run has seen', () => {
 describe('pruning after a round', () => {
   const pruning = { keepModels: 2, isProtected: ({ step }: { step: number }) => step === 100 };
 
-  it('reads the manifests once, and after that nothing of the rounds before', async () => {
+  it('reads the manifests once, and later nothing of earlier rounds', async () => {
     const models = new MadeModels(store, runId);
     for (let step = 100; step <= 500; step += 100) await models.write({ step, right: 5 });
     const pruner = new CheckpointPruner(watched(), runId);
@@ -112,7 +112,7 @@ describe('pruning after a round', () => {
         pruner.saved({ step: each, complete: each === step });
       }
       calls = [];
-      // The weights of a model that is too old now, and manifest and weights of the checkpoint within the round.
+      // The weights of a model that is now too old, and manifest and weights of the checkpoint within the round.
       expect(await pruner.prune(pruning)).toBe(3);
       costs.push(calls.length);
       expect(calls.filter((call) => /^find|^list models\/made\/$/.test(call))).toEqual([]);
@@ -121,7 +121,7 @@ describe('pruning after a round', () => {
     expect(await pruneCheckpoints(store, runId, pruning), 'to another who reads all').toBe(0);
   });
 
-  it('deletes the weights of a champion once it is none', async () => {
+  it('deletes the weights of a former champion', async () => {
     const models = new MadeModels(store, runId);
     for (const step of [100, 200, 300]) await models.write({ step, right: 5 });
     const pruner = new CheckpointPruner(store, runId);

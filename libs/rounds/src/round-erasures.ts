@@ -1,6 +1,6 @@
 /**
- * Utterances that were erased or replaced while one round has them. Whoever asks for a round makes one and adds to it, from
- * before the round begins. An erasure that comes late, when its round is over, belongs to no other round.
+ * The utterances that are erased or replaced during one round. The caller of a round makes this before the round begins
+ * and adds to it. An erasure that arrives after the end of its round never affects another round.
  */
 export class RoundErasures {
   private readonly utteranceIds = new Set<string>();
@@ -11,7 +11,7 @@ export class RoundErasures {
     this.follower?.(new Set(utteranceIds));
   }
 
-  /** Tells of what was added so far, and from now on of each addition. @returns ends the telling */
+  /** Reports the erasures so far, and each later one. @returns a function that ends the reports */
   follow(follower: (utteranceIds: ReadonlySet<string>) => void): () => void {
     this.follower = follower;
     if (this.utteranceIds.size > 0) follower(this.utteranceIds);

@@ -1,13 +1,13 @@
 /**
- * What a round's model says of held-out utterances, and the champion of the same dev speakers, as objects in the store.
+ * Writes the predictions of a round's model on held-out utterances, and those of the champion on the same dev speakers.
  *
- * Delivery: an object is named by its content; written twice it is the same, and what was announced is never overwritten.
+ * Delivery: the name of an object holds its digest. Writing it twice writes the same, and never overwrites announced ones.
  */
 import { predictionsKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
 import type { HeadName } from '#paper/losses.js';
-import type { Model } from '#paper/model.js';
+import type { AnyModel } from '#paper/model.js';
 import { type PredictionRow, writePredictions } from '#evaluation/predictions-file.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
 import { isOutage, retrying } from '#streaming/retry.js';
@@ -22,13 +22,13 @@ export interface RoundPredictions {
   runId: string;
   step: number;
   viewDigest: string;
-  model: Model;
+  model: AnyModel;
   labels: Record<HeadName, HeadLabels>;
   midpoints: Checkpoint['midpoints'];
-  /** Held-out utterances that the model never heard. */
+  /** Held-out utterances that the model has never trained on. */
   unheard: readonly ViewUtterance[];
   tileStore: TileStore;
-  /** The champion is there, and cannot be asked. */
+  /** Called if there is a champion that cannot predict. */
   onChampionRefused: (why: string) => void;
 }
 
@@ -56,7 +56,7 @@ async function put(
   return { objectKey, sha256, rows: rows.length };
 }
 
-/** What the champion says of the same dev utterances; null where there is none, or where it cannot be asked. */
+/** Predictions of the champion on the same dev utterances; null if there is none, or if it cannot predict. */
 async function championOn(store: Objects, round: RoundPredictions): Promise<PredictionsWritten['champion']> {
   const { runId, step, model, labels, midpoints, unheard, tileStore, onChampionRefused } = round;
   const { target, tile } = model.settings;

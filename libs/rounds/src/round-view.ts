@@ -1,4 +1,4 @@
-/** The versions that a running round was given, to tell by each new record whether one of them has ceased to be alive. */
+/** The versions in a running round. Each new record is compared with them, to find utterances that are no longer alive. */
 import type { TrainingView } from '#index/training-index.js';
 
 export class RoundView {
@@ -12,7 +12,7 @@ export class RoundView {
     return this.versions.get(utteranceId) === version;
   }
 
-  /** @param version as it is now; undefined: erased @returns whether the round has another one */
+  /** @param version current version; undefined if erased @returns true if the round has another version */
   differs(utteranceId: string, version: string | undefined): boolean {
     const own = this.versions.get(utteranceId);
     return own !== undefined && own !== version;

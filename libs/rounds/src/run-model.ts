@@ -1,15 +1,16 @@
 /**
- * The model of a run, and what the run knows beside its weights: steps, speakers, midpoints, what was seen. It lives from
- * round to round; a round trains it (training-round.ts), a checkpoint holds it.
+ * The model of a run and the run's state: step, speakers, midpoints, utterances seen. It lives from round to round. A round
+ * trains it (training-round.ts), and a checkpoint stores it.
  *
- * It owns tensors: whoever makes it disposes it.
+ * It owns tensors: its creator disposes it.
  */
 import type { DimensionalLabel } from '#corpora/activation-valence-clusters.js';
 import { runLeaseKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { loadModel } from '#model-files/checkpoint.js';
 import { growSpeakers } from '#paper/grow-speakers.js';
-import { createModel, type Model } from '#paper/model.js';
+import type { AnyModel } from '#paper/model.js';
+import { createModel } from '#baselines/create-model.js';
 import { isOutage, retrying } from '#streaming/retry.js';
 import { findCheckpoint, manifestKey, newestCheckpoints, readWeights, type Checkpoint } from './checkpoint-store.js';
 import { midpointsFor } from './head-labels.js';
@@ -19,23 +20,23 @@ import { Seen } from './seen.js';
 import { isTrained, type TrainingView } from '#index/training-index.js';
 
 export class RunModel {
-  model: Model | null = null;
-  /** The newest one. */
+  model: AnyModel | null = null;
+  /** The newest checkpoint. */
   checkpoint: Checkpoint | null = null;
   speakers: string[] = [];
   midpoints: DimensionalLabel[] | null = null;
   seen = new Seen();
   step = 0;
-  /** Whose weights the model has: of an earlier step than `step` once a round's best has been taken. */
+  /** The step that the weights come from. It is earlier than `step` once the best weights of a round were restored. */
   weightsStep = 0;
-  /** Of the settings' learning rate, what is left after divergences. */
+  /** Factor on the settings' learning rate that remains after divergences. */
   rateScale = 1;
-  /** The step that the run went back to last, with nothing saved since. */
+  /** The step that the run last went back to, if it has saved nothing since. */
   private wentBackTo: number | null = null;
 
   constructor(private readonly context: RunContext) {}
 
-  /** Goes on from the newest whole checkpoint, if there is one. @returns that checkpoint */
+  /** Continues from the newest whole checkpoint, if there is one. @returns that checkpoint */
   async restore(): Promise<Checkpoint | null> {
     const { settings, store, events } = this.context;
     for await (const checkpoint of newestCheckpoints(store, settings.runId, events.checkpointRefused)) {
@@ -60,8 +61,8 @@ export class RunModel {
     return null;
   }
 
-  /** Made when the first view is known, with a place for each speaker that a view brings. */
-  modelFor(view: TrainingView): Model {
+  /** Creates the model when the first view is known, and adds an output to the speaker head for each new speaker. */
+  modelFor(view: TrainingView): AnyModel {
     const { settings: run, tileStore } = this.context;
     const known = new Set(this.speakers);
     const trained = new Set(view.utterances.filter(isTrained).flatMap(({ labels }) => labels.speakerId ?? []));
@@ -75,11 +76,11 @@ export class RunModel {
     return this.model;
   }
 
-  /** Takes the weights of an earlier step of the round, which a checkpoint holds. @throws PipelineError CHECKPOINT_INVALID */
-  async takeWeightsOf(step: number): Promise<Model> {
+  /** Restores the weights of an earlier step of the round from its checkpoint. @throws PipelineError CHECKPOINT_INVALID */
+  async takeWeightsOf(step: number): Promise<AnyModel> {
     const { settings, store } = this.context;
     const checkpoint = await retrying(() => findCheckpoint(store, settings.runId, step));
-    if (!checkpoint) throw new PipelineError('CHECKPOINT_INVALID', `The best checkpoint of the round, of step ${step}, is gone`);
+    if (!checkpoint) throw new PipelineError('CHECKPOINT_INVALID', `The best checkpoint of the round, at step ${step}, is gone`);
     const weights = await retrying(() => readWeights(store, checkpoint));
     this.model?.dispose();
     this.model = loadModel(checkpoint.model, weights);
@@ -88,8 +89,9 @@ export class RunModel {
   }
 
   /**
-   * The model diverged: goes back to the newest checkpoint, whose numbers are finite, or to the beginning, and lowers the rate
-   * as the settings say. An unfinished checkpoint that has diverged before is deleted: its numbers are finite, and too large.
+   * Goes back after a divergence: to the newest checkpoint, whose weights are finite, or to the beginning. Lowers the rate as
+   * the settings say. If the run diverges again from an unfinished checkpoint, that checkpoint is deleted, because its
+   * weights are finite but too large.
    * @throws PipelineError LEASE_LOST, STORAGE_UNAVAILABLE
    */
   async goBack(): Promise<void> {
@@ -107,7 +109,7 @@ export class RunModel {
     events.wentBack({ step: this.step, rateScale });
   }
 
-  /** Notes a checkpoint of this model. */
+  /** Notes that a checkpoint of this model was saved. */
   saved(checkpoint: Checkpoint): void {
     this.checkpoint = checkpoint;
     this.wentBackTo = null;
@@ -123,7 +125,7 @@ export class RunModel {
     this.weightsStep = 0;
   }
 
-  /** Frees the weights and the optimisers' moments. */
+  /** Frees the weights and the moments of the optimisers. */
   dispose(): void {
     this.model?.dispose();
     this.model = null;

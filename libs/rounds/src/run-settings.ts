@@ -1,4 +1,4 @@
-/** What a run is configured with, what it tells of itself, and what makes it another run. */
+/** The configuration of a run, the events that it reports, and the settings that make it another run. */
 import { createHash } from 'node:crypto';
 import type { RoundEnd } from '#contracts/training.js';
 import { type ModelSettings, parseModelSettings } from '#paper/settings.js';
@@ -11,25 +11,25 @@ import type { TrainingView, ViewCounts, ViewUtterance } from '#index/training-in
 
 export interface RunSettings {
   runId: string;
-  /** As given; defaults are filled in by the model. */
+  /** Model settings as given; the model fills in defaults. */
   model: Record<string, unknown>;
   batch: { labelled: number; unlabelled: number };
   roundSteps: number;
-  /** A round ends after the step at which so long has passed; a resumed one begins to count anew. Null: by its steps alone. */
+  /** Ends a round after the step at which this time has passed. A resumed round starts counting again. Null: no time limit. */
   roundMaxSec: number | null;
-  /** Of each stream's tiles, the share that earlier rounds have learnt already. */
+  /** Share of each stream's tiles that earlier rounds have learnt already. */
   replayShare: number;
-  /** Checks on dev speakers, one a checkpoint, that a round bears without getting better; 0: it is not checked. */
+  /** Checks on dev speakers, one at each checkpoint, without an improvement before the round ends; 0: no checks. */
   patience: number;
-  /** Dev speakers below which a round is not checked; as `uaInterval` needs if not given. */
+  /** Fewest dev speakers for which a round is checked. Default: as many as `uaInterval` needs. */
   fewestDevSpeakers?: number;
   rate: RateSchedule;
-  /** After a divergence, the share of the rate with which the run goes on; the rate stays if not given. */
+  /** Factor on the learning rate after a divergence. Default: the rate stays. */
   divergedRateFactor?: number;
-  /** A step is reported each time this many are done, and a checkpoint saved. */
+  /** Steps between two reports, and between two checkpoints. */
   reportEvery: number;
   checkpointEvery: number;
-  /** Tiles on which batch-norm statistics are measured before predictions. */
+  /** Number of tiles on which batch-norm statistics are measured before predictions. */
   statisticsTiles: number;
   seed: number;
   codeVersion: string;
@@ -42,41 +42,41 @@ export interface RunEvents {
     steps: number;
     view: TrainingView;
     tiles: ViewCounts;
-    /** Of these, the ones that no earlier round has learnt. */
+    /** The tiles that no earlier round has learnt. */
     freshTiles: ViewCounts;
-    /** Whether an utterance of the view is learnt by this round and was by none before. */
+    /** True for an utterance of the view that this round is the first to learn. */
     isFirstLearnt: (utterance: ViewUtterance) => boolean;
     speakers: number;
-    /** Utterances of dev speakers that decide when it is enough; 0: nobody does. */
+    /** Number of utterances of dev speakers that decide when the round ends early; 0 if it is not checked. */
     checkedOn: number;
   }) => void;
-  /** Times are means over the steps since the last report, tiles their sum. */
+  /** `stepMs` and `waitMs` are means over the steps since the last report; `tiles` is their sum. */
   stepTrained: (facts: { round: number; step: number; losses: StepLosses; stepMs: number; waitMs: number; tiles: number }) => void;
-  /** Emotion UA on dev speakers, as training goes on. */
+  /** Emotion UA on dev speakers in the middle of a round. */
   checked: (facts: { round: number; step: number; ua: number; bestStep: number; bestUa: number }) => void;
-  /** Utterances of the round's view that are drawn no more. */
+  /** Number of utterances of the view that are no longer drawn. */
   erased: (facts: { step: number; utterances: number }) => void;
-  /** Shards that the view names but the store no longer has. */
+  /** Shards in the view that the store no longer has. */
   shardsGone: (shardIds: string[]) => void;
   saved: (checkpoint: Checkpoint) => void;
-  /** A checkpoint that cannot be used; the one before it is tried. */
+  /** A checkpoint cannot be used; the run tries the one before it. */
   checkpointRefused: (why: string) => void;
-  /** The model diverged: the run has gone back to this step (0: to its beginning), with this share of the settings' rate. */
+  /** The model diverged. The run went back to this step (0 for its beginning) and uses this factor on the settings' rate. */
   wentBack: (facts: { step: number; rateScale: number }) => void;
   roundFinished: (facts: { round: number; step: number; losses: StepLosses; bestStep: number; ended: RoundEnd } & RoundSpeed) => void;
 }
 
-/** What the parts of a run work with. */
+/** Settings and services that the parts of a run share. */
 export interface RunContext {
   settings: RunSettings;
   store: Objects;
   tileStore: TileStore;
-  /** Of the lease under which it runs. */
+  /** Epoch of the lease under which it runs. */
   epoch: number;
   events: RunEvents;
 }
 
-/** For those who want to hear of a few of them only. */
+/** For callers that need only a few of the events. */
 export const noEvents: RunEvents = {
   roundStarted: () => undefined,
   stepTrained: () => undefined,
@@ -96,15 +96,15 @@ export interface RoundSpeed {
   waitShare: number;
 }
 
-/** A run that goes straight ahead: all its steps, everything alike, the last model. */
+/** A plain run: all its steps, all tiles alike, the last model. */
 export const plainRounds = { roundMaxSec: null, replayShare: 0, patience: 0, rate: { schedule: 'constant', warmupSteps: 0 } } as const;
 
-/** The model's settings with the defaults that a run gives them: its own seed, and the tiles' shape once that is known. */
+/** The model's settings with the defaults from the run: its seed, and the shape of the tiles once that is known. */
 export function modelSettingsOf({ model, seed }: Pick<RunSettings, 'model' | 'seed'>, tile?: [number, number]): ModelSettings {
   return parseModelSettings({ seed, ...(tile && { tile }), ...model });
 }
 
-/** Digest of what makes two runs different; a run with other settings has another name. */
+/** Digest of the settings that make another run; such a run gets another name. */
 export function configHashOf(settings: Pick<RunSettings, 'model' | 'batch' | 'seed'>): string {
   const { model, batch, seed } = settings;
   return createHash('sha256')
@@ -113,7 +113,7 @@ export function configHashOf(settings: Pick<RunSettings, 'model' | 'batch' | 'se
     .slice(0, 12);
 }
 
-/** What a run was configured with beside the model, for its lineage. */
+/** The run's configuration without the model's settings, for its lineage. */
 export function configOf({ model: _, runId: __, codeVersion: ___, ...config }: RunSettings): Record<string, unknown> {
   return { ...config };
 }

@@ -46,12 +46,12 @@ describe('Sampler', () => {
     );
   });
 
-  it('draws no unlabelled tiles where none are wanted', () => {
+  it('draws no unlabelled tiles if none are wanted', () => {
     const sampler = new Sampler(view(utterance('a', 'labelled'), utterance('u', 'unlabelled')), { seed: 1, classOf });
     expect(names(sampler.nextBatch({ labelled: 3, unlabelled: 0 })).sort()).toEqual(['a#0', 'a#1', 'a#2']);
   });
 
-  it('spreads statistics over the streams that batches are drawn from, and over the other where those have nothing', () => {
+  it('spreads tiles for statistics over the streams of the batches, or over the other stream if those are empty', () => {
     const [labelled, unlabelled] = [utterance('a', 'labelled'), utterance('u', 'unlabelled')];
     const spreadOf = (data: TrainingView, wanted: Record<Stream, number>): string[] =>
       names(new Sampler(data, { seed: 1, classOf }).spread(9, wanted)).map((name) => name.charAt(0));
@@ -60,7 +60,7 @@ describe('Sampler', () => {
     expect(spreadOf(view(unlabelled), { labelled: 3, unlabelled: 0 })).toEqual(['u', 'u', 'u']);
   });
 
-  it('goes on where it was', () => {
+  it('continues from a saved state', () => {
     const data = view(
       ...Array.from({ length: 20 }, (_, i) => utterance(`l${i}`, 'labelled')),
       ...Array.from({ length: 9 }, (_, i) => utterance(`u${i}`, 'unlabelled')),
@@ -75,7 +75,7 @@ describe('Sampler', () => {
     expect([...before, ...after]).toEqual(expected);
   });
 
-  it('balanced, gives every class its turn in each pass, the rare one again and again, and all of it resumes', () => {
+  it('balanced, draws the classes in turn, repeats rare ones, and resumes exactly', () => {
     const data = view(
       ...Array.from({ length: 9 }, (_, i) => utterance(`n${i}`, 'labelled', { labels: { category: 'neutral' } })),
       utterance('s', 'labelled', { labels: { category: 'sad' } }),
@@ -87,7 +87,7 @@ describe('Sampler', () => {
     for (const batch of batches) {
       expect(batch.map(({ utterance }) => utterance.labels.category ?? '').sort()).toEqual(['', 'neutral', 'neutral', 'sad', 'sad']);
     }
-    // Fifteen of the 27 neutral tiles in each of two passes, others in the second.
+    // Fifteen of the 27 neutral tiles in each of two passes; the second pass has others.
     const neutral = new Set(names(batches.flat().filter(({ utterance }) => utterance.labels.category === 'neutral')));
     expect(neutral.size).toBeGreaterThan(15);
     const first = new Sampler(data, { seed: 2, classOf, balanced: true });
@@ -96,7 +96,7 @@ describe('Sampler', () => {
     expect([...before, resumed.nextBatch({ labelled: 4, unlabelled: 1 })].map(names)).toEqual(batches.slice(0, 5).map(names));
   });
 
-  it('fills the batch from one stream where the other is empty', () => {
+  it('fills the batch from one stream if the other is empty', () => {
     expect(new Sampler(view(utterance('u', 'unlabelled')), { seed: 1, classOf }).nextBatch({ labelled: 2, unlabelled: 2 })).toHaveLength(4);
     expect(new Sampler(view(), { seed: 1, classOf }).nextBatch({ labelled: 2, unlabelled: 2 })).toEqual([]);
   });
@@ -111,14 +111,14 @@ describe('fresh and replayed tiles', () => {
   const options = { seed: 2, classOf, isFresh: ({ utteranceId }: ViewUtterance) => utteranceId.startsWith('fresh') };
   const freshOf = (drawn: string[]): number => drawn.filter((name) => name.startsWith('fresh')).length;
 
-  it('are drawn in the share that the replay share says, spread evenly over the batches', () => {
+  it('are drawn in the ratio of the replay share, spread evenly over the batches', () => {
     const sampler = new Sampler(corpus(30, 60), { ...options, replayShare: 0.75 });
     for (let batch = 0; batch < 20; batch++) expect(freshOf(names(sampler.nextBatch({ labelled: 8, unlabelled: 0 })))).toBe(2);
     expect(sampler.freshSizeOf('labelled')).toBe(30);
     expect(sampler.sizeOf('labelled')).toBe(90);
   });
 
-  it('two fresh tiles are not learnt by heart, nor two old ones, whatever the replay share', () => {
+  it('bound how often two fresh or two old tiles repeat, whatever the replay share', () => {
     expect(freshShare({ fresh: 2, replayed: 1000 }, 0.5)).toBeCloseTo(16 / 1016);
     expect(freshShare({ fresh: 1000, replayed: 2 }, 0.5)).toBeCloseTo(1000 / 1016);
     expect(freshShare({ fresh: 100, replayed: 100 }, 0.5)).toBe(0.5);
@@ -126,7 +126,7 @@ describe('fresh and replayed tiles', () => {
     expect(freshShare({ fresh: 9, replayed: 0 }, 1)).toBe(1);
   });
 
-  it('each is drawn once before any of its kind twice, and a resumed run draws the same', () => {
+  it('are each drawn once before any of their kind twice, and a resumed run draws the same', () => {
     const whole = new Sampler(corpus(10, 20), { ...options, replayShare: 0.5 });
     const first = Array.from({ length: 5 }, () => names(whole.nextBatch({ labelled: 4, unlabelled: 0 }))).flat();
     expect(new Set(first.filter((name) => name.startsWith('fresh'))).size).toBe(10);
@@ -137,7 +137,7 @@ describe('fresh and replayed tiles', () => {
     expect(rest(resumed)).toEqual(rest(whole));
   });
 
-  it('another round shuffles anew', () => {
+  it('are shuffled again in another round', () => {
     const sampler = new Sampler(corpus(0, 20), options);
     const drawn = names(sampler.nextBatch({ labelled: 20, unlabelled: 0 }));
     const next = new Sampler(corpus(0, 20), { ...options, state: nextRoundState(sampler.state) });
@@ -150,10 +150,10 @@ describe('fresh and replayed tiles', () => {
 describe('erasure', () => {
   const data = view(utterance('a', 'labelled'), utterance('b', 'labelled'), utterance('u', 'unlabelled'));
 
-  it('is obeyed from the next draw on, and what is left fills the batch', () => {
+  it('takes effect from the next draw on, and the rest fills the batch', () => {
     const sampler = new Sampler(data, { seed: 1, classOf });
     sampler.nextBatch({ labelled: 1, unlabelled: 1 });
-    sampler.forget(['a', 'u']);
+    sampler.erase(['a', 'u']);
     const drawn = Array.from({ length: 12 }, () => names(sampler.nextBatch({ labelled: 2, unlabelled: 2 }))).flat();
     expect(new Set(drawn)).toEqual(new Set(['b#0', 'b#1', 'b#2']));
     expect(drawn).toHaveLength(48);
@@ -163,7 +163,7 @@ describe('erasure', () => {
 
   it('of everything leaves nothing to draw', () => {
     const sampler = new Sampler(data, { seed: 1, classOf });
-    sampler.forget(['a', 'b', 'u']);
+    sampler.erase(['a', 'b', 'u']);
     expect(sampler.nextBatch({ labelled: 2, unlabelled: 2 })).toEqual([]);
   });
 });

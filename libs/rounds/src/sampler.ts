@@ -1,54 +1,54 @@
 /**
- * Which tiles make a batch: labelled and unlabelled ones drawn apart, and in each stream those that are fresh in this
- * round apart from those that earlier rounds have learnt, so that what is new gets its share and what is old is not
- * forgotten. Labelled is what carries the label that the emotion head learns.
+ * Draws the tiles of a batch. It draws labelled and unlabelled tiles separately. In each stream it also separates tiles that
+ * are fresh in this round from tiles that earlier rounds have learnt. So fresh tiles get their share, and the model does
+ * not forget old ones. A tile counts as labelled if it has a label for the emotion head.
  *
- * A place in the sampler is a few numbers, and a resumed run draws exactly what the run would have drawn that never
- * stopped. What is erased on the way is not drawn any more; from then on another run would draw otherwise.
+ * The state of the sampler is a few numbers, and a resumed run draws exactly the tiles that it would have drawn without the
+ * stop. Erased utterances are no longer drawn. After an erasure, another run would draw other tiles.
  */
 import { isTrained, type TrainingView, type ViewUtterance } from '#index/training-index.js';
 import { streams, type Stream } from '#contracts/labels.js';
-import { type PoolPlace, TilePool, type TileRef } from './tile-pool.js';
+import { type PoolState, TilePool, type TileRef } from './tile-pool.js';
 
 const ages = ['fresh', 'replayed'] as const;
 type Age = (typeof ages)[number];
 
-export interface StreamPlace extends Record<Age, PoolPlace> {
-  /** Tiles of the stream that were drawn in the round. */
+export interface StreamState extends Record<Age, PoolState> {
+  /** Number of tiles of the stream drawn in the round. */
   drawn: number;
 }
-export type SamplerState = Record<Stream, StreamPlace>;
+export type SamplerState = Record<Stream, StreamState>;
 
-const freshPlace = (): StreamPlace => ({ fresh: { pass: 0, position: 0 }, replayed: { pass: 0, position: 0 }, drawn: 0 });
-export const freshSamplerState = (): SamplerState => ({ labelled: freshPlace(), unlabelled: freshPlace() });
+const freshStreamState = (): StreamState => ({ fresh: { pass: 0, position: 0 }, replayed: { pass: 0, position: 0 }, drawn: 0 });
+export const freshSamplerState = (): SamplerState => ({ labelled: freshStreamState(), unlabelled: freshStreamState() });
 
-/** Where another round begins: what it draws is shuffled anew. */
+/** The state at the start of the next round, which shuffles again. */
 export function nextRoundState({ labelled, unlabelled }: SamplerState): SamplerState {
-  const next = ({ pass }: PoolPlace): PoolPlace => ({ pass: pass + 1, position: 0 });
-  const begun = (place: StreamPlace): StreamPlace => ({ fresh: next(place.fresh), replayed: next(place.replayed), drawn: 0 });
+  const next = ({ pass }: PoolState): PoolState => ({ pass: pass + 1, position: 0 });
+  const begun = (place: StreamState): StreamState => ({ fresh: next(place.fresh), replayed: next(place.replayed), drawn: 0 });
   return { labelled: begun(labelled), unlabelled: begun(unlabelled) };
 }
 
 export interface SamplerOptions {
   seed: number;
-  /** An utterance's class in the emotion head; -1 where it carries none. */
+  /** Class of an utterance in the emotion head; -1 if it has none. */
   classOf: (utterance: ViewUtterance) => number;
-  /** Whether all classes are drawn equally often. */
+  /** True to draw all classes equally often. */
   balanced?: boolean;
-  /** Whether an utterance is new in this round; all are if not given. */
+  /** True for an utterance that is new in this round. Default: all are. */
   isFresh?: (utterance: ViewUtterance) => boolean;
-  /** Of each stream's tiles, the share that earlier rounds have learnt already; see `freshShare`. */
+  /** Share of each stream's tiles that earlier rounds have learnt already; see `freshShare`. */
   replayShare?: number;
-  /** Where to go on; the beginning if not given. */
+  /** State to continue from. Default: the beginning. */
   state?: SamplerState;
 }
 
-/** A fresh tile is drawn at most so many times as often as a replayed one, and the other way round. */
+/** Largest ratio between the rates at which a fresh and a replayed tile are drawn, in both directions. */
 const largestOdds = 8;
 
 /**
- * The share of fresh tiles in a stream: what the replay share leaves, but within bounds that keep a handful of tiles from
- * being learnt by heart.
+ * The share of fresh tiles in a stream: one minus the replay share, within bounds that keep the model from learning a
+ * handful of tiles by heart.
  */
 export function freshShare(tiles: Record<Age, number>, replayShare: number): number {
   const { fresh, replayed } = tiles;
@@ -60,7 +60,7 @@ export function freshShare(tiles: Record<Age, number>, replayShare: number): num
 export class Sampler {
   private readonly pools: Record<Stream, Record<Age, TilePool>>;
   private readonly drawn: Record<Stream, number>;
-  private readonly forgotten = new Set<string>();
+  private readonly erased = new Set<string>();
   private share: Record<Stream, number>;
 
   constructor(
@@ -85,14 +85,14 @@ export class Sampler {
   }
 
   get state(): SamplerState {
-    const of = (stream: Stream): StreamPlace => {
+    const stateOf = (stream: Stream): StreamState => {
       const { fresh, replayed } = this.pools[stream];
       return { fresh: fresh.state, replayed: replayed.state, drawn: this.drawn[stream] };
     };
-    return { labelled: of('labelled'), unlabelled: of('unlabelled') };
+    return { labelled: stateOf('labelled'), unlabelled: stateOf('unlabelled') };
   }
 
-  /** Back to a place that was this sampler's: what was drawn after it is drawn again. */
+  /** Returns to an earlier state of this sampler: later tiles are drawn again. */
   goTo(state: SamplerState): void {
     for (const stream of streams) {
       this.drawn[stream] = state[stream].drawn;
@@ -100,15 +100,15 @@ export class Sampler {
     }
   }
 
-  /** Tiles of these utterances are drawn no more. */
-  forget(utteranceIds: Iterable<string>): void {
-    for (const utteranceId of utteranceIds) this.forgotten.add(utteranceId);
+  /** Erases utterances: their tiles are no longer drawn. */
+  erase(utteranceIds: Iterable<string>): void {
+    for (const utteranceId of utteranceIds) this.erased.add(utteranceId);
     for (const stream of streams) for (const age of ages) this.pools[stream][age].retain((utterance) => this.isAlive(utterance));
     this.share = this.shares();
   }
 
   isAlive({ utteranceId }: Pick<ViewUtterance, 'utteranceId'>): boolean {
-    return !this.forgotten.has(utteranceId);
+    return !this.erased.has(utteranceId);
   }
 
   sizeOf(stream: Stream): number {
@@ -120,7 +120,7 @@ export class Sampler {
     return this.pools[stream].fresh.size;
   }
 
-  /** Labelled tiles of each class. */
+  /** Number of labelled tiles of each class. */
   tilesOfClass(classCount: number): number[] {
     const counts = new Array<number>(classCount).fill(0);
     for (const age of ages) this.pools.labelled[age].countClasses(counts);
@@ -128,8 +128,8 @@ export class Sampler {
   }
 
   /**
-   * @param wanted tiles of each stream; where a stream has none, the other fills the batch
-   * @returns no tiles only if there are none at all
+   * @param wanted number of tiles of each stream; if one stream is empty, the other fills the batch
+   * @returns no tiles only if both streams are empty
    */
   nextBatch(wanted: Record<Stream, number>): TileRef[] {
     const total = wanted.labelled + wanted.unlabelled;
@@ -138,8 +138,8 @@ export class Sampler {
   }
 
   /**
-   * Some tiles for statistics, the same for the same view: spread over all pools that batches of `wanted` are drawn from, without
-   * moving the sampler. Who learns from labelled tiles alone sees no others here either.
+   * Picks tiles for statistics, always the same for the same view. They are spread over all pools that batches of `wanted`
+   * use, and the sampler's state stays. A run that uses labelled tiles only gets only labelled tiles here too.
    */
   spread(count: number, wanted: Record<Stream, number>): TileRef[] {
     const asked = streams.filter((stream) => wanted[stream] > 0 && this.has(stream));
@@ -164,7 +164,7 @@ export class Sampler {
     return drawn;
   }
 
-  /** Spread as evenly as whole tiles can be. */
+  /** Spreads fresh tiles as evenly as whole tiles allow. */
   private nextAge(stream: Stream): Age {
     const share = this.share[stream];
     const at = this.drawn[stream];
@@ -172,10 +172,10 @@ export class Sampler {
   }
 
   private shares(): Record<Stream, number> {
-    const of = (stream: Stream): number => {
+    const shareOf = (stream: Stream): number => {
       const { fresh, replayed } = this.pools[stream];
       return freshShare({ fresh: fresh.size, replayed: replayed.size }, this.options.replayShare ?? 0);
     };
-    return { labelled: of('labelled'), unlabelled: of('unlabelled') };
+    return { labelled: shareOf('labelled'), unlabelled: shareOf('unlabelled') };
   }
 }

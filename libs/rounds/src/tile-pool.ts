@@ -1,33 +1,33 @@
 /**
- * Tiles that are drawn one after another, shuffled anew for every pass over them. If classes are to be balanced, a pass
- * takes tiles of each class in turn, and begins the rare ones again until it is as long as the pool.
- * A pass's order depends on the seed and the pass alone, so that a place in it is two numbers.
+ * Draws tiles one after another and shuffles again for each pass over them. In a balanced pool, a pass takes a tile of each
+ * class in turn, and repeats the rare classes until the pass is as long as the pool.
+ * The order of a pass depends only on the seed and the number of the pass, so the state is two numbers.
  */
 import type { ViewUtterance } from '#index/training-index.js';
 
 export interface TileRef {
   utterance: ViewUtterance;
-  /** Of the tile in its shard. */
+  /** Row of the tile in its shard. */
   row: number;
 }
 
-export interface PoolPlace {
+export interface PoolState {
   pass: number;
   position: number;
 }
 
 export class TilePool {
   private readonly tiles: TileRef[] = [];
-  /** Of the tiles, by position; -1 where they have none. */
+  /** Class of each tile, by position; -1 if it has none. */
   private readonly classes: number[] = [];
   private order: Uint32Array | undefined;
-  private forgotten = 0;
+  private erasedCount = 0;
 
-  /** @param seeds of this pool among others; the pass is mixed in */
+  /** @param seeds numbers that tell this pool from others; each pass adds its own number */
   constructor(
     private readonly seeds: readonly number[],
     private readonly isBalanced: boolean,
-    private place: PoolPlace,
+    private current: PoolState,
   ) {}
 
   add(utterance: ViewUtterance, emotion: number): void {
@@ -37,49 +37,49 @@ export class TilePool {
     }
   }
 
-  /** Tiles that may be drawn. */
+  /** Number of tiles that may be drawn. */
   get size(): number {
-    return this.tiles.length - this.forgotten;
+    return this.tiles.length - this.erasedCount;
   }
 
-  get state(): PoolPlace {
-    return { ...this.place };
+  get state(): PoolState {
+    return { ...this.current };
   }
 
-  goTo(place: PoolPlace): void {
-    if (place.pass !== this.place.pass) this.order = undefined;
-    this.place = { ...place };
+  goTo(place: PoolState): void {
+    if (place.pass !== this.current.pass) this.order = undefined;
+    this.current = { ...place };
   }
 
-  /** @param isAlive false for what may not be drawn any more */
+  /** @param isAlive false for utterances that may no longer be drawn */
   retain(isAlive: (utterance: ViewUtterance) => boolean): void {
-    this.forgotten = this.tiles.filter(({ utterance }) => !isAlive(utterance)).length;
+    this.erasedCount = this.tiles.filter(({ utterance }) => !isAlive(utterance)).length;
   }
 
-  /** The next tile of a pool that is not empty, whether it may be drawn or not. */
+  /** The next tile of a non-empty pool, even if it may no longer be drawn. */
   next(): TileRef {
-    if (this.place.position >= this.tiles.length) {
-      this.place = { pass: this.place.pass + 1, position: 0 };
+    if (this.current.position >= this.tiles.length) {
+      this.current = { pass: this.current.pass + 1, position: 0 };
       this.order = undefined;
     }
     this.order ??= this.shuffled();
-    return this.tiles[this.order[this.place.position++] as number] as TileRef;
+    return this.tiles[this.order[this.current.position++] as number] as TileRef;
   }
 
-  /** In the order in which they came. */
+  /** All tiles, in the order in which they were added. */
   get all(): readonly TileRef[] {
     return this.tiles;
   }
 
-  /** Adds the tiles of each class to counts. */
+  /** Adds the number of tiles of each class to `counts`. */
   countClasses(counts: number[]): void {
     for (const emotion of this.classes) if (emotion >= 0) counts[emotion]! += 1;
   }
 
-  /** Fisher and Yates, by a generator of its own for each pass. */
+  /** Fisher-Yates shuffle with a separate generator for each pass. */
   private shuffled(): Uint32Array {
     const order = Uint32Array.from(this.tiles, (_, index) => index);
-    const random = passRandom(...this.seeds, this.place.pass);
+    const random = passRandom(...this.seeds, this.current.pass);
     for (let last = order.length - 1; last > 0; last--) {
       const other = Math.floor(random() * (last + 1));
       [order[last], order[other]] = [order[other] as number, order[last] as number];
@@ -87,7 +87,7 @@ export class TilePool {
     return this.isBalanced ? this.inTurn(order) : order;
   }
 
-  /** Tiles of each class in turn, in this order within a class; as many as there are. */
+  /** Takes tiles of each class in turn, in the given order within a class. The result is as long as the pool. */
   private inTurn(order: Uint32Array): Uint32Array {
     const byClass = [...Map.groupBy(order, (index) => this.classes[index]).entries()]
       .sort(([a = 0], [b = 0]) => a - b)
@@ -99,7 +99,7 @@ export class TilePool {
   }
 }
 
-/** splitmix32 from a mixed seed: enough for shuffling, and the same everywhere. */
+/** splitmix32 with a mixed seed: good enough for shuffling, and the same on every machine. */
 function passRandom(...seeds: number[]): () => number {
   let state = seeds.reduce((mixed, seed) => Math.imul(mixed ^ (seed + 0x9e3779b9), 0x85ebca6b) ^ (mixed >>> 13), 0x243f6a88) >>> 0;
   return () => {

@@ -1,9 +1,10 @@
-/** Two trainers on one host: their caches lie in one folder. */
+/** Two trainers on one host share a cache folder. */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
+import { shardKey } from '#contracts/object-keys.js';
 import { writeShard } from '#audio/shard/shard-file.js';
 import { FolderStore } from '#storage/folder-store.js';
 import { sha256Hex } from '#storage/object-store.js';
@@ -32,13 +33,13 @@ function openTiles(): TileStore {
   return tiles;
 }
 
-/** One utterance of one tile, whose pixels all have this value. */
+/** One utterance of one tile whose pixels all have this value. */
 async function putUtterance(pixel: number): Promise<ViewUtterance> {
   const utteranceId = `c/${pixel}`;
   const row = { utteranceId, version: 'v', tileIndex: 0, corpus: 'c', speaker: null, gender: null, category: null, activation: null };
   const bytes = writeShard([{ ...row, valence: null, tile: new Uint8Array(rows * width).fill(pixel) }], featureSettings({ rows, width }));
   const shardId = sha256Hex(bytes);
-  const shardObjectKey = `shards/${shardId}.arrow`;
+  const shardObjectKey = shardKey('0'.repeat(16), shardId);
   await store.put(shardObjectKey, bytes);
   const place = { shardId, shardObjectKey, firstRow: 0, tileCount: 1 };
   return { utteranceId, version: 'v', objectKey: utteranceId, stream: 'unlabelled', labels: {}, split: 'train', withheld: false, ...place };
@@ -47,7 +48,7 @@ async function putUtterance(pixel: number): Promise<ViewUtterance> {
 const cachedFiles = (): string[] =>
   readdirSync(join(folder, 'cache'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.arrow'));
 
-it('reads on while another store of tiles prepares another view in the same folder', async () => {
+it('keeps reading while another tile store prepares another view in the same folder', async () => {
   const [one, other] = [await putUtterance(1), await putUtterance(2)];
   const [first, second] = [openTiles(), openTiles()];
   await first.prepare([one]);
@@ -57,7 +58,7 @@ it('reads on while another store of tiles prepares another view in the same fold
   expect(tiles.map(([pixel]) => pixel)).toEqual([1, 2]);
 });
 
-it('takes over what a store of tiles that was closed had fetched, and deletes of it what its own view does not name', async () => {
+it('takes over the files of a closed tile store, and deletes those that its own view does not name', async () => {
   const [kept, erased] = [await putUtterance(1), await putUtterance(2)];
   const first = openTiles();
   await first.prepare([kept, erased]);

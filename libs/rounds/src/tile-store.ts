@@ -1,8 +1,8 @@
 /**
- * Tiles by shard and row, read by a thread of its own while steps compute. Shard files lie in a cache on the local disk,
- * fetched from the object store when first needed; what goes beyond the cache's limit, or finds the disk full, stays in the
- * store, and is read there tile by tile. Tiles lie one after another in a shard, so that a tile is one read at a known place: memory does not
- * grow with the corpus.
+ * Gives tiles by shard and row. A separate thread reads them while steps compute. Shard files lie in a cache on the local
+ * disk and are fetched from the object store when first needed. Shards beyond the cache's limit, or that find the disk full,
+ * stay in the store and are read tile by tile. A tile is one read at a known offset, since tiles lie one after another in a
+ * shard. So memory does not grow with the corpus.
  */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
@@ -20,9 +20,9 @@ import type { ViewUtterance } from '#index/training-index.js';
 export interface OpenShard {
   shardId: string;
   objectKey: string;
-  /** Null where the file is not on this disk. */
+  /** Null if the file is not on this disk. */
   path: string | null;
-  /** Of the first tile in the file, bytes. */
+  /** Byte offset of the first tile in the file. */
   tilesAt: number;
   tileBytes: number;
 }
@@ -33,7 +33,7 @@ export interface ReaderData {
 
 export type ToReader =
   | { type: 'open'; shards: OpenShard[] }
-  | { type: 'forget'; shardIds: string[] }
+  | { type: 'close'; shardIds: string[] }
   | { type: 'read'; id: number; places: { shardId: string; row: number }[] };
 
 export type FromReader =
@@ -42,19 +42,19 @@ export type FromReader =
   | { call: StoreCall };
 
 export interface ShardCache {
-  /** Each store of tiles takes a sub-folder of its own: several processes may share the folder. */
+  /** Several processes may share the folder: each TileStore takes a sub-folder of its own. */
   folder: string;
-  /** Of all files in the sub-folder. */
+  /** Largest total size of the files in the sub-folder. */
   limitBytes: number;
-  /** Of the store, for the thread that reads what is not in the cache. */
+  /** Connection to the store, for the thread that reads shards that are not in the cache. */
   connection: StoreConnection;
-  /** Told of what that thread asks the store. */
+  /** Called for each request of that thread to the store. */
   onCall?: (call: StoreCall) => void;
 }
 
 interface CheckedShard extends OpenShard {
   sizeBytes: number;
-  /** Of the utterance version in each row. */
+  /** Digest of the utterance version in each row. */
   digests: Uint32Array;
   /** [rows, frames] of a tile. */
   shape: [number, number];
@@ -69,13 +69,13 @@ export class TileStore {
   private failure: Error | undefined;
   private hasWarned = false;
 
-  /** @param cache null: the objects are files already, at the paths that are their keys */
+  /** @param cache null if the objects are files already, at the paths that are their keys */
   constructor(
     private readonly store: Objects,
     private readonly cache: ShardCache | null,
   ) {
     this.folder = cache && CacheFolder.claim(cache.folder);
-    // Beside this module, as it runs: compiled, or its source in a test.
+    // The reader lies beside this module: compiled, or as source in a test.
     const reader = new URL(import.meta.url.replace('tile-store', 'tile-reader'));
     this.reader = new Worker(reader, { workerData: { connection: cache?.connection ?? null } satisfies ReaderData });
     this.reader.on('message', (answer: FromReader) => this.settle(answer));
@@ -88,13 +88,13 @@ export class TileStore {
 
   /**
    * Fetches the shards of these utterances that are not here yet.
-   * @param tile the rows and frames that the records say; null where they do not say it
-   * @returns the ids of shards that are gone, are not what their names say, or hold other rows than their records say
+   * @param tile rows and frames that the records state; null if they state none
+   * @returns ids of shards that are gone, do not have the sha256 in their name, or hold other rows than their records say
    */
   async prepare(utterances: readonly ViewUtterance[], tile: TileGeometry | null = null): Promise<Set<string>> {
     const gone = new Set<string>();
     const wanted = Map.groupBy(utterances, ({ shardId }) => shardId);
-    this.forgetAllBut(wanted);
+    this.closeAllBut(wanted);
     for (const [shardId, claims] of wanted) {
       const shard = this.open.get(shardId) ?? (await this.openShard(shardId, claims[0]?.shardObjectKey ?? ''));
       const isAsSaid = shard && areClaimsTrue(shard.digests, claims) && (!tile || shard.shape.join() === tile.join());
@@ -112,14 +112,14 @@ export class TileStore {
     return shard;
   }
 
-  /** [rows, frames] of the tiles, of which all shards of a view have the same. */
+  /** [rows, frames] of the tiles; all shards of a view have the same. */
   get tileShape(): [number, number] {
     const [first] = this.open.values();
-    if (!first) throw new Error('no shard was prepared');
+    if (!first) throw new Error('tileShape was read before prepare opened a shard');
     return first.shape;
   }
 
-  /** Shards that lie in the store alone, since the cache's limit was reached. */
+  /** Number of shards that are only in the store, because the cache was full. */
   get remoteShards(): number {
     return [...this.open.values()].filter(({ path }) => path === null).length;
   }
@@ -153,16 +153,16 @@ export class TileStore {
     waiting?.reject(isKnown ? new PipelineError(code as ErrorCode, message) : Object.assign(new Error(message), { stack }));
   }
 
-  /** Files of shards that no view names any more go: among them are those of erased utterances. */
-  private forgetAllBut(wanted: ReadonlyMap<string, unknown>): void {
+  /** Deletes the files of shards that no view names any more, because erased utterances are among them. */
+  private closeAllBut(wanted: ReadonlyMap<string, unknown>): void {
     const shardIds = [...this.open.keys()].filter((shardId) => !wanted.has(shardId));
     for (const shardId of shardIds) this.open.delete(shardId);
-    if (shardIds.length > 0) this.tell({ type: 'forget', shardIds });
+    if (shardIds.length > 0) this.tell({ type: 'close', shardIds });
     this.folder?.keepOnly(wanted);
     this.folder?.sweep();
   }
 
-  /** @returns null for a shard that is gone, that is not what its name says, or whose key is none of a shard */
+  /** @returns null for a shard that is gone, that does not have the sha256 in its name, or whose key is not a shard's */
   private async fetch(shardId: string, objectKey: string): Promise<CheckedShard | null> {
     if (!this.folder) return existsSync(objectKey) ? checked(shardId, objectKey, objectKey, readFileSync(objectKey)) : null;
     if (parseShardKey(objectKey)?.shardId !== shardId) return null;
@@ -173,7 +173,7 @@ export class TileStore {
     const found = await this.store.find(objectKey);
     if (!found) return null;
     const shard = checked(shardId, objectKey, path, found.bytes);
-    // Not the shard of that name. Deleted, it can be made again: features never overwrites an object that is there.
+    // The bytes are not the shard of that name. Once deleted, it can be made again: features never overwrites an existing object.
     if (!shard) await deleteOwn(this.store, objectKey, 'shard');
     if (!shard || !this.hasRoomFor(shard)) return shard && { ...shard, path: null };
     if (writeWhole(path, found.bytes)) return shard;
@@ -181,7 +181,7 @@ export class TileStore {
     return { ...shard, path: null };
   }
 
-  /** Once: a disk that is full stays so for many shards. */
+  /** Warns once: a full disk stays full for many shards. */
   private warnOfFullDisk(path: string): void {
     if (this.hasWarned) return;
     this.hasWarned = true;
@@ -200,7 +200,7 @@ export class TileStore {
   }
 }
 
-/** @returns null if these are not the bytes of that name */
+/** @returns null if the bytes do not have the sha256 in the name */
 function checked(shardId: string, objectKey: string, path: string, bytes: Uint8Array): CheckedShard | null {
   const shard = openAnnounced(bytes, shardId, []);
   if (!shard) return null;
@@ -218,7 +218,7 @@ function checked(shardId: string, objectKey: string, path: string, bytes: Uint8A
   };
 }
 
-/** Whole or not at all: a file that was cut short by a crash must not be taken for a shard. @returns false if the disk is full */
+/** Writes the whole file or nothing, so that a crash never leaves part of a shard under its name. @returns false if the disk is full */
 function writeWhole(path: string, bytes: Uint8Array): boolean {
   try {
     writeFileSync(`${path}.part`, bytes);
@@ -231,5 +231,5 @@ function writeWhole(path: string, bytes: Uint8Array): boolean {
   }
 }
 
-/** No room, or none left of a quota. */
+/** The disk is full, or a quota is used up. */
 const fullDiskCodes = ['ENOSPC', 'EDQUOT'];

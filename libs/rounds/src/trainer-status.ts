@@ -1,19 +1,19 @@
-/** What a trainer says that it is doing, at `GET /status`. */
+/** The state of a trainer, as it answers `GET /status`. */
 import type { ViewCounts } from '#index/training-index.js';
 
 export interface TrainerStatus {
   runId: string;
   state: 'starting' | 'waiting' | 'training';
-  /** What is waited for, or what is being done. */
+  /** What the trainer is waiting for or doing. */
   because: string;
   backend: string | null;
-  /** That may be learnt from. */
+  /** Tiles that training may use. */
   tiles: ViewCounts;
-  /** Of the index as it is now: every live utterance that a shard holds, in its current version. */
+  /** Digest and size of the current index: every live utterance whose current version is in a shard. */
   viewDigest: string;
   viewUtterances: number;
-  /** Corpus to the hash of the feature settings that its tiles are read under. */
+  /** Corpus to the hash of the feature settings of its tiles. */
   settings: Record<string, string>;
-  /** What is wrong with the newest round, in words. */
+  /** Problems of the newest round, in words. */
   findings: string[];
 }

@@ -1,8 +1,8 @@
 /**
- * One round of a run on a frozen view: steps until they or the time are used up, or until dev speakers say that it gets no
- * better; then the best model, its predictions and a checkpoint that says that the round is complete.
+ * One round of a run on a frozen view. It trains until its steps or its time run out, or until dev speakers no longer
+ * improve. Then it restores the best model, writes its predictions, and saves a checkpoint that marks the round complete.
  *
- * It borrows the run's model (run-model.ts) and owns what it draws and reads: whoever begins it disposes it.
+ * It borrows the run's model (run-model.ts) and owns its sampler and batches: its creator disposes it.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { runLeaseKey } from '#contracts/object-keys.js';
@@ -10,9 +10,9 @@ import type { PredictionsWritten } from '#contracts/predictions.js';
 import type { RoundEnd } from '#contracts/training.js';
 import { reestimateBatchNorm } from '#paper/batch-norm-statistics.js';
 import { saveModel } from '#model-files/checkpoint.js';
-import { modelOptimisers, type Model } from '#paper/model.js';
-import { isLearningSource } from '#baselines/progressive-phases.js';
-import { learnsWithoutEmotion, trainStep, type StepLosses } from '#paper/train-step.js';
+import { modelOptimisers, type AnyModel } from '#paper/model.js';
+import { isLearningSource, reestimateSourceColumn } from '#baselines/progressive-phases.js';
+import { trainStep, type StepLosses } from '#paper/train-step.js';
 import { retrying } from '#streaming/retry.js';
 import { BatchFeeder } from './batch-feeder.js';
 import { saveCheckpoint, viewKey, type CheckpointDraft } from './checkpoint-store.js';
@@ -21,7 +21,7 @@ import { headLabels } from './head-labels.js';
 import { predictHeldOut } from './held-out-predictions.js';
 import { rateFactor } from './learning-rate.js';
 import { verifyEpoch } from '#storage/lease.js';
-import { placeInRound, type PlaceInRound } from './place-in-round.js';
+import { roundPosition, type RoundPosition } from './place-in-round.js';
 import { batchOf, emptyLosses, refuseDivergence, refuseHeldOut, type RunLabels, weightsOf } from './round-batch.js';
 import { writeRoundPredictions } from './round-predictions.js';
 import type { RunModel } from './run-model.js';
@@ -29,7 +29,7 @@ import { configHashOf, configOf, type RoundSpeed, type RunContext } from './run-
 import { Sampler } from './sampler.js';
 import { heldOut, newestLearntAt, trainedTiles, type TrainingView, type ViewUtterance } from '#index/training-index.js';
 
-/** How the steps of a round came to their end; null: the run was told to stop. */
+/** The reason for the end of a round's steps; null if the run was told to stop. */
 type TrainedSteps = { losses: StepLosses; ended: RoundEnd | null } & RoundSpeed;
 
 export class TrainingRound {
@@ -40,25 +40,25 @@ export class TrainingRound {
     private readonly context: RunContext,
     private readonly learnt: RunModel,
     private readonly view: TrainingView,
-    private readonly place: PlaceInRound,
+    private readonly position: RoundPosition,
     private readonly labels: RunLabels,
     private readonly sampler: Sampler,
-    /** Utterances of dev speakers; empty where the round is not checked. */
+    /** Utterances of dev speakers; empty if the round is not checked. */
     private readonly checked: readonly ViewUtterance[],
   ) {
     this.feeder = new BatchFeeder(sampler, context.tileStore, context.settings.batch);
     this.emotionWeights = weightsOf(sampler, this.model.settings);
   }
 
-  private get model(): Model {
-    return this.learnt.model as Model;
+  private get model(): AnyModel {
+    return this.learnt.model as AnyModel;
   }
 
-  /** @param view of which every shard is at hand */
+  /** @param view view whose shards are all prepared */
   static async begin(context: RunContext, learnt: RunModel, view: TrainingView): Promise<TrainingRound> {
     const { settings, store, events } = context;
     const { seed, replayShare, patience, fewestDevSpeakers, runId, roundSteps } = settings;
-    const place = placeInRound(learnt.checkpoint, view, { step: learnt.step, roundSteps });
+    const place = roundPosition(learnt.checkpoint, view, { step: learnt.step, roundSteps });
     const model = learnt.modelFor(view);
     const labels = headLabels(model.settings, { midpoints: learnt.midpoints, speakers: learnt.speakers });
     await retrying(() => learnt.seen.begin(store, runId, { round: place.round, view }));
@@ -88,20 +88,20 @@ export class TrainingRound {
     return round;
   }
 
-  /** Utterances of the view that were erased or replaced: in no batch and no score from now on. */
-  forget(utteranceIds: ReadonlySet<string>): void {
+  /** Erases utterances of the view that were erased or replaced: no later batch or score contains them. */
+  erase(utteranceIds: ReadonlySet<string>): void {
     const named = this.view.utterances.filter(({ utteranceId }) => utteranceIds.has(utteranceId));
     if (named.length === 0) return;
-    this.feeder.forget(utteranceIds);
-    this.place.erased += named.length;
+    this.feeder.erase(utteranceIds);
+    this.position.erased += named.length;
     this.context.events.erased({ step: this.learnt.step, utterances: named.length });
   }
 
-  /** @returns false if the round was stopped on its way */
+  /** @returns false if the round was stopped before its end */
   async run(stop?: AbortSignal): Promise<boolean> {
     const { losses, ended, ...speed } = await this.train(stop);
     if (ended === null) return false;
-    const { place, learnt } = this;
+    const { position: place, learnt } = this;
     await this.takeBest();
     await this.reestimateStatistics();
     const predictions = await this.writePredictions();
@@ -111,13 +111,13 @@ export class TrainingRound {
     return true;
   }
 
-  /** Lets go of the batches that were drawn ahead. The model is the run's. */
+  /** Drops the batches that were drawn ahead. The run keeps the model. */
   dispose(): void {
     this.feeder.dispose();
   }
 
   private async train(stop: AbortSignal | undefined): Promise<TrainedSteps> {
-    const { place, feeder, model, learnt } = this;
+    const { position: place, feeder, model, learnt } = this;
     const { settings, events } = this.context;
     const { reportEvery, checkpointEvery, patience, roundMaxSec } = settings;
     const startedAt = performance.now();
@@ -127,7 +127,7 @@ export class TrainingRound {
     let reported = { at: startedAt, step: learnt.step, waitedMs: 0, tiles: 0 };
     while (ended === null && !stop?.aborted) {
       const { refs, tiles: pixels } = await feeder.next();
-      if (refs.length === 0) break; // all of it was erased
+      if (refs.length === 0) break; // everything was erased
       refuseHeldOut(refs);
       setRate(model, learnt.rateScale * rateFactor(settings.rate, learnt.step - place.startStep, place.endStep - place.startStep));
       const wasLearningSource = isLearningSource(model);
@@ -163,9 +163,9 @@ export class TrainingRound {
     };
   }
 
-  /** How well dev speakers are understood now. */
+  /** Scores dev speakers with the current weights. */
   private async check(): Promise<void> {
-    const { place, checked, labels, sampler, model, learnt } = this;
+    const { position: place, checked, labels, sampler, model, learnt } = this;
     const { tileStore, events } = this.context;
     await this.reestimateStatistics();
     const alive = checked.filter((utterance) => sampler.isAlive(utterance));
@@ -177,26 +177,27 @@ export class TrainingRound {
     events.checked({ round: place.round, step: learnt.step, ua, bestStep: place.best.step, bestUa: place.best.ua });
   }
 
-  /** The weights of the round's best check, which a checkpoint holds unless they are the last. */
+  /** Restores the weights of the round's best check from its checkpoint, unless they are the last ones. */
   private async takeBest(): Promise<void> {
-    const { best } = this.place;
+    const { best } = this.position;
     if (best && best.step !== this.learnt.weightsStep) await this.learnt.takeWeightsOf(best.step);
   }
 
-  /** Running statistics lag behind the weights in short rounds; predictions would suffer for it. */
+  /** In short rounds the running statistics lag behind the weights, which makes predictions worse. */
   private async reestimateStatistics({ ofSource = false } = {}): Promise<void> {
     const { model, sampler } = this;
     const { settings, tileStore } = this.context;
     const { batch, statisticsTiles } = settings;
-    const isEmotionAlone = !ofSource && !learnsWithoutEmotion(model);
+    const isEmotionAlone = !ofSource && !model.system.learnsWithoutEmotion();
     const wanted = isEmotionAlone ? { ...batch, unlabelled: 0 } : batch;
     const size = wanted.labelled + wanted.unlabelled;
     const tiles = sampler.spread(statisticsTiles, wanted);
-    // Every n-th tile, so that each batch is mixed as training's are.
+    // Takes every n-th tile, so that each batch is mixed like those of training.
     const batchCount = Math.max(1, Math.floor(tiles.length / size));
     const batches = Array.from({ length: batchCount }, (_, first) => tiles.filter((_tile, index) => index % batchCount === first));
     const read = batches.map(async (batch) => ({ tiles: await tileStore.read(batch), count: batch.length }));
-    await reestimateBatchNorm(model, await Promise.all(read), { ofSource });
+    const reestimate = ofSource ? reestimateSourceColumn : reestimateBatchNorm;
+    await reestimate(model, await Promise.all(read));
   }
 
   private writePredictions(): Promise<PredictionsWritten[]> {
@@ -216,7 +217,7 @@ export class TrainingRound {
   }
 
   private async save(now: { losses: StepLosses | null; predictions: PredictionsWritten[]; complete: boolean }): Promise<void> {
-    const { view, place, feeder, model, learnt } = this;
+    const { view, position: place, feeder, model, learnt } = this;
     const { settings, store, epoch, events } = this.context;
     const { runId, codeVersion } = settings;
     const { manifest, bytes } = await saveModel(model);
@@ -253,13 +254,13 @@ export class TrainingRound {
       predictions: now.predictions,
     };
     const content = { weights: bytes, view, beforeManifest: () => verifyEpoch(store, runLeaseKey(runId), epoch) };
-    // The round stands still while the store is away; begun again, it would learn batches twice.
+    // The round waits while the store is away. If it started again instead, it would learn batches twice.
     const checkpoint = await retrying(() => saveCheckpoint(store, draft, content));
     learnt.saved(checkpoint);
     events.saved(checkpoint);
   }
 }
 
-function setRate(model: Model, factor: number): void {
+function setRate(model: AnyModel, factor: number): void {
   for (const optimiser of modelOptimisers(model)) optimiser.rateFactor = factor;
 }

@@ -1,4 +1,4 @@
-/** A run on files, with a model of a few weights: what stays in memory, what comes late, what goes wrong. */
+/** A run on files, with a model of a few weights: memory, late erasures, failures. */
 import * as tf from '@tensorflow/tfjs';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,13 +36,14 @@ const settings: RunSettings = {
   seed: 5,
   codeVersion: 'test',
 };
-/** Its first step is taken, and its second has no finite loss. */
+/** The first step succeeds, and the second has no finite loss. */
 const wild = { ...settings.model, update: 'joint', learningRate: 1e30 };
 
 let folder: string;
 let store: FolderStore;
 let tiles: TileStore;
 let view: TrainingView;
+let newShard: Pick<ViewUtterance, 'shardId' | 'shardObjectKey'>;
 let runs: TrainingRun[];
 
 beforeAll(async () => void (await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => undefined })));
@@ -59,7 +60,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Eight utterances of one tile each, by four speakers, of whom one is for dev. */
+/** Eight utterances of one tile each, by four speakers, one of them dev. */
 async function makeView(): Promise<TrainingView> {
   const made = Array.from({ length: 8 }, (_, i) => ({
     tile: Uint8Array.from({ length: rows * width }, (_pixel, at) => (at * (i + 3)) % 251),
@@ -73,9 +74,9 @@ async function makeView(): Promise<TrainingView> {
     activation: null,
     valence: null,
   })) satisfies ShardRow[];
-  await store.put('shard.arrow', writeShard(made, featureSettings({ rows, width })));
-  const shardObjectKey = join(folder, 'shard.arrow');
-  const shardId = sha256Hex((await store.get('shard.arrow')).bytes);
+  const { shardId, shardObjectKey } = await putShard('shard.arrow', made);
+  // A shard is believed only for the versions that its rows name: the first utterance under its new label has one of its own.
+  newShard = await putShard('relabelled.arrow', [{ ...made[0]!, version: 'w', category: 'angry' }]);
   const utterances = made.map(({ utteranceId, speaker: speakerId, gender, category }, firstRow): ViewUtterance => {
     const place = { shardId, shardObjectKey, firstRow, tileCount: 1 };
     const split = speakerId === 'c/s3' ? 'dev' : 'train';
@@ -85,10 +86,16 @@ async function makeView(): Promise<TrainingView> {
   return viewOf('hash', utterances);
 }
 
-/** With the first utterance under a new label. */
+async function putShard(name: string, shardRows: ShardRow[]): Promise<Pick<ViewUtterance, 'shardId' | 'shardObjectKey'>> {
+  const bytes = writeShard(shardRows, featureSettings({ rows, width }));
+  await store.put(name, bytes);
+  return { shardId: sha256Hex(bytes), shardObjectKey: join(folder, name) };
+}
+
+/** The same view with a new label for the first utterance. */
 const relabelled = (): TrainingView => {
   const [first, ...rest] = view.utterances as [ViewUtterance, ...ViewUtterance[]];
-  return viewOf('hash', [{ ...first, version: 'w', labels: { ...first.labels, category: 'angry' } }, ...rest]);
+  return viewOf('hash', [{ ...first, version: 'w', labels: { ...first.labels, category: 'angry' }, ...newShard, firstRow: 0 }, ...rest]);
 };
 
 async function openRun(changes: Partial<RunSettings> = {}, events: Partial<RunEvents> = {}): Promise<TrainingRun> {
@@ -107,7 +114,7 @@ async function newest(): Promise<Checkpoint | undefined> {
 describe('memory', () => {
   const held = (): number[] => [tf.memory().numTensors, tf.memory().numBytes];
 
-  it('is as much after a later round as after the first, and as before when the run is disposed', async () => {
+  it('does not grow with rounds, and is free again when the run is disposed', async () => {
     const before = held();
     const run = await openRun();
     await run.runRound(view);
@@ -119,7 +126,7 @@ describe('memory', () => {
     expect(held()).toEqual(before);
   });
 
-  it('is freed when a run takes the best of its checks, and when it is opened twice', async () => {
+  it('is freed when a run restores its best check, and when it is restored twice', async () => {
     const before = held();
     const run = await openRun({ patience: 1, fewestDevSpeakers: 1, checkpointEvery: 1, roundSteps: 6 });
     await run.runRound(view);
@@ -130,7 +137,7 @@ describe('memory', () => {
 });
 
 describe('an erasure', () => {
-  it('that comes when its round is over leaves the next one alone', async () => {
+  it('that comes after its round does not affect the next one', async () => {
     const erased: number[] = [];
     const run = await openRun({}, { erased: ({ utterances }) => erased.push(utterances) });
     const first = new RoundErasures();
@@ -142,7 +149,7 @@ describe('an erasure', () => {
     expect(await newest()).toMatchObject({ round: 2, erasedInRound: 0, seen: { versions: 7 } });
   });
 
-  it('that comes before its round begins is in none of its batches', async () => {
+  it('that comes before its round begins keeps the utterance out of all batches', async () => {
     const erasures = new RoundErasures();
     erasures.add(['c/0', 'c/unknown']);
     await (await openRun()).runRound(view, { erasures });
@@ -151,7 +158,7 @@ describe('an erasure', () => {
 });
 
 describe('a run that diverges', () => {
-  it('goes back to its newest finite checkpoint, and goes on from it at a lower rate', async () => {
+  it('goes back to its newest checkpoint and continues at a lower rate', async () => {
     const wentBack: { step: number; rateScale: number }[] = [];
     const given = { model: { ...settings.model, update: 'joint' }, divergedRateFactor: 1e-33, checkpointEvery: 100 };
     await (await openRun(given)).runRound(view);
@@ -165,7 +172,7 @@ describe('a run that diverges', () => {
     expect(await newest()).toMatchObject({ round: 2, step: 6, complete: true, parent: { step: 3 } });
   });
 
-  it('begins anew where it has no checkpoint, and says so', async () => {
+  it('starts again without a checkpoint, and reports it', async () => {
     const wentBack: { step: number; rateScale: number }[] = [];
     const given = { model: wild, divergedRateFactor: 1e-36, checkpointEvery: 100 };
     const run = await openRun(given, { wentBack: (facts) => wentBack.push(facts) });
@@ -175,7 +182,7 @@ describe('a run that diverges', () => {
     expect(await newest()).toMatchObject({ round: 1, step: 3, complete: true, rateScale: 1e-36 });
   });
 
-  it('keeps the lower rate when it is opened again', async () => {
+  it('keeps the lower rate after a restart', async () => {
     const wentBack: number[] = [];
     const given = { model: wild, divergedRateFactor: 1e-36, checkpointEvery: 100 };
     const run = await openRun(given);
@@ -186,18 +193,18 @@ describe('a run that diverges', () => {
     expect([wentBack, (await newest())?.step]).toEqual([[], 6]);
   });
 
-  it('takes the checkpoint before the newest where that one diverges again', async () => {
+  it('goes back one checkpoint further if the newest diverges again', async () => {
     const wentBack: number[] = [];
     const given = { model: wild, divergedRateFactor: 1e-36, checkpointEvery: 1 };
     const run = await openRun(given, { wentBack: ({ step }) => wentBack.push(step) });
     await expect(run.runRound(view)).rejects.toMatchObject({ code: 'MODEL_DIVERGED' });
     await expect(run.runRound(view)).rejects.toMatchObject({ code: 'MODEL_DIVERGED' });
-    // The weights of step 1 are finite, and too large for any loss to be.
+    // The weights of step 1 are finite, but too large for a finite loss.
     expect(wentBack).toEqual([1, 0]);
     expect(await run.runRound(view)).toBe(true);
   });
 
-  it('keeps its rate where the settings lower none', async () => {
+  it('keeps its rate if the settings do not lower it', async () => {
     const wentBack: number[] = [];
     const run = await openRun({ model: wild, checkpointEvery: 100 }, { wentBack: ({ rateScale }) => wentBack.push(rateScale) });
     await expect(run.runRound(view)).rejects.toMatchObject({ code: 'MODEL_DIVERGED' });

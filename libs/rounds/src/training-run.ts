@@ -1,13 +1,13 @@
 /**
- * A training run: rounds of steps on frozen views, checkpoints, predictions. It computes and does I/O on the object
- * store; it knows nothing of Kafka. The trainer runs it in a process of its own, so that no step starves a heartbeat.
+ * A training run: rounds of steps on frozen views, checkpoints, predictions. It computes, and reads and writes the object
+ * store. It knows nothing of Kafka. The trainer runs it in a separate process, so that no step delays a heartbeat.
  *
- * A round goes on from the last one's model. Of each batch a share is what earlier rounds have learnt; it ends when its
- * steps or its time are used up, or when dev speakers say that it gets no better, and leaves its best model behind.
+ * A round continues from the last one's model. A share of each batch are tiles that earlier rounds have learnt. The round
+ * ends when its steps or its time run out, or when dev speakers no longer improve. It keeps its best model.
  *
- * Delivery: killed at any point, a run goes on from its newest checkpoint; a round that was not finished is finished if
- * its view is still the same, else another round begins. What is announced follows from what is stored. What is erased is
- * in no batch from the next one on.
+ * Delivery: after a kill at any point, a run continues from its newest checkpoint. It finishes an unfinished round if the
+ * view is unchanged; if not, it begins another round. All announcements follow from stored objects. An erased utterance
+ * is in no batch from the next one on.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { Objects } from '#storage/object-store.js';
@@ -25,7 +25,7 @@ export interface RoundOptions {
   erasures?: RoundErasures;
 }
 
-/** It holds a model: whoever makes a run disposes it. */
+/** It holds a model: its creator disposes it. */
 export class TrainingRun {
   private readonly context: RunContext;
   private readonly learnt: RunModel;
@@ -35,16 +35,16 @@ export class TrainingRun {
     this.learnt = new RunModel(this.context);
   }
 
-  /** Goes on from the newest whole checkpoint, if there is one. @returns that checkpoint */
+  /** Continues from the newest whole checkpoint, if there is one. @returns that checkpoint */
   restore(): Promise<Checkpoint | null> {
     return this.learnt.restore();
   }
 
   /**
-   * One round on a view. Where the model diverges, the run goes back to its newest checkpoint before this throws.
-   * @param stop ends the round after the step that is being trained, with a checkpoint from which it goes on
-   * @param erasures utterances that are no longer what the view says: in no batch and no score once they are added
-   * @returns false if there is nothing in the view to learn from, or if it was stopped
+   * Trains one round on a view. If the model diverges, the run goes back to its newest checkpoint before this throws.
+   * @param stop ends the round after the current step, with a checkpoint to continue from
+   * @param erasures utterances that have changed since the view was made: once added, they are in no batch and no score
+   * @returns false if the view has nothing to learn from, or if the round was stopped
    * @throws PipelineError SPEAKER_LEAK, MODEL_DIVERGED, LEASE_LOST, STORAGE_UNAVAILABLE
    */
   async runRound(given: TrainingView, { stop, erasures = new RoundErasures() }: RoundOptions = {}): Promise<boolean> {
@@ -52,7 +52,7 @@ export class TrainingRun {
     const view = await this.withoutGoneShards(given);
     if (!view.utterances.some(isTrained)) return false;
     const round = await TrainingRound.begin(this.context, this.learnt, view);
-    const unfollow = erasures.follow((utteranceIds) => round.forget(utteranceIds));
+    const unfollow = erasures.follow((utteranceIds) => round.erase(utteranceIds));
     try {
       return await round.run(stop);
     } catch (error) {
@@ -64,7 +64,7 @@ export class TrainingRun {
     }
   }
 
-  /** Frees the model. The run can be restored and go on. */
+  /** Frees the model. The run can be restored and continue. */
   dispose(): void {
     this.learnt.dispose();
   }

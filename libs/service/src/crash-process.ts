@@ -1,7 +1,7 @@
-/** Ends the process with an error that has no other place to go: from timers, consumer loops and the like. */
+/** Ends the process with an error that no caller can catch, for example from a timer or a consumer loop. */
 const hooks = new Set<() => void>();
 
-/** @param hook called, and only in this process, when an error that somebody took responsibility for ends it */
+/** @param hook called before `crashProcess` ends this process */
 export function beforeCrash(hook: () => void): void {
   hooks.add(hook);
 }

@@ -1,2 +1,2 @@
-/** The time, with fractions, and comparable between the threads of this machine. */
+/** Milliseconds since the epoch, with fractions. Times of different threads of this machine can be compared. */
 export const epochMs = (): number => performance.timeOrigin + performance.now();

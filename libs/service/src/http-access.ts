@@ -1,14 +1,14 @@
 /**
- * Decides who may speak to a service over HTTP. It stands in front of every route of all four services (http-server.ts).
+ * Decides which HTTP requests a service accepts. It guards every route of all four services (http-server.ts).
  *
- * - `Origin` and `Sec-Fetch-Site`: a page of another site gets 403. So no web page can post, or read by way of the browser.
- * - `Host`: a name that the service is not known by gets 421. A page cannot rebind its own name to this address (DNS rebinding).
- * - `Authorization`: without the token a write gets 401, and beyond loopback a read too. Basic carries the token as its password:
- *   browsers, and senders such as SNS, have no way to send Bearer.
- * - `Content-Type`: a write must say application/json, which no page can send to another site unasked, or carry the token.
+ * - `Origin` and `Sec-Fetch-Site`: a page of another site gets 403. So no foreign page can post, or read through the browser.
+ * - `Host`: an unknown name gets 421. So a page cannot rebind its own name to this address (DNS rebinding).
+ * - `Authorization`: without the token a write gets 401; beyond loopback a read does too. Basic may carry the token as its
+ *   password, because browsers, and senders such as SNS, cannot send Bearer.
+ * - `Content-Type`: a write must carry the token or say application/json, which no page can send to another site unasked.
  *
- * The health routes answer everybody but foreign pages: probes come by address, and without secrets.
- * It does not promise secrecy on the wire: TLS is the work of a proxy in front.
+ * The health routes answer everybody except foreign pages, because probes come by address and without secrets.
+ * It does not encrypt: put a proxy with TLS in front.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -17,11 +17,11 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { readConfig, type Environment } from './read-config.js';
 
 export interface HttpAccess {
-  /** Whether other machines can reach the service. Then a read needs the token as well. */
+  /** True if other machines can reach the service. Then reads need the token too. */
   isBeyondLoopback: boolean;
   /** `name` or `name:port`, in lower case. */
   hosts: readonly string[];
-  /** Besides the service's own. */
+  /** Allowed origins besides the service's own. */
   origins: readonly string[];
   token: string | undefined;
   /** Opens `/metrics` only. */
@@ -49,19 +49,22 @@ const secret = z
   .regex(/^[\x21-\x7e]{16,}$/, 'at least 16 visible ASCII characters without spaces, such as the output of `openssl rand -hex 32`')
   .optional();
 
+export const httpAccessVariables = {
+  API_TOKEN: secret.describe(
+    'Secret of at least 16 characters that opens the HTTP ports. `undertone up` and `npm start` make one for each stack unless it is set.',
+  ),
+  METRICS_TOKEN: secret.describe('Secret of at least 16 characters that opens `/metrics` and nothing else.'),
+  HTTP_ALLOWED_HOSTS: listOf(/^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i, 'names or name:port, separated by commas').describe(
+    'Names, or `name:port`, by which clients reach the service, besides loopback. Commas separate them.',
+  ),
+  HTTP_ALLOWED_ORIGINS: listOf(/^https?:\/\/[^/\s]+$/i, 'origins such as https://speech.example.org, separated by commas').describe(
+    "Origins of web pages that may ask the service, besides the service's own page. Commas separate them.",
+  ),
+};
+
 /** @throws PipelineError CONFIG_INVALID for wrong settings, and where `host` is beyond loopback without API_TOKEN */
 export function readHttpAccess(host: string, environment?: Environment): HttpAccess {
-  const read = readConfig(
-    {
-      /** Names that this service is reached by, besides loopback. */
-      HTTP_ALLOWED_HOSTS: listOf(/^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i, 'names or name:port, separated by commas'),
-      /** Origins of pages that may ask, besides the service's own. */
-      HTTP_ALLOWED_ORIGINS: listOf(/^https?:\/\/[^/\s]+$/i, 'origins such as https://speech.example.org, separated by commas'),
-      API_TOKEN: secret,
-      METRICS_TOKEN: secret,
-    },
-    environment,
-  );
+  const read = readConfig(httpAccessVariables, environment);
   const isBeyondLoopback = !isLoopback(host);
   if (isBeyondLoopback && read.API_TOKEN === undefined) {
     throw new PipelineError(
@@ -87,7 +90,7 @@ export function refusalOf(asked: AskedOverHttp, access: HttpAccess): HttpRefusal
   if (origin === undefined ? isOfForeignPage(headers) : !isKnownOrigin(origin, { host, access })) {
     return {
       status: 403,
-      message: `Pages of ${origin ?? 'another site'} may not ask this service. HTTP_ALLOWED_ORIGINS can allow an origin.`,
+      message: `Pages of ${origin ?? 'another site'} may not use this service. To allow an origin, add it to HTTP_ALLOWED_ORIGINS.`,
     };
   }
   if (isOpen && isRead) return null;
@@ -108,13 +111,13 @@ export function refusalOf(asked: AskedOverHttp, access: HttpAccess): HttpRefusal
   return null;
 }
 
-/** A browser says so itself. A person who follows a link to the dashboard, or opens it, does not count. */
+/** The browser sends these headers itself. Opening the dashboard, or following a link to it, is allowed. */
 function isOfForeignPage(headers: IncomingHttpHeaders): boolean {
   const site = headers['sec-fetch-site'];
   return (site === 'cross-site' || site === 'same-site') && headers['sec-fetch-mode'] !== 'navigate';
 }
 
-/** `https` of the own name counts as well: a proxy in front may have taken the TLS off. */
+/** `https` with the own name counts too, because a proxy in front may have ended the TLS. */
 function isKnownOrigin(origin: string, { host, access }: { host: string | undefined; access: HttpAccess }): boolean {
   const name = lowerCase(origin);
   return (
@@ -126,7 +129,7 @@ function isKnownHost(host: string | undefined, localAddress: string | undefined,
   if (host === undefined) return false;
   const name = lowerCase(host);
   const bare = name.replace(/:\d{1,5}$/, '');
-  // An address in place of a name cannot be rebound. Prometheus finds pods by it.
+  // An address cannot be rebound like a name. Prometheus reaches pods by their address.
   const ownAddress = localAddress?.replace(/^::ffff:/, '');
   const isOwnAddress = ownAddress !== undefined && [ownAddress, `[${ownAddress}]`].includes(bare);
   return isOwnAddress || access.hosts.includes(name) || access.hosts.includes(bare);
@@ -136,7 +139,7 @@ const isLoopback = (host: string): boolean => /^(?:localhost|127\.\d{1,3}\.\d{1,
 const isJson = (contentType: string | undefined): boolean => /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(contentType ?? '');
 const lowerCase = (text: string): string => text.toLowerCase();
 
-/** `Bearer <secret>`, or the password of `Basic`. */
+/** @returns the secret of `Bearer`, or the password of `Basic` */
 function secretIn(authorization: string | undefined): string | undefined {
   const [, scheme = '', value = ''] = /^(bearer|basic) (\S+)$/i.exec(authorization ?? '') ?? [];
   if (scheme === '') return undefined;
@@ -145,7 +148,7 @@ function secretIn(authorization: string | undefined): string | undefined {
   return pair.includes(':') ? pair.slice(pair.indexOf(':') + 1) : undefined;
 }
 
-/** Takes the same time wherever the two differ, and however long they are. */
+/** Compares in constant time, wherever the two differ and however long they are. */
 function matches(given: string | undefined, expected: string | undefined): boolean {
   if (given === undefined || expected === undefined) return false;
   return timingSafeEqual(sha256(given), sha256(expected));

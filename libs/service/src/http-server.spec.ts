@@ -45,7 +45,7 @@ afterEach(async () => {
   app = undefined;
 });
 
-/** @returns how to ask a service that was started with these settings */
+/** Starts a service with these settings. @returns a function that sends a request to it */
 async function serve(environment: Environment): Promise<(line: string, headers?: OutgoingHttpHeaders) => Promise<Answer>> {
   const { host, access } = readServiceSettings(0, 'TEST_PORT', environment);
   @Module({ imports: [ObservabilityModule.forStage('test', createLogger('test', 'silent'))], controllers: [Routes] })
@@ -89,14 +89,14 @@ describe('on loopback, without a token', () => {
   });
 
   test.each([
-    ['text of a foreign page', 'POST /bucket-events', { 'content-type': 'text/plain', origin: 'https://evil.example' }, 403],
-    ['JSON of a foreign page', 'POST /bucket-events', { ...json, origin: 'https://evil.example' }, 403],
+    ['a text from a foreign page', 'POST /bucket-events', { 'content-type': 'text/plain', origin: 'https://evil.example' }, 403],
+    ['JSON from a foreign page', 'POST /bucket-events', { ...json, origin: 'https://evil.example' }, 403],
     ['a page without an origin', 'POST /bucket-events', { ...json, origin: 'null' }, 403],
     ['a page of another port', 'GET /api/overview', { host: '127.0.0.1:7400', origin: 'http://127.0.0.1:8080' }, 403],
     ['the preflight of a foreign page', 'OPTIONS /bucket-events', { origin: 'https://evil.example' }, 403],
     ['an image in a foreign page', 'GET /api/overview', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }, 403],
     ['a rebound name', 'GET /api/overview', { host: 'evil.example:7400' }, 421],
-    ['a name that begins like an own one', 'GET /api/overview', { host: 'localhost.evil.example' }, 421],
+    ['a name that begins like a known one', 'GET /api/overview', { host: 'localhost.evil.example' }, 421],
     ['an address that is not its own', 'GET /api/overview', { host: '10.1.2.3:7400' }, 421],
     ['a rebound page that is its own origin', 'POST /bucket-events', { ...json, host: 'evil.example', origin: 'http://evil.example' }, 421],
     ['text', 'POST /bucket-events', { 'content-type': 'text/plain' }, 415],
@@ -110,7 +110,7 @@ describe('on loopback, without a token', () => {
     expect(JSON.parse(answer.body)).toMatchObject({ statusCode: status });
   });
 
-  test('answers probes by any name', async () => {
+  test('answers probes under any name', async () => {
     const ask = await serve({});
     expect((await ask('GET /health/live', { host: '10.1.2.3:7400' })).status).toBe(200);
     expect((await ask('GET /health/live', { origin: 'https://evil.example' })).status).toBe(403);
@@ -180,7 +180,7 @@ describe('beyond loopback', () => {
   });
 });
 
-test('sends the headers that keep other pages out with every answer, and does not say what it is made of', async () => {
+test('sends security headers with every answer, and does not reveal its software', async () => {
   const ask = await serve({});
   for (const [line, headers] of [
     ['GET /api/overview', {}],

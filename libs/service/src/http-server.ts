@@ -1,6 +1,6 @@
 /**
- * Prepares the HTTP server of a service: who may ask (http-access.ts), how much they may send, and the headers of each answer.
- * A body stays bytes here. Whoever takes one parses it with limits (`parseOutsideJson`).
+ * Prepares the HTTP server of a service: it checks access (http-access.ts), limits bodies, and sets the headers of each answer.
+ * It leaves a body as bytes. The route parses it with limits (`parseOutsideJson`).
  */
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import helmet from 'helmet';
@@ -8,12 +8,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { printable } from '#contracts/printable.js';
 import { refusalOf, type HttpAccess } from './http-access.js';
 
-/** Of one request's body, after decompression. No store sends a longer notification: SNS and SQS end at the same size. */
+/** Most bytes of a request's body, after decompression. SNS and SQS have the same limit, so no store sends a longer notification. */
 export const maxBodyBytes = 262_144;
 
 type Next = (error?: unknown) => void;
 
-/** Call it before the application listens; routes come after. */
+/** Call it before the application listens. It runs before all routes. */
 export function guardHttp(app: NestExpressApplication, access: HttpAccess): void {
   app.disable('x-powered-by');
   app.use(securityHeaders);
@@ -35,7 +35,7 @@ export function guardHttp(app: NestExpressApplication, access: HttpAccess): void
   });
 }
 
-/** No page may frame, embed or read an answer; the dashboard loads its own files and nothing else. */
+/** No page may frame, embed or read an answer. The dashboard loads its own files only. */
 const securityHeaders = helmet({
   contentSecurityPolicy: {
     useDefaults: false,
@@ -53,7 +53,7 @@ const securityHeaders = helmet({
   frameguard: { action: 'deny' },
   // Each service speaks plain HTTP. A proxy that adds TLS knows whether its name is for HTTPS only.
   strictTransportSecurity: false,
-  // Without TLS and beyond loopback browsers only complain about it.
+  // Without TLS, browsers beyond loopback only print a warning about this header.
   originAgentCluster: false,
 });
 

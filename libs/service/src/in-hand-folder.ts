@@ -1,7 +1,7 @@
 /**
- * The local folder in which a stage notes what it has in hand, so that its next process can count a death. It is the same
- * for the next process of the stage on this machine, and another for each bucket and prefix. A container that is restarted
- * keeps its temporary folder.
+ * Names the local folder in which a stage notes the records in hand, so that its next process can count a death. The folder is the
+ * same for all processes of the stage on this machine, and differs for each bucket and topic prefix. A restarted container keeps
+ * its temporary folder.
  */
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';

@@ -1,16 +1,16 @@
 /**
- * Whether a service is worth keeping alive. A process that answers may still have stopped working; those who can tell
- * add a check. A service that waits for its broker or its store is alive: a restart would help nobody.
+ * Decides whether a service should be restarted. A process that answers may still have stopped working, so parts that can detect
+ * this add a check. A service that waits for its broker or store counts as alive, because a restart would not help.
  */
 export class Liveness {
   private readonly checks = new Map<string, () => string | null>();
 
-  /** @param check returns why the process should be replaced, or null */
+  /** @param check returns the reason to restart the process, or null */
   watch(name: string, check: () => string | null): void {
     this.checks.set(name, check);
   }
 
-  /** @returns by the name of each check null while it finds nothing, else why the process should be replaced */
+  /** @returns for each check its name, and the reason to restart the process or null */
   findings(): [name: string, reason: string | null][] {
     return [...this.checks].map(([name, check]) => [name, check()]);
   }

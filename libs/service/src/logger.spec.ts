@@ -2,7 +2,7 @@ import pino from 'pino';
 import { expect, test } from 'vitest';
 import { terminalSafe } from './logger.js';
 
-test('what a terminal would act on is shown in messages, fields and errors', () => {
+test('escapes control characters in messages, fields and errors', () => {
   const lines: string[] = [];
   const logger = pino({ ...terminalSafe, base: {} }, { write: (line) => void lines.push(line) });
   const key = 'corpora/\u001b[2Ja\r\u202eb.wav';

@@ -1,4 +1,4 @@
-/** Structured logs: JSON lines, or readable ones on a terminal, with the trace that a line belongs to. */
+/** Structured logs: JSON lines, or readable lines on a terminal, each with its trace. */
 import type { LoggerService } from '@nestjs/common';
 import pino, { type Logger, type LoggerOptions } from 'pino';
 import { printable, printableLines } from '#contracts/printable.js';
@@ -13,7 +13,7 @@ export function createLogger(stage: string, level: string): Logger {
     : pino(options);
 }
 
-/** Nest's own messages, through the same logger: its start-up chatter is debug. */
+/** Sends Nest's own messages to the same logger. Its start-up messages get level debug. */
 export function nestLogger(logger: Logger): LoggerService {
   const text = (message: unknown): string => (message instanceof Error ? message.message : String(message));
   return {
@@ -26,7 +26,7 @@ export function nestLogger(logger: Logger): LoggerService {
   };
 }
 
-/** pino-pretty writes messages as they are: names in them must not act on the terminal. JSON escapes most of it by itself. */
+/** Escapes control characters, because pino-pretty writes messages unchanged. JSON escapes most of them by itself. */
 export const terminalSafe: LoggerOptions = {
   hooks: {
     logMethod(words, log) {
@@ -42,7 +42,7 @@ export const terminalSafe: LoggerOptions = {
   },
 };
 
-/** Errors are left to their serializer. */
+/** Escapes strings in fields. The serializer handles errors. */
 function printableFields(value: unknown): unknown {
   if (typeof value === 'string') return printable(value);
   if (Array.isArray(value)) return value.map(printableFields);

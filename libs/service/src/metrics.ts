@@ -18,7 +18,7 @@ export class Metrics {
     return new Gauge({ name: this.fullName(name), help, labelNames: [...labelNames], registers: [this.registry] });
   }
 
-  /** A gauge that is read when it is scraped. */
+  /** A gauge whose value is read at each scrape. */
   gaugeOf(name: string, help: string, read: () => number): void {
     new Gauge({
       name: this.fullName(name),
@@ -30,7 +30,7 @@ export class Metrics {
     });
   }
 
-  /** @param buckets upper bounds in the metric's unit */
+  /** @param buckets upper bounds, in the unit of the metric */
   histogram<Label extends string = never>(
     name: string,
     help: string,

@@ -1,6 +1,6 @@
 /**
- * `/metrics`, `/health/live` and `/health/ready`, the same for every service. A health answer is 200 or 503 with JSON that names
- * each check, whether it is up or down, and why.
+ * Serves `/metrics`, `/health/live` and `/health/ready`, the same for every service. A health answer is 200 or 503, with JSON that
+ * gives for each check its name, up or down, and the reason.
  */
 import { Controller, Get, Header, Inject, Module, type DynamicModule } from '@nestjs/common';
 import { HealthCheckService, HealthIndicatorService, TerminusModule, type HealthCheckResult } from '@nestjs/terminus';
@@ -11,7 +11,7 @@ import { Readiness } from './readiness.js';
 
 export const LOGGER = Symbol('logger');
 
-/** When this process started: whoever watches a service sees by it that it was started again. */
+/** Start time of this process. A watcher detects a restart by it. */
 const startedAt = new Date(performance.timeOrigin).toISOString();
 
 @Controller()
@@ -60,7 +60,7 @@ export class ObservabilityModule {
       { provide: Liveness, useValue: new Liveness() },
       { provide: LOGGER, useValue: logger },
     ];
-    // Without a word in the log: whoever asks is told, and a service that starts is asked every other second.
+    // Failed checks are not logged: the answer gives the reason, and a starting service is asked every other second.
     const imports = [TerminusModule.forRoot({ logger: false })];
     return { module: ObservabilityModule, imports, controllers: [ObservabilityController], providers, exports: providers };
   }

@@ -7,7 +7,7 @@ import { Readiness } from './readiness.js';
 
 const anyTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) as string;
 
-test('a service is alive until one of its checks says why not, by its name, and again when it no longer does', async () => {
+test('a service is alive unless a check gives a reason, and the answer names that check', async () => {
   const app = await NestFactory.create(ObservabilityModule.forStage('test', createLogger('test', 'silent')), { logger: false });
   await app.listen(0, '127.0.0.1');
   const ask = async (what: 'live' | 'ready'): Promise<unknown[]> => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { RateLimit } from './rate-limit.js';
 
-test('lets a burst pass, then so many a second, and says when the next may come', () => {
+test('admits a burst, then the given rate, and returns the wait for the next', () => {
   let nowMs = 0;
   const limit = new RateLimit({ perSecond: 10, burst: 3, now: () => nowMs });
   expect([limit.take(), limit.take(), limit.take()]).toEqual([0, 0, 0]);
@@ -11,7 +11,7 @@ test('lets a burst pass, then so many a second, and says when the next may come'
   expect(limit.take()).toBeGreaterThan(0);
 });
 
-test('does not save more than one burst over a long pause', () => {
+test('saves at most one burst during a long pause', () => {
   let nowMs = 0;
   const limit = new RateLimit({ perSecond: 10, burst: 3, now: () => nowMs });
   nowMs += 3_600_000;
@@ -19,7 +19,7 @@ test('does not save more than one burst over a long pause', () => {
   expect(limit.take()).toBeGreaterThan(0);
 });
 
-test('lets one that costs more than a burst pass when the bucket is full, and makes the next ones wait for it', () => {
+test('admits a cost larger than a burst when the bucket is full, and makes later ones wait', () => {
   let nowMs = 0;
   const limit = new RateLimit({ perSecond: 10, burst: 3, now: () => nowMs });
   expect(limit.take(5)).toBe(0);

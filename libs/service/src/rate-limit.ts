@@ -1,8 +1,8 @@
-/** A token bucket: so many a second for ever, and a burst of more after a pause. */
+/** A token bucket: a steady rate per second, and a larger burst after a pause. */
 export interface RateLimitOptions {
   perSecond: number;
   burst: number;
-  /** Milliseconds of a clock that never goes back. */
+  /** Milliseconds of a monotonic clock. */
   now?: () => number;
 }
 
@@ -17,7 +17,7 @@ export class RateLimit {
     this.filledAtMs = this.now();
   }
 
-  /** @returns 0 and takes `cost` tokens, or takes none and returns the seconds after which they will be there */
+  /** Takes `cost` tokens and returns 0, or takes none and returns the seconds until they are available. */
   take(cost = 1): number {
     const { perSecond, burst } = this.options;
     const nowMs = this.now();

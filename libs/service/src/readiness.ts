@@ -1,6 +1,6 @@
 /**
- * Whether a service is ready: once it has started. Whether it is alive is another matter (liveness.ts).
- * Starting goes on in the background, so that a service answers, and can be stopped, while it waits for its broker.
+ * Tells whether a service has started; liveness.ts tells whether it is alive. The start runs in the background, so that a service
+ * answers, and can be stopped, while it waits for its broker.
  */
 import { crashProcess } from './crash-process.js';
 
@@ -8,7 +8,7 @@ export class Readiness {
   private reason: string | null = 'starting';
   private isStopping = false;
 
-  /** Ready when `start` resolves; an error ends the process, unless it was being stopped anyway. */
+  /** The service is ready when `start` resolves. An error ends the process, unless the process is stopping. */
   startInBackground(start: () => Promise<void>): void {
     start().then(
       () => {
@@ -25,7 +25,7 @@ export class Readiness {
     this.reason = 'stopping';
   }
 
-  /** @returns null when ready, else why not */
+  /** @returns null if the service is ready, else the reason */
   whyNot(): string | null {
     return this.reason;
   }

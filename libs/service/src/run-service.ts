@@ -1,6 +1,6 @@
 /**
- * Starts a service and ends it: HTTP on loopback, SIGTERM within 20 s, one clear line for an error that has a code,
- * a loud crash for one that has none. A service that was started with an IPC channel ends when its parent does.
+ * Starts and stops a service. It serves HTTP on loopback and stops within 20 s of SIGTERM. An error with a code prints one line;
+ * any other error crashes the process with its stack. A service that was started with an IPC channel ends with its parent.
  */
 import 'reflect-metadata';
 import type { DynamicModule, INestApplication } from '@nestjs/common';
@@ -22,7 +22,7 @@ export interface ServiceDefinition {
   module: DynamicModule | (new () => unknown);
 }
 
-/** Builds the definition, starts it, and stays until the process is told to stop. Never throws: it exits. */
+/** Builds the definition and runs the service until the process is stopped. It never throws; on an error it exits. */
 export async function runService(define: () => ServiceDefinition): Promise<void> {
   let logger: Logger | undefined;
   try {
@@ -51,9 +51,13 @@ async function listen(app: INestApplication, { host, port, portVariable }: Servi
     await app.listen(port, host);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    throw new PipelineError('PORT_IN_USE', `Port ${port} is in use. Stop what listens there, or set ${portVariable} to another port.`, {
-      cause: error,
-    });
+    throw new PipelineError(
+      'PORT_IN_USE',
+      `Port ${port} is in use. Stop the program that listens there, or set ${portVariable} to another port.`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -64,7 +68,7 @@ function stopWhenTold(app: INestApplication, logger: Logger): void {
     stopping = true;
     logger.info({ why }, 'stopping');
     setTimeout(() => {
-      logger.error('did not stop in time');
+      logger.error('did not stop in time; exiting');
       process.exit(1);
     }, shutdownLimitMs).unref();
     const closed = app.close().then(() => flushTraces());
@@ -78,10 +82,10 @@ function stopWhenTold(app: INestApplication, logger: Logger): void {
   };
   process.once('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));
-  process.once('disconnect', () => stop('the supervisor is gone'));
+  process.once('disconnect', () => stop('the supervisor has ended'));
 }
 
-/** An error that nobody expected ends the process; its supervisor starts it again. */
+/** An unexpected error ends the process. Its supervisor restarts it. */
 function crashLoudly(logger: Logger): void {
   const crash = (error: unknown): void => {
     reportFatal(error, logger);

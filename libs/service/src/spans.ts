@@ -1,9 +1,7 @@
 /**
- * Spans, for those who make some. Where nothing is traced (no endpoint is set, tracing.ts) all of this does nothing: work
- * runs as it would without it, and no span is recorded.
+ * Makes spans. If tracing is off (no endpoint is set, see tracing.ts), work runs as usual and no span is recorded.
  *
- * Does not promise that a span arrives: what a process that dies had not sent is lost, and so is what an absent collector
- * does not take.
+ * It does not promise that a span arrives: a dying process loses its unsent spans, and an absent collector takes none.
  */
 import {
   context,
@@ -28,19 +26,19 @@ export type { Context, Span, SpanContext };
 const noSpan = trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
 let isOn = false;
 
-/** Called by tracing.ts, and by tests that look at spans. */
+/** Called by tracing.ts, and by tests that check spans. */
 export function switchTracing(on: boolean): void {
   isOn = on;
 }
 
 export const isTracing = (): boolean => isOn;
 
-/** Not ended by anybody else. @param parent the active context where it is not given */
+/** Begins a span; the caller has to end it. @param parent default: the active context */
 export function beginSpan(name: string, options: SpanOptions = {}, parent: Context = context.active()): Span {
   return isOn ? trace.getTracer('undertone', codeVersion).startSpan(name, options, parent) : noSpan;
 }
 
-/** Runs work with a span that is active meanwhile and says how it ended. @param parent the active context where it is not given */
+/** Runs work in an active span, and ends the span with the outcome. @param parent default: the active context */
 export async function inSpan<Result>(
   name: string,
   options: SpanOptions & { parent?: Context },
@@ -60,23 +58,23 @@ export async function inSpan<Result>(
 }
 
 export interface PastWork {
-  /** By the epoch, as all times here. */
+  /** Milliseconds since the epoch, like all times here. */
   startedAtMs: number;
   endedAtMs?: number;
   attributes?: Attributes;
-  /** Of what did it for many, in a trace of its own. */
+  /** Links to work that was done for many records in a trace of its own. */
   of?: SpanContext;
   parent?: Context;
 }
 
-/** A span of what is done already. */
+/** Records a span of finished work. */
 export function pastSpan(name: string, { startedAtMs, endedAtMs = epochMs(), attributes, of, parent }: PastWork): SpanContext {
   const span = beginSpan(name, { startTime: startedAtMs, attributes, links: linksTo(of ? [of] : []) }, parent);
   span.end(endedAtMs);
   return span.spanContext();
 }
 
-/** Marks a span as failed, by the code of the error where it has one. */
+/** Marks a span as failed, with the code of the error if it has one. */
 export function failSpan(span: Span, error: unknown): void {
   if (!span.isRecording()) return;
   const { name, message } = error instanceof Error ? error : new Error(String(error));
@@ -85,29 +83,29 @@ export function failSpan(span: Span, error: unknown): void {
   span.setStatus({ code: SpanStatusCode.ERROR, message });
 }
 
-/** Of the active span, or one that records nothing. */
+/** @returns the active span, or one that records nothing */
 export const activeSpan = (): Span => (isOn ? (trace.getActiveSpan() ?? noSpan) : noSpan);
 
-/** Work that belongs to nobody's trace, though it is begun by somebody's. */
+/** Runs work outside of any trace, even if it is started within one. */
 export const inNoSpan = <Result>(work: () => Result): Result => (isOn ? context.with(ROOT_CONTEXT, work) : work());
 
-/** Work under a span that is ended elsewhere. */
+/** Runs work under a span that is ended elsewhere. */
 export const underSpan = <Result>(span: Span, work: () => Result): Result =>
   isOn ? context.with(trace.setSpan(ROOT_CONTEXT, span), work) : work();
 
 export const isSampled = (span: SpanContext): boolean => isSpanContextValid(span) && (span.traceFlags & TraceFlags.SAMPLED) !== 0;
 
-/** More are dropped by the SDK, and few backends show as many. */
+/** The SDK drops more links than this, and few backends show as many. */
 export const mostLinks = 128;
 
-/** Of those that are sampled: others lead nowhere. */
+/** Links sampled spans only, because others lead nowhere. */
 export const linksTo = (spans: readonly SpanContext[]): { context: SpanContext }[] =>
   spans
     .filter(isSampled)
     .slice(0, mostLinks)
     .map((spanContext) => ({ context: spanContext }));
 
-/** What a log line says of the trace that it belongs to; nothing where no collector has it. */
+/** @returns the trace fields of a log line; none if no collector gets the trace */
 export function traceOfLog(): { traceId?: string; spanId?: string } {
   if (!isOn) return {};
   const active = trace.getSpanContext(context.active());

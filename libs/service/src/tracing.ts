@@ -1,9 +1,9 @@
 /**
- * Sends the spans of a service to an OpenTelemetry collector, by OTLP over HTTP in JSON, where
- * OTEL_EXPORTER_OTLP_ENDPOINT names one; else nothing is set up (docs/tracing.md).
+ * Sends the spans of a service to an OpenTelemetry collector, by OTLP over HTTP in JSON, if OTEL_EXPORTER_OTLP_ENDPOINT is set.
+ * Otherwise it sets up nothing (docs/tracing.md).
  *
- * A collector that is away costs the spans that it would have got and a line in the log a minute, no more: they wait in a
- * queue of bounded size, and nobody waits for them.
+ * Spans wait in a queue of bounded size, and no work waits for them. During an outage of the collector spans are lost, and the log
+ * gets one line a minute.
  */
 import { context, diag, DiagLogLevel, trace, type DiagLogger } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
@@ -24,11 +24,11 @@ import { codeVersion } from './package-root.js';
 import { switchTracing } from './spans.js';
 import { readTracingConfig, type TracingConfig } from './tracing-config.js';
 
-/** Spans that wait for the collector: 16 MB or so. A shard's, or those of a page of the listing, come all at once. */
+/** Most spans that wait for the collector, about 16 MB. The spans of a shard, or of a page of the listing, come all at once. */
 const mostWaiting = 16_384;
-/** What dies with a process that is killed is no more than this. */
+/** Interval of sending. A killed process loses at most the spans of one interval. */
 const sendEveryMs = 1_000;
-/** At stop. */
+/** Time limit for sending the remaining spans at stop. */
 const flushLimitMs = 1_500;
 const complainEveryMs = 60_000;
 
@@ -53,22 +53,22 @@ export function startTracing(stage: string, logger: Logger): void {
   registerTracing(provider);
   flush = async (timeoutMillis) => {
     await provider.forceFlush({ timeoutMillis });
-    // What was on its way already is no concern of the provider's.
+    // The provider does not wait for batches that were on their way already.
     await exporter.forceFlush();
   };
   const { root, isParentBased } = config;
   const service = resource.attributes['service.name'];
-  logger.info({ service, sampler: root.kind, ratio: root.ratio, isParentBased }, 'spans are sent');
+  logger.info({ service, sampler: root.kind, ratio: root.ratio, isParentBased }, 'sending spans');
 }
 
-/** Makes a provider the one that all spans of the process come from. */
+/** Makes this the provider of all spans of the process. */
 export function registerTracing(provider: TracerProvider): void {
   trace.setGlobalTracerProvider(provider);
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   switchTracing(true);
 }
 
-/** Sends what waits, as far as that is quick. Never rejects. @returns whether all of it went */
+/** Sends the waiting spans within a time limit. Never rejects. @returns true if all were sent */
 export async function flushTraces(limitMs = flushLimitMs): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<boolean>((resolve) => {
@@ -90,13 +90,16 @@ function samplerOf({ root: { kind, ratio }, isParentBased }: TracingConfig): Sam
   return isParentBased ? new ParentBasedSampler({ root: made[kind] }) : made[kind];
 }
 
-/** Of a collector that is away each batch would complain. */
+/** Logs failed batches once a minute, because each batch fails during an outage of the collector. */
 function complaints(logger: Logger): DiagLogger {
   let saidAtMs = -Infinity;
   const say = (why: string): void => {
     if (performance.now() - saidAtMs < complainEveryMs) return;
     saidAtMs = performance.now();
-    logger.warn({ why }, 'spans are lost: the collector does not take them (OTEL_EXPORTER_OTLP_ENDPOINT). Nothing else is affected');
+    logger.warn(
+      { why },
+      'the collector does not accept spans, so they are lost. Check OTEL_EXPORTER_OTLP_ENDPOINT. Nothing else is affected',
+    );
   };
   const ignore = (): void => undefined;
   return { error: say, warn: say, info: ignore, debug: ignore, verbose: ignore };

@@ -20,7 +20,7 @@ describe('the head of an object', () => {
 describe('an entry of a listing', () => {
   const LastModified = new Date(0);
 
-  it('is taken as it is, without quotes, and decoded where the page says so', () => {
+  it('loses its quotes, and is decoded if the page says so', () => {
     expect(listedObject({ Key: 'a b+c', ETag: '"e"', Size: 3, LastModified }, undefined)).toEqual({
       key: 'a b+c',
       etag: 'e',
@@ -30,13 +30,13 @@ describe('an entry of a listing', () => {
     expect(listedObject({ Key: 'a+b%2Bc%00', ETag: 'e', Size: 3, LastModified }, 'url')?.key).toBe('a b+c\u0000');
   });
 
-  it.each([undefined, ''])('with the key %j is passed over', (Key) => expect(listedObject({ Key, LastModified }, 'url')).toBeNull());
+  it.each([undefined, ''])('with the key %j is skipped', (Key) => expect(listedObject({ Key, LastModified }, 'url')).toBeNull());
 
-  it('with a key that is not encoded, whatever the page says, keeps it', () => {
+  it('keeps an unencoded key even if the page claims an encoding', () => {
     expect(listedObject({ Key: 'a+b%4', LastModified }, 'url')?.key).toBe('a+b%4');
   });
 
-  it('with a strange size, time or no ETag is a hint still', () => {
+  it('still counts as a hint with a strange size or time, or without an ETag', () => {
     expect(listedObject({ Key: 'a', Size: -1, LastModified: new Date(Number.NaN) }, 'url')).toMatchObject({
       key: 'a',
       etag: '',

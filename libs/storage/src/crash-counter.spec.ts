@@ -1,4 +1,4 @@
-/** Counting against a folder as store, and deaths of real processes. */
+/** Counts in a folder as store, and deaths of real processes. */
 import { fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -35,7 +35,7 @@ function dieWith(...subjects: string[]): void {
 }
 
 describe('errors', () => {
-  it('are counted by subject, beyond the life of a process', async () => {
+  it('are counted by subject, across processes', async () => {
     const first = counter();
     await first.recover();
     expect(await first.count('made/1.wav|v1|', new TypeError('x'))).toBe(1);
@@ -47,7 +47,7 @@ describe('errors', () => {
     second.close();
   });
 
-  it('are forgotten when the subject was taken, or has its dead letter', async () => {
+  it('are no longer counted once the subject was taken or has its dead letter', async () => {
     const crashes = counter();
     await crashes.recover();
     for (const count of [1, 2, 3]) expect(await crashes.count('a', new Error('x'))).toBe(count);
@@ -56,7 +56,7 @@ describe('errors', () => {
     crashes.close();
   });
 
-  it('never refuse a subject that comes again: its object may be another now', async () => {
+  it('never refuse a subject that comes again, because its object may have changed', async () => {
     const crashes = counter();
     await crashes.recover();
     for (let time = 0; time < 5; time++) await crashes.count('a', new Error('x'));
@@ -66,7 +66,7 @@ describe('errors', () => {
 });
 
 describe('deaths of the process', () => {
-  it('count for what was in hand, and refuse it after the third until it is replayed', async () => {
+  it('count for the subjects in hand, and refuse a subject after the third until it is replayed', async () => {
     for (const death of [1, 2, 3]) {
       dieWith('killer');
       const crashes = counter();
@@ -85,7 +85,7 @@ describe('deaths of the process', () => {
     crashes.close();
   });
 
-  it('do not count for what was taken, nor for what was in hand when the process stopped in good order', async () => {
+  it('do not count for taken subjects, nor after a graceful stop', async () => {
     const first = counter();
     await first.recover();
     (await first.begin('taken')).end();
@@ -98,7 +98,7 @@ describe('deaths of the process', () => {
     second.close();
   });
 
-  it('make everything that was in hand suspect: suspects are in hand one at a time, others at once', async () => {
+  it('make all subjects in hand suspects, which are then in hand one at a time', async () => {
     dieWith('a', 'b');
     const crashes = counter();
     await crashes.recover();
@@ -120,7 +120,7 @@ describe('deaths of the process', () => {
     crashes.close();
   });
 
-  it('are noticed when a real process is killed', async () => {
+  it('are counted when a real process is killed', async () => {
     mkdirSync(journals(), { recursive: true });
     const script = join(root, 'child.mjs');
     const line = JSON.stringify({ sha256: 'f'.repeat(64), name: 'x' }).padEnd(511);
@@ -146,7 +146,7 @@ describe('deaths of the process', () => {
     expect(readdirSync(journals())).toEqual([]);
   });
 
-  it('are not counted where no journal can be kept, and nothing else is lost by that', async () => {
+  it('are not counted if no journal can be written, and errors still are', async () => {
     const file = join(root, 'a file');
     writeFileSync(file, '');
     const crashes = new CrashCounter({

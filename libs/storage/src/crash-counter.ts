@@ -1,15 +1,15 @@
 /**
- * Counts, durably, how often a stage failed or died on one recording, object or record, so that the third time is its
- * dead letter (libs/streaming/src/failure.ts).
+ * Counts durably how often a stage failed or died on one recording, object or record, so that the third time makes it a dead
+ * letter (libs/streaming/src/failure.ts).
  *
- * Two things count: an error that nobody expected, and the death of the process with the subject in hand
- * (in-hand-journal.ts). After a death, everything that was in hand is suspect. Suspects are taken one at a time, so the
- * next death has one suspect only, and innocents are cleared when they are taken.
+ * Two things count: an unknown error, and the death of the process with the subject in hand (in-hand-journal.ts). After a death,
+ * all subjects in hand are suspects. Suspects are taken one at a time, so the next death has one suspect only. A suspect that is
+ * taken without a death is cleared.
  *
- * Promises: counts outlive processes and stand in the bucket under `state/crashes/`, one object for each subject that
- * failed; a record that goes well costs no request. A subject that was taken loses its count. One whose process died
- * keeps it after its dead letter: for an hour it is refused without another try, because each listing at a start
- * would bring it again. `undertone replay` forgets it.
+ * Promises: counts outlive processes. They lie in the bucket under `state/crashes/`, one object for each failed subject. A record
+ * without a failure costs no request. A taken subject loses its count. A subject whose process died keeps its count after its dead
+ * letter. For an hour it is refused without another try, because the listing at each start would bring it again. `undertone replay`
+ * deletes the count.
  */
 import { createHash } from 'node:crypto';
 import { crashCountKey, crashCountPrefix } from '#contracts/object-keys.js';
@@ -20,14 +20,14 @@ export interface CrashCounterOptions {
   store: Objects;
   topicPrefix: string;
   stage: string;
-  /** For the journal: local, this stage's own, kept over restarts. Null: deaths are not counted. */
+  /** Folder of the journal: local, used by this stage only, kept over restarts. Null: deaths are not counted. */
   folder: string | null;
   logger: { warn: (context: object, message: string) => void };
 }
 
 interface Count {
   subject: string;
-  /** Errors and deaths. */
+  /** Number of errors and deaths. */
   failures: number;
   deaths: number;
   message: string;
@@ -35,7 +35,7 @@ interface Count {
 }
 
 export interface InHand {
-  /** If not 0: the process failed or died so often with it that it is not tried again. */
+  /** If not 0, the process failed or died this often with it, and it is not tried again. */
   refusedAfter: number;
   end: () => void;
 }
@@ -45,16 +45,16 @@ const refusedForMs = 3_600_000;
 
 export class CrashCounter {
   private journal: InHandJournal | undefined;
-  /** Subjects, by their sha256, of which the bucket has a count. */
+  /** Subjects with a count in the bucket, by sha256. */
   private readonly counted = new Set<string>();
-  /** What was in hand when a process died. */
+  /** Subjects that were in hand when a process died. */
   private readonly suspects = new Set<string>();
   private suspectsTurn: Promise<void> = Promise.resolve();
   private recovered: Promise<void> | undefined;
 
   constructor(private readonly options: CrashCounterOptions) {}
 
-  /** Counts what earlier processes died on, and begins a journal. Once; after an error it may be called again. */
+  /** Counts the deaths of earlier processes, and begins a journal. Call it once; after an error it may be called again. */
   recover(): Promise<void> {
     this.recovered ??= this.recoverOnce().catch((error: unknown) => {
       this.recovered = undefined;
@@ -71,13 +71,13 @@ export class CrashCounter {
       for (const { sha256, name } of entries) {
         const { failures } = await this.add(sha256, { subject: name, message: 'the process ended with it in hand', isDeath: true });
         this.suspects.add(sha256);
-        this.options.logger.warn({ subject: name, failures }, 'an earlier process ended without stopping while it had this in hand');
+        this.options.logger.warn({ subject: name, failures }, 'an earlier process died with this in hand');
       }
       InHandJournal.remove(path);
     }
   }
 
-  /** A temporary folder that cannot be used costs the counting of deaths, and nothing else. */
+  /** If the temporary folder cannot be used, deaths are not counted, and everything else works. */
   private journalsLeftBehind(): ReturnType<typeof InHandJournal.leftBehind> {
     const { folder, logger } = this.options;
     if (folder === null) return [];
@@ -86,12 +86,12 @@ export class CrashCounter {
       this.journal ??= new InHandJournal(folder);
       return left;
     } catch (error) {
-      logger.warn({ err: error, folder }, 'no journal of what is in hand can be kept there: a death of this process will not be counted');
+      logger.warn({ err: error, folder }, 'cannot write a journal in this folder, so a death of this process will not be counted');
       return [];
     }
   }
 
-  /** Marks what is in hand. A suspect waits until no other suspect is in hand. */
+  /** Marks a subject as in hand. A suspect waits until no other suspect is in hand. */
   async begin(subject: string): Promise<InHand> {
     const sha256 = sha256Of(subject);
     const isSuspect = this.suspects.has(sha256);
@@ -108,14 +108,14 @@ export class CrashCounter {
     return { refusedAfter, end };
   }
 
-  /** @returns the failures so far, with this one */
+  /** @returns the number of failures, including this one */
   async count(subject: string, error: unknown): Promise<number> {
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     const { failures } = await this.add(sha256Of(subject), { subject, message: message.slice(0, 500), isDeath: false });
     return failures;
   }
 
-  /** It was taken, or has its dead letter. */
+  /** Clears the count of a subject that was taken or has its dead letter. */
   async forget(subject: string): Promise<void> {
     const sha256 = sha256Of(subject);
     if (!this.counted.has(sha256)) return;
@@ -126,7 +126,7 @@ export class CrashCounter {
     this.suspects.delete(sha256);
   }
 
-  /** The process stops in good order, or for a reason that is no record's fault. */
+  /** Ends the journal, because the process stops gracefully or for a reason that is no record's fault. */
   close(): void {
     this.journal?.close();
   }
@@ -170,7 +170,7 @@ export class CrashCounter {
     try {
       return this.journal?.mark({ sha256, name });
     } catch {
-      return undefined; // a full disk: a death would not be counted
+      return undefined; // on a full disk a death is not counted
     }
   }
 
@@ -183,13 +183,13 @@ export class CrashCounter {
   }
 }
 
-/** Errors alone refuse nothing: their dead letter ends the count, and the object may be tried again when it comes again. */
+/** Only deaths refuse a subject. After errors alone, the dead letter ends the count, and the object may be tried again. */
 const refuses = ({ failures, deaths, at }: Count): boolean =>
   deaths > 0 && failures >= failureLimit && Date.now() - Date.parse(at) < refusedForMs;
 
 const sha256Of = (subject: string): string => createHash('sha256').update(subject).digest('hex');
 
-/** Lets what was refused be tried again. */
+/** Deletes the count of a refused subject, so that it is tried again. */
 export async function forgetCrashes(store: Objects, place: { topicPrefix: string; stage: string; subject: string }): Promise<void> {
   await store.delete(crashCountKey(place.topicPrefix, place.stage, sha256Of(place.subject)));
 }

@@ -19,7 +19,7 @@ const keys = async (prefix: string) => {
 };
 
 describe('objects in a folder', () => {
-  it('come back as they were put, and in order', async () => {
+  it('are returned as they were put, and listed in order', async () => {
     expect(await keys('')).toEqual([]);
     const etag = await store.put('b/ü c', 'two');
     await store.put('a', Uint8Array.of(1, 2, 3));
@@ -33,13 +33,13 @@ describe('objects in a folder', () => {
     await expect(store.get('a')).rejects.toMatchObject({ code: 'OBJECT_GONE' });
   });
 
-  it('"absent" holds for exactly one of twenty', async () => {
+  it('are written by exactly one of twenty concurrent "absent" puts', async () => {
     const written = await Promise.all(Array.from({ length: 20 }, (_, i) => store.put('one', `by ${i}`, { onlyIf: 'absent' })));
     expect(written.filter((etag) => etag !== null)).toHaveLength(1);
     expect(await keys('')).toEqual(['one']);
   });
 
-  it('an ETag holds for the object that has it', async () => {
+  it('are replaced only if the ETag of the condition matches', async () => {
     const etag = (await store.put('a', 'first')) as string;
     expect(await store.put('a', 'second', { onlyIf: { etag } })).not.toBeNull();
     expect(await store.put('a', 'third', { onlyIf: { etag } })).toBeNull();
@@ -47,7 +47,7 @@ describe('objects in a folder', () => {
     expect(new TextDecoder().decode((await store.get('a')).bytes)).toBe('second');
   });
 
-  it('half-written ones are not listed', async () => {
+  it('are not listed while half-written', async () => {
     await store.put('a', 'whole');
     writeFileSync(join(folder, 'made/when/needed/b.part'), 'half');
     expect(await keys('')).toEqual(['a']);

@@ -1,8 +1,8 @@
 /**
- * Objects as files of a folder: what a training run writes where there is no bucket. Keys are paths with slashes.
+ * Stores objects as files of a folder, for training runs without a bucket. Keys are paths with slashes.
  *
- * Delivery: an object is there whole or not at all (written beside, then renamed). `absent` holds for one of many
- * processes; a condition on an ETag is looked at, then written, so that two at the very same time may both win.
+ * Delivery: an object exists whole or not at all (written beside, then renamed). Of many processes, one wins an `absent` put. A
+ * condition on an ETag is checked before the write, so two writes at the same moment may both win.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -21,7 +21,7 @@ export class FolderStore implements Objects {
 
   async get(key: string): Promise<{ bytes: Uint8Array; etag: string }> {
     const found = await this.find(key);
-    if (!found) throw new PipelineError('OBJECT_GONE', `There is no file ${this.pathOf(key)}`, { context: { key } });
+    if (!found) throw new PipelineError('OBJECT_GONE', `There is no file ${this.pathOf(key)}. Check the folder`, { context: { key } });
     return found;
   }
 
@@ -67,7 +67,7 @@ export class FolderStore implements Objects {
     }
   }
 
-  /** @throws PipelineError OBJECT_KEY_INVALID for a key that would lead out of the folder */
+  /** @throws PipelineError OBJECT_KEY_INVALID if the key leads out of the folder */
   private pathOf(key: string): string {
     refuseBadKey(key);
     return join(this.folder, ...key.split('/'));
@@ -77,7 +77,7 @@ export class FolderStore implements Objects {
 const DRAFT_ENDING = '.part';
 const etagOf = (body: Uint8Array | string): string => createHash('md5').update(body).digest('hex');
 
-/** @returns `true` in place of nothing; null for the one error that is an answer */
+/** @returns null for the one error code that is an answer; `true` if the work returns nothing */
 async function orNull<Result>(work: Promise<Result>, code: string): Promise<(Result extends void ? true : Result) | null> {
   try {
     return ((await work) ?? true) as Result extends void ? true : Result;

@@ -1,11 +1,11 @@
 /**
- * A small file of what a process has in hand, so that the next one knows on what its predecessor died: of memory, by
- * `kill -9`, by an error outside every promise.
+ * A small file that lists the records in hand, so that the next process knows with which records its predecessor died: out of
+ * memory, by `kill -9`, or by an error outside every promise.
  *
- * It promises: what `mark` returned for stands in the file when the process dies a moment later, however it dies, because
- * the kernel has the bytes by then. Marking costs one small write to a local file and no request. It does not survive the
- * loss of the machine or of its temporary folder: then the death is not counted. A process that stops in good order, or
- * crashes by an error that somebody took responsibility for, removes its file, so nothing is counted.
+ * It promises: once `mark` has returned, the record stands in the file however the process dies, because the kernel has the bytes.
+ * A mark costs one small write to a local file and no request. The file does not survive the loss of the machine or of its
+ * temporary folder; then the death is not counted. A process that stops gracefully, or crashes through `crashProcess`, removes its
+ * file, so nothing is counted.
  */
 import { randomUUID } from 'node:crypto';
 import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
@@ -13,12 +13,12 @@ import { dirname, join } from 'node:path';
 
 const slotBytes = 512;
 const longestName = 120;
-/** A slot that begins with it is in use. */
+/** A used slot begins with this character. */
 const inUse = '{';
 
 export interface InHandEntry {
   sha256: string;
-  /** The beginning of what is in hand, for people. */
+  /** The beginning of the subject's name, for people. */
   name: string;
 }
 
@@ -30,7 +30,7 @@ export class InHandJournal {
   private slots = 0;
   private isClosed = false;
 
-  /** @param folder is this stage's own. @throws if the folder cannot be made or written to */
+  /** @param folder used by this stage only @throws if the folder cannot be created or written to */
   constructor(folder: string) {
     makeOwnFolder(folder);
     this.path = join(folder, `${process.pid}-${randomUUID()}.journal`);
@@ -38,7 +38,7 @@ export class InHandJournal {
     InHandJournal.ofThisProcess.add(this.path);
   }
 
-  /** @returns the slot to clear when it is out of hand */
+  /** @returns the slot, to clear it later */
   mark(entry: InHandEntry): number {
     const slot = this.free.pop() ?? this.slots++;
     if (this.isClosed) return slot;
@@ -55,7 +55,7 @@ export class InHandJournal {
     if (!this.isClosed) writeSync(this.file, ' ', slot * slotBytes);
   }
 
-  /** Removes the file: whatever is in hand now, nobody died on it. */
+  /** Removes the file, so that no death is counted for the records in hand. */
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
@@ -64,7 +64,7 @@ export class InHandJournal {
     InHandJournal.ofThisProcess.delete(this.path);
   }
 
-  /** What processes that are no more had in hand, by file. Remove a file once its entries are counted. */
+  /** Reads the journals of dead processes, by file. Remove a file once its entries are counted. */
   static leftBehind(folder: string): { path: string; entries: InHandEntry[] }[] {
     makeOwnFolder(folder);
     return readdirSync(folder)
@@ -79,7 +79,7 @@ export class InHandJournal {
   }
 }
 
-/** Another user of the machine could write deaths into a folder of theirs. @throws if it is not this user's */
+/** Refuses a folder of another user, who could write false deaths into it. @throws if the folder is not this user's */
 function makeOwnFolder(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   for (const path of [dirname(folder), folder]) {
@@ -105,7 +105,7 @@ function readEntries(path: string): InHandEntry[] {
       try {
         return [JSON.parse(line) as InHandEntry];
       } catch {
-        return []; // cut off in the middle
+        return []; // the entry was cut off
       }
     });
 }

@@ -1,9 +1,9 @@
-/** The name under which a process of this machine holds a lease: of one that was killed, nobody needs to wait for it. */
+/** Names a process of this machine as the holder of a lease, so that nobody waits for the lease of a killed process. */
 import { hostname } from 'node:os';
 
 export const processHolder = (): string => `${hostname()}:${process.pid}`;
 
-/** @param holder as `processHolder` names it @returns false where it is on another machine */
+/** @param holder a name by `processHolder` @returns true if that process has ended; false if it runs on another machine */
 export function hasEnded(holder: string): boolean {
   const [host, id] = holder.split(':');
   if (host !== hostname()) return false;

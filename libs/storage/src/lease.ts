@@ -1,17 +1,16 @@
 /**
- * One at a time: one trainer for each run, one holder for each job. A lease in the object store with an epoch that only
- * rises, by conditional puts.
+ * A lease in the object store: one trainer for each run, one holder for each job. Conditional puts let its epoch only rise.
  *
- * Delivery: two holders never both believe in one epoch. A trainer that lost its lease finds out before it writes its
- * next manifest, so that no checkpoint of an older epoch follows one of a newer; a job, before its next step.
+ * Delivery: two holders never have the same epoch. A trainer that lost its lease finds out before it writes its next manifest, so
+ * no checkpoint of an older epoch follows one of a newer epoch. A job finds out before its next step.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { Objects } from './object-store.js';
 
-/** What a holder says of itself. */
+/** Notes of the holder. */
 interface LeaseNote {
-  /** Of the round that is under way, which reads the shards of its view as it was then; null between rounds. */
+  /** Start of the running round, which reads the shards of its view at that time; null between rounds. */
   roundStartedAt: Date | null;
 }
 
@@ -19,18 +18,18 @@ interface LeaseRecord {
   epoch: number;
   holder: string;
   renewedAt: string;
-  /** Absent: written before there were notes. */
+  /** Absent in leases written before notes existed. */
   roundStartedAt?: string | null;
 }
 
-/** A lease that was not renewed for this long is anyone's. */
+/** A lease that was not renewed for this long has expired, and anyone may take it. */
 const leaseTtlMs = 20_000;
 export const leaseRenewalMs = 5_000;
 const pollMs = 2_000;
-/** A holder that was held up for this long may still go on with its round. */
+/** A holder that was blocked for this long may still continue its round. */
 const roundOutlivesMs = 10 * 60_000;
 
-/** Told who is waited for (what it throws ends the waiting); and asked, where one can know, whether that one has ended. */
+/** `onWait` is called with the present holder; an error that it throws ends the wait. `isGone` tells, if it can be known, whether the holder has ended. */
 type Waiting = ((by: string) => void) | { onWait: (by: string) => void; isGone?: (holder: string) => boolean };
 
 export class Lease {
@@ -44,8 +43,9 @@ export class Lease {
   ) {}
 
   /**
-   * Waits while another holds it. A holder of the same name, which can only be this one's past, is not waited for.
-   * @param key runLeaseKey or jobLeaseKey
+   * Acquires the lease, and waits while another holds it. It does not wait for a holder of the same name, which can only be an
+   * earlier life of this holder.
+   * @param key a key by runLeaseKey or jobLeaseKey
    */
   static async acquire(store: Objects, key: string, holder: string, waiting: Waiting): Promise<Lease> {
     const { onWait, isGone = () => false } = typeof waiting === 'function' ? { onWait: waiting } : waiting;
@@ -71,18 +71,18 @@ export class Lease {
       const current = found && parseLease(found.bytes);
       if (!found || current?.epoch !== this.epoch || current.holder !== this.holder) throw lost(this.key);
       const written = await this.store.put(this.key, this.record(), { onlyIf: { etag: found.etag } });
-      // Refused: taken over, or written by a first try whose answer got lost, or by a renewal beside this one. Only reading it again tells.
+      // The put was refused: another took the lease, or a first try whose answer was lost, or a parallel renewal, wrote it. Reading it again tells.
       if (written !== null) return;
     }
   }
 
-  /** Says something about its holder: written when this resolves, and with each renewal from now on. @throws PipelineError LEASE_LOST */
+  /** Writes notes of the holder; each renewal repeats them. @throws PipelineError LEASE_LOST */
   async note(note: LeaseNote): Promise<void> {
     this.noted = note;
     await this.renew();
   }
 
-  /** Lets the next one in at once. What this one writes after it is refused when that one has come. */
+  /** Releases the lease, so that the next holder need not wait. Later writes of this holder are refused once the next has come. */
   async release(): Promise<void> {
     this.noted = { roundStartedAt: null };
     const found = await this.store.find(this.key);
@@ -101,8 +101,8 @@ export class Lease {
 }
 
 /**
- * Renews a lease now and then, one renewal after another. It says nothing of a lease that is lost: the next check of the epoch does.
- * @returns ends the renewals
+ * Renews a lease at intervals, one renewal at a time. It does not report a lost lease; the next check of the epoch does.
+ * @returns a function that ends the renewals
  */
 export function keepRenewed(lease: Pick<Lease, 'renew'>): () => void {
   let isRenewing = false;
@@ -116,13 +116,13 @@ export function keepRenewed(lease: Pick<Lease, 'renew'>): () => void {
   return () => clearInterval(timer);
 }
 
-/** Whether an epoch is still the lease's. @throws PipelineError LEASE_LOST */
+/** Checks that the epoch is still the lease's. @throws PipelineError LEASE_LOST */
 export async function verifyEpoch(store: Objects, key: string, epoch: number): Promise<void> {
   const found = await store.find(key);
   if (!found || parseLease(found.bytes).epoch !== epoch) throw lost(key);
 }
 
-/** When the rounds began that are under way, of all runs. */
+/** @returns the start times of the running rounds, of all runs */
 export async function roundStarts(store: Objects): Promise<Date[]> {
   const starts: Date[] = [];
   for await (const { key } of store.list('models/')) {
@@ -138,6 +138,6 @@ const parseLease = (bytes: Uint8Array): LeaseRecord => JSON.parse(new TextDecode
 const lost = (key: string): PipelineError => {
   const advice = key.startsWith('models/')
     ? 'Another trainer took over this run. Run one trainer for each RUN_NAME, or give each a TRAINER_ID of its own.'
-    : 'Another process does this job now.';
-  return new PipelineError('LEASE_LOST', `${key} is not ours any more. ${advice}`);
+    : 'Another process has taken this job over. Nothing needs to be done.';
+  return new PipelineError('LEASE_LOST', `This process has lost the lease ${key}. ${advice}`);
 };

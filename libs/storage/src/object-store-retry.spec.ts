@@ -1,4 +1,4 @@
-/** A store that does not answer for a while: a server of a few lines. (What a real store does: test/integration.) */
+/** A small server plays a store with an outage. test/integration tests real stores. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -29,12 +29,12 @@ function openStore(options: ObjectStoreOptions = {}): ObjectStore {
   return store;
 }
 
-it('fails a call that outlasts its own short retries', async () => {
+it('fails a call after its own short retries', async () => {
   refusals = 5;
   await expect(openStore().head('key')).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
 });
 
-it('with a way to try again makes the call until the store is back, and counts each try', async () => {
+it('repeats a call with a retry function until the store is back, and counts each try', async () => {
   refusals = 9;
   const outcomes: string[] = [];
   const untilItIsBack = async <Result>(call: () => Promise<Result>): Promise<Result> => call().catch(() => untilItIsBack(call));

@@ -1,4 +1,4 @@
-/** What a store may answer that no good store here does: a small server plays it. Real stores: test/integration/storage-object-store.spec.ts. */
+/** A small server plays answers that the embedded store never gives. test/integration/storage-object-store.spec.ts tests real stores. */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -53,7 +53,7 @@ describe('a 4xx about one object', () => {
     [403, 'AccessDenied', 'Access Denied'],
     [400, 'InvalidArgument', 'The key is not good'],
     [416, 'InvalidRange', 'The range is not there'],
-  ])('%i %s is OBJECT_REFUSED with the reason, at once', async (status, code, message) => {
+  ])('%i %s is OBJECT_REFUSED with the reason, without retries', async (status, code, message) => {
     answer = () => ({ status, body: refusal(code, message) });
     for (const call of [
       () => store.get('corpora/a/1.wav'),
@@ -69,7 +69,7 @@ describe('a 4xx about one object', () => {
     }
   });
 
-  it('without a body is OBJECT_REFUSED with its status', async () => {
+  it('is OBJECT_REFUSED with its status if it has no body', async () => {
     answer = ({ method }) => (method === 'HEAD' ? { status: 403 } : { status: 200, body: 'x' });
     expect(await failureOf(store.head('a'))).toMatchObject({
       code: 'OBJECT_REFUSED',
@@ -77,12 +77,12 @@ describe('a 4xx about one object', () => {
     });
   });
 
-  it('of a download is OBJECT_REFUSED too', async () => {
+  it('is OBJECT_REFUSED for a download too', async () => {
     answer = () => ({ status: 403, body: refusal('InvalidObjectState') });
     expect((await failureOf(store.download('a', '/nowhere/x'))).code).toBe('OBJECT_REFUSED');
   });
 
-  it('of "not found" kinds is no error where asking is the point', async () => {
+  it('is no error if it means "not found" and the call asks for existence', async () => {
     answer = () => ({ status: 404, body: refusal('NoSuchKey') });
     expect(await store.head('a')).toBeNull();
     expect(await store.find('a')).toBeNull();
@@ -98,7 +98,7 @@ describe('a refusal of the bucket or of the credentials', () => {
     [404, 'NoSuchBucket'],
     [301, 'PermanentRedirect'],
     [400, 'AuthorizationHeaderMalformed'],
-  ])('%i %s is CONFIG_INVALID in one line for whatever was asked', async (status, code) => {
+  ])('%i %s is CONFIG_INVALID in one line for every call', async (status, code) => {
     answer = () => ({ status, body: refusal(code) });
     const calls = [() => store.get('a'), () => store.put('a', 'x'), () => store.list('').next()];
     for (const call of calls) {
@@ -110,7 +110,7 @@ describe('a refusal of the bucket or of the credentials', () => {
     }
   });
 
-  it('is CONFIG_INVALID with its reason though the answer to a HEAD has none', async () => {
+  it('is CONFIG_INVALID with its reason, although the answer to a HEAD has none', async () => {
     answer = () => ({ status: 403, body: refusal('SignatureDoesNotMatch') });
     for (const call of [() => store.ensureBucket(), () => store.head('a')])
       expect(await failureOf(call())).toMatchObject({
@@ -119,20 +119,20 @@ describe('a refusal of the bucket or of the credentials', () => {
       });
   });
 
-  it('is also any other 4xx to a listing, and "access denied" to a write', async () => {
+  it('includes any other 4xx to a listing, and "access denied" to a write', async () => {
     answer = () => ({ status: 403, body: refusal('AccessDenied') });
     for (const call of [() => store.list('').next(), () => store.put('a', 'x'), () => store.delete('a')])
       expect((await failureOf(call())).code).toBe('CONFIG_INVALID');
   });
 
-  it('to HEAD alone is none: a bucket that may be listed is usable', async () => {
+  it('does not include a refusal of HEAD alone, because a listable bucket is usable', async () => {
     answer = ({ method }) =>
       method === 'HEAD' ? { status: 403 } : { status: 200, body: '<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>' };
     await store.ensureBucket();
   });
 });
 
-describe('an answer that may be another the next time', () => {
+describe('a retryable answer', () => {
   it.each([
     [503, 'SlowDown'],
     [500, 'InternalError'],
@@ -144,14 +144,14 @@ describe('an answer that may be another the next time', () => {
     expect((await failureOf(store.get('a'))).code).toBe('STORAGE_UNAVAILABLE');
   });
 
-  it('is one that no store gave: the page of a proxy', async () => {
+  it('includes the page of a proxy', async () => {
     answer = () => ({ status: 200, body: '<html><body>Please log in<br></html>', headers: { 'content-type': 'text/html' } });
     expect((await failureOf(store.list('').next())).code).toBe('STORAGE_UNAVAILABLE');
   });
 });
 
 describe('a conditional put', () => {
-  it('that meets another write (409) is tried again until it is known whether the object is there', async () => {
+  it('that conflicts with another write (409) is tried again until the condition is decided', async () => {
     let puts = 0;
     answer = () => (++puts < 3 ? { status: 409, body: refusal('ConditionalRequestConflict') } : { status: 200, headers: { etag: '"e"' } });
     expect(await store.put('a', 'x', { onlyIf: 'absent' })).toBe('e');
@@ -162,14 +162,14 @@ describe('a conditional put', () => {
     expect(await store.put('a', 'x', { onlyIf: 'absent' })).toBeNull();
   });
 
-  it('that meets nothing else is STORAGE_UNAVAILABLE, and never "it is there"', async () => {
+  it('with endless conflicts is STORAGE_UNAVAILABLE, and never "it exists"', async () => {
     answer = () => ({ status: 409, body: refusal('ConditionalRequestConflict') });
     expect((await failureOf(store.put('a', 'x', { onlyIf: { etag: 'e' } }))).code).toBe('STORAGE_UNAVAILABLE');
   });
 });
 
 describe('a listing', () => {
-  it('asks for encoded keys and decodes them, whichever way a store encodes a space', async () => {
+  it('asks for encoded keys and decodes them, however a store encodes a space', async () => {
     let url = '';
     answer = (request) => {
       url = request.url ?? '';
@@ -187,7 +187,7 @@ describe('a listing', () => {
     expect(found).toEqual(['a\u0001b', 'a b', 'a b', 'a+b', 'a%b', '\ufffe']);
   });
 
-  it.each(['', '<EncodingType>url</EncodingType>'])('leaves keys as they are where the store did not encode them %s', async (encoding) => {
+  it.each(['', '<EncodingType>url</EncodingType>'])('keeps keys unchanged if the store did not encode them %s', async (encoding) => {
     answer = () => ({
       status: 200,
       body: `<ListBucketResult>${encoding}<IsTruncated>false</IsTruncated><Contents><Key>a+b%4</Key></Contents></ListBucketResult>`,

@@ -1,9 +1,9 @@
 /**
- * The object store: put, get, list and conditional put on one bucket. The only importer of the AWS SDK.
+ * The object store: put, get, list and conditional put on one bucket. Only libs/storage imports the AWS SDK.
  *
- * Delivery: every call is safe to repeat. store-errors.ts says what errors of the store become, after the SDK's own short
- * retries; a missing object is OBJECT_GONE, or null where asking is the point. Keys that no store takes are refused before
- * any request (OBJECT_KEY_INVALID).
+ * Delivery: every call is safe to repeat. After the SDK's own short retries, store-errors.ts translates the store's errors. A
+ * missing object is OBJECT_GONE, or null in calls that ask for existence. Keys that no store takes are refused before any request
+ * (OBJECT_KEY_INVALID).
  */
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
@@ -11,53 +11,41 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  CompleteMultipartUploadCommand,
   CreateBucketCommand,
-  CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
   HeadBucketCommand,
   HeadObjectCommand,
-  ListMultipartUploadsCommand,
   ListObjectsV2Command,
-  ListPartsCommand,
   PutObjectCommand,
   S3Client,
-  UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { refuseBadKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { StoreConnection } from '#service/connection-config.js';
 import { bareEtag, checkedHead, type ListedObject, listedObject, type ObjectHead } from './check-answer.js';
+import { completeUpload, type PartialUpload, resumeUpload, sendPart } from './multipart.js';
 import { explainStoreError, isConflict, isMissing, isRefusedCondition, lacksReason, mayPass, type StoreOperation } from './store-errors.js';
 
 export type { ListedObject, ObjectHead };
 
-/** An object that is sent in parts, and what the store has of it. */
-export interface PartialUpload {
-  key: string;
-  uploadId: string;
-  /** Number, from 1, to ETag. */
-  parts: ReadonlyMap<number, string>;
-}
-
 export interface PutOptions {
   contentType?: string;
-  /** `absent`: only if no object has the key. An ETag: only if the object still is that one. */
+  /** `absent`: write only if no object has the key. An ETag: write only if the object still has it. */
   onlyIf?: 'absent' | { etag: string };
 }
 
-/** A store that answers 409 to a put has another write of the same key under way; whether the condition holds shows then. */
+/** A put that the store answers with 409 is repeated this often: another write of the same key is running, and its end decides the condition. */
 const conflictsAtMost = 5;
 const conflictWaitMs = 50;
 const conflictingWrites = (key: string, cause: unknown): PipelineError =>
-  new PipelineError('STORAGE_UNAVAILABLE', `The object store answers again and again that others write ${key} at the same time`, {
+  new PipelineError('STORAGE_UNAVAILABLE', `The object store answers repeatedly that other writers change ${key} at the same time`, {
     cause,
     context: { key },
   });
 
-/** Into one array from the start: pieces to be joined would be held twice. */
+/** Reads into one array from the start, because joining pieces would hold the bytes twice. */
 async function readAll({ Body, ContentLength }: GetObjectCommandOutput): Promise<Uint8Array> {
   if (!Body || ContentLength === undefined) return (await Body?.transformToByteArray()) ?? new Uint8Array();
   const bytes = new Uint8Array(ContentLength);
@@ -73,12 +61,12 @@ export const sha256Hex = (bytes: Uint8Array | string): string => createHash('sha
 
 export type { StoreOperation };
 /**
- * `absent`: there was no such object, or a condition of a put did not hold. `unavailable`: no answer, or one that says to
- * come again. `failed`: any other error.
+ * `absent`: there was no such object, or the condition of a put did not hold. `unavailable`: no answer, or a retryable one.
+ * `failed`: any other error.
  */
 export type StoreOutcome = 'ok' | 'absent' | 'unavailable' | 'failed';
 
-/** One call as its caller saw it: the body read, and the SDK's own short retries, included. */
+/** One call as its caller saw it, including the read of the body and the SDK's own short retries. */
 export interface StoreCall {
   operation: StoreOperation;
   outcome: StoreOutcome;
@@ -86,14 +74,14 @@ export interface StoreCall {
 }
 
 export interface ObjectStoreOptions {
-  /** A connection on which nothing moves for this long is given up; a store that restarts may never answer. */
+  /** A connection without traffic for this long is closed, because a restarting store may never answer. */
   idleLimitMs?: number;
   onCall?: (call: StoreCall) => void;
-  /** Makes each call again while it may pass, `retrying` for example. Without it a call fails once its own short retries have. */
+  /** Repeats each call after a retryable error, for example `retrying`. Without it a call fails after its own short retries. */
   retry?: <Result>(call: () => Promise<Result>) => Promise<Result>;
 }
 
-/** What those need who read and write objects, wherever these are: a bucket, or a folder (folder-store.ts). */
+/** The calls that a bucket and a folder (folder-store.ts) have in common. */
 export type Objects = Pick<ObjectStore, 'head' | 'get' | 'find' | 'findJson' | 'put' | 'delete' | 'list'>;
 
 export class ObjectStore {
@@ -118,13 +106,13 @@ export class ObjectStore {
     });
   }
 
-  /** Makes the bucket unless it is there. @throws PipelineError CONFIG_INVALID if the store refuses it or the credentials */
+  /** Creates the bucket if it does not exist. @throws PipelineError CONFIG_INVALID if the store refuses it or the credentials */
   async ensureBucket(): Promise<void> {
     await this.translated('bucket', async () => {
       try {
         await this.client.send(new HeadBucketCommand({ Bucket: this.bucket }));
       } catch (error) {
-        // A listing is refused with the reason, or allowed where only HEAD is not.
+        // A refused listing gives the reason. A store may also allow listings and refuse HEAD only.
         if (lacksReason(error)) return void (await this.client.send(new ListObjectsV2Command({ Bucket: this.bucket, MaxKeys: 1 })));
         if (!isMissing(error)) throw error;
         await this.client.send(new CreateBucketCommand({ Bucket: this.bucket })).catch((reason: unknown) => {
@@ -151,7 +139,7 @@ export class ObjectStore {
     );
   }
 
-  /** Of the error to a HEAD: a GET of the same object is refused with a body that says why. */
+  /** Finds the reason of a refused HEAD: a GET of the same object is refused with a body that gives it. */
   private async reasonOfRefusal(key: string, refusal: unknown): Promise<unknown> {
     try {
       await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: key, Range: 'bytes=0-0' }));
@@ -170,17 +158,17 @@ export class ObjectStore {
 
   /**
    * @returns null if there is no such object
-   * @throws PipelineError OBJECT_CHECKSUM_MISMATCH when it came with other bytes than were put, twice
+   * @throws PipelineError OBJECT_CHECKSUM_MISMATCH if it arrived twice with other bytes than were put
    */
   async find(key: string): Promise<{ bytes: Uint8Array; etag: string } | null> {
     return this.findOnce(key).catch((error: unknown) => {
       const spoilt = error instanceof PipelineError && error.code === 'OBJECT_CHECKSUM_MISMATCH';
       if (!spoilt) throw error;
-      return this.findOnce(key); // it may have been the way
+      return this.findOnce(key); // the transfer may have damaged the bytes
     });
   }
 
-  /** @returns `count` bytes from `at` on, fewer where the object ends before; null if there is no such object */
+  /** @returns `count` bytes from `at` on, or fewer at the object's end; null if there is no such object */
   async findRange(key: string, at: number, count: number): Promise<Uint8Array | null> {
     return this.translated(
       'range',
@@ -213,7 +201,7 @@ export class ObjectStore {
     );
   }
 
-  /** Writes an object to a file as it comes. @throws PipelineError OBJECT_GONE */
+  /** Streams an object into a file. @throws PipelineError OBJECT_GONE */
   async download(key: string, path: string): Promise<void> {
     await this.translated(
       'get',
@@ -235,7 +223,7 @@ export class ObjectStore {
     return found ? JSON.parse(new TextDecoder().decode(found.bytes)) : null;
   }
 
-  /** @returns the new ETag, or null when the condition did not hold */
+  /** @returns the new ETag, or null if the condition did not hold */
   async put(key: string, body: Uint8Array | string, options: PutOptions = {}): Promise<string | null> {
     const { onlyIf, contentType } = options;
     const command = {
@@ -264,70 +252,26 @@ export class ObjectStore {
     );
   }
 
-  /** Goes on with the newest upload of the key that was not completed, or begins one. */
+  /** Continues the newest incomplete upload of the key, or begins one. */
   async resumeUpload(key: string): Promise<PartialUpload> {
-    return this.translated(
-      'upload',
-      async () => {
-        const open = await this.client.send(new ListMultipartUploadsCommand({ Bucket: this.bucket, Prefix: key }));
-        const newest = (open.Uploads ?? [])
-          .filter((upload) => upload.Key === key)
-          .sort((a, b) => (b.Initiated?.getTime() ?? 0) - (a.Initiated?.getTime() ?? 0))[0];
-        if (newest?.UploadId) return { key, uploadId: newest.UploadId, parts: await this.partsOf(key, newest.UploadId) };
-        const begun = await this.client.send(new CreateMultipartUploadCommand({ Bucket: this.bucket, Key: key }));
-        return { key, uploadId: begun.UploadId as string, parts: new Map() };
-      },
-      key,
-    );
+    return this.translated('upload', () => resumeUpload(this.client, this.bucket, key), key);
   }
 
   /** @returns the part's ETag */
-  async uploadPart({ key, uploadId }: PartialUpload, number: number, bytes: Uint8Array): Promise<string> {
-    return this.translated(
-      'upload',
-      async () => {
-        const sent = await this.client.send(
-          new UploadPartCommand({ Bucket: this.bucket, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes }),
-        );
-        return bareEtag(sent.ETag);
-      },
-      key,
-    );
+  async uploadPart(upload: PartialUpload, number: number, bytes: Uint8Array): Promise<string> {
+    return this.translated('upload', () => sendPart(this.client, this.bucket, { upload, number, bytes }), upload.key);
   }
 
-  /** @returns the object's ETag */
-  async completeUpload({ key, uploadId }: PartialUpload, etags: ReadonlyMap<number, string>): Promise<string> {
-    const Parts = [...etags].sort(([a], [b]) => a - b).map(([PartNumber, ETag]) => ({ PartNumber, ETag }));
-    return this.translated(
-      'upload',
-      async () => {
-        const done = await this.client.send(
-          new CompleteMultipartUploadCommand({ Bucket: this.bucket, Key: key, UploadId: uploadId, MultipartUpload: { Parts } }),
-        );
-        return bareEtag(done.ETag);
-      },
-      key,
-    );
-  }
-
-  private async partsOf(key: string, uploadId: string): Promise<Map<number, string>> {
-    const parts = new Map<number, string>();
-    let marker: string | undefined;
-    do {
-      const page = await this.client.send(
-        new ListPartsCommand({ Bucket: this.bucket, Key: key, UploadId: uploadId, PartNumberMarker: marker }),
-      );
-      for (const { PartNumber, ETag } of page.Parts ?? []) if (PartNumber) parts.set(PartNumber, bareEtag(ETag));
-      marker = page.IsTruncated ? page.NextPartNumberMarker : undefined;
-    } while (marker);
-    return parts;
+  /** @param etags of all parts, by number @returns the object's ETag */
+  async completeUpload(upload: PartialUpload, etags: ReadonlyMap<number, string>): Promise<string> {
+    return this.translated('upload', () => completeUpload(this.client, this.bucket, { upload, etags }), upload.key);
   }
 
   async delete(key: string): Promise<void> {
     await this.translated('delete', () => this.client.send(new DeleteObjectCommand({ Bucket: this.bucket, Key: key })), key);
   }
 
-  /** Every object under a prefix, in the store's own order. */
+  /** Yields every object under a prefix, in the store's own order. */
   async *list(prefix: string): AsyncGenerator<ListedObject> {
     let token: string | undefined;
     do {
@@ -352,7 +296,7 @@ export class ObjectStore {
     this.client.destroy();
   }
 
-  /** Keys are checked first; errors become what they mean. */
+  /** Checks the key, makes the call, and translates the store's errors. */
   private async translated<Result>(operation: StoreOperation, call: () => Promise<Result>, key?: string): Promise<Result> {
     if (key !== undefined && operation !== 'list') refuseBadKey(key);
     return this.retry(() => this.attempt(operation, call, key));

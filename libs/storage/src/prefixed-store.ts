@@ -1,8 +1,8 @@
-/** A part of a store as a store of its own: every key has one prefix before it. Delivery: the store's. */
+/** Presents a part of a store as a store: it puts one prefix before every key. Delivery: as the store promises. */
 import type { ListedObject, ObjectHead, Objects, PutOptions } from './object-store.js';
 
 export class PrefixedStore implements Objects {
-  /** @param prefix with a slash at its end */
+  /** @param prefix ends with a slash */
   constructor(
     private readonly store: Objects,
     private readonly prefix: string,

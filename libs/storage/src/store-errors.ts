@@ -1,5 +1,5 @@
 /**
- * Says what an error of the object store means: come again, this one object is refused, or the whole bucket is.
+ * Translates errors of the object store: try again, this object is refused, or the whole bucket is refused.
  *
  * | the store answers                                                    | error                                    |
  * |----------------------------------------------------------------------|------------------------------------------|
@@ -9,12 +9,12 @@
  * | any other 4xx to a question about the bucket, or "access denied" to a write | CONFIG_INVALID                    |
  * | any other 4xx about one object: archived, denied, an unusable key or range | OBJECT_REFUSED                     |
  *
- * An object that is not there, and a condition that does not hold, are answers and no errors (object-store.ts).
+ * A missing object, and a condition that does not hold, are answers and not errors (object-store.ts).
  */
 import { NoSuchKey, NotFound } from '@aws-sdk/client-s3';
 import { PipelineError } from '#contracts/pipeline-error.js';
 
-/** What the store can be asked, as it is counted. */
+/** The operations of a store, as the metrics count them. */
 export type StoreOperation = 'bucket' | 'head' | 'get' | 'range' | 'put' | 'upload' | 'delete' | 'list';
 
 export interface StoreQuestion {
@@ -34,34 +34,37 @@ export function httpStatus(error: unknown): number | undefined {
   return $metadata?.httpStatusCode ?? $response?.statusCode;
 }
 
-/** Not NoSuchBucket: a bucket that is gone says nothing about its objects. (The answer to a HEAD does not tell which it is.) */
+/** Codes of a missing object. NoSuchBucket is not one: it says nothing about objects. (The answer to a HEAD does not distinguish them.) */
 export const isMissing = (error: unknown): boolean =>
   error instanceof NotFound || error instanceof NoSuchKey || (httpStatus(error) === 404 && (error as Error).name !== 'NoSuchBucket');
 export const isRefusedCondition = (error: unknown): boolean => httpStatus(error) === 412;
-/** Another write to the same key was under way: whether the condition holds is not known yet. */
+/** True if another write to the same key was running, so that the condition is not decided yet. */
 export const isConflict = (error: unknown): boolean => httpStatus(error) === 409;
-/** An answer to a HEAD has no body, so that the reason has to be asked for in another way. */
+/** True for an answer to a HEAD: it has no body, so another request has to find the reason. */
 export const lacksReason = (error: unknown): boolean => {
   const status = httpStatus(error);
   return status !== undefined && status >= 400 && status < 500 && !isMissing(error) && !mayPass(error);
 };
 
-/** @returns the error by its meaning; one that is no answer of a store, such as a bug, stays as it is */
+/** @returns the translated error; an error that is no answer of a store, such as a bug, stays unchanged */
 export function explainStoreError(error: unknown, { operation, bucket, key }: StoreQuestion): unknown {
   if (error instanceof PipelineError || !(error instanceof Error)) return error;
   const reason = reasonOf(error);
   const explained = (code: 'STORAGE_UNAVAILABLE' | 'CONFIG_INVALID' | 'OBJECT_REFUSED' | 'OBJECT_CHECKSUM_MISMATCH', message: string) =>
     new PipelineError(code, message, { cause: error, context: { key } });
-  // The SDK compares what it reads with the checksum that the store keeps.
+  // The SDK compares the bytes with the checksum that the store keeps.
   if (error.message.startsWith('Checksum mismatch'))
-    return explained('OBJECT_CHECKSUM_MISMATCH', `${key} came with other bytes than were put`);
+    return explained('OBJECT_CHECKSUM_MISMATCH', `${key} arrived with other bytes than were put`);
   if (mayPass(error)) return explained('STORAGE_UNAVAILABLE', `The object store did not answer: ${reason}`);
   if (isNoAnswerOfS3(error))
-    return explained('STORAGE_UNAVAILABLE', `What answers at S3_ENDPOINT is not an object store just now: ${reason}`);
+    return explained(
+      'STORAGE_UNAVAILABLE',
+      `The server at S3_ENDPOINT does not answer like an object store: ${reason}. Check S3_ENDPOINT and any proxy before it`,
+    );
   if (error.name === 'CredentialsProviderError')
     return explained(
       'CONFIG_INVALID',
-      `There are no credentials for bucket ${bucket}: ${reason}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`,
+      `No credentials for bucket ${bucket} were found: ${reason}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`,
     );
   const status = httpStatus(error);
   if (status === undefined || status < 300) return error;
@@ -72,7 +75,7 @@ export function explainStoreError(error: unknown, { operation, bucket, key }: St
 const refusedBucket = (bucket: string, reason: string): string =>
   `The object store refuses bucket ${bucket}: ${reason}. Check S3_BUCKET, S3_ENDPOINT, S3_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what that key may do.`;
 
-/** The store's code, its words, and the status. */
+/** @returns the store's code, its message and the status */
 function reasonOf(error: Error): string {
   const status = httpStatus(error);
   const isNamed = error.name !== '' && error.name !== 'Error' && !/^(Unknown|UnknownError|\d+)$/.test(error.name);
@@ -104,7 +107,7 @@ function isOfBucket(name: string, operation: StoreOperation, status: number): bo
   return writes.has(operation) && (status === 401 || status === 403);
 }
 
-/** A page of a proxy or a login: an answer that cannot be read as one of S3. */
+/** True for an answer that is not S3, such as the page of a proxy or a login. */
 const isNoAnswerOfS3 = (error: Error): boolean =>
   error.name === 'SyntaxError' || /deserialization error|is not expected|unclosed|invalid xml/i.test(error.message);
 
@@ -125,7 +128,7 @@ const passingNames = new Set([
   'ThrottlingException',
   'RequestLimitExceeded',
   'RequestTimeout',
-  'RequestTimeTooSkewed', // the SDK corrects its clock, and then this goes
+  'RequestTimeTooSkewed', // the SDK corrects its clock, so the next try succeeds
   'ExpiredToken',
   'ExpiredTokenException',
   'InternalError',
@@ -137,7 +140,7 @@ export function mayPass(error: unknown): boolean {
   const status = httpStatus(error);
   if (status !== undefined && (status >= 500 || status === 429 || status === 408)) return true;
   const code = (error as NodeJS.ErrnoException).code;
-  // A socket that closes in the middle of a body surfaces as a plain Error named 'aborted'.
+  // If a socket closes in the middle of a body, the SDK throws a plain Error named 'aborted'.
   return (
     (code !== undefined && passingCodes.has(code)) ||
     passingNames.has(error.name) ||

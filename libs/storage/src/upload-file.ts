@@ -1,12 +1,12 @@
 /**
- * Files into the object store. A large one goes in parts, so that it is never held whole and goes on where it was cut
- * short: parts that the store has, byte for byte, are not sent again.
+ * Uploads files to the object store. A large file goes in parts, so memory never holds it whole. An interrupted upload continues:
+ * parts whose bytes the store has already are not sent again.
  *
- * Delivery: an object is there whole or not at all; sending the same file twice writes the same object. The ETag that the
- * store answers is compared with what the file's bytes must give. Where it is another, as it is of encrypted objects, a
- * small object is read back; of a large one, either all parts have ETags of another kind, or OBJECT_CHECKSUM_MISMATCH.
+ * Delivery: an object exists whole or not at all. Sending the same file twice writes the same object. The store's ETag is compared
+ * with the ETag that the file's bytes must give. If they differ, as for encrypted objects, a small object is read back. A large
+ * object passes if all its parts have ETags of another kind; otherwise the result is OBJECT_CHECKSUM_MISMATCH.
  *
- * Does not promise that an upload nobody goes on with is cleared away: the store's life-cycle rules do that.
+ * It does not clean up abandoned uploads; the store's life-cycle rules do that.
  */
 import { createHash } from 'node:crypto';
 import { open, stat, type FileHandle } from 'node:fs/promises';
@@ -14,16 +14,16 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ObjectStore } from './object-store.js';
 
 const MIB = 1024 * 1024;
-/** From here on in parts. */
+/** Files from this size on are sent in parts. */
 const PARTS_FROM_BYTES = 64 * MIB;
-/** As small as allows 160 GB: a store takes 10 000 parts. */
+/** Size of a part. A store takes 10 000 parts, so this allows files of 160 GB. */
 const PART_BYTES = 16 * MIB;
 const PARTS_AT_ONCE = 4;
 
 export interface UploadOptions {
-  /** Bytes that have arrived, or that were there from an upload that was cut short. */
+  /** Called with the bytes that have arrived, or were there from an interrupted upload. */
   onBytes?: (count: number) => void;
-  /** No further part is begun once it is aborted. */
+  /** Once it is aborted, no further part is begun. */
   signal?: AbortSignal;
 }
 
@@ -37,7 +37,7 @@ export async function expectedEtag(path: string): Promise<string> {
   return etagOf(parts, size);
 }
 
-/** @throws OBJECT_CHECKSUM_MISMATCH; the file's own errors as Node gives them; the signal's reason when it was aborted */
+/** @throws OBJECT_CHECKSUM_MISMATCH; the file's own errors from Node; the signal's reason if it was aborted */
 export async function uploadFile(store: ObjectStore, key: string, path: string, options: UploadOptions = {}): Promise<void> {
   const { size } = await stat(path);
   await withFile(path, (file) =>
@@ -85,11 +85,13 @@ async function sendParts(store: ObjectStore, key: string, { file, size }: OpenFi
 }
 
 function corrupted(key: string): PipelineError {
-  return new PipelineError('OBJECT_CHECKSUM_MISMATCH', `The store holds other bytes for ${key} than were sent`, { context: { key } });
+  return new PipelineError('OBJECT_CHECKSUM_MISMATCH', `The store holds other bytes for ${key} than were sent. Put the file again`, {
+    context: { key },
+  });
 }
 
 interface FilePart {
-  /** From 1. */
+  /** Part number, from 1. */
   number: number;
   start: number;
   end: number;

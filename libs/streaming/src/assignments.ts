@@ -1,8 +1,8 @@
 /**
- * What a consumer has of each partition between two joins of its group: a worker, its ledger, and where it is.
+ * Holds the state of each partition of a consumer between two joins of its group: a worker, its ledger and its position.
  *
- * At every (re)join all of it is thrown away, because the client then reads on from the committed offsets: what a worker
- * held and had not settled comes again.
+ * Every (re)join discards all of it, because the client then continues from the committed offsets. Records that a worker held
+ * unsettled come again.
  */
 import type { EachBatchPayload } from 'kafkajs';
 import { OffsetLedger } from './offset-ledger.js';
@@ -14,21 +14,21 @@ export interface Assignment<Fact> {
   worker: PartitionWorker<Fact>;
   ledger: OffsetLedger;
   revoked: AbortController;
-  /** The client's position: of the next record to fetch. */
+  /** The client's position: offset of the next record to fetch. */
   next: string | undefined;
-  /** The record that the worker has. */
+  /** Offset of the record that the worker has. */
   working: string | undefined;
-  /** Until the record is tried again. */
+  /** Timer until the record is tried again. */
   paused: boolean;
-  /** The record at hand, over all its tries. */
+  /** State of the present record over all its tries. */
   trying: Trying | undefined;
-  /** Commits in the generation that the assignment is of, without tries of its own. */
+  /** Commits in the generation of the assignment, without retries. */
   commit: EachBatchPayload['commitOffsetsIfNecessary'] | undefined;
 }
 
 export class Assignments<Fact> {
   private readonly byPartition = new Map<number, Assignment<Fact>>();
-  /** By partition, where the client was when the group was joined again with records still open before it. */
+  /** Position of the client, by partition, at a rejoin with records still open before it. */
   private readonly positionsBeforeJoin = new Map<number, string>();
 
   constructor(
@@ -40,7 +40,7 @@ export class Assignments<Fact> {
     return [...this.byPartition.values()].map(({ worker }) => worker);
   }
 
-  /** With a new worker, if the partition has none. */
+  /** @returns the assignment of a partition, with a new worker if it has none */
   of(partition: number): Assignment<Fact> {
     const existing = this.byPartition.get(partition);
     if (existing) return existing;
@@ -60,9 +60,9 @@ export class Assignments<Fact> {
   }
 
   /**
-   * With several brokers, a leader that moves has the client join again while it waits for what it asked another broker
-   * for. That answer goes on from the old position, not from the committed offset: taken, it would carry position and
-   * commit past records that were thrown away with their worker. It comes once at most; dropped, it is fetched anew.
+   * Drops a stale answer. With several brokers, a moving leader makes the client rejoin while it waits for an answer of another
+   * broker. That answer continues from the old position, not from the committed offset. If it were taken, position and commit would
+   * pass records that were discarded with their worker. It comes at most once; after the drop the records are fetched again.
    */
   isOfBeforeJoin(batch: EachBatchPayload['batch']): boolean {
     const before = this.positionsBeforeJoin.get(batch.partition);
@@ -80,7 +80,7 @@ export class Assignments<Fact> {
     this.byPartition.clear();
   }
 
-  /** Commits what is settled. What the broker refuses is due again the next time. @throws the broker's refusal */
+  /** Commits the settled offsets. A refused commit is due again the next time. @throws the broker's refusal */
   async commitSettled(topic: string): Promise<void> {
     const due = [...this.byPartition].flatMap(([partition, { ledger, commit }]) => {
       const offset = ledger.takeCommittable();

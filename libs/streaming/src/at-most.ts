@@ -1,7 +1,7 @@
-/** For what a process that is told to stop would like to finish, and may have to leave. */
+/** Bounds the time for work that a stopping process would like to finish. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Resolves when the work is done, whatever became of it, or when the time is over; the work is not ended by that. */
+/** Resolves when the work has succeeded or failed, or when the time is over. It does not cancel the work. */
 export async function atMost(limitMs: number, work: Promise<unknown> | undefined): Promise<void> {
   const over = new AbortController();
   const done = Promise.resolve(work).catch(() => undefined);

@@ -33,13 +33,13 @@ interface Asked {
   api: number;
   /** Counts the connections, from 1. */
   connection: number;
-  /** Counts the questions of this kind, over all connections, from 1. */
+  /** Counts the requests of this kind over all connections, from 1. */
   nth: number;
   answer: Buffer;
   socket: Socket;
 }
 
-/** A broker that knows its versions and one topic, and answers as the test says. */
+/** A broker that knows its API versions and one topic, and answers as the test says. */
 class FakeBroker {
   connections = 0;
   private readonly asked = new Map<number, number>();
@@ -108,7 +108,7 @@ async function connectTo(reply: (asked: Asked) => void, requestTimeout = 30_000)
   };
 }
 
-/** One connection, without all that the client builds on it. */
+/** One bare connection, without the client around it. */
 async function connectionTo(reply: (asked: Asked) => void) {
   broker = await new FakeBroker(reply).start();
   const ignore = () => undefined;
@@ -120,7 +120,7 @@ async function connectionTo(reply: (asked: Asked) => void) {
 const askVersions = (): object => apiVersionsRequest.protocol({ version: 2 })();
 
 describe('a connection of the client', () => {
-  it('begins anew where the last one broke in the middle of an answer', async () => {
+  it('starts clean after the last one broke in the middle of an answer', async () => {
     const { admin, partitions } = await connectTo(({ api, nth, answer, socket }) => {
       if (api === metadata && nth === 1) socket.end(answer.subarray(0, 9));
       else socket.write(answer);
@@ -130,7 +130,7 @@ describe('a connection of the client', () => {
     await admin.disconnect();
   });
 
-  it('is left when an answer stays away for the time of a request', async () => {
+  it('is closed when an answer does not come within the request time', async () => {
     const { admin, partitions } = await connectTo(({ connection, api, answer, socket }) => {
       if (connection > 1 || api !== metadata) socket.write(answer);
     }, 200);
@@ -140,7 +140,7 @@ describe('a connection of the client', () => {
     await admin.disconnect();
   });
 
-  it('is one, where several need it at the same time', async () => {
+  it('is shared by several that need it at the same time', async () => {
     const connection = await connectionTo(({ answer, socket }) => void socket.write(answer));
     await Promise.all([connection.connect(), connection.connect(), connection.connect()]);
     await connection.send(askVersions());
@@ -148,14 +148,14 @@ describe('a connection of the client', () => {
     await connection.disconnect();
   });
 
-  it('does not hear what the socket before it still has to say', async () => {
+  it('ignores late bytes of the previous socket', async () => {
     const connection = await connectionTo(({ answer, socket }) => void socket.write(answer));
     await connection.connect();
     await connection.send(askVersions());
     const [first] = broker.sockets;
     await connection.disconnect();
     await connection.connect();
-    // Two stray bytes would put each later answer out of step: the client would wait for it for ever.
+    // Two stray bytes would shift all later answers, and the client would wait for ever.
     first?.write(Buffer.from([0, 0]));
     await sleep(50);
     await expect(connection.send(askVersions())).resolves.toMatchObject({ errorCode: 0 });
@@ -163,7 +163,7 @@ describe('a connection of the client', () => {
     await connection.disconnect();
   });
 
-  it('refuses what is asked of a socket that is gone', async () => {
+  it('refuses a request on a closed socket', async () => {
     const connection = await connectionTo(({ answer, socket }) => void socket.write(answer));
     await connection.connect();
     await connection.send(askVersions());

@@ -1,22 +1,23 @@
 /**
- * Mends of the Kafka client's connections (kafkajs 2.2.4, the last version), without which a consumer or a producer can stand
- * still for good, without an error, after a connection was lost. Each was met, or follows from what was met:
+ * Patches the connections of the Kafka client (kafkajs 2.2.4, the last version). Without these patches a consumer or a producer can
+ * hang for ever without an error after a lost connection. Each problem was observed, or follows from an observed one:
  *
- * 1. What had come of an answer when its connection broke stayed in front of the answers of the next connection, which
- *    from then on were cut at the wrong places; and what a socket still had to say counted for its successor. A new
- *    connection begins with nothing now, and its predecessor is not heard any more.
- * 2. A request whose answer stays away fails after its time, but the connection was kept, so that all that followed failed
- *    in the same way. It is closed now, as other clients do, and the next request opens another.
- * 3. Two that need a connection at the same time opened two, whose answers were put together as one stream. They share one.
- * 4. A request that is written to a socket that is gone was waited for without end. It is refused.
+ * 1. The part of an answer that had come before a connection broke stayed in front of the next connection's answers, which were
+ *    then cut at wrong places. Late bytes of the old socket also counted for the new one. Now a new connection starts with an
+ *    empty buffer, and the old socket is ignored.
+ * 2. A request without an answer failed after its time, but the connection was kept, so all later requests failed too. Now the
+ *    connection is closed, as other clients do, and the next request opens another.
+ * 3. Two callers that needed a connection at the same time opened two, and their answers were joined into one stream. Now they
+ *    share one.
+ * 4. A request written to a closed socket waited for ever. Now it is refused.
  *
- * The client has no public place for these: its class of connections is changed for the whole process.
+ * The client has no public hook for this, so the patch changes its connection class for the whole process.
  */
 import type { Socket } from 'node:net';
 import { createRequire } from 'node:module';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** What is used of the client's class; lengths in bytes. */
+/** The used members of the client's class; lengths in bytes. */
 interface Connection {
   socket?: Socket;
   broker: string;
@@ -35,7 +36,7 @@ const { KafkaJSConnectionError } = require('kafkajs/src/errors') as {
   KafkaJSConnectionError: new (message: string, details: { broker: string }) => Error;
 };
 
-/** Of the length that each answer begins with. */
+/** Bytes of the length field at the beginning of each answer. */
 const lengthBytes = 4;
 const original = { connect: prototype.connect, send: prototype.send, failIfNotConnected: prototype.failIfNotConnected };
 const connecting = new WeakMap<Connection, Promise<true>>();
@@ -47,7 +48,7 @@ function silence(socket: Socket): void {
   socket.destroy();
 }
 
-/** Mends all connections of this process, once. */
+/** Patches all connections of this process. Call it once. */
 export function mendClientConnections(): void {
   if (areMended) return;
   areMended = true;
@@ -69,7 +70,7 @@ export function mendClientConnections(): void {
     } catch (error) {
       if ((error as Error).name === 'KafkaJSRequestTimeoutError') {
         this.socket?.destroy(error as Error);
-        await nextTurn(); // in which the client learns of it
+        await nextTurn(); // lets the client notice
       }
       throw error;
     }

@@ -1,7 +1,7 @@
-/** The names of the consumer groups, where more than their own stage needs to know them. */
+/** The names of the consumer groups that other stages need to know too. */
 export const ingestEventsGroup = (prefix: string): string => `${prefix}.ingest-events`;
 export const ingestGroup = (prefix: string): string => `${prefix}.ingest`;
-/** One group for each settings of the features: other settings read all utterances from the first. */
+/** One group for each hash of feature settings. A group of new settings reads all utterances from the first record. */
 export const featuresGroupPrefix = (prefix: string): string => `${prefix}.features-`;
 export const featuresGroup = (prefix: string, settingsHash: string): string => `${featuresGroupPrefix(prefix)}${settingsHash}`;
 export const evaluatorGroup = (prefix: string): string => `${prefix}.evaluator`;

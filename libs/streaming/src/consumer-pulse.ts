@@ -1,24 +1,24 @@
 /**
- * What can be seen of a consumer of the client from outside: when the group last counted it as a member, which
- * partitions it has, how far it has come in each, and when it last took a record.
+ * Observes a consumer of the client from outside: when the group last counted it as a member, its partitions, its position in
+ * each, and when it last took a record.
  */
 import type { Consumer } from 'kafkajs';
 
 export interface AssignedPartition {
   topic: string;
   partition: number;
-  /** Offset of the next record to take; null: none was taken since the partition was assigned. */
+  /** Offset of the next record to take; null if none was taken since the partition was assigned. */
   position: bigint | null;
 }
 
 export class ConsumerPulse {
-  /** By `performance.now()`, as all times here. */
+  /** Time by `performance.now()`, like all times here. */
   memberAtMs: number | null = null;
   readonly takenAtMs = new Map<string, number>();
   private assigned: { topic: string; partition: number }[] = [];
   private readonly positions = new Map<string, bigint>();
 
-  /** @param keepsPositions whether it goes on where it was after it has joined again, whatever was committed */
+  /** @param keepsPositions true if the consumer continues at its position after a rejoin, whatever was committed */
   constructor(consumer: Consumer, { keepsPositions }: { keepsPositions: boolean }) {
     const { events } = consumer;
     consumer.on(events.HEARTBEAT, () => {
@@ -32,7 +32,7 @@ export class ConsumerPulse {
       if (!keepsPositions) this.positions.clear();
     });
     consumer.on(events.END_BATCH_PROCESS, ({ payload: { topic, partition, batchSize, lastOffset } }) => {
-      // Compaction, or a transaction, left no record to show.
+      // Compaction or a transaction left no record here.
       if (batchSize === 0) this.reached(topic, partition, BigInt(lastOffset) + 1n);
     });
   }

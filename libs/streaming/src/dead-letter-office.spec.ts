@@ -17,7 +17,7 @@ async function letterOf(record: Partial<RecordOrigin>, subject: Subject = {}, me
   return deadLetterSchema.parse(JSON.parse(JSON.stringify(written[0])));
 }
 
-it('a letter holds a small record whole, and says nothing of a cut', async () => {
+it('writes a small record whole, without a cut', async () => {
   const value = Buffer.from([0xff, 0x00, 0x7b]);
   expect((await letterOf({ key: Buffer.from('k'), value })).origin).toEqual({
     ...place,
@@ -27,7 +27,7 @@ it('a letter holds a small record whole, and says nothing of a cut', async () =>
   expect((await letterOf({})).origin).toEqual({ ...place, keyBase64: null, valueBase64: null });
 });
 
-it('a letter about a large record holds its first 16 kB, and the size and sha256 of all of it', async () => {
+it('writes the first 16 kB of a large record, and the size and sha256 of the whole', async () => {
   const value = Buffer.alloc(760_000, 'junk');
   const letter = await letterOf({ key: Buffer.alloc(900_000, 'k'), value });
   expect(letter.origin.cut).toEqual({ valueSizeBytes: 760_000, valueSha256: createHash('sha256').update(value).digest('hex') });
@@ -35,7 +35,7 @@ it('a letter about a large record holds its first 16 kB, and the size and sha256
   expect(JSON.stringify(letter).length).toBeLessThan(30_000);
 });
 
-it('a letter is small however long the names and the message of its record are', async () => {
+it('keeps a letter small even with long names and a long message', async () => {
   const long = 'n'.repeat(900_000);
   const letter = await letterOf({ value: Buffer.from('{}') }, { objectKey: long, utteranceId: long, version: 'v1' }, long);
   expect(letter).toMatchObject({ version: 'v1' });

@@ -1,8 +1,8 @@
 /**
- * Writes a letter to the dead-letters topic for each record that can never succeed, with the reason.
+ * Writes a dead letter with the reason for each record that can never succeed.
  *
- * A letter is small whatever its record is: it holds the first 16 kB of the value, with the size and sha256 of the whole
- * value beside them. The record itself stays on its topic. So a flood of large bad records costs its readers little.
+ * A letter is always small: it holds the first 16 kB of the value, and the size and sha256 of the whole value. The record itself
+ * stays on its topic. So a flood of large bad records costs the readers of letters little.
  */
 import { createHash } from 'node:crypto';
 import { deadLetters, type DeadLetter, type Stage } from '#contracts/dead-letters.js';
@@ -21,13 +21,13 @@ export interface RecordOrigin {
   value: Buffer | null;
 }
 
-/** Whose record it was, and under which settings it failed, where the stage knows. */
+/** The object or utterance of the record, and the settings under which it failed, as far as the stage knows them. */
 export type Subject = Pick<DeadLetter, 'objectKey' | 'utteranceId' | 'version' | 'settingsHash'>;
 
 const keptValueBytes = 16_384;
 const keptKeyBytes = 2_048;
 const keptMessageChars = 4_000;
-/** An object key has at most 1,024 bytes; a longer name is no key, and may be as long as a record. */
+/** An object key has at most 1,024 bytes. A longer name is no key, may be as long as a record, and is cut. */
 const longestName = 2_048;
 
 export class DeadLetterOffice {
@@ -37,7 +37,7 @@ export class DeadLetterOffice {
     private readonly onBuried: (letter: DeadLetter) => void = () => undefined,
   ) {}
 
-  /** Resolves when the letter is durable; only then may the record's offset be committed. */
+  /** Writes a letter; resolves when it is durable. Only then may the record's offset be committed. */
   async bury(origin: RecordOrigin, subject: Subject, error: PipelineError): Promise<void> {
     const letter: DeadLetter = {
       stage: this.stage,
@@ -53,14 +53,14 @@ export class DeadLetterOffice {
   }
 }
 
-/** Of the records that one process passes over, so many get a letter; a topic full of junk would come again at each start. */
+/** Most letters about skipped records of one process, because a topic full of junk comes again at each start. */
 const lettersAtMost = 100;
 
-/** Writes letters for the records that a follower passes over. Lost letters are no loss: the record comes again at the next start. */
+/** Writes letters for the records that a follower skips. A lost letter does no harm: the record comes again at the next start. */
 export function lettersForFollower(office: DeadLetterOffice, topicPrefix: string): (passed: PassedOverRecord) => void {
   let written = 0;
   return ({ topic, record: { key, value, partition, offset }, error }) => {
-    // A letter about a letter would be read by the same follower.
+    // No letter about a letter: the same follower would read it again.
     if (topic === topicName(deadLetters, topicPrefix) || written >= lettersAtMost) return;
     written++;
     office.bury({ topic, partition, offset, key: key === null ? null : Buffer.from(key), value }, {}, error).catch(() => undefined);

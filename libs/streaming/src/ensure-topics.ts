@@ -1,4 +1,4 @@
-/** Makes the topics of the contracts, or verifies that those that exist are what the contracts say. */
+/** Creates the topics of the contracts, or checks that existing topics match the contracts. */
 import { createRequire } from 'node:module';
 import type { Kafka } from 'kafkajs';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -7,7 +7,7 @@ import { retrying } from './retry.js';
 
 const { ConfigResourceTypes } = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs');
 
-/** @param leastInsync what the broker asks of topics that say nothing themselves: a safer default is left as it is */
+/** @param leastInsync the broker's default min.insync.replicas; a safer default is kept */
 function configOf(storage: TopicStorage, leastInsync: number): { name: string; value: string }[] {
   const entries: Record<string, number | string | undefined> = {
     'cleanup.policy': storage.cleanup,
@@ -15,13 +15,13 @@ function configOf(storage: TopicStorage, leastInsync: number): { name: string; v
     'segment.ms': storage.segmentMs,
     'delete.retention.ms': storage.deleteRetentionMs,
     'min.insync.replicas': storage.minInsyncReplicas > leastInsync ? storage.minInsyncReplicas : undefined,
-    // As their writers sent them: a cluster that compresses everything spends its time on records that are small.
+    // Records are stored as sent: a cluster that compresses everything would waste time on small records.
     'compression.type': 'producer',
   };
   return Object.entries(entries).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value: String(value) }]));
 }
 
-/** @throws PipelineError TOPIC_MISMATCH when an existing topic has other partitions or another clean-up policy */
+/** @throws PipelineError TOPIC_MISMATCH if an existing topic has another number of partitions or another clean-up policy */
 export async function ensureTopics(kafka: Kafka, topics: readonly TopicDeclaration[], prefix: string): Promise<void> {
   await retrying(() => makeAndVerify(kafka, topics, prefix));
 }
@@ -48,7 +48,7 @@ async function makeAndVerify(kafka: Kafka, topics: readonly TopicDeclaration[], 
   }
 }
 
-/** Whether all topics are there; asks once, and makes nothing. */
+/** @returns true if all topics exist. It asks once and creates nothing. */
 export async function topicsExist(kafka: Kafka, topics: readonly TopicDeclaration[], prefix: string): Promise<boolean> {
   const admin = kafka.admin();
   await admin.connect();
@@ -62,7 +62,7 @@ export async function topicsExist(kafka: Kafka, topics: readonly TopicDeclaratio
 
 type KafkaAdmin = ReturnType<Kafka['admin']>;
 
-/** Of several brokers the least; infinite if nobody may ask, so that topics say nothing and the broker's own default holds. */
+/** @returns the smallest value of all brokers; infinite if this client may not ask, so that the broker's own default holds */
 async function brokersMinInsync(admin: KafkaAdmin): Promise<number> {
   const { brokers } = await admin.describeCluster();
   const resources = brokers.map(({ nodeId }) => ({
@@ -87,7 +87,7 @@ async function verifyPartitions(admin: KafkaAdmin, wanted: Map<string, TopicStor
     if (expected !== partitions.length) {
       throw new PipelineError(
         'TOPIC_MISMATCH',
-        `Topic ${name} has ${partitions.length} partitions, not ${expected}: keys would change partition. Make it anew or set TOPIC_PREFIX.`,
+        `Topic ${name} has ${partitions.length} partitions, and ${expected} are expected. Keys would change partition. Delete the topic so that it is created again, or set TOPIC_PREFIX.`,
       );
     }
   }
@@ -102,7 +102,7 @@ async function verifyCleanup(admin: KafkaAdmin, wanted: Map<string, TopicStorage
     if (policy !== expected) {
       throw new PipelineError(
         'TOPIC_MISMATCH',
-        `Topic ${resourceName} has cleanup.policy=${policy}, not ${expected}: records would be lost or kept for ever. Alter it or set TOPIC_PREFIX.`,
+        `Topic ${resourceName} has cleanup.policy=${policy}, and ${expected} is expected. Records would be lost or kept for ever. Alter the topic, or set TOPIC_PREFIX.`,
       );
     }
   }

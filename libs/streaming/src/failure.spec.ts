@@ -7,24 +7,24 @@ const decide = (error: unknown, unknown = 0, limitMs?: number): ReturnType<typeo
   decideFailure(error, { attempts: new Attempts(limitMs), unknown });
 
 describe('decideFailure', () => {
-  it('makes a permanent error a dead letter at once', () => {
+  it('answers a permanent error with a dead letter at once', () => {
     const error = new PipelineError('AUDIO_EMPTY', 'no samples');
     expect(decide(error)).toEqual({ kind: 'dead-letter', error });
   });
 
-  it('tries an outage again, and after its limit makes it a dead letter RETRIES_EXHAUSTED', () => {
+  it('retries an outage, and after the limit writes a dead letter RETRIES_EXHAUSTED', () => {
     const error = new PipelineError('STORAGE_UNAVAILABLE', 'away');
     expect(decide(error)).toEqual({ kind: 'retry', waitMs: expect.any(Number) as number });
     expect(decide(error, 0, 0)).toMatchObject({ kind: 'dead-letter', error: { code: 'RETRIES_EXHAUSTED' } });
   });
 
-  it('stops for an error that every other record would meet too', () => {
+  it('stops for an error that every record would meet', () => {
     const error = new PipelineError('CONFIG_INVALID', 'the store knows no such key');
     expect(decide(error)).toEqual({ kind: 'stop', error });
   });
 
   it.each([new TypeError('x is not a function'), new RangeError('Array buffer allocation failed'), 'a text', null])(
-    'tries an error that nobody expected again with growing waits, and makes it a dead letter at the third: %s',
+    'retries an unknown error with growing waits, and writes a dead letter at the third: %s',
     (error) => {
       const waits = [1, 2].map((unknown) => decide(error, unknown));
       expect(waits).toMatchObject([{ kind: 'retry' }, { kind: 'retry' }]);
@@ -34,17 +34,17 @@ describe('decideFailure', () => {
     },
   );
 
-  it('says in the dead letter what the error was, and where', () => {
+  it('puts the error and its location into the dead letter', () => {
     const outcome = decide(new TypeError('x is not a function'), failureLimit);
     const message = outcome.kind === 'dead-letter' ? outcome.error.message : '';
     expect(message).toMatch(
-      /^Failed 3 times on this record: TypeError: x is not a function; at .*libs\/streaming\/src\/failure\.spec\.ts:\d+/,
+      /^An unknown error failed this record 3 times: TypeError: x is not a function; at .*libs\/streaming\/src\/failure\.spec\.ts:\d+/,
     );
   });
 });
 
 describe('describeError', () => {
-  it('names no folder of the machine and is short', () => {
+  it('is short, and names no folder of the machine', () => {
     const error = new Error('y'.repeat(10_000));
     error.stack = `Error: y\n    at f (file:///home/somebody/undertone/dist/libs/a.js:1:2)\n    at g (/srv/x/node_modules/kafkajs/b.js:3:4)\n    at h (/srv/x/dist/c.js:5:6)\n    at i (d:1:1)`;
     const text = describeError(error);
@@ -56,7 +56,7 @@ describe('describeError', () => {
 });
 
 describe('tooManyDeaths', () => {
-  it('is a dead letter that says how it is tried again', () => {
+  it('is a dead letter that says how to try again', () => {
     expect(tooManyDeaths(3)).toMatchObject({ kind: 'dead-letter', error: { code: 'UNKNOWN_REPEATED' } });
     expect(tooManyDeaths(3).error.message).toContain('replay');
   });

@@ -1,5 +1,5 @@
 /**
- * The one place that decides what becomes of a record on which a worker failed.
+ * Decides the outcome of a record on which a worker failed. No other file does.
  *
  * | error                                               | outcome                                                          |
  * |-----------------------------------------------------|------------------------------------------------------------------|
@@ -15,7 +15,7 @@
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { fateOf, noteRetry, type Attempts } from './retry.js';
 
-/** The worker has the record; it settles it when its effects are durable. */
+/** The worker has taken the record, and settles it when its effects are durable. */
 export interface Taken {
   kind: 'taken';
 }
@@ -27,22 +27,22 @@ export interface DeadLetter {
   kind: 'dead-letter';
   error: PipelineError;
 }
-/** No other record would fare better. */
+/** Every other record would fail in the same way. */
 export interface Stop {
   kind: 'stop';
   error: unknown;
 }
 export type Outcome = Taken | Retry | DeadLetter | Stop;
 
-/** So many failures that nobody expected, deaths of the process included, and the record is a dead letter. */
+/** After this many unknown errors and deaths of the process, the record becomes a dead letter. */
 export const failureLimit = 3;
 const firstWaitMs = 500;
 
-/** What was tried with one record so far. */
+/** The tries of one record so far. */
 export interface Tries {
-  /** Its tries through outages, and their clock. */
+  /** Its retries through outages, and their clock. */
   attempts: Attempts;
-  /** Unknown errors and deaths of the process, with the failure at hand. */
+  /** Number of unknown errors and deaths of the process, including the present failure. */
   unknown: number;
 }
 
@@ -61,12 +61,12 @@ export function decideFailure(error: unknown, { attempts, unknown }: Tries): Exc
   }
 }
 
-/** For a record that had ended its process so often that it is not tried again. */
+/** The outcome of a record that killed its process too often. */
 export const tooManyDeaths = (failures: number): DeadLetter => ({
   kind: 'dead-letter',
   error: new PipelineError(
     'UNKNOWN_REPEATED',
-    `The process failed or died ${failures} times with this record in hand, perhaps of memory. It was not tried again; \`undertone replay\` tries it again.`,
+    `The process failed or died ${failures} times with this record in hand, perhaps for lack of memory. It was not tried again; \`undertone replay\` tries it again.`,
   ),
 });
 
@@ -78,20 +78,22 @@ function throughOutage(error: unknown, attempts: Attempts): Retry | DeadLetter {
   }
 }
 
-/** With jitter: about 0.5 s after the first failure, 2 s after the second. */
+/** The wait with jitter: about 0.5 s after the first failure, 2 s after the second. */
 function backOff(failures: number): number {
   noteRetry();
   return Math.round(firstWaitMs * 4 ** (failures - 1) * (0.75 + Math.random() / 2));
 }
 
 function repeated(error: unknown, failures: number): PipelineError {
-  return new PipelineError('UNKNOWN_REPEATED', `Failed ${failures} times on this record: ${describeError(error)}`, { cause: error });
+  return new PipelineError('UNKNOWN_REPEATED', `An unknown error failed this record ${failures} times: ${describeError(error)}`, {
+    cause: error,
+  });
 }
 
 const stackLines = 3;
 const longestDescription = 1_000;
 
-/** Name, message and the first lines of the stack, without the folders in which the program lies. */
+/** @returns name, message and the first lines of the stack, without the folders of the program */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error).slice(0, longestDescription);
   const lines = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));

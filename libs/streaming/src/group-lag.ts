@@ -1,7 +1,7 @@
-/** How far a consumer group is behind: records not yet committed, by topic. */
+/** Reads the lag of a consumer group: records not yet committed, by topic. */
 import type { Kafka } from 'kafkajs';
 
-/** @returns records behind, summed over partitions; a partition without a commit counts from its first record */
+/** @returns the lag in records, summed over partitions; a partition without a commit counts from its first record */
 export async function groupLag(kafka: Kafka, groupId: string, topic: string): Promise<number> {
   const admin = kafka.admin();
   await admin.connect();
@@ -19,7 +19,7 @@ export async function groupLag(kafka: Kafka, groupId: string, topic: string): Pr
   }
 }
 
-/** @returns by partition, the offset that a consumer group would go on at; a partition without a commit is left out */
+/** @returns the committed offset of a consumer group by partition; a partition without a commit is left out */
 export async function committedOffsets(kafka: Kafka, groupId: string, topic: string): Promise<Map<number, bigint>> {
   const admin = kafka.admin();
   await admin.connect();
@@ -32,7 +32,7 @@ export async function committedOffsets(kafka: Kafka, groupId: string, topic: str
   }
 }
 
-/** @returns the consumer groups whose name begins so, and that somebody is in */
+/** @returns the consumer groups with this name prefix that have members */
 export async function activeGroups(kafka: Kafka, prefix: string): Promise<string[]> {
   const admin = kafka.admin();
   await admin.connect();

@@ -12,7 +12,7 @@ describe('explainRefusal', () => {
   const refused = new KafkaJSSASLAuthenticationError('SASL PLAIN authentication failed');
 
   it.each([refused, new KafkaJSNonRetriableError('gave up', { cause: refused })])(
-    'makes a refusal of the credentials CONFIG_INVALID, without the password: %s',
+    'translates refused credentials into CONFIG_INVALID, without the password: %s',
     (error) => {
       const explained = explainRefusal(error, connection) as Error;
       expect(explained).toMatchObject({ code: 'CONFIG_INVALID', cause: error });
@@ -21,14 +21,14 @@ describe('explainRefusal', () => {
     },
   );
 
-  it('says so too where the connection is not known', () => {
+  it('translates them too if the connection is unknown', () => {
     expect(explainRefusal(refused)).toMatchObject({
       code: 'CONFIG_INVALID',
       message: expect.stringContaining('The Kafka broker refuses') as string,
     });
   });
 
-  it('leaves other errors as they are', () => {
+  it('keeps other errors unchanged', () => {
     const error = new TypeError('x');
     expect(explainRefusal(error, connection)).toBe(error);
   });

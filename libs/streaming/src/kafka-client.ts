@@ -1,7 +1,7 @@
 /**
- * The Kafka client, set up so that an outage of minutes is waited for rather than given up on, that compressed records are
- * read, and that a batch which cannot be decoded is one bad record. Credentials that the broker refuses are one clear
- * line. Everything of the client is made here: the mends must be in place before it fetches for the first time.
+ * Creates the Kafka client. It waits through outages of minutes, reads compressed records, and turns an undecodable batch into one
+ * bad record. Refused credentials print one clear line. All parts of the client are created here, because the patches must be in
+ * place before its first fetch.
  */
 import { createRequire } from 'node:module';
 import type { Kafka, KafkaConfig } from 'kafkajs';
@@ -12,7 +12,7 @@ import { mendClientConnections } from './client-connection.js';
 import { registerCodecs } from './record-codecs.js';
 import { containUndecodableBatches } from './undecodable-batches.js';
 
-// kafkajs is CommonJS whose named exports Node cannot see.
+// kafkajs is CommonJS, and Node cannot see its named exports.
 const kafkajs = createRequire(import.meta.url)('kafkajs') as typeof import('kafkajs');
 const { logLevel } = kafkajs;
 mendClientConnections();
@@ -20,7 +20,7 @@ registerCodecs();
 containUndecodableBatches();
 
 /**
- * With at most 1 s between tries, so that work goes on at once when the broker is back, for about 15 minutes: the time
+ * Retries with at most 1 s between tries, so that work continues as soon as the broker is back. It lasts about 15 minutes, the time
  * after which a retryable error becomes permanent.
  */
 export const patientRetry = { initialRetryTime: 100, maxRetryTime: 1_000, retries: 900 };
@@ -35,7 +35,7 @@ export function kafkaClient(connection: KafkaConnection, clientId: string, logge
     connectionTimeout: 5_000,
     logLevel: logLevel.WARN,
     logCreator: () => (entry) => {
-      // The client logs what it then retries or throws; here it is only a trace of what happened.
+      // The client retries or throws each error that it logs, so the level here is lower.
       const write = entry.level === logLevel.ERROR ? 'warn' : 'debug';
       logger[write]({ kafka: entry.log, namespace: entry.namespace }, entry.log.message);
     },
@@ -43,7 +43,7 @@ export function kafkaClient(connection: KafkaConnection, clientId: string, logge
   return withClearRefusals(new kafkajs.Kafka(config), connection);
 }
 
-/** Each of the client's parts connects by itself, and any of them may be the first to be refused. */
+/** Explains refusals in all parts of the client, because each connects by itself and any may be refused first. */
 function withClearRefusals(kafka: Kafka, connection: KafkaConnection): Kafka {
   const explaining = <Part extends { connect(): Promise<void> }>(part: Part): Part => {
     const connect = part.connect.bind(part);
@@ -63,7 +63,7 @@ function withClearRefusals(kafka: Kafka, connection: KafkaConnection): Kafka {
 const refusalNames = new Set(['KafkaJSSASLAuthenticationError']);
 const refusalTypes = new Set(['SASL_AUTHENTICATION_FAILED', 'UNSUPPORTED_SASL_MECHANISM', 'ILLEGAL_SASL_STATE']);
 
-/** @returns CONFIG_INVALID if the broker refuses the credentials, else the error as it is */
+/** @returns CONFIG_INVALID if the broker refuses the credentials, else the unchanged error */
 export function explainRefusal(error: unknown, connection?: Pick<KafkaConnection, 'brokers' | 'sasl'>): unknown {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const { name, type, message } = cause as Error & { type?: string };
@@ -73,7 +73,7 @@ export function explainRefusal(error: unknown, connection?: Pick<KafkaConnection
     const user = sasl ? `user ${sasl.username} by ${sasl.mechanism}` : 'the credentials';
     return new PipelineError(
       'CONFIG_INVALID',
-      `${broker} refuses ${user}: ${message}. Set KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD as the broker knows them.`,
+      `${broker} refuses ${user}: ${message}. Set KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD to the values that the broker knows.`,
       { cause: error },
     );
   }

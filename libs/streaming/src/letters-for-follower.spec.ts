@@ -17,7 +17,7 @@ const passed = (topic: string, offset = '3'): PassedOverRecord => ({
 });
 
 describe('lettersForFollower', () => {
-  it('writes a letter with the record as it was', () => {
+  it('writes a letter with the unchanged record', () => {
     const letters: DeadLetter[] = [];
     lettersForFollower(officeOf(letters), 'x')(passed('x.utterances.v1'));
     expect(letters).toMatchObject([
@@ -29,7 +29,7 @@ describe('lettersForFollower', () => {
     ]);
   });
 
-  it('writes none about a letter, and no flood of them', () => {
+  it('writes no letter about a letter, and a bounded number in all', () => {
     const letters: DeadLetter[] = [];
     const write = lettersForFollower(officeOf(letters), 'x');
     write(passed('x.dead-letters.v1'));

@@ -25,7 +25,7 @@ describe('OffsetLedger', () => {
     expect(ledger.takeCommittable()).toBeNull();
   });
 
-  it('steps over the gaps that compaction left', () => {
+  it('steps over gaps left by compaction', () => {
     const ledger = ledgerOf(1, 9, 30);
     ledger.settle('1');
     ledger.settle('9');
@@ -40,13 +40,13 @@ describe('OffsetLedger', () => {
     expect(ledger.takeCommittable()).toBe('2');
   });
 
-  it('counts a record that is tried again once', () => {
+  it('counts a retried record once', () => {
     const ledger = ledgerOf(1, 2, 2, 3);
     for (const offset of ['1', '2', '3']) ledger.settle(offset);
     expect(ledger.takeCommittable()).toBe('4');
   });
 
-  it('offers again what could not be committed, unless more has settled', () => {
+  it('offers a failed commit again, unless more has settled', () => {
     const ledger = ledgerOf(1, 2);
     ledger.settle('1');
     ledger.giveBack(ledger.takeCommittable() ?? '');

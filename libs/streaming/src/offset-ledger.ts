@@ -1,6 +1,6 @@
 /**
- * Which offset of a partition may be committed: the end of the longest run of records, from the first one taken, that
- * are all settled (announced, superseded or dead-lettered). A record that is still open holds back all after it.
+ * Computes the offset of a partition that may be committed: the end of the longest run of settled records from the first taken one.
+ * A settled record is announced, superseded or dead-lettered. An open record holds back all records after it.
  */
 export class OffsetLedger {
   private readonly open = new Set<bigint>();
@@ -9,7 +9,7 @@ export class OffsetLedger {
   private committable: bigint | null = null;
   private lastTaken = -1n;
 
-  /** A record was taken. Offsets come in rising order, with gaps where the topic was compacted; one tried again comes again. */
+  /** Notes a taken record. Offsets rise, with gaps where the topic was compacted; a retried record comes again. */
   take(offset: string): void {
     const value = BigInt(offset);
     if (value <= this.lastTaken) return;
@@ -18,7 +18,7 @@ export class OffsetLedger {
     this.order.push(value);
   }
 
-  /** Its effects are durable. Settling twice, or what was never taken, changes nothing. */
+  /** Settles a record whose effects are durable. Settling twice, or a record that was never taken, changes nothing. */
   settle(offset: string): void {
     const value = BigInt(offset);
     if (!this.open.delete(value)) return;
@@ -37,7 +37,7 @@ export class OffsetLedger {
     return offset === null ? null : offset.toString();
   }
 
-  /** The commit of what was taken failed: it is due again, unless more has settled meanwhile. */
+  /** Notes a failed commit. The offset is due again, unless more has settled meanwhile. */
   giveBack(offset: string): void {
     this.committable ??= BigInt(offset);
   }

@@ -1,4 +1,4 @@
-/** What a single broker cannot show: the client's answers that cross a rebalance. The client is played here. */
+/** Answers that cross a rebalance, which a single broker cannot show. The test plays the client. */
 import type { EachBatchPayload, Kafka } from 'kafkajs';
 import pino from 'pino';
 import { expect, test } from 'vitest';
@@ -19,7 +19,7 @@ const topic: Topic<number> = {
   storage: retained(1, hourMs),
 };
 
-/** A client whose joins and batches the test decides; its position goes where `resolveOffset` says. */
+/** A client whose joins and batches the test controls. `resolveOffset` moves its position. */
 class PlayedClient {
   position = 0;
   committed = 0;
@@ -64,7 +64,7 @@ class PlayedClient {
   }
 }
 
-test('an answer that was asked for before the group was joined again is dropped, and nothing before it is passed over', async () => {
+test('drops an answer that was requested before a rejoin, and skips no record before it', async () => {
   const client = new PlayedClient();
   const taken: number[] = [];
   const consumer = new PartitionConsumer({
@@ -98,7 +98,7 @@ test('an answer that was asked for before the group was joined again is dropped,
   expect(client.position).toBe(0);
   await client.deliver(0, 8);
   expect(taken).toEqual([0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 6, 7]);
-  // Once all is settled elsewhere, the old position may be where the group goes on: then it is taken at the second try.
+  // If another member settled everything, the group may continue at the old position. Then the answer is taken at the second try.
   client.committed = 8;
   client.join();
   await client.deliver(8, 9);

@@ -1,14 +1,14 @@
 /**
- * The consumer loop: one worker per partition, and commits that never run ahead of effects. failure.ts decides what becomes
- * of a record on which a worker failed.
+ * The consumer loop: one worker for each partition, and commits that never run ahead of effects. failure.ts decides the outcome of
+ * a record on which a worker failed.
  *
- * A record that is to be tried again pauses its partition and gives the batch back, because the client fetches nothing
- * for any partition of a broker, and joins no rebalance, before all batches of the last fetch are done.
+ * A record that will be retried pauses its partition and ends the batch. Otherwise the client would fetch nothing for any partition
+ * of the broker, and join no rebalance, because it waits for all batches of the last fetch.
  *
- * Delivery: at least once. A record comes again after a crash or a rebalance unless everything before it was settled
- * and committed. The position moves when a worker takes a record; the committed offset follows the {@link OffsetLedger}.
- * At every (re)join all workers are thrown away, because the client then reads on from the committed offsets: what a
- * worker held and had not settled comes again. What is idempotent about an effect is the worker's to say.
+ * Delivery: at least once. A record comes again after a crash or a rebalance unless it and everything before it was settled and
+ * committed. The position moves when a worker takes a record. The committed offset follows the {@link OffsetLedger}. Every (re)join
+ * discards all workers, because the client then continues from the committed offsets; their unsettled records come again. Each
+ * worker has to make its effects idempotent.
  */
 import { once } from 'node:events';
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs';
@@ -39,19 +39,19 @@ export interface PartitionConsumerOptions<Fact> extends RecordTakerOptions<Fact>
 const commitIntervalMs = 500;
 const heartbeatIntervalMs = 1_000;
 /**
- * How long the partitions of a process that was killed stay with nobody: its replacement waits for it in the group. The
- * least that a broker takes unless told otherwise (`group.min.session.timeout.ms`). A process whose main thread stands
- * still for as long loses its partitions, and what it held comes again; heartbeats are sent while a record is worked on.
+ * The time for which the partitions of a killed process stay unassigned, while its replacement waits. It is the smallest value that
+ * a broker allows by default (`group.min.session.timeout.ms`). A process whose main thread blocks for this long loses its
+ * partitions, and its records come again. Heartbeats are sent while a worker has a record.
  */
 const sessionTimeoutMs = 6_000;
-/** How long the others of a group wait for one that has a long recording in hand; then it is put out, and the record comes again. */
+/** The time for which a group waits for a member with a long recording in hand. Then the member is expelled, and the record comes again. */
 const rebalanceTimeoutMs = 10_000;
-/** At stop, how long records that workers have in hand may still take, and then what was taken to become durable: less than 20 s together. */
+/** At stop: the time for records in hand, then the time for taken records to become durable. Together they are below 20 s. */
 const finishLimitMs = 4_000;
 const drainLimitMs = 7_000;
-/** For the commit, and for leaving the group: a broker that is away must not keep a process from ending. */
+/** The time for the last commit and for leaving the group, so that an outage of the broker does not block the stop. */
 const partingMs = 1_500;
-/** More than any of our topics has: a batch must not wait in the client's queue while the group rejoins, or it would be stale. */
+/** More partitions than any topic has: a batch that waits in the client's queue during a rejoin would become stale. */
 const partitionsAtOnce = 64;
 
 export class PartitionConsumer<Fact> implements WatchedConsumer {
@@ -65,9 +65,9 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   private committing: Promise<void> | undefined;
   private started = false;
   private readonly stopped = new AbortController();
-  /** What workers have in hand. */
+  /** The running takes of the workers. */
   private readonly taking = new Set<Promise<void>>();
-  /** Nobody waits for a worker any more. */
+  /** Aborted when the consumer no longer waits for workers. */
   private readonly left = new AbortController();
 
   constructor(private readonly options: PartitionConsumerOptions<Fact>) {
@@ -131,8 +131,8 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
   }
 
   /**
-   * Stops fetching, finishes or abandons what is in hand, drains the workers, commits and leaves the group. What takes too
-   * long, a recording of hours or a store that is away, is not waited for: it comes again.
+   * Stops fetching, finishes or abandons the records in hand, drains the workers, commits and leaves the group. It does not wait for
+   * work that takes too long (a recording of hours, an outage of the store); its records come again.
    */
   async stop(): Promise<void> {
     this.stopped.abort();
@@ -155,7 +155,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     const assignment = this.assignments.of(batch.partition);
     assignment.commit = payload.commitOffsetsIfNecessary;
     const { signal } = assignment.revoked;
-    // The broker's word: the group rebalances, or has put this member out. A heartbeat right after would not be sent, and so not say it.
+    // The broker says that the group rebalances or has expelled this member. An immediate heartbeat would not be sent, so it could not tell.
     let lost: unknown;
     const beat = setInterval(() => {
       heartbeat().catch((error: unknown) => {
@@ -172,7 +172,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
         resolveOffset(message.offset);
         assignment.next = (BigInt(message.offset) + 1n).toString();
         this.pulse.reached(this.topic, batch.partition, BigInt(message.offset) + 1n);
-        // What is thrown ends this batch; the records come again.
+        // The thrown error ends this batch, and its records come again.
         await heartbeat();
         if (lost) throw lost as Error;
       }
@@ -181,7 +181,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     }
   }
 
-  /** @returns null when the record is done with; else how long to wait before it is tried again */
+  /** @returns null if the record is done; else the time to wait before the next try */
   private async takeRecord(assignment: Assignment<Fact>, partition: number, message: KafkaMessage): Promise<number | null> {
     const origin: RecordOrigin = { topic: this.topic, partition, offset: message.offset, key: message.key, value: message.value };
     const record: StreamRecord<Fact> = { key: message.key?.toString() ?? null, fact: null, origin, headers: message.headers };
@@ -201,7 +201,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     if (signal.aborted) return null;
     switch (outcome.kind) {
       case 'retry':
-        // The next try may end the process: what is settled by now must not come again with the record.
+        // The next try may kill the process, so the settled records are committed first.
         if (trying.unknown > 0) await this.commit();
         return outcome.waitMs;
       case 'dead-letter':
@@ -209,7 +209,7 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
         break;
       case 'stop':
         this.options.crash(outcome.error);
-        // The process is going down; the batch must not go on past this record.
+        // The process is ending; the batch must not pass this record.
         await once(signal, 'abort');
         break;
       case 'taken':
@@ -218,13 +218,13 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     return null;
   }
 
-  /** The client leaves its group only when all batches are done: one that waited for a worker would keep the process from stopping. */
+  /** The client leaves its group only when all batches are done, so a batch must not wait for a worker during a stop. */
   private async untilTakenOrLeft(taking: Promise<void>): Promise<void> {
     const { signal } = this.left;
     let leave: () => void = () => undefined;
     this.taking.add(taking);
     try {
-      // A promise for each record: one for all would remember every record that ever waited for it.
+      // Each record gets its own promise. A shared one would keep every record that ever waited for it in memory.
       const left = new Promise<void>((resolve) => {
         leave = resolve;
         signal.addEventListener('abort', leave, { once: true });
@@ -236,11 +236,11 @@ export class PartitionConsumer<Fact> implements WatchedConsumer {
     }
   }
 
-  /** One at a time, so that an older offset is never committed after a newer one. */
+  /** Makes one commit at a time, so that an older offset is never committed after a newer one. */
   private commit(): Promise<void> {
     this.committing ??= this.assignments
       .commitSettled(this.topic)
-      // Tried again at the next tick. In a rebalance it is no loss: the records come again and have no further effect.
+      // The next tick tries again. In a rebalance a failed commit does no harm: the records come again without further effect.
       .catch((error: unknown) => this.options.logger.debug({ err: error }, 'commit refused'))
       .finally(() => {
         this.committing = undefined;

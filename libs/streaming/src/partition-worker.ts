@@ -1,10 +1,10 @@
-/** What takes the records of one partition, and what it is given. */
+/** The interface of a worker, which takes the records of one partition. */
 import type { RecordOrigin } from './dead-letter-office.js';
 import type { RecordHeaders } from './trace-headers.js';
 
 export interface StreamRecord<Fact> {
   key: string | null;
-  /** Null: a tombstone. */
+  /** The parsed fact; null is a tombstone. */
   fact: Fact | null;
   origin: RecordOrigin;
   headers?: RecordHeaders | undefined;
@@ -12,22 +12,22 @@ export interface StreamRecord<Fact> {
 
 export interface PartitionWorker<Fact> {
   /**
-   * Takes one record; the next comes when this resolves. Effects may become durable later: until `settle` is called
-   * with the record's offset, it is not committed. A thrown error decides the record's fate (failure.ts); the worker must be as
-   * it was before the record then, because the record may be tried again with it.
+   * Takes one record; the next comes when this resolves. Effects may become durable later: the offset is committed only after the
+   * worker calls `settle` with it. A thrown error decides the record's fate (failure.ts). The worker must then be in the state before
+   * the record, because the record may be tried again.
    */
   take(record: StreamRecord<Fact>): Promise<void>;
-  /** The partition may belong to another now: forget what is held, settle nothing more. */
+  /** Drops all held records and settles nothing more, because the partition may belong to another member now. */
   abandon(): void;
-  /** The process is asked to stop: finish what is held, if that is quick. */
+  /** Finishes the held records if that is quick, because the process is stopping. */
   drain(): Promise<void>;
-  /** Whether it waits for something that is away and is being tried again: then a `take` that lasts is no stall. */
+  /** @returns true while the worker waits for an outage to end; a long `take` is then no stall */
   readonly isHeldUp?: boolean;
 }
 
 export interface WorkerContext {
   partition: number;
   settle: (offset: string) => void;
-  /** For errors outside `take` (timers): no record is to blame, and the process ends. */
+  /** Reports an error outside `take`, for example of a timer. No record is to blame, and the process ends. */
   crash: (error: unknown) => void;
 }

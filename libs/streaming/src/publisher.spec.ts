@@ -1,8 +1,10 @@
-/** How the client is asked to produce: what delivery leans on, and what it must not. The client is played here. */
+/** The requests of the publisher to the client, on which delivery depends. The test plays the client. */
 import type { Kafka, ProducerBatch, ProducerConfig } from 'kafkajs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { hourMs, retained, type Topic } from '#contracts/topic.js';
+import { evaluations } from '#contracts/evaluations.js';
+import { utterances } from '#contracts/utterances.js';
 import { Publisher } from './publisher.js';
 
 const topic: Topic<number> = {
@@ -17,7 +19,7 @@ const topic: Topic<number> = {
   storage: retained(1, hourMs),
 };
 
-test('it uses no transactions and no idempotence of the client, waits for all replicas, and has one request in flight', async () => {
+test('uses neither transactions nor the client’s idempotence, waits for all replicas, and has one request in flight', async () => {
   const configs: (ProducerConfig | undefined)[] = [];
   const requests: { acks: number | undefined; inFlight: number }[] = [];
   let inFlight = 0;
@@ -54,7 +56,7 @@ test.each([
   ['right after a call that had nothing to publish', [[], [1]]],
   ['between such calls', [[], [1], [], [2], []]],
   ['many in one turn', Array.from({ length: 20 }, (_, i) => (i % 3 === 0 ? [] : [i]))],
-])('what is published %s is sent', async (_, calls) => {
+])('sends facts that are published %s', async (_, calls) => {
   const sent: unknown[] = [];
   const producer = {
     sendBatch: ({ topicMessages }: ProducerBatch) => {
@@ -67,7 +69,7 @@ test.each([
   expect(sent).toEqual(calls.flat());
 });
 
-test('what is published in any turn after an acknowledgement is sent', async () => {
+test('sends facts that are published in any turn after an acknowledgement', async () => {
   const producer = { sendBatch: () => Promise.resolve() };
   const publisher = new Publisher({ producer: () => producer } as unknown as Kafka, 'test');
   for (let turns = 0; turns < 30; turns++) {
@@ -77,4 +79,13 @@ test('what is published in any turn after an acknowledgement is sent', async () 
     };
     await Promise.all([publisher.publish(topic, 1), later()]);
   }
+});
+
+test('sends a topic’s facts for its producers only: another party does not compile', () => {
+  const publisher = new Publisher<'ingest'>({ producer: () => ({}) } as unknown as Kafka, 'test');
+  const wrong = (): Promise<void> =>
+    // @ts-expect-error evaluations are sent by the evaluator and the trainer
+    publisher.publish(evaluations);
+  const right = (): Promise<void> => publisher.publish(utterances);
+  expect([wrong, right]).toHaveLength(2);
 });

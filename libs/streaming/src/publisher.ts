@@ -1,13 +1,13 @@
 /**
  * Publishes facts.
  *
- * Delivery: acks from all replicas, one awaited request at a time, not idempotent. With several requests in flight and
- * the client's idempotence on, acknowledged messages were lost when a broker was killed; this way none was, and a fact
- * may come twice, which every consumer expects. A promise that resolved means that the fact is durable.
+ * Delivery: it waits for acknowledgements of all replicas, sends one request at a time, and does not use the client's idempotence.
+ * With several requests in flight and idempotence on, acknowledged messages were lost when a broker was killed. This way none were
+ * lost. A fact may come twice, which every consumer expects. A resolved promise means that the fact is durable.
  */
 import { createRequire } from 'node:module';
 import type { Kafka, Message, Producer } from 'kafkajs';
-import { topicName, type Topic, type TopicIdentity } from '#contracts/topic.js';
+import { topicName, type Party, type Topic, type TopicIdentity } from '#contracts/topic.js';
 import { inNoSpan, type Context, type SpanContext } from '#service/spans.js';
 import { atMost } from './at-most.js';
 import { beginPublish, type TraceOfRecord } from './record-spans.js';
@@ -17,7 +17,7 @@ const { Partitioners } = createRequire(import.meta.url)('kafkajs') as typeof imp
 const maxMessagesPerRequest = 1_000;
 const closingMs = 2_000;
 const partingMs = 1_000;
-/** What one request holds of a topic's partition is one batch to the broker, which takes 1 MiB unless told otherwise. */
+/** Most bytes of a request. Its records of one partition form one batch, and a broker takes 1 MiB by default. */
 const maxRequestBytes = 512 * 1024;
 
 interface Waiting {
@@ -27,7 +27,11 @@ interface Waiting {
   reject: (reason: unknown) => void;
 }
 
-export class Publisher {
+/** A topic that this party may send to. Where it may not, nothing is assignable, and the call does not compile. */
+type SentBy<Sender, Producer> = Sender extends Producer ? unknown : never;
+
+/** @typeParam Sender the party that publishes; its topics name it among their producers */
+export class Publisher<Sender extends Party = Party> {
   private readonly producer: Producer;
   private waiting: Waiting[] = [];
   private isSending = false;
@@ -45,22 +49,32 @@ export class Publisher {
   }
 
   /** Publishes in order; resolves when all are acknowledged by all replicas. */
-  async publish<Fact>(topic: Topic<Fact>, ...facts: NoInfer<Fact>[]): Promise<void> {
+  async publish<Fact, Producer extends Party>(
+    topic: Topic<Fact, Producer> & SentBy<Sender, Producer>,
+    ...facts: NoInfer<Fact>[]
+  ): Promise<void> {
     await this.enqueue(topic, messagesOf(topic, facts), 'active');
   }
 
   /**
-   * As `publish`, but each fact begins a trace of its own, linked with the active one: facts of which each is of another
-   * utterance.
-   * @param traceOf the trace that a fact goes on in instead
+   * Like `publish`, for facts of different utterances: each fact begins a trace of its own, linked with the active one.
+   * @param traceOf the trace that a fact continues instead
    */
-  async publishApart<Fact>(topic: Topic<Fact>, facts: NoInfer<Fact>[], traceOf?: (fact: Fact) => Context | undefined): Promise<void> {
+  async publishApart<Fact, Producer extends Party>(
+    topic: Topic<Fact, Producer> & SentBy<Sender, Producer>,
+    facts: NoInfer<Fact>[],
+    traceOf?: (fact: Fact) => Context | undefined,
+  ): Promise<void> {
     const messages = messagesOf(topic, facts);
     await this.enqueue(topic, messages, (at) => traceOf?.(facts[at] as Fact) ?? 'own');
   }
 
   /** As `publish`, of facts that tell of many utterances. @param utterances their spans, in the order in which each fact names them */
-  async publishAbout<Fact>(topic: Topic<Fact>, facts: NoInfer<Fact>[], utterances: readonly SpanContext[]): Promise<void> {
+  async publishAbout<Fact, Producer extends Party>(
+    topic: Topic<Fact, Producer> & SentBy<Sender, Producer>,
+    facts: NoInfer<Fact>[],
+    utterances: readonly SpanContext[],
+  ): Promise<void> {
     const headers = utteranceHeaders(utterances);
     await this.enqueue(
       topic,
@@ -70,11 +84,14 @@ export class Publisher {
   }
 
   /** Says that a key of a compacted topic is dead. */
-  async tombstone(topic: TopicIdentity, key: string): Promise<void> {
+  async tombstone<Producer extends Party>(
+    topic: TopicIdentity & { producers: readonly Producer[] } & SentBy<Sender, Producer>,
+    key: string,
+  ): Promise<void> {
     await this.enqueue(topic, [{ key, value: null }], 'active');
   }
 
-  /** What is under way has a few seconds to be acknowledged: with the broker away nobody could wait for it. */
+  /** Waits a few seconds for running requests. It does not wait longer, because the broker may be down. */
   async close(): Promise<void> {
     await atMost(closingMs, this.sent);
     await atMost(partingMs, this.producer.disconnect());
@@ -89,12 +106,12 @@ export class Publisher {
       const acknowledgement = new Promise<void>((resolve, reject) => this.waiting.push({ topic, message: sent, resolve, reject }));
       return span ? acknowledgement.then(() => span.end(), failing(span.end)) : acknowledgement;
     });
-    // Requests carry facts of many traces.
+    // A request carries facts of many traces, so it belongs to none.
     if (!this.isSending) this.sent = inNoSpan(() => this.sendAll());
     await Promise.all(acknowledged);
   }
 
-  /** As many as fit a request; one that is too large for any goes alone, so that no other is refused with it. */
+  /** Takes as many facts as fit a request. A too large fact goes alone, so that the broker refuses no other with it. */
   private countForRequest(): number {
     let sizeBytes = 0;
     const tooMany = this.waiting.findIndex(({ message }, at) => {
@@ -104,7 +121,7 @@ export class Publisher {
     return tooMany === -1 ? this.waiting.length : Math.max(1, tooMany);
   }
 
-  /** Says that it has ended in the same turn in which it found nothing more: what comes a turn later is sent by the next. */
+  /** Marks itself as ended in the same turn in which it finds the queue empty, so that the next call starts a new loop. */
   private async sendAll(): Promise<void> {
     this.isSending = true;
     while (this.waiting.length > 0) {

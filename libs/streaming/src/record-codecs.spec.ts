@@ -1,4 +1,4 @@
-/** Batches as the client decodes them. test/integration/compressed-records.spec.ts has a broker compress them. */
+/** Batches as the client decodes them. In test/integration/compressed-records.spec.ts a broker compresses them. */
 import { createRequire } from 'node:module';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -6,7 +6,7 @@ import { kafkaClient } from './kafka-client.js';
 import { maxBatchBytes } from './record-codecs.js';
 import { refuseUndecodable } from './undecodable-batches.js';
 
-void kafkaClient; // brings the mends
+void kafkaClient; // applies the patches
 
 const require = createRequire(import.meta.url);
 const { CompressionCodecs, CompressionTypes } = require('kafkajs') as typeof import('kafkajs');
@@ -48,7 +48,7 @@ const packers: [string, number, (bytes: Buffer) => Buffer][] = [
 const text = Buffer.from(JSON.stringify(Array.from({ length: 5_000 }, (_, n) => ({ n, text: `some text ${n % 7}` }))));
 
 describe.each(packers)('%s', (_name, type, pack) => {
-  it('is unpacked to what was packed', async () => {
+  it('unpacks to the packed bytes', async () => {
     expect((await unpack(type, pack(text))).equals(text)).toBe(true);
   });
 
@@ -56,12 +56,12 @@ describe.each(packers)('%s', (_name, type, pack) => {
     await expect(unpack(type, Buffer.from('ffffffffffffffffffffffffffffffff', 'hex'))).rejects.toThrow();
   });
 
-  it('is refused when it would grow beyond all measure', async () => {
+  it('is refused when it would grow beyond the limit', async () => {
     await expect(unpack(type, pack(Buffer.alloc(maxBatchBytes + 5_000_000)))).rejects.toThrow();
   });
 });
 
-/** A batch of version 2 as it stands in an answer: records that are no more than their packed bytes. */
+/** A batch of version 2 as in an answer, with the packed bytes of its records. */
 function batchOf({ firstOffset, count, codec, packed }: { firstOffset: bigint; count: number; codec: number; packed: Buffer }): Buffer {
   const batch = Buffer.alloc(61);
   batch.writeBigInt64BE(firstOffset, 0);
@@ -81,7 +81,7 @@ async function decodedOf(...batches: Buffer[]): Promise<Decoded[]> {
   return decodeMessages(new Decoder(Buffer.concat([length, body])));
 }
 
-/** One record: its length, then attributes, time, offset, no key, the value and no headers. */
+/** One record: its length, attributes, time, offset, no key, the value and no headers. */
 const plainRecord = (value: string): Buffer => {
   const body = Buffer.concat([Buffer.from([0, 0, 0, 1, value.length * 2]), Buffer.from(value), Buffer.from([0])]);
   return Buffer.concat([Buffer.from([body.length * 2]), body]);
@@ -90,7 +90,7 @@ const plainRecord = (value: string): Buffer => {
 describe('a batch that cannot be decoded', () => {
   const garbage = Buffer.from('no codec made this, ever');
 
-  it.each([1, 2, 3, 4])('is one record at its last offset, which says so, and what stands beside it is read (codec %i)', async (codec) => {
+  it.each([1, 2, 3, 4])('becomes one record at its last offset with the reason, and its neighbours are read (codec %i)', async (codec) => {
     const good = (firstOffset: bigint): Buffer => batchOf({ firstOffset, count: 1, codec: 1, packed: gzipSync(plainRecord('fine')) });
     const records = await decodedOf(good(4n), batchOf({ firstOffset: 5n, count: 10, codec, packed: garbage }), good(15n));
     expect(records.map(({ offset }) => offset)).toEqual(['4', '14', '15']);
@@ -102,13 +102,13 @@ describe('a batch that cannot be decoded', () => {
     expect(() => refuseUndecodable(before.headers)).not.toThrow();
   });
 
-  it('may also be one whose records end before they are all there', async () => {
+  it('includes a batch that ends before all its records', async () => {
     const packed = gzipSync(plainRecord('only one of three'));
     const records = await decodedOf(batchOf({ firstOffset: 0n, count: 3, codec: 1, packed }));
     expect(records.map(({ offset }) => offset)).toEqual(['2']);
   });
 
-  it('is left for the next fetch when the answer cuts it off', async () => {
+  it('is left for the next fetch if the answer cuts it off', async () => {
     const whole = batchOf({ firstOffset: 0n, count: 1, codec: 1, packed: gzipSync(plainRecord('fine')) });
     const records = await decodedOf(whole, whole.subarray(0, whole.length - 3));
     expect(records).toHaveLength(1);

@@ -1,8 +1,8 @@
 /**
- * Reads records that another writer, or the broker (`compression.type`), has compressed: gzip, snappy, lz4 and zstd. The
- * Kafka client brings gzip only. This client itself never compresses.
+ * Unpacks records that another writer, or the broker (`compression.type`), has compressed with gzip, snappy, lz4 or zstd. The Kafka
+ * client supports gzip only. This client never compresses.
  *
- * A batch may not grow beyond {@link maxBatchBytes}: a few kilobytes could otherwise take all memory.
+ * A batch may not grow beyond {@link maxBatchBytes}. Otherwise a few kilobytes could take all memory.
  */
 import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
@@ -17,12 +17,12 @@ const lz4 = require('lz4js') as {
   decompressFrame: (bytes: Uint8Array, into: Uint8Array) => number;
 };
 
-/** Of the records of one batch, unpacked. A broker takes 1 MiB packed unless told otherwise. */
+/** Most bytes of the unpacked records of one batch. A broker takes 1 MiB packed by default. */
 export const maxBatchBytes = 64 * 1024 * 1024;
 
-const tooLarge = (): PipelineError => new PipelineError('RECORD_INVALID', `unpacked, they have more than ${maxBatchBytes} bytes`);
+const tooLarge = (): PipelineError => new PipelineError('RECORD_INVALID', `the unpacked records have more than ${maxBatchBytes} bytes`);
 
-/** Java's writers cut what they compress with snappy into blocks, behind a header of their own. */
+/** Java's writers compress with snappy in blocks, behind a header of their own. */
 const xerialHeader = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
 const xerialHeaderBytes = 16;
 const lengthBytes = 4;
@@ -47,7 +47,7 @@ function unpackLz4(bytes: Buffer): Buffer {
   if (!(bound <= maxBatchBytes)) throw tooLarge();
   const into = Buffer.alloc(bound);
   const size = lz4.decompressFrame(bytes, into);
-  if (size > into.length) throw new PipelineError('RECORD_INVALID', 'the lz4 frame is longer than it says');
+  if (size > into.length) throw new PipelineError('RECORD_INVALID', 'the lz4 frame is longer than its header says');
   return into.subarray(0, size);
 }
 
@@ -66,7 +66,7 @@ interface Codec {
   decompress: (bytes: Buffer) => Promise<Buffer>;
 }
 
-/** For all clients of this process. */
+/** Installs the codecs for all clients of this process. */
 export function registerCodecs(): void {
   const codecs: Record<number, () => Codec> = CompressionCodecs;
   for (const [type, unpack] of Object.entries(unpackers)) {

@@ -1,4 +1,4 @@
-/** Which trace a record is in, as publisher and consumer have it. The broker is played here. */
+/** The trace of a record, in publisher and consumer. The test plays the broker. */
 import { context, diag, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import type { Kafka, Message, ProducerBatch } from 'kafkajs';
@@ -62,14 +62,14 @@ const received = (headers: RecordHeaders, word = 'a') => ({
 });
 
 describe('a published record', () => {
-  it('has no header where nothing is traced', async () => {
+  it('has no header while tracing is off', async () => {
     const publisher = freshPublisher();
     await inSpan('work', {}, () => publisher.publish(topic, 'a'));
     await publisher.publishApart(topic, ['b']);
     expect(sent.map(({ headers }) => headers)).toEqual([undefined, undefined]);
   });
 
-  it('is in the trace of the work that published it, and in none outside of any', async () => {
+  it('is in the trace of the work that published it, and in no trace without such work', async () => {
     traceWith();
     const publisher = freshPublisher();
     const traceId = await inSpan('work', {}, async (span) => {
@@ -82,7 +82,7 @@ describe('a published record', () => {
     expect(names).toEqual(['publish test.words.v1', 'publish test.words.v1', 'work']);
   });
 
-  it('that is published apart has a trace of its own, linked with the work, or goes on in the one that is named', async () => {
+  it('has a trace of its own linked with the work, or continues a named trace, if it is published apart', async () => {
     traceWith();
     const publisher = freshPublisher();
     const earlier = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
@@ -96,13 +96,13 @@ describe('a published record', () => {
     expect(links).toEqual([[workId], [workId], [], []]);
   });
 
-  it('goes on in a named trace also where this process does not trace: what was begun elsewhere is passed on', async () => {
+  it('continues a named trace even if this process does not trace', async () => {
     const earlier = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
     await freshPublisher().publishApart(topic, ['again'], () => contextOf(earlier));
     expect(headersOf('again')).toEqual(earlier);
   });
 
-  it('that cannot be sent fails its span', async () => {
+  it('fails its span if it cannot be sent', async () => {
     traceWith();
     refuse = new PipelineError('STORAGE_UNAVAILABLE', 'away');
     const publisher = freshPublisher();
@@ -116,8 +116,8 @@ describe('a published record', () => {
   });
 });
 
-describe('a record that is processed', () => {
-  it('goes on in the trace of its header, and log lines meanwhile name it', async () => {
+describe('a processed record', () => {
+  it('continues the trace of its header, and log lines name that trace', async () => {
     traceWith();
     const publisher = freshPublisher();
     await inSpan('work', {}, () => publisher.publish(topic, 'a'));
@@ -135,7 +135,7 @@ describe('a record that is processed', () => {
     expect(traceOfLog()).toEqual({});
   });
 
-  it('with a header that cannot be read, or none, begins a trace', async () => {
+  it('begins a trace if its header is missing or unreadable', async () => {
     traceWith();
     for (const headers of [{}, { traceparent: 'nonsense' }, { traceparent: Buffer.from([0xff]) }])
       await inProcessSpan(received(headers), 'group', () => Promise.resolve());
@@ -144,7 +144,7 @@ describe('a record that is processed', () => {
     expect(new Set(spans.map((span) => span.spanContext().traceId)).size).toBe(3);
   });
 
-  it('that is not sampled stays so', async () => {
+  it('stays unsampled if its header says so', async () => {
     traceWith();
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00';
     const publisher = freshPublisher();

@@ -1,9 +1,9 @@
 /**
- * The spans of records, by OpenTelemetry's conventions for messaging: `publish <topic>` from when a record is handed over
- * until it is durable, its context in the record's headers; `process <topic>` while a consumer has it, its parent what the
- * headers say.
+ * Makes the spans of records, by OpenTelemetry's conventions for messaging. `publish <topic>` lasts until the record is durable;
+ * its context goes into the record's headers. `process <topic>` lasts while a consumer has the record; its parent comes from the
+ * headers.
  *
- * A record that is published outside any span is in no trace, unless it begins one.
+ * A record that is published outside of any span is in no trace, unless it begins one.
  */
 import { context, ROOT_CONTEXT, SpanKind, trace, type Attributes, type Context } from '@opentelemetry/api';
 import type { DeadLetter } from '#contracts/dead-letters.js';
@@ -21,14 +21,14 @@ export interface PublishSpan {
   end: (error?: unknown) => void;
 }
 
-/** Which trace a record is in: the active one, one of its own that is linked with the active one, or the one that it goes on in. */
+/** The trace of a record: the active one, one of its own that is linked with the active one, or a given one that it continues. */
 export type TraceOfRecord = 'active' | 'own' | Context;
 
 /** @returns undefined if the record is in no trace */
 export function beginPublish(place: RecordPlace, of: TraceOfRecord): PublishSpan | undefined {
   const parent = of === 'active' ? context.active() : of === 'own' ? ROOT_CONTEXT : of;
   if (!isTracing()) {
-    // Who does not trace passes on what was traced before.
+    // A process that does not trace passes on the trace of others.
     const headers = of === 'active' ? undefined : headersOf(parent);
     return headers && { headers, end: () => undefined };
   }
@@ -51,7 +51,7 @@ export interface ReceivedRecord {
   headers?: RecordHeaders | undefined;
 }
 
-/** Runs work on a record with its span active. What the headers do not name a trace for begins one. */
+/** Runs work on a record with its span active. Without a trace in the headers the record begins one. */
 export async function inProcessSpan<Result>(
   { key, origin: { topic, partition, offset, value }, headers }: ReceivedRecord,
   groupId: string,
@@ -68,7 +68,7 @@ export async function inProcessSpan<Result>(
   return inSpan(name, { kind: SpanKind.CONSUMER, attributes, parent: contextOf(headers) }, work);
 }
 
-/** By which a person finds the trace of a recording. */
+/** Attributes by which a person finds the trace of a recording. */
 export const subjectAttributes = ({
   utteranceId,
   objectKey,
@@ -79,7 +79,7 @@ export const subjectAttributes = ({
   'undertone.object.key': objectKey,
 });
 
-/** The system goes by its old name too, which is what many backends know. */
+/** Gives the messaging system under its old attribute name too, because many backends know only that one. */
 function attributesOf({ topic, key, isTombstone }: RecordPlace, operation: { name: string; type: string }): Attributes {
   return {
     'messaging.system': 'kafka',

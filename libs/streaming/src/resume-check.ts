@@ -1,15 +1,16 @@
 /**
- * Whether what was made of records up to some positions may be gone on with from there.
+ * Decides whether state that was made of records up to some positions may be continued from there.
  *
- * A tombstone is gone after `delete.retention.ms`: who was away longer cannot know what died meanwhile. And the topics must
- * be the same ones. The client speaks no topic ids, so time tells: in the same topic every record before the next one was
- * written before it was read, so that the first record of that time or later lies at the next offset or after it; in a topic
- * that was made anew it lies before. A writer whose clock is ahead makes this refuse more than it must, never less.
+ * Two things prevent it. First, Kafka deletes tombstones after `delete.retention.ms`, so a reader that was away longer misses
+ * deletions. Second, the topics may have been created again. The client does not know topic ids, so the check uses time: in the
+ * same topic, every record before the kept offset was written before it was read. So the first record of that time or later lies at
+ * the kept offset or after it; in a new topic it lies before. If a writer's clock is ahead, the check refuses too often, never too
+ * seldom.
  */
 import type { Kafka } from 'kafkajs';
 import type { Positions } from './table-follower.js';
 
-/** Broker and reader may disagree on time, and reading on takes some. */
+/** Allowance for different clocks of broker and reader, and for the time of reading. */
 const marginMs = 60 * 60_000;
 /** ConfigResourceTypes.TOPIC */
 const topicResource = 2;
@@ -17,25 +18,25 @@ const topicResource = 2;
 export interface KeptPositions {
   clusterId: string;
   positions: Positions;
-  /** When the positions were these. */
+  /** The time of these positions. */
   takenAtMs: number;
-  /** When everything that was there had last been read. */
+  /** The last time at which everything had been read. */
   completeAtMs: number;
 }
 
 type Admin = ReturnType<Kafka['admin']>;
 
-/** @returns why not, in words; null if it may */
+/** @returns the reason not to continue; null if continuing is safe */
 export async function whyNotResume(kafka: Kafka, topics: readonly string[], kept: KeptPositions): Promise<string | null> {
   const admin = kafka.admin();
   await admin.connect();
   try {
     const { clusterId } = await admin.describeCluster();
-    if (clusterId !== kept.clusterId) return `it is of Kafka cluster ${kept.clusterId}, this is ${clusterId}`;
+    if (clusterId !== kept.clusterId) return `it was made on Kafka cluster ${kept.clusterId}, and this is ${clusterId}`;
     const keepsMs = await tombstonesKeptMs(admin, topics);
     const awayMs = Date.now() - kept.completeAtMs;
     if (awayMs > keepsMs - marginMs)
-      return `it is ${Math.round(awayMs / 1000)} s old, and tombstones are kept for ${Math.round(keepsMs / 1000)} s, less an hour`;
+      return `it is ${Math.round(awayMs / 1000)} s old, and tombstones are kept for ${Math.round(keepsMs / 1000)} s, minus one hour for safety`;
     for (const topic of topics) {
       const why = await whyNotTopic(admin, topic, kept);
       if (why) return why;
@@ -56,7 +57,7 @@ export async function clusterIdOf(kafka: Kafka): Promise<string> {
   }
 }
 
-/** The shortest time of the compacted topics, as the broker has it. */
+/** The shortest tombstone retention of the compacted topics, as the broker states it. */
 async function tombstonesKeptMs(admin: Admin, topics: readonly string[]): Promise<number> {
   const configNames = ['cleanup.policy', 'delete.retention.ms'];
   const resources = topics.map((name) => ({ type: topicResource, name, configNames }));
@@ -73,13 +74,13 @@ async function whyNotTopic(admin: Admin, topic: string, { positions, takenAtMs }
     const next = positions[topic]?.[partition];
     if (next === undefined) return `it does not know partition ${partition} of ${topic}`;
     if (BigInt(next) < BigInt(low) || BigInt(next) > BigInt(high))
-      return `it goes on at ${next} in partition ${partition} of ${topic}, which holds ${low} to ${high}`;
+      return `it continues at ${next} in partition ${partition} of ${topic}, which holds ${low} to ${high}`;
   }
-  // Where no record is as late, the client answers with the end.
+  // If no record is as late, the client answers with the end.
   for (const { partition, offset } of await admin.fetchTopicOffsetsByTimestamp(topic, takenAtMs)) {
     const next = positions[topic]?.[partition] ?? '0';
     if (BigInt(offset) < BigInt(next))
-      return `${topic} is not the topic that it was: record ${offset} of partition ${partition} was written after it, which goes on at ${next}`;
+      return `${topic} was created again: record ${offset} of partition ${partition} was written after the snapshot, which continues at ${next}`;
   }
   return null;
 }

@@ -5,7 +5,7 @@ import { Attempts, fateOf, isOutage, observeRetries, retrying } from './retry.js
 const unavailable = () => new PipelineError('STORAGE_UNAVAILABLE', 'the store is away');
 
 describe('fateOf', () => {
-  it('trusts the code of a pipeline error and knows nothing of others', () => {
+  it('follows the code of a pipeline error, and treats other errors as unknown', () => {
     expect(fateOf(unavailable())).toBe('retryable');
     expect(fateOf(new PipelineError('AUDIO_EMPTY', 'no samples'))).toBe('permanent');
     expect(fateOf(new TypeError('x is not a function'))).toBe('unknown');
@@ -14,24 +14,24 @@ describe('fateOf', () => {
     expect(fateOf(noCoordinator)).toBe('retryable');
     const wrapped = (cause: Error) =>
       Object.assign(new Error(cause.message, { cause }), { name: 'KafkaJSNonRetriableError', retriable: false });
-    expect(fateOf(wrapped(noCoordinator)), 'as the client throws it when it has given up').toBe('retryable');
+    expect(fateOf(wrapped(noCoordinator)), 'wrapped, as the client throws it after its last try').toBe('retryable');
     expect(fateOf(wrapped(new TypeError('x is not a function')))).toBe('unknown');
   });
 });
 
-it('an outage says nothing of what was asked for, also once it has lasted too long', () => {
+it('recognises an outage, also after it has lasted too long', () => {
   const outages = [unavailable(), new PipelineError('RETRIES_EXHAUSTED', 'gave up'), new PipelineError('CHECKPOINT_INVALID', 'damaged')];
   expect(outages.map(isOutage)).toEqual([true, true, false]);
 });
 
 describe('retrying', () => {
-  it('tries again until it succeeds', async () => {
+  it('retries until it succeeds', async () => {
     let calls = 0;
     const result = await retrying(() => (++calls < 3 ? Promise.reject(unavailable()) : Promise.resolve('there')));
     expect({ result, calls }).toEqual({ result: 'there', calls: 3 });
   });
 
-  it('gives a permanent error back at once', async () => {
+  it('throws a permanent error at once', async () => {
     let calls = 0;
     const work = () => {
       calls++;
@@ -41,7 +41,7 @@ describe('retrying', () => {
     expect(calls).toBe(1);
   });
 
-  it('turns a retryable error into RETRIES_EXHAUSTED after the limit', async () => {
+  it('throws RETRIES_EXHAUSTED after the limit', async () => {
     await expect(retrying(() => Promise.reject(unavailable()), { limitMs: 0 })).rejects.toMatchObject({
       code: 'RETRIES_EXHAUSTED',
       fate: 'permanent',
@@ -49,10 +49,10 @@ describe('retrying', () => {
   });
 });
 
-describe('the tries of one piece of work', () => {
+describe('the retries of one piece of work', () => {
   afterEach(() => vi.useRealTimers());
 
-  it("go on for as long as a disk is full: that is no record's fault", () => {
+  it("go on while a disk is full, because that is no record's fault", () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const attempts = new Attempts(0);
     vi.advanceTimersByTime(86_400_000);
@@ -60,7 +60,7 @@ describe('the tries of one piece of work', () => {
     expect(() => attempts.waitAfter(unavailable())).toThrow('Gave up');
   });
 
-  it('go on for 15 minutes and no longer, with waits that grow, differ, and stay within 15 s', () => {
+  it('last 15 minutes, with waits that grow, vary and stay within 15 s', () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const attempts = new Attempts();
     const waits = Array.from({ length: 200 }, () => attempts.waitAfter(unavailable()));
@@ -74,7 +74,7 @@ describe('the tries of one piece of work', () => {
     expect(() => attempts.waitAfter(unavailable())).toThrow(expect.objectContaining({ code: 'RETRIES_EXHAUSTED', fate: 'permanent' }));
   });
 
-  it('are not made for what cannot pass, or what nobody knows', () => {
+  it('are not made for permanent or unknown errors', () => {
     const attempts = new Attempts();
     for (const error of [new PipelineError('AUDIO_EMPTY', 'no samples'), new TypeError('x is not a function')]) {
       expect(() => attempts.waitAfter(error)).toThrow(error);
@@ -84,7 +84,7 @@ describe('the tries of one piece of work', () => {
 });
 
 describe('observeRetries', () => {
-  it('tells of each try again, and not of what cannot pass', () => {
+  it('reports each retry, and no permanent error', () => {
     let seen = 0;
     observeRetries(() => seen++);
     const attempts = new Attempts();

@@ -1,40 +1,40 @@
-/** Decides an error's fate, and waits for what may pass. */
+/** Decides the fate of an error, and retries work after retryable errors. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, PipelineError, type Fate } from '#contracts/pipeline-error.js';
 
 export function fateOf(error: unknown): Fate {
   if (error instanceof PipelineError) return error.fate;
   if (!(error instanceof Error)) return 'unknown';
-  // Errors of the Kafka client say themselves whether another try can help; of some it says no, and one can.
+  // Errors of the Kafka client say whether a retry can help. For some the client says no although a retry helps.
   if ((error as { retriable?: unknown }).retriable === true) return 'retryable';
   return outages.has(withoutWrapper(error).name) ? 'retryable' : 'unknown';
 }
 
-/** Says something of the store or the broker, and nothing of what was asked for. */
+/** True for an error of the store or the broker that says nothing about the requested object or record. */
 export const isOutage = (error: unknown): boolean =>
   fateOf(error) === 'retryable' || (error instanceof PipelineError && error.code === 'RETRIES_EXHAUSTED');
 
-/** In what the client throws once it has decided that it tries no more. */
+/** Unwraps the error that the client throws after its last try. */
 function withoutWrapper(error: Error): Error {
   return error.name === 'KafkaJSNonRetriableError' && error.cause instanceof Error ? error.cause : error;
 }
 
-/** No broker could be reached just then. */
+/** Errors that mean that no broker could be reached. */
 const outages = new Set(['KafkaJSGroupCoordinatorNotFound', 'KafkaJSNoBrokerAvailableError']);
 
 export interface RetryOptions {
   /** After this long, a retryable error becomes permanent. */
   limitMs?: number;
   onRetry?: (error: Error, waitMs: number, attempt: number) => void;
-  /** Ends the waiting; the last error is thrown as it is. */
+  /** Ends the retries; the last error is thrown unchanged. */
   signal?: AbortSignal;
 }
 
-/** All tries again of the process, whoever makes them: what is counted as `retries_total`. */
+/** Observers of all retries of the process, which `retries_total` counts. */
 const observers = new Set<() => void>();
-/** @param observer called before each wait for another try */
+/** @param observer called before each wait for a retry */
 export const observeRetries = (observer: () => void): void => void observers.add(observer);
-/** A try again, of this process or of one that works for it. */
+/** Reports a retry of this process or of its child process. */
 export function noteRetry(): void {
   for (const observer of observers) observer();
 }
@@ -43,17 +43,17 @@ const firstWaitMs = 200;
 const longestWaitMs = 15_000;
 export const retryLimitMs = 15 * 60_000;
 
-/** Conditions of the machine, which no record is to blame for: giving up would put good ones in dead letters. */
+/** Codes of machine conditions. They are retried without a limit, because a limit would turn good records into dead letters. */
 const waitedOutForEver: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['DISK_FULL_WAITING']);
 
-/** The tries of one piece of work: exponential backoff with full jitter, and a limit. */
+/** The retries of one piece of work: exponential backoff with full jitter, and a time limit. */
 export class Attempts {
   private readonly startedAt = performance.now();
   failed = 0;
 
   constructor(private readonly limitMs = retryLimitMs) {}
 
-  /** @returns how long to wait before the next try. @throws RETRIES_EXHAUSTED after the limit; an error that cannot pass as it is */
+  /** @returns the wait before the next try @throws RETRIES_EXHAUSTED after the limit; any error that is not retryable, unchanged */
   waitAfter(error: unknown): number {
     if (fateOf(error) !== 'retryable') throw error;
     const elapsedMs = performance.now() - this.startedAt;
@@ -68,7 +68,7 @@ export class Attempts {
   }
 }
 
-/** Tries until it succeeds. @throws RETRIES_EXHAUSTED after the limit; any other error at once */
+/** Retries until the work succeeds. @throws RETRIES_EXHAUSTED after the limit; any error that is not retryable, at once */
 export async function retrying<Result>(work: () => Promise<Result>, options: RetryOptions = {}): Promise<Result> {
   const { limitMs, onRetry, signal } = options;
   const attempts = new Attempts(limitMs);

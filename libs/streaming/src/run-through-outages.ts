@@ -1,11 +1,11 @@
 /**
- * Runs a consumer of the client's, and runs it again whenever the client has given up on it because no broker could be
- * reached just then: an outage is waited for, it does not end the process.
+ * Runs a consumer of the client, and runs it again when the client has given up because no broker could be reached. So an outage
+ * does not end the process.
  *
- * The client begins anew by itself after what it calls retriable. Seen with 2.2.4: a connection that is lost in the moment
- * when the group is joined surfaces as an error that it does not.
+ * The client restarts a consumer by itself only after errors that it calls retriable. Observed with 2.2.4: a connection that is lost
+ * during the join of the group causes an error that it does not call retriable.
  *
- * Delivery: each run begins with a join, as after a rebalance; what the caller does then, it does here.
+ * Delivery: each run begins with a join. The caller treats it like the join after a rebalance.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer } from 'kafkajs';
@@ -16,16 +16,16 @@ import { fateOf, retrying } from './retry.js';
 export interface ThroughOutages {
   /** Calls `consumer.run`. */
   run: () => Promise<void>;
-  /** Ends the tries, once the caller stops. */
+  /** Ends the retries when the caller stops. */
   stopped: AbortSignal;
-  /** Hears of what no waiting mends. */
+  /** Called for an error that no waiting can mend. */
   onFatal: (error: unknown) => void;
   logger: Logger;
 }
 
 const pauseMs = 500;
 
-/** Resolves when the client has begun to run; what comes later is told to `onFatal`. The consumer is connected and subscribed. */
+/** Resolves when the client has begun to run; later errors go to `onFatal`. The consumer must be connected and subscribed. */
 export async function runThroughOutages(consumer: Consumer, { run, stopped, onFatal, logger }: ThroughOutages): Promise<void> {
   const runAgain = async (): Promise<void> => {
     await sleep(pauseMs, undefined, { signal: stopped }).catch(() => undefined);
@@ -36,7 +36,7 @@ export async function runThroughOutages(consumer: Consumer, { run, stopped, onFa
   consumer.on(consumer.events.CRASH, ({ payload: { error, restart, groupId } }) => {
     if (restart || stopped.aborted) return;
     if (fateOf(error) !== 'retryable') return onFatal(explainRefusal(error));
-    logger.warn({ groupId, err: error }, 'the broker is away; the consumer begins anew');
+    logger.warn({ groupId, err: error }, 'the broker cannot be reached; restarting the consumer');
     runAgain().catch((failure: unknown) => {
       if (!stopped.aborted) onFatal(failure);
     });

@@ -4,7 +4,7 @@ import { StallJudge, type ConsumerSight, type PartitionSight } from './stall-jud
 const limits = { stallMs: 60_000, longestTakeMs: 30_000, outOfGroupMs: 90_000, gapMs: 40_000 };
 const stepMs = 15_000;
 
-/** Shows the judge one sight after another, 15 s apart. @returns what it said last */
+/** Shows the judge observations 15 s apart. @returns its last finding */
 function show(judge: StallJudge, times: number, sightAt: (nowMs: number, n: number) => ConsumerSight | null, startMs = 0): string | null {
   let said: string | null = null;
   for (let n = 0; n < times; n++) said = judge.observe(sightAt(startMs + n * stepMs, n), startMs + n * stepMs);
@@ -23,7 +23,7 @@ const partition = (change: Partial<PartitionSight> = {}): PartitionSight => ({
 const member = (nowMs: number, ...partitions: PartitionSight[]): ConsumerSight => ({ memberAtMs: nowMs, partitions });
 
 describe('a consumer that takes nothing', () => {
-  it('is stalled once records have waited long enough, and says how many and where', () => {
+  it('is stalled once records have waited long enough, and the finding gives their number and partition', () => {
     const judge = new StallJudge(limits);
     expect(show(judge, 4, (now) => member(now, partition()))).toBeNull();
     expect(show(judge, 1, (now) => member(now, partition()), 4 * stepMs)).toBe(
@@ -31,38 +31,38 @@ describe('a consumer that takes nothing', () => {
     );
   });
 
-  it('is not when nothing waits, and its time begins when something does', () => {
+  it('is not stalled without waiting records; its clock starts with the first one', () => {
     const judge = new StallJudge(limits);
     expect(show(judge, 20, (now) => member(now, partition({ end: 7n })))).toBeNull();
     expect(show(judge, 4, (now) => member(now, partition()), 20 * stepMs)).toBeNull();
     expect(show(judge, 1, (now) => member(now, partition()), 24 * stepMs)).toContain('taken nothing');
   });
 
-  it('is not while it is paused on purpose, and its time begins when it is no longer', () => {
+  it('is not stalled while paused on purpose; its clock starts when the pause ends', () => {
     const judge = new StallJudge(limits);
     expect(show(judge, 20, (now) => member(now, partition({ state: 'excused' })))).toBeNull();
     expect(show(judge, 4, (now) => member(now, partition()), 20 * stepMs)).toBeNull();
     expect(show(judge, 1, (now) => member(now, partition()), 24 * stepMs)).toContain('taken nothing');
   });
 
-  it('is not while the record is tried again and again', () => {
+  it('is not stalled while its record is retried', () => {
     expect(show(new StallJudge(limits), 20, (now, n) => member(now, partition({ attempt: n >> 1 })))).toBeNull();
   });
 
-  it('is stalled though another partition moves', () => {
+  it('is stalled even if another partition moves', () => {
     const sight = (now: number, n: number) => member(now, partition({ partition: 1, position: BigInt(n) }), partition());
     expect(show(new StallJudge(limits), 5, sight)).toContain('utterances/2');
   });
 
-  it('is alive again once it takes', () => {
+  it('is alive again once it takes a record', () => {
     const judge = new StallJudge(limits);
     expect(show(judge, 6, (now) => member(now, partition()))).not.toBeNull();
     expect(show(judge, 1, (now) => member(now, partition({ position: 8n })), 6 * stepMs)).toBeNull();
   });
 });
 
-describe('a record that is worked on', () => {
-  it('may take as long as the longest, and no longer', () => {
+describe('a record in hand', () => {
+  it('may take as long as the longest record, and no longer', () => {
     const judge = new StallJudge(limits);
     expect(show(judge, 6, (now) => member(now, partition({ state: 'working' })))).toBeNull();
     expect(show(judge, 1, (now) => member(now, partition({ state: 'working' })), 6 * stepMs)).toBe(
@@ -72,7 +72,7 @@ describe('a record that is worked on', () => {
 });
 
 describe('a consumer in no group', () => {
-  it('is stalled after its time, whatever waits', () => {
+  it('is stalled after its time, with or without waiting records', () => {
     const judge = new StallJudge(limits);
     expect(show(judge, 6, () => ({ memberAtMs: null, partitions: [] }))).toBeNull();
     expect(show(judge, 1, () => ({ memberAtMs: null, partitions: [] }), 6 * stepMs)).toBe(
@@ -80,13 +80,13 @@ describe('a consumer in no group', () => {
     );
   });
 
-  it('is alive as a member without partitions', () => {
+  it('is alive if it is a member without partitions', () => {
     expect(show(new StallJudge(limits), 20, (now) => member(now))).toBeNull();
   });
 });
 
-describe('nobody can tell', () => {
-  it('while the broker is away, and all time begins anew when it is back', () => {
+describe('the judge finds nothing', () => {
+  it('during an outage of the broker, and all clocks start again after it', () => {
     const judge = new StallJudge(limits);
     const stuck = (): ConsumerSight => ({ memberAtMs: 0, partitions: [partition(), partition({ partition: 3, state: 'working' })] });
     expect(show(judge, 4, stuck)).toBeNull();
@@ -95,7 +95,7 @@ describe('nobody can tell', () => {
     expect(show(judge, 1, stuck, 28 * stepMs)).toContain('taken nothing');
   });
 
-  it('what happened while the process itself was stopped', () => {
+  it('for the time in which the process itself was stopped', () => {
     const judge = new StallJudge(limits);
     const stuck = (): ConsumerSight => ({ memberAtMs: 0, partitions: [partition()] });
     expect(show(judge, 2, stuck)).toBeNull();

@@ -1,39 +1,39 @@
 /**
- * Decides whether a consumer has stopped consuming though records wait: the client's known silent stall, in which the
- * process lives, perhaps even sends heartbeats, and fetches nothing any more. Pure: what is seen goes in, with the time.
+ * Decides whether a consumer has stalled: records wait, but it takes none. This is a known fault of the client, in which the process
+ * lives, may even send heartbeats, and fetches nothing. The judge is pure: it gets observations with their time.
  *
- * Every clock begins with the first observation that shows a state, and begins anew when the record, the try or the
- * state is another, when the broker did not answer, and when the process itself had been away. So an outage of the
- * broker or the store is never a stall, nor is a record that has just come after an hour of silence.
+ * Each clock starts with the first observation of a state. It starts again when the record, the try or the state changes, when the
+ * broker did not answer, and when the process itself was stopped. So an outage of the broker or the store is never a stall, nor is
+ * a record that has just come after an hour of silence.
  *
- * Does not promise to find a consumer that works, but slowly: whoever takes a record now and then is not stalled.
+ * It does not promise to find a slow consumer: a consumer that takes a record now and then is not stalled.
  */
 
 export interface PartitionSight {
   topic: string;
   partition: number;
-  /** Offset of the record that is being worked on, else of the next one to take. */
+  /** Offset of the record in hand, else of the next one to take. */
   position: bigint;
   /** One past the last record. */
   end: bigint;
-  /** `excused`: paused on purpose, or held up by something that is away and is being tried again. */
+  /** `excused`: paused on purpose, or retrying through an outage. */
   state: 'waiting' | 'working' | 'excused';
-  /** Rises with each try of the same record. */
+  /** Increases with each try of the same record. */
   attempt: number;
 }
 
 export interface ConsumerSight {
-  /** Of the last sign that the group counts this consumer as a member; null: none yet. */
+  /** Time of the last sign of membership in the group; null if there was none yet. */
   memberAtMs: number | null;
   partitions: PartitionSight[];
 }
 
 export interface StallLimits {
-  /** How long records may wait untouched. */
+  /** Longest time that records may wait untaken. */
   stallMs: number;
-  /** How long one record may be worked on, beyond {@link stallMs}. */
+  /** Longest time of one record in hand, beyond {@link stallMs}. */
   longestTakeMs: number;
-  /** How long a consumer may be in no group while the broker answers. */
+  /** Longest time that a consumer may be in no group while the broker answers. */
   outOfGroupMs: number;
   /** Observations further apart than this say nothing about the time between them. */
   gapMs: number;
@@ -41,15 +41,15 @@ export interface StallLimits {
 
 export class StallJudge {
   private readonly since = new Map<string, { seen: string; atMs: number }>();
-  /** Since when every observation had an answer of the broker. */
+  /** The time since which every observation had an answer of the broker. */
   private unbrokenSinceMs: number | null = null;
   private lastMs: number | null = null;
 
   constructor(private readonly limits: StallLimits) {}
 
   /**
-   * @param sight null: the broker does not answer, so that nobody can tell
-   * @returns why the consumer is stalled, in words, or null
+   * @param sight null if the broker does not answer
+   * @returns the reason why the consumer is stalled, or null
    */
   observe(sight: ConsumerSight | null, nowMs: number): string | null {
     const wasAway = this.lastMs !== null && nowMs - this.lastMs > this.limits.gapMs;

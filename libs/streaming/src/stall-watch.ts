@@ -1,8 +1,8 @@
 /**
- * Watches a stage's consumers for the silent stall: asks the broker every 15 s where its topics end and lets a
- * {@link StallJudge} compare that with what the consumers have taken. One connection, kept open.
+ * Watches a stage's consumers for silent stalls. Every 15 s it asks the broker for the ends of its topics, and a {@link StallJudge}
+ * compares them with the consumers' positions. It keeps one connection open.
  *
- * What it finds is for `/health/live`. It restarts nothing itself, and an error of the broker is no finding.
+ * Its findings go to `/health/live`. It restarts nothing itself, and an error of the broker is no finding.
  */
 import type { Admin, Kafka } from 'kafkajs';
 import type { Logger } from '#service/logger.js';
@@ -12,24 +12,24 @@ import { retryLimitMs } from './retry.js';
 import { StallJudge, type ConsumerSight, type PartitionSight, type StallLimits } from './stall-judge.js';
 
 export interface PartitionActivity extends Omit<PartitionSight, 'position' | 'end'> {
-  /** Null: nothing was taken since the partition was assigned; then the committed offset counts, if there is one. */
+  /** Null if nothing was taken since the partition was assigned; then the committed offset counts, if there is one. */
   position: bigint | null;
 }
 
-/** What a consumer knows of itself. */
+/** The state that a consumer reports about itself. */
 export interface ConsumerActivity {
   memberAtMs: number | null;
   partitions: PartitionActivity[];
-  /** When a record of each topic was last taken. */
+  /** Time of the last taken record, by topic. */
   takenAtMs: ReadonlyMap<string, number>;
 }
 
 export interface WatchedConsumer {
   readonly groupId: string;
   readonly topics: readonly string[];
-  /** Whether its place is kept by the group; else it begins at the first record. */
+  /** True if the group keeps its offsets; else it begins at the first record. */
   readonly commits: boolean;
-  /** @returns null before it was started and once it is stopping */
+  /** @returns null before its start and during its stop */
   activity(): ConsumerActivity | null;
 }
 
@@ -38,7 +38,7 @@ export interface StallWatchOptions {
   consumers: WatchedConsumer[];
   metrics: Metrics;
   logger: Logger;
-  /** The longest that any of them may work on one record. Default: as long as the clients inside try again. */
+  /** Longest time that any of them may have one record in hand. Default: the time limit of retries. */
   longestTakeMs?: number;
   stallMs?: number;
   outOfGroupMs?: number;
@@ -49,7 +49,7 @@ interface Range {
   low: bigint;
   high: bigint;
 }
-/** By topic and partition. */
+/** The offsets of each partition, by topic and partition. */
 type Places = ReadonlyMap<string, Range>;
 
 export class StallWatch {
@@ -74,7 +74,7 @@ export class StallWatch {
     this.idle = metrics.gauge('consumer_idle_seconds', 'Time since this instance took a record', ['topic']);
   }
 
-  /** One that came later. Those that come wait for the same threads: each may take as long as all of them together. */
+  /** Adds a later consumer. All consumers share the same threads, so each may take as long as all of them together. */
   add(consumer: WatchedConsumer): void {
     this.judges = [...this.judges, this.judged(consumer)];
     this.limits.longestTakeMs = (this.options.longestTakeMs ?? retryLimitMs) * this.judges.length;
@@ -88,7 +88,7 @@ export class StallWatch {
     return { consumer, judge: new StallJudge(this.limits), finding: null };
   }
 
-  /** Begins before its consumers start, so that a start that never ends is found too. */
+  /** Starts the watch. Call it before the consumers start, so that it also finds a start that never ends. */
   start(): void {
     this.timer = setInterval(() => void this.look(), this.intervalMs);
   }
@@ -98,20 +98,20 @@ export class StallWatch {
     await atMost(500, this.admin.disconnect());
   }
 
-  /** @returns which consumer is stalled and why, in words, or null */
+  /** @returns the stalled consumer and the reason, or null */
   whyStalled(): string | null {
     const found = this.judges.find(({ finding }) => finding !== null);
     return found ? `${found.consumer.groupId} ${found.finding}` : null;
   }
 
   private async look(): Promise<void> {
-    // The client itself waits for a broker that is away: then the last question is still open.
+    // During an outage the client itself waits, so the last question may still be open.
     if (this.looking) return this.judge(null);
     this.looking = true;
     try {
       this.judge(await this.ask());
     } catch (error) {
-      this.options.logger.debug({ err: error }, 'the broker does not say where its topics end');
+      this.options.logger.debug({ err: error }, 'the broker does not answer the question for the ends of its topics');
       this.judge(null);
     } finally {
       this.looking = false;
@@ -157,7 +157,7 @@ export class StallWatch {
     this.report(seen);
   }
 
-  /** By topic: what waits for any of its consumers, and when one of them took a record. */
+  /** Exports by topic: records that wait for its consumers, and the time since one of them took a record. */
   private report(seen: Seen[]): void {
     for (const topic of new Set(seen.flatMap(({ topics }) => topics))) {
       const readers = seen.filter(({ topics }) => topics.includes(topic));
@@ -181,7 +181,7 @@ interface Seen {
 const lacksPosition = (consumer: WatchedConsumer): boolean =>
   consumer.activity()?.partitions.some(({ position }) => position === null) ?? false;
 
-/** Records that the topic no longer holds do not wait. */
+/** Makes the observation of a consumer. Records that the topic no longer holds do not count as waiting. */
 function sightOf(activity: ConsumerActivity, ends: Places, committed: ReadonlyMap<string, bigint> | undefined): ConsumerSight {
   const partitions = activity.partitions.flatMap((each): PartitionSight[] => {
     const name = `${each.topic}/${each.partition}`;

@@ -1,13 +1,13 @@
 /**
- * Reads topics from their start and follows them: the way to rebuild state from compacted topics, and to watch.
+ * Reads topics from their start and follows them, to rebuild state from compacted topics or to watch.
  *
- * Delivery: every record that is there, in partition order, then all that come, each once: after an outage the reader
- * goes on where it was, so that no key goes back to an older fact. It never commits, so each start begins at the
- * beginning, or at positions that the caller kept with what it had made of the records before them.
+ * Delivery: it handles every present record in partition order, then all new ones, each once. After an outage it continues at its
+ * position, so no key goes back to an older fact. It never commits. Each start begins at the first record, or at positions that the
+ * caller kept together with its state.
  *
- * A record that does not fit its schema, or on which a handler throws, is passed over: it is logged, counted and
- * remembered, listeners hear of it, and the follower goes on with the next. On a compacted topic it would otherwise end
- * every start. A handler should check before it changes anything, because what it did before it threw stays.
+ * A record that does not match its schema, or on which a handler throws, is skipped: it is logged, counted and remembered, listeners
+ * are called, and the follower continues. Otherwise such a record would end every start on a compacted topic. A handler should
+ * check before it changes anything, because its changes before an error stay.
  */
 import { randomUUID } from 'node:crypto';
 import type { Batch, Consumer, Kafka } from 'kafkajs';
@@ -35,28 +35,28 @@ export interface FollowedRecord {
   headers: RecordHeaders | undefined;
 }
 
-/** Topic, as the broker knows it, to the offset to read next in each of its partitions. */
+/** Offset to read next in each partition, by the topic's full name. */
 export type Positions = Record<string, Record<number, string>>;
 
-/** A record that the follower went on without. */
+/** A skipped record. */
 export interface PassedOverRecord {
-  /** As the broker knows it. */
+  /** Full name of the topic. */
   topic: string;
   record: FollowedRecord;
-  /** RECORD_INVALID: it does not fit its schema. RECORD_NOT_APPLIED: the handler failed on it. */
+  /** RECORD_INVALID: the record does not match its schema. RECORD_NOT_APPLIED: the handler failed on it. */
   error: PipelineError;
 }
 
 /** @throws if the record cannot be applied */
 type Handler = (record: FollowedRecord) => void;
 
-/** Of those passed over, so many are remembered. */
+/** Number of skipped records that are remembered. */
 const rememberedAtMost = 20;
 
-/** A broker that is away must not keep a process from ending. */
+/** Time limit at stop, so that an outage of the broker does not block the end of the process. */
 const partingMs = 1_500;
 
-/** Until each of these offsets, by topic and partition, is the next or past. */
+/** The wait ends when each of these offsets, by topic and partition, is next or past. */
 interface Waiting {
   goals: Map<string, bigint>;
   resolve: () => void;
@@ -70,18 +70,18 @@ export class TableFollower implements WatchedConsumer {
   private readonly pulse: ConsumerPulse;
   private readonly handlers = new Map<string, Handler>();
   private readonly waiting = new Set<Waiting>();
-  /** Per topic and partition, the offset to read next. */
+  /** Offset to read next, by topic and partition. */
   private readonly next = new Map<string, bigint>();
   private readonly stopped = new AbortController();
   private wasStarted = false;
-  /** Everything that was there at the start has been handled. */
+  /** True once everything that was there at the start has been handled. */
   private isStarted = false;
-  /** How many records it went on without. */
+  /** Number of skipped records. */
   skipped = 0;
-  /** The newest of them. */
+  /** The newest skipped records. */
   readonly passedOver: PassedOverRecord[] = [];
   private readonly passedOverListeners: ((passed: PassedOverRecord) => void)[] = [];
-  /** The last time at which everything that was there then is known to have been handled. */
+  /** The last time for which everything is known to have been handled. */
   completeAtMs = 0;
 
   constructor(
@@ -94,7 +94,7 @@ export class TableFollower implements WatchedConsumer {
     this.consumer = kafka.consumer({
       groupId: this.groupId,
       maxWaitTimeInMs: 200,
-      // Nobody waits for the partitions of this group's only member: it may stand still for as long as it needs to.
+      // This is the only member of its group, so nobody waits for its partitions, and a handler may block for long.
       sessionTimeout: 30_000,
       heartbeatInterval: 1_000,
       allowAutoTopicCreation: false,
@@ -124,7 +124,7 @@ export class TableFollower implements WatchedConsumer {
     };
   }
 
-  /** @param onFact called with the parsed fact, or null for a tombstone. If it throws, the record is passed over. */
+  /** @param onFact called with the parsed fact, or null for a tombstone. If it throws, the record is skipped. */
   on<Fact>(topic: Topic<Fact>, onFact: (key: string, fact: Fact | null, record: FollowedRecord) => void): this {
     this.handlers.set(topicName(topic, this.topicPrefix), (record) => {
       refuseUndecodable(record.headers);
@@ -133,7 +133,7 @@ export class TableFollower implements WatchedConsumer {
     return this;
   }
 
-  /** @param listener hears of each record that the follower goes on without. It must not throw. */
+  /** @param listener called for each skipped record. It must not throw. */
   onPassedOver(listener: (passed: PassedOverRecord) => void): this {
     this.passedOverListeners.push(listener);
     return this;
@@ -141,17 +141,17 @@ export class TableFollower implements WatchedConsumer {
 
   /**
    * Starts following; resolves when everything that was there at the start has been handled.
-   * @param from as {@link positions} gave them; what they lack is read from its beginning
+   * @param from positions by {@link positions}; a partition that they lack is read from its first record
    */
   async start(from: Positions = {}): Promise<void> {
     this.wasStarted = true;
     await this.consumer.connect();
     const askedAtMs = Date.now();
-    // Topics that were made a moment ago may have no leader yet.
+    // New topics may have no leader yet.
     const ends = await retrying(() => this.fetchOffsets());
     for (const { name, topic, partition, low } of ends) this.next.set(name, BigInt(from[topic]?.[partition] ?? low));
     const untilCaughtUp = this.until(ends);
-    untilCaughtUp.catch(() => undefined); // it may fail before it is waited for
+    untilCaughtUp.catch(() => undefined); // the promise may reject before anyone awaits it
     await this.consumer.subscribe({ topics: [...this.handlers.keys()], fromBeginning: true });
     this.watchProgress();
     await runThroughOutages(this.consumer, {
@@ -172,7 +172,7 @@ export class TableFollower implements WatchedConsumer {
     this.completeAtMs = askedAtMs;
   }
 
-  /** The offsets to read next. What was handled lies before them, and nothing else does. */
+  /** @returns the offsets to read next. All records before them, and no others, were handled. */
   positions(): Positions {
     const positions: Positions = {};
     for (const [name, offset] of this.next) {
@@ -190,7 +190,7 @@ export class TableFollower implements WatchedConsumer {
     await atMost(partingMs, this.deleteGroup());
   }
 
-  /** Nobody will use it again. Left behind, the broker forgets it after a week. */
+  /** Deletes the consumer group, which nobody uses again. Otherwise the broker would keep it for a week. */
   private async deleteGroup(): Promise<void> {
     const admin = this.kafka.admin();
     await admin.connect();
@@ -214,7 +214,7 @@ export class TableFollower implements WatchedConsumer {
       } catch (error) {
         this.passOver(topic, record, error);
       }
-      // At once: what is kept of the records and the positions must never tell of different ones.
+      // Without an await in between: the caller's state and the positions must always belong together.
       this.next.set(`${topic}/${partition}`, BigInt(message.offset) + 1n);
     }
   }
@@ -230,17 +230,17 @@ export class TableFollower implements WatchedConsumer {
     if (this.passedOver.length > rememberedAtMost) this.passedOver.shift();
     const { key, partition, offset } = record;
     const place = { topic, partition, offset, key, code: error.code };
-    this.logger.warn(error.code === 'RECORD_INVALID' ? place : { ...place, err: cause }, `passed over a record: ${error.message}`);
+    this.logger.warn(error.code === 'RECORD_INVALID' ? place : { ...place, err: cause }, `skipped a record: ${error.message}`);
     for (const listener of this.passedOverListeners) listener(passed);
   }
 
   private watchProgress(): void {
     const { events } = this.consumer;
-    // Not in eachBatch, which is not called where compaction or a transaction left no record to show.
+    // eachBatch does not suit: it is not called if compaction or a transaction left no record.
     this.consumer.on(events.END_BATCH_PROCESS, ({ payload: { topic, partition, lastOffset } }) =>
       this.reached(topic, partition, BigInt(lastOffset) + 1n),
     );
-    // Nothing is committed, so that a member that joins again would begin at the beginning.
+    // Nothing is committed, so a member that rejoins would begin at the first record.
     this.consumer.on(events.GROUP_JOIN, ({ payload: { memberAssignment } }) => {
       for (const [topic, partitions] of Object.entries(memberAssignment)) {
         for (const partition of partitions) {
@@ -251,7 +251,7 @@ export class TableFollower implements WatchedConsumer {
     });
   }
 
-  /** The bounds of every partition as they are now. */
+  /** Reads the present bounds of every partition. */
   private async fetchOffsets(): Promise<PartitionBounds[]> {
     const admin = this.kafka.admin();
     await admin.connect();
@@ -268,7 +268,7 @@ export class TableFollower implements WatchedConsumer {
   }
 
   private until(bounds: PartitionBounds[]): Promise<void> {
-    // A partition whose records are all deleted shows none to wait for.
+    // A partition whose records are all deleted has none to wait for.
     const ahead = bounds.filter(({ name, low, high }) => BigInt(high) > BigInt(low) && (this.next.get(name) ?? 0n) < BigInt(high));
     if (ahead.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {

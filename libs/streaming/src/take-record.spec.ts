@@ -1,4 +1,4 @@
-/** One record and a worker, without a broker: what becomes of it, and what is remembered. */
+/** The outcome of one record with a worker, without a broker, and the counts that are kept. */
 import pino from 'pino';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -27,7 +27,7 @@ const topic: Topic<Note> = {
   storage: retained(1, hourMs),
 };
 
-/** Everything around a taker, played in memory. */
+/** The surroundings of a RecordTaker, in memory. */
 class Scene {
   readonly letters: DeadLetter[] = [];
   readonly memory: string[] = [];
@@ -67,15 +67,17 @@ class Scene {
     });
   }
 
-  /** Goes on to another record, which may be about the same. */
+  /** Starts another record, possibly with the same subject. */
   next(): void {
     this.trying = new Trying('8');
     this.failures = 0;
   }
 
   take(work: () => Promise<void>, value: string | Buffer = '{"id":"a"}', headers = {}): Promise<Outcome> {
-    const origin = { topic: 'x.notes.v1', partition: 0, offset: '7', key: Buffer.from('a'), value: Buffer.from(value) };
-    const record: StreamRecord<Note> = { key: 'a', fact: null, origin, headers };
+    // A record lies under the key that its contents give.
+    const key = /"id":"(\w+)"/.exec(value.toString())?.[1] ?? 'a';
+    const origin = { topic: 'x.notes.v1', partition: 0, offset: '7', key: Buffer.from(key), value: Buffer.from(value) };
+    const record: StreamRecord<Note> = { key, fact: null, origin, headers };
     return this.taker.take(record, { work, trying: this.trying, span: activeSpan(), signal: this.abort.signal });
   }
 
@@ -87,7 +89,7 @@ class Scene {
 const bug = (): Promise<void> => Promise.reject(new TypeError('x is not a function'));
 
 describe('a record', () => {
-  it('that is taken is in hand for that time only, and its count is forgotten', async () => {
+  it('is in hand only while it is taken, and then its count is cleared', async () => {
     const scene = new Scene();
     let during = 0;
     const outcome = await scene.take(() => Promise.resolve(void (during = scene.inHand)));
@@ -95,7 +97,7 @@ describe('a record', () => {
     expect(scene.memory).toEqual(['begin a|v1|', 'forget a|v1|']);
   });
 
-  it('on which a worker fails is counted before it is tried again, and is a dead letter at the third failure', async () => {
+  it('is counted before each retry, and becomes a dead letter at the third failure', async () => {
     const scene = new Scene();
     expect([(await scene.take(bug)).kind, (await scene.take(bug)).kind, (await scene.take(bug)).kind]).toEqual([
       'retry',
@@ -107,7 +109,7 @@ describe('a record', () => {
     expect(scene.memory.slice(-3)).toEqual(['begin a|v1|', 'count a|v1|', 'forget a|v1|']);
   });
 
-  it('is a dead letter at the third failure also while the store does not count', async () => {
+  it('becomes a dead letter at the third failure even if the store does not count', async () => {
     const scene = new Scene();
     scene.counts = false;
     expect([(await scene.take(bug)).kind, (await scene.take(bug)).kind, (await scene.take(bug)).kind]).toEqual([
@@ -117,7 +119,7 @@ describe('a record', () => {
     ]);
   });
 
-  it('about what had failed three times before holds up the others for one try, until that is taken', async () => {
+  it('gets one try if its subject has failed three times before, until the subject is taken', async () => {
     const scene = new Scene();
     for (let time = 0; time < 3; time++) await scene.take(bug);
     scene.next();
@@ -130,7 +132,7 @@ describe('a record', () => {
     expect((await scene.take(bug)).kind).toBe('retry');
   });
 
-  it('with which the process died three times is a dead letter that no worker sees', async () => {
+  it('becomes a dead letter without a worker if the process died three times with it', async () => {
     const scene = new Scene();
     scene.deaths = 3;
     let seen = false;
@@ -144,27 +146,27 @@ describe('a record', () => {
     ['JSON of another shape', '{"id":1}'],
     ['bytes that are not UTF-8', Buffer.from([0x22, 0xff, 0x22])],
     ['200,000 brackets', '['.repeat(200_000) + ']'.repeat(200_000)],
-  ])('of %s is a dead letter RECORD_INVALID at once, counted by its place', async (_what, value) => {
+  ])('of %s becomes a dead letter RECORD_INVALID at once, counted by its offset', async (_what, value) => {
     const scene = new Scene();
     expect((await scene.take(bug, value)).kind).toBe('dead-letter');
     expect(scene.letters).toMatchObject([{ code: 'RECORD_INVALID', origin: { offset: '7' } }]);
     expect(scene.memory).toEqual(['forget x.notes.v1/0/7']);
   });
 
-  it('that stands for a batch which cannot be decoded is a dead letter that says so', async () => {
+  it('that replaces an undecodable batch becomes a dead letter with the reason', async () => {
     const scene = new Scene();
     await scene.take(bug, 'packed', { 'undertone-undecodable': Buffer.from('The records at offsets 1 to 7 cannot be decoded: zstd') });
     expect(scene.letters).toMatchObject([{ code: 'RECORD_INVALID', message: 'The records at offsets 1 to 7 cannot be decoded: zstd' }]);
   });
 
-  it('whose dead letter cannot be written ends the process', async () => {
+  it('ends the process if its dead letter cannot be written', async () => {
     const scene = new Scene();
     scene.publishes = false;
     const outcome = await scene.take(() => Promise.reject(new PipelineError('AUDIO_EMPTY', 'no samples')));
     expect(outcome).toMatchObject({ kind: 'stop', error: new TypeError('the publisher is broken') });
   });
 
-  it('that failed while its partition went to another is the other one’s matter', async () => {
+  it('is left to the next member if it fails after its partition was lost', async () => {
     const scene = new Scene();
     const outcome = await scene.take(() => {
       scene.endAssignment();
@@ -175,7 +177,7 @@ describe('a record', () => {
     expect(scene.letters).toEqual([]);
   });
 
-  it('that was cut off by a stop keeps its count', async () => {
+  it('keeps its count if a stop interrupts it', async () => {
     const scene = new Scene();
     const outcome = await scene.take(() => Promise.resolve(scene.endAssignment()));
     expect([outcome.kind, scene.inHand]).toEqual(['taken', 0]);

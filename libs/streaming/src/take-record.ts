@@ -1,9 +1,9 @@
 /**
- * Takes one record: parses it, has the worker take it, and says as data what became of it. failure.ts decides; this file
+ * Takes one record: parses it, gives it to the worker, and returns the outcome as data. failure.ts decides the outcome; this file
  * counts failures and writes dead letters.
  *
- * Delivery: a failure that nobody expected is counted durably before the record is tried again. If the store is away,
- * the count of this process alone decides.
+ * Delivery: an unknown error is counted durably before the record is tried again. During an outage of the store, the count of this
+ * process alone decides.
  */
 import { failureSubject } from '#contracts/dead-letters.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -18,20 +18,20 @@ import { subjectAttributes } from './record-spans.js';
 import { Attempts, fateOf, retrying } from './retry.js';
 import { refuseUndecodable } from './undecodable-batches.js';
 
-/** Remembers, beyond the life of a process, on which records it failed or died. `CrashCounter` of libs/storage is one. */
+/** Counts across processes on which records a stage failed or died. `CrashCounter` of libs/storage implements it. */
 export interface CrashMemory {
   /** Counts the deaths of earlier processes. Called before the first record; calling it again changes nothing. */
   recover(): Promise<void>;
-  /** Marks the subject as in hand. A subject that was in hand when a process died waits for its turn, so that it is alone. */
+  /** Marks the subject as in hand. A subject that was in hand when a process died waits until it is the only such one. */
   begin(subject: string): Promise<InHand>;
-  /** @returns the failures so far, deaths of the process and this one included */
+  /** @returns the number of failures, including deaths of the process and this failure */
   count(subject: string, error: unknown): Promise<number>;
-  /** The subject was taken, or has its dead letter. */
+  /** Clears the count of a subject that was taken or has its dead letter. */
   forget(subject: string): Promise<void>;
 }
 
 export interface InHand {
-  /** If not 0: the process failed or died so often with it that it is not tried again. */
+  /** If not 0, the process failed or died this often with it, and it is not tried again. */
   refusedAfter: number;
   end: () => void;
 }
@@ -39,41 +39,41 @@ export interface InHand {
 export interface RecordTakerOptions<Fact> {
   topic: Topic<Fact>;
   deadLetterOffice: DeadLetterOffice;
-  /** Names the subject of a dead letter. Failures are counted by it too. */
+  /** Names the subject of a dead letter. Failures are counted by the same name. */
   subjectOf: (record: StreamRecord<Fact>) => Subject;
   crashes: CrashMemory;
   logger: Logger;
   onRetry?: () => void;
 }
 
-/** The record of a partition that is at hand, over all its tries. */
+/** The present record of a partition, over all its tries. */
 export class Trying {
   readonly attempts = new Attempts();
-  /** Unknown errors in this process. */
+  /** Number of unknown errors in this process. */
   unknown = 0;
 
   constructor(readonly offset: string) {}
 }
 
 export interface TakeContext {
-  /** Has the worker take the record. */
+  /** Gives the record to the worker. */
   work: () => Promise<void>;
   trying: Trying;
   span: Span;
-  /** Ends the assignment: what becomes of the record is another's matter then. */
+  /** Aborted when the assignment ends; the record then belongs to another member. */
   signal: AbortSignal;
 }
 
-/** So many subjects are remembered that were tried often enough. */
+/** Most remembered subjects that were tried often enough. */
 const hopelessAtMost = 1_000;
 
 export class RecordTaker<Fact> {
-  /** Subjects that had their dead letter UNKNOWN_REPEATED: hinted at again, they hold up the others for one try only. */
+  /** Subjects with a dead letter UNKNOWN_REPEATED. If they are hinted at again, they get one try, so that they do not delay others. */
   private readonly hopeless = new Set<string>();
 
   constructor(private readonly options: RecordTakerOptions<Fact>) {}
 
-  /** Never throws. When the outcome is a dead letter, the letter is durable. */
+  /** Never throws. If the outcome is a dead letter, the letter is durable. */
   async take(record: StreamRecord<Fact>, context: TakeContext): Promise<Outcome> {
     const outcome = await this.tryOnce(record, context);
     if (outcome.kind !== 'dead-letter' || context.signal.aborted) return outcome;
@@ -97,7 +97,7 @@ export class RecordTaker<Fact> {
       if (inHand.refusedAfter > 0) return tooManyDeaths(inHand.refusedAfter);
       await work();
       inHand.end();
-      // Nobody waited for the worker any more, or another has the partition: nothing is known of the record.
+      // The consumer no longer waits for the worker, or another member has the partition, so the outcome is unknown.
       if (signal.aborted) return { kind: 'taken' };
       this.hopeless.delete(this.countedBy(record));
       await this.forget(record);
@@ -125,7 +125,7 @@ export class RecordTaker<Fact> {
     const code = error instanceof PipelineError ? error.code : undefined;
     const attempt = trying.attempts.failed + trying.unknown;
     const { waitMs } = outcome;
-    this.options.logger.warn({ err: error, code, waitMs, attempt, key: record.key, utteranceId, objectKey }, 'will try again');
+    this.options.logger.warn({ err: error, code, waitMs, attempt, key: record.key, utteranceId, objectKey }, 'trying again');
     return outcome;
   }
 
@@ -147,7 +147,7 @@ export class RecordTaker<Fact> {
   }
 
   private async forget(record: StreamRecord<Fact>): Promise<void> {
-    // A count that stays behind costs the record one of its next tries, if it ever fails again.
+    // If this fails, the leftover count costs the record one try the next time it fails.
     await this.options.crashes.forget(this.countedBy(record)).catch(() => undefined);
   }
 
@@ -155,7 +155,7 @@ export class RecordTaker<Fact> {
     return failureSubject(this.subjectOf(record), record.origin);
   }
 
-  /** A bug in a stage's naming must not keep a record from its dead letter. */
+  /** Catches errors of the stage's naming function, so that a bug there does not prevent a dead letter. */
   private subjectOf(record: StreamRecord<Fact>): Subject {
     try {
       return this.options.subjectOf(record);

@@ -8,7 +8,7 @@ const span = (traceFlags = TraceFlags.SAMPLED): SpanContext => ({ traceId, spanI
 const sampled = `00-${traceId}-${spanId}-01`;
 
 describe('the context of a record', () => {
-  it('is the same when it comes out of its headers, as text or as bytes, sampled or not', () => {
+  it('survives the way through headers, as text or as bytes, sampled or not', () => {
     for (const flags of [TraceFlags.SAMPLED, TraceFlags.NONE]) {
       const headers = headersOf(trace.setSpanContext(ROOT_CONTEXT, span(flags))) ?? {};
       expect(headers).toEqual({ traceparent: `00-${traceId}-${spanId}-0${flags}` });
@@ -17,12 +17,12 @@ describe('the context of a record', () => {
     }
   });
 
-  it('keeps what a vendor added', () => {
+  it('keeps the vendor’s tracestate', () => {
     const headers = { traceparent: sampled, tracestate: Buffer.from('vendor=x') };
     expect(headersOf(contextOf(headers))).toEqual({ traceparent: sampled, tracestate: 'vendor=x' });
   });
 
-  it('is none where a header is missing, malformed, too long, of zeros, or not text', () => {
+  it('is empty if the header is missing, malformed, too long, all zeros, or not text', () => {
     const malformed = [
       undefined,
       '',
@@ -43,25 +43,25 @@ describe('the context of a record', () => {
     expect(headersOf(ROOT_CONTEXT)).toBeUndefined();
   });
 
-  it('is the first of several headers of the name', () => {
+  it('comes from the first of several headers of the same name', () => {
     expect(trace.getSpanContext(contextOf({ traceparent: [Buffer.from(sampled), 'nonsense'] }))?.spanId).toBe(spanId);
   });
 });
 
 describe('the contexts of many utterances', () => {
-  it('come back in order, with a gap for each that is not sampled', () => {
+  it('come back in order, with a gap for each unsampled one', () => {
     const headers = utteranceHeaders([span(TraceFlags.NONE), span(), span(TraceFlags.NONE)]);
     expect(utteranceTraceparents(headers)).toEqual([undefined, sampled, undefined]);
   });
 
-  it('take no header where none is sampled', () => {
+  it('need no header if none is sampled', () => {
     expect(utteranceHeaders([span(TraceFlags.NONE), span(TraceFlags.NONE)])).toBeUndefined();
     expect(utteranceHeaders([])).toBeUndefined();
     expect(utteranceTraceparents(undefined)).toEqual([]);
     expect(traceparentOf(span(TraceFlags.NONE))).toBeUndefined();
   });
 
-  it('that cannot be read are gaps', () => {
+  it('become gaps if they cannot be read', () => {
     const headers = utteranceHeaders([span(), span()]) ?? {};
     const [[name, value] = ['', '']] = Object.entries(headers);
     expect(utteranceTraceparents({ [name]: Buffer.from(`nonsense,${value}`) })).toEqual([undefined, sampled, sampled]);

@@ -1,15 +1,15 @@
 /**
- * Trace context in the headers of records: `traceparent` and `tracestate` as the W3C has them, one for the record. What is
- * told of many utterances at once (a shard, predictions) has a header more, with the context of each in the order in which
- * the fact names them; it is empty for those that are not sampled, and missing where all are.
+ * Writes and reads the trace context in record headers: `traceparent` and `tracestate` by the W3C, for the record itself. A fact
+ * about many utterances (a shard, predictions) has one more header with the context of each utterance, in the order of the fact.
+ * The entry of an unsampled utterance is empty. The header is missing if no utterance is sampled.
  *
- * Headers are not facts: whoever does not know them loses nothing, and what cannot be read is passed over.
+ * Headers are not facts: a reader that ignores them loses nothing, and unreadable headers are ignored.
  */
 import { ROOT_CONTEXT, trace, type Context, type SpanContext } from '@opentelemetry/api';
 import { parseTraceParent, W3CTraceContextPropagator } from '@opentelemetry/core';
 import { isSampled } from '#service/spans.js';
 
-/** As the client has them. */
+/** Headers as the client gives them. */
 export type RecordHeaders = Record<string, Buffer | string | (Buffer | string)[] | undefined>;
 
 const utterancesHeader = 'undertone-traceparents';
@@ -28,24 +28,24 @@ export function headersOf(of: Context): Record<string, string> | undefined {
   return headers['traceparent'] ? headers : undefined;
 }
 
-/** @returns a context without a span where there is no header, or none that can be understood */
+/** @returns a context without a span if the header is missing or unreadable */
 export function contextOf(headers: RecordHeaders | undefined): Context {
   if (!headers?.['traceparent']) return ROOT_CONTEXT;
   return propagator.extract(ROOT_CONTEXT, headers, { get: textOf, keys: Object.keys });
 }
 
-/** As `traceparent` has it. @returns undefined where it is not sampled: then there is nothing to go on with */
+/** @returns the value of `traceparent`; undefined if the span is not sampled, because then there is nothing to continue */
 export function traceparentOf(span: SpanContext): string | undefined {
   return isSampled(span) ? headersOf(trace.setSpanContext(ROOT_CONTEXT, span))?.['traceparent'] : undefined;
 }
 
-/** @returns undefined for what {@link traceparentOf} did not make */
+/** @returns undefined for a text that {@link traceparentOf} did not make */
 export function spanOf(traceparent: string): SpanContext | undefined {
   const parsed = parseTraceParent(traceparent);
   return parsed ? { ...parsed, isRemote: true } : undefined;
 }
 
-/** @param spans of the utterances, in the order in which the fact names them */
+/** @param spans spans of the utterances, in the order in which the fact names them */
 export function utteranceHeaders(spans: readonly SpanContext[]): Record<string, string> | undefined {
   const traceparents = spans.map((span) => traceparentOf(span) ?? '');
   return traceparents.some(Boolean) ? { [utterancesHeader]: traceparents.join(',') } : undefined;

@@ -1,10 +1,10 @@
 /**
- * Turns a batch that cannot be decoded into one record that says so. The Kafka client (kafkajs 2.2.4, the last version)
- * would throw the error out of its fetch, so that the consumer ends, and again after each restart, for ever.
+ * Replaces a batch that cannot be decoded by one record with the reason. Otherwise the Kafka client (kafkajs 2.2.4, the last version)
+ * would throw the error out of its fetch and end the consumer, again after each restart.
  *
- * The record that stands for the batch has the offset of the batch's last record, so that the reader goes on behind it, the
- * packed bytes as its value, and a header with the reason. The client has no public place for this: its decoder is
- * replaced for the whole process, before it is used for the first time.
+ * The replacing record has the offset of the batch's last record, so that the reader continues behind the batch. Its value is the
+ * packed bytes, and a header gives the reason. The client has no public hook for this, so its decoder is replaced for the whole
+ * process, before its first use.
  */
 import { createRequire } from 'node:module';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -15,17 +15,17 @@ const decoderPath = require.resolve('kafkajs/src/protocol/recordBatch/v0/decoder
 const userPath = require.resolve('kafkajs/src/protocol/requests/fetch/v4/decodeMessages');
 const reasonHeader = 'undertone-undecodable';
 
-/** What is used of the client's reader of bytes. */
+/** The used members of the client's byte reader. */
 interface Decoder {
   buffer: Buffer;
   offset: number;
 }
 type DecodeBatch = (decoder: Decoder) => Promise<{ records: unknown[] }>;
 
-/** Where the fields of a batch stand, in bytes from its beginning. */
+/** Offsets of the fields of a batch, in bytes from its beginning. */
 const place = { length: 8, lastOffsetDelta: 23, firstTimestamp: 27, records: 61 };
 
-/** Once for the process; before the client has fetched anything. */
+/** Replaces the decoder. Call it once, before the client fetches anything. */
 export function containUndecodableBatches(): void {
   const original = require(decoderPath) as DecodeBatch & { contains?: true };
   if (original.contains) return;
@@ -62,7 +62,7 @@ function standIn(batch: Buffer, error: unknown): unknown {
   };
 }
 
-/** @throws PipelineError RECORD_INVALID for a record that stands for a batch */
+/** @throws PipelineError RECORD_INVALID for a record that replaces a batch */
 export function refuseUndecodable(headers: RecordHeaders | undefined): void {
   const reason = headers?.[reasonHeader];
   if (reason !== undefined) throw new PipelineError('RECORD_INVALID', String(reason));

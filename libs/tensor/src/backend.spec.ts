@@ -4,7 +4,8 @@ import { byBatchStatistics } from '#paper/batch-norm.js';
 import { chooseBackend } from './backend.js';
 import { classificationLoss, taskLosses } from '#paper/classification-phase.js';
 import { generatorLoss, meanSquaredError } from '#paper/losses.js';
-import { createModel, modelParameters } from '#paper/model.js';
+import { modelParameters } from '#paper/model.js';
+import { createPaperModel } from '#paper/paper-model.js';
 import { decode, encode, headLogits, seededDropout } from '#paper/networks.js';
 import type { FusedOps } from './fused-ops.js';
 import { opsOfBackend } from './ops-of-backend.js';
@@ -65,7 +66,7 @@ test('unasked it takes the first that loads, and tells what it tried', async () 
 /** All losses in one sum, and its gradient for every weight; no batch norm is the identity. */
 async function gradientsOn(requested: string, latent: 'gaussian' | 'relu') {
   await chooseBackend({ requested, ...quietly });
-  const model = createModel(tinySettings({ latent }));
+  const model = createPaperModel(tinySettings({ latent }));
   const random = SeededRandom.fromSeed(11);
   for (const { name, value } of modelParameters(model)) {
     const shift = name.endsWith('.gamma') ? 0.5 : name.endsWith('.beta') ? -0.5 : null;
@@ -80,11 +81,7 @@ async function gradientsOn(requested: string, latent: 'gaussian' | 'relu') {
     const z = encode(model.encoder, pixels, byBatchStatistics());
     const reconstruction = meanSquaredError(pixels, decode(model.decoder!, z, byBatchStatistics()));
     const generator = generatorLoss(headLogits(model.discriminator!, z, seededDropout(model.random, 0.5)), 'non-saturating');
-    return tf.addN<tf.Scalar>([
-      reconstruction,
-      generator,
-      classificationLoss(taskLosses(model, z, { labels: batch, normalise: byBatchStatistics() }), model),
-    ]);
+    return tf.addN<tf.Scalar>([reconstruction, generator, classificationLoss(taskLosses(model, z, batch), model)]);
   }, parameters);
   const named: { name: string; values: Float32Array }[] = [];
   for (const [i, gradient] of gradients.entries()) named.push({ name: parameters[i]!.name, values: await gradient!.data<'float32'>() });
@@ -171,7 +168,7 @@ describe.each(others)('on %s', (requested) => {
   test.skipIf(requested in missing)('steps are finite, repeatable, and keep the tensor count flat', async () => {
     await chooseBackend({ requested, ...quietly });
     const run = async () => {
-      const model = createModel(tinySettings());
+      const model = createPaperModel(tinySettings());
       const batch = tinyBatch(model.settings, 4);
       const first = await trainStep(model, batch);
       const { numTensors } = tf.memory();

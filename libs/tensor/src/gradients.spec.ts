@@ -5,7 +5,8 @@ import { chooseBackend } from './backend.js';
 import { byBatchStatistics } from '#paper/batch-norm.js';
 import { classificationLoss, taskLosses } from '#paper/classification-phase.js';
 import { discriminatorLoss, generatorLoss, meanSquaredError } from '#paper/losses.js';
-import { createModel, headParameters, type Model, modelParameters } from '#paper/model.js';
+import { headParameters, type Model, modelParameters } from '#paper/model.js';
+import { createPaperModel } from '#paper/paper-model.js';
 import { decode, encode, headLogits, seededDropout } from '#paper/networks.js';
 import { lossAndGradients, type Parameter } from './parameter.js';
 import { SeededRandom } from './random.js';
@@ -29,7 +30,7 @@ let losses: Record<string, { parameters: Parameter[]; loss: () => tf.Scalar }>;
 
 beforeAll(async () => {
   await chooseBackend({ requested: 'cpu', hasGpu: false, log: () => {} });
-  model = createModel(tinySettings({ seed: 3 }));
+  model = createPaperModel(tinySettings({ seed: 3 }));
   const batch = tinyBatch(model.settings, 6);
   batch.emotion[0] = -1;
   const pixels = pixelsOf(batch.tiles, batch.count, model.settings.tile);
@@ -48,7 +49,7 @@ beforeAll(async () => {
     'literal generator': { parameters: encoder.parameters, loss: () => generatorLoss(judged(z()), 'literal') },
     classification: {
       parameters: [...encoder.parameters, ...headParameters(heads)],
-      loss: () => classificationLoss(taskLosses(model, z(), { labels: batch, normalise: byBatchStatistics() }), model),
+      loss: () => classificationLoss(taskLosses(model, z(), batch), model),
     },
   };
 });

@@ -1,4 +1,4 @@
-/** `undertone compact`: shards without what was erased or superseded, small ones merged, and useless objects deleted. */
+/** `undertone compact`: rewrites shards without erased or superseded tiles, merges small shards, and deletes useless objects. */
 import { hostname } from 'node:os';
 import { Command, Option } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -36,7 +36,7 @@ export class CompactCommand extends UndertoneCommand {
     const settings = compactionSettings(readConfig(compactionFields, environment));
     if (grace !== undefined) settings.graceMs = grace * 1000;
     await refuseMissingTopics(connections);
-    const publisher = new Publisher(kafka, topicPrefix);
+    const publisher = new Publisher<'cli'>(kafka, topicPrefix);
     await publisher.connect();
     const follower = new TableFollower(kafka, topicPrefix, 'compaction', quietLogger);
     const holder = `undertone compact of ${hostname()}:${process.pid}`;
@@ -53,41 +53,42 @@ export class CompactCommand extends UndertoneCommand {
     }
   }
 
-  @Option({ flags: '--dry-run', description: 'only say what would be done' })
+  @Option({ flags: '--dry-run', description: 'print what compaction would do, and change nothing' })
   parseDryRun(): boolean {
     return true;
   }
 
   @Option({
     flags: '--grace <seconds>',
-    description: 'delete objects that have been useless for so long (default: COMPACTION_GRACE, an hour)',
+    description: 'delete objects that have been useless for this many seconds (default: COMPACTION_GRACE, an hour)',
   })
   parseGrace(seconds: string): number {
     const grace = Number(seconds);
-    if (!(grace >= 0)) throw new PipelineError('CONFIG_INVALID', `--grace ${seconds}: it must be a number of seconds`);
+    if (!(grace >= 0)) throw new PipelineError('CONFIG_INVALID', `--grace ${seconds}: expected a number of seconds, 0 or more`);
     return grace;
   }
 
-  @Option({ flags: '--wait', description: 'wait while another compacts, rather than end with an error' })
+  @Option({ flags: '--wait', description: 'if another process compacts, wait for its end; without this option the command fails' })
   parseWait(): boolean {
     return true;
   }
 
-  @Option({ flags: '--json', description: 'for scripts' })
+  @Option({ flags: '--json', description: 'print JSON, for scripts' })
   parseJson(): boolean {
     return true;
   }
 }
 
-/** What is told meanwhile: on stderr, so that what is printed at the end stays clean. */
+/** Prints waiting and progress on stderr, so that stdout holds the report alone. */
 function spokenOf({ wait, json }: { wait: boolean; json: boolean }): CompactionOptions {
   let waitedFor = '';
   let spokeAtMs = performance.now();
   const tell = (line: string): void => printAside(`· ${line}`);
   return {
     onWait: (by) => {
-      if (!wait) throw new PipelineError('LEASE_HELD', `${by} compacts just now; --wait waits for its end`);
-      if (waitedFor !== by) tell(`waiting for ${by}, which compacts just now`);
+      if (!wait)
+        throw new PipelineError('LEASE_HELD', `${by} is compacting. Run the command again later, or add --wait to wait for its end.`);
+      if (waitedFor !== by) tell(`waiting for ${by}, which is compacting`);
       waitedFor = by;
     },
     onProgress: ({ doing, done, of }: CompactionProgress) => {
@@ -109,7 +110,7 @@ function linesOf(report: CompactionReport, dryRun: boolean, graceSec: number): s
     `  objects  ${deleted} ${would}deleted (${counted(report.shardsDeleted, 'shard')}, ${counted(report.predictionsDeleted, 'predictions file')}), ${asBytes(report.bytesFreed)} ${would}freed`,
     ...(report.waiting > 0
       ? [
-          `           ${report.waiting} useless and kept: ${asDuration(graceSec)} of grace${report.heldByReaders > 0 ? `; ${report.heldByReaders} may still be read by a round, an experiment or an export` : ''}`,
+          `           ${report.waiting} useless, kept until they have been useless for ${asDuration(graceSec)}${report.heldByReaders > 0 ? `; ${report.heldByReaders} may still be read by a round, an experiment or an export` : ''}`,
         ]
       : []),
     ...report.retired.map(
@@ -118,7 +119,9 @@ function linesOf(report: CompactionReport, dryRun: boolean, graceSec: number): s
     ...report.abandoned.map(
       (each) => `  settings ${spoken(each)} kept until ${each.until} or later: no corpus uses these feature settings any more`,
     ),
-    ...(unreadable.length > 0 ? [`  ! ${counted(unreadable.length, 'shard')} could not be read; the trainer has them made again`] : []),
+    ...(unreadable.length > 0
+      ? [`  ! ${counted(unreadable.length, 'shard')} could not be read; the trainer asks features to make them again`]
+      : []),
     ...(notSwept ? [`  ! no object was deleted: ${notSwept}`] : []),
   ];
 }

@@ -1,4 +1,4 @@
-/** `undertone demo`: what `npm start` runs. */
+/** `undertone demo`: starts the whole pipeline, trains on the sample corpora and prints the scores. `npm start` runs it. */
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
@@ -18,7 +18,10 @@ interface DemoOptions {
   unlabelled?: string;
 }
 
-@Command({ name: 'demo', description: 'Start everything on this machine, learn from the sample corpora, show the results, go on serving' })
+@Command({
+  name: 'demo',
+  description: 'Start the whole pipeline on this machine, train on the sample corpora, print the scores, then keep serving',
+})
 export class DemoCommand extends UndertoneCommand {
   protected readonly example =
     'npm start -- --once --json results.json\n  ./undertone demo --labelled ~/my-corpus --unlabelled ~/LibriSpeech';
@@ -27,7 +30,7 @@ export class DemoCommand extends UndertoneCommand {
     const startedAtMs = performance.now();
     if (options.json) refuseUnwritable(options.json);
     const external = environment['KAFKA_BROKERS'] || environment['S3_ENDPOINT'];
-    // On a broker and a store that outlive it, a demo has topics and a bucket of its own.
+    // An external broker or store outlives the demo, so the demo gets topics and a bucket of its own.
     const fresh: Record<string, string> = external
       ? { TOPIC_PREFIX: `undertone-demo-${Date.now()}`, S3_BUCKET: `undertone-demo-${Date.now()}` }
       : {};
@@ -46,7 +49,7 @@ export class DemoCommand extends UndertoneCommand {
         if (!evaluations[task as keyof typeof whyNotScored]) print(`  ${task} is not scored: ${why}`);
       if (!options.labelled && !options.unlabelled)
         print(
-          '  The samples are synthetic voices (samples/README.md): these numbers say that the pipeline works, nothing of real emotion.',
+          '  The samples are synthetic voices (samples/README.md). These scores show that the pipeline works; they say nothing about real emotion.',
         );
       print(
         `  ${results.utterances} utterances, ${results.utterancesInShards} in shards, ${results.deadLetterCount} dead letters; ${results.backend} backend, ${results.wallSec['total']} s in all.`,
@@ -54,7 +57,7 @@ export class DemoCommand extends UndertoneCommand {
       if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
       if (options.once) return;
       print(
-        `\n  Dashboard: ${stack.dashboardUrl}\n  Logs: ${stack.logsDir}\n  Add recordings: ./undertone put DIR --corpus NAME (gone at the next start; \`./undertone up\` keeps them)\n  Ctrl-C stops everything.\n`,
+        `\n  Dashboard: ${stack.dashboardUrl}\n  Logs: ${stack.logsDir}\n  Add recordings: ./undertone put DIR --corpus NAME (the next demo deletes them; \`./undertone up\` keeps them)\n  Ctrl-C stops everything.\n`,
       );
       await stopped;
     } finally {
@@ -62,7 +65,7 @@ export class DemoCommand extends UndertoneCommand {
     }
   }
 
-  @Option({ flags: '--once', description: 'end after the table of results' })
+  @Option({ flags: '--once', description: 'stop everything after the table of results' })
   parseOnce(): boolean {
     return true;
   }
@@ -72,12 +75,12 @@ export class DemoCommand extends UndertoneCommand {
     return file;
   }
 
-  @Option({ flags: '--labelled <dir>', description: 'a folder of labelled recordings, instead of the samples' })
+  @Option({ flags: '--labelled <dir>', description: 'a folder of labelled recordings to use instead of the samples' })
   parseLabelled(folder: string): string {
     return folder;
   }
 
-  @Option({ flags: '--unlabelled <dir>', description: 'a folder of unlabelled recordings, instead of the samples' })
+  @Option({ flags: '--unlabelled <dir>', description: 'a folder of unlabelled recordings to use instead of the samples' })
   parseUnlabelled(folder: string): string {
     return folder;
   }
@@ -86,14 +89,18 @@ export class DemoCommand extends UndertoneCommand {
 const whyNotScored = {
   emotion: 'no utterance of a dev or test speaker carries an emotion. Give some speakers the split "test" in manifest.csv.',
   gender: 'no utterance of a dev or test speaker carries a gender.',
-  speaker: 'no utterance of a known training speaker was withheld; about a tenth are, by a hash.',
+  speaker: 'no utterance of a training speaker was withheld. A hash withholds about a tenth; more utterances make one likely.',
 };
 
-/** Better now than after minutes of work. */
+/** Checks at the start, so that a wrong path does not fail after minutes of work. */
 function refuseUnwritable(file: string): void {
   try {
     accessSync(dirname(resolve(file)), constants.W_OK);
   } catch (error) {
-    throw new PipelineError('CONFIG_INVALID', `--json ${file}: its folder cannot be written to`, { cause: error });
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `--json ${file}: cannot write to its folder. Name a file in a folder that exists and that you may write to.`,
+      { cause: error },
+    );
   }
 }

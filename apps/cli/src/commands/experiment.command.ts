@@ -1,4 +1,4 @@
-/** `undertone experiment`: a table or a figure of the paper, from a file and a folder of shards. */
+/** `undertone experiment`: runs a table or a figure of the paper from an experiment file and a folder of shards. */
 import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
@@ -33,13 +33,13 @@ interface ExperimentOptions {
   shards?: string;
 }
 
-/** Of a job of the paper's network at work. */
+/** Peak memory of one job that trains the paper's network. */
 const jobMemoryBytes = 2 * 2 ** 30;
 
 @Command({
   name: 'experiment',
   arguments: '<file>',
-  description: "A table or a figure of the paper: folds × settings on a folder of shards, and a report beside the paper's numbers",
+  description: "Run a table or a figure of the paper: train each setting on each fold, and report the scores beside the paper's",
 })
 export class ExperimentCommand extends UndertoneCommand {
   protected readonly example =
@@ -74,52 +74,55 @@ export class ExperimentCommand extends UndertoneCommand {
     connections?.store.close();
   }
 
-  @Option({ flags: '--resume', description: 'go on with what is in the folder already; jobs that are done stay done' })
+  @Option({ flags: '--resume', description: 'continue the experiment in the output folder; finished jobs are not run again' })
   parseResume(): boolean {
     return true;
   }
 
-  @Option({ flags: '-j, --jobs <n>', description: 'jobs at a time, each on one thread; as many as cores and memory allow if not given' })
+  @Option({
+    flags: '-j, --jobs <n>',
+    description: 'how many jobs run at a time, each on one thread (default: as many as cores and memory allow)',
+  })
   parseJobs(text: string): number {
     const jobs = Number(text);
     if (!Number.isInteger(jobs) || jobs < 1)
-      throw new PipelineError('CONFIG_INVALID', `--jobs ${text}: it must be a whole number from 1 on`);
+      throw new PipelineError('CONFIG_INVALID', `--jobs ${text}: expected a whole number, 1 or more`);
     return jobs;
   }
 
-  @Option({ flags: '-n, --dry-run', description: 'say which jobs there are and how long they take here, and run none' })
+  @Option({ flags: '-n, --dry-run', description: 'print the jobs and how long they would take on this machine, and run none' })
   parseDryRun(): boolean {
     return true;
   }
 
-  @Option({ flags: '--local', description: 'run the jobs on this machine, also where a stack runs whose trainers could share them' })
+  @Option({ flags: '--local', description: 'run the jobs on this machine, even if the trainers of a running stack could share them' })
   parseLocal(): boolean {
     return true;
   }
 
-  @Option({ flags: '--search', description: 'choose alpha (and beta) on dev speakers, as many trainings a job as there are values' })
+  @Option({ flags: '--search', description: 'choose alpha (and beta) by dev speakers; each job then trains once for each value' })
   parseSearch(): boolean {
     return true;
   }
 
-  @Option({ flags: '-o, --out <dir>', description: 'where results and the report go; experiments/<name> if not given' })
+  @Option({ flags: '-o, --out <dir>', description: 'folder for the results and the report (default: experiments/<name>)' })
   parseOut(folder: string): string {
     return folder;
   }
 
-  @Option({ flags: '-s, --shards <dir>', description: 'a folder of shards (*.arrow), as `undertone export --format shards` writes it' })
+  @Option({ flags: '-s, --shards <dir>', description: 'a folder of shards (*.arrow), written by `undertone export --format shards`' })
   parseShards(folder: string): string {
     return folder;
   }
 }
 
-/** @throws PipelineError CONFIG_INVALID where neither says which, or a corpus is none of the samples */
+/** @throws PipelineError CONFIG_INVALID if neither the file nor --shards names shards, or a corpus is not one of the samples */
 async function shardsFor(file: ExperimentFile, folder: string | undefined): Promise<string> {
   const from = folder ?? file.shards;
   if (from === undefined)
     throw new PipelineError(
       'CONFIG_INVALID',
-      `Of which shards? Give --shards DIR (\`./undertone export --format shards --out DIR\` writes them), or start the stack whose bucket has them`,
+      `The experiment has no shards. Give --shards DIR (\`./undertone export --format shards --out DIR\` writes one), or start the stack whose bucket holds them.`,
     );
   if (from !== 'samples') return resolve(from);
   const named = [...new Set([file.corpus, ...file.auxiliary, file.testCorpus ?? []].flat())];
@@ -127,23 +130,23 @@ async function shardsFor(file: ExperimentFile, folder: string | undefined): Prom
     const found = sampleCorpora.find(({ corpus }) => corpus === name);
     if (found) return found;
     const known = sampleCorpora.map(({ corpus }) => corpus).join(', ');
-    throw new PipelineError('CONFIG_INVALID', `${name} is none of the sample corpora (${known}): give --shards DIR with its shards`);
+    throw new PipelineError('CONFIG_INVALID', `${name} is not one of the sample corpora (${known}). Give --shards DIR with its shards.`);
   });
   return shardsOf(corpora, featuresOf(file), {
     cache: cacheRoot(environment),
-    onMake: () => print('· tiles of the sample corpora …'),
+    onMake: () => print('· making tiles of the sample corpora …'),
   });
 }
 
-/** An experiment without it would take days for hours. */
+/** Without native TensorFlow an experiment takes days instead of hours. */
 async function prepareTensorflow(): Promise<void> {
   const asked = environment['TF_BACKEND'];
   if (asked && asked !== 'node') return;
   try {
-    const onMake = (): void => printSetup('TensorFlow  fetching 207 MB and compiling its binding …');
+    const onMake = (): void => printSetup('TensorFlow  downloading 207 MB and compiling its binding …');
     await provisionTensorflow(cacheRoot(environment), environment, { onMake });
   } catch (error) {
-    printSetup(`TensorFlow: ${(error as Error).message} (going on with wasm or cpu, which are far slower)`, 'warning');
+    printSetup(`TensorFlow: ${(error as Error).message} (continuing with wasm or cpu, which are far slower)`, 'warning');
   }
 }
 
@@ -151,7 +154,7 @@ function defaultParallel(): number {
   return Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / jobMemoryBytes)));
 }
 
-/** Trainers share the bucket's shards: a folder of this machine, or samples made here, they do not have. */
+/** Trainers read the shards of the bucket. They cannot read a folder of this machine, or samples made here. */
 function placeOf({ shards }: ExperimentFile, { local, shards: named }: ExperimentOptions): 'here' | 'trainers' {
   if (local || named !== undefined || shards !== undefined) return 'here';
   return environment['KAFKA_BROKERS'] || readStackNote(environment) ? 'trainers' : 'here';
@@ -165,9 +168,13 @@ function stopSignal(): AbortSignal {
 
 async function report(store: Objects, out: string): Promise<void> {
   const results = await readExperimentResults(store);
-  if (!results) throw new PipelineError('CONFIG_INVALID', `What was planned is gone from ${out}`);
+  if (!results)
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `${out} no longer holds the experiment's plan, although it was written there. Run the experiment again.`,
+    );
   print((await renderReport(results, out)).join('\n'));
   if (results.missing.length === 0) return;
-  print(`${counted(results.missing.length, 'job')} missing: the report is partial`);
+  print(`${counted(results.missing.length, 'job')} not finished: the report is partial`);
   process.exitCode = exitCodes.failed;
 }

@@ -1,4 +1,4 @@
-/** `undertone export-latents`: what the encoder makes of utterances, for plots and for other people's classifiers. */
+/** `undertone export-latents`: writes the latent z of each utterance, for plots and for other classifiers. */
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
@@ -23,18 +23,21 @@ interface ExportLatentsOptions extends ModelChoice {
 
 @Command({
   name: 'export-latents',
-  description: "Write z of each utterance, the mean of its tiles', as a NumPy array, with its labels beside it",
+  description: 'Write the latent z of each utterance (the mean over its tiles) as a NumPy array, and the labels as a CSV table',
 })
 export class ExportLatentsCommand extends ModelCommand {
   protected readonly example =
     './undertone export --format shards --out shards\n  ./undertone export-latents --shards shards --out latents';
 
   async run(_arguments: string[], { shards, out, ...choice }: ExportLatentsOptions): Promise<void> {
-    if (existsSync(out)) throw new PipelineError('CONFIG_INVALID', `${out} is there already; name another folder, or remove it`);
+    if (existsSync(out)) throw new PipelineError('CONFIG_INVALID', `${out} exists already. Name another folder, or remove it.`);
     const { utterances, settingsHash } = viewOfShards(resolve(shards));
     const { model, checkpoint, chosen } = await openModel(choice);
     if (settingsHash !== checkpoint.settingsHash)
-      throw new PipelineError('CONFIG_INVALID', `${shards} was made with other feature settings than the model was trained on`);
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `${shards} was made with other feature settings than the model's training tiles. Export shards with the model's settings, or choose another model.`,
+      );
     const tiles = new TileStore(new FolderStore('.'), null);
     await tiles.prepare(utterances);
     const draft = `${out}.part`;
@@ -64,7 +67,7 @@ export class ExportLatentsCommand extends ModelCommand {
     return folder;
   }
 
-  @Option({ flags: '-o, --out <dir>', description: 'a folder that is made', required: true })
+  @Option({ flags: '-o, --out <dir>', description: 'the folder to create', required: true })
   parseOut(folder: string): string {
     return folder;
   }

@@ -1,4 +1,4 @@
-/** `undertone export-model`: the champion, or another model, for a browser, for onnxruntime, or as bare weights. */
+/** `undertone export-model`: writes a model for a browser, for onnxruntime, or as bare weights. */
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'nest-commander';
@@ -25,13 +25,16 @@ const howToOpen: Record<ModelFormat, (folder: string) => string> = {
   safetensors: (folder) => `safetensors.numpy.load_file("${folder}/model.safetensors"), running statistics and Adam's moments too`,
 };
 
-@Command({ name: 'export-model', description: 'Write the champion for a browser (tfjs-layers), for onnxruntime, or as safetensors' })
+@Command({
+  name: 'export-model',
+  description: 'Write the champion or another model for a browser (tfjs-layers), for onnxruntime, or as safetensors',
+})
 export class ExportModelCommand extends ModelCommand {
   protected readonly example =
     './undertone export-model --format onnx --out model\n  ./undertone export-model --format tfjs-layers --from runs/paper-aae --out web/model';
 
   async run(_arguments: string[], { out, format, ...choice }: ExportModelOptions): Promise<void> {
-    if (existsSync(out)) throw new PipelineError('CONFIG_INVALID', `${out} is there already; name another folder, or remove it`);
+    if (existsSync(out)) throw new PipelineError('CONFIG_INVALID', `${out} exists already. Name another folder, or remove it.`);
     const opened = await openModel(choice);
     const about = describe(opened);
     const draft = `${out}.part`;
@@ -40,11 +43,13 @@ export class ExportModelCommand extends ModelCommand {
     for (const [name, content] of Object.entries(await filesOf(opened, format, about))) writeFileSync(join(draft, name), content);
     writeFileSync(join(draft, 'about.json'), `${JSON.stringify(about, null, 2)}\n`);
     renameSync(draft, out);
-    print(`model ${about.run}, step ${about.step} (${opened.chosen}), in ${out}; about.json has its classes and how its tiles are made`);
+    print(
+      `model ${about.run}, step ${about.step} (${opened.chosen}), in ${out}; about.json lists its classes and says how to make its tiles`,
+    );
     print(howToOpen[format](out));
   }
 
-  @Option({ flags: '-o, --out <dir>', description: 'a folder that is made', required: true })
+  @Option({ flags: '-o, --out <dir>', description: 'the folder to create', required: true })
   parseOut(folder: string): string {
     return folder;
   }
@@ -55,7 +60,7 @@ export class ExportModelCommand extends ModelCommand {
   }
 }
 
-/** What a reader of the files needs to know: the classes of each output, and what a tile is. */
+/** Describes the model for the user of the files: the classes of each output, and how a tile is made. */
 function describe({ checkpoint, model }: OpenedModel) {
   const { target, tasks, auxiliary, tile } = model.settings;
   return {

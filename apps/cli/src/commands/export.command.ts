@@ -1,4 +1,4 @@
-/** `undertone export`: the tiles that are live, for other tools. */
+/** `undertone export`: writes the live tiles for other tools. */
 import { Command, Option } from 'nest-commander';
 import { splits, streams, type Split, type Stream } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -52,7 +52,7 @@ export class ExportCommand extends UndertoneCommand {
     return exportTiles(connections.store, view, { folder: out, format, tilesPerFile, onProgress });
   }
 
-  @Option({ flags: '-o, --out <dir>', description: 'a folder that is made', required: true })
+  @Option({ flags: '-o, --out <dir>', description: 'the folder to create', required: true })
   parseOut(folder: string): string {
     return folder;
   }
@@ -62,26 +62,26 @@ export class ExportCommand extends UndertoneCommand {
     return oneOf(exportFormats, text, '--format');
   }
 
-  @Option({ flags: '-c, --corpus <name>', description: 'only this corpus' })
+  @Option({ flags: '-c, --corpus <name>', description: 'export this corpus only' })
   parseCorpus(name: string): string {
     return name;
   }
 
-  @Option({ flags: '--stream <stream>', description: `only ${streams.join(' or ')}` })
+  @Option({ flags: '--stream <stream>', description: `export one stream only: ${streams.join(' or ')}` })
   parseStream(text: string): Stream {
     return oneOf(streams, text, '--stream');
   }
 
-  @Option({ flags: '--split <split>', description: `only ${splits.join(', ')}` })
+  @Option({ flags: '--split <split>', description: `export one split only: ${splits.join(', ')}` })
   parseSplit(text: string): Split {
     return oneOf(splits, text, '--split');
   }
 
-  @Option({ flags: '--tiles-per-file <count>', description: 'of a tar file or shard', defaultValue: 4096 })
+  @Option({ flags: '--tiles-per-file <count>', description: 'most tiles in a tar file or shard', defaultValue: 4096 })
   parseTilesPerFile(text: string): number {
     const count = Number(text);
     if (!Number.isInteger(count) || count < 1)
-      throw new PipelineError('CONFIG_INVALID', `--tiles-per-file ${text}: it must be a whole number`);
+      throw new PipelineError('CONFIG_INVALID', `--tiles-per-file ${text}: expected a whole number, 1 or more`);
     return count;
   }
 }

@@ -1,4 +1,4 @@
-/** `undertone features`: the tiles of files, as numbers, as a table or as a picture. */
+/** `undertone features`: writes the tiles of audio files as an array, a table or a picture. */
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Command, Option } from 'nest-commander';
@@ -32,7 +32,7 @@ export class FeaturesCommand extends UndertoneCommand {
       const features = await extractFile(file, settings, { silence, ffmpeg });
       extracted.push({ file, features });
       print(
-        `${file}: ${features.count} ${features.count === 1 ? 'tile' : 'tiles'} of ${features.audioSec.toFixed(2)} s, ${(features.audioSec - features.keptSec).toFixed(2)} s of silence cut, decoded by ${features.decoder}${features.remark ? `; ${features.remark}` : ''}`,
+        `${file}: ${features.count} ${features.count === 1 ? 'tile' : 'tiles'} of ${features.audioSec.toFixed(2)} s, ${(features.audioSec - features.keptSec).toFixed(2)} s of silence cut${features.leftOut ? `, ${features.leftOut} with hardly any speech left out` : ''}, decoded by ${features.decoder}${features.remark ? `; ${features.remark}` : ''}`,
       );
     }
     const count = extracted.reduce((sum, { features }) => sum + features.count, 0);
@@ -45,24 +45,33 @@ export class FeaturesCommand extends UndertoneCommand {
     print(`${count} tiles of ${settings.rows} × ${settings.width} in ${out.endsWith('.png') ? pictureOf('*', out, files.length) : out}`);
   }
 
-  @Option({ flags: '-o, --out <file>', description: 'what to write; its ending (.npy, .arrow, .png) says how', required: true })
+  @Option({
+    flags: '-o, --out <file>',
+    description: 'the file to write; its ending chooses the format: .npy, .arrow or .png',
+    required: true,
+  })
   parseOut(file: string): string {
-    if (!/\.(npy|arrow|png)$/.test(file)) throw new PipelineError('CONFIG_INVALID', `--out ${file}: it must end in .npy, .arrow or .png`);
+    if (!/\.(npy|arrow|png)$/.test(file))
+      throw new PipelineError('CONFIG_INVALID', `--out ${file}: expected a name that ends in .npy, .arrow or .png`);
     return file;
   }
 
-  @Option({ flags: '--scale <scale>', description: 'of the rows: linear (what models are trained on) or mel', defaultValue: 'linear' })
+  @Option({
+    flags: '--scale <scale>',
+    description: 'frequency scale of the rows: linear (models are trained on it) or mel',
+    defaultValue: 'linear',
+  })
   parseScale(text: string): FeatureSettings['scale'] {
     return oneOf(['linear', 'mel'], text, '--scale');
   }
 
-  @Option({ flags: '--silence <profile>', description: `what silence is cut: ${silenceProfiles.join(', ')}`, defaultValue: 'none' })
+  @Option({ flags: '--silence <profile>', description: `which silence is cut: ${silenceProfiles.join(', ')}`, defaultValue: 'none' })
   parseSilence(text: string): SilenceProfile {
     return oneOf(silenceProfiles, text, '--silence');
   }
 }
 
-/** Several files make a picture each: `x.png` becomes `x-<file>.png`. */
+/** With several files, each gets a picture of its own: `x.png` becomes `x-<file>.png`. */
 function pictureOf(file: string, out: string, files: number): string {
   return files === 1 ? out : out.replace(/\.png$/, `-${basename(file)}.png`);
 }

@@ -1,4 +1,4 @@
-/** `undertone lineage`: what a model has seen, or which models have seen an utterance. */
+/** `undertone lineage`: prints which utterances a model was trained on, or which models were trained on an utterance. */
 import { Command, Option } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { Objects } from '#storage/object-store.js';
@@ -20,7 +20,7 @@ interface LineageOptions {
 @Command({
   name: 'lineage',
   arguments: '[model]',
-  description: 'What a model was trained on, and by which settings and code; or which models have seen an utterance',
+  description: 'Print the utterances, settings and code that made a model, or the models that were trained on an utterance',
 })
 export class LineageCommand extends UndertoneCommand {
   protected readonly example =
@@ -30,7 +30,7 @@ export class LineageCommand extends UndertoneCommand {
     if ((model === undefined) === (utterance === undefined)) {
       throw new PipelineError(
         'CONFIG_INVALID',
-        'Name a model as RUN/STEP, or an utterance with --utterance ID; `undertone models` lists models',
+        'Name one of the two: a model as RUN/STEP (`undertone models` lists them), or an utterance with --utterance ID.',
       );
     }
     const connections = from === undefined ? connect() : undefined;
@@ -43,17 +43,17 @@ export class LineageCommand extends UndertoneCommand {
     }
   }
 
-  @Option({ flags: '-u, --utterance <id>', description: '<corpus>/<path inside the corpus>, also one that was erased' })
+  @Option({ flags: '-u, --utterance <id>', description: '<corpus>/<path inside the corpus>; erased utterances work too' })
   parseUtterance(id: string): string {
     return id;
   }
 
-  @Option({ flags: '--from <dir>', description: 'a folder that `undertone train` has made; the running stack if not given' })
+  @Option({ flags: '--from <dir>', description: 'a folder written by `undertone train` (default: the running stack)' })
   parseFrom(folder: string): string {
     return folder;
   }
 
-  @Option({ flags: '--json', description: 'for scripts: with every utterance version, by round and shard' })
+  @Option({ flags: '--json', description: 'print JSON, for scripts, with every utterance version by round and shard' })
   parseJson(): boolean {
     return true;
   }
@@ -62,9 +62,9 @@ export class LineageCommand extends UndertoneCommand {
 async function printModelsThatSaw(store: Objects, utteranceId: string, json: boolean): Promise<void> {
   const found = await modelsThatSaw(store, utteranceId);
   if (json) return printJson({ utteranceId, seenBy: found });
-  if (found.length === 0) return printLine(`No run has been given ${utteranceId} to learn from.`);
+  if (found.length === 0) return printLine(`No run was trained on ${utteranceId}.`);
   const rows = found.map(({ runId, version, round, models }) => [runId, version, String(round), models.join(', ') || 'none yet']);
-  print(alignedTable(['run', 'version', 'since round', 'finished models that have it behind them, by step'], rows));
+  print(alignedTable(['run', 'version', 'since round', 'steps of finished models trained on it'], rows));
 }
 
 async function printLineage(store: Objects, checkpoint: Checkpoint, json: boolean): Promise<void> {
@@ -80,18 +80,22 @@ function* rowsOf({ checkpoint, parents, byCorpus, seen }: Lineage): Generator<st
     'weights',
     `${weights.sha256.slice(0, 16)}…${weightsStep === step ? '' : `, those of step ${weightsStep}, the best on dev speakers`}`,
   ];
-  yield ['settings', `${configHash} (--json has them all); features ${settingsHash}; code ${codeVersion}`];
-  yield ['its round’s view', `${view.digest}: ${counted(view.utterances, 'utterance')}, held-out ones too`];
+  yield ['settings', `${configHash} (--json prints them all); features ${settingsHash}; code ${codeVersion}`];
+  yield ['its round’s view', `${view.digest}: ${counted(view.utterances, 'utterance')}, including held-out ones`];
   const corpora = Object.entries(byCorpus).map(([corpus, versions]) => `${corpus} ${versions}`);
   yield [
-    'seen in all',
+    'trained on, in all',
     `${checkpoint.seen.digest.slice(0, 16)}…: ${counted(checkpoint.seen.versions, 'utterance version')} (${corpora.join(', ')})`,
   ];
   for (const part of seen) {
     const versions = Object.values(part.shards).reduce((sum, names) => sum + names.length, 0);
     yield [`  new in round ${part.round}`, `${versions} in ${counted(Object.keys(part.shards).length, 'shard')}`];
   }
-  if (erasedInRound > 0) yield ['erased on the way', `${counted(erasedInRound, 'utterance')}: the round repeats no other exactly`];
+  if (erasedInRound > 0)
+    yield ['erased during the round', `${counted(erasedInRound, 'utterance')}; no other round can repeat this one exactly`];
   const chain = parents.map((each) => `step ${each.step} (round ${each.round})`).join(', ');
-  yield ['goes back to', chain || (parent ? `step ${parent.step}, which is no longer kept` : 'nothing: it was begun anew')];
+  yield [
+    'continues from',
+    chain || (parent ? `step ${parent.step}, which is no longer kept` : 'nothing: training began with fresh weights'),
+  ];
 }

@@ -1,4 +1,4 @@
-/** `undertone model-card`: what a model is for, what it has heard, how good it is and where it fails, as Markdown. */
+/** `undertone model-card`: writes a Markdown card about a model: its purpose, training data, scores and weaknesses. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { Command, Option } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -17,19 +17,23 @@ interface ModelCardOptions extends ModelChoice {
   synthetic?: string[];
 }
 
-@Command({ name: 'model-card', description: 'What the champion is for, what it has heard, how good it is and where it fails' })
+@Command({
+  name: 'model-card',
+  description: 'Write a card about the champion or another model: its purpose, training data, scores and weaknesses',
+})
 export class ModelCardCommand extends ModelCommand {
   protected readonly example = './undertone model-card\n  ./undertone model-card --model main-1a2b3c4d5e6f/500 --out MODEL_CARD.md';
 
   async run(_arguments: string[], { out, synthetic = [], from, ...choice }: ModelCardOptions): Promise<void> {
     if (out !== undefined && existsSync(out))
-      throw new PipelineError('CONFIG_INVALID', `${out} is there already; name another file, or remove it`);
-    if (from !== undefined && !existsSync(from)) throw new PipelineError('CONFIG_INVALID', `${from} is not a folder`);
+      throw new PipelineError('CONFIG_INVALID', `${out} exists already. Name another file, or remove it.`);
+    if (from !== undefined && !existsSync(from)) throw new PipelineError('CONFIG_INVALID', `--from ${from}: there is no such folder`);
     const connections = from === undefined ? connect() : undefined;
     const store: Objects = connections?.store ?? new FolderStore(from as string);
     try {
       const found = await chooseModel(store, choice);
-      if (!found) throw new PipelineError('CONFIG_INVALID', 'There is no model yet: a first round has to finish.');
+      if (!found)
+        throw new PipelineError('CONFIG_INVALID', 'There is no model yet: the first round has not finished. Try again when it has.');
       const syntheticCorpora = [...sampleCorpora.map(({ corpus }) => corpus), ...synthetic];
       const card = renderModelCard(await readModelCard(store, found.checkpoint, { syntheticCorpora }));
       if (out === undefined) return print(card.trimEnd());
@@ -40,14 +44,14 @@ export class ModelCardCommand extends ModelCommand {
     }
   }
 
-  @Option({ flags: '-o, --out <file>', description: 'a file that is made; printed if not given' })
+  @Option({ flags: '-o, --out <file>', description: 'the file to create (default: print the card)' })
   parseOut(file: string): string {
     return file;
   }
 
   @Option({
     flags: '--synthetic <corpus...>',
-    description: 'corpora whose voices are synthetic, beside the samples; the card says so',
+    description: 'further corpora, beside the samples, that the card marks as synthetic voices',
   })
   parseSynthetic(corpus: string, before: string[] = []): string[] {
     return [...before, corpus];

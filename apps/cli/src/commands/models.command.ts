@@ -1,4 +1,4 @@
-/** `undertone models`: every model whose round has finished, how good it is, and which are in use. */
+/** `undertone models`: lists each model whose round has finished, with its scores, and marks the champions. */
 import { Command, Option } from 'nest-commander';
 import type { EmotionTarget } from '#contracts/labels.js';
 import type { HistoryPoint } from '#overview/overview-snapshot.js';
@@ -8,7 +8,7 @@ import { connect, readOverview } from '../connect.js';
 import { alignedTable } from '../results.js';
 import { print, printAside, printJson, UndertoneCommand } from '../undertone-command.js';
 
-@Command({ name: 'models', description: 'All models, their scores, and which is the champion of what' })
+@Command({ name: 'models', description: 'List all models with their scores, and mark the champion of each target' })
 export class ModelsCommand extends UndertoneCommand {
   protected readonly example = './undertone models --json';
 
@@ -22,7 +22,8 @@ export class ModelsCommand extends UndertoneCommand {
       ]);
       const models = checkpoints.map((checkpoint) => describe(checkpoint, overview.snapshot().history, champions));
       if (json) return printJson({ models, champions });
-      if (models.length === 0) return print('There is no model yet: a first round has to finish. `./undertone status` shows where it is.');
+      if (models.length === 0)
+        return print('There is no model yet: the first round has not finished. `./undertone status` shows its progress.');
       const head = ['run', 'round', 'step', 'saved', 'target', 'dev UA', 'test UA', 'tiles', 'champion'];
       print(alignedTable(head, models.map(rowOf)));
     } finally {
@@ -30,7 +31,7 @@ export class ModelsCommand extends UndertoneCommand {
     }
   }
 
-  @Option({ flags: '--json', description: 'for scripts; with all champions, and why they were made' })
+  @Option({ flags: '--json', description: 'print JSON, for scripts, with all champions and the reason for each' })
   parseJson(): boolean {
     return true;
   }
@@ -42,10 +43,10 @@ interface ModelDescription {
   step: number;
   savedAt: string;
   target: EmotionTarget;
-  /** Of the emotion head; null where it was not scored. */
+  /** UA of the emotion head by split; null if it was not scored there. */
   ua: { dev: number | null; test: number | null };
   tiles: Checkpoint['view']['tiles'];
-  /** The number under which it is the champion now; null if it is not. */
+  /** Its number as the present champion; null if it is not the champion. */
   champion: number | null;
 }
 

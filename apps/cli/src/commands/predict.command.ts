@@ -1,4 +1,4 @@
-/** `undertone predict`: what the champion, or another model, hears in files. */
+/** `undertone predict`: prints the emotion and gender that a model predicts for audio files. */
 import { Command, Option } from 'nest-commander';
 import { decodersWith, featureSettings, settingsHash } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
@@ -15,7 +15,7 @@ import { exitCodes, print, printAside, printJson, printLine } from '../undertone
 @Command({
   name: 'predict',
   arguments: '<files...>',
-  description: 'Emotion probabilities and gender of audio files, from the champion',
+  description: 'Predict emotion probabilities and gender for audio files, with the champion or another model',
 })
 export class PredictCommand extends ModelCommand {
   protected readonly example =
@@ -32,10 +32,10 @@ export class PredictCommand extends ModelCommand {
     if (model.settings.tile.join() !== [settings.rows, settings.width].join())
       throw new PipelineError(
         'CONFIG_INVALID',
-        `The model takes tiles of ${model.settings.tile.join(' x ')}, not those of the default feature settings`,
+        `The model expects tiles of ${model.settings.tile.join(' x ')}, and the default feature settings make others. Choose another model.`,
       );
     if (settingsHash(settings, null) !== checkpoint.settingsHash)
-      printAside('! the model was trained on tiles of other feature settings than these defaults; expect less of it');
+      printAside('! the model was trained with other feature settings than the defaults used here; expect worse predictions');
     const predictions = [];
     const failures: { file: string; code: string; message: string }[] = [];
     for (const file of files) {
@@ -44,7 +44,7 @@ export class PredictCommand extends ModelCommand {
         const { emotion, gender } = await predict(model, tiles, count);
         predictions.push({ file, emotion: byClass(emotion, count, emotionClasses), gender: gender && byClass(gender, count, genders) });
       } catch (error) {
-        // One bad file does not take the answers for the others with it.
+        // A file that fails does not stop the others.
         if (!(error instanceof PipelineError)) throw error;
         failures.push({ file, code: error.code, message: error.message });
       }
@@ -63,13 +63,13 @@ export class PredictCommand extends ModelCommand {
     print(alignedTable(['file', target, ...emotionClasses, 'gender'], rows));
   }
 
-  @Option({ flags: '--json', description: 'for scripts' })
+  @Option({ flags: '--json', description: 'print JSON, for scripts' })
   parseJson(): boolean {
     return true;
   }
 }
 
-/** Mean over tiles, by class. */
+/** Mean probability over the tiles, by class. */
 function byClass(probabilities: Float32Array, count: number, classes: readonly string[]): Record<string, number> {
   return Object.fromEntries(
     classes.map((name, index) => {

@@ -1,4 +1,4 @@
-/** `undertone promote`: a person's word makes a model the champion of its target. */
+/** `undertone promote`: a person makes a model the champion of its target, whatever its scores. */
 import { Command, Option } from 'nest-commander';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { currentChampion } from '#evaluation/champions.js';
@@ -13,7 +13,7 @@ interface PromoteOptions {
   why?: string;
 }
 
-@Command({ name: 'promote', arguments: '<run/step>', description: 'Make a model the champion of its target, whatever was measured' })
+@Command({ name: 'promote', arguments: '<run/step>', description: 'Make a model the champion of its target, whatever its scores' })
 export class PromoteCommand extends UndertoneCommand {
   protected readonly example = './undertone promote main-b79606fb3afe/800 --why "It was better on our own calls."';
 
@@ -35,14 +35,14 @@ export class PromoteCommand extends UndertoneCommand {
     }
   }
 
-  @Option({ flags: '-y, --yes', description: 'do not ask' })
+  @Option({ flags: '-y, --yes', description: 'do not ask for confirmation' })
   parseYes(): boolean {
     return true;
   }
 
-  @Option({ flags: '--why <text>', description: 'kept with the champion, for those who come after you' })
+  @Option({ flags: '--why <text>', description: 'the reason, stored with the champion' })
   parseWhy(text: string): string {
-    if (text.trim() === '') throw new PipelineError('CONFIG_INVALID', '--why: say why, in a few words');
+    if (text.trim() === '') throw new PipelineError('CONFIG_INVALID', '--why: expected a reason in a few words, and got an empty text');
     return text;
   }
 }

@@ -1,4 +1,4 @@
-/** `undertone put`: a folder into a corpus of the bucket. */
+/** `undertone put`: copies a folder into a corpus of the bucket. */
 import { Command, Option } from 'nest-commander';
 import { readerNames } from '#corpora/corpus-readers.js';
 import { connect } from '../connect.js';
@@ -19,7 +19,7 @@ const mostFailures = 20;
 @Command({
   name: 'put',
   arguments: '<dir>',
-  description: 'Copy a folder into corpora/<name>/ of the bucket, annotations first; what is there already is skipped',
+  description: 'Copy a folder into corpora/<name>/ of the bucket, annotations first; files that the bucket has already are skipped',
 })
 export class PutCommand extends UndertoneCommand {
   protected readonly example =
@@ -49,21 +49,24 @@ export class PutCommand extends UndertoneCommand {
     store.close();
     display.clear();
     if (put) printOutcome(put, { dryRun, seconds: (performance.now() - startedAt) / 1000 });
-    if (stopping.signal.aborted) print('Stopped. The same command goes on from here.');
+    if (stopping.signal.aborted) print('Stopped. Run the same command again to continue.');
     if (stopping.signal.aborted || put?.failed.length) process.exitCode = exitCodes.failed;
   }
 
-  @Option({ flags: '-c, --corpus <name>', description: 'the corpus that the folder becomes part of', required: true })
+  @Option({ flags: '-c, --corpus <name>', description: 'the corpus to copy the folder into', required: true })
   parseCorpus(name: string): string {
     return name;
   }
 
-  @Option({ flags: '-r, --reader <reader>', description: `how it is read: ${readerNames.join(', ')}; recognised if not given` })
+  @Option({
+    flags: '-r, --reader <reader>',
+    description: `the reader for the corpus: ${readerNames.join(', ')} (default: recognised from the files)`,
+  })
   parseReader(name: string): string {
     return oneOf(readerNames, name, '--reader');
   }
 
-  @Option({ flags: '-n, --dry-run', description: 'compare with the bucket and say what would be sent, but send nothing' })
+  @Option({ flags: '-n, --dry-run', description: 'compare with the bucket and print what would be sent; send nothing' })
   parseDryRun(): boolean {
     return true;
   }

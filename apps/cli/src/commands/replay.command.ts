@@ -1,4 +1,4 @@
-/** `undertone replay`: another try for dead letters, by a hint at each object as it is now. */
+/** `undertone replay`: sends a hint at the object of each open dead letter, so that ingest tries the object again. */
 import { Command, Option } from 'nest-commander';
 import { failureSubject } from '#contracts/dead-letters.js';
 import { errorCodes, PipelineError } from '#contracts/pipeline-error.js';
@@ -10,7 +10,7 @@ import { connect, readOverview, withPublisher } from '../connect.js';
 import { planReplay, ReplayPlan } from '../replay-plan.js';
 import { print, printLine, UndertoneCommand } from '../undertone-command.js';
 
-@Command({ name: 'replay', description: 'Give dead letters another try' })
+@Command({ name: 'replay', description: 'Try the objects of dead letters again' })
 export class ReplayCommand extends UndertoneCommand {
   protected readonly example = './undertone replay --code DECODER_MISSING';
 
@@ -29,24 +29,25 @@ export class ReplayCommand extends UndertoneCommand {
     await planReplay(connections, plan);
     const { keys, letters } = plan;
     if (!dryRun) {
-      // A record that failed or killed its stage too often is refused until its count is gone.
+      // A stage refuses a record that failed or crashed it too often, until its crash count is deleted.
       for (const place of refused) await forgetCrashes(connections.store, place);
       const hints = keys.map((key) => hintAt(key, 'replay', true));
-      // Another try goes on in the trace of the first.
+      // The new try continues the trace of the first.
       const traceOf = ({ key }: ObjectHint) => contextOf({ traceparent: plan.traceparentOf(key) });
       await withPublisher(connections, (publisher) => publisher.publishApart(objectHints, hints, traceOf));
     }
-    print(`${keys.length} objects ${dryRun ? 'would be' : 'are'} looked at again (${letters} dead letters)`);
+    print(`${keys.length} objects ${dryRun ? 'would be' : 'are'} tried again (${letters} dead letters)`);
     connections.store.close();
   }
 
-  @Option({ flags: '--code <code>', description: 'only those with this error code' })
+  @Option({ flags: '--code <code>', description: 'only dead letters with this error code' })
   parseCode(code: string): string {
-    if (!Object.hasOwn(errorCodes, code)) throw new PipelineError('CONFIG_INVALID', `--code ${code}: there is no such error code`);
+    if (!Object.hasOwn(errorCodes, code))
+      throw new PipelineError('CONFIG_INVALID', `--code ${code}: there is no such error code. docs/operations.md lists them.`);
     return code;
   }
 
-  @Option({ flags: '--dry-run', description: 'only list them' })
+  @Option({ flags: '--dry-run', description: 'list the dead letters, and change nothing' })
   parseDryRun(): boolean {
     return true;
   }

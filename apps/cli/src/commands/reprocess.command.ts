@@ -1,4 +1,4 @@
-/** `undertone reprocess`: a corpus made into tiles anew, under other feature settings or under those that it has. */
+/** `undertone reprocess`: makes the tiles of a corpus again, with other feature settings or with those it has. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'nest-commander';
 import type { FeatureOverrides } from '#contracts/feature-settings.js';
@@ -25,12 +25,12 @@ interface Options {
 }
 
 const progressIntervalMs = 1_000;
-/** Between two looks for what the consumer groups have passed over. */
+/** Time between two checks for records that the consumer groups have passed over. */
 const hintIntervalMs = 10_000;
 
 @Command({
   name: 'reprocess',
-  description: 'Make the tiles of a corpus anew, under other feature settings or those that it has; the old ones stay until all is there',
+  description: 'Make the tiles of a corpus again, with other or the same feature settings; the old tiles stay until all new ones exist',
 })
 export class ReprocessCommand extends UndertoneCommand {
   protected readonly example =
@@ -42,7 +42,7 @@ export class ReprocessCommand extends UndertoneCommand {
     await refuseMissingTopics(connections);
     const answer = await askFeatures(connections);
     const { overview, follower } = followedOverview(connections);
-    const publisher = new Publisher(connections.kafka, connections.topicPrefix);
+    const publisher = new Publisher<'cli'>(connections.kafka, connections.topicPrefix);
     try {
       await follower.start();
       const work = new CorpusReprocessing(connections, overview, follower);
@@ -66,53 +66,59 @@ export class ReprocessCommand extends UndertoneCommand {
     }
   }
 
-  /** Corpora that are alive, and with `--all` those that have settings of their own and no recordings just now. */
+  /** The corpora with live utterances; with `--all`, also corpora that have settings of their own and no recordings now. */
   private async corporaOf({ corpus, all }: Options, alive: string[], { store }: Connections): Promise<string[]> {
     if (!all && corpus !== undefined) {
       if (alive.includes(corpus)) return [corpus];
-      throw new PipelineError('CONFIG_INVALID', `--corpus ${corpus}: there is no such corpus; there are: ${alive.join(', ') || 'none'}`);
+      throw new PipelineError(
+        'CONFIG_INVALID',
+        `--corpus ${corpus}: there is no such corpus. The corpora are: ${alive.join(', ') || 'none yet'}.`,
+      );
     }
     const named = new Set(alive);
     for await (const { key } of store.list(featureSettingsPrefix)) named.add(parseFeatureSettingsKey(key) ?? alive[0] ?? '');
     return [...named].filter((name) => name !== '').sort();
   }
 
-  @Option({ flags: '--corpus <name>', description: 'of this corpus' })
+  @Option({ flags: '--corpus <name>', description: 'reprocess this corpus' })
   parseCorpus(name: string): string {
     return name;
   }
 
-  @Option({ flags: '--all', description: 'of every corpus that there is; what comes later has the settings of the features service' })
+  @Option({ flags: '--all', description: 'reprocess every present corpus; later corpora get the settings of the features service' })
   parseAll(): boolean {
     return true;
   }
 
-  @Option({ flags: '--set <name=value...>', description: 'feature settings of its own, for instance bandLimitHz=4000 layout=centre' })
+  @Option({
+    flags: '--set <name=value...>',
+    description: 'give the corpus feature settings of its own, for instance bandLimitHz=4000 layout=centre',
+  })
   parseSet(pair: string, before: FeatureOverrides = {}): FeatureOverrides {
     return { ...before, ...parseOverride(pair) };
   }
 
-  @Option({ flags: '--unset <name...>', description: "settings that are the service's again" })
+  @Option({ flags: '--unset <name...>', description: "return these settings to the service's values" })
   parseUnset(name: string, before: (keyof FeatureOverrides)[] = []): (keyof FeatureOverrides)[] {
     return [...before, parseOverrideName(name)];
   }
 
-  @Option({ flags: '--default', description: 'no settings of its own any more' })
+  @Option({ flags: '--default', description: 'remove all settings that the corpus has of its own' })
   parseDefault(): boolean {
     return true;
   }
 
-  @Option({ flags: '--wait', description: 'until all of it is in shards or dead-lettered' })
+  @Option({ flags: '--wait', description: 'wait until every utterance is in a shard or dead-lettered' })
   parseWait(): boolean {
     return true;
   }
 
-  @Option({ flags: '--dry-run', description: 'only say what would be made anew' })
+  @Option({ flags: '--dry-run', description: 'print which tiles would be made again, and change nothing' })
   parseDryRun(): boolean {
     return true;
   }
 
-  @Option({ flags: '--json', description: 'for scripts' })
+  @Option({ flags: '--json', description: 'print JSON, for scripts' })
   parseJson(): boolean {
     return true;
   }
@@ -122,22 +128,22 @@ function changeOf({ corpus, all, set = {}, unset = [], default: toDefault = fals
   const refuse = (why: string): never => {
     throw new PipelineError('CONFIG_INVALID', why);
   };
-  if ((corpus === undefined) === (all === undefined)) refuse('Name one corpus with --corpus, or take all with --all');
+  if ((corpus === undefined) === (all === undefined)) refuse('Name one corpus with --corpus, or give --all for every corpus.');
   if (toDefault && (unset.length > 0 || Object.keys(set).length > 0))
-    refuse('--default takes back all settings: neither --set nor --unset go with it');
+    refuse('--default removes all settings, so it cannot be combined with --set or --unset. Give one or the other.');
   return { set, unset, toDefault };
 }
 
 interface State {
   covered: number;
   live: number;
-  /** Whether the trainer reads these tiles; null where it does not answer. */
+  /** @returns true if the trainer reads these tiles; null if it does not answer */
   trainerHasMoved: boolean | null;
 }
 
 async function untilCovered(
   plans: CorpusPlan[],
-  { work, publisher, isQuiet }: { work: CorpusReprocessing; publisher: Publisher; isQuiet: boolean },
+  { work, publisher, isQuiet }: { work: CorpusReprocessing; publisher: Publisher<'cli'>; isQuiet: boolean },
 ): Promise<void> {
   const progress = new LiveProgress(process.stdout);
   const before = sumOf(plans, work);
@@ -174,17 +180,17 @@ const sizeOf = ({ coverage }: CorpusPlan): number => coverage.missing.reduce((su
 function linesOf(plan: CorpusPlan): string[] {
   const { corpus, now, next, coverage, hasNewGeometry } = plan;
   const { missing, missingAudioSec, live } = coverage;
-  const known = missingAudioSec > 0 ? `, ${asDuration(missingAudioSec)} of audio as far as known` : '';
+  const known = missingAudioSec > 0 ? `, ${asDuration(missingAudioSec)} of audio, as far as it is known` : '';
   const geometry = `${next.settings.rows} × ${next.settings.width}`;
   return [
     `corpus ${corpus}`,
     now.hash === next.hash
-      ? `  settings  ${now.hash}: ${spoken(now)}; they stay`
+      ? `  settings  ${now.hash}: ${spoken(now)}; unchanged`
       : `  settings  ${now.hash}: ${spoken(now)}\n         →  ${next.hash}: ${spoken(next)}`,
     `  to make   ${missing.length} of ${counted(live, 'utterance')}${known}, ${asBytes(sizeOf(plan))} to read`,
     ...(hasNewGeometry
       ? [
-          `  ! tiles of ${geometry} are another geometry: the trainer begins a new run, once all corpora are covered in it. Other corpora stay as they are: --all takes them along`,
+          `  ! tiles of ${geometry} are another geometry. The trainer begins a new run once all corpora have such tiles. This command changes no other corpus; --all changes all.`,
         ]
       : []),
   ];
@@ -199,10 +205,11 @@ function closingLines(plans: CorpusPlan[], states: State[]): string[] {
   return plans.map(({ corpus, next, hasNewGeometry }, at) => {
     const { covered = 0, live = 0, trainerHasMoved = null } = states[at] ?? {};
     const place = `corpus ${corpus}: ${covered} of ${live} under ${next.hash}`;
-    if (covered < live) return `${place}; \`undertone status\` shows how it goes on. The trainer moves over by itself when all is there`;
-    if (trainerHasMoved) return `${place}; the trainer has moved over, its next round has these tiles`;
-    if (hasNewGeometry) return `${place}; the trainer begins a new run once every corpus is covered in this geometry`;
-    return `${place}; ${trainerHasMoved === null ? 'the trainer does not answer, and' : 'the trainer'} moves over by itself`;
+    if (covered < live)
+      return `${place}; \`undertone status\` shows the progress. The trainer switches to the new tiles by itself when all exist`;
+    if (trainerHasMoved) return `${place}; the trainer has switched, and its next round has these tiles`;
+    if (hasNewGeometry) return `${place}; the trainer begins a new run once every corpus has tiles of this geometry`;
+    return `${place}; ${trainerHasMoved === null ? 'the trainer does not answer, but it' : 'the trainer'} switches to them by itself`;
   });
 }
 

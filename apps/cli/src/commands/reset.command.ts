@@ -1,4 +1,4 @@
-/** `undertone reset`: a clean embedded stack, after asking. */
+/** `undertone reset`: deletes the data of the embedded stack, after asking. */
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'nest-commander';
@@ -8,10 +8,10 @@ import { confirmed } from '../crown-model.js';
 import { readStackNote, undertoneHome } from '../stack-file.js';
 import { print, UndertoneCommand } from '../undertone-command.js';
 
-/** What stacks keep in their home; whatever else is there stays. */
+/** The folders that stacks keep in their home. `reset` deletes nothing else there. */
 const stackParts = ['demo', 'up', 'stack.json', 'processes.json', 'restarts.json'];
 
-@Command({ name: 'reset', description: 'Delete the data of the embedded stack: bucket, topics, models. What was downloaded stays' })
+@Command({ name: 'reset', description: 'Delete the data of the embedded stack: bucket, topics and models; downloaded programs stay' })
 export class ResetCommand extends UndertoneCommand {
   protected readonly example = './undertone reset --yes';
 
@@ -26,7 +26,7 @@ export class ResetCommand extends UndertoneCommand {
     print(`The embedded stack's data in ${home} is deleted.`);
   }
 
-  @Option({ flags: '-y, --yes', description: 'do not ask' })
+  @Option({ flags: '-y, --yes', description: 'do not ask for confirmation' })
   parseYes(): boolean {
     return true;
   }

@@ -1,11 +1,11 @@
-/** `undertone rollback`: the champion before the present one, again. */
+/** `undertone rollback`: makes the previous champion of a target the champion again. */
 import { Command, Option } from 'nest-commander';
 import { emotionTargets, type EmotionTarget } from '#contracts/labels.js';
 import { connect } from '../connect.js';
 import { crownByHand, planRollback } from '../crown-model.js';
 import { oneOf, print, UndertoneCommand } from '../undertone-command.js';
 
-@Command({ name: 'rollback', description: 'Make the champion before the present one the champion again' })
+@Command({ name: 'rollback', description: 'Make the previous champion of a target the champion again; repeat it to go back further' })
 export class RollbackCommand extends UndertoneCommand {
   protected readonly example = './undertone rollback --target emotion';
 
@@ -16,14 +16,14 @@ export class RollbackCommand extends UndertoneCommand {
       const why = `Rolled back by hand from champion ${current.number} to champion ${restored.number}.`;
       const champion = await crownByHand(connections, checkpoint, { from: current, why, restores: restored.number });
       print(
-        `${champion.model.runId}/${champion.model.step} is champion ${champion.number} of ${champion.target}, as it was as number ${restored.number}`,
+        `${champion.model.runId}/${champion.model.step} is champion ${champion.number} of ${champion.target} again; it was number ${restored.number} before`,
       );
     } finally {
       connections.store.close();
     }
   }
 
-  @Option({ flags: '--target <target>', description: `${emotionTargets.join(', ')}; not needed where one only has a champion` })
+  @Option({ flags: '--target <target>', description: `${emotionTargets.join(', ')} (default: the only target that has a champion)` })
   parseTarget(text: string): EmotionTarget {
     return oneOf(emotionTargets, text, '--target');
   }

@@ -1,4 +1,4 @@
-/** `undertone setup`: fetches and builds what is missing, and nothing else. */
+/** `undertone setup`: downloads and builds the missing prerequisites, and starts nothing. */
 import { Command, Option } from 'nest-commander';
 import { provisionAll } from '#embedded/provision.js';
 import { environment } from '../config.js';
@@ -6,7 +6,7 @@ import { print, printSetup, UndertoneCommand } from '../undertone-command.js';
 
 @Command({
   name: 'setup',
-  description: 'Fetch the embedded broker, object store, native TensorFlow and ffmpeg, as far as they are missing',
+  description: 'Download whichever are missing of the embedded broker, object store, native TensorFlow and ffmpeg',
 })
 export class SetupCommand extends UndertoneCommand {
   protected readonly example = './undertone setup\n  ./undertone setup --gpu';
@@ -22,7 +22,7 @@ export class SetupCommand extends UndertoneCommand {
     print(`✓ set up; TensorFlow: ${tensorflow ? 'native' : 'wasm or cpu'}, ffmpeg: ${ffmpeg?.path ?? 'none'}`);
   }
 
-  @Option({ flags: '--gpu', description: 'TensorFlow for an NVIDIA GPU as well: 2.4 GB, on Linux x64' })
+  @Option({ flags: '--gpu', description: 'also download TensorFlow for an NVIDIA GPU: 2.4 GB, on Linux x64' })
   parseGpu(): boolean {
     return true;
   }

@@ -1,4 +1,4 @@
-/** `undertone status`: where everything is, stage by stage. */
+/** `undertone status`: prints the state of the pipeline, stage by stage. */
 import { Command, Option } from 'nest-commander';
 import { objectHints } from '#contracts/object-hints.js';
 import { predictions } from '#contracts/predictions.js';
@@ -19,17 +19,17 @@ import { print, printJson, printLine, UndertoneCommand } from '../undertone-comm
 
 const mostLetters = 5;
 
-@Command({ name: 'status', description: 'Lag, counts and dead letters by stage, and what the trainer is doing' })
+@Command({ name: 'status', description: 'Print lag, counts and dead letters by stage, and what the trainer is doing' })
 export class StatusCommand extends UndertoneCommand {
   protected readonly example = './undertone status --json';
 
   async run(_arguments: string[], { json }: { json?: boolean }): Promise<void> {
     const connections = connect();
     const note = readStackNote(environment);
-    // The caller may have named another broker than that of the stack on this machine.
+    // The caller may have named another broker than the broker of the stack on this machine.
     const isThisStack = note !== null && note.environment['KAFKA_BROKERS'] === connections.environment['KAFKA_BROKERS'];
     const fullDisk = [isThisStack ? fullDiskLine(undertoneHome(environment)) : null].filter((line) => line !== null);
-    // At once: on a full disk the broker may be away, and the rest waits for it.
+    // Printed first: on a full disk the broker may be down, and everything below waits for the broker.
     if (!json) for (const line of fullDisk) printLine(`  !! ${line}`);
     const [{ overview, gaps }, lag, trainer, corpusWarnings, restarts] = await Promise.all([
       readOverviewAndGaps(connections),
@@ -75,15 +75,13 @@ export class StatusCommand extends UndertoneCommand {
       ),
     );
     for (const { corpus, settingsHash, covered, live } of snapshot.moves)
-      printLine(`  corpus ${corpus} is on its way to other feature settings: ${covered} of ${live} under ${settingsHash}`);
+      printLine(`  corpus ${corpus} is changing its feature settings: ${covered} of ${live} utterances have tiles under ${settingsHash}`);
     for (const state of snapshot.promotions) printLine(`  ${promotionLine(state)}`);
     for (const { corpus, warnings } of corpusWarnings) for (const warning of warnings) printLine(`  ! corpus ${corpus}: ${warning}`);
     for (const finding of trainer?.findings ?? []) printLine(`  ! ${finding}`);
     if (gaps) printLine(`  ! ${gaps}`);
     const { open, total, groups } = snapshot.deadLetters;
-    print(
-      open === 0 ? '  no dead letters are open' : `  dead letters that are open: ${open} of ${total}; \`replay\` gives them another try`,
-    );
+    print(open === 0 ? '  no open dead letters' : `  open dead letters: ${open} of ${total}; \`replay\` tries their objects again`);
     if (open > mostLetters)
       for (const { stage, code, corpus, count } of groups.slice(0, mostLetters))
         printLine(`    ${count} of all: ${code} by ${stage}${corpus === null ? '' : `, corpus ${corpus}`}`);
@@ -93,7 +91,7 @@ export class StatusCommand extends UndertoneCommand {
     connections.store.close();
   }
 
-  @Option({ flags: '--json', description: 'for scripts' })
+  @Option({ flags: '--json', description: 'print JSON, for scripts' })
   parseJson(): boolean {
     return true;
   }
@@ -109,7 +107,7 @@ function promotionLine({ target, champion, championUa, rejected }: PromotionStat
   return champion ? `${now}: ${champion.why}` : now;
 }
 
-/** Records not yet committed. Groups of features that nobody is in belong to older settings. */
+/** Counts records not yet committed. Groups of features without members belong to older settings, and are left out. */
 async function lagByStage({ kafka, topicPrefix }: Connections): Promise<{ ingest: number; features: number; evaluator: number }> {
   const of = (topic: Parameters<typeof topicName>[0], group: string): Promise<number> =>
     groupLag(kafka, group, topicName(topic, topicPrefix));

@@ -1,4 +1,4 @@
-/** `undertone train`: one run on a folder of shards, without Kafka and without a bucket. */
+/** `undertone train`: trains one run on a folder of shards, without Kafka and without a bucket. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
@@ -36,7 +36,10 @@ interface TrainCommandOptions {
   dryRun?: boolean;
 }
 
-@Command({ name: 'train', description: 'Train on a folder of shards, without Kafka: checkpoints, predictions and scores in a folder' })
+@Command({
+  name: 'train',
+  description: 'Train on a folder of shards, without Kafka; write checkpoints, predictions and scores to a folder',
+})
 export class TrainCommand extends UndertoneCommand {
   protected readonly example =
     './undertone train --config examples/paper-aae.yaml --shards shards/\n  ./undertone train --config examples/paper-aae.yaml --shards shards/ --resume';
@@ -49,14 +52,16 @@ export class TrainCommand extends UndertoneCommand {
     describe(view, config.model);
     for (const finding of labelFindings(view, config.model)) printLine(`! ${finding}`);
     if (given.codeVersion !== undefined && given.codeVersion !== codeVersion)
-      printLine(`! ${options.config} was written by version ${given.codeVersion}, this is ${codeVersion}: the digits may differ`);
+      printLine(
+        `! version ${given.codeVersion} wrote ${options.config}, and this is version ${codeVersion}: the scores may differ in their digits`,
+      );
     if (options.dryRun) return;
     const out = options.out ?? join('runs', config.name);
     const before = recordedRun(out, config, options.resume ?? false);
     const backend = await startBackend(wantedBackend(given.backend, before?.backend));
     if (!before) record(out, { ...config, backend: backend.name, codeVersion });
     else if (before.backend && before.backend !== backend.name)
-      printLine(`! begun on ${before.backend}, goes on on ${backend.name}: the digits will differ`);
+      printLine(`! the run began on backend ${before.backend} and continues on ${backend.name}: the scores will differ in their digits`);
     const stopping = new AbortController();
     process.once('SIGINT', () => {
       process.stderr.write('\nstopping after this step …\n');
@@ -65,38 +70,42 @@ export class TrainCommand extends UndertoneCommand {
     });
     const checkpoint = await train(config, view, { out, stop: stopping.signal, backend: backend.name });
     if (!checkpoint?.complete) {
-      print(`Stopped at step ${checkpoint?.step ?? 0}. --resume goes on from here.`);
+      print(`Stopped at step ${checkpoint?.step ?? 0}. Add --resume to continue.`);
       process.exitCode = exitCodes.failed;
       return;
     }
     await printScores(checkpoint, out);
   }
 
-  @Option({ flags: '-c, --config <file>', description: 'YAML: the model, the batch, how long; see examples/', required: true })
+  @Option({
+    flags: '-c, --config <file>',
+    description: 'a YAML file with the model, the batch and the number of steps; see examples/',
+    required: true,
+  })
   parseConfig(file: string): string {
     return file;
   }
 
   @Option({
     flags: '-s, --shards <dir>',
-    description: "a folder of shards (*.arrow): a copy of the bucket's, or made by `features`",
+    description: 'a folder of shards (*.arrow): a copy from the bucket, or written by `export --format shards` or `features`',
     required: true,
   })
   parseShards(folder: string): string {
     return folder;
   }
 
-  @Option({ flags: '-o, --out <dir>', description: 'where checkpoints and scores go; runs/<name> if not given' })
+  @Option({ flags: '-o, --out <dir>', description: 'folder for checkpoints and scores (default: runs/<name>)' })
   parseOut(folder: string): string {
     return folder;
   }
 
-  @Option({ flags: '--resume', description: 'go on from the newest checkpoint there' })
+  @Option({ flags: '--resume', description: 'continue from the newest checkpoint in the output folder' })
   parseResume(): boolean {
     return true;
   }
 
-  @Option({ flags: '-n, --dry-run', description: 'say what would be trained on, and train nothing' })
+  @Option({ flags: '-n, --dry-run', description: 'print the training data, and train nothing' })
   parseDryRun(): boolean {
     return true;
   }
@@ -114,35 +123,39 @@ function describe(view: TrainingView, { target }: ModelSettings): void {
 
 const recordFile = 'config.json';
 
-/** @returns the file of the run that is gone on with; null where none was begun @throws PipelineError CONFIG_INVALID where it is another run */
+/** @returns the recorded configuration of the run to continue; null if none was begun @throws PipelineError CONFIG_INVALID if it is another run */
 function recordedRun(out: string, config: ResolvedConfig, resume: boolean): { backend?: string } | null {
   const path = join(out, recordFile);
   if (!existsSync(path)) return null;
   if (!resume)
-    throw new PipelineError('CONFIG_INVALID', `${out} holds a run already: --resume goes on with it, --out names another folder`);
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `${out} holds a run already. Add --resume to continue it, or name another folder with --out.`,
+    );
   const before = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
   const changed = Object.entries(config).flatMap(([name, value]) => (canonicalJson(value) === canonicalJson(before[name]) ? [] : [name]));
   if (changed.length === 0) return before;
   const what = changed.map((name) => (name === 'viewDigest' ? 'other shards' : `another ${name}`)).join(' and ');
-  throw new PipelineError('CONFIG_INVALID', `${out} was begun with ${what}: name another --out`);
+  throw new PipelineError('CONFIG_INVALID', `The run in ${out} began with ${what}, so it cannot continue. Name another folder with --out.`);
 }
 
-/** All that the run depends on, filled in: from this file and the shards the run can be repeated. */
+/** Writes everything that the run depends on, defaults included. This file and the shards suffice to repeat the run. */
 function record(out: string, run: ResolvedConfig & { backend: string; codeVersion: string }): void {
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, recordFile), `${JSON.stringify(run, null, 2)}\n`);
 }
 
 /**
- * @param inFile of the configuration @param before of the run that is gone on with, where nothing else is asked for
- * @throws PipelineError CONFIG_INVALID where file and environment ask for two
+ * Chooses the backend: the configuration file's or TF_BACKEND's, else that of the run to continue.
+ * @param inFile backend of the configuration file @param before backend that the run began on
+ * @throws PipelineError CONFIG_INVALID if the file and TF_BACKEND name different backends
  */
 function wantedBackend(inFile: string | undefined, before: string | undefined): string | undefined {
   const inEnvironment = environment['TF_BACKEND'] || undefined;
   if (inFile && inEnvironment && inFile !== inEnvironment)
     throw new PipelineError(
       'CONFIG_INVALID',
-      `backend is ${inFile} in the configuration and TF_BACKEND is ${inEnvironment}: unset TF_BACKEND, or delete backend from the file`,
+      `The configuration says backend ${inFile}, and TF_BACKEND says ${inEnvironment}. Unset TF_BACKEND, or delete backend from the file.`,
     );
   return inFile ?? inEnvironment ?? before;
 }
@@ -154,7 +167,7 @@ async function train(
 ): Promise<Checkpoint | null> {
   const store = new FolderStore(out);
   const lease = await Lease.acquire(store, runLeaseKey(config.name), processHolder(), {
-    onWait: (by) => print(`waiting for ${by}, which trains in ${out}`),
+    onWait: (by) => print(`waiting for ${by}, which is training in ${out}`),
     isGone: hasEnded,
   });
   const settings: RunSettings = {
@@ -192,21 +205,21 @@ async function train(
       display.clear();
       print(`step ${step}: UA on dev speakers ${(100 * ua).toFixed(1)} %${bestStep === step ? '' : `, best at step ${bestStep}`}`);
     },
-    erased: () => undefined, // nothing tells of erasures where there is no Kafka
-    shardsGone: (ids) => printLine(`! ${counted(ids.length, 'shard')} changed since they were read, and are left out`),
+    erased: () => undefined, // without Kafka nothing announces erasures
+    shardsGone: (ids) => printLine(`! ${counted(ids.length, 'shard')} changed after the start, and are left out of training`),
     saved: (checkpoint) => (newest = checkpoint),
-    checkpointRefused: (why) => printLine(`! ${why}; going back to the one before`),
-    wentBack: () => undefined, // the run ends: its file decides the rate
+    checkpointRefused: (why) => printLine(`! ${why}; trying the checkpoint before it`),
+    wentBack: () => undefined, // the run ends: its configuration fixes the learning rate
     roundFinished: ({ wallSec, tilesPerSec, waitShare, ended, bestStep }) => {
       display.clear();
-      if (ended === 'dev') print(`dev speakers were understood no better for ${counted(config.patience, 'check')}: enough`);
-      if (ended === 'dev' || bestStep !== newest?.step) print(`the model is that of step ${bestStep}`);
+      if (ended === 'dev') print(`stopping early: ${counted(config.patience, 'check')} on dev speakers without improvement`);
+      if (ended === 'dev' || bestStep !== newest?.step) print(`the model is from step ${bestStep}`);
       print(
-        `done in ${asDuration(wallSec)}, ${tilesPerSec.toFixed(0)} tiles a second, ${(100 * waitShare).toFixed(1)} % of the time waiting for them`,
+        `done in ${asDuration(wallSec)}, ${tilesPerSec.toFixed(0)} tiles a second, ${(100 * waitShare).toFixed(1)} % of the time spent waiting for tiles`,
       );
     },
   });
-  // That it was lost, the next checkpoint finds out.
+  // A failed renewal is ignored: if the lease is lost, writing the next checkpoint fails.
   const renewal = setInterval(() => void lease.renew().catch(() => undefined), leaseRenewalMs);
   try {
     newest = await run.restore();

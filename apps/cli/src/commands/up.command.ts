@@ -1,11 +1,11 @@
-/** `undertone up`: the stack without samples, kept from one start to the next. */
+/** `undertone up`: starts the stack without samples, and keeps its data from one start to the next. */
 import { Command } from 'nest-commander';
 import { environment } from '../config.js';
 import { Stack } from '../run-stack.js';
 import { print, printSetup, UndertoneCommand } from '../undertone-command.js';
 import { untilStopped } from '../until-stopped.js';
 
-@Command({ name: 'up', description: 'Start the stack on this machine, with what was in it before, and serve until Ctrl-C' })
+@Command({ name: 'up', description: 'Start the stack on this machine with the data it had before, and serve until Ctrl-C' })
 export class UpCommand extends UndertoneCommand {
   protected readonly example = './undertone up';
 

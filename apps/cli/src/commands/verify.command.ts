@@ -1,4 +1,4 @@
-/** `undertone verify`: nothing is lost. Live utterances = in shards + dead-lettered + in flight. */
+/** `undertone verify`: checks that nothing is lost. Live utterances = in shards + dead-lettered + in flight. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'nest-commander';
 import { corporaPrefix, parseCorpusKey, utteranceIdOf } from '#contracts/object-keys.js';
@@ -44,20 +44,20 @@ export class VerifyCommand extends UndertoneCommand {
     if (inFlight.length > 0) process.exitCode = exitCodes.failed;
   }
 
-  @Option({ flags: '--wait <seconds>', description: 'how long to wait for what is in flight' })
+  @Option({ flags: '--wait <seconds>', description: 'how long to wait for utterances in flight' })
   parseWait(seconds: string): number {
     const wait = Number(seconds);
-    if (!(wait >= 0)) throw new PipelineError('CONFIG_INVALID', `--wait ${seconds}: it must be a number of seconds`);
+    if (!(wait >= 0)) throw new PipelineError('CONFIG_INVALID', `--wait ${seconds}: expected a number of seconds, 0 or more`);
     return wait;
   }
 
-  @Option({ flags: '--json', description: 'for scripts' })
+  @Option({ flags: '--json', description: 'print JSON, for scripts' })
   parseJson(): boolean {
     return true;
   }
 }
 
-/** What is known and not yet in a shard or put aside, and what lies in the bucket and ingest has not decided about. */
+/** Known utterances that are neither in a shard nor dead-lettered, and audio in the bucket that ingest has not decided about yet. */
 async function stillInFlight(overview: PipelineOverview, store: ObjectStore): Promise<string[]> {
   const undecided: string[] = [];
   for await (const { key } of store.list(corporaPrefix)) {

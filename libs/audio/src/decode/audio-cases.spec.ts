@@ -1,4 +1,4 @@
-/** Recordings as people have them: files of test/golden/audio/cases as they are, and the same WAV with its bytes edited. */
+/** Recordings as people have them: the files of test/golden/audio/cases, and one WAV with its bytes edited in many ways. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decodeAudio } from './decode-audio.js';
@@ -11,7 +11,7 @@ const plain = stored('plain.wav');
 const [HEADER_BYTES, SOUND_BYTES, SAMPLES] = [44, 64_000, 32_000];
 const sound = plain.subarray(HEADER_BYTES);
 
-/** @returns the number of samples per channel, or the code of the error */
+/** @returns the number of samples per channel, or the error code */
 async function answerTo(bytes: Uint8Array): Promise<number | string> {
   try {
     return (await decodeAudio(bytes, { ...defaultFeatureSettings, timeoutMs: 30_000, ffmpeg })).samples.length;
@@ -49,7 +49,7 @@ describe.skipIf(!ffmpeg)('a stored case', () => {
     expect(await answerTo(stored(name))).toBe(samples);
   });
 
-  it.each(['gap.ogg', 'gap.webm'])('%s has silence where packets were not sent', async (name) => {
+  it.each(['gap.ogg', 'gap.webm'])('%s has silence where packets are missing', async (name) => {
     const { samples, sampleRateHz } = await decodeAudio(stored(name), { ...defaultFeatureSettings, timeoutMs: 30_000, ffmpeg });
     expect(samples.length / sampleRateHz).toBeCloseTo(4, 1);
     const silent = samples.subarray(1.5 * sampleRateHz, 2 * sampleRateHz);
@@ -100,7 +100,7 @@ describe('the plain WAV or FLAC', () => {
     ['with data of 2³¹', sizes(0x80000024, 0x80000000), SAMPLES],
     ['with a data size of 0 and no RIFF size', sizes(0, 0), SAMPLES],
     ['with a data size of 0 and the right RIFF size', sizes(whole, 0), 'AUDIO_EMPTY'],
-    ['with bytes behind it that are no chunk', Buffer.concat([plain, Buffer.alloc(1_000, 0x5a)]), SAMPLES],
+    ['with bytes after it that are not a chunk', Buffer.concat([plain, Buffer.alloc(1_000, 0x5a)]), SAMPLES],
     ['with a padded LIST of odd length', riff(fmt, chunk('LIST', listOfOddLength), Buffer.alloc(1), chunk('data', sound)), SAMPLES],
     ['with an unpadded LIST of odd length', riff(fmt, chunk('LIST', listOfOddLength), chunk('data', sound)), 'AUDIO_EMPTY'],
     ['with data before fmt', riff(chunk('JUNK', Buffer.alloc(28)), chunk('data', sound), fmt), SAMPLES],
@@ -119,7 +119,7 @@ describe('the plain WAV or FLAC', () => {
     expect(await answerTo(bytes)).toBe(answer);
   });
 
-  it('of 24 valid bits in 32 is read', async () => {
+  it('with 24 valid bits in 32 is decoded', async () => {
     const format = Buffer.alloc(40);
     format.set(plain.subarray(20, 36));
     format.writeUInt16LE(0xfffe, 0);
@@ -131,7 +131,7 @@ describe('the plain WAV or FLAC', () => {
     expect(await answerTo(riff(chunk('fmt ', format), chunk('data', sound)))).toBe(SAMPLES / 2);
   });
 
-  it('with a data size a little too large is decoded with a remark, the right one without', async () => {
+  it('with a data size a little too large is decoded with a remark; with the right size, without one', async () => {
     const options = { ...defaultFeatureSettings, timeoutMs: 1_000, ffmpeg: null };
     expect((await decodeAudio(sizes(whole, SOUND_BYTES + 16), options)).remark).toMatch(/16 bytes more/);
     expect((await decodeAudio(plain, options)).remark).toBeUndefined();
@@ -139,7 +139,7 @@ describe('the plain WAV or FLAC', () => {
 });
 
 describe('a Git LFS pointer', () => {
-  it('is told from other texts, and the error says what to do', async () => {
+  it('is recognised, and the error says what to do', async () => {
     const pointer = text(`version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 72862\n`);
     const decoding = decodeAudio(pointer, { ...defaultFeatureSettings, timeoutMs: 1_000, ffmpeg: null });
     await expect(decoding).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-/** Containers made by ffmpeg: whole ones decode however long their other tracks are, cut and damaged ones are refused. */
+/** Containers made by ffmpeg: whole ones decode however long their other tracks are; cut and damaged ones are refused. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const SOUND_SEC = 6;
 const SOUND = `sine=frequency=300:duration=${SOUND_SEC}:sample_rate=16000,tremolo=f=3`;
 
-/** @param name its ending is the container */
+/** @param name file name; its ending chooses the container */
 function make(name: string, ...args: string[]): Uint8Array {
   const path = join(folder, name);
   const { status, stderr } = spawnSync(ffmpeg?.path ?? '', ['-v', 'error', '-y', '-f', 'lavfi', '-i', SOUND, ...args, path]);
@@ -23,7 +23,7 @@ function make(name: string, ...args: string[]): Uint8Array {
   return new Uint8Array(readFileSync(path));
 }
 
-/** @returns seconds, or the code of the error */
+/** @returns seconds, or the error code */
 async function answerTo(bytes: Uint8Array): Promise<number | string> {
   try {
     const { samples, sampleRateHz } = await decodeAudio(bytes, { ...defaultFeatureSettings, timeoutMs: 30_000, ffmpeg });
@@ -53,23 +53,23 @@ describe.skipIf(!ffmpeg)('a recording', () => {
     ['fast.m4a', ['-movflags', '+faststart'], 'AUDIO_TRUNCATED'],
     ['pieces.mp4', ['-movflags', '+frag_keyframe+empty_moov', '-frag_duration', '500000'], 'AUDIO_TRUNCATED'],
     ['a.wma', ['-c:a', 'wmav2'], 'AUDIO_TRUNCATED'],
-  ])('as %s decodes whole, and is refused when half or a tenth of it is cut off', async (name, args, code) => {
+  ])('as %s decodes whole, and is refused with half or a tenth cut off', async (name, args, code) => {
     const bytes = make(name, ...args);
     const answers = await Promise.all([1, 0.5, 0.9].map((share) => answerTo(cutTo(bytes, share))));
     expect(answers).toEqual([wholeLength, code, code]);
   });
 
-  it('with a second sound track, subtitles or chapters that last longer decodes', async () => {
+  it('decodes with a second sound track, subtitles or chapters that last longer', async () => {
     const longer = ['-f', 'lavfi', '-i', 'sine=frequency=200:duration=12:sample_rate=16000', '-map', '0:a', '-map', '1:a'];
     for (const name of ['two.mka', 'two.m4a']) expect(await answerTo(make(name, ...longer))).toEqual(wholeLength);
   });
 
-  it('with a longer film beside it decodes', async () => {
+  it('decodes with a video that lasts longer', async () => {
     const film = ['-f', 'lavfi', '-i', 'color=s=64x64:d=12:r=5', '-map', '0:a', '-map', '1:v', '-c:v', 'mpeg4'];
     for (const name of ['film.mkv', 'film.mp4', 'film.avi']) expect(await answerTo(make(name, ...film))).toEqual(wholeLength);
   });
 
-  it('with a wrong duration in its header decodes, as browsers write it', async () => {
+  it('decodes with a wrong duration in its header, as browsers write it', async () => {
     const bytes = Buffer.from(make('clock.webm', '-c:a', 'libopus'));
     const duration = Buffer.from([0x44, 0x89, 0x88]); // Duration, a double of eight bytes, in milliseconds
     const at = bytes.indexOf(duration) + duration.length;
@@ -88,7 +88,7 @@ describe.skipIf(!ffmpeg)('a recording', () => {
     }
   });
 
-  it('of a rate above 48 kHz comes at 48 kHz from ffmpeg', async () => {
+  it('above 48 kHz comes out of ffmpeg at 48 kHz', async () => {
     const bytes = make('high.mka', '-ar', '96000', '-c:a', 'flac');
     const { samples, sampleRateHz } = await decodeAudio(bytes, { ...defaultFeatureSettings, timeoutMs: 30_000, ffmpeg });
     expect(sampleRateHz).toBe(48_000);
@@ -108,7 +108,7 @@ describe('the structure of a container', () => {
     },
   );
 
-  it('of other formats is not known', () => {
+  it('of other formats is unknown', () => {
     expect(isWhole(Buffer.from('OggS'), 'ogg')).toBeNull();
   });
 });

@@ -1,22 +1,22 @@
 /**
- * Tells whether a file was cut off by its own structure: a row of elements that state their sizes. The stated duration of Matroska,
- * WebM, MP4 and QuickTime cannot tell: that is of whichever track, chapter or subtitle lasts longest, and browsers write a
- * wrong one, or none. Of Wave64, CAF and WMA ffmpeg makes it from the bytes that are there. Sources: RFC 8794 (EBML), RFC 9559
- * (Matroska), ISO/IEC 14496-12 (boxes), the specifications of Wave64, of Apple's Core Audio Format and of ASF.
+ * Tells from the structure of a file if it was cut off: the file is a row of elements that state their sizes. The stated
+ * duration of Matroska, WebM, MP4 and QuickTime cannot tell this. It covers the longest track, chapter or subtitle, and
+ * browsers write a wrong one, or none. For Wave64, CAF and WMA, ffmpeg computes it from the bytes present. Sources: RFC 8794
+ * (EBML), RFC 9559 (Matroska), ISO/IEC 14496-12 (boxes), the specifications of Wave64, Apple's Core Audio Format and ASF.
  *
- * Does not promise to notice a cut exactly between two elements of a file whose writer did not know its size.
+ * Does not notice a cut exactly between two elements if the writer of the file did not know its size.
  */
 
-/** Matroska's masters whose children are walked as if they lay beside them: EBML header, Segment, Cluster. */
+/** Matroska's master elements whose children are walked as if they were siblings: Segment, Cluster. */
 const ENTERED = new Set([0x18538067, 0x1f43b675]);
 const SEGMENT = 0x18538067;
-/** All that may stand beside or in a Cluster: what is none of them is damage. */
+/** All elements that may stand beside or inside a Cluster. Any other element is damage. */
 const KNOWN = new Set([
   0x1a45dfa3, 0x114d9b74, 0x1549a966, 0x1654ae6b, 0x1c53bb6b, 0x1941a469, 0x1043a770, 0x1254c367, 0xec, 0xbf, 0xe7, 0x5854, 0xa7, 0xab,
   0xa3, 0xa0, 0xaf,
 ]);
 
-/** @param demuxer ffmpeg's name of the container. @returns null for a container that is not known here */
+/** @param demuxer ffmpeg's name of the container. @returns null for a container that this file does not know */
 export function isWhole(bytes: Uint8Array, demuxer: string): boolean | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   switch (demuxer) {
@@ -35,7 +35,7 @@ export function isWhole(bytes: Uint8Array, demuxer: string): boolean | null {
   }
 }
 
-/** Whether the container's header states a duration of its own: one in fragments, or of samples without a length, does not. */
+/** True if the container's header states a duration. Fragmented files, and samples without a length, state none. */
 export function statesDuration(bytes: Uint8Array, demuxer: string): boolean {
   if (demuxer === 'mov') return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).indexOf('moof') < 0;
   return demuxer !== 'w64' && demuxer !== 'caf' && demuxer !== 'asf';
@@ -51,7 +51,7 @@ function isWholeMatroska(bytes: Uint8Array): boolean {
     const body = at + id.width + size.width;
     if (id.value === SEGMENT && size.value !== null) {
       if (body + size.value > bytes.length) return false;
-      end = body + size.value; // behind it may stand anything
+      end = body + size.value; // anything may follow it
     }
     if (ENTERED.has(id.value)) at = body;
     else if (KNOWN.has(id.value) && size.value !== null) at = body + size.value;
@@ -60,7 +60,7 @@ function isWholeMatroska(bytes: Uint8Array): boolean {
   return at === end;
 }
 
-/** One to four bytes, the marker bit kept. */
+/** Reads one to four bytes and keeps the marker bit. */
 function readId(bytes: Uint8Array, at: number): { value: number; width: number } | null {
   const width = Math.clz32(bytes[at] ?? 0) - 23;
   if (width > 4 || at + width > bytes.length) return null;
@@ -69,7 +69,7 @@ function readId(bytes: Uint8Array, at: number): { value: number; width: number }
   return { value, width };
 }
 
-/** One to eight bytes, the marker bit dropped; a value of null says that the writer did not know it (all other bits are set). */
+/** Reads one to eight bytes and drops the marker bit. A value of null (all other bits set) means that the writer did not know the size. */
 function readSize(bytes: Uint8Array, at: number): { value: number | null; width: number } | null {
   const first = bytes[at] ?? 0;
   const width = Math.clz32(first) - 23;
@@ -85,7 +85,7 @@ function readSize(bytes: Uint8Array, at: number): { value: number | null; width:
   return { value: unknown ? null : value, width };
 }
 
-/** Boxes: four bytes of size, four of kind. A size of 1 stands for eight more bytes, one of 0 for the rest of the file. */
+/** Boxes: four bytes of size, four of kind. Size 1 means that eight more bytes hold it; size 0, that the box takes the rest of the file. */
 function isWholeMov(view: DataView): boolean {
   let at = 0;
   while (at + 8 <= view.byteLength) {
@@ -99,9 +99,9 @@ function isWholeMov(view: DataView): boolean {
   return at === view.byteLength;
 }
 
-/** Chunks: a GUID of 16 bytes, eight of size with these 24; each begins at a multiple of eight. */
+/** Chunks: a GUID of 16 bytes, then eight bytes of size, which counts these 24. Each chunk begins at a multiple of eight. */
 function isWholeWave64(view: DataView): boolean {
-  let at = 40; // of the RIFF chunk: GUID, size, form
+  let at = 40; // after GUID, size and form of the RIFF chunk
   while (at + 24 <= view.byteLength) {
     const size = Number(view.getBigUint64(at + 16, true));
     if (size < 24 || at + size > view.byteLength) return false;
@@ -110,7 +110,7 @@ function isWholeWave64(view: DataView): boolean {
   return true;
 }
 
-/** Chunks: four bytes of kind, eight of size without these twelve; -1 stands for the rest of the file. */
+/** Chunks: four bytes of kind, then eight bytes of size, which does not count these twelve. -1 means the rest of the file. */
 function isWholeCaf(view: DataView): boolean {
   let at = 8;
   while (at + 12 <= view.byteLength) {
@@ -121,7 +121,7 @@ function isWholeCaf(view: DataView): boolean {
   return at === view.byteLength;
 }
 
-/** The header object, then objects in it; one of them, known by the start of its GUID, states the size of the file. */
+/** The header object contains further objects. One of them, known by the start of its GUID, states the size of the file. */
 const ASF_HEADER_BYTES = 30;
 const FILE_PROPERTIES = 0x8cabdca1;
 const BROADCAST = 1;

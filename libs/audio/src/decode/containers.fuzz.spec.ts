@@ -1,6 +1,6 @@
 /**
- * Containers that ffmpeg made, with bytes changed, parts left out, doubled and cut off: each ends as samples within the limits or as
- * an error with a code of its own, soon, with no process and no file left behind. fast-check prints seed and smallest case.
+ * Containers made by ffmpeg, with bytes changed, parts left out, doubled and cut off. Each must soon end as samples within the
+ * limits or as an error with a code, and leave no process and no file behind. fast-check prints the seed and the smallest case.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -39,7 +39,7 @@ const kinds: readonly [name: string, ...args: string[]][] = [
 const limits = { ...defaultFeatureSettings, maxDurationSec: 5, timeoutMs: 20_000, ffmpeg };
 const files: Uint8Array[] = [];
 const counts: Record<string, number> = {};
-/** The temporary folder of this file's tests, so that only they leave anything in it. */
+/** A temporary folder for the tests of this file, so that no other test leaves anything in it. */
 const folder = mkdtempSync(join(tmpdir(), 'undertone-fuzz-'));
 let startBytes: number;
 
@@ -117,7 +117,7 @@ describe.skipIf(!ffmpeg)('containers with bytes changed, left out, doubled and c
     expect(process.memoryUsage().rss - startBytes).toBeLessThan(400e6);
   });
 
-  it('have a format, a structure and an estimate, or none, without an error', () => {
+  it('never throw in format, structure and estimate', () => {
     const property = fc.property(file, edits, share, (which, changes, kept) => {
       const bytes = apply(files[which] as Uint8Array, changes, kept);
       const format = sniffFormat(bytes);

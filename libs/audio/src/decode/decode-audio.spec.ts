@@ -24,7 +24,7 @@ function encode(...args: string[]): Uint8Array {
   return new Uint8Array(stdout);
 }
 
-describe('bytes that are no audio', () => {
+describe('bytes that are not audio', () => {
   it.each([
     ['no bytes at all', '', 'AUDIO_EMPTY'],
     ['a text named .wav', 'This is a transcript, whatever its name says.\n', 'AUDIO_NOT_RECOGNISED'],
@@ -40,7 +40,7 @@ describe('bytes that are no audio', () => {
     await expect(decodeAudio(text(bytes), options)).rejects.toMatchObject({ name: 'PipelineError', code });
   });
 
-  it('that are not finite are AUDIO_NON_FINITE', async () => {
+  it('with non-finite samples are AUDIO_NON_FINITE', async () => {
     const bytes = encodeWav([Float32Array.of(0, 0.5, Number.NaN, 0)], { sampleRateHz: 16_000, bits: 32, float: true });
     await expect(decodeAudio(bytes, options)).rejects.toMatchObject({ code: 'AUDIO_NON_FINITE', context: { sample: 2 } });
   });
@@ -83,7 +83,7 @@ describe('without ffmpeg', () => {
     await expect(decoding).rejects.toMatchObject({ code: 'DECODER_MISSING', message: expect.stringContaining('FFMPEG_BIN') });
   });
 
-  it('none is chosen where FFMPEG_BIN names something that does not run', () => {
+  it('none is chosen if FFMPEG_BIN names a file that does not run', () => {
     expect(chooseFfmpeg({ ...process.env, FFMPEG_BIN: '/nowhere/ffmpeg' })).toBeNull();
   });
 });
@@ -107,7 +107,7 @@ describe.skipIf(!ffmpeg)('with ffmpeg', () => {
     expect((await decodeAudio(bytes, options)).samples).toHaveLength(24_000);
   });
 
-  it('what does not end is killed: AUDIO_DECODE_TIMEOUT', async () => {
+  it('a process that does not end is killed: AUDIO_DECODE_TIMEOUT', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'slow-'));
     const path = join(folder, 'ffmpeg');
     writeFileSync(
@@ -128,9 +128,7 @@ describe.skipIf(!ffmpeg)('with ffmpeg', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('a full temporary folder is not the fault of the recording: DISK_FULL_WAITING, and it is decoded once there is room', async ({
-    skip,
-  }) => {
+  it('a full temporary folder is DISK_FULL_WAITING, and the recording is decoded once there is room', async ({ skip }) => {
     const folder = mkdtempSync(join(tmpdir(), 'full-disk-'));
     const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder]).status === 0;
     const before = process.env['TMPDIR'];
@@ -156,7 +154,7 @@ describe.skipIf(!ffmpeg)('with ffmpeg', () => {
     }
   });
 
-  it('a decoder that needs too much memory is AUDIO_TOO_LARGE, that file alone', async () => {
+  it('a file whose decoder needs too much memory is AUDIO_TOO_LARGE, and other files decode', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'hungry-'));
     const path = join(folder, 'ffmpeg');
     const hungry = 'echo "Error while decoding stream #0:0: Cannot allocate memory" >&2; exit 1';
@@ -175,7 +173,7 @@ describe.skipIf(!ffmpeg)('with ffmpeg', () => {
     expect(code).not.toBe(0);
   });
 
-  it('longer than allowed is AUDIO_TOO_LONG', async () => {
+  it('a file longer than allowed is AUDIO_TOO_LONG', async () => {
     const decoding = decodeAudio(encode('-c:a', 'flac', '-f', 'ogg'), { ...options, maxDurationSec: 0.5 });
     await expect(decoding).rejects.toMatchObject({ code: 'AUDIO_TOO_LONG' });
   });
@@ -185,7 +183,7 @@ describe.skipIf(!ffmpeg)('with ffmpeg', () => {
     ['A-law WAV', ['-c:a', 'pcm_alaw', '-f', 'wav']],
     ['Matroska', ['-c:a', 'pcm_s16le', '-f', 'matroska']],
     ['Sun audio', ['-f', 'au']],
-  ])('%s decodes to the tone it was made of, at its own rate', async (_name, args) => {
+  ])('%s decodes to its original tone at its own rate', async (_name, args) => {
     const { samples, sampleRateHz, decoder } = await decodeAudio(encode(...args), options);
     expect(sampleRateHz).toBe(24_000);
     expect(decoder).toBe(`undertone-ffmpeg 2, ffmpeg ${ffmpeg?.version}`);
@@ -202,7 +200,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-it('refuses a FLAC whose rate cannot be converted before a frame of it is decoded', async () => {
+it('refuses a FLAC with an unsupported rate before it decodes a frame', async () => {
   const bytes = new Uint8Array(42);
   bytes.set(new TextEncoder().encode('fLaC'));
   bytes.set([0x80, 0, 0, 34], 4);

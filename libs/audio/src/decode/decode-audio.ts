@@ -1,8 +1,8 @@
 /**
- * Bytes of an audio file to mono samples: WAV and FLAC in process (the same bytes give the same samples everywhere),
- * everything else through ffmpeg. Source: the paper, Section IV-B.
+ * Decodes the bytes of an audio file to mono samples. WAV and FLAC are decoded in process, where the same bytes give the same
+ * samples everywhere. All other formats go through ffmpeg. Source: the paper, Section IV-B.
  *
- * Does not promise to look at names: `sniffFormat` decides by content.
+ * Does not look at names: `sniffFormat` decides by content.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { decodeWithFfmpeg } from './decode-ffmpeg.js';
@@ -14,11 +14,11 @@ import { chooseFfmpeg, type FfmpegChoice } from './ffmpeg-config.js';
 import { isLfsPointer, sniffFormat } from './sniff-format.js';
 
 export interface DecodeOptions extends Pick<FeatureSettings, 'maxDurationSec' | 'decoders'> {
-  /** For a decoder in another process. */
+  /** Time limit of a decoder in another process. */
   timeoutMs: number;
-  /** null: there is none; undefined: looked for once, when first needed. */
+  /** null if there is no ffmpeg; undefined to look for it once, when first needed. */
   ffmpeg?: FfmpegChoice | null;
-  /** Of a file whose length is not known before it is decoded: more samples end in NeedsMemory. Default: any number. */
+  /** For a file of unknown length: if more samples come, decoding throws NeedsMemory. Default: any number. */
   allowedSamples?: number;
 }
 
@@ -29,7 +29,7 @@ let found: FfmpegChoice | null | undefined;
  * AUDIO_DECODE_TIMEOUT, AUDIO_TOO_LARGE, DECODER_MISSING, DISK_FULL_WAITING; NeedsMemory beyond `allowedSamples`
  */
 export async function decodeAudio(bytes: Uint8Array, options: DecodeOptions): Promise<DecodedAudio> {
-  if (bytes.length === 0) throw new PipelineError('AUDIO_EMPTY', 'the file has no bytes');
+  if (bytes.length === 0) throw new PipelineError('AUDIO_EMPTY', 'the file is empty');
   const decoded = await decodeByContent(bytes, options);
   if (decoded.decoder !== options.decoders.flac) requireFinite(decoded.samples); // FLAC holds integers
   return decoded;
@@ -45,11 +45,11 @@ async function decodeByContent(file: Uint8Array, options: DecodeOptions): Promis
     case undefined:
       throw notRecognised(file);
     case 'flac':
-      requireFormat(parseStreamInfo(bytes)); // eight channels at 655 kHz would be decoded for 40 s to be refused then
+      requireFormat(parseStreamInfo(bytes)); // otherwise eight channels at 655 kHz would be decoded for 40 s and then refused
       return decodeFlac(bytes, { maxDurationSec, decoder: decoders.flac, allowedSamples });
     case 'wav': {
       const header = parseWav(bytes);
-      requireFormat(header); // 2³¹ - 1 samples a second would be taken in memory by the second
+      requireFormat(header); // otherwise 2³¹ - 1 samples a second would take memory for each second
       return header.encoding === 'other' ? throughFfmpeg('wav') : decodeWav(bytes, { maxDurationSec, decoder: decoders.wav });
     }
     case 'ffmpeg':
@@ -59,8 +59,8 @@ async function decodeByContent(file: Uint8Array, options: DecodeOptions): Promis
 
 function notRecognised(file: Uint8Array): PipelineError {
   const message = isLfsPointer(file)
-    ? 'Git LFS pointer: fetch the content first. The file holds only the name of the recording; run `git lfs pull` where it came from, and put it again'
-    : 'the file begins like no known audio format';
+    ? 'Git LFS pointer: fetch the content first. The file holds only a reference to the recording. Run `git lfs pull` where the file came from, then put it again.'
+    : 'the file does not begin like any known audio format';
   return new PipelineError('AUDIO_NOT_RECOGNISED', message, { context: { sizeBytes: file.length } });
 }
 

@@ -1,19 +1,20 @@
 /**
- * Everything that is neither PCM WAV nor FLAC, through an ffmpeg process. The only file that knows fluent-ffmpeg, which is
- * archived upstream (2.1.3 is its last release): it builds the command line and reads the progress output, nothing more,
- * and a plain spawn could replace it here. Source: the paper, Section IV-B, has audio files of six corpora.
+ * Decodes every format but PCM WAV and FLAC with an ffmpeg process. Only this file knows fluent-ffmpeg, which is archived
+ * upstream (2.1.3 is its last release). It only builds the command line and reads the progress output, so a plain spawn could
+ * replace it here. Source: the paper, Section IV-B, has audio files of six corpora.
  *
- * The bytes go into a temporary file (m4a and some mp3 need seeking); ffmpeg writes a float WAV at the source's rate and
- * channels to a pipe, and `WavStream` reads that as it comes. The demuxer is forced and only the `file` protocol allowed, so that no
- * file can make ffmpeg open another. Past its time limit the process is killed, and its memory is limited (limit-memory.ts).
+ * The bytes go into a temporary file, because m4a and some mp3 need seeking. Ffmpeg writes a float WAV with the rate and
+ * channels of the source to a pipe, and `WavStream` reads it as it comes. The demuxer is forced and only the `file` protocol
+ * is allowed, so that no file can make ffmpeg open another. The process is killed at its time limit, and its memory is
+ * limited (limit-memory.ts).
  *
- * Containers with timestamps may lack packets: a muted microphone, Opus that sends nothing in silence. Silence fills these gaps,
- * so that what comes behind them keeps its time. Sound that starts late is not moved: nothing is put in front.
+ * Containers with timestamps may lack packets: a muted microphone, Opus that sends nothing in silence. Silence fills these
+ * gaps, so that later sound keeps its time. If the sound starts late, no silence is put in front.
  *
- * A file above 48 kHz is resampled to that by ffmpeg, so that ten minutes of it are no more than ten minutes of others.
+ * Ffmpeg resamples a file above 48 kHz to 48 kHz, so that ten minutes of it are no larger than ten minutes of other files.
  *
- * Does not promise the same samples from another ffmpeg (its version is in `decoder`), nor to notice that a format without
- * a stated length (a bare mp3, ogg) was cut.
+ * Does not promise the same samples from another ffmpeg (`decoder` has its version). Does not notice a cut in a format without
+ * a stated length (a bare mp3, ogg).
  */
 import { PassThrough } from 'node:stream';
 import createCommand from 'fluent-ffmpeg';
@@ -29,24 +30,24 @@ import { RateTooHigh, WavStream } from './wav-stream.js';
 export interface FfmpegOptions {
   maxDurationSec: number;
   timeoutMs: number;
-  /** null: none is installed. */
+  /** null if none is installed. */
   ffmpeg: FfmpegChoice | null;
-  /** More samples end in NeedsMemory. */
+  /** If more samples come, decoding throws NeedsMemory. */
   allowedSamples?: number;
 }
 
-/** More than is taken: enough to see that a file is too long, without decoding all of it. */
+/** Seconds decoded beyond the limit: enough to see that a file is too long, without decoding all of it. */
 const SPARE_SEC = 1;
 /** Formats whose packets carry their times. */
 const TIMED = ['ogg', 'mov', 'matroska', 'asf'];
-/** A shorter gap is jitter of the clock that wrote the times. */
+/** A shorter gap is jitter of the clock that wrote the timestamps. */
 const LEAST_GAP_SEC = 0.1;
 
 /**
- * A filter that finds gaps: it prints, for FfmpegLog, how much sound lies before each and how long it is. Sound that comes
- * earlier than expected is no gap and changes nothing: in chained ogg files every link begins at 0 again. Registers of its
- * expression: 0 the gap before this packet, 1 the time that is reached, 2 the seconds of sound so far. Silence is put in
- * afterwards (`WavStream`): ffmpeg's own `aresample=async` holds all of a gap in memory, and gives up when it gets none.
+ * A filter that finds gaps. For each gap it prints, for FfmpegLog, the seconds of sound before it and its length. Sound that
+ * comes earlier than expected is not a gap and changes nothing: in chained ogg files every link begins at 0 again. Registers
+ * of the expression: 0 the gap before this packet, 1 the time reached, 2 the seconds of sound so far. `WavStream` inserts the
+ * silence later, because ffmpeg's own `aresample=async` holds a whole gap in memory, and fails if it gets none.
  */
 const FIND_GAPS = [
   'st(0,if(N,T-ld(1),0*st(1,if(isnan(T),0,T))))',
@@ -83,7 +84,7 @@ async function atMostUsualRate<Result>(decode: (rateHz: number | null) => Promis
   }
 }
 
-/** @property rateHz null: the source's */
+/** @property rateHz null for the rate of the source */
 type RunOptions = FfmpegOptions & { ffmpeg: FfmpegChoice; rateHz: number | null };
 
 function runFfmpeg(path: string, demuxer: string, options: RunOptions): Promise<{ wav: WavStream; log: FfmpegLog }> {
@@ -104,7 +105,7 @@ function runFfmpeg(path: string, demuxer: string, options: RunOptions): Promise<
     const stop = (error: Error) => {
       reason ??= error;
       command.kill('SIGKILL');
-      fail(error); // even if the process was not started yet
+      fail(error); // even if the process has not started yet
     };
     const timer = setTimeout(() => stop(timeout(timeoutMs, demuxer)), timeoutMs);
     const fail = (error: Error) => {
@@ -126,17 +127,17 @@ function runFfmpeg(path: string, demuxer: string, options: RunOptions): Promise<
       try {
         wav.push(piece);
       } catch (error) {
-        stop(error as Error); // what the header says is refused, or more memory is needed
+        stop(error as Error); // the header is refused, or more memory is needed
       }
     });
-    // `end: false`: fluent-ffmpeg takes the closing of the stream for a failure if the process has not ended yet.
+    // `end: false`: if the stream closes before the process ends, fluent-ffmpeg takes that for a failure.
     command.pipe(output, { end: false });
   });
 }
 
 /**
- * Refuses sound that was cut off or is damaged in its middle. A cut shows in the structure of most containers, elsewhere in a
- * duration that is stated and not reached.
+ * Refuses sound that was cut off or is damaged in its middle. In most containers the structure shows a cut. In others, the
+ * decoded sound does not reach the stated duration.
  */
 function requireSound(log: FfmpegLog, bytes: Uint8Array, { demuxer, decodedSec }: { demuxer: string; decodedSec: number }): void {
   if (log.soundOutOfMemory) throw tooLarge(demuxer);
@@ -145,7 +146,7 @@ function requireSound(log: FfmpegLog, bytes: Uint8Array, { demuxer, decodedSec }
   if (whole === true && !log.partial && log.damages <= FEW_DAMAGES) return;
   const statedSec = whole === null ? log.statedOfSoundSec : statesDuration(bytes, demuxer) ? log.statedSec : null;
   if (statedSec === null ? whole !== false : decodedSec >= statedSec - toleranceSec(statedSec)) return;
-  const expected = statedSec === null ? 'the file breaks off in the middle of an element' : `its header states ${statedSec.toFixed(2)} s`;
+  const expected = statedSec === null ? 'the file ends in the middle of an element' : `its header states ${statedSec.toFixed(2)} s`;
   throw new PipelineError('AUDIO_TRUNCATED', `${decodedSec.toFixed(2)} s could be decoded, but ${expected}`, {
     context: { decodedSec, statedSec: statedSec ?? undefined },
   });
@@ -157,14 +158,14 @@ function damaged(demuxer: string, lostSec: number): PipelineError {
   });
 }
 
-/** Packets at the beginning and end of good files, which less time than the tolerance is lost with. */
+/** Damaged packets at the beginning and end of good files. They lose less time than the tolerance. */
 const FEW_DAMAGES = 3;
 const toleranceSec = (durationSec: number): number => Math.max(0.25, 0.02 * durationSec);
 
 function missing(demuxer: string): PipelineError {
   return new PipelineError(
     'DECODER_MISSING',
-    `a ${demuxer} file needs ffmpeg: install it (for example: apt-get install ffmpeg), or set FFMPEG_BIN to its path`,
+    `a ${demuxer} file needs ffmpeg. Install it (for example: apt-get install ffmpeg), or set FFMPEG_BIN to its path.`,
     { context: { demuxer } },
   );
 }
@@ -176,7 +177,7 @@ function timeout(timeoutMs: number, demuxer: string): PipelineError {
 function tooLarge(demuxer: string, cause?: Error): PipelineError {
   return new PipelineError(
     'AUDIO_TOO_LARGE',
-    `ffmpeg needs more than ${ffmpegMemoryBytes / 1e6} MB of memory for the ${demuxer} file, which no usual recording does. Write it anew, as WAV or FLAC`,
+    `ffmpeg needs more than ${ffmpegMemoryBytes / 1e6} MB of memory for the ${demuxer} file, far more than a usual recording needs. Save the recording again, as WAV or FLAC.`,
     { cause, context: { demuxer } },
   );
 }

@@ -17,13 +17,13 @@ const view = (bytes: Uint8Array) => new DataView(bytes.buffer);
 const concat = (...parts: Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
 const text = (value: string) => new TextEncoder().encode(value);
 
-describe('WAV that lies or breaks off', () => {
+describe('WAV with a wrong header or a cut', () => {
   it('with fewer samples than its header says is AUDIO_TRUNCATED', () => {
     expect(failure(wav().subarray(0, 1044))).toBe('AUDIO_TRUNCATED');
     expect(failure(wav().subarray(0, 30))).toBe('AUDIO_TRUNCATED');
   });
 
-  it('with the bytes of no audio format is AUDIO_NOT_RECOGNISED', () => {
+  it('without a WAV header is AUDIO_NOT_RECOGNISED', () => {
     expect(failure(text('RIFFS ARE FUN TO PLAY'))).toBe('AUDIO_NOT_RECOGNISED');
     expect(failure(new Uint8Array(3))).toBe('AUDIO_NOT_RECOGNISED');
   });
@@ -33,7 +33,7 @@ describe('WAV that lies or breaks off', () => {
     expect(failure(wav().subarray(0, 36))).toBe('AUDIO_EMPTY');
   });
 
-  it('that is empty but carries a chunk behind its data is AUDIO_EMPTY, not read as sound', () => {
+  it('without samples but with a chunk after its data is AUDIO_EMPTY, not read as sound', () => {
     const empty = concat(encodeWav([new Float32Array(0)], { sampleRateHz: 16_000 }), text('LIST'), Uint8Array.of(4, 0, 0, 0), text('INFO'));
     view(empty).setUint32(4, empty.length - 8, true);
     expect(failure(empty)).toBe('AUDIO_EMPTY');
@@ -53,7 +53,7 @@ describe('WAV that lies or breaks off', () => {
     expect(failure(wav(), { ...limits, maxDurationSec: 0.05 })).toBe('AUDIO_TOO_LONG');
   });
 
-  it.each([0, 0xffffffff, 0x7ffff000])('of a streamed length of %i goes to the end of the file', (length) => {
+  it.each([0, 0xffffffff, 0x7ffff000])('with a streamed length of %i goes to the end of the file', (length) => {
     const bytes = wav();
     view(bytes).setUint32(4, 0xffffffff, true);
     view(bytes).setUint32(40, length, true);
@@ -81,19 +81,19 @@ describe('WAV of every kind', () => {
     expect([...samples]).toEqual([-1, 1 - 2 ** -23]);
   });
 
-  it('of several channels is their mean', () => {
+  it('with several channels gives their mean', () => {
     const stereo = encodeWav([Float32Array.of(0.5, 0.25), Float32Array.of(-0.5, 0.75)], { sampleRateHz: 8_000 });
     expect([...decodeWav(stereo, limits).samples]).toEqual([0, 0.5]);
   });
 
-  it('with chunks of odd length before its data is read past them', () => {
+  it('with chunks of odd length before its data is decoded', () => {
     const plain = wav();
     const chunk = concat(text('LIST'), Uint8Array.of(3, 0, 0, 0), text('abc'), Uint8Array.of(0));
     const bytes = concat(plain.subarray(0, 12), chunk, plain.subarray(12));
     expect(decodeWav(bytes, limits).samples).toHaveLength(1000);
   });
 
-  it('with an extensible header is what its sub-format says', () => {
+  it('with an extensible header has the format of its sub-format', () => {
     const plain = wav(32, true);
     const format = new Uint8Array(48);
     format.set(plain.subarray(12, 36));
@@ -104,13 +104,13 @@ describe('WAV of every kind', () => {
     expect(parseWav(bytes)).toMatchObject({ encoding: 'float', bytesPerSample: 4, sampleCount: 1000 });
   });
 
-  it('of 20 bits in 24 is read by its container', () => {
+  it('with 20 bits in 24 is read with the size of its container', () => {
     const bytes = wav(24);
     view(bytes).setUint16(34, 20, true);
     expect(decodeWav(bytes, limits).samples[0]).toBeCloseTo(ramp[0] as number, 5);
   });
 
-  it('of the 64-bit form takes its length from ds64, and checks it', () => {
+  it('in 64-bit form takes its length from ds64 and checks it', () => {
     const plain = wav();
     const ds64 = concat(text('ds64'), Uint8Array.of(28, 0, 0, 0), new Uint8Array(28));
     view(ds64).setBigUint64(16, 2000n, true);
@@ -121,7 +121,7 @@ describe('WAV of every kind', () => {
     expect(failure(bytes.subarray(0, 500))).toBe('AUDIO_TRUNCATED');
   });
 
-  it('of A-law is named as not ours', () => {
+  it('with A-law has the encoding `other`', () => {
     const bytes = wav(8);
     view(bytes).setUint16(20, 6, true);
     expect(parseWav(bytes).encoding).toBe('other');

@@ -1,16 +1,17 @@
 /**
- * WAV in process: RIFF and RF64/BW64; PCM of 8, 16, 24 and 32 bits, floats of 32 and 64, plain or WAVE_FORMAT_EXTENSIBLE.
- * Source: the RIFF/WAVE specification and EBU Tech 3306 (RF64); the paper's corpora (Section IV-B) are WAV but one.
+ * Decodes WAV in process: RIFF and RF64/BW64; PCM of 8, 16, 24 and 32 bits, floats of 32 and 64, plain or
+ * WAVE_FORMAT_EXTENSIBLE. Source: the RIFF/WAVE specification and EBU Tech 3306 (RF64). All corpora of the paper but one
+ * (Section IV-B) are WAV.
  *
- * A data chunk that promises more samples than the file holds is AUDIO_TRUNCATED, with two exceptions. Writers to a pipe leave
- * a length of 0, or of 0x7FFFF000 and above: then the samples go to the end of the file. A length that is a header's too large,
- * where the RIFF chunk ends exactly with the file, is a known mistake of writers: then the sound is whole, and a remark says so.
+ * A data chunk that states more samples than the file holds is AUDIO_TRUNCATED, with two exceptions. Writers to a pipe leave a
+ * length of 0, or of 0x7FFFF000 and above: then the samples go to the end of the file. Some writers state a length that is too
+ * large by up to a header, while the RIFF chunk ends exactly with the file: then the sound is whole, and a remark says so.
  *
- * Header fields that contradict each other are read as libsndfile, ffmpeg and sox read them, and refused where these differ.
- * `test/golden/audio/make-wav-headers.py` asks them; all three take the size of a sample from its bits alone.
+ * Header fields that contradict each other are read as libsndfile, ffmpeg and sox read them, and refused if these three
+ * differ. `test/golden/audio/make-wav-headers.py` compares them. All three take the size of a sample from its bits alone.
  *
- * Does not promise: compressed WAV (A-law, ADPCM, ...). `parseWav` says so with `encoding: 'other'`, and `decodeAudio`
- * gives those to ffmpeg.
+ * Does not decode compressed WAV (A-law, ADPCM, ...). `parseWav` reports it with `encoding: 'other'`, and `decodeAudio` gives
+ * it to ffmpeg.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { type DecodedAudio, requireDuration, requireFormat } from './decoded-audio.js';
@@ -18,17 +19,17 @@ import { type DecodedAudio, requireDuration, requireFormat } from './decoded-aud
 const FORMAT_PCM = 1;
 const FORMAT_FLOAT = 3;
 const FORMAT_EXTENSIBLE = 0xfffe;
-/** Lengths from here on are what streaming writers put in place of one they do not know (sox, ffmpeg, GStreamer). */
+/** Streaming writers (sox, ffmpeg, GStreamer) write such a length in place of one that they do not know. */
 const STREAMING_LENGTH_FROM = 0x7ffff000;
 
 export interface WavHeader {
   encoding: 'pcm' | 'float' | 'other';
   channels: number;
   sampleRateHz: number;
-  /** Of one sample of one channel, as stored. */
+  /** Size of one sample of one channel, as stored. */
   bytesPerSample: number;
   dataOffset: number;
-  /** Per channel, that the file holds. */
+  /** Number of samples per channel that the file holds. */
   sampleCount: number;
   remark?: string;
 }
@@ -44,7 +45,7 @@ export function decodeWav(bytes: Uint8Array, options: { maxDurationSec: number; 
   return { samples, sampleRateHz: header.sampleRateHz, decoder: options.decoder, remark: header.remark };
 }
 
-/** The header, checked against the bytes that are there. @throws as `decodeWav`, but for AUDIO_TOO_LONG */
+/** Reads the header and checks it against the bytes present. @throws the errors of `decodeWav`, except AUDIO_TOO_LONG */
 export function parseWav(bytes: Uint8Array): WavHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const form = bytes.length >= 12 ? fourCc(view, 0) : '';
@@ -66,18 +67,18 @@ export function parseWav(bytes: Uint8Array): WavHeader {
   const declaredSamples = Math.floor((streamed || overstated ? present : declared) / blockAlign);
   const sampleCount = Math.min(declaredSamples, Math.floor(present / blockAlign));
   if (sampleCount < declaredSamples) {
-    throw new PipelineError('AUDIO_TRUNCATED', `the header promises ${declaredSamples} samples, the file holds ${sampleCount}`, {
+    throw new PipelineError('AUDIO_TRUNCATED', `the header states ${declaredSamples} samples, but the file holds ${sampleCount}`, {
       context: { declaredSamples, sampleCount },
     });
   }
   if (sampleCount === 0) throw new PipelineError('AUDIO_EMPTY', 'the WAV file has no samples');
   const header = { ...rest, dataOffset: data.offset, sampleCount };
-  return overstated ? { ...header, remark: `its data chunk claims ${surplus} bytes more than the file has; its sound is whole` } : header;
+  return overstated ? { ...header, remark: `its data chunk states ${surplus} bytes more than the file has; its sound is whole` } : header;
 }
 
 export type WavFormat = Pick<WavHeader, 'encoding' | 'channels' | 'sampleRateHz' | 'bytesPerSample'> & { blockAlign: number };
 
-/** Of a whole file or of its beginning. @throws AUDIO_UNDECODABLE, AUDIO_TRUNCATED */
+/** Reads a whole file or its beginning. @throws AUDIO_UNDECODABLE, AUDIO_TRUNCATED */
 export function findChunks(view: DataView): { format?: WavFormat; data?: { offset: number; size: number }; longDataSize?: number } {
   let format: WavFormat | undefined;
   let data: { offset: number; size: number } | undefined;
@@ -109,12 +110,12 @@ function readFormat(view: DataView, at: number, size: number): WavFormat {
 
   const encoding = tag === FORMAT_PCM ? 'pcm' : tag === FORMAT_FLOAT ? 'float' : 'other';
   if (encoding === 'other') return { encoding, channels, sampleRateHz, bytesPerSample: 1, blockAlign: Math.max(1, blockAlign) };
-  // Fewer bits than whole bytes are left-justified in them, so the bytes are all that counts.
+  // Samples with fewer bits than their bytes hold are left-justified, so only the bytes count.
   const bytesPerSample = Math.ceil(bits / 8);
   const known = encoding === 'pcm' ? [8, 16, 24, 32] : [32, 64];
   const roundBits = bytesPerSample * 8;
   if (!known.includes(roundBits) || (encoding === 'float' && roundBits !== bits)) {
-    throw undecodable(`${encoding} of ${bits} bits; of this encoding, ${known.join(', ')} bits are decoded`);
+    throw undecodable(`${encoding} of ${bits} bits is not supported; supported are ${known.join(', ')} bits`);
   }
   const fields = { encoding, channels, blockAlign, bits, validBits: extensible ? view.getUint16(at + 18, true) : bits } as const;
   requireAgreement(fields);
@@ -126,26 +127,26 @@ interface FormatFields {
   channels: number;
   blockAlign: number;
   bits: number;
-  /** Of an extensible header; its writer may leave 0. */
+  /** From an extensible header; its writer may leave 0. */
   validBits: number;
 }
 
-/** Refuses the two contradictions that the reference decoders read in different ways. @throws AUDIO_UNDECODABLE */
+/** Refuses the two contradictions that the reference decoders read differently. @throws AUDIO_UNDECODABLE */
 function requireAgreement({ encoding, channels, blockAlign, bits, validBits }: FormatFields): void {
   if (encoding === 'pcm' && bits === 24 && blockAlign === 4 * channels) {
     throw undecodable(
-      `wBitsPerSample says 24 and nBlockAlign says ${blockAlign}, four bytes a sample: some decoders read three, others four. Write it anew with nBlockAlign ${3 * channels}`,
+      `wBitsPerSample says 24 and nBlockAlign says ${blockAlign}, four bytes a sample: some decoders read three, others four. Save the file again with nBlockAlign ${3 * channels}.`,
     );
   }
   if (validBits === 0 || validBits === bits) return;
   const contained = bits % 8 === 0 && blockAlign === (channels * bits) / 8 && validBits < bits;
   if (encoding === 'pcm' && (contained || Math.ceil(validBits / 8) === Math.ceil(bits / 8))) return;
   throw undecodable(
-    `wBitsPerSample says ${bits} and wValidBitsPerSample says ${validBits}: decoders differ on which to take. Write it anew with both alike`,
+    `wBitsPerSample says ${bits} and wValidBitsPerSample says ${validBits}: decoders differ on which to use. Save the file again with both equal.`,
   );
 }
 
-/** @param samples receives `sampleCount` means of the channels */
+/** @param samples receives `sampleCount` values, each the mean of the channels */
 export function readMono(bytes: Uint8Array, header: WavHeader, samples: Float32Array): void {
   const { channels, bytesPerSample, dataOffset, sampleCount, encoding } = header;
   const view = new DataView(bytes.buffer, bytes.byteOffset + dataOffset, sampleCount * channels * bytesPerSample);
@@ -161,7 +162,7 @@ export function readMono(bytes: Uint8Array, header: WavHeader, samples: Float32A
   }
 }
 
-/** The value at a byte offset, in [-1, 1) for integers; bytes of 8 bits are unsigned, the others signed. */
+/** Reads the value at a byte offset; integers give [-1, 1). 8-bit samples are unsigned, all others signed. */
 function reader(view: DataView, float: boolean, bytesPerSample: number): (at: number) => number {
   if (float) return bytesPerSample === 4 ? (at) => view.getFloat32(at, true) : (at) => view.getFloat64(at, true);
   switch (bytesPerSample) {

@@ -1,7 +1,7 @@
 /**
- * Every decoder hands on one channel of floats at the source's own rate, and makes the checks that stand here.
+ * The result of every decoder, one channel of floats at the rate of the source, and the checks that all decoders share.
  *
- * Does not promise a range: integers come out in [-1, 1), floats as the file has them.
+ * Does not promise a range: integers give [-1, 1), floats stay as the file has them.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
 
@@ -9,53 +9,53 @@ export interface DecodedAudio {
   /** Mono: the mean of the channels. */
   samples: Float32Array;
   sampleRateHz: number;
-  /** Name and version of what decoded it. */
+  /** Name and version of the decoder. */
   decoder: string;
-  /** A fault of the file that did not change its sound, for the log. */
+  /** A fault of the file that did not change its sound; goes to the log. */
   remark?: string;
 }
 
-/** Below, nothing of speech is left, and a small file would be hours; above, no recorder of speech works. */
+/** Below the lower limit no speech is left, and a small file would last hours. No speech recorder exceeds the upper limit. */
 const LEAST_RATE_HZ = 1_000;
 const MOST_RATE_HZ = 192_000;
-/** As many as an Opus or ambisonic file can have. */
+/** Opus and ambisonic files have at most this many. */
 const MOST_CHANNELS = 255;
 
-/** @throws AUDIO_UNDECODABLE. Call it on what a header says, before anything is decoded or taken in memory. */
+/** Call it on the fields of a header, before decoding or taking memory. @throws AUDIO_UNDECODABLE */
 export function requireFormat({ sampleRateHz, channels }: { sampleRateHz: number; channels: number }): void {
   if (sampleRateHz < LEAST_RATE_HZ || sampleRateHz > MOST_RATE_HZ) {
-    const range = `files from ${LEAST_RATE_HZ} to ${MOST_RATE_HZ} Hz are decoded`;
+    const range = `it must be from ${LEAST_RATE_HZ} to ${MOST_RATE_HZ} Hz`;
     throw new PipelineError('AUDIO_UNDECODABLE', `a sample rate of ${sampleRateHz} Hz is not supported: ${range}`, {
       context: { sampleRateHz },
     });
   }
   if (channels > MOST_CHANNELS) {
-    throw new PipelineError('AUDIO_UNDECODABLE', `${channels} channels are not supported: at most ${MOST_CHANNELS} are decoded`, {
+    throw new PipelineError('AUDIO_UNDECODABLE', `${channels} channels are not supported; the limit is ${MOST_CHANNELS}`, {
       context: { channels },
     });
   }
 }
 
-/** @throws AUDIO_TOO_LONG. Call it on what the header says, before memory is taken for samples. */
+/** Call it on the fields of a header, before taking memory for samples. @throws AUDIO_TOO_LONG */
 export function requireDuration(sampleCount: number, sampleRateHz: number, maxDurationSec: number): void {
   const durationSec = sampleCount / sampleRateHz;
   if (durationSec > maxDurationSec) {
-    throw new PipelineError('AUDIO_TOO_LONG', `${durationSec.toFixed(1)} s of audio, at most ${maxDurationSec} s are taken`, {
+    throw new PipelineError('AUDIO_TOO_LONG', `the audio lasts ${durationSec.toFixed(1)} s; the limit is ${maxDurationSec} s`, {
       context: { durationSec, maxDurationSec },
     });
   }
 }
 
-/** @throws AUDIO_NON_FINITE if a sample is NaN or infinite. */
+/** @throws AUDIO_NON_FINITE if a sample is NaN or infinite */
 export function requireFinite(samples: Float32Array): void {
-  // No sum of finite floats passes what a double holds, and any sum with one that is not finite is not finite either.
+  // A double holds any sum of finite floats, and a sum with a non-finite float is never finite.
   if (!Number.isFinite(sumOf(samples))) {
     const at = samples.findIndex((sample) => !Number.isFinite(sample));
     throw new PipelineError('AUDIO_NON_FINITE', `sample ${at} is ${samples[at]}`, { context: { sample: at } });
   }
 }
 
-/** In doubles and four parts, so that no addition waits for the one before it. */
+/** Adds in doubles and in four parts, so that no addition waits for the one before it. */
 export function sumOf(samples: Float32Array): number {
   let [a, b, c, d] = [0, 0, 0, 0];
   const whole = samples.length & ~3;

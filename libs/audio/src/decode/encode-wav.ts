@@ -1,16 +1,16 @@
 /**
- * WAV bytes from samples: for made speech and for tests, which then need no files. Source: the RIFF/WAVE specification.
+ * Writes samples as WAV bytes, for synthetic speech and for tests without files. Source: the RIFF/WAVE specification.
  *
- * Does not promise dither: integers are rounded and clipped.
+ * Does not dither: integers are rounded and clipped.
  */
 export interface EncodeWavOptions {
   sampleRateHz: number;
-  /** Default 16. 8, 16, 24, 32 are integers; `float` makes 32 and 64 floats. */
+  /** Default 16. Integers have 8, 16, 24 or 32 bits; with `float`, floats have 32 or 64. */
   bits?: 8 | 16 | 24 | 32 | 64;
   float?: boolean;
 }
 
-/** @param channels of equal length, in [-1, 1) */
+/** @param channels arrays of equal length, with values in [-1, 1) */
 export function encodeWav(channels: readonly Float32Array[], { sampleRateHz, bits = 16, float = false }: EncodeWavOptions): Uint8Array {
   const length = channels[0]?.length ?? 0;
   const width = bits / 8;

@@ -1,10 +1,11 @@
 /**
- * Tells from a file's header what it will take in memory on its way to tiles, before anything is decoded. So a pool of
- * workers can let many short files in at once and a long one only when there is room.
+ * Estimates from a file's header the memory that the file needs on its way to tiles, before anything is decoded. So a pool
+ * of workers can admit many short files at once, and a long one only when there is room.
  *
- * Some files do not state their length: all that ffmpeg decodes, and FLAC from a pipe. It is guessed from their size, with the
- * number of samples that the guess allows. If more come, decoding stops with NeedsMemory, and the file is tried again for the
- * largest that is taken. So a small file of hours of silence cannot take what was not lent.
+ * Some files do not state their length: all that ffmpeg decodes, and FLAC from a pipe. Their length is guessed from their size,
+ * together with the number of samples that the guess allows. If more samples come, decoding throws NeedsMemory, and the file
+ * is tried again with the memory of the longest allowed file. So a small file with hours of silence cannot take more memory
+ * than it was given.
  */
 import { parseStreamInfo } from '../flac/decode-flac.js';
 import { parseWav } from './decode-wav.js';
@@ -12,24 +13,24 @@ import type { FeatureSettings } from '../feature-settings.js';
 import { MOST_FFMPEG_RATE_HZ } from './ffmpeg-config.js';
 import { sniffFormat } from './sniff-format.js';
 
-/** Speech is seldom coded in less than 8 kbit/s. */
+/** Speech is seldom coded with less than 8 kbit/s. */
 const LEAST_CODED_BYTES_PER_SEC = 1000;
 const FLOAT_BYTES = 4;
-/** Usually, of an ffmpeg process beside its libraries; `limitMemory` ends one that takes far more. */
+/** Usual memory of an ffmpeg process, without its libraries. `limitMemory` ends a process that takes far more. */
 const FFMPEG_BYTES = 24e6;
-/** Decoders look a little beyond the longest that is taken, to see that a file is too long. */
+/** Decoders read a little beyond the longest allowed duration, to see that a file is too long. */
 const SPARE_SEC = 2;
 
 type EstimateSettings = Pick<FeatureSettings, 'sampleRateHz' | 'hopLength' | 'rows' | 'maxDurationSec'>;
 
 export interface MemoryEstimate {
-  /** Those of the file included; 0 for a file that will be refused by its header. */
+  /** Includes the bytes of the file. 0 for a file that its header will get refused. */
   bytes: number;
-  /** Beyond these the estimate does not hold; null: the header tells the length. */
+  /** Number of samples up to which the estimate holds; null if the header states the length. */
   allowedSamples: number | null;
 }
 
-/** @param guess of a length that is not stated: `usual` for a file of its size, or the `largest` that is taken */
+/** @param guess for a file of unknown length: `usual` guesses from its size, `largest` takes the longest allowed */
 export function estimateMemory(bytes: Uint8Array, settings: EstimateSettings, guess: 'usual' | 'largest' = 'usual'): MemoryEstimate {
   const length = lengthOf(bytes);
   if (!length) return { bytes: 0, allowedSamples: null };
@@ -49,7 +50,7 @@ export function estimateMemory(bytes: Uint8Array, settings: EstimateSettings, gu
 }
 
 interface StatedLength {
-  /** null: unknown until it is decoded. */
+  /** null if unknown until it is decoded. */
   durationSec: number | null;
   rateHz: number;
   throughFfmpeg: boolean;
@@ -76,6 +77,6 @@ function lengthOf(file: Uint8Array): StatedLength | null {
         return CODED;
     }
   } catch {
-    return null; // the decoder will say what is wrong with it
+    return null; // the decoder will report the error
   }
 }

@@ -1,33 +1,33 @@
 /**
- * Reads what ffmpeg prints while it decodes: the duration that the container states, its tracks, gaps in the sound, damage.
+ * Reads the lines that ffmpeg prints while it decodes: the stated duration of the container, its tracks, gaps, damage.
  *
- * Keeps nothing but these: a damaged file may print a line for each packet. Does not promise to know every wording of every
- * version of ffmpeg; a line that is not known changes nothing.
+ * Keeps nothing else, because a damaged file may cause a line for each packet. Does not know every wording of every version
+ * of ffmpeg; an unknown line changes nothing.
  */
 const DAMAGE = /Error while decoding|Error submitting packet to decoder|CRC mismatch|Invalid data found when processing input/;
 const NO_MEMORY = /Cannot allocate memory|[Ff]ailed to allocate|[Oo]ut of memory|malloc/;
-/** Printed in pairs by `FIND_GAPS` of decode-ffmpeg.ts: a number alone. */
+/** `FIND_GAPS` of decode-ffmpeg.ts prints such lines in pairs: a number alone. */
 const NUMBER = /^(?:\[Eval @ \S+\] )?(\d+\.\d+)$/;
 
 export interface Gap {
-  /** Seconds of sound before it, other gaps not counted. */
+  /** Seconds of sound before it, without other gaps. */
   atSec: number;
   durationSec: number;
 }
 
 export class FfmpegLog {
-  /** Of the longest track, as the container says; null: it does not say, or ffmpeg only guessed. */
+  /** Duration of the longest track, as the container states it; null if it states none, or if ffmpeg only guessed. */
   statedSec: number | null = null;
   tracks = 0;
-  /** Times for which no packet came between others. */
+  /** Times between packets for which no packet came. */
   readonly gaps: Gap[] = [];
-  /** Packets that could not be decoded. */
+  /** Number of packets that could not be decoded. */
   damages = 0;
-  /** The container points at bytes behind the end of the file. */
+  /** True if the container refers to bytes beyond the end of the file. */
   partial = false;
-  /** Something could not be had in memory: the sound, or a picture beside it that is not wanted. */
+  /** True if ffmpeg ran out of memory: for the sound, or for a picture beside it that is not needed. */
   outOfMemory = false;
-  /** It was the sound. */
+  /** True if ffmpeg ran out of memory for the sound. */
   soundOutOfMemory = false;
   last = '';
   private ofOutput = false;
@@ -71,7 +71,7 @@ export class FfmpegLog {
     if (/^Stream #.*: (?:Audio|Video|Subtitle|Data|Attachment): /.test(text)) this.tracks++;
   }
 
-  /** The stated duration, where it is stated and is that of the sound: there is no other track. */
+  /** The stated duration, if it is that of the sound because the file has no other track; else null. */
   get statedOfSoundSec(): number | null {
     return this.estimated || this.tracks > 1 ? null : this.statedSec;
   }

@@ -9,13 +9,13 @@ const check = (file: Uint8Array, sizeBytes = file.length, limitSec = LIMIT_SEC) 
 const wav = (seconds: number) => encodeWav([new Float32Array(seconds * 8_000)], { sampleRateHz: 8_000 });
 const tooLong = expect.objectContaining({ code: 'AUDIO_TOO_LONG' }) as Error;
 
-describe('the duration that a beginning states', () => {
-  it('is held against the limit for a WAV', () => {
+describe('the duration that the beginning of a file states', () => {
+  it('is compared with the limit for a WAV', () => {
     expect(() => check(wav(10))).not.toThrow();
     expect(() => check(wav(11))).toThrow(tooLong);
   });
 
-  it.each([0, 0xffffffff, 0x7ffff000])('is that of the file where its writer left %i', (length) => {
+  it.each([0, 0xffffffff, 0x7ffff000])('is that of the file if its writer left %i', (length) => {
     for (const [seconds, refused] of [
       [10, false],
       [11, true],
@@ -27,19 +27,19 @@ describe('the duration that a beginning states', () => {
     }
   });
 
-  it('is not what a header promises beyond the file', () => {
+  it('is never longer than the file allows, whatever the header states', () => {
     const lying = Buffer.from(wav(5));
     lying.writeUInt32LE(16_000 * 3_600, 40);
     expect(() => check(lying)).not.toThrow(); // AUDIO_TRUNCATED, which its decoder says
   });
 
-  it('is held against the limit for a FLAC', () => {
+  it('is compared with the limit for a FLAC', () => {
     const flac = readFileSync(globSync('samples/librispeech-mini/**/*.flac').sort()[0] as string);
     expect(() => check(flac, flac.length, 600)).not.toThrow();
     expect(() => check(flac, flac.length, 0.1)).toThrow(tooLong);
   });
 
-  it('is unknown, and no error, for all else', () => {
+  it('is unknown for all other formats, without an error', () => {
     for (const bytes of [Buffer.from('OggS'.padEnd(100)), Buffer.from('text'), new Uint8Array(), wav(1).subarray(0, 20)])
       expect(() => check(bytes, 1e12)).not.toThrow();
   });

@@ -1,20 +1,20 @@
 /**
- * Refuses a recording by its beginning, before the rest is read: ten hours of WAV never come into memory.
+ * Refuses a recording that is too long by its beginning, before the rest is read: ten hours of WAV never get into memory.
  *
- * Does not promise to know the duration of what ffmpeg decodes, or of a FLAC whose encoder did not: those are refused
- * while they are decoded.
+ * Does not know the duration of formats that ffmpeg decodes, or of a FLAC whose encoder did not know it. Those are refused
+ * during decoding.
  */
 import { parseStreamInfo } from '../flac/decode-flac.js';
 import { findChunks } from './decode-wav.js';
 import { requireDuration } from './decoded-audio.js';
 import { sniffFormat } from './sniff-format.js';
 
-/** Enough for the header of nearly every file; where it is not, the file is read to find out. */
+/** Enough for the header of nearly every file. If a header is longer, the whole file is read. */
 export const BEGINNING_BYTES = 65_536;
 
 /**
- * @param beginning of a file of `sizeBytes`
- * @throws AUDIO_TOO_LONG; what else is wrong with it, its decoder says
+ * @param beginning first bytes of a file of `sizeBytes`
+ * @throws AUDIO_TOO_LONG; the decoder reports all other errors
  */
 export function requireStatedDuration(beginning: Uint8Array, sizeBytes: number, maxDurationSec: number): void {
   const stated = statedSamples(beginning, sizeBytes);
@@ -32,7 +32,7 @@ function statedSamples(beginning: Uint8Array, sizeBytes: number): { samples: num
     if (format?.family !== 'wav') return null;
     const { format: fields, data } = findChunks(new DataView(beginning.buffer, beginning.byteOffset, beginning.byteLength));
     if (!fields || fields.encoding === 'other' || !data) return null;
-    // A length that its writer did not know (0, or the largest) is that of the file.
+    // If the writer did not know the length (0, or the largest), the size of the file gives it.
     const present = sizeBytes - data.offset;
     const bytes = data.size === 0 ? present : Math.min(present, data.size);
     return { samples: Math.floor(bytes / fields.blockAlign), rateHz: fields.sampleRateHz };

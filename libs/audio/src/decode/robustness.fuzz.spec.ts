@@ -1,6 +1,6 @@
 /**
- * Bytes that nobody meant to be audio, by the ten thousand: each ends as features or as an error with a code of its own,
- * soon, and without memory for what a header merely promises. fast-check prints seed and smallest case of a failure.
+ * Tens of thousands of byte strings that are not audio. Each must soon end as features or as an error with a code, without
+ * memory for lengths that a header merely states. fast-check prints the seed and the smallest case of a failure.
  */
 import { globSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
@@ -28,7 +28,7 @@ const startBytes = process.memoryUsage().rss;
 const counts: Record<string, number> = {};
 afterAll(() => console.log(`${Object.values(counts).reduce((a, b) => a + b, 0)} cases`, counts));
 
-/** Fails on anything but features or an error with a code. */
+/** Fails on any result but features or an error with a code. */
 async function endsWell(bytes: Uint8Array, silence: 'none' | 'ends' | 'all'): Promise<void> {
   try {
     const { count, keptSec, tiles } = await extractFeatures(bytes, settings, { silence, ffmpeg: null });
@@ -52,7 +52,7 @@ const uint32 = fc.oneof(
 
 interface Chunk {
   id: string;
-  /** What the header says; null: the truth. */
+  /** Sizes in the header; null for the true ones. */
   size: number | null;
   body: Uint8Array;
 }
@@ -115,7 +115,7 @@ describe('whatever the bytes are', () => {
 
   it('WAV and FLAC files with bytes changed and their ends cut off', async () => {
     const valid = fc.constantFrom(...wavs, ...flacs);
-    // Near the front lie the headers.
+    // Headers lie near the front.
     const place = fc.oneof(fc.nat(60), fc.nat(20_000));
     const changes = fc.array(fc.tuple(place, fc.nat(255)), { maxLength: 6 });
     const property = fc.asyncProperty(
@@ -149,7 +149,7 @@ describe('whatever the bytes are', () => {
     await fc.assert(property, { numRuns: 5_000, seed });
   });
 
-  it('takes no memory for a promise', () => {
+  it('takes no memory for a length that a header merely states', () => {
     expect(process.memoryUsage().rss - startBytes).toBeLessThan(600e6);
   });
 

@@ -1,26 +1,26 @@
 /**
- * Tells a file's format from its bytes: names and content types of objects in a bucket are not to be trusted. A format that
- * goes to ffmpeg carries the name of its demuxer, so that ffmpeg does no guessing of its own (its playlist formats would
- * open other files and addresses).
+ * Recognises a file's format from its bytes, because names and content types of objects in a bucket cannot be trusted. For a
+ * format that goes to ffmpeg, the result names the demuxer, so that ffmpeg does not guess. If it did, its playlist formats
+ * would open other files and addresses.
  *
- * Some writers put an ID3 tag in front of formats that know none, or zeros in front of an MP3. `offset` leads past them.
+ * Some writers put an ID3 tag in front of formats that do not have one, or zeros in front of an MP3. `offset` skips them.
  *
- * Does not promise that what begins like a format decodes as one.
+ * Does not promise that a file decodes as the format that it begins like.
  */
 export type SniffedFormat = {
-  /** Bytes in front that its decoder must not see; left out where there are none. */
+  /** Number of bytes in front that the decoder must not see; absent if there are none. */
   offset?: number;
 } & ({ family: 'wav' } | { family: 'flac' } | { family: 'ffmpeg'; demuxer: string });
 
 const WAV_FORMS = ['RIFF', 'RF64', 'BW64'];
 /** QuickTime files older than `ftyp` begin with one of these. */
 const MOV_ATOMS = ['moov', 'mdat', 'wide', 'free', 'skip', 'pnot'];
-/** The GUID that a Wave64 file begins with. */
+/** A Wave64 file begins with this GUID. */
 const WAVE64 = 'riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0';
-/** As many as a recorder that was stopped late, or a disk with holes, leaves in front. */
+/** A recorder that was stopped late, or a disk with holes, leaves at most this many in front. */
 const MOST_ZEROS = 1 << 20;
 
-/** null: like nothing that is known. */
+/** @returns null if the bytes begin like no known format */
 export function sniffFormat(bytes: Uint8Array): SniffedFormat | null {
   const text = String.fromCharCode(...bytes.subarray(0, 16));
   const kind = text.slice(8, 12);
@@ -32,7 +32,7 @@ export function sniffFormat(bytes: Uint8Array): SniffedFormat | null {
   return demuxer === null ? behindZeros(bytes) : { family: 'ffmpeg', demuxer };
 }
 
-/** MP3 and AAC decoders know the tag, and what else begins there is anybody's guess: MP3 it is, unless another format is seen. */
+/** After a tag the format is uncertain. MP3 and AAC decoders know the tag, so MP3 is assumed unless another format is seen. */
 function behindId3(bytes: Uint8Array, offset: number): SniffedFormat {
   const mpeg = mpegDemuxer(bytes, offset);
   if (mpeg) return { family: 'ffmpeg', demuxer: mpeg };
@@ -51,7 +51,7 @@ function behindZeros(bytes: Uint8Array): SniffedFormat | null {
 
 const LFS_POINTER = 'version https://git-lfs';
 
-/** Whether the file is what Git LFS leaves in a checkout where its content was not fetched. */
+/** True for the file that Git LFS leaves in a checkout if the content was not fetched. */
 export function isLfsPointer(bytes: Uint8Array): boolean {
   return bytes.length < 1024 && String.fromCharCode(...bytes.subarray(0, LFS_POINTER.length)) === LFS_POINTER;
 }
@@ -71,7 +71,7 @@ function demuxerOf(text: string, kind: string, bytes: Uint8Array): string | null
   return mpegDemuxer(bytes, 0);
 }
 
-/** Bytes of an ID3v2 tag in front (of MP3, AAC or FLAC), 0 without one: ten, its size in four of seven bits, ten more by a flag. */
+/** Size of an ID3v2 tag in front (of MP3, AAC or FLAC), or 0: ten bytes, its size in four times seven bits, ten more with a flag. */
 export function sizeOfId3(bytes: Uint8Array): number {
   const [i, d, three, , , flags = 0, size1 = 0, size2 = 0, size3 = 0, size4] = bytes.subarray(0, 10);
   if (i !== 0x49 || d !== 0x44 || three !== 0x33 || size4 === undefined) return 0;
@@ -79,13 +79,13 @@ export function sizeOfId3(bytes: Uint8Array): number {
   return 10 + size + (flags & 0x10 ? 10 : 0);
 }
 
-/** Eleven or twelve set bits are little evidence, so the fields behind them must have values that exist. */
+/** Eleven or twelve set bits are weak evidence, so the fields after them must have valid values too. */
 function mpegDemuxer(bytes: Uint8Array, at: number): string | null {
   const [sync, second, third] = bytes.subarray(at, at + 3);
   if (sync !== 0xff || second === undefined || third === undefined || (second & 0xe0) !== 0xe0) return null;
   const layer = (second >> 1) & 3;
   if (layer === 0) return (second & 0xf0) === 0xf0 && ((third >> 2) & 15) < 13 ? 'aac' : null;
-  // Layer I (3) is left out: with it, UTF-16 text would pass for MPEG.
+  // Layer I (3) is excluded, because with it UTF-16 text would pass for MPEG.
   const known = layer !== 3 && ((second >> 3) & 3) !== 1 && third >> 4 !== 15 && third >> 4 !== 0 && ((third >> 2) & 3) !== 3;
   return known ? 'mp3' : null;
 }

@@ -14,7 +14,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-it('a sweep removes the folders of killed decoders, and neither those in use nor those of others', async () => {
+it('a sweep removes the folders of killed decoders, but no folder in use and none of other programs', async () => {
   for (const name of ['undertone-audio-old', 'undertone-audio-young', 'other-old']) {
     mkdirSync(join(folder, name));
     writeFileSync(join(folder, name, 'audio'), 'sound');
@@ -24,7 +24,7 @@ it('a sweep removes the folders of killed decoders, and neither those in use nor
   expect(readdirSync(folder).sort()).toEqual(['other-old', 'undertone-audio-young']);
 });
 
-it('a temporary file is gone when its work has failed', async () => {
+it('a temporary file is deleted when its work fails', async () => {
   const failing = withTemporaryFile(new Uint8Array(3), (path) => Promise.reject(new Error(`cannot read ${path}`)));
   await expect(failing).rejects.toThrow('cannot read');
   expect(readdirSync(folder)).toEqual([]);

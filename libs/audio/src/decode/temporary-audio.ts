@@ -1,7 +1,7 @@
 /**
- * Puts recordings into temporary files for ffmpeg, and takes away what killed processes left of them.
+ * Puts recordings into temporary files for ffmpeg, and removes the files that killed processes left.
  *
- * A full disk is waited out (DISK_FULL_WAITING): the recording is not to blame.
+ * On a full disk it waits (DISK_FULL_WAITING), because the recording is not at fault.
  */
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 
 const PREFIX = 'undertone-audio-';
 
-/** @param work gets the path of a file with `bytes`, which is gone afterwards. @throws DISK_FULL_WAITING */
+/** @param work gets the path of a file with `bytes`, which is deleted afterwards. @throws DISK_FULL_WAITING */
 export async function withTemporaryFile<Result>(bytes: Uint8Array, work: (path: string) => Promise<Result>): Promise<Result> {
   let folder: string | undefined;
   try {
@@ -27,15 +27,15 @@ function asDiskFull(error: NodeJS.ErrnoException): never {
   if (error.code !== 'ENOSPC' && error.code !== 'EDQUOT') throw error;
   throw new PipelineError(
     'DISK_FULL_WAITING',
-    `The disk of ${tmpdir()} is full (${error.code}): a recording could not be written there for ffmpeg. It waits until there is room; free some, or set TMPDIR to another disk`,
+    `The disk of ${tmpdir()} is full (${error.code}), so a recording could not be written there for ffmpeg. It waits until there is room. Free some space, or set TMPDIR to another disk.`,
     { cause: error },
   );
 }
 
 /**
- * Removes folders of recordings that nobody can be at any more. Others use the same temporary folder: a young one is theirs.
- * @param longestMs that a recording may take
- * @returns how many were removed
+ * Removes folders of recordings that no process can still use. Other processes share the temporary folder: a young folder may be theirs.
+ * @param longestMs longest time that a recording may take
+ * @returns the number of removed folders
  */
 export async function sweepTemporaryAudio(longestMs: number): Promise<number> {
   let removed = 0;
@@ -44,12 +44,12 @@ export async function sweepTemporaryAudio(longestMs: number): Promise<number> {
     const folder = join(tmpdir(), name);
     const age = await stat(folder).then(
       ({ mtimeMs }) => Date.now() - mtimeMs,
-      () => 0, // it has just gone
+      () => 0, // it was just deleted
     );
     if (age <= longestMs) continue;
     await rm(folder, { recursive: true, force: true }).then(
       () => removed++,
-      () => undefined, // another user's
+      () => undefined, // it belongs to another user
     );
   }
   return removed;

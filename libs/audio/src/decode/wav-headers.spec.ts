@@ -1,4 +1,4 @@
-/** WAV headers whose fields contradict each other, against what libsndfile, ffmpeg and sox make of the same files. */
+/** WAV headers with contradictory fields, compared with the results of libsndfile, ffmpeg and sox for the same files. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decodeWav } from './decode-wav.js';
@@ -12,7 +12,7 @@ const { rows } = JSON.parse(readFileSync(new URL('../../../../test/golden/audio/
 const EXTENSIBLE = 0x10000;
 const BODY_BYTES = 960;
 
-/** The bytes that make-wav-headers.py puts behind the header. */
+/** The bytes that make-wav-headers.py puts after the header. */
 function body(tag: number, bits: number): Buffer {
   if ((tag & 0xffff) !== 3) return Buffer.from(Array.from({ length: BODY_BYTES }, (_, i) => (i * i * 31 + i * 7) & 255));
   const value = (_: unknown, i: number) => ((i * 37) % 101) / 256 - 0.2;
@@ -54,8 +54,8 @@ function answerOf(row: Row): Answer | string {
   }
 }
 
-describe('a WAV header whose fields contradict each other', () => {
-  it('is read as the reference decoders read it, and refused where they differ', () => {
+describe('a WAV header with contradictory fields', () => {
+  it('is read like the reference decoders read it, and refused if they differ', () => {
     expect(rows.length).toBeGreaterThan(500);
     for (const row of rows) {
       const [answer, expected] = [answerOf(row), row[6]];
@@ -64,17 +64,17 @@ describe('a WAV header whose fields contradict each other', () => {
     }
   });
 
-  it('of 24 bits in blocks of four bytes is refused with both fields named', () => {
+  it('with 24 bits in blocks of four bytes is refused, and the error names both fields', () => {
     const decoding = () => decodeWav(wav([1, 1, 48_000, 4, 24, -1, null]), { maxDurationSec: 600, decoder: '' });
     expect(decoding).toThrow(/wBitsPerSample says 24 and nBlockAlign says 4/);
   });
 
-  it('of more valid bits than bits is refused with both fields named', () => {
+  it('with more valid bits than bits is refused, and the error names both fields', () => {
     const decoding = () => decodeWav(wav([EXTENSIBLE | 1, 1, 32_000, 2, 16, 24, null]), { maxDurationSec: 600, decoder: '' });
     expect(decoding).toThrow(/wBitsPerSample says 16 and wValidBitsPerSample says 24/);
   });
 
-  it.each([1, 2, 3, 4, 16, 0])('of 16 bits and an nBlockAlign of %i loses no sample', (blockAlign) => {
+  it.each([1, 2, 3, 4, 16, 0])('with 16 bits and an nBlockAlign of %i loses no sample', (blockAlign) => {
     expect(answerOf([1, 1, 32_000, blockAlign, 16, -1, null])).toEqual([480, expect.any(Number)]);
   });
 });

@@ -21,21 +21,21 @@ describe('a WAV in pieces', () => {
     expect(samples).toEqual(decodeWav(whole, { maxDurationSec: 600, decoder: '' }).samples);
   });
 
-  it('longer than was expected at first is all there', () => {
+  it('that is longer than expected is kept whole', () => {
     const stream = new WavStream({ maxDurationSec: 100 });
     const whole = encodeWav(channels(1, 70 * 8_000), { sampleRateHz: 8_000 });
     for (let at = 0; at < whole.length; at += 65_536) stream.push(whole.subarray(at, at + 65_536));
     expect(stream.finish().samples).toEqual(decodeWav(whole, { maxDurationSec: 600, decoder: '' }).samples);
   });
 
-  it('that ends in its header, or before it, is AUDIO_EMPTY', () => {
+  it('that ends before the end of its header is AUDIO_EMPTY', () => {
     const stream = new WavStream({ maxDurationSec: 600 });
     expect(() => stream.finish()).toThrow(expect.objectContaining({ code: 'AUDIO_EMPTY' }));
     stream.push(encodeWav(channels(1, 0), { sampleRateHz: 8_000 }));
     expect(() => stream.finish()).toThrow(expect.objectContaining({ code: 'AUDIO_EMPTY' }));
   });
 
-  it('has silence where packets were not sent, and all of its sound', () => {
+  it('has silence where packets are missing, and all of its sound', () => {
     const stream = new WavStream({ maxDurationSec: 10 });
     const sound = Float32Array.of(0.125, 0.25, 0.5, 0.75);
     stream.push(encodeWav([sound], { sampleRateHz: 1_000, bits: 32, float: true }));
@@ -47,7 +47,7 @@ describe('a WAV in pieces', () => {
     expect([...stream.finish().samples]).toEqual([0.125, 0, 0, 0.25, 0.5, 0, 0.75]);
   });
 
-  it('that is longer than memory was lent for stops with NeedsMemory', () => {
+  it('with more samples than allowed throws NeedsMemory', () => {
     const stream = new WavStream({ maxDurationSec: 100, allowedSamples: 20_000 });
     const whole = encodeWav(channels(1, 30_000), { sampleRateHz: 8_000 });
     expect(() => stream.push(whole)).toThrow(NeedsMemory);

@@ -1,8 +1,8 @@
 /**
- * A PCM or float WAV that comes in pieces, as ffmpeg writes it to a pipe, to mono samples: the file is never held whole,
- * which for six channels at 48 kHz would be ten times the samples.
+ * Decodes a PCM or float WAV that arrives in pieces, as ffmpeg writes it to a pipe, to mono samples. It never holds the whole
+ * file, which for six channels at 48 kHz would take ten times the memory of the samples.
  *
- * Does not promise to notice that the end is missing: a length in such a header means nothing.
+ * Does not notice a missing end: a length in such a header means nothing.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { requireFormat } from './decoded-audio.js';
@@ -10,19 +10,19 @@ import { findChunks, readMono, type WavFormat } from './decode-wav.js';
 import type { Gap } from './ffmpeg-log.js';
 import { GrowingSamples } from '../growing-samples.js';
 
-/** By then every header has ended. */
+/** Every header ends before this. */
 const HEADER_BYTES = 4096;
 const EXPECTED_SEC = 60;
 
-/** The header states a rate above `mostRateHz`: the sound is to be asked for again, resampled. */
+/** The header states a rate above `mostRateHz`. The caller asks for the sound again, resampled. */
 export class RateTooHigh extends Error {}
 
 export interface WavStreamOptions {
-  /** As much as there is room for; more is let go. */
+  /** Longest sound that is kept; the rest is dropped. */
   maxDurationSec: number;
-  /** Above it, `RateTooHigh`. Default: any rate that is decoded. */
+  /** A higher rate throws `RateTooHigh`. Default: any supported rate. */
   mostRateHz?: number;
-  /** If more samples come, `NeedsMemory`. */
+  /** More samples throw `NeedsMemory`. */
   allowedSamples?: number;
 }
 
@@ -33,7 +33,7 @@ export class WavStream {
 
   constructor(private readonly options: WavStreamOptions) {}
 
-  /** @throws AUDIO_UNDECODABLE for a rate that no file may have, RateTooHigh, NeedsMemory */
+  /** @throws AUDIO_UNDECODABLE for an unsupported rate, RateTooHigh, NeedsMemory */
   push(piece: Uint8Array): void {
     const bytes = this.head.length > 0 ? Buffer.concat([this.head, piece]) : piece;
     if (this.format) this.take(bytes, this.format);
@@ -44,24 +44,24 @@ export class WavStream {
   /** @throws AUDIO_EMPTY, AUDIO_UNDECODABLE */
   finish(): { samples: Float32Array; sampleRateHz: number } {
     if (!this.format) this.begin(this.head);
-    if (!this.format || this.mono.length === 0) throw new PipelineError('AUDIO_EMPTY', 'no samples came out of the decoder');
+    if (!this.format || this.mono.length === 0) throw new PipelineError('AUDIO_EMPTY', 'the decoder gave no samples');
     return { samples: this.mono.finish(), sampleRateHz: this.format.sampleRateHz };
   }
 
-  /** Of the sound so far; 0 before its header has come. @throws AUDIO_UNDECODABLE */
+  /** Duration of the sound so far; 0 before the header has come. @throws AUDIO_UNDECODABLE */
   get durationSec(): number {
     if (!this.format) this.begin(this.head);
     return this.format ? this.mono.length / this.format.sampleRateHz : 0;
   }
 
-  /** @param gaps in the order of time. @throws NeedsMemory */
+  /** @param gaps in order of time. @throws NeedsMemory */
   insertSilence(gaps: readonly Gap[]): void {
     if (!this.format || gaps.length === 0) return;
     const { sampleRateHz } = this.format;
     const counts = gaps.map(({ durationSec }) => Math.round(durationSec * sampleRateHz));
     let inserted = counts.reduce((sum, count) => sum + count, 0);
     this.mono.reserve(inserted);
-    // From the last to the first, so that each part of the sound moves once, and over nothing that is still needed.
+    // Goes from the last gap to the first, so that each part of the sound moves once and overwrites nothing that is still needed.
     let end = this.mono.length;
     this.mono.length += inserted;
     const { samples } = this.mono;

@@ -1,11 +1,12 @@
 /**
- * FLAC made by the `flac` tool, against the WAV that the tool makes of it (fixtures/make-flac.py); streams written here bit
- * by bit, for what that tool never writes; and damage of every kind.
+ * FLAC made by the `flac` tool, compared with the WAV that the tool decodes it to (fixtures/make-flac.py); streams written here
+ * bit by bit, for forms that the tool never writes; and damage of every kind.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decodeFlac, parseStreamInfo } from './decode-flac.js';
 import { decodeWav } from '../decode/decode-wav.js';
+import { seededRandom } from '#evaluation/seeded-random.js';
 
 const limits = { maxDurationSec: 600, decoder: 'flac under test' };
 const folder = new URL('../../fixtures/', import.meta.url);
@@ -18,7 +19,7 @@ function sameFloats(a: Float32Array, b: Float32Array): boolean {
   return Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(Buffer.from(b.buffer, b.byteOffset, b.byteLength));
 }
 
-/** What became of it, in a word; fails on anything but samples or a PipelineError. */
+/** The result in a word. Fails on any result but samples or a PipelineError. */
 async function outcome(bytes: Uint8Array, options = limits): Promise<string> {
   try {
     await decodeFlac(bytes, options);
@@ -29,21 +30,16 @@ async function outcome(bytes: Uint8Array, options = limits): Promise<string> {
   }
 }
 
-/** Numbers in [0, 2^32), the same at each run. */
+/** Numbers in [0, 2^32), the same in each run. */
 function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (t ^ (t >>> 14)) >>> 0;
-  };
+  const random = seededRandom(seed);
+  return () => random() * 2 ** 32;
 }
 
 class BitWriter {
   private readonly bits: number[] = [];
 
-  /** Of a value below 2^53 or, as two's complement, below 0. */
+  /** Writes a value below 2^53 or, as two's complement, below 0. */
   put(value: number, width: number): this {
     for (let i = width - 1; i >= 0; i--) this.bits.push(Number((BigInt(value) >> BigInt(i)) & 1n));
     return this;
@@ -89,10 +85,10 @@ function streamInfo({ rate = 16_000, channels = 1, bits = 16, total = 0 }: Heade
 }
 
 interface FrameCodes {
-  /** Coded; one byte up to 127. */
+  /** The number as it is coded; one byte up to 127. */
   number?: number[];
   variable?: boolean;
-  /** Code, and the bits at the end of the header that it may ask for: value and width. */
+  /** Code, and the bits at the end of the header that it may require: value and width. */
   size?: [number, number, number];
   rate?: [number, number, number];
   channels?: number;
@@ -100,7 +96,7 @@ interface FrameCodes {
   reserved?: number;
 }
 
-/** A frame of what `subframes` writes, with both CRCs right. */
+/** A frame with the output of `subframes` and both CRCs right. */
 function frame(codes: FrameCodes, subframes: (body: BitWriter) => BitWriter): Uint8Array {
   const { number = [0], variable = false, size = [6, 3, 8], rate = [0, 0, 0], channels = 0, bits = 0, reserved = 0 } = codes;
   const head = new BitWriter().put(0x7ffc, 15).put(Number(variable), 1).put(size[0], 4).put(rate[0], 4);
@@ -127,7 +123,7 @@ describe('FLAC by the flac tool', () => {
     expect(sameFloats(flac.samples, wav.samples)).toBe(true);
   });
 
-  it('is there with every level, width and number of channels that is meant', () => {
+  it('covers every level, width and number of channels', () => {
     const shapes = fixtures.map((name) => parseStreamInfo(read(name)));
     expect(fixtures.filter((name) => name.startsWith('levels'))).toHaveLength(9);
     expect(new Set(shapes.map(({ bits }) => bits))).toEqual(new Set([8, 12, 16, 20, 24, 32]));
@@ -136,7 +132,7 @@ describe('FLAC by the flac tool', () => {
   });
 
   const samples = globSync('samples/**/*.flac', { cwd: new URL('../../../../', import.meta.url) });
-  it.skipIf(samples.length === 0)('of the committed samples decodes, each with its MD5', async () => {
+  it.skipIf(samples.length === 0)('in the committed samples decodes with its MD5', async () => {
     for (const path of samples) {
       const bytes = new Uint8Array(readFileSync(new URL(`../../../../${path}`, import.meta.url)));
       const { totalSamples, md5 } = parseStreamInfo(bytes);
@@ -145,7 +141,7 @@ describe('FLAC by the flac tool', () => {
     }
   });
 
-  it('may have an ID3v2 tag in front, and anything behind its last sample', async () => {
+  it('may have an ID3v2 tag in front, and any bytes after its last sample', async () => {
     const plain = read('mono-8.flac');
     const tag = Uint8Array.of(0x49, 0x44, 0x33, 4, 0, 0, 0, 0, 1, 2, ...new Array<number>(130).fill(0x66));
     expect(sameFloats(await decode(concat(tag, plain)), await decode(plain))).toBe(true);
@@ -153,7 +149,7 @@ describe('FLAC by the flac tool', () => {
     expect(sameFloats(await decode(concat(plain, new TextEncoder().encode('TAG'), new Uint8Array(125))), await decode(plain))).toBe(true);
   });
 
-  it('may lie anywhere in its buffer, which is left as it was', async () => {
+  it('may lie anywhere in its buffer, which stays unchanged', async () => {
     const plain = read('wasted.flac');
     const within = concat(new Uint8Array(3).fill(0xff), plain, new Uint8Array(50).fill(0xff));
     const before = within.slice();
@@ -199,7 +195,7 @@ describe('FLAC written by hand', () => {
     expect(await decodeFlac(stream, limits)).toMatchObject({ sampleRateHz: rate, samples: { length: 4 } });
   });
 
-  it.each([4, 8, 12, 16, 20, 24, 31, 32])('of %i bits reaches both ends of the range', async (bits) => {
+  it.each([4, 8, 12, 16, 20, 24, 31, 32])('with %i bits reaches both ends of the range', async (bits) => {
     const [low, high] = [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1];
     const verbatim = (body: BitWriter) => body.put(2, 8).put(low, bits).put(high, bits).put(0, bits).put(-1, bits);
     const samples = await decode(concat(streamInfo({ bits }), frame({}, verbatim)));
@@ -221,7 +217,7 @@ describe('FLAC written by hand', () => {
     expect([...samples]).toEqual(new Array(4).fill(-1 / 2 ** 32)); // the mean of -2^31 and 2^31 - 1
   });
 
-  it('of varying block sizes is numbered by its samples', async () => {
+  it('with varying block sizes is numbered by its samples', async () => {
     const sizes = [3, 120, 1, 70];
     const starts = [[0], [3], [123], [124]];
     const frames = sizes.map((size, i) => frame({ variable: true, number: starts[i], size: [6, size - 1, 8] }, constant(i)));
@@ -229,7 +225,7 @@ describe('FLAC written by hand', () => {
     expect(samples).toEqual(sizes.flatMap((size, i) => new Array<number>(size).fill(i)));
   });
 
-  it('that joins a stream late is numbered from there, up to 36 bits', async () => {
+  it('that joined a running stream is numbered from there, up to 36 bits', async () => {
     const numbers = [
       [0xfe, 0xbf, 0xbf, 0xbf, 0xbf, 0xbf, 0xbe],
       [0xfe, 0xbf, 0xbf, 0xbf, 0xbf, 0xbf, 0xbf],
@@ -256,7 +252,7 @@ describe('FLAC written by hand', () => {
     expect(integers(samples)).toEqual([-100, 7, 60, -1, -32_768, 32_767, 0, 0]);
   });
 
-  it('has wasted bits in some channels only', async () => {
+  it('may have wasted bits in some channels only', async () => {
     const both = (body: BitWriter) => constant(0x7)(body.put(1, 8).put(1, 4).put(-5, 12)); // 4 wasted: 1 + 3 zeros, then a one
     const samples = await decode(concat(streamInfo({ channels: 2 }), frame({ channels: 1 }, both)));
     expect(integers(samples)).toEqual(new Array(4).fill((-5 * 16 + 7) / 2));
@@ -295,14 +291,14 @@ describe('FLAC that breaks the rules is AUDIO_UNDECODABLE', () => {
     ['block size', second({ size: [0, 0, 0] })],
     ['65536', second({ size: [7, 65_535, 16] })],
     ['sample rate', second({ rate: [15, 0, 0] })],
-    ['not coded', second({ number: [0x80] })],
-    ['not coded', second({ number: [0xff] })],
-    ['not coded', second({ number: [0xc2, 0x02] })],
+    ['frame number has an invalid code', second({ number: [0x80] })],
+    ['frame number has an invalid code', second({ number: [0xff] })],
+    ['frame number has an invalid code', second({ number: [0xc2, 0x02] })],
     ['does not follow', second({ number: [2] })],
     ['fixed and variable', second({ number: [4], variable: true })],
-    ['2 channels, the stream 1', second({ channels: 1 })],
-    ['24 bits per sample, the stream 16', second({ bits: 6 })],
-    ['8000 samples per second, the stream 16000', second({ rate: [4, 0, 0] })],
+    ['2 channels, but the stream has 1', second({ channels: 1 })],
+    ['24 bits per sample, but the stream has 16', second({ bits: 6 })],
+    ['8000 samples per second, but the stream has 16000', second({ rate: [4, 0, 0] })],
     ['reserved bit', subframe([0x80, 8], [0, 16])],
     ['reserved type 2', subframe([2 << 1, 8], [0, 16])],
     ['reserved type 13', subframe([13 << 1, 8], [0, 16])],
@@ -335,7 +331,7 @@ describe('FLAC that breaks the rules is AUDIO_UNDECODABLE', () => {
     });
   });
 
-  it('with a residual that no 32 bits hold', async () => {
+  it('with a residual of more than 32 bits', async () => {
     const body = new BitWriter()
       .put(8 << 1, 8)
       .put(1, 2)
@@ -351,7 +347,7 @@ describe('FLAC that breaks the rules is AUDIO_UNDECODABLE', () => {
     await expect(decodeFlac(bytes, limits)).rejects.toMatchObject({ message: expect.stringContaining('more than 32 bits') });
   });
 
-  it('with more samples than its header says, or an MD5 of others', async () => {
+  it('with more samples than its header states, or another MD5', async () => {
     const nextToo = concat(streamInfo({ total: 4 }), good, frame({ number: [1] }, constant(1)));
     expect(await outcome(nextToo)).toBe('AUDIO_UNDECODABLE');
     expect(await outcome(concat(streamInfo({ total: 3 }), good))).toBe('AUDIO_UNDECODABLE');
@@ -360,7 +356,7 @@ describe('FLAC that breaks the rules is AUDIO_UNDECODABLE', () => {
     await expect(decodeFlac(other, limits)).rejects.toMatchObject({ code: 'AUDIO_UNDECODABLE', message: expect.stringContaining('MD5') });
   });
 
-  it('with metadata of a forbidden kind, or none that is STREAMINFO', async () => {
+  it('with metadata of a forbidden kind, or without STREAMINFO', async () => {
     const forbidden = concat(streamInfo(), Uint8Array.of(0xff, 0, 0, 0), good);
     forbidden[4] = 0;
     expect(await outcome(forbidden)).toBe('AUDIO_UNDECODABLE');
@@ -378,13 +374,13 @@ describe('FLAC that is short', () => {
     }
   });
 
-  it('names the frame within which it ends', async () => {
+  it('names the frame in which it ends', async () => {
     const bytes = concat(streamInfo(), frame({}, constant(1)), frame({ number: [1] }, constant(1)).subarray(0, 9));
     const message = expect.stringContaining('within frame 1');
     await expect(decodeFlac(bytes, limits)).rejects.toMatchObject({ code: 'AUDIO_TRUNCATED', message });
   });
 
-  it('in whole frames says how many samples are missing', async () => {
+  it('cut between frames says how many samples are missing', async () => {
     const bytes = concat(streamInfo({ total: 10 }), frame({}, constant(1)));
     await expect(decodeFlac(bytes, limits)).rejects.toMatchObject({
       code: 'AUDIO_TRUNCATED',
@@ -392,11 +388,11 @@ describe('FLAC that is short', () => {
     });
   });
 
-  it('of no samples at all is AUDIO_EMPTY', async () => {
+  it('without samples is AUDIO_EMPTY', async () => {
     expect(await outcome(streamInfo())).toBe('AUDIO_EMPTY');
   });
 
-  it('of what its header promises takes no memory for the promise', async () => {
+  it('takes no memory for a length that its header merely states', async () => {
     const promised = streamInfo({ rate: 1_000_000, total: 600_000_000 });
     const before = process.memoryUsage().arrayBuffers;
     expect(await outcome(promised)).toBe('AUDIO_TRUNCATED');
@@ -405,18 +401,18 @@ describe('FLAC that is short', () => {
 });
 
 describe('FLAC that is long', () => {
-  it('by its header is AUDIO_TOO_LONG before a frame is looked at', async () => {
+  it('by its header is AUDIO_TOO_LONG before a frame is decoded', async () => {
     expect(await outcome(streamInfo({ total: 16_001 }), { ...limits, maxDurationSec: 1 })).toBe('AUDIO_TOO_LONG');
   });
 
-  it('by its frames is AUDIO_TOO_LONG at the first that is too much', async () => {
+  it('by its frames is AUDIO_TOO_LONG at the first frame beyond the limit', async () => {
     const frames = Array.from({ length: 10 }, (_, i) => frame({ number: [i], size: [15, 0, 0] }, constant(0)));
     expect(await outcome(concat(streamInfo(), ...frames, new Uint8Array(5)), { ...limits, maxDurationSec: 20 })).toBe('AUDIO_TOO_LONG');
   });
 });
 
-describe('bytes that were not meant to be FLAC', () => {
-  it('with any bit of a file flipped are refused, or give its own samples', async () => {
+describe('bytes that are not valid FLAC', () => {
+  it('with any bit of a file flipped are refused, or give the original samples', async () => {
     const whole = read('mono-8.flac');
     const samples = await decode(whole);
     for (let bit = 0; bit < 8 * whole.length; bit++) {
@@ -426,7 +422,7 @@ describe('bytes that were not meant to be FLAC', () => {
     }
   });
 
-  it('at random, alone and behind good headers, are refused', async () => {
+  it('at random, alone or after good headers, are refused', async () => {
     const next = randomNumbers(1);
     const noise = (length: number) => Uint8Array.from({ length }, next);
     const skewed = (length: number) => Uint8Array.from({ length }, () => (next() % 5 === 0 ? next() : 0)); // long runs of zeros
@@ -443,7 +439,7 @@ describe('bytes that were not meant to be FLAC', () => {
     }
   });
 
-  it('with a type of subframe chosen and noise in it end as an error', async () => {
+  it('with noise in a subframe of any type end as an error', async () => {
     const next = randomNumbers(2);
     for (let round = 0; round < 2_000; round++) {
       const [bits, channels] = [next() % 2 === 0 ? 32 : 16, 2];

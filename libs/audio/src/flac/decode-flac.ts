@@ -1,13 +1,13 @@
 /**
- * FLAC in process, with no library. Source: RFC 9639; LibriSpeech, the unlabelled corpus of the paper (Section IV-B), is
- * FLAC. Here are the metadata, what STREAMINFO says of the whole stream (length, MD5) and the mixing down to mono;
- * `flac-frames.ts` decodes the frames.
+ * Decodes FLAC in process, without a library. Source: RFC 9639. LibriSpeech, the unlabelled corpus of the paper (Section
+ * IV-B), is FLAC. This file reads the metadata, checks the whole stream against STREAMINFO (length, MD5) and mixes down to
+ * mono. `flac-frames.ts` decodes the frames.
  *
- * Takes every stream of the RFC: 4 to 32 bits, 1 to 8 channels, fixed and variable block sizes, an ID3v2 tag in front.
- * All metadata but STREAMINFO is skipped, and so is what follows the last sample that STREAMINFO counts.
+ * Accepts every stream of the RFC: 4 to 32 bits, 1 to 8 channels, fixed and variable block sizes, an ID3v2 tag in front.
+ * It skips all metadata but STREAMINFO, and everything after the last sample that STREAMINFO counts.
  *
- * Does not promise to save anything of a damaged file: one bad frame refuses it. Nor to tell a cut from the end, where the
- * length is unknown (0), the MD5 too, and the cut lies between two frames.
+ * Saves nothing of a damaged file: one bad frame refuses the file. Cannot tell a cut from the end if the length is unknown
+ * (0), the MD5 is unknown too, and the cut lies between two frames.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -20,19 +20,19 @@ export interface FlacStreamInfo {
   sampleRateHz: number;
   channels: number;
   bits: number;
-  /** Per channel; 0 when the encoder did not know. */
+  /** Samples per channel; 0 if the encoder did not know. */
   totalSamples: number;
-  /** Of the interleaved little-endian samples, in hex; empty when the encoder left it out. */
+  /** MD5 of the interleaved little-endian samples, in hex; empty if the encoder left it out. */
   md5: string;
 }
 
-/** Room for samples at first, per byte of the file: speech at 16 bits needs about one. Silence needs more, and gets it. */
+/** Initial memory for samples, per byte of the file. Speech at 16 bits needs about one; silence needs more, and gets it. */
 const SAMPLES_PER_BYTE = 2;
 
 export interface FlacOptions {
   maxDurationSec: number;
   decoder: string;
-  /** Where STREAMINFO leaves the length out: more samples end in NeedsMemory. */
+  /** For a STREAMINFO without a length: more samples throw NeedsMemory. */
   allowedSamples?: number;
 }
 
@@ -42,7 +42,7 @@ export async function decodeFlac(bytes: Uint8Array, options: FlacOptions): Promi
   const { sampleRateHz, totalSamples } = info;
   requireDuration(totalSamples, sampleRateHz, options.maxDurationSec);
   const frames = new FlacFrames(bytes, firstFrameOffset(bytes), info);
-  // Room for what is decoded, not for what a header promises.
+  // Memory grows with the decoded samples, not with the length in the header.
   const allowed = totalSamples === 0 ? options.allowedSamples : undefined;
   const mono = new GrowingSamples(bytes.length * SAMPLES_PER_BYTE, totalSamples || Number.MAX_SAFE_INTEGER, allowed);
   const md5 = info.md5 === '' ? null : createHash('md5');
@@ -55,11 +55,11 @@ export async function decodeFlac(bytes: Uint8Array, options: FlacOptions): Promi
     if (md5) addInterleaved(md5, frames.blocks, { blockSize, bits: info.bits });
   }
   requireAllSamples(frames, totalSamples);
-  if (md5 && md5.digest('hex') !== info.md5) throw undecodable(`the MD5 of its ${frames.frame} frames is not that of its header`);
+  if (md5 && md5.digest('hex') !== info.md5) throw undecodable(`the MD5 of its ${frames.frame} frames differs from that in its header`);
   return { samples: mono.finish(), sampleRateHz, decoder: options.decoder };
 }
 
-/** STREAMINFO, always the first metadata block. @throws AUDIO_NOT_RECOGNISED, AUDIO_TRUNCATED, AUDIO_UNDECODABLE */
+/** Reads STREAMINFO, always the first metadata block. @throws AUDIO_NOT_RECOGNISED, AUDIO_TRUNCATED, AUDIO_UNDECODABLE */
 export function parseStreamInfo(bytes: Uint8Array): FlacStreamInfo {
   const at = sizeOfId3(bytes);
   if (bytes.length < at + 4 || viewOf(bytes).getUint32(at) !== 0x664c6143)
@@ -80,7 +80,7 @@ export function parseStreamInfo(bytes: Uint8Array): FlacStreamInfo {
   return info;
 }
 
-/** Past all metadata blocks: a bit that says "the last", seven of kind, 24 of length. @throws AUDIO_TRUNCATED, AUDIO_UNDECODABLE */
+/** Skips all metadata blocks: one bit for "last", seven of kind, 24 of length. @throws AUDIO_TRUNCATED, AUDIO_UNDECODABLE */
 function firstFrameOffset(bytes: Uint8Array): number {
   const view = viewOf(bytes);
   let at = sizeOfId3(bytes) + 4;
@@ -98,7 +98,7 @@ function firstFrameOffset(bytes: Uint8Array): number {
 function requireAllSamples(frames: FlacFrames, totalSamples: number): void {
   const decoded = frames.sampleCount;
   const tooMany = totalSamples > 0 && (decoded > totalSamples || frames.startsFrame);
-  if (tooMany) throw undecodable(`more than the ${totalSamples} samples of its header, by frame ${frames.frame}`);
+  if (tooMany) throw undecodable(`it holds more than the ${totalSamples} samples of its header, by frame ${frames.frame}`);
   if (decoded < totalSamples) {
     throw new PipelineError('AUDIO_TRUNCATED', `the FLAC file ends after ${decoded} of ${totalSamples} samples`, {
       context: { decodedSamples: decoded, totalSamples },
@@ -109,7 +109,7 @@ function requireAllSamples(frames: FlacFrames, totalSamples: number): void {
 
 const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
-/** Sample by sample, all channels, as whole bytes with the lowest first. */
+/** Adds all channels, sample by sample, as whole bytes with the lowest first. */
 function addInterleaved(md5: Hash, blocks: Int32Array[], { blockSize, bits }: { blockSize: number; bits: number }): void {
   if (bits === 16 && littleEndian) {
     const words = new Int16Array(blockSize * blocks.length);

@@ -1,13 +1,13 @@
 /**
- * The frames of a FLAC stream, one after another: RFC 9639, Sections 9.1 to 9.3. Bit reader, frame header, subframes and
- * both CRCs are here; Rice codes and prediction in 32 bits, which take most of the time, are the kernel's, and so bytes and
- * blocks lie in its memory.
+ * Decodes the frames of a FLAC stream, one after another: RFC 9639, Sections 9.1 to 9.3. This file has the bit reader, frame
+ * header, subframes and both CRCs. The kernel does Rice codes and prediction in 32 bits, which take most of the time, so
+ * bytes and blocks lie in its memory.
  *
- * Integers of 32 bits throughout, but for two places that need more: the sums of a linear prediction that could pass
- * 2^31 are doubles (at most 33 + 14 + 5 bits, so they are exact), and so is the side channel of 32-bit stereo.
+ * All integers have 32 bits, with two exceptions. Sums of a linear prediction that could pass 2^31 are doubles, and exact:
+ * they have at most 33 + 14 + 5 bits. The side channel of 32-bit stereo consists of doubles too.
  *
- * Does not promise to find the next good frame after a damaged one: the first error ends it. What STREAMINFO says of the
- * whole stream (its length, its MD5) is for the caller to check.
+ * Does not look for the next good frame after a damaged one: the first error ends decoding. The caller checks what
+ * STREAMINFO says of the whole stream (its length, its MD5).
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { type Kernel, kernelWith, KernelMemory } from '../kernel.js';
@@ -18,14 +18,14 @@ export interface FlacFormat {
   bits: number;
 }
 
-/** Zeros in front of each block, so that a prediction of fewer than the unrolled number of samples may read before it. */
+/** Zeros in front of each block, because an unrolled prediction of a lower order reads before it. */
 const HISTORY = 32;
-/** Zeros behind the last byte: a code that runs on into them is met by `unary`, which looks where the end is. */
+/** Zeros after the last byte. A code that runs into them goes to `unary`, which checks for the end. */
 const PADDING = 16;
 const MAX_BLOCK_SIZE = 65_535;
-/** Of the 32 bits loaded at a byte, those that are left at every position in it. */
+/** Of the 32 bits loaded at a byte, the number that is left whatever the position in that byte. */
 const WINDOW_BITS = 25;
-/** The most that STREAMINFO has room for; also keeps positions in a frame, in bits, below 2^31. */
+/** The most that STREAMINFO can state. It also keeps bit positions in a frame below 2^31. */
 const MAX_FRAME_BYTES = 2 ** 24;
 
 const INDEPENDENT_UP_TO = 7;
@@ -34,48 +34,48 @@ const SIDE_RIGHT = 9;
 const MID_SIDE = 10;
 
 const RATES_HZ = [0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000];
-/** 0: as STREAMINFO says; -1: reserved. */
+/** 0: as in STREAMINFO; -1: reserved. */
 const BITS = [0, 8, 12, -1, 16, 20, 24, 32];
 
-/** Of the fixed predictors, by order (Section 9.2.5). */
+/** Coefficients of the fixed predictors, by order (Section 9.2.5). */
 const FIXED = [[], [1], [2, -1], [3, -3, 1], [4, -6, 4, -1]];
 
 const CRC8 = crcTable(8, 0x07);
 const CRC16 = crcTable(16, 0x8005);
-/** What a byte adds to the CRC when one more byte follows it, two more, three more. */
+/** The CRC of a byte that is followed by one, two or three more bytes. */
 const CRC16_1 = CRC16.map(crc16AfterZero);
 const CRC16_2 = CRC16_1.map(crc16AfterZero);
 const CRC16_3 = CRC16_2.map(crc16AfterZero);
 
 export class FlacFrames {
-  /** Of the last frame, a block of integers per channel; longer than the frame, and overwritten by the next. */
+  /** A block of integers per channel, from the last frame. A block is longer than the frame, and the next frame overwrites it. */
   readonly blocks: Int32Array[];
-  /** Frames that were decoded: the index of the next one. */
+  /** Number of decoded frames, which is the index of the next one. */
   frame = 0;
-  /** Per channel, that were decoded. */
+  /** Number of decoded samples per channel. */
   sampleCount = 0;
 
   private readonly kernel: Kernel;
   private readonly bytes: Uint8Array;
   private readonly view: DataView;
   private readonly byteLength: number;
-  /** Each with HISTORY zeros before its block. */
+  /** Each block with HISTORY zeros before it. */
   private readonly buffers: Int32Array[];
   private readonly coefficients: Int32Array;
   private readonly mono: Float32Array;
   /** Where the kernel's Rice decoder stopped: bit position, samples. */
   private readonly stopped: Uint32Array;
-  /** The side channel, when it has 33 bits. */
+  /** The side channel, if it has 33 bits. */
   private readonly side: Float64Array;
-  /** First byte of the frame; positions count bits from there. */
+  /** First byte of the frame. Positions count bits from there. */
   private start: number;
   private bit = 0;
   private endBit = 0;
   private variable = false;
-  /** The number in the header of the first frame: 0, but for a stream that was joined late. */
+  /** The number in the header of the first frame: 0, unless the recording joined a running stream. */
   private firstNumber = 0;
 
-  /** @param offset of the first frame. Until all is decoded the kernel's memory is this stream's. */
+  /** @param offset position of the first frame. The kernel's memory belongs to this stream until all is decoded. */
   constructor(
     bytes: Uint8Array,
     offset: number,
@@ -103,12 +103,12 @@ export class FlacFrames {
     this.start = 0;
   }
 
-  /** Whether all bytes were used. */
+  /** True if all bytes were used. */
   get ended(): boolean {
     return this.start >= this.byteLength;
   }
 
-  /** Whether a frame begins here, by its sync code and the CRC of its header. */
+  /** True if a frame begins here, by its sync code and the CRC of its header. */
   get startsFrame(): boolean {
     if (this.ended) return false;
     try {
@@ -120,7 +120,7 @@ export class FlacFrames {
     }
   }
 
-  /** Decodes a frame into `blocks`. Returns its samples per channel. @throws AUDIO_TRUNCATED, AUDIO_UNDECODABLE */
+  /** Decodes a frame into `blocks`. @returns its samples per channel. @throws AUDIO_TRUNCATED, AUDIO_UNDECODABLE */
   decodeNext(): number {
     const { blockSize, assignment, variable, number } = this.header();
     this.requireOrder(variable, number);
@@ -141,7 +141,7 @@ export class FlacFrames {
     return blockSize;
   }
 
-  /** The mean of the channels of the last frame, as floats into `target` from `at` on. */
+  /** Writes the mean of the channels of the last frame as floats into `target`, from `at` on. */
   mixDown(blockSize: number, target: Float32Array, at: number): void {
     const { blocks, kernel, mono } = this;
     const divisor = 2 ** (this.format.bits - 1) * blocks.length;
@@ -187,15 +187,15 @@ export class FlacFrames {
     return { blockSize, assignment, variable, number };
   }
 
-  /** Up to 36 bits in 1 to 7 bytes, as UTF-8 would have them. */
+  /** Reads up to 36 bits in 1 to 7 bytes, coded like UTF-8. */
   private codedNumber(): number {
     const first = this.read(8);
     const ones = Math.clz32(~(first << 24));
-    if (ones === 1 || ones === 8) throw this.damaged('its number is not coded as one');
+    if (ones === 1 || ones === 8) throw this.damaged('its frame number has an invalid code');
     let number = ones === 0 ? first : first & (0x7f >> ones);
     for (let i = 1; i < ones; i++) {
       const next = this.read(8);
-      if (next >> 6 !== 2) throw this.damaged('its number is not coded as one');
+      if (next >> 6 !== 2) throw this.damaged('its frame number has an invalid code');
       number = number * 64 + (next & 63);
     }
     return number;
@@ -220,12 +220,12 @@ export class FlacFrames {
   }
 
   private requireSame(what: string, now: number, before: number): void {
-    if (now !== before) throw this.damaged(`it has ${now} ${what}, the stream ${before}`);
+    if (now !== before) throw this.damaged(`it has ${now} ${what}, but the stream has ${before}`);
   }
 
   /**
-   * Frames count up by one, or by their samples where block sizes vary (encoders older than that flag do so without it): a
-   * gap is a lost frame.
+   * Frame numbers rise by one, or by the number of samples if block sizes vary (old encoders do the latter without the
+   * flag for it). A gap means that a frame is lost.
    */
   private requireOrder(variable: boolean, number: number): void {
     if (this.frame === 0) {
@@ -235,7 +235,7 @@ export class FlacFrames {
     if (variable !== this.variable) throw this.damaged('it changes between fixed and variable block sizes');
     const step = number - this.firstNumber;
     if (step !== this.sampleCount && (variable || step !== this.frame)) {
-      throw this.damaged(`it has number ${number}: it does not follow the frame before it`);
+      throw this.damaged(`it has number ${number}, which does not follow the frame before it`);
     }
   }
 
@@ -253,13 +253,13 @@ export class FlacFrames {
 
   // ---- subframes (Section 9.2)
 
-  /** @param bits of the channel: one more than the stream's for a side channel. */
+  /** @param bits bits per sample of the channel: one more than those of the stream for a side channel */
   private subframe(buffer: Int32Array, blockSize: number, bits: number): void {
     if (this.read(1) !== 0) throw this.damaged('a subframe starts with a reserved bit');
     const type = this.read(6);
     const wasted = this.read(1) === 0 ? 0 : 1 + this.unary();
     const width = bits - wasted;
-    if (width < 1) throw this.damaged(`${wasted} of ${bits} bits are called wasted`);
+    if (width < 1) throw this.damaged(`it declares ${wasted} of ${bits} bits as wasted`);
     const target = bits > 32 ? this.side : buffer;
     const end = HISTORY + blockSize;
 
@@ -308,7 +308,7 @@ export class FlacFrames {
     const end = HISTORY + blockSize;
     const fits = magnitude * 2 ** (width - 1) < 2 ** 31;
     if (!fits || target !== buffer) predictInDoubles(buffer, target, end, { coefficients, order, shift });
-    else this.kernel.predict(placeOf(buffer, HISTORY + order), blockSize - order, coefficients.byteOffset, order, shift);
+    else this.kernel.predict(pointerTo(buffer, HISTORY + order), blockSize - order, coefficients.byteOffset, order, shift);
   }
 
   private warmUp(target: Int32Array | Float64Array, blockSize: number, shape: { width: number; order: number }): void {
@@ -316,7 +316,7 @@ export class FlacFrames {
     this.verbatim(target, HISTORY, HISTORY + shape.order, shape.width);
   }
 
-  /** Into the places of the samples that they belong to (Section 9.2.7). */
+  /** Writes the residual to the positions of its samples (Section 9.2.7). */
   private residual(buffer: Int32Array, blockSize: number, order: number): void {
     const method = this.read(2);
     if (method > 1) throw this.damaged('its residual has a reserved coding method');
@@ -346,7 +346,7 @@ export class FlacFrames {
     const { kernel, stopped } = this;
     const frameAt = this.bytes.byteOffset + this.start;
     for (let i = from; i < to; ) {
-      kernel.rice(frameAt, this.bit, placeOf(buffer, i), to - i, parameter, stopped.byteOffset);
+      kernel.rice(frameAt, this.bit, pointerTo(buffer, i), to - i, parameter, stopped.byteOffset);
       this.bit = stopped[0] as number;
       i += stopped[1] as number;
       if (i < to) buffer[i++] = this.longRice(parameter);
@@ -354,7 +354,7 @@ export class FlacFrames {
     if (this.bit > this.endBit) throw this.cut();
   }
 
-  /** One Rice code that is too long for the kernel. */
+  /** Reads one Rice code that is too long for the kernel. */
   private longRice(parameter: number): number {
     const folded = this.unary() * 2 ** parameter + this.read(parameter);
     if (folded > 0xfffffffe) throw this.damaged('a residual has more than 32 bits');
@@ -381,7 +381,7 @@ export class FlacFrames {
 
   // ---- bits, the highest of a byte first
 
-  /** @param count 0 to 32. */
+  /** @param count 0 to 32 */
   private read(count: number): number {
     const at = this.bit;
     this.bit = at + count;
@@ -393,7 +393,7 @@ export class FlacFrames {
     return (window >>> (48 - count)) * 65_536 + this.read(16);
   }
 
-  /** @param count 1 to 33. */
+  /** @param count 1 to 33 */
   private signed(count: number): number {
     if (count > WINDOW_BITS) return this.signed(count - 16) * 65_536 + this.read(16);
     const at = this.bit;
@@ -402,7 +402,7 @@ export class FlacFrames {
     return (this.view.getInt32(this.start + (at >>> 3)) << (at & 7)) >> (32 - count);
   }
 
-  /** Zeros before the next one, which is read too. */
+  /** Counts the zeros before the next one, and reads that one too. */
   private unary(): number {
     let zeros = 0;
     for (;;) {
@@ -473,12 +473,12 @@ function integrate(buffer: Int32Array, from: number, to: number, order: number):
   }
 }
 
-/** In the kernel's memory. */
-function placeOf(buffer: Int32Array, index: number): number {
+/** Pointer to an element in the kernel's memory. */
+function pointerTo(buffer: Int32Array, index: number): number {
   return buffer.byteOffset + 4 * index;
 }
 
-/** Sums of more than 32 bits; the residual is in `buffer`, the samples go to `target` (which may be the same). */
+/** Predicts with sums of more than 32 bits. The residual is in `buffer`, and the samples go to `target` (may be the same). */
 function predictInDoubles(
   buffer: Int32Array,
   target: Int32Array | Float64Array,

@@ -1,11 +1,11 @@
 /**
- * A shard: tiles of many utterances in one Arrow IPC file, uncompressed, as the bytes it has in the bucket. The tiles are
- * 8-bit fixed-size binary (128 x 256 of the paper's Section IV-B), the labels plain columns, the feature settings schema
- * metadata under `undertone.`; pyarrow, pandas, polars and DuckDB open it as it is.
+ * Reads and writes shards: tiles of many utterances in one uncompressed Arrow IPC file, the bytes that lie in the bucket.
+ * Tiles are 8-bit fixed-size binary (128 x 256 in the paper's Section IV-B), labels are plain columns, and the feature
+ * settings are schema metadata under `undertone.`. Pyarrow, pandas, polars and DuckDB open the file directly.
  *
- * Delivery: the same rows and settings give the same bytes, so a shard written twice under one name does no harm.
+ * Delivery: the same rows and settings give the same bytes, so writing a shard twice under one name does no harm.
  *
- * Does not promise that a tile view outlives changes to the bytes it was read from: nothing is copied, so long as those
+ * A view of a tile does not survive changes to the bytes that it was read from. Nothing is copied, provided that those
  * start at a multiple of 8 in their buffer.
  */
 import {
@@ -35,7 +35,7 @@ export interface ShardRow {
   tile: Uint8Array;
   utteranceId: string;
   version: string;
-  /** Of the tile within its utterance, from 0. */
+  /** Index of the tile within its utterance, from 0. */
   tileIndex: number;
   corpus: string;
   speaker: string | null;
@@ -43,16 +43,16 @@ export interface ShardRow {
   category: string | null;
   activation: number | null;
   valence: number | null;
-  /** Where the row's labels carry them. */
+  /** Level edges, if the labels of the row have them. */
   levelEdges?: LevelEdges | null;
 }
 
 export interface ShardWriteOptions {
-  /** The one silence profile of all rows; null (default) where they differ. */
+  /** The silence profile of all rows; null (default) if they differ. */
   silence?: SilenceProfile | null;
 }
 
-/** Rows by number, 0 to count - 1. */
+/** Access to rows by number, from 0 to count - 1. */
 export interface ShardFile {
   settings: FeatureSettings;
   settingsHash: string;
@@ -82,7 +82,7 @@ const FORMAT = '1';
 /** Upper edges of the lowest and the middle level of activation and valence. */
 const edgeColumns = ['level_edge_low', 'level_edge_middle'] as const;
 
-/** @throws RangeError if a tile has another size than the settings say (a bug of the caller) */
+/** @throws RangeError if a tile has another size than the settings say, which is a bug of the caller */
 export function writeShard(rows: readonly ShardRow[], settings: FeatureSettings, options: ShardWriteOptions = {}): Uint8Array {
   const silence = options.silence ?? null;
   const columns: [Field, Data][] = [
@@ -133,7 +133,7 @@ export function writeShard(rows: readonly ShardRow[], settings: FeatureSettings,
       new Float32(),
     ),
   ];
-  // Only where a row has them: shards without keep their bytes, and their names.
+  // Written only if a row has them, so that shards without edges keep their bytes and names.
   if (rows.some(({ levelEdges }) => levelEdges)) {
     edgeColumns.forEach((name, edge) =>
       columns.push(
@@ -151,7 +151,7 @@ export function writeShard(rows: readonly ShardRow[], settings: FeatureSettings,
   return tableToIPC(new Table(schema, new RecordBatch(schema, struct)), 'file');
 }
 
-/** @throws RECORD_INVALID if the bytes are no shard of this format */
+/** @throws RECORD_INVALID if the bytes are not a shard of this format */
 export function readShard(bytes: Uint8Array): ShardFile {
   const table = openTable(bytes);
   const settings = settingsFrom(table.schema.metadata);
@@ -221,7 +221,7 @@ function metadataOf(settings: FeatureSettings, silence: SilenceProfile | null): 
 }
 
 function settingsFrom(metadata: Map<string, string>): FeatureSettings {
-  if (metadata.get(FORMAT_KEY) !== FORMAT) throw noShard(`shard format ${metadata.get(FORMAT_KEY) ?? 'not given'}, known is ${FORMAT}`);
+  if (metadata.get(FORMAT_KEY) !== FORMAT) throw noShard(`its shard format is ${metadata.get(FORMAT_KEY) ?? 'not stated'}, not ${FORMAT}`);
   const own = [HASH_KEY, SILENCE_KEY, FORMAT_KEY];
   const entries = [...metadata].filter(([key]) => key.startsWith(PREFIX) && !own.includes(key));
   try {
@@ -241,14 +241,14 @@ function openTable(bytes: Uint8Array): Table {
   }
 }
 
-/** The shard's writer makes one batch; then the column's values are one piece of the file. */
+/** The writer makes one batch, so the values of the column are one piece of the file. */
 function tilesOf(table: Table, tileBytes: number): Uint8Array {
   const chunks = table.getChild('tile')?.data ?? [];
   if (table.numRows === 0) return new Uint8Array(0);
   const [chunk] = chunks;
-  if (!chunk || chunks.length !== 1) throw noShard(`${chunks.length} batches of tiles, one is expected`);
+  if (!chunk || chunks.length !== 1) throw noShard(`it has ${chunks.length} batches of tiles instead of one`);
   const values = chunk.values as Uint8Array;
-  if (values.length < table.numRows * tileBytes) throw noShard('fewer tile bytes than rows');
+  if (values.length < table.numRows * tileBytes) throw noShard('it has fewer tile bytes than its rows need');
   return values.subarray(0, table.numRows * tileBytes);
 }
 

@@ -6,7 +6,7 @@ import { trimSilence } from './trim-silence.js';
 const methods = ['energy', 'top-db', 'webrtc'] as const;
 const detector = (silenceMethod: FeatureSettings['silenceMethod']) => speechDetector(featureSettings({ silenceMethod }));
 
-/** A second of something like a voice between seconds of faint noise. */
+/** One second of a voice-like sound between seconds of faint noise. */
 function talk(rateHz: number): Float32Array {
   return Float32Array.from({ length: 3 * rateHz }, (_, i) => {
     const seconds = i / rateHz;
@@ -28,7 +28,7 @@ describe.each(methods)('%s', (method) => {
     expect(cut.insideSec).toBe(0);
   });
 
-  it('cuts the pause between two voices with "all" alone', async () => {
+  it('cuts the pause between two voices only with "all"', async () => {
     const one = talk(16_000);
     const two = new Float32Array(2 * one.length);
     two.set(one);

@@ -1,10 +1,10 @@
 /**
- * Speech by Silero VAD (model 6, ONNX), a small recurrent network that tells speech from music and noise better than the
- * other detectors, at about twenty times their cost. It hears 16 kHz in windows of 512 samples, each with the 64 before
- * it, as its authors' own wrapper gives them; a window is speech from a probability of 0.5 on.
+ * Finds speech with Silero VAD (model 6, ONNX). This small recurrent network tells speech from music and noise better than
+ * the other detectors, at about twenty times their cost. It takes 16 kHz in windows of 512 samples, each with the 64 samples
+ * before it, like its authors' own wrapper. A window is speech if its probability is at least 0.5.
  *
- * Optional, since its runtime is 150 MB: `npm install --prefix DIR onnxruntime-web@1.30.0 @ricky0123/vad-web@0.0.31`, and
- * features' `SILERO_DIR=DIR` (or both packages installed here).
+ * Optional, because its runtime has 150 MB. Install it with `npm install --prefix DIR onnxruntime-web@1.30.0
+ * @ricky0123/vad-web@0.0.31` and set features' `SILERO_DIR=DIR`, or install both packages here.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -18,12 +18,12 @@ const PACKAGES = 'onnxruntime-web@1.30.0 @ricky0123/vad-web@0.0.31';
 const MODEL = 'silero_vad_v6.onnx';
 const RATE_HZ = 16_000;
 const WINDOW = 512;
-/** Samples of the window before that go before each. */
+/** Number of samples before a window that are prepended to it. */
 const CONTEXT = 64;
 const STATE_SHAPE = [2, 1, 128] as const;
 const SPEECH_FROM = 0.5;
 
-/** What is used of onnxruntime, which may not be here to describe itself. */
+/** The used part of onnxruntime, which may not be installed to supply its own types. */
 interface Tensor {
   data: Float32Array;
 }
@@ -42,8 +42,8 @@ interface Runtime {
 let loaded: Promise<{ runtime: Runtime; session: Session }> | undefined;
 
 /**
- * @param folder where its packages are installed; undefined: here
- * @throws PREREQUISITE_MISSING, with what to install
+ * @param folder folder with its packages; undefined for this package's own
+ * @throws PREREQUISITE_MISSING that says what to install
  */
 export async function speechBySilero(folder?: string): Promise<SpeechDetector> {
   await (loaded ??= load(folder));
@@ -65,7 +65,7 @@ export async function speechBySilero(folder?: string): Promise<SpeechDetector> {
 
 /**
  * @param samples at 16 kHz
- * @returns of each window of 512, the last padded with zeros
+ * @returns the probability of each window of 512 samples; the last window is padded with zeros
  */
 export async function speechProbabilities(samples: Float32Array, folder?: string): Promise<Float32Array> {
   const { runtime, session } = await (loaded ??= load(folder));
@@ -90,12 +90,16 @@ async function load(folder?: string): Promise<{ runtime: Runtime; session: Sessi
   try {
     paths = { runtime: require.resolve('onnxruntime-web'), model: join(dirname(require.resolve('@ricky0123/vad-web')), MODEL) };
   } catch (cause) {
-    const where = folder ? `${folder} has none` : 'name their folder by SILERO_DIR';
-    throw new PipelineError('PREREQUISITE_MISSING', `silero needs two packages: npm install --prefix DIR ${PACKAGES}; ${where}`, { cause });
+    const where = folder ? `${folder} has none` : 'then set SILERO_DIR=DIR';
+    throw new PipelineError(
+      'PREREQUISITE_MISSING',
+      `The silence method silero needs two packages. Run npm install --prefix DIR ${PACKAGES}; ${where}`,
+      { cause },
+    );
   }
   const imported = (await import(pathToFileURL(paths.runtime).href)) as { default?: Runtime } & Runtime;
   const runtime = imported.default ?? imported;
   runtime.env.logLevel = 'error';
-  runtime.env.wasm.numThreads = 1; // the pool has the threads
+  runtime.env.wasm.numThreads = 1; // the pool of workers has the threads
   return { runtime, session: await runtime.InferenceSession.create(readFileSync(paths.model), { executionProviders: ['wasm'] }) };
 }

@@ -1,18 +1,19 @@
 /**
- * Speech by level below the loudest frame, the same intervals as `librosa.effects.split` (and their hull, `trim`) with its
- * frames of 2048 samples every 512, centred, zeros beyond the ends. What most published pipelines mean by "trimmed".
+ * Finds speech by its level below the loudest frame. The intervals equal those of `librosa.effects.split` (their hull is
+ * `trim`) with its frames of 2048 samples every 512, centred, with zeros beyond the ends. Most published pipelines mean this
+ * by "trimmed".
  *
- * Does not promise to be right in noise: a floor less than `topDb` below the loudest frame is all kept.
+ * Fails in noise: noise less than `topDb` below the loudest frame is all kept.
  */
 import type { KeptRange, SpeechDetector } from './trim-silence.js';
 
 const HOP = 512;
-/** A frame of 2048 samples centred on frame * hop is two hops before it and two after. */
+/** A frame of 2048 samples, centred on frame * hop, covers two hops before and two after. */
 const HOPS_PER_SIDE = 2;
 /** librosa's amin of an amplitude, squared. */
 const LEAST_POWER = 1e-10;
 
-/** @param topDb how far below the loudest frame is still speech */
+/** @param topDb level below the loudest frame, in dB, down to which a frame is speech */
 export function speechByTopDb(topDb: number): SpeechDetector {
   return (samples) => {
     const frames = 1 + Math.floor(samples.length / HOP);
@@ -36,7 +37,7 @@ export function speechByTopDb(topDb: number): SpeechDetector {
   };
 }
 
-/** Sums of squares; the last hop may be shorter. */
+/** Sum of squares of each hop. The last hop may be shorter. */
 function hopEnergies(samples: Float32Array): Float64Array {
   const energy = new Float64Array(Math.ceil(samples.length / HOP));
   for (let i = 0; i < samples.length; i++) energy[(i / HOP) | 0] = (energy[(i / HOP) | 0] as number) + (samples[i] as number) ** 2;

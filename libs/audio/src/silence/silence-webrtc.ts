@@ -1,9 +1,9 @@
 /**
- * Speech by WebRTC's voice activity detector (libfvad as WebAssembly, mode 3, frames of 10 ms): a mixture model over six
- * bands, which tells speech from steady noise better than level does. Rates that it does not know are converted to
+ * Finds speech with WebRTC's voice activity detector (libfvad as WebAssembly, mode 3, frames of 10 ms). Its mixture model
+ * over six bands tells speech from steady noise better than level does. Audio at an unsupported rate is converted to
  * 16 kHz for it.
  *
- * Does not promise to see what is neither: it was trained on telephone speech.
+ * It was trained on telephone speech, so it may be wrong on other sounds.
  */
 import createFvad from '@echogarden/fvad-wasm';
 import { resample } from '../spectrogram/resample.js';

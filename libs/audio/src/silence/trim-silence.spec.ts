@@ -3,7 +3,7 @@ import { keepRanges, trimSilence } from './trim-silence.js';
 
 const RATE = 16_000;
 
-/** Noise of a given level per stretch: [seconds, dBFS]. */
+/** Noise with a given level in each stretch: [seconds, dBFS]. */
 function made(...stretches: [number, number][]): Float32Array {
   let state = 1;
   const parts = stretches.map(([seconds, db]) =>
@@ -30,7 +30,7 @@ describe('silence', () => {
     expect((await trimSilence(click, RATE, 'ends')).kept).toEqual([]);
   });
 
-  it('is not seen in a level that never changes', async () => {
+  it('is not found in a constant level', async () => {
     const steady = made([1, -30]);
     expect(await trimSilence(steady, RATE, 'all')).toEqual({
       kept: [{ start: 0, end: 16_000 }],
@@ -38,7 +38,7 @@ describe('silence', () => {
     });
   });
 
-  it('is left alone by profile none', async () => {
+  it('is kept by profile none', async () => {
     const { kept, cut } = await trimSilence(talk, RATE, 'none');
     expect(kept).toEqual([{ start: 0, end: talk.length }]);
     expect(cut).toEqual({ leadingSec: 0, trailingSec: 0, insideSec: 0 });
@@ -68,14 +68,14 @@ describe('silence', () => {
     expect((await trimSilence(stop, RATE, 'all')).kept).toHaveLength(1);
   });
 
-  it('under loud noise is still found', async () => {
+  it('is found even under loud noise', async () => {
     const noisy = made([0.6, -35], [0.8, -20], [0.6, -35]);
     const { cut } = await trimSilence(noisy, RATE, 'ends');
     expect(cut.leadingSec).toBeCloseTo(0.54, 1);
     expect(cut.trailingSec).toBeCloseTo(0.54, 1);
   });
 
-  it('never makes a range past the end of the audio', async () => {
+  it('never gives a range past the end of the audio', async () => {
     const open = made([0.5, -65], [0.503, -20]);
     expect((await trimSilence(open, 11_025, 'ends')).kept.at(-1)?.end).toBe(open.length);
   });

@@ -1,20 +1,20 @@
 /**
- * Where speech is. Source: the paper, Section IV-B ("for LibriSpeech we removed the silences and pauses at the start and
- * end"); it does not say how. Here: the energy of 10 ms frames, smoothed over three, against a threshold that adapts to
- * the utterance's own noise floor (10th percentile) and speech level (98th). Measured on real speech with noise at
- * 60/20/10/5 dB: F1 of the frames 0.99/0.95/0.90/0.84.
+ * Finds speech and cuts silence. Source: the paper, Section IV-B ("for LibriSpeech we removed the silences and pauses at the
+ * start and end"), which does not say how. Here: the energy of 10 ms frames, smoothed over three, is compared with a threshold
+ * that adapts to the utterance's own noise floor (10th percentile) and speech level (98th). Measured on real speech with
+ * noise at 60/20/10/5 dB: F1 of the frames 0.99/0.95/0.90/0.84.
  *
- * `none` keeps all, `ends` cuts before the first and after the last speech, `all` cuts long pauses too. 50 ms stay on
- * either side of speech, so that an onset too weak for the threshold survives. Where level hardly varies (under 6 dB)
- * there is nothing to tell speech from silence by, and all is kept.
+ * Profile `none` keeps everything, `ends` cuts before the first and after the last speech, `all` cuts long pauses too. 50 ms
+ * stay on either side of speech, so that an onset below the threshold survives. If the level varies by less than 6 dB, speech
+ * cannot be told from silence, and everything is kept.
  *
- * Other detectors: silence-top-db.ts, silence-webrtc.ts, silence-silero.ts; `silenceMethod` of the feature settings chooses.
+ * Other detectors: silence-top-db.ts, silence-webrtc.ts, silence-silero.ts. `silenceMethod` of the feature settings chooses.
  *
- * Does not promise to tell speech from music or other loud sound.
+ * Does not tell speech from music or other loud sound.
  */
 import type { SilenceProfile } from '#contracts/labels.js';
 
-/** Samples [start, end) at the source's rate. */
+/** Samples [start, end) at the rate of the source. */
 export interface KeptRange {
   start: number;
   end: number;
@@ -27,7 +27,7 @@ export interface SilenceCut {
 }
 
 export interface TrimmedSilence {
-  /** In order, not touching; empty when nothing is loud enough to be speech. */
+  /** In order, without contact; empty if nothing is loud enough to be speech. */
   kept: KeptRange[];
   cut: SilenceCut;
 }
@@ -36,14 +36,14 @@ export const FRAMES_PER_SEC = 100;
 export const MARGIN_FRAMES = 5;
 /** Pauses shorter than this (margins included) belong to the speech. */
 const MIN_PAUSE_FRAMES = 20;
-/** What is shorter, after smoothing, is a click. */
+/** Shorter speech, after smoothing, is a click. */
 const MIN_SPEECH_FRAMES = 5;
 const MIN_RANGE_DB = 6;
 const MAX_BELOW_SPEECH_DB = 40;
-/** RMS under which a frame is silence whatever surrounds it. */
+/** A frame with an RMS below this is silence, whatever surrounds it. */
 const ABSOLUTE_SILENCE_DBFS = -70;
 
-/** Runs of speech in samples, in order and not touching; none where there is no speech. */
+/** Gives runs of speech in samples, in order and without contact; none if there is no speech. */
 export type SpeechDetector = (samples: Float32Array, sampleRateHz: number) => KeptRange[] | Promise<KeptRange[]>;
 
 export async function trimSilence(
@@ -71,7 +71,7 @@ export function speechByEnergy(samples: Float32Array, sampleRateHz: number): Kep
   }));
 }
 
-/** The kept samples, one range after another, moved to the input's start: a view of it, the input itself when nothing is cut. */
+/** Moves the kept samples to the start of the input, in place. @returns a view of them; the input itself if nothing is cut */
 export function keepRanges(samples: Float32Array, kept: KeptRange[]): Float32Array {
   const length = kept.reduce((sum, { start, end }) => sum + end - start, 0);
   if (length === samples.length) return samples;
@@ -111,7 +111,7 @@ function speechThreshold(level: Float64Array): number {
   return Math.max(floorDb + Math.max(4, 0.3 * rangeDb), speechDb - MAX_BELOW_SPEECH_DB, ABSOLUTE_SILENCE_DBFS);
 }
 
-/** Runs of 10 ms frames that are speech: short pauses filled first, then clicks dropped. */
+/** Finds runs of 10 ms frames that are speech. Fills short pauses first, then drops clicks. */
 export function speechRuns(frames: number, isSpeech: (frame: number) => boolean): KeptRange[] {
   const runs: KeptRange[] = [];
   for (let frame = 0; frame < frames; frame++) {

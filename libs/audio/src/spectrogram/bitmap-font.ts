@@ -1,4 +1,4 @@
-/** The few signs that an axis needs, five dots wide and seven high; a `#` is ink. */
+/** A font with the few signs that an axis needs, five dots wide and seven high. A `#` is ink. */
 const glyphs: Record<string, string[]> = {
   '0': [' ### ', '#   #', '#  ##', '# # #', '##  #', '#   #', ' ### '],
   '1': ['  #  ', ' ##  ', '  #  ', '  #  ', '  #  ', '  #  ', ' ### '],
@@ -24,7 +24,7 @@ const glyphs: Record<string, string[]> = {
 export const glyphWidth = 6;
 export const glyphHeight = 7;
 
-/** Calls `ink` for every dot of a text whose upper left corner is the origin. @throws RangeError for a sign that is not there */
+/** Calls `ink` for every dot of a text with its upper left corner at the origin. @throws RangeError for a sign without a glyph */
 export function drawText(text: string, ink: (x: number, y: number) => void): void {
   [...text].forEach((sign, place) => {
     const glyph = glyphs[sign];

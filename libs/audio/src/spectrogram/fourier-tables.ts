@@ -1,15 +1,15 @@
 /**
- * The tables of the kernel's Fourier transform of real frames (the STFT of the paper's Section IV-B): N samples packed into
- * N/2 complex numbers, radix-4 decimation in frequency with a last stage of 8 or 4, then the split into real bins.
+ * Tables for the kernel's Fourier transform of real frames (the STFT of the paper's Section IV-B). It packs N samples into
+ * N/2 complex numbers, runs radix-4 with decimation in frequency and a last stage of 8 or 4, then splits into real bins.
  *
- * Made by Math.cos and Math.sin and rounded to floats, which hides how an engine rounds the last bit of a double.
+ * Math.cos and Math.sin give the values, rounded to floats. The rounding hides how an engine rounds the last bit of a double.
  */
 import { hamming } from './hamming.js';
 
 export interface FourierTables {
-  /** [winLength, zeros up to a multiple of four] */
+  /** [winLength, padded with zeros to a multiple of four] */
   window: Float32Array;
-  /** Per radix-4 stage and butterfly: cos, sin of w, w^2, w^3. */
+  /** For each radix-4 stage and butterfly: cos, sin of w, w^2, w^3. */
   twiddles: Float32Array;
   /** [N/4 + 1, 4]: byte offsets of frequencies k and N/2 - k among complex vectors of four frames; cos, sin of k. */
   split: Uint32Array;
@@ -52,15 +52,15 @@ function splitTable(fftSize: number): Uint32Array {
   const table = new Uint32Array(4 * (half / 2 + 1));
   const floats = new Float32Array(table.buffer);
   for (let k = 0; k <= half / 2; k++) {
-    table[4 * k] = COMPLEX_VECTOR_BYTES * placeOf(k, half);
-    table[4 * k + 1] = COMPLEX_VECTOR_BYTES * placeOf((half - k) % half, half);
+    table[4 * k] = COMPLEX_VECTOR_BYTES * positionOf(k, half);
+    table[4 * k + 1] = COMPLEX_VECTOR_BYTES * positionOf((half - k) % half, half);
     floats[4 * k + 2] = Math.cos((2 * Math.PI * k) / fftSize);
     floats[4 * k + 3] = -Math.sin((2 * Math.PI * k) / fftSize);
   }
   return table;
 }
 
-/** A radix-4 stage moves frequency k of a block of n to its k-th quarter (mod 4). */
-function placeOf(k: number, n: number): number {
-  return n <= LAST_BLOCK ? k : (k % 4) * (n / 4) + placeOf(Math.floor(k / 4), n / 4);
+/** Position of frequency k after the transform. A radix-4 stage moves frequency k of a block of n to its quarter k mod 4. */
+function positionOf(k: number, n: number): number {
+  return n <= LAST_BLOCK ? k : (k % 4) * (n / 4) + positionOf(Math.floor(k / 4), n / 4);
 }

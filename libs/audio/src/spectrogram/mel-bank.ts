@@ -1,10 +1,10 @@
 /**
- * Triangular filters on the mel scale, as `librosa.filters.mel` makes them by default: Slaney's scale (linear to 1 kHz,
- * logarithmic from there), each of the same area. An option beside the paper's linear rows (Section IV-B), since most
+ * Triangular filters on the mel scale, like the defaults of `librosa.filters.mel`: Slaney's scale (linear to 1 kHz, then
+ * logarithmic), all filters with the same area. It is an option beside the paper's linear rows (Section IV-B), because most
  * other work uses it.
  *
- * Does not promise filters without gaps: with many rows and a short transform a low one may lie between two bins, and
- * `validateSettings` refuses that.
+ * Filters may have gaps: with many rows and a short transform, a low filter may lie between two bins. `validateSettings`
+ * refuses that.
  */
 const LINEAR_HZ_PER_MEL = 200 / 3;
 const LOGARITHMIC_FROM_HZ = 1_000;
@@ -14,7 +14,7 @@ const LOGARITHMIC_STEP = Math.log(6.4) / 27;
 export interface MelFilter {
   firstBin: number;
   weights: Float32Array;
-  /** From here on it is 0. */
+  /** The filter is 0 from this frequency on. */
   upperHz: number;
 }
 
@@ -24,7 +24,7 @@ interface MelSettings {
   rows: number;
 }
 
-/** Of each row, from the lowest. */
+/** One filter for each row, the lowest first. */
 export function melBank({ sampleRateHz, fftSize, rows }: MelSettings): MelFilter[] {
   const highestMel = hzToMel(sampleRateHz / 2);
   const edges = Array.from({ length: rows + 2 }, (_, edge) => melToHz((highestMel * edge) / (rows + 1)));
@@ -41,12 +41,12 @@ export function melBank({ sampleRateHz, fftSize, rows }: MelSettings): MelFilter
   });
 }
 
-/** The mel scale's row, with fractions, of a frequency; row 0's lower edge is 0 Hz. */
+/** Row of a frequency on the mel scale, with fractions. The lower edge of row 0 is 0 Hz. */
 export function melRowOf(hz: number, { sampleRateHz, rows }: Pick<MelSettings, 'sampleRateHz' | 'rows'>): number {
   return ((rows + 1) * hzToMel(hz)) / hzToMel(sampleRateHz / 2) - 0.5;
 }
 
-/** As the kernel reads them: of each filter its first bin and their number, then its weights. */
+/** Packs the filters for the kernel: for each filter its first bin and number of bins, then its weights. */
 export function packBank(filters: readonly MelFilter[]): Uint8Array {
   const packed = new ArrayBuffer(4 * filters.reduce((size, { weights }) => size + 2 + weights.length, 0));
   const [integers, floats] = [new Int32Array(packed), new Float32Array(packed)];

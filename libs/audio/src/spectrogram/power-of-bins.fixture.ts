@@ -1,4 +1,4 @@
-/** The definition of a discrete Fourier transform in doubles, for specs to compare with. */
+/** A discrete Fourier transform by its definition, in doubles, for specs to compare with. */
 export function powerOfBins(signal: Float32Array, window: Float64Array, fftSize: number): number[] {
   return Array.from({ length: fftSize / 2 + 1 }, (_, k) => {
     let re = 0;

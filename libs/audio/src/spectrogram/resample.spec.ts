@@ -5,7 +5,7 @@ const tone = (hz: number, rateHz: number, length: number) =>
   Float32Array.from({ length }, (_, i) => Math.sin((2 * Math.PI * hz * i) / rateHz));
 const RATES = [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000];
 
-/** Amplitude of a tone, through a Hann window so that others do not leak in. */
+/** Amplitude of a tone, through a Hann window so that other tones do not leak in. */
 function amplitude(samples: Float32Array, hz: number, rateHz = 22_000): number {
   const start = 2_000;
   const length = samples.length - 2 * start;
@@ -21,10 +21,10 @@ function amplitude(samples: Float32Array, hz: number, rateHz = 22_000): number {
 
 const decibels = (amplitude: number) => 20 * Math.log10(amplitude);
 
-/** Away from the ends, where a tone begins and stops at once. */
+/** Away from the ends, where a tone starts and stops abruptly. */
 const loudest = (samples: Float32Array) => samples.subarray(2_000, -2_000).reduce((a, b) => Math.max(a, Math.abs(b)), 0);
 
-/** The largest value that is left without the tone itself, which is fitted in amplitude and phase. */
+/** The largest value that is left after the tone, fitted in amplitude and phase, is subtracted. */
 function besideTone(samples: Float32Array, hz: number, rateHz = 22_000): number {
   const wave = Array.from(samples, (_, i) => (2 * Math.PI * hz * i) / rateHz);
   const middle = { from: 2_000, to: samples.length - 2_000 };
@@ -48,7 +48,7 @@ describe('resample', () => {
     expect(() => resample(new Float32Array(10), 4_000_000_000)).toThrow(expect.objectContaining({ code: 'AUDIO_UNDECODABLE' }));
   });
 
-  it('leaves 22 kHz as it is', () => {
+  it('leaves 22 kHz unchanged', () => {
     const samples = tone(440, 22_000, 100);
     expect(resample(samples, 22_000)).toBe(samples);
   });
@@ -68,13 +68,13 @@ describe('resample', () => {
     expect(worst).toBeLessThan(2e-4);
   });
 
-  it('halves a tone at the lower Nyquist frequency, and its image just above', () => {
+  it('halves a tone at the lower Nyquist frequency and its image just above', () => {
     const up = resample(tone(3_995, 8_000, 16_000), 8_000);
     expect(20 * Math.log10(amplitude(up, 3_995))).toBeCloseTo(-5.9, 0);
     expect(20 * Math.log10(amplitude(up, 4_005))).toBeCloseTo(-6.1, 0);
   });
 
-  it('takes away what lies above the lower Nyquist frequency', () => {
+  it('removes sound above the lower Nyquist frequency', () => {
     const aliased = resample(tone(13_000, 44_100, 44_100), 44_100); // would fold to 9 kHz
     expect(20 * Math.log10(amplitude(aliased, 9_000))).toBeLessThan(-90);
     const imaged = resample(tone(6_500, 16_000, 16_000), 16_000); // its image would be at 9.5 kHz
@@ -82,7 +82,7 @@ describe('resample', () => {
   });
 
   // The transition band is 0.9 to 1.1 of the lower Nyquist frequency.
-  it.each([8_000, 16_000, 22_050, 24_000, 44_100, 48_000])('of %i Hz makes no tone that was not there, at 90 dB', (rateHz) => {
+  it.each([8_000, 16_000, 22_050, 24_000, 44_100, 48_000])('of %i Hz adds no tone above -90 dB', (rateHz) => {
     const nyquistHz = Math.min(rateHz, 22_000) / 2;
     for (const part of [0.03, 0.21, 0.4, 0.55, 0.68, 0.79, 0.9]) {
       expect(decibels(besideTone(resample(tone(part * nyquistHz, rateHz, rateHz), rateHz), part * nyquistHz))).toBeLessThan(-90);

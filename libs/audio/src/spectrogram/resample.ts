@@ -1,11 +1,12 @@
 /**
- * Conversion to the rate of the spectrogram (the paper's Section IV-B: 0-11 kHz) by a polyphase filter: a windowed sinc
- * with a Kaiser window (beta 9.6, stop band near -96 dB), 64 taps per phase, widened by rate/target when the rate goes
- * down. The cut-off is the lower of the two Nyquist frequencies, where the response is -6 dB; it is flat up to 0.9 of it.
- * Every phase is scaled to sum 1. Beyond its ends the signal is zero. Output length: ceil(n * target / rate).
+ * Converts audio to the rate of the spectrogram (the paper's Section IV-B: 0-11 kHz) with a polyphase filter. The filter is a
+ * windowed sinc with a Kaiser window (beta 9.6, stop band near -96 dB), 64 taps per phase, and rate/target times as wide when
+ * the rate goes down. The cut-off is the lower of the two Nyquist frequencies, where the response is -6 dB. The response is
+ * flat up to 0.9 of it. Every phase is scaled to sum 1. Beyond its ends the signal is zero. Output length:
+ * ceil(n * target / rate).
  *
- * Works through the samples in blocks of the kernel's memory. Does not promise alignment for a stream cut into pieces: it
- * takes a whole utterance. Sums in floats, in one fixed order.
+ * It works through the samples in blocks of the kernel's memory, and sums floats in one fixed order. It takes a whole
+ * utterance: pieces of a stream would not align.
  */
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { requireFormat } from '../decode/decoded-audio.js';
@@ -13,7 +14,7 @@ import { kernelWith, KernelMemory } from '../kernel.js';
 
 const TAPS = 64;
 const KAISER_BETA = 9.6;
-/** 16 MB of floats; reached only by rates that share no factor with the target. */
+/** 16 MB of floats. Only rates without a common factor with the target reach this. */
 const MAX_TABLE_VALUES = 1 << 22;
 const MAX_CACHED_TABLES = 12;
 /** Small enough that a block's input and output stay in the second-level cache. */
@@ -30,7 +31,7 @@ interface Polyphase {
 
 const cache = new Map<string, Polyphase>();
 
-/** @throws AUDIO_UNDECODABLE for a rate that no file may have, or whose filter would be too large (far from any usual ratio) */
+/** @throws AUDIO_UNDECODABLE for an unsupported rate, or one whose filter would be too large (far from any usual ratio) */
 export function resample(samples: Float32Array, rateHz: number, targetHz = 22_000): Float32Array {
   if (rateHz === targetHz) return samples;
   requireFormat({ sampleRateHz: rateHz, channels: 1 });
@@ -55,7 +56,7 @@ export function resample(samples: Float32Array, rateHz: number, targetHz = 22_00
   return output;
 }
 
-/** `target` becomes the samples from `first` on, zeros where there are none. */
+/** Fills `target` with the samples from `first` on, and zeros where there are none. */
 function copyPadded(samples: Float32Array, first: number, target: Float32Array): void {
   const lead = Math.min(target.length, Math.max(0, -first));
   target.fill(0, 0, lead);

@@ -13,7 +13,7 @@ const column = ({ pixels, frames }: { pixels: Uint8Array; frames: number }, fram
   Array.from({ length: pixels.length / frames }, (_, row) => pixels[row * frames + frame] as number);
 
 describe('spectrogram', () => {
-  it('has its frequencies along rows and its time along columns: 1 kHz lights row 11 of every column', () => {
+  it('has frequency along rows and time along columns: 1 kHz lights row 11 of every column', () => {
     const picture = spectrogram(tone(1_000), settings);
     const row = Math.floor(((1_000 / 22_000) * 1024 - 1) / 4);
     expect(row).toBe(11);
@@ -37,7 +37,7 @@ describe('spectrogram', () => {
     expect(pixels[64 * frames + 50]).toBe(255);
   });
 
-  it('does not depend on loudness by default, and does with reference full-scale', () => {
+  it('does not depend on loudness by default, but does with reference full-scale', () => {
     const [loud, soft] = [tone(1_000), tone(1_000, 22_000, 0.05)];
     expect(spectrogram(soft, settings).pixels).toEqual(spectrogram(loud, settings).pixels);
     const fullScale = { ...settings, reference: 'full-scale' as const };
@@ -58,7 +58,7 @@ describe('spectrogram', () => {
     expect(spectrogram(new Float32Array(2_000), settings).pixels.every((pixel) => pixel === 0)).toBe(true);
   });
 
-  it('shorter than half a window is padded with zeros where it cannot be mirrored', () => {
+  it('of a signal shorter than half a window uses zeros where it cannot mirror', () => {
     expect(spectrogram(Float32Array.of(0.5, -0.5, 0.25), settings).frames).toBe(1);
   });
 
@@ -70,7 +70,7 @@ describe('spectrogram', () => {
       const bins = powerOfBins(noise.subarray(frame * 220 - 275), hamming(550), 1024);
       power[frame] = Array.from({ length: 128 }, (_, row) => bins.slice(4 * row + 1, 4 * row + 5).reduce((a, b) => a + b) / 4);
     }
-    // The loudest row is not among the edge frames only if some inner pixel is 255; its power is then the reference.
+    // If no inner pixel is 255, the loudest row may lie in an edge frame, and its power would then not be the reference.
     const all = power.flatMap((rows, frame) => rows.map((value, row) => ({ value, pixel: pixels[row * frames + frame] as number })));
     const top = all.filter(({ pixel }) => pixel > 200).sort((a, b) => b.value - a.value)[0] as { value: number; pixel: number };
     const offset = top.pixel - (255 * (10 * Math.log10(top.value) + 80)) / 80;
@@ -80,7 +80,7 @@ describe('spectrogram', () => {
     }
   });
 
-  it('on the mel scale lights the row whose filter a tone lies in', () => {
+  it('on the mel scale lights the row whose filter covers a tone', () => {
     const mel = { ...settings, scale: 'mel' as const };
     for (const hz of [200, 500, 1_000, 3_000, 8_000]) {
       const picture = spectrogram(tone(hz), mel);

@@ -1,19 +1,19 @@
 /**
- * Samples to pixels. Source: the paper, Section IV-B: short-time Fourier transform with a 25 ms Hamming window and a
- * 10 ms shift, 128 pixels high for 0-11 kHz. As follows, the same as `librosa.stft(center=True, pad_mode='reflect')`:
+ * Turns samples into pixels. Source: the paper, Section IV-B: short-time Fourier transform with a 25 ms Hamming window and a
+ * 10 ms shift, 128 pixels high for 0-11 kHz. The details equal `librosa.stft(center=True, pad_mode='reflect')`:
  *
- * - Frame f is centred on sample f * hop; there are 1 + floor(n / hop) frames. Before the first and after the last sample
- *   the signal is mirrored without repeating the end (numpy's 'reflect'); zeros where it is too short for that.
+ * - Frame f is centred on sample f * hop. There are 1 + floor(n / hop) frames. Before the first and after the last sample
+ *   the signal is mirrored without repeating the end (numpy's 'reflect'), with zeros if it is too short for that.
  * - The window is a periodic Hamming, 0.54 - 0.46 cos(2 pi i / win), in the middle of the FFT: its first sample is at
- *   f * hop - fft/2 + floor((fft - win) / 2). Power does not see the shift, so the frame is put at the FFT's start.
- * - Row r is the mean power of bins r*g + 1 .. r*g + g, g = fft/2/rows = 4; bin 0 is left out. Row 0 is the lowest. With
- *   the scale `mel` it is the power through filter r of mel-bank.ts.
+ *   f * hop - fft/2 + floor((fft - win) / 2). A shift does not change power, so the frame is put at the start of the FFT.
+ * - Row r is the mean power of bins r*g + 1 .. r*g + g, g = fft/2/rows = 4. Bin 0 is left out. Row 0 is the lowest. On
+ *   the scale `mel`, row r is the power through filter r of mel-bank.ts.
  * - Pixel = 255 * (dB below the reference - floor) / -floor, rounded half up, between 0 and 255.
  *
- * The transform and the logarithm are the kernel's, in floats. Samples go through it in blocks; the power of all frames is
- * held at once (512 bytes a frame) until the maximum is known; `maxDurationSec` bounds it.
+ * The kernel does the transform and the logarithm, in floats. Samples go through it in blocks. It holds the power of all
+ * frames (512 bytes a frame) until the maximum is known; `maxDurationSec` bounds that.
  *
- * Does not promise the pixels of a transform in doubles: one in some ten thousand differs, by 1.
+ * Does not give the exact pixels of a transform in doubles: about one in ten thousand differs by 1.
  */
 import type { FeatureSettings } from '../feature-settings.js';
 import { hamming } from './hamming.js';
@@ -22,7 +22,7 @@ import { fourierTables, type FourierTables } from './fourier-tables.js';
 import { type MelFilter, melBank, packBank } from './mel-bank.js';
 
 export interface Spectrogram {
-  /** [rows, frames], row 0 lowest; 0 = the floor, 255 = the reference */
+  /** [rows, frames], row 0 lowest; 0 is the floor, 255 the reference */
   pixels: Uint8Array;
   frames: number;
 }
@@ -34,10 +34,10 @@ type SpectrogramSettings = Pick<
 
 /** Small enough that a block's samples stay in the second-level cache. */
 const BLOCK_FRAMES = 64;
-/** A vector of pixels is written at once. */
+/** The kernel writes a vector of pixels at once. */
 const VECTOR_PIXELS = 16;
 
-/** @param samples mono at `settings.sampleRateHz`, mean already subtracted */
+/** @param samples mono at `settings.sampleRateHz`, with the mean already subtracted */
 export function spectrogram(samples: Float32Array, settings: SpectrogramSettings): Spectrogram {
   const { winLength, hopLength, fftSize, floorDb } = settings;
   const frames = 1 + Math.floor(samples.length / hopLength);
@@ -48,7 +48,7 @@ export function spectrogram(samples: Float32Array, settings: SpectrogramSettings
   const tables = fourierTables(fftSize, winLength);
   const stride = VECTOR_PIXELS * Math.ceil(frames / VECTOR_PIXELS);
   const memory = new KernelMemory();
-  const place = placeTables(memory, tables);
+  const pointers = allocateTables(memory, tables);
   const bankAt = filters ? memory.take(bank.length) : 0;
   const work = memory.take(16 * (fftSize + fftSize / 2 + 1));
   const blockLength = (BLOCK_FRAMES - 1) * hopLength + tables.window.length;
@@ -56,9 +56,9 @@ export function spectrogram(samples: Float32Array, settings: SpectrogramSettings
   const power = memory.take(4 * stride * rows); // [rows, stride]
   const kernel = kernelWith(memory.sizeBytes);
   const floats = new Float32Array(kernel.memory.buffer);
-  writeTables(floats, place, tables);
+  writeTables(floats, pointers, tables);
   new Uint8Array(kernel.memory.buffer).set(bank, bankAt);
-  const { window, twiddles, split } = place;
+  const { window, twiddles, split } = pointers;
   const block = floats.subarray(blockAt / 4, blockAt / 4 + blockLength);
   for (let frame = 0; frame < frames; frame += BLOCK_FRAMES) {
     copyMirrored(samples, frame * hopLength - leadOf(settings), block);
@@ -81,12 +81,12 @@ export function spectrogram(samples: Float32Array, settings: SpectrogramSettings
   return { pixels, frames };
 }
 
-/** From the window's first sample to the frame's centre. */
+/** Samples from the start of the window to the centre of the frame. */
 function leadOf({ fftSize, winLength }: SpectrogramSettings): number {
   return fftSize / 2 - Math.floor((fftSize - winLength) / 2);
 }
 
-/** `target` becomes the samples from `first` on, mirrored at both ends; zeros where the signal is too short for that. */
+/** Fills `target` with the samples from `first` on, mirrored at both ends, with zeros if the signal is too short for that. */
 function copyMirrored(samples: Float32Array, first: number, target: Float32Array): void {
   const last = samples.length - 1;
   const start = Math.max(0, first);
@@ -96,7 +96,7 @@ function copyMirrored(samples: Float32Array, first: number, target: Float32Array
   for (let i = Math.max(samples.length, first); i < first + target.length; i++) target[i - first] = samples[2 * last - i] ?? 0;
 }
 
-/** Rows whose highest bin lies below the band limit; those above are left at 0. */
+/** Number of rows whose highest bin lies below the band limit. The rows above stay 0. */
 function rowsBelow({ bandLimitHz, rows, fftSize, sampleRateHz }: SpectrogramSettings, filters: MelFilter[] | null): number {
   if (bandLimitHz === null) return rows;
   if (filters) return filters.filter(({ upperHz }) => upperHz < bandLimitHz).length;
@@ -108,19 +108,19 @@ function rowsBelow({ bandLimitHz, rows, fftSize, sampleRateHz }: SpectrogramSett
 
 const sumOfWeights = ({ weights }: MelFilter): number => weights.reduce((sum, weight) => sum + weight, 0);
 
-/** A sine of amplitude 1 on a bin: (sum of the window / 2)^2. A row's mean stays below it. */
+/** Power of a sine of amplitude 1 on a bin: (sum of the window / 2)^2. The mean of a row stays below it. */
 function fullScalePower(winLength: number): number {
   return (hamming(winLength).reduce((sum, value) => sum + value, 0) / 2) ** 2;
 }
 
-type TablePlaces = Record<keyof FourierTables, number>;
+type TablePointers = Record<keyof FourierTables, number>;
 
-function placeTables(memory: KernelMemory, { window, twiddles, split }: FourierTables): TablePlaces {
+function allocateTables(memory: KernelMemory, { window, twiddles, split }: FourierTables): TablePointers {
   return { window: memory.take(window.byteLength), twiddles: memory.take(twiddles.byteLength), split: memory.take(split.byteLength) };
 }
 
-function writeTables(floats: Float32Array, place: TablePlaces, { window, twiddles, split }: FourierTables): void {
-  floats.set(window, place.window / 4);
-  floats.set(twiddles, place.twiddles / 4);
-  new Uint32Array(floats.buffer).set(split, place.split / 4);
+function writeTables(floats: Float32Array, pointers: TablePointers, { window, twiddles, split }: FourierTables): void {
+  floats.set(window, pointers.window / 4);
+  floats.set(twiddles, pointers.twiddles / 4);
+  new Uint32Array(floats.buffer).set(split, pointers.split / 4);
 }

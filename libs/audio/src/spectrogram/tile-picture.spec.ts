@@ -7,12 +7,12 @@ import { tilesToPng } from './tile-picture.js';
 const settings = defaultFeatureSettings;
 
 describe('tilesToPng', () => {
-  it('refuses tiles that are not as many as said', () => {
+  it('refuses another number of tiles than stated', () => {
     expect(() => tilesToPng(new Uint8Array(32_768), 2, 300, settings)).toThrow(RangeError);
     expect(() => tilesToPng(new Uint8Array(0), 0, 0, settings)).toThrow(RangeError);
   });
 
-  it('puts low frequencies at the bottom, tiles side by side, loud bright, padding grey', () => {
+  it('draws low frequencies at the bottom, tiles side by side, loud bright, padding grey', () => {
     const tiles = new Uint8Array(2 * 32_768);
     tiles.fill(255, 0, 256); // row 0 of tile 0
     tiles[32_768 + 127 * 256 + 1] = 128; // row 127, column 1 of tile 1
@@ -30,7 +30,7 @@ describe('tilesToPng', () => {
     expect(colourAt(256 + 100, 5)).toEqual([176, 176, 176]);
   });
 
-  it('begins a new line after four tiles', () => {
+  it('starts a new line after four tiles', () => {
     const four = PNG.sync.read(Buffer.from(tilesToPng(new Uint8Array(4 * 32_768), 4, 1_024, settings)));
     const five = PNG.sync.read(Buffer.from(tilesToPng(new Uint8Array(5 * 32_768), 5, 1_280, settings)));
     expect([five.width, five.height]).toEqual([four.width, 2 * four.height]);

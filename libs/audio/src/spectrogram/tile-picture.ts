@@ -1,9 +1,9 @@
 /**
- * Tiles as a PNG to look at: what is trained on, as a person would see it (the paper's Fig. 1, Section IV-B). Low
- * frequencies at the bottom, time from left to right in seconds, four tiles a line, white lines between tiles, grey where a
- * tile is padded; beside it the colours in dB below the loudest.
+ * Draws tiles as a PNG, to show the training input (the paper's Fig. 1, Section IV-B). Low frequencies are at the bottom,
+ * time runs from left to right in seconds. A line has four tiles with white lines between them, and padding is grey. A bar
+ * at the side gives the colours in dB below the loudest.
  *
- * Does not promise the pixel values back: it is for eyes. Use npy for numbers.
+ * The picture is for eyes: it does not keep the pixel values. Use npy for numbers.
  */
 import { PNG } from 'pngjs';
 import { drawText, glyphHeight, glyphWidth } from './bitmap-font.js';
@@ -12,7 +12,7 @@ import { magmaOf, type Colour } from './magma.js';
 import { melRowOf } from './mel-bank.js';
 
 const TILES_A_LINE = 4;
-/** Pixels of the picture for a pixel of a tile. */
+/** Pixels of the picture per pixel of a tile. */
 const SCALE = 2;
 const MARGIN = { left: 64, right: 112, top: 16, bottom: 40 };
 const TICK = 6;
@@ -21,7 +21,7 @@ const [WHITE, INK, PADDING] = [255, 40, 176];
 
 type PictureSettings = Pick<FeatureSettings, 'rows' | 'width' | 'sampleRateHz' | 'hopLength' | 'floorDb' | 'scale'>;
 
-/** @param tiles [count, rows, width]: tiles of one utterance @param frames of the utterance; what is beyond is padding */
+/** @param tiles [count, rows, width]: tiles of one utterance @param frames frames of the utterance; the rest is padding */
 export function tilesToPng(tiles: Uint8Array, count: number, frames: number, settings: PictureSettings): Uint8Array {
   const { rows, width } = settings;
   if (count < 1 || tiles.length !== count * rows * width)
@@ -41,16 +41,16 @@ export function tilesToPng(tiles: Uint8Array, count: number, frames: number, set
   return canvas.png();
 }
 
-interface TilePlace {
+interface TileLocation {
   /** The first tile of the line. */
   first: number;
-  /** Of the line. */
+  /** Upper edge of the line. */
   top: number;
   frames: number;
   settings: PictureSettings;
 }
 
-function drawTile(canvas: Canvas, tiles: Uint8Array, tile: number, { first, top, frames, settings }: TilePlace): void {
+function drawTile(canvas: Canvas, tiles: Uint8Array, tile: number, { first, top, frames, settings }: TileLocation): void {
   const { rows, width } = settings;
   const left = MARGIN.left + (tile - first) * width * SCALE;
   for (let row = 0; row < rows; row++) {
@@ -64,7 +64,7 @@ function drawTile(canvas: Canvas, tiles: Uint8Array, tile: number, { first, top,
   if (tile > first) canvas.fill(left, top, 1, rows * SCALE, GREY(WHITE));
 }
 
-/** A tick every half second, a number every second. */
+/** Draws a tick every half second and a number every second. */
 function drawTimeAxis(
   canvas: Canvas,
   { first, tiles, top, settings }: { first: number; tiles: number; top: number; settings: PictureSettings },
@@ -82,7 +82,7 @@ function drawTimeAxis(
   canvas.text('s', MARGIN.left + tiles * width * SCALE + 8, bottom + TICK + 4);
 }
 
-/** Linear rows in equal steps; mel rows, which crowd towards the top, in doubling ones. */
+/** Marks linear rows in equal steps. Mel rows, which crowd towards the top, get doubling steps. */
 function drawFrequencyAxis(canvas: Canvas, top: number, settings: PictureSettings): void {
   const { rows, sampleRateHz, scale } = settings;
   const highestKhz = sampleRateHz / 2_000;
@@ -109,7 +109,7 @@ function drawColourBar(canvas: Canvas, left: number, top: number, { rows, floorD
 
 const GREY = (level: number): Colour => [level, level, level];
 
-/** White, and drawn on with y down from the top; what lies outside is left out. */
+/** A white picture with y growing downwards. It ignores ink outside. */
 class Canvas {
   private readonly image: PNG;
 
@@ -126,7 +126,7 @@ class Canvas {
     }
   }
 
-  /** Twice the font's size. */
+  /** Draws at twice the font's size. */
   text(text: string, left: number, top: number): void {
     drawText(text, (x, y) => this.fill(left + 2 * x, top + 2 * y, 2, 2, GREY(INK)));
   }

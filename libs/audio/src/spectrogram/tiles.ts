@@ -1,24 +1,42 @@
 /**
- * A spectrogram cut to the width that the network takes. Source: the paper, Section IV-B ("spectrograms were cropped at a
- * fixed width of 256"); where, and what becomes of the rest, it leaves open.
+ * Cuts a spectrogram to the width that the network takes. Source: the paper, Section IV-B ("spectrograms were cropped at a
+ * fixed width of 256"), which leaves open where, and what happens to the rest.
  *
- * `tiles`: one after another from the start; what is left at the end becomes a tile, padded with 0, when it has at least a
- * quarter of the width (64 frames), else it is dropped. `centre`: one crop from the middle. An utterance narrower than a
- * tile is one tile padded with 0 at its end, whatever the layout.
+ * `tiles` cuts one tile after another from the start. If the rest at the end has at least a quarter of the width (64 frames),
+ * it becomes a tile padded with 0; if not, it is dropped. `centre` takes one crop from the middle. An utterance narrower than
+ * a tile gives one tile, padded with 0 at its end, in both layouts.
  *
- * Does not promise that every frame lands in a tile.
+ * A tile with hardly any speech teaches noise. `minSpeechShare` leaves such a tile out if the utterance has a better one. The
+ * best tile of an utterance always stays.
+ *
+ * Not every frame ends up in a tile.
  */
 import type { FeatureSettings } from '../feature-settings.js';
 import type { Spectrogram } from './spectrogram.js';
 
 export interface Tiles {
-  /** [count, rows, width]: row 0 of a tile is its lowest frequency, a column is a frame */
+  /** [count, rows, width]: row 0 of a tile is its lowest frequency, and a column is a frame */
   tiles: Uint8Array;
   count: number;
 }
 
-export function cutTiles({ pixels, frames }: Spectrogram, settings: Pick<FeatureSettings, 'rows' | 'width' | 'layout'>): Tiles {
-  const starts = tileStarts(frames, settings);
+export interface CutTiles extends Tiles {
+  /** Tiles that held too little speech. */
+  leftOut: number;
+}
+
+/** Frames [start, end) of the spectrogram that hold speech, in order and not touching. */
+export interface SpeechFrames {
+  start: number;
+  end: number;
+}
+
+type TileSettings = Pick<FeatureSettings, 'rows' | 'width' | 'layout' | 'minSpeechShare'>;
+
+/** @param speech where it is known; without it every tile stays */
+export function cutTiles({ pixels, frames }: Spectrogram, settings: TileSettings, speech?: readonly SpeechFrames[]): CutTiles {
+  const all = tileStarts(frames, settings);
+  const starts = speech ? startsWithSpeech(all, speech, settings) : all;
   const { rows, width } = settings;
   const tiles = new Uint8Array(starts.length * rows * width);
   starts.forEach((start, tile) => {
@@ -28,8 +46,21 @@ export function cutTiles({ pixels, frames }: Spectrogram, settings: Pick<Feature
       tiles.set(pixels.subarray(from, from + taken), (tile * rows + row) * width);
     }
   });
-  return { tiles, count: starts.length };
+  return { tiles, count: starts.length, leftOut: all.length - starts.length };
 }
+
+/** Those with enough speech; if none has enough, the one with the most. */
+function startsWithSpeech(
+  starts: readonly number[],
+  speech: readonly SpeechFrames[],
+  { width, minSpeechShare = 0 }: TileSettings,
+): number[] {
+  const frames = starts.map((start) => speech.reduce((sum, run) => sum + overlap(run, { start, end: start + width }), 0));
+  const kept = starts.filter((_, tile) => frames[tile]! >= minSpeechShare * width);
+  return kept.length > 0 ? kept : [starts[frames.indexOf(Math.max(...frames))]!];
+}
+
+const overlap = (a: SpeechFrames, b: SpeechFrames): number => Math.max(0, Math.min(a.end, b.end) - Math.max(a.start, b.start));
 
 function tileStarts(frames: number, { width, layout }: Pick<FeatureSettings, 'width' | 'layout'>): number[] {
   if (frames <= width) return [0];
