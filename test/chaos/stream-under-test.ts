@@ -169,7 +169,7 @@ export function crashesInMemory(): CrashMemory {
       counts.set(subject, (counts.get(subject) ?? 0) + 1);
       return Promise.resolve(counts.get(subject) ?? 0);
     },
-    forget: (subject) => Promise.resolve(void counts.delete(subject)),
+    clearCount: (subject) => Promise.resolve(void counts.delete(subject)),
   };
 }
 

@@ -71,7 +71,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
 
   async take(record: StreamRecord<UtteranceIngested>): Promise<void> {
     const { offset } = record.origin;
-    this.forgetOlder(record.fact?.utteranceId ?? record.key ?? '');
+    this.dropOlder(record.fact?.utteranceId ?? record.key ?? '');
     if (!record.fact) return this.context.settle(offset);
     const { corpus } = record.fact;
     if (!this.passedOver.isMine(corpus)) return this.passedOver.add(corpus, offset);
@@ -89,7 +89,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   abandon(): void {
     this.abandoned = true;
     clearInterval(this.timer);
-    for (const stream of streams) this.workshop.holding.forget(this.open[stream]);
+    for (const stream of streams) this.workshop.holding.release(this.open[stream]);
     this.workshop.giveBack(this.passedOver);
   }
 
@@ -146,7 +146,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
     return true;
   }
 
-  private forgetOlder(utteranceId: string): void {
+  private dropOlder(utteranceId: string): void {
     for (const stream of streams) {
       const offset = this.open[stream].remove(utteranceId);
       if (offset !== null) this.context.settle(offset);
@@ -190,7 +190,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
 
   private async store(builder: ShardBuilder): Promise<SealedShard> {
     const sealed = builder.seal();
-    this.workshop.holding.forget(builder);
+    this.workshop.holding.release(builder);
     const { bytes, fact } = sealed;
     // If the condition fails, an object of this name holds the same bytes already, which is as good.
     const options = { onlyIf: 'absent', contentType: 'application/vnd.apache.arrow.file' } as const;

@@ -86,7 +86,7 @@ describe('the tile memory of open shards', () => {
     const waiting = memory.untilRoom().then(() => (hasRoom = true));
     await turn();
     expect([sealed, hasRoom, memory.heldBytes]).toEqual([[60], false, 110]);
-    memory.forget(large);
+    memory.release(large);
     await waiting;
     expect(memory.heldBytes).toBe(50);
   });
@@ -95,7 +95,7 @@ describe('the tile memory of open shards', () => {
     const memory = new TileMemory(100);
     const sealed: number[] = [];
     const [lost] = [openShard(memory, 90, sealed), openShard(memory, 20, sealed)];
-    memory.forget(lost);
+    memory.release(lost);
     await memory.untilRoom();
     expect(sealed).toEqual([]);
   });
@@ -107,7 +107,7 @@ describe('the tile memory of open shards', () => {
     const waiting = memory.untilRoom();
     await turn();
     expect(sealed).toEqual([500]);
-    memory.forget(huge);
+    memory.release(huge);
     await waiting;
     expect(memory.heldBytes).toBe(0);
   });

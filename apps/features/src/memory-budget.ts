@@ -70,7 +70,7 @@ export class TileMemory {
   }
 
   /** Stops counting a shard whose tiles are no longer in memory. */
-  forget(shard: OpenShard): void {
+  release(shard: OpenShard): void {
     this.open.delete(shard);
     this.closed.delete(shard);
     for (const look of this.waiting.splice(0)) look();

@@ -42,7 +42,7 @@ function unpackerOf(changed: Partial<ArchiveLimits> = {}, instanceId?: string): 
       return Promise.resolve();
     },
     deadLetterOffice: {
-      bury: (record, { objectKey }, { code, message }: PipelineError) => {
+      writeLetter: (record, { objectKey }, { code, message }: PipelineError) => {
         letters.push({ code, message, objectKey, offset: record.offset, value: record.value?.toString() });
         return Promise.resolve();
       },

@@ -27,7 +27,7 @@ import { refuseLargeArchive, unpackArchive } from './unpack-archive.js';
 
 export interface ArchiveUnpackerParts {
   store: JobsStore & Pick<ObjectStore, 'download'>;
-  deadLetterOffice: Pick<DeadLetterOffice, 'bury'>;
+  deadLetterOffice: Pick<DeadLetterOffice, 'writeLetter'>;
   /** Resolves when hints at these keys are durable. */
   hintAt: (keys: string[]) => Promise<void>;
   limits: ArchiveLimits;
@@ -202,17 +202,17 @@ export class ArchiveUnpacker {
       if (signal.aborted || !isRefusal(error)) throw error;
       const refusal = error;
       logger.warn({ archive, code: refusal.code }, refusal.message);
-      await retrying(() => this.parts.deadLetterOffice.bury(originOf(held.job), { objectKey: archive }, refusal), { signal });
+      await retrying(() => this.parts.deadLetterOffice.writeLetter(originOf(held.job), { objectKey: archive }, refusal), { signal });
       await this.close(held, (stored) => this.jobs.finish(stored, refusal.code));
     }
   }
 
   /** Ends the writes of this instance to the job, then deletes the job. */
-  private async close(held: Held, forget: (stored: StoredJob) => Promise<boolean>): Promise<void> {
+  private async close(held: Held, end: (stored: StoredJob) => Promise<boolean>): Promise<void> {
     const { signal } = held.ended;
     await retrying(() => this.saveNow(held), { signal });
     signal.throwIfAborted();
-    const isSame = await retrying(() => forget(held.stored), { signal });
+    const isSame = await retrying(() => end(held.stored), { signal });
     if (!isSame) await retrying(() => this.parts.hintAt([held.job.archive]), { signal });
   }
 

@@ -70,8 +70,8 @@ export class ObjectDecider {
     refuseBadKey(hint.key);
     if (isAnnotationPath(path)) return this.applyAnnotations(hint, corpus);
     if (isArchivePath(path)) return this.unpack(hint, corpus, origin);
-    const head = await this.headOf(hint);
-    return head ? this.ingest(head, place, hint) : this.bury(utteranceIdOf(place.corpus, place.path));
+    const head = await this.parts.store.head(hint.key);
+    return head ? this.ingest(head, place, hint) : this.writeTombstone(utteranceIdOf(place.corpus, place.path));
   }
 
   /**
@@ -114,13 +114,7 @@ export class ObjectDecider {
     return head && (await this.parts.unpack({ head, corpus, origin, again: hint.again })) ? 'unpacking' : 'unchanged';
   }
 
-  private async headOf({ key }: ObjectHint): Promise<ObjectHead | null> {
-    const head = await this.parts.store.head(key);
-    if (!head) this.parts.onAbsent(key);
-    return head;
-  }
-
-  private async bury(utteranceId: string): Promise<Decision> {
+  private async writeTombstone(utteranceId: string): Promise<Decision> {
     const { store, publisher, ledger, topicPrefix } = this.parts;
     if (!ledger.get(utteranceId)) return 'unchanged';
     // A store answers the same way for a missing object and for a missing bucket.

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CrashCounter, forgetCrashes } from './crash-counter.js';
+import { CrashCounter, clearCrashCount } from './crash-counter.js';
 import { FolderStore } from './folder-store.js';
 import { InHandJournal } from './in-hand-journal.js';
 
@@ -51,7 +51,7 @@ describe('errors', () => {
     const crashes = counter();
     await crashes.recover();
     for (const count of [1, 2, 3]) expect(await crashes.count('a', new Error('x'))).toBe(count);
-    await crashes.forget('a');
+    await crashes.clearCount('a');
     expect(await crashes.count('a', new Error('x'))).toBe(1);
     crashes.close();
   });
@@ -78,9 +78,9 @@ describe('deaths of the process', () => {
     }
     const crashes = counter();
     await crashes.recover();
-    await crashes.forget('killer'); // its dead letter is written; a listing hints at it again
+    await crashes.clearCount('killer'); // its dead letter is written; a listing hints at it again
     expect((await crashes.begin('killer')).refusedAfter).toBe(3);
-    await forgetCrashes(new FolderStore(join(root, 'bucket')), { topicPrefix: 'x', stage: 'ingest', subject: 'killer' });
+    await clearCrashCount(new FolderStore(join(root, 'bucket')), { topicPrefix: 'x', stage: 'ingest', subject: 'killer' });
     expect((await crashes.begin('killer')).refusedAfter).toBe(0);
     crashes.close();
   });
@@ -114,8 +114,8 @@ describe('deaths of the process', () => {
     order.push('a ended');
     (await second).end();
     expect(order).toEqual(['c', 'a ended', 'b']);
-    await crashes.forget('a');
-    await crashes.forget('b');
+    await crashes.clearCount('a');
+    await crashes.clearCount('b');
     expect((await crashes.begin('a')).refusedAfter).toBe(0);
     crashes.close();
   });

@@ -116,7 +116,7 @@ export class CrashCounter {
   }
 
   /** Clears the count of a subject that was taken or has its dead letter. */
-  async forget(subject: string): Promise<void> {
+  async clearCount(subject: string): Promise<void> {
     const sha256 = sha256Of(subject);
     if (!this.counted.has(sha256)) return;
     const count = await this.find(sha256);
@@ -190,6 +190,6 @@ const refuses = ({ failures, deaths, at }: Count): boolean =>
 const sha256Of = (subject: string): string => createHash('sha256').update(subject).digest('hex');
 
 /** Deletes the count of a refused subject, so that it is tried again. */
-export async function forgetCrashes(store: Objects, place: { topicPrefix: string; stage: string; subject: string }): Promise<void> {
+export async function clearCrashCount(store: Objects, place: { topicPrefix: string; stage: string; subject: string }): Promise<void> {
   await store.delete(crashCountKey(place.topicPrefix, place.stage, sha256Of(place.subject)));
 }

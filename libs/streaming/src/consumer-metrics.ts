@@ -7,10 +7,10 @@ import type { PassedOverRecord } from './table-follower.js';
 
 /** @returns a function for the dead-letter office to call for each letter */
 export function letterMetrics(metrics: Metrics): (letter: DeadLetter) => void {
-  const buried = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
+  const letters = metrics.counter('dead_letters_total', 'Dead letters written, by code', ['code']);
   // Each series starts at 0. A series that starts with its first letter shows no increase, so no alert would see that letter.
-  for (const code of Object.keys(errorCodes) as ErrorCode[]) if (errorCodes[code] === 'permanent') buried.inc({ code }, 0);
-  return ({ code }) => buried.inc({ code });
+  for (const code of Object.keys(errorCodes) as ErrorCode[]) if (errorCodes[code] === 'permanent') letters.inc({ code }, 0);
+  return ({ code }) => letters.inc({ code });
 }
 
 /** Counts all retries of this process, and those that others report (`noteRetry`). */

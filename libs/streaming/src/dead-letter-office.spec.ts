@@ -13,7 +13,7 @@ async function letterOf(record: Partial<RecordOrigin>, subject: Subject = {}, me
     'ingest',
   );
   const origin = { ...place, key: null, value: null, ...record };
-  await office.bury(origin, subject, new PipelineError('BUCKET_EVENT_UNRECOGNISED', message));
+  await office.writeLetter(origin, subject, new PipelineError('BUCKET_EVENT_UNRECOGNISED', message));
   return deadLetterSchema.parse(JSON.parse(JSON.stringify(written[0])));
 }
 

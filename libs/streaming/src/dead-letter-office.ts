@@ -38,7 +38,7 @@ export class DeadLetterOffice {
   ) {}
 
   /** Writes a letter; resolves when it is durable. Only then may the record's offset be committed. */
-  async bury(origin: RecordOrigin, subject: Subject, error: PipelineError): Promise<void> {
+  async writeLetter(origin: RecordOrigin, subject: Subject, error: PipelineError): Promise<void> {
     const letter: DeadLetter = {
       stage: this.stage,
       code: error.code,
@@ -63,7 +63,7 @@ export function lettersForFollower(office: DeadLetterOffice, topicPrefix: string
     // No letter about a letter: the same follower would read it again.
     if (topic === topicName(deadLetters, topicPrefix) || written >= lettersAtMost) return;
     written++;
-    office.bury({ topic, partition, offset, key: key === null ? null : Buffer.from(key), value }, {}, error).catch(() => undefined);
+    office.writeLetter({ topic, partition, offset, key: key === null ? null : Buffer.from(key), value }, {}, error).catch(() => undefined);
   };
 }
 

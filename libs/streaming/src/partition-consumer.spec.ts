@@ -78,7 +78,7 @@ test('drops an answer that was requested before a rejoin, and skips no record be
       recover: () => Promise.resolve(),
       begin: () => Promise.resolve({ refusedAfter: 0, end: () => undefined }),
       count: () => Promise.resolve(1),
-      forget: () => Promise.resolve(),
+      clearCount: () => Promise.resolve(),
     },
     crash: (error) => expect.unreachable(String(error)),
     logger: pino({ level: 'silent' }),

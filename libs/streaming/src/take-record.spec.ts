@@ -50,7 +50,7 @@ class Scene {
       this.memory.push(`count ${subject}`);
       return this.counts ? Promise.resolve(++this.failures) : Promise.reject(new PipelineError('STORAGE_UNAVAILABLE', 'away'));
     },
-    forget: (subject) => Promise.resolve(void this.memory.push(`forget ${subject}`)),
+    clearCount: (subject) => Promise.resolve(void this.memory.push(`clear ${subject}`)),
   };
 
   private readonly taker: RecordTaker<Note>;
@@ -94,7 +94,7 @@ describe('a record', () => {
     let during = 0;
     const outcome = await scene.take(() => Promise.resolve(void (during = scene.inHand)));
     expect([outcome.kind, during, scene.inHand]).toEqual(['taken', 1, 0]);
-    expect(scene.memory).toEqual(['begin a|v1|', 'forget a|v1|']);
+    expect(scene.memory).toEqual(['begin a|v1|', 'clear a|v1|']);
   });
 
   it('is counted before each retry, and becomes a dead letter at the third failure', async () => {
@@ -106,7 +106,7 @@ describe('a record', () => {
     ]);
     expect(scene.inHand).toBe(0);
     expect(scene.letters).toMatchObject([{ code: 'UNKNOWN_REPEATED', utteranceId: 'a', version: 'v1' }]);
-    expect(scene.memory.slice(-3)).toEqual(['begin a|v1|', 'count a|v1|', 'forget a|v1|']);
+    expect(scene.memory.slice(-3)).toEqual(['begin a|v1|', 'count a|v1|', 'clear a|v1|']);
   });
 
   it('becomes a dead letter at the third failure even if the store does not count', async () => {
@@ -150,7 +150,7 @@ describe('a record', () => {
     const scene = new Scene();
     expect((await scene.take(bug, value)).kind).toBe('dead-letter');
     expect(scene.letters).toMatchObject([{ code: 'RECORD_INVALID', origin: { offset: '7' } }]);
-    expect(scene.memory).toEqual(['forget x.notes.v1/0/7']);
+    expect(scene.memory).toEqual(['clear x.notes.v1/0/7']);
   });
 
   it('that replaces an undecodable batch becomes a dead letter with the reason', async () => {

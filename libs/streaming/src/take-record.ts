@@ -27,7 +27,7 @@ export interface CrashMemory {
   /** @returns the number of failures, including deaths of the process and this failure */
   count(subject: string, error: unknown): Promise<number>;
   /** Clears the count of a subject that was taken or has its dead letter. */
-  forget(subject: string): Promise<void>;
+  clearCount(subject: string): Promise<void>;
 }
 
 export interface InHand {
@@ -78,7 +78,7 @@ export class RecordTaker<Fact> {
     const outcome = await this.tryOnce(record, context);
     if (outcome.kind !== 'dead-letter' || context.signal.aborted) return outcome;
     try {
-      await this.bury(record, outcome.error, context.signal);
+      await this.writeLetter(record, outcome.error, context.signal);
       return outcome;
     } catch (error) {
       return { kind: 'stop', error };
@@ -100,7 +100,7 @@ export class RecordTaker<Fact> {
       // The consumer no longer waits for the worker, or another member has the partition, so the outcome is unknown.
       if (signal.aborted) return { kind: 'taken' };
       this.hopeless.delete(this.countedBy(record));
-      await this.forget(record);
+      await this.clear(record);
       return { kind: 'taken' };
     } catch (error) {
       inHand?.end();
@@ -129,15 +129,15 @@ export class RecordTaker<Fact> {
     return outcome;
   }
 
-  private async bury(record: StreamRecord<Fact>, error: PipelineError, signal: AbortSignal): Promise<void> {
+  private async writeLetter(record: StreamRecord<Fact>, error: PipelineError, signal: AbortSignal): Promise<void> {
     const { logger, deadLetterOffice } = this.options;
     const subject = this.subjectOf(record);
     const { utteranceId, objectKey } = subject;
     const { offset } = record.origin;
     logger.warn({ code: error.code, err: error.cause, key: record.key, offset, utteranceId, objectKey }, error.message);
-    await retrying(() => deadLetterOffice.bury(record.origin, subject, error), { signal });
+    await retrying(() => deadLetterOffice.writeLetter(record.origin, subject, error), { signal });
     if (error.code === 'UNKNOWN_REPEATED') this.giveUpOn(this.countedBy(record));
-    await this.forget(record);
+    await this.clear(record);
   }
 
   private giveUpOn(subject: string): void {
@@ -146,9 +146,9 @@ export class RecordTaker<Fact> {
     if (this.hopeless.size > hopelessAtMost && oldest !== undefined) this.hopeless.delete(oldest);
   }
 
-  private async forget(record: StreamRecord<Fact>): Promise<void> {
+  private async clear(record: StreamRecord<Fact>): Promise<void> {
     // If this fails, the leftover count costs the record one try the next time it fails.
-    await this.options.crashes.forget(this.countedBy(record)).catch(() => undefined);
+    await this.options.crashes.clearCount(this.countedBy(record)).catch(() => undefined);
   }
 
   private countedBy(record: StreamRecord<Fact>): string {

@@ -4,7 +4,7 @@ import { failureSubject } from '#contracts/dead-letters.js';
 import { errorCodes, PipelineError } from '#contracts/pipeline-error.js';
 import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
 import { subjectOf } from '#overview/letter-tally.js';
-import { forgetCrashes } from '#storage/crash-counter.js';
+import { clearCrashCount } from '#storage/crash-counter.js';
 import { contextOf } from '#streaming/trace-headers.js';
 import { connect, readOverview, withPublisher } from '../connect.js';
 import { planReplay, ReplayPlan } from '../replay-plan.js';
@@ -17,7 +17,7 @@ export class ReplayCommand extends UndertoneCommand {
   async run(_arguments: string[], { code, dryRun }: { code?: string; dryRun?: boolean }): Promise<void> {
     const connections = connect();
     const overview = await readOverview(connections);
-    const refused: Parameters<typeof forgetCrashes>[1][] = [];
+    const refused: Parameters<typeof clearCrashCount>[1][] = [];
     const plan = new ReplayPlan(overview, {
       code,
       onLetter: (letter) => {
@@ -30,7 +30,7 @@ export class ReplayCommand extends UndertoneCommand {
     const { keys, letters } = plan;
     if (!dryRun) {
       // A stage refuses a record that failed or crashed it too often, until its crash count is deleted.
-      for (const place of refused) await forgetCrashes(connections.store, place);
+      for (const place of refused) await clearCrashCount(connections.store, place);
       const hints = keys.map((key) => hintAt(key, 'replay', true));
       // The new try continues the trace of the first.
       const traceOf = ({ key }: ObjectHint) => contextOf({ traceparent: plan.traceparentOf(key) });
