@@ -31,7 +31,7 @@ export interface ExperimentData {
 export function experimentData(file: ExperimentFile, view: TrainingView, tileShape: [number, number]): ExperimentData {
   const findings: string[] = [];
   const byCorpus = Map.groupBy(view.utterances, ({ utteranceId }) => corpusOf(utteranceId));
-  const of = (corpus: string): ViewUtterance[] => {
+  const utterancesIn = (corpus: string): ViewUtterance[] => {
     const found = byCorpus.get(corpus);
     if (found) return found;
     throw new PipelineError(

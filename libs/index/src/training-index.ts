@@ -401,7 +401,7 @@ export function viewOf(
   for (const { utteranceId, version } of utterances) {
     digest = addDigest(digest, versionDigest(utteranceId, version));
     const corpus = corpusOf(utteranceId);
-    const hash = of?.settings[corpus] ?? settingsHash;
+    const hash = source?.settings[corpus] ?? settingsHash;
     if (hash === null || settings[corpus] === hash) continue;
     settings[corpus] = hash;
     digest = addDigest(digest, settingsDigest(corpus, hash));
