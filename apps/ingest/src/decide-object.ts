@@ -70,7 +70,7 @@ export class ObjectDecider {
     refuseBadKey(hint.key);
     if (isAnnotationPath(path)) return this.applyAnnotations(hint, corpus);
     if (isArchivePath(path)) return this.unpack(hint, corpus, origin);
-    const head = await this.parts.store.head(hint.key);
+    const head = await this.headOf(hint);
     return head ? this.ingest(head, place, hint) : this.writeTombstone(utteranceIdOf(place.corpus, place.path));
   }
 
@@ -112,6 +112,13 @@ export class ObjectDecider {
   private async unpack(hint: ObjectHint, corpus: string, origin: RecordOrigin): Promise<Decision> {
     const head = await this.headOf(hint);
     return head && (await this.parts.unpack({ head, corpus, origin, again: hint.again })) ? 'unpacking' : 'unchanged';
+  }
+
+  /** @returns null where there is no object; the next listing learns of it, in case the object came while nobody looked */
+  private async headOf({ key }: ObjectHint): Promise<ObjectHead | null> {
+    const head = await this.parts.store.head(key);
+    if (!head) this.parts.onAbsent(key);
+    return head;
   }
 
   private async writeTombstone(utteranceId: string): Promise<Decision> {

@@ -67,4 +67,5 @@ const shardTopic = (stream: Stream, description: string): Topic<ShardSealed, 'fe
 
 export const shardsLabelled = shardTopic('labelled', 'Shards whose utterances carry a category, or activation and valence.');
 export const shardsUnlabelled = shardTopic('unlabelled', 'Shards whose utterances carry a speaker and a gender only, or nothing.');
-export const shardTopicOf = (stream: Stream): Topic<ShardSealed, 'features' | 'trainer' | 'cli'> => (stream === 'labelled' ? shardsLabelled : shardsUnlabelled);
+export const shardTopicOf = (stream: Stream): Topic<ShardSealed, 'features' | 'trainer' | 'cli'> =>
+  stream === 'labelled' ? shardsLabelled : shardsUnlabelled;
