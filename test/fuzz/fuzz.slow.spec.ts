@@ -12,7 +12,7 @@ const mostMemoryMb: Record<string, number> = { ingest: 700, features: 1_200, tra
 const longestDownSec = 10;
 
 it('no service is down for more than seconds, each good recording arrives, each bad input has one letter', async () => {
-  const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000);
+  const seed = Number(process.env['FUZZ_SEED'] ?? 1);
   const seconds = Number(process.env['FUZZ_SECONDS'] ?? 120);
   console.log(`fuzz with FUZZ_SEED=${seed} for ${seconds} s`);
   const report = await runFuzz({ seed, laps: Infinity, seconds, casesPerLap: 40, settleSec: 300 });
