@@ -153,7 +153,7 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     await says(page, 'tiles-labelled', '183');
     await says(page, 'round', 'Round 2, finished');
     await says(page, 'findings', findings[0] as string);
-    await says(page, 'champion-emotion', /UA not known.*step 500; number 3.*by hand.*was promoted.*It heard our calls better/s);
+    await says(page, 'champion-emotion', /UA unknown.*step 500; number 3.*by hand.*was promoted.*It heard our calls better/s);
     await says(page, 'tiles-per-sec', /155\.2 tiles\/s/);
     await says(page, 'backend', 'tensorflow');
     await says(page, 'stage-features', /down/);

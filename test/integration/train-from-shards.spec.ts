@@ -259,7 +259,7 @@ it('refuses invalid options, and says what to do', () => {
   const empty = spawnSync(process.execPath, [...words('bad', []).slice(0, 4), '--shards', folder.replace(/$/, '/none')], {
     encoding: 'utf8',
   });
-  expect([empty.status, empty.stderr]).toEqual([2, expect.stringContaining('there is no such folder')]);
+  expect([empty.status, empty.stderr]).toEqual([2, expect.stringContaining('is not a folder')]);
 });
 
 it('lets a later file override an utterance, and refuses mixed settings', () => {
