@@ -100,7 +100,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     });
     retryMetrics(metrics);
     const office = new DeadLetterOffice(this.publisher, 'evaluator', letterMetrics(metrics));
-    this.follower.onPassedOver(passedOverMetrics(metrics)).onPassedOver(lettersForFollower(office, prefix));
+    this.follower.onPassedOver(passedOverMetrics(metrics, this.follower.topics)).onPassedOver(lettersForFollower(office, prefix));
     const scored = metrics.counter('evaluations_total', 'Evaluations published');
     const scoring = metrics.histogram(
       'scoring_duration_seconds',

@@ -128,7 +128,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     retryMetrics(metrics);
     metrics.gaugeOf('unmatched_rows', 'Rows of manifests that match no recording, as of the last listing', () => warnings.unmatchedRows);
     metrics.gaugeOf('live_utterances', 'Live utterances that this instance knows', () => this.ledger.size);
-    this.follower.onPassedOver(passedOverMetrics(metrics)).onPassedOver(lettersForFollower(office, prefix));
+    this.follower.onPassedOver(passedOverMetrics(metrics, this.follower.topics)).onPassedOver(lettersForFollower(office, prefix));
     const shared = {
       kafka: this.kafka,
       topicPrefix: prefix,

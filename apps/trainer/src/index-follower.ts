@@ -55,8 +55,8 @@ export class IndexFollower {
       .on(shardsLabelled, (id, fact, record) => this.applyShard(id, fact, record))
       .on(shardsUnlabelled, (id, fact, record) => this.applyShard(id, fact, record))
       .on(deadLetters, (_key, fact) => fact && this.followed.applyDeadLetter(fact))
-      .on(featureSettingsChosen, (_key, fact) => this.followed.applySettings(fact))
-      .onPassedOver(passedOverMetrics(metrics));
+      .on(featureSettingsChosen, (_key, fact) => this.followed.applySettings(fact));
+    this.follower.onPassedOver(passedOverMetrics(metrics, this.follower.topics));
     this.stallWatch = new StallWatch({ kafka, consumers: [this.follower], metrics, logger });
   }
 

@@ -19,11 +19,15 @@ export function retryMetrics(metrics: Metrics): void {
   observeRetries(() => retries.inc());
 }
 
-/** @returns a function for a follower to call for each skipped record */
-export function passedOverMetrics(metrics: Metrics): (passed: PassedOverRecord) => void {
+/**
+ * @param topics that the follower reads; each has a count from the start, so that an alert has something to look at
+ * @returns a function for a follower to call for each skipped record
+ */
+export function passedOverMetrics(metrics: Metrics, topics: readonly string[]): (passed: PassedOverRecord) => void {
   const counter = metrics.counter('records_passed_over_total', 'Records of followed topics that could not be read or applied', [
     'topic',
     'code',
   ]);
+  for (const topic of topics) counter.inc({ topic, code: 'RECORD_INVALID' }, 0);
   return ({ topic, error }) => counter.inc({ topic, code: error.code });
 }
