@@ -96,7 +96,7 @@ it('decides about trained models on the same view, announces, shows and uses the
   ]);
   expect(await undertone(pipeline, 'rollback')).toMatchObject({
     code: 0,
-    text: expect.stringContaining(`${runId}/20 is champion 3 of emotion, as it was as number 1`) as string,
+    text: expect.stringContaining(`${runId}/20 is champion 3 of emotion again; it was number 1 before`) as string,
   });
   await pipeline.until('the rollback to be announced', () => overview.promotionOf('emotion').champion?.number === 3);
   // The champion answers, not the newest model.
