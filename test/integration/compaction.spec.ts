@@ -147,7 +147,7 @@ it('runs beside training: a running round finishes, and the next round has all r
     const { text } = { text: await (await fetch(`${pipeline.url('trainer')}/metrics`)).text() };
     return /compaction_objects_deleted_total\{kind="predictions"\} [1-9]/.test(text);
   });
-  expect(pipeline.logOf('trainer')).not.toContain('shards are gone');
+  expect(pipeline.logOf('trainer')).not.toContain('the store has lost shards');
   expect(overview.deadLetters).toEqual([]);
   expect(await pipeline.stopGently('trainer'), 'at SIGTERM').toBe(0);
 });

@@ -111,7 +111,7 @@ it('finds labels in manifests of several programs, and status reports rows witho
         since: expect.any(String),
         warnings: [
           expect.stringMatching(/^1 of 3 rows match no recording.*row 3: "lost\.wav"$/),
-          expect.stringMatching(/^2 of 3 rows write/),
+          expect.stringMatching(/^2 of 3 rows spell/),
         ],
       },
     ]);

@@ -41,7 +41,7 @@ it('removes a deleted and a replaced utterance from the running round', async ()
   const [deleted = '', replaced = ''] = await longRound();
   const { store, overview } = pipeline;
   expect(await erasedOfMetrics()).toBe(0);
-  expect(pipeline.logOf('trainer')).not.toContain('erased from the round');
+  expect(pipeline.logOf('trainer')).not.toContain('erased utterances from the round');
   const runId = overview.snapshot().training.started?.runId ?? '';
 
   await store.delete(corpusKey('made', deleted));
@@ -53,7 +53,7 @@ it('removes a deleted and a replaced utterance from the running round', async ()
     pipeline
       .logOf('trainer')
       .split('\n')
-      .filter((line) => line.includes('erased from the round'));
+      .filter((line) => line.includes('erased utterances from the round'));
   await pipeline.until('both in the log, which takes another way than the metrics', () => told().length === 2);
   expect(told().map((line) => (JSON.parse(line) as { utterances: number }).utterances)).toEqual([1, 1]);
 

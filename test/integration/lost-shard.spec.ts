@@ -27,7 +27,7 @@ it('withdraws the shard and makes its tiles again, and the next round has all ut
   // One more recording, so that the new round differs from the first.
   await store.put(corpusKey('late', 'u.wav'), toneWav({ pitchHz: 210 }));
   pipeline.start('trainer');
-  await pipeline.until('the loss to be noticed', () => pipeline.logOf('trainer').includes('shards are gone from the store'));
+  await pipeline.until('the loss to be noticed', () => pipeline.logOf('trainer').includes('the store has lost shards'));
   await pipeline.until('a model of all', () => overview.snapshot().checkpoint?.viewUtterances === paths.length + 1, 150);
   expect(overview.reconcile()).toEqual({ utterances: paths.length + 1, inShards: paths.length + 1, deadLettered: 0, inFlight: [] });
   expect(overview.deadLetters).toEqual([]);
