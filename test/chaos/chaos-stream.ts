@@ -66,8 +66,10 @@ export class ChaosStream {
   async prepare(): Promise<void> {
     await this.publisher.connect();
     const { store } = this.world;
-    await store.put(corpusKey('alpha', 'corpus.json'), JSON.stringify({ reader: 'manifest', silence: 'none' }));
     for (const corpus of this.corpora) {
+      // Ingest recognises the reader of the others by itself.
+      const options = { ...(corpus.name === 'alpha' && { reader: 'manifest' }), silence: 'none' };
+      await store.put(corpusKey(corpus.name, 'corpus.json'), JSON.stringify(options));
       for (let n = 0; n < this.options.plannedObjects; n++)
         if (this.random.chance(0.85)) corpus.rows.set(pathOf(n), this.newRow(corpus, n));
       await this.untilDone(() => store.put(corpusKey(corpus.name, 'manifest.csv'), corpus.manifest));
