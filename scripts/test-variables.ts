@@ -22,7 +22,7 @@ export const testVariables = {
     .describe('1 makes the golden tests of spectrograms print how far they are from the references.'),
   FUZZ_CONTAINERS: field.wholeIn('files', 120).describe('Damaged files that the fuzz test of audio containers makes.'),
   FUZZ_SEED: field.wholeIn('seed', 1).describe('Chooses the cases of the long fuzz of the pipeline (`npm run test:slow`).'),
-  FUZZ_SECONDS: field.wholeIn('seconds', 120).describe('Time for which that fuzz deals new cases.'),
+  FUZZ_SECONDS: field.wholeIn('seconds', 30).describe('Time for which that fuzz deals new cases.'),
   KEEP_LOGS: field.optionalText().describe('Any value makes `npm run chaos` keep its logs after a good run too.'),
   BENCH_PYTHON: field.text('python3').describe('Python with the peers of `npm run bench`, such as librosa and PyTorch.'),
   BENCH_TF_PYTHON: field

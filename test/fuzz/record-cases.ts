@@ -171,7 +171,9 @@ function fits(topic: AnyTopic, value: Buffer): boolean {
 /** As its writer would key it; null for what has no key, or is not of the topic at all. */
 function keyOf(topic: AnyTopic, value: unknown): string | null {
   try {
-    return (topic as Topic<unknown>).keyOf(value);
+    // A hostile value may give a key of any type, and the client sends text only.
+    const key: unknown = (topic as Topic<unknown>).keyOf(value);
+    return typeof key === 'string' ? key : null;
   } catch {
     return null;
   }
