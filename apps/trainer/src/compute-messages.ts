@@ -23,7 +23,7 @@ export type ToCompute =
   /** Utterances that changed since the view of that round. If the message comes after the round, it concerns no other round. */
   | { type: 'erase'; roundId: number; utteranceIds: string[] };
 
-/** Of the utterances in `asked`: those that no round has learnt before, and those that no round learns (held out). */
+/** The utterances in `asked` that no round has learnt before, and those that no round learns (held out). */
 export interface FirstHad {
   learnt: string[];
   heldOut: string[];

@@ -46,7 +46,7 @@ export interface SweptObjects {
   bytesFreed: number;
   /** Objects that are not needed and not deleted yet. */
   waiting: number;
-  /** Of the waiting objects, those whose grace period is over but which a reader may still read. */
+  /** The waiting objects whose grace period is over but which a reader may still read. */
   heldByReaders: number;
 }
 

@@ -98,7 +98,7 @@ const schema = z.strictObject({
       speakers: z.int().min(0).default(0),
     })
     .prefault({}),
-  /** Which auxiliary heads exist. Without any, emotion is learnt alone (eq. 1). */
+  /** The auxiliary heads that exist. Without any, the model learns emotion alone (eq. 1). */
   auxiliary: z.strictObject({ gender: z.boolean().default(true), speaker: z.boolean().default(true) }).prefault({}),
   /** Share of the unsupervised objective, eq. 1 and 2. */
   alpha: share.default(0.4),

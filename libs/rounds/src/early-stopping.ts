@@ -15,7 +15,7 @@ export interface BestCheck {
   since: number;
 }
 
-/** Of equal checks the earlier wins: the later model was only trained longer. */
+/** The earlier of two equal checks wins: the later model was only trained longer. */
 export function afterCheck(best: BestCheck | null, check: { step: number; ua: number }): BestCheck {
   return best && check.ua <= best.ua ? { ...best, since: best.since + 1 } : { ...check, since: 0 };
 }

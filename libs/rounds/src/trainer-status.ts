@@ -4,7 +4,7 @@ import type { ViewCounts } from '#index/training-index.js';
 export interface TrainerStatus {
   runId: string;
   state: 'starting' | 'waiting' | 'training';
-  /** What the trainer is waiting for or doing. */
+  /** The trainer's present work, or the thing that it waits for. */
   because: string;
   backend: string | null;
   /** Tiles that training may use. */

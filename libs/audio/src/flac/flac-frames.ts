@@ -23,7 +23,7 @@ const HISTORY = 32;
 /** Zeros after the last byte. A code that runs into them goes to `unary`, which checks for the end. */
 const PADDING = 16;
 const MAX_BLOCK_SIZE = 65_535;
-/** Of the 32 bits loaded at a byte, the number that is left whatever the position in that byte. */
+/** The number of bits that a load of 32 always leaves, whatever the position in its first byte. */
 const WINDOW_BITS = 25;
 /** The most that STREAMINFO can state. It also keeps bit positions in a frame below 2^31. */
 const MAX_FRAME_BYTES = 2 ** 24;
