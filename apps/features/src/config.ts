@@ -1,11 +1,16 @@
 /** Reads the settings of features from the environment. */
 import { z } from 'zod';
-import { decodersWith, featureSettings, silenceMethods } from '#audio/feature-settings.js';
+import { decodersWith, defaultFeatureSettings, featureSettings, silenceMethods } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
 import { readKafkaConnection, readServiceSettings, readStoreConnection, servicePorts } from '#service/connection-config.js';
+import { presetVariables, withPreset } from '#service/presets.js';
 import { field, readConfig } from '#service/read-config.js';
 
+/** Samples in a millisecond at the rate of the spectrogram, 22 kHz. */
+const SAMPLES_PER_MS = defaultFeatureSettings.sampleRateHz / 1000;
+
 export const featuresVariables = {
+  ...presetVariables,
   SHARD_TILES: field.wholeIn('tiles', 1024, 1).describe('Features seals a shard when it holds this many tiles.'),
   SHARD_MAX_AGE: field.seconds(30).describe('Features seals a shard this long after its first tile, however small the shard is.'),
   FEATURE_WORKERS: field.wholeIn('threads', 2, 1).describe('Threads that decode audio and make tiles.'),
@@ -26,6 +31,15 @@ export const featuresVariables = {
     .describe(
       'Share of a tile, from 0 to 1, that must be speech. Features leaves out a tile with less if the utterance has a better one. 0 keeps every tile. ¹',
     ),
+  TILE_ROWS: field.wholeIn('rows', 128, 1).describe('Rows of a tile: bands of frequency. ¹'),
+  TILE_FRAMES: field.wholeIn('frames', 256, 1).describe('Frames of a tile. 256 frames of 10 ms are 2.56 s. ¹'),
+  FRAME_SHIFT_MS: z.coerce
+    .number()
+    .positive()
+    .refine((ms) => Number.isInteger(ms * SAMPLES_PER_MS), 'expected a whole number of samples at 22 kHz, such as 10, 12.5 or 20')
+    .default(10)
+    .meta({ unit: 'ms' })
+    .describe('Time from one frame to the next. ¹'),
   TILE_LAYOUT: z
     .enum(['tiles', 'centre'])
     .default('tiles')
@@ -64,7 +78,7 @@ export const featuresVariables = {
 };
 
 export function readFeaturesConfig() {
-  const read = readConfig(featuresVariables);
+  const read = readConfig(featuresVariables, withPreset(process.env));
   const ffmpeg = chooseFfmpeg();
   return {
     kafka: readKafkaConnection(),
@@ -83,6 +97,9 @@ export function readFeaturesConfig() {
       maxDurationSec: read.MAX_DURATION_SEC,
       silenceMethod: read.SILENCE_METHOD,
       silenceTopDb: read.SILENCE_TOP_DB,
+      rows: read.TILE_ROWS,
+      width: read.TILE_FRAMES,
+      hopLength: Math.round(read.FRAME_SHIFT_MS * SAMPLES_PER_MS),
       layout: read.TILE_LAYOUT,
       minSpeechShare: read.TILE_MIN_SPEECH,
       scale: read.FREQUENCY_SCALE,

@@ -9,9 +9,10 @@ import { writeShard, type ShardRow } from '#audio/shard/shard-file.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
 import { runLeaseKey } from '#contracts/object-keys.js';
 import { chooseBackend } from '#tensor/backend.js';
+import { type NamedTensor, readSafetensors } from '#model-files/safetensors.js';
 import { FolderStore } from '#storage/folder-store.js';
 import { sha256Hex } from '#storage/object-store.js';
-import { manifestKey, newestCheckpoints, type Checkpoint } from './checkpoint-store.js';
+import { manifestKey, newestCheckpoints, readWeights, type Checkpoint } from './checkpoint-store.js';
 import { Lease } from '#storage/lease.js';
 import { RoundErasures } from './round-erasures.js';
 import { noEvents, plainRounds, type RunEvents, type RunSettings } from './run-settings.js';
@@ -133,6 +134,33 @@ describe('memory', () => {
     await run.restore();
     run.dispose();
     expect(held()).toEqual(before);
+  });
+});
+
+describe('a run whose input is standardised by row', () => {
+  const standardised = { model: { ...settings.model, input: { standardise: 'rows' } } };
+  const scaleOf = async (checkpoint: Checkpoint | undefined): Promise<NamedTensor[]> =>
+    readSafetensors(await readWeights(store, checkpoint!)).filter(({ name }) => name.startsWith('input.'));
+
+  it('measures the scale on tiles of training speakers alone, before its first step', async () => {
+    await (await openRun({ ...standardised, batch: { labelled: 2, unlabelled: 2 }, statisticsTiles: 100 })).runRound(view);
+    const mean = (await scaleOf(await newest())).find(({ name }) => name === 'input.mean')!;
+    const trained = view.utterances.filter(({ split }) => split === 'train');
+    const pixels = await tiles.read(trained.map((utterance) => ({ utterance, row: utterance.firstRow })));
+    const expected = Array.from({ length: rows }, (_, row) => {
+      const own = pixels.filter((_pixel, at) => Math.floor(at / width) % rows === row);
+      return own.reduce((sum, pixel) => sum + pixel / 255, 0) / own.length;
+    });
+    for (const [row, value] of expected.entries()) expect(mean.values[row]).toBeCloseTo(value, 5);
+  });
+
+  it('keeps the scale in later rounds and after a restart', async () => {
+    await (await openRun(standardised)).runRound(view);
+    const first = await scaleOf(await newest());
+    await (await openRun(standardised)).runRound(relabelled());
+    const second = await newest();
+    expect(second?.round).toBe(2);
+    expect(await scaleOf(second)).toEqual(first);
   });
 });
 

@@ -1,0 +1,51 @@
+/**
+ * Changes to training tiles that leave the emotion what it is: a shift in time, and bands of rows and frames that are blanked
+ * (Park et al. 2019, SpecAugment, Section 2, without its warping). Each tile gets its own draw, from the model's generator, so
+ * that a resumed run changes the same tiles the same way. Predictions never see changed tiles.
+ */
+import type { SeededRandom } from '#tensor/random.js';
+import type { ModelSettings } from './settings.js';
+
+type Augmentation = NonNullable<ModelSettings['augmentation']>;
+
+/**
+ * @param tiles [count, rows, frames] pixels, row-major; they stay as they are
+ * @returns the changed tiles; blanked pixels get the tile's mean, and what a shift leaves open gets 0, as padding does
+ */
+export function augmented(
+  tiles: Uint8Array,
+  [rows, frames]: readonly [number, number],
+  { augmentation, random }: { augmentation: Augmentation; random: Pick<SeededRandom, 'uniform'> },
+): Uint8Array {
+  const { shiftFrames, maskRows, maskFrames, masks, gain } = augmentation;
+  const size = rows * frames;
+  const changed = new Uint8Array(tiles.length);
+  const whole = (limit: number): number => Math.floor(random.uniform() * (limit + 1));
+  for (let start = 0; start < tiles.length; start += size) {
+    const from = tiles.subarray(start, start + size);
+    const to = changed.subarray(start, start + size);
+    shift(from, to, { frames, by: shiftFrames === 0 ? 0 : whole(2 * shiftFrames) - shiftFrames });
+    if (gain > 0) addToSound(to, Math.round((2 * random.uniform() - 1) * gain));
+    if (masks === 0) continue;
+    const mean = Math.round(to.reduce((sum, pixel) => sum + pixel, 0) / size);
+    for (let mask = 0; mask < masks; mask++) {
+      const [height, width] = [whole(maskRows), whole(maskFrames)];
+      const [row, frame] = [whole(rows - height), whole(frames - width)];
+      to.fill(mean, row * frames, (row + height) * frames);
+      for (let at = frame; at < size; at += frames) to.fill(mean, at, at + width);
+    }
+  }
+  return changed;
+}
+
+function shift(from: Uint8Array, to: Uint8Array, { frames, by }: { frames: number; by: number }): void {
+  for (let row = 0; row < from.length; row += frames) {
+    if (by >= 0) to.set(from.subarray(row, row + frames - by), row + by);
+    else to.set(from.subarray(row - by, row + frames), row);
+  }
+}
+
+/** Louder or softer; silence stays silence. */
+function addToSound(tile: Uint8Array, change: number): void {
+  for (const [at, pixel] of tile.entries()) if (pixel > 0) tile[at] = Math.max(1, Math.min(255, pixel + change));
+}
