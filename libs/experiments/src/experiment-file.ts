@@ -75,6 +75,11 @@ const schema = z.strictObject({
   testCorpus: z.string().optional(),
   /** True: only utterances of the four categories count, also for other targets, as in the paper. */
   fourCategoriesOnly: z.boolean().default(true),
+  /**
+   * The corpus's utterances without a class of the target, such as its other emotions. `unlabelled`: those of training speakers
+   * are unlabelled speech. `leave-out`: they are not used, as in the paper.
+   */
+  otherEmotions: z.enum(['unlabelled', 'leave-out']).default('unlabelled'),
   /** Feature settings that the shards must have. `samples` shards are made with them. */
   features: z.record(z.string(), z.unknown()).default({}),
   /**
