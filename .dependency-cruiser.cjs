@@ -26,6 +26,7 @@ const rooms = {
     ...['contracts', 'service', 'storage', 'streaming', 'corpora', 'audio', 'tensor', 'paper', 'baselines', 'model-files'],
     ...['evaluation', 'index', 'rounds'],
   ],
+  stage: ['contracts', 'service', 'storage', 'streaming'],
   embedded: ['contracts', 'service'],
 };
 const roomRules = Object.entries(rooms).map(([room, others]) => ({
