@@ -19,8 +19,8 @@ import { featuresGroup } from '#streaming/consumer-groups.js';
 import { ShardPartitionWorker, type ShardWorkshop } from './build-shards.js';
 import type { FeaturesConfig } from './config.js';
 import { ConsumersBySettings, type SettingsConsumer } from './consumers-by-settings.js';
-import { ExtractorPool } from './extractor-pool.js';
-import { MemoryBudget, TileMemory } from './memory-budget.js';
+import { ExtractorPool } from '#extraction/extractor-pool.js';
+import { MemoryBudget, TileMemory } from '#extraction/memory-budget.js';
 import { SettingsObjects } from './settings-objects.js';
 import { poolMetrics, workshopMetrics } from './workshop-metrics.js';
 
