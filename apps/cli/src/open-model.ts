@@ -7,8 +7,8 @@ import type { AnyModel } from '#paper/model.js';
 import type { Environment } from '#service/read-config.js';
 import { FolderStore } from '#storage/folder-store.js';
 import type { Objects } from '#storage/object-store.js';
-import { currentChampion } from '#evaluation/champions.js';
-import { type Checkpoint, findCheckpoint, findNewestModel, readWeights, targetOf } from '#rounds/checkpoint-store.js';
+import { type Checkpoint, findNewestModel, readWeights } from '#rounds/checkpoint-store.js';
+import { chooseServedModel, whyChosen } from '#serving/choose-model.js';
 import { environment, quietTensorflow } from './config.js';
 import { connect } from './connect.js';
 import { findModel } from './find-model.js';
@@ -70,21 +70,12 @@ export async function chooseModel(
   if (model !== undefined && newest)
     throw new PipelineError('CONFIG_INVALID', '--model and --newest exclude each other. Give one of the two.');
   if (model !== undefined) return { checkpoint: await findModel(store, model), chosen: 'named by --model' };
-  const last = await findNewestModel(store);
-  if (!last) return null;
-  if (newest) return { checkpoint: last, chosen: 'the newest' };
-  const target = targetOf(last);
-  const champion = await currentChampion(store, target);
-  if (!champion) return { checkpoint: last, chosen: `the newest; no model is champion of ${target} yet` };
-  const { runId, step, sha256 } = champion.model;
-  const checkpoint = await findCheckpoint(store, runId, step);
-  if (!checkpoint || checkpoint.weights.sha256 !== sha256) {
-    throw new PipelineError(
-      'CONFIG_INVALID',
-      `Champion ${champion.number} of ${target} is ${runId}/${step}, which ${checkpoint ? 'is another model now' : 'no longer exists'}. Choose another champion with \`./undertone promote\` or \`rollback\`, or use the newest model with --newest.`,
-    );
+  if (newest) {
+    const last = await findNewestModel(store);
+    return last && { checkpoint: last, chosen: 'the newest' };
   }
-  return { checkpoint, chosen: `champion ${champion.number} of ${target}` };
+  const served = await chooseServedModel(store);
+  return served && { checkpoint: served.checkpoint, chosen: whyChosen(served) };
 }
 
 /** Starts the requested backend (the argument, else TF_BACKEND), or the first that loads if none is requested. */
