@@ -32,7 +32,7 @@ import { type StageLight, StageWatch } from './stage-watch.js';
 
 export const EVALUATOR_CONFIG = Symbol('evaluator config');
 
-const stages = ['ingest', 'features', 'trainer'] as const;
+const stages = ['ingest', 'features', 'trainer', 'predictor'] as const;
 type StageName = (typeof stages)[number] | 'evaluator';
 export type DashboardState = OverviewSnapshot & {
   stages: Record<StageName, StageLight>;
@@ -159,8 +159,11 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
 
   state(): DashboardState {
     const snapshot = this.overview.snapshot();
-    const [ingest, features, trainer] = stages.map((stage) => this.watch.lightOf(stage)) as [StageLight, StageLight, StageLight];
-    return { ...snapshot, stages: { ingest, features, trainer, evaluator: this.light }, troubles: troublesOf(snapshot, this.restarts) };
+    const lights = Object.fromEntries(stages.map((stage) => [stage, this.watch.lightOf(stage)])) as Record<
+      (typeof stages)[number],
+      StageLight
+    >;
+    return { ...snapshot, stages: { ...lights, evaluator: this.light }, troubles: troublesOf(snapshot, this.restarts) };
   }
 
   /** @returns restarts of the other services since this one started */

@@ -21,11 +21,14 @@ export const predictorVariables = {
   PREDICT_PER_SECOND: field.wholeIn('requests', 50, 1).describe('Predictions that the predictor accepts in a second. More get 429.'),
 };
 
+/** Variables that other programs read too; docs/configuration.md has them there. */
+const sharedVariables = { TF_BACKEND: field.optionalText(), WEBGPU_DIR: field.optionalText(), SILERO_DIR: field.optionalText() };
+
 export function readPredictorConfig() {
   // TensorFlow prints a greeting on stderr unless this is set.
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
   const read = readConfig(predictorVariables);
-  const backend = readConfig({ TF_BACKEND: field.optionalText(), WEBGPU_DIR: field.optionalText(), SILERO_DIR: field.optionalText() });
+  const shared = readConfig(sharedVariables);
   return {
     kafka: readKafkaConnection(),
     store: readStoreConnection(),
@@ -37,8 +40,8 @@ export function readPredictorConfig() {
     fileTimeoutMs: read.PREDICT_TIMEOUT * 1000,
     requestsPerSecond: read.PREDICT_PER_SECOND,
     ffmpeg: chooseFfmpeg(),
-    sileroDir: backend.SILERO_DIR,
-    backend: { requested: backend.TF_BACKEND, webgpuDir: backend.WEBGPU_DIR, hasGpu: existsSync('/dev/nvidia0') },
+    sileroDir: shared.SILERO_DIR,
+    backend: { requested: shared.TF_BACKEND, webgpuDir: shared.WEBGPU_DIR, hasGpu: existsSync('/dev/nvidia0') },
   };
 }
 export type PredictorConfig = ReturnType<typeof readPredictorConfig>;

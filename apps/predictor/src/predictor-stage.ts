@@ -99,7 +99,8 @@ export class PredictorStage implements OnApplicationBootstrap, OnApplicationShut
       .on(emotions, (id, fact) => this.backlog.applyScore(id, fact))
       .on(checkpoints, (_run, fact) => this.isReading || (fact && this.keeper.noteCheckpoint(fact)))
       .on(promotions, () => this.isReading || this.keeper.noteNews());
-    this.runtime.reportSkipped(this.follower, office);
+    // Other stages write letters about the records of the other topics.
+    this.runtime.reportSkipped(this.follower, office, [emotions]);
     this.runtime.watch([this.follower]);
   }
 

@@ -5,6 +5,7 @@
  * A stage creates its runtime in its constructor. It calls `connect` before it reads or writes a topic, and ends with `stop`.
  */
 import type { Stage } from '#contracts/dead-letters.js';
+import { topicName, type TopicIdentity } from '#contracts/topic.js';
 import { topics } from '#contracts/topics.js';
 import type { KafkaConnection, StoreConnection } from '#service/connection-config.js';
 import { beforeCrash, crashProcess } from '#service/crash-process.js';
@@ -89,10 +90,17 @@ export class StageRuntime<Name extends Stage> {
     return new TableFollower(this.kafka, this.topicPrefix, groupName, this.options.services.logger);
   }
 
-  /** Counts the records that a follower skips, and writes letters about them. Call it when the follower has all its topics. */
-  reportSkipped(follower: TableFollower, office: DeadLetterOffice): void {
+  /**
+   * Counts the records that a follower skips, and writes letters about them. Call it when the follower has all its topics.
+   * @param lettersOn topics about whose records it writes; default: all. One stage writes about a topic, so that a bad record has one letter.
+   */
+  reportSkipped(follower: TableFollower, office: DeadLetterOffice, lettersOn?: readonly TopicIdentity[]): void {
+    const names = lettersOn?.map((topic) => topicName(topic, this.topicPrefix));
+    const writeLetter = lettersForFollower(office, this.topicPrefix);
     follower.onPassedOver(passedOverMetrics(this.options.services.metrics, follower.topics));
-    follower.onPassedOver(lettersForFollower(office, this.topicPrefix));
+    follower.onPassedOver((passed) => {
+      if (!names || names.includes(passed.topic)) writeLetter(passed);
+    });
   }
 
   /** Turns `/health/live` to 503 if one of these consumers stands still. @param longestTakeMs time limit of one record */
