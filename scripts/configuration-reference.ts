@@ -57,8 +57,8 @@ export const sections: Section[] = [
     readBy: 'Features reads these.',
     shape: { ...featuresVariables, ...ffmpegVariables },
     notes: `¹ The value is part of the feature settings (of ffmpeg, its version). A change makes all tiles anew, under a new consumer group. The trainer
-turns to the new tiles of a corpus when they cover all of it; \`undertone reprocess\` shows the progress. \`predict\` makes tiles by the
-defaults, and warns if the model saw others.`,
+turns to the new tiles of a corpus when they cover all of it; \`undertone reprocess\` shows the progress. \`predict\` and the predictor make tiles with
+the settings that the model was trained with.`,
   },
   {
     title: 'trainer',

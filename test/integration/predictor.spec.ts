@@ -1,4 +1,6 @@
 /** The predictor on real components: scores in the topic, the same numbers over HTTP, deletions, and kill -9. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import pino from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { emotions, type UtteranceScored } from '#contracts/emotions.js';
@@ -6,6 +8,7 @@ import { corpusKey } from '#contracts/object-keys.js';
 import { readKafkaConnection } from '#service/connection-config.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { TableFollower } from '#streaming/table-follower.js';
+import { undertone } from './command-line.js';
 import { putMadeCorpus, toneWav } from './made-corpus.js';
 import { RunningPipeline } from './running-pipeline.js';
 
@@ -107,6 +110,18 @@ describe('the predictor', () => {
     expectSameNumbers(known.body['score'], stored);
   });
 
+  it('gives the same numbers as the command predict, with and without windows', async () => {
+    const stored = scores.get('new/tone.wav') as UtteranceScored;
+    const file = join(pipeline.logsDir, 'tone.wav');
+    writeFileSync(file, wav);
+    const answer = await undertone(pipeline, 'predict', file, '--json', '--every', '1');
+    const [prediction] = answer.json<{ predictions: { emotion: Record<string, number>; windows: { startSec: number }[] }[] }>().predictions;
+    for (const [name, share] of Object.entries(stored.probabilities.emotion ?? {}))
+      expect(Math.abs((prediction?.emotion[name] ?? 0) - share)).toBeLessThan(1e-4);
+    expect(prediction?.windows.map(({ startSec }) => startSec)).toEqual([0, 1]);
+    expect(answer.errors).not.toContain('worse predictions');
+  });
+
   it('answers every second of a recording', async () => {
     const { body } = await ask('/predict?hop=1', { method: 'POST', body: wav, headers: { 'content-type': 'audio/wav' } });
     const windows = body['windows'] as { startSec: number }[];
@@ -177,7 +192,7 @@ describe('the predictor', () => {
   it('scores nothing twice and misses nothing after kill -9 in the middle of a backlog', async () => {
     const before = records.length;
     await pipeline.kill('predictor');
-    const ids = Array.from({ length: 60 }, (_, at) => `many/u${at}.wav`);
+    const ids = Array.from({ length: 30 }, (_, at) => `many/u${at}.wav`);
     for (const [at, id] of ids.entries()) await pipeline.store.put(`corpora/${id}`, toneWav({ pitchHz: 150 + at }));
     await pipeline.until('all in shards', () => pipeline.overview.reconcile().inShards >= ids.length + paths.length + 1);
     pipeline.start('predictor');

@@ -1,5 +1,7 @@
 /** Loads the model that a command uses, from the running stack or from a folder written by `undertone train`. */
 import { existsSync } from 'node:fs';
+import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
+import { decodersWith, type FeatureSettings, featureSettings } from '#audio/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { type BackendChoice, type BackendOptions, chooseBackend } from '#tensor/backend.js';
 import { loadModel } from '#model-files/checkpoint.js';
@@ -9,6 +11,7 @@ import { FolderStore } from '#storage/folder-store.js';
 import type { Objects } from '#storage/object-store.js';
 import { type Checkpoint, findNewestModel, readWeights } from '#rounds/checkpoint-store.js';
 import { chooseServedModel, whyChosen } from '#serving/choose-model.js';
+import { featureSettingsOf } from '#serving/feature-settings-of.js';
 import { environment, quietTensorflow } from './config.js';
 import { connect } from './connect.js';
 import { findModel } from './find-model.js';
@@ -18,6 +21,8 @@ export interface OpenedModel {
   model: AnyModel;
   /** The reason for this choice, in words. */
   chosen: string;
+  /** The feature settings that the model was trained with; the defaults of this machine if they are not known. */
+  features: FeatureSettings;
   /** The environment of the stack, or of this process if no stack is used. */
   environment: Environment;
 }
@@ -59,7 +64,18 @@ async function load(store: Objects, choice: ModelChoice, none: string): Promise<
   if (!found) throw new PipelineError('CONFIG_INVALID', none);
   const { checkpoint } = found;
   await startBackend();
-  return { ...found, model: loadModel(checkpoint.model, await readWeights(store, checkpoint)) };
+  const model = loadModel(checkpoint.model, await readWeights(store, checkpoint));
+  return { ...found, model, features: await settingsOf(store, checkpoint) };
+}
+
+/** A folder of `undertone train` holds no shards, so the defaults are tried; they mostly are the settings. */
+async function settingsOf(store: Objects, { settingsHash }: Checkpoint): Promise<FeatureSettings> {
+  try {
+    return await featureSettingsOf(store, settingsHash);
+  } catch (error) {
+    if (!(error instanceof PipelineError) || error.code !== 'FEATURE_SETTINGS_MISMATCH') throw error;
+    return featureSettings({ decoders: decodersWith(chooseFfmpeg(environment)) });
+  }
 }
 
 /** @returns null if no round has finished yet @throws PipelineError CONFIG_INVALID */
