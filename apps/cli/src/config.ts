@@ -26,6 +26,9 @@ export const cliVariables = {
   TRAINER_URL: field
     .text('http://127.0.0.1:7403')
     .describe('Address of the trainer. `status` asks it about its rounds. Commands beside a running stack find it by themselves.'),
+  PREDICTOR_URL: field
+    .text('http://127.0.0.1:7404')
+    .describe('Address of the predictor. `status` asks it about its scores. Commands beside a running stack find it by themselves.'),
 };
 
 /** Gives the AWS SDK, which reads the process's own environment, the keys of the stack that a command speaks to. */

@@ -127,6 +127,7 @@ export class ShardBuilder {
       activation: labels.activation ?? null,
       valence: labels.valence ?? null,
       levelEdges: labels.levelEdges,
+      time: features.times[tileIndex],
     }));
   }
 }

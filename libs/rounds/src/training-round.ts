@@ -249,6 +249,7 @@ export class TrainingRound {
       seen: { digest: learnt.seen.digest, versions: learnt.seen.versions, parts: [...learnt.seen.parts] },
       erasedInRound: position.erased,
       settingsHash: view.settingsHash ?? '',
+      settings: view.settings,
       configHash: configHashOf(settings),
       config: configOf(settings),
       codeVersion,
