@@ -43,6 +43,7 @@ import { parseBucketEvent } from './parse-bucket-event.js';
 import { WarningPublisher } from './publish-warnings.js';
 import { BucketReconciler } from './reconcile-bucket.js';
 import { RefusedObjects } from './refused-objects.js';
+import { SpeakerRegister } from './speaker-register.js';
 import { UtteranceLedger } from './utterance-ledger.js';
 
 export const INGEST_CONFIG = Symbol('ingest config');
@@ -86,7 +87,8 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     });
     beforeCrash(() => this.crashes.close());
     const office = new DeadLetterOffice(this.publisher, 'ingest', letterMetrics(metrics));
-    const catalogue = new CorpusCatalogue(this.store, logger, (corpus) => this.ledger.pathsOf(corpus), config.annotationLimits);
+    const register = new SpeakerRegister(this.store, (corpus) => this.ledger.splitsOf(corpus));
+    const catalogue = new CorpusCatalogue(this.store, logger, (corpus) => this.ledger.pathsOf(corpus), config.annotationLimits, register);
     const warnings = new WarningPublisher(this.store, logger);
     metrics.gaugeOf('refused_corpora', 'Corpora whose options or annotations cannot be used', () => catalogue.refusedCount);
     const refused = new RefusedObjects();

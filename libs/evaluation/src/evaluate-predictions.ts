@@ -9,6 +9,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
 import { uaInterval } from './bootstrap.js';
 import { confusionMatrix, mostProbable, scoresOf } from './confusion.js';
+import { judgingRows } from './judging-rows.js';
 import { readPredictions, type PredictionRow } from './predictions-file.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
 
@@ -26,12 +27,13 @@ export async function evaluatePredictions(fact: PredictionsWritten, store: Objec
   return evaluateRows(fact, readPredictions(bytes));
 }
 
-type ScoredFact = Pick<PredictionsWritten, 'runId' | 'step' | 'task' | 'classes' | 'viewDigest'>;
+type ScoredFact = Pick<PredictionsWritten, 'runId' | 'step' | 'task' | 'classes' | 'viewDigest' | 'pickedBy'>;
 
-/** Scores predictions that are already in memory. */
+/** Scores predictions that are already in memory. Dev speakers that picked the model do not score it. */
 export function evaluateRows(fact: ScoredFact, rows: readonly PredictionRow[]): ModelEvaluated[] {
+  const judged = judgingRows(rows, fact.pickedBy);
   return scoredSplits.flatMap((split) => {
-    const own = rows.filter((row) => row.split === split);
+    const own = judged.filter((row) => row.split === split);
     return own.length > 0 ? [evaluate(fact, split, own)] : [];
   });
 }
