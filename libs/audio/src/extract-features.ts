@@ -79,11 +79,9 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
   const picture = spectrogram(resampled, settings);
   release(resampled);
   const framesPerSample = settings.sampleRateHz / settings.hopLength / sampleRateHz;
-  const { tiles, count, leftOut } = cutTiles(picture, settings, runs && speechFrames(runs, kept, framesPerSample));
+  const cutting = cutTiles(picture, settings, runs && speechFrames(runs, kept, framesPerSample));
   return {
-    tiles,
-    count,
-    leftOut,
+    ...cutting,
     frames: picture.frames,
     audioSec: length / sampleRateHz,
     keptSec,

@@ -11,6 +11,7 @@
  *
  * Not every frame ends up in a tile.
  */
+import type { LeftOut } from '#contracts/shards.js';
 import type { FeatureSettings } from '../feature-settings.js';
 import type { Spectrogram } from './spectrogram.js';
 
@@ -21,8 +22,10 @@ export interface Tiles {
 }
 
 export interface CutTiles extends Tiles {
-  /** Tiles that held too little speech. */
-  leftOut: number;
+  /** The frame of the spectrogram at which each tile starts. */
+  starts: number[];
+  /** Number of tiles that were not made, by reason; only reasons that occurred. */
+  leftOut: LeftOut;
 }
 
 /** Frames [start, end) of the spectrogram that hold speech, in order and not touching. */
@@ -46,7 +49,12 @@ export function cutTiles({ pixels, frames }: Spectrogram, settings: TileSettings
       tiles.set(pixels.subarray(from, from + taken), (tile * rows + row) * width);
     }
   });
-  return { tiles, count: starts.length, leftOut: all.length - starts.length };
+  return {
+    tiles,
+    count: starts.length,
+    starts,
+    leftOut: starts.length < all.length ? { 'little speech': all.length - starts.length } : {},
+  };
 }
 
 /** Those with enough speech; if none has enough, the one with the most. */
