@@ -54,7 +54,7 @@ export const trainerVariables = {
   EARLY_STOPPING_PATIENCE: field
     .wholeIn('checkpoints', 3, 0)
     .describe(
-      'A round ends after this many checkpoints without a better UA of emotion on dev speakers, and keeps its best model. It needs five dev speakers. 0 switches it off.',
+      'A round ends after this many checkpoints without a better UA of emotion on dev speakers, and keeps its best model. It needs seven dev speakers: two that pick and five that decide. 0 switches it off.',
     ),
   LEARNING_RATE_SCHEDULE: z
     .enum(rateSchedules)

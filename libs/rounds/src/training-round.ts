@@ -44,7 +44,7 @@ export class TrainingRound {
     private readonly position: RoundPosition,
     private readonly labels: RunLabels,
     private readonly sampler: Sampler,
-    /** Utterances of dev speakers; empty if the round is not checked. */
+    /** Utterances of the dev speakers that pick the best checkpoint; empty if the round is not checked. */
     private readonly checked: readonly ViewUtterance[],
   ) {
     this.feeder = new BatchFeeder(sampler, context.tileStore, context.settings.batch);
@@ -58,7 +58,7 @@ export class TrainingRound {
   /** @param view view whose shards are all prepared */
   static async begin(context: RunContext, learnt: RunModel, view: TrainingView): Promise<TrainingRound> {
     const { settings, store, events } = context;
-    const { seed, replayShare, patience, fewestDevSpeakers, runId, roundSteps } = settings;
+    const { seed, replayShare, patience, fewestDevSpeakers = null, runId, roundSteps } = settings;
     const position = roundPosition(learnt.checkpoint, view, { step: learnt.step, roundSteps });
     const model = learnt.modelFor(view);
     const labels = headLabels(model.settings, { midpoints: learnt.midpoints, speakers: learnt.speakers });
@@ -74,7 +74,9 @@ export class TrainingRound {
     });
     if (learnt.isUntrained) await fitInput(context, model, sampler);
     const isLabelled = (utterance: ViewUtterance): boolean => labels.emotion.classOf(utterance) >= 0;
-    const checked = patience > 0 ? checkedUtterances(heldOut(view, learnt.seen), isLabelled, fewestDevSpeakers) : [];
+    const pickers = { pickedBefore: learnt.pickedBy, allFrom: fewestDevSpeakers };
+    const checked = patience > 0 ? checkedUtterances(heldOut(view, learnt.seen), isLabelled, pickers) : [];
+    for (const { labels: own } of checked) if (own.speakerId !== undefined) learnt.pickedBy.add(own.speakerId);
     const round = new TrainingRound(context, learnt, view, position, labels, sampler, checked);
     events.roundStarted({
       round: position.round,
@@ -212,6 +214,7 @@ export class TrainingRound {
       model,
       labels,
       midpoints: learnt.midpoints,
+      pickedBy: [...learnt.pickedBy].sort(),
       unheard: heldOut(view, learnt.seen).filter((utterance) => sampler.isAlive(utterance)),
       tileStore,
       onChampionRefused: events.checkpointRefused,
@@ -234,6 +237,7 @@ export class TrainingRound {
       model: { ...manifest },
       best: position.best,
       weightsStep: learnt.weightsStep,
+      pickedBy: learnt.pickedBy.size > 0 ? [...learnt.pickedBy].sort() : undefined,
       rateScale: learnt.rateScale === 1 ? undefined : learnt.rateScale,
       parent: position.parent,
       sampler: feeder.state,

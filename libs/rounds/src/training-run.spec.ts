@@ -8,6 +8,9 @@ import { featureSettings } from '#audio/feature-settings.js';
 import { writeShard, type ShardRow } from '#audio/shard/shard-file.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
 import { runLeaseKey } from '#contracts/object-keys.js';
+import { evaluateRows } from '#evaluation/evaluate-predictions.js';
+import { judgingRows } from '#evaluation/judging-rows.js';
+import { readPredictions } from '#evaluation/predictions-file.js';
 import { chooseBackend } from '#tensor/backend.js';
 import { type NamedTensor, readSafetensors } from '#model-files/safetensors.js';
 import { FolderStore } from '#storage/folder-store.js';
@@ -161,6 +164,46 @@ describe('a run whose input is standardised by row', () => {
     const second = await newest();
     expect(second?.round).toBe(2);
     expect(await scaleOf(second)).toEqual(first);
+  });
+});
+
+describe('the dev speakers of a run', () => {
+  /** One training speaker, and seven dev speakers with one utterance each. */
+  const sevenDev = (): TrainingView =>
+    viewOf(
+      'hash',
+      view.utterances.map((utterance, i) => ({
+        ...utterance,
+        labels: { ...utterance.labels, speakerId: `c/d${i}` },
+        split: i === 0 ? ('train' as const) : ('dev' as const),
+        withheld: false,
+      })),
+    );
+  const patient = { patience: 2, checkpointEvery: 1, roundSteps: 4 };
+
+  it('pick the best checkpoint or judge it, never both', async () => {
+    const checkedOn: number[] = [];
+    const run = await openRun(patient, { roundStarted: (facts) => checkedOn.push(facts.checkedOn) });
+    await run.runRound(sevenDev());
+    const { pickedBy = [], predictions } = (await newest())!;
+    const fact = predictions.find(({ task }) => task === 'emotion')!;
+    expect(checkedOn).toEqual([2]);
+    expect(pickedBy).toHaveLength(2);
+    expect(fact.pickedBy).toEqual(pickedBy);
+    const rows = readPredictions((await store.get(fact.objectKey)).bytes);
+    expect(new Set(rows.map(({ speakerId }) => speakerId)).size).toBe(7);
+    const [dev] = evaluateRows(fact, rows);
+    expect(dev).toMatchObject({ split: 'dev', speakers: 5, n: 5 });
+    expect(judgingRows(rows, fact.pickedBy).filter(({ speakerId }) => pickedBy.includes(speakerId))).toEqual([]);
+  });
+
+  it('pick again in later rounds and after a restart, and never judge once they picked', async () => {
+    await (await openRun(patient)).runRound(sevenDev());
+    const before = (await newest())?.pickedBy;
+    const smaller = sevenDev();
+    smaller.utterances.pop();
+    await (await openRun({ ...patient, patience: 0 })).runRound({ ...smaller, digest: 'a'.repeat(64) });
+    expect(await newest()).toMatchObject({ round: 2, pickedBy: before });
   });
 });
 
