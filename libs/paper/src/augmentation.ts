@@ -10,7 +10,7 @@ type Augmentation = NonNullable<ModelSettings['augmentation']>;
 
 /**
  * @param tiles [count, rows, frames] pixels, row-major; they stay as they are
- * @returns the changed tiles; blanked pixels get the tile's mean, and what a shift leaves open gets 0, as padding does
+ * @returns the changed tiles; a masked pixel gets the mean of its row in the tile, and what a shift leaves open gets 0, as padding does
  */
 export function augmented(
   tiles: Uint8Array,
@@ -27,12 +27,14 @@ export function augmented(
     shift(from, to, { frames, by: shiftFrames === 0 ? 0 : whole(2 * shiftFrames) - shiftFrames });
     if (gain > 0) addToSound(to, Math.round((2 * random.uniform() - 1) * gain));
     if (masks === 0) continue;
-    const mean = Math.round(to.reduce((sum, pixel) => sum + pixel, 0) / size);
+    const means = rowMeans(to, frames);
     for (let mask = 0; mask < masks; mask++) {
       const [height, width] = [whole(maskRows), whole(maskFrames)];
       const [row, frame] = [whole(rows - height), whole(frames - width)];
-      to.fill(mean, row * frames, (row + height) * frames);
-      for (let at = frame; at < size; at += frames) to.fill(mean, at, at + width);
+      for (const [at, mean] of means.entries()) {
+        const isInBand = at >= row && at < row + height;
+        to.fill(mean, at * frames + (isInBand ? 0 : frame), at * frames + (isInBand ? frames : frame + width));
+      }
     }
   }
   return changed;
@@ -43,6 +45,12 @@ function shift(from: Uint8Array, to: Uint8Array, { frames, by }: { frames: numbe
     if (by >= 0) to.set(from.subarray(row, row + frames - by), row + by);
     else to.set(from.subarray(row - by, row + frames), row);
   }
+}
+
+function rowMeans(tile: Uint8Array, frames: number): number[] {
+  return Array.from({ length: tile.length / frames }, (_, row) =>
+    Math.round(tile.subarray(row * frames, (row + 1) * frames).reduce((sum, pixel) => sum + pixel, 0) / frames),
+  );
 }
 
 /** Louder or softer; silence stays silence. */

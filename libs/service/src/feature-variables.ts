@@ -59,9 +59,7 @@ export const featureVariables = {
 };
 
 /** @param read the variables as `readConfig` gives them */
-export function featureChangesOf(
-  read: z.infer<z.ZodObject<typeof featureVariables>>,
-): Required<FeatureOverrides> & { hopLength: number } {
+export function featureChangesOf(read: z.infer<z.ZodObject<typeof featureVariables>>): Required<FeatureOverrides> & { hopLength: number } {
   return {
     rows: read.TILE_ROWS,
     width: read.TILE_FRAMES,

@@ -40,7 +40,11 @@ type TileSettings = Pick<FeatureSettings, 'rows' | 'width' | 'layout' | 'minSpee
 export function cutTiles(picture: Spectrogram, settings: TileSettings, speech?: readonly SpeechFrames[]): CutTiles {
   const all = tileStarts(picture.frames, settings);
   const starts = speech ? startsWithSpeech(all, speech, settings) : all;
-  return { ...tilesAt(starts, picture, settings), leftOut: starts.length < all.length ? { 'little speech': all.length - starts.length } : {}, starts };
+  return {
+    ...tilesAt(starts, picture, settings),
+    leftOut: starts.length < all.length ? { 'little speech': all.length - starts.length } : {},
+    starts,
+  };
 }
 
 /** Overlapping tiles, one every `hopFrames`, as long as they lie in the picture. */
