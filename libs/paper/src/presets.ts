@@ -7,5 +7,18 @@ import type { PresetName } from '#contracts/presets.js';
 
 export const modelPresets: Readonly<Record<PresetName, Readonly<Record<string, unknown>>>> = {
   paper: {},
-  recommended: {},
+  recommended: {
+    update: 'joint',
+    filters: [8, 16, 32],
+    pools: [
+      [2, 2],
+      [2, 2],
+      [2, 2],
+    ],
+    speakerLoss: 'perLogK',
+    classBalance: 'sampling',
+    input: { standardise: 'rows' },
+    augmentation: { shiftFrames: 8, masks: 1, maskRows: 8, maskFrames: 12 },
+    discriminator: 'places',
+  },
 };

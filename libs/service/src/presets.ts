@@ -26,6 +26,7 @@ const values: Record<PresetName, Record<string, string>> = {
     TILE_ROWS: '64',
     TILE_FRAMES: '128',
     FRAME_SHIFT_MS: '20',
+    WINDOW_MS: '46',
     LEARNING_RATE_SCHEDULE: 'cosine',
     WARMUP_STEPS: '20',
   },
