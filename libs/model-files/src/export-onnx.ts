@@ -150,26 +150,13 @@ function head(graph: GraphBuilder, { layers }: Network<Head>, z: string, { name,
   const features = graph.node('Conv', inputs, { pads: samePads(HEAD_KERNEL - 1, HEAD_KERNEL - 1) });
   const pooled = graph.node('MaxPool', [features], { kernel_shape: [HEAD_POOL, HEAD_POOL], strides: [HEAD_POOL, HEAD_POOL] });
   const rectified = graph.node('Relu', [pooled]);
-  const flat = graph.node('Flatten', [layers.features === 'overTime' ? overTime(graph, rectified) : channelsLast(graph, rectified)], {
-    axis: 1,
-  });
+  const lastAxis = graph.node('Transpose', [rectified], { perm: [0, 2, 3, 1] }); // flattened as in training
+  const flat = graph.node('Flatten', [lastAxis], { axis: 1 });
   const activations = graph.node('Relu', [graph.node('Gemm', [flat, graph.weights(hidden.kernel), graph.weights(hidden.bias)])]);
   // Units that stand for nobody are left out: masked, they have a probability of 0.
   const kernel = graph.firstUnits(output.kernel, classes);
   const logits = graph.node('Gemm', [activations, kernel, graph.firstUnits(output.bias, classes)]);
   graph.node('Softmax', [logits], { axis: -1 }, name);
-}
-
-/** [B, channels, rows, frames] -> [B, rows, frames, channels], flattened as in training */
-function channelsLast(graph: GraphBuilder, map: string): string {
-  return graph.node('Transpose', [map], { perm: [0, 2, 3, 1] });
-}
-
-/** [B, channels, rows, frames] -> [B, rows, 2 * channels]: mean and maximum over the frames */
-function overTime(graph: GraphBuilder, map: string): string {
-  const over = (opType: string): string =>
-    graph.node('Transpose', [graph.node(opType, [map], { axes: [3], keepdims: 0 })], { perm: [0, 2, 1] });
-  return graph.node('Concat', [over('ReduceMean'), over('ReduceMax')], { axis: 2 });
 }
 
 /** What TensorFlow's `same` adds in all, the smaller half before: [top, left, bottom, right]. */

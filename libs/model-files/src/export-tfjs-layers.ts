@@ -129,11 +129,7 @@ class LayersBuilder {
     }, z);
   }
 
-  #head(
-    { layers: { features: headFeatures, convolution, hidden, output } }: Network<Head>,
-    z: tf.SymbolicTensor,
-    name: string,
-  ): tf.SymbolicTensor {
+  #head({ layers: { convolution, hidden, output } }: Network<Head>, z: tf.SymbolicTensor, name: string): tf.SymbolicTensor {
     const filters = convolution.bias.value.shape[0];
     // Bias before the pool is bias after it; the layer has it before.
     const features = this.#filled(tf.layers.conv2d({ filters, kernelSize: HEAD_KERNEL, padding: 'same', name: `${name}_convolution` }), z, [
@@ -141,8 +137,7 @@ class LayersBuilder {
       convolution.bias.value,
     ]);
     const pooled = tf.layers.maxPooling2d({ poolSize: HEAD_POOL, strides: HEAD_POOL, name: `${name}_pool` }).apply(features);
-    const map = relu(pooled as tf.SymbolicTensor, `${name}_relu`);
-    const flat = tf.layers.flatten({ name: `${name}_flatten` }).apply(headFeatures === 'overTime' ? overTime(map, name) : map);
+    const flat = tf.layers.flatten({ name: `${name}_flatten` }).apply(relu(pooled as tf.SymbolicTensor, `${name}_relu`));
     const units = hidden.bias.value.shape[0];
     const activations = this.#filled(tf.layers.dense({ units, activation: 'relu', name: `${name}_hidden` }), flat as tf.SymbolicTensor, [
       hidden.kernel.value,
@@ -169,14 +164,6 @@ class LayersBuilder {
 
 const ones = ({ shape }: tf.Tensor1D): tf.Tensor1D => tf.ones(shape);
 const zeros = ({ shape }: tf.Tensor1D): tf.Tensor1D => tf.zeros(shape);
-
-/** [B, rows, frames, channels] -> [B, rows, 1, 2 * channels]: mean and maximum over the frames */
-function overTime(map: tf.SymbolicTensor, name: string): tf.SymbolicTensor {
-  const poolSize: [number, number] = [1, map.shape[2]!];
-  const mean = tf.layers.averagePooling2d({ poolSize, name: `${name}_mean` }).apply(map) as tf.SymbolicTensor;
-  const max = tf.layers.maxPooling2d({ poolSize, name: `${name}_max` }).apply(map) as tf.SymbolicTensor;
-  return tf.layers.concatenate({ axis: -1, name: `${name}_over_time` }).apply([mean, max]) as tf.SymbolicTensor;
-}
 
 function relu(x: tf.SymbolicTensor, name: string): tf.SymbolicTensor {
   return tf.layers.reLU({ name }).apply(x) as tf.SymbolicTensor;

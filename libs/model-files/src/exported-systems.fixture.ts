@@ -11,7 +11,7 @@ export const exportedSystems: ModelSettingsInput[] = [
   { system: 'aae' },
   { system: 'ae', latent: 'relu', kernel: 4, target: 'clusters-5' },
   { system: 'cnn', auxiliary: { gender: false, speaker: false } },
-  { system: 'aae', input: { standardise: 'rows' }, headFeatures: 'overTime', discriminator: 'places' },
+  { system: 'aae', input: { standardise: 'rows' }, discriminator: 'places' },
 ];
 
 /** The caller disposes the model. */

@@ -41,15 +41,12 @@ export interface Dense {
 
 /** A classifier, or the discriminator with its one logit. */
 export interface Head {
-  /** The features that the hidden layer sees: see `headLogits`. */
-  features: HeadFeatures;
+  /** The head judges each place of z by itself and gives an answer for each. A classifier never does. */
+  byPlace: boolean;
   convolution: { kernel: Parameter<tf.Rank.R4>; bias: Parameter<tf.Rank.R1> };
   hidden: Dense;
   output: Dense;
 }
-
-/** `flat`: all places of the pooled map. `overTime`: each row and channel, mean and maximum over the frames. `places`: one place. */
-export type HeadFeatures = 'flat' | 'overTime' | 'places';
 
 /** A network with its weights in one fixed order, the order of optimisers and checkpoints. */
 export interface Network<Layers> {
@@ -89,27 +86,21 @@ export type Dropout = (hidden: tf.Tensor2D) => tf.Tensor2D;
 
 /**
  * C_phi and D_omega up to their logits. `dropout` works on the hidden layer: identity at inference.
- * @returns [B, classes]; a head over `places` gives one row for each place: [B * rows * frames, classes]
+ * @returns [B, classes]; of a head by place one row for each place, [B * rows * frames, classes]
  */
 export function headLogits(
-  { layers: { features, convolution, hidden, output } }: Network<Head>,
+  { layers: { byPlace, convolution, hidden, output } }: Network<Head>,
   z: tf.Tensor4D,
   dropout: Dropout,
 ): tf.Tensor2D {
   const { relu } = opsOfBackend();
-  const convolved = tf.conv2d(z, convolution.kernel.value, 1, 'same'); // [B,16,16,32] -> [B,16,16,32]
-  const pooled = features === 'places' ? convolved : tf.maxPool(convolved, HEAD_POOL, HEAD_POOL, 'valid'); // -> [B,8,8,32]
+  const features = tf.conv2d(z, convolution.kernel.value, 1, 'same'); // [B,16,16,32] -> [B,16,16,32]
+  const pooled = byPlace ? features : tf.maxPool(features, HEAD_POOL, HEAD_POOL, 'valid'); // -> [B,8,8,32]
   const rectified = relu(tf.add<tf.Tensor4D>(pooled, convolution.bias.value));
-  const activations = relu(dense(hidden, hiddenInput(rectified, features))); // -> [B,128]
+  const rows = byPlace ? [-1, rectified.shape[3]] : [z.shape[0], -1];
+  const flat = tf.reshape<tf.Rank.R2>(rectified, rows as [number, number]); // -> [B,2048]; by place [B*256,32]
+  const activations = relu(dense(hidden, flat)); // -> [B,128]
   return dense(output, dropout(activations)); // -> [B,classes]
-}
-
-function hiddenInput(map: tf.Tensor4D, features: HeadFeatures): tf.Tensor2D {
-  const [count, , , channels] = map.shape;
-  if (features === 'places') return tf.reshape(map, [-1, channels]); // [B,16,16,32] -> [B*256,32]
-  if (features === 'flat') return tf.reshape(map, [count, -1]); // [B,8,8,32] -> [B,2048]
-  const overTime = tf.concat([tf.mean(map, 2), tf.max(map, 2)], 2); // [B,8,8,32] -> [B,8,64]
-  return tf.reshape(overTime, [count, -1]); // -> [B,512]
 }
 
 /** Speaker logits with the units beyond `speakerCount` masked. */
@@ -167,35 +158,39 @@ export function createDecoder(settings: ModelSettings, random: SeededRandom): Ne
 }
 
 export function createHead(name: string, classes: number, settings: ModelSettings, random: SeededRandom): Network<Head> {
-  return headOf(name, classes, { settings, random, features: settings.headFeatures ?? 'flat' });
+  const [rows, frames] = latentShape(settings);
+  const flat = Math.floor(rows / HEAD_POOL) * Math.floor(frames / HEAD_POOL) * settings.headFilters;
+  return headOf(name, classes, { settings, random, byPlace: false, side: HEAD_KERNEL, flat });
 }
 
-/** D_omega: a head with one logit. Over `places` it sees one place at a time, through a 1x1 convolution. */
+/** D_omega: a head with one logit. By place it has a 1x1 convolution, so that it sees one place of z at a time. */
 export function createDiscriminator(settings: ModelSettings, random: SeededRandom): Network<Head> {
-  return headOf('discriminator', 1, { settings, random, features: settings.discriminator === 'places' ? 'places' : 'flat' });
+  if (settings.discriminator !== 'places') return createHead('discriminator', 1, settings, random);
+  return headOf('discriminator', 1, { settings, random, byPlace: true, side: 1, flat: settings.headFilters });
 }
 
-interface HeadOptions {
+interface HeadShape {
   settings: ModelSettings;
   random: SeededRandom;
-  features: HeadFeatures;
+  byPlace: boolean;
+  /** Side of the convolution's kernel. */
+  side: number;
+  /** Inputs of the hidden layer. */
+  flat: number;
 }
 
-function headOf(name: string, classes: number, { settings, random, features }: HeadOptions): Network<Head> {
+function headOf(name: string, classes: number, { settings, random, byPlace, side, flat }: HeadShape): Network<Head> {
   const weights = new WeightMaker(name, random);
-  const { headFilters } = settings;
-  const [rows, frames, channels] = latentShape(settings);
-  const [pooledRows, pooledFrames] = [Math.floor(rows / HEAD_POOL), Math.floor(frames / HEAD_POOL)];
-  const side = features === 'places' ? 1 : HEAD_KERNEL;
-  const inputs = { flat: pooledRows * pooledFrames * headFilters, overTime: pooledRows * 2 * headFilters, places: headFilters }[features];
+  const { headFilters, dense: units } = settings;
+  const [, , channels] = latentShape(settings);
   const layers: Head = {
-    features,
+    byPlace,
     convolution: {
       kernel: weights.kernel('convolution.kernel', [side, side, channels, headFilters]),
       bias: weights.constant('convolution.bias', headFilters, 0),
     },
-    hidden: weights.dense('hidden', inputs, settings.dense),
-    output: weights.dense('output', settings.dense, classes),
+    hidden: weights.dense('hidden', flat, units),
+    output: weights.dense('output', units, classes),
   };
   return { layers, parameters: weights.parameters, statistics: weights.statistics };
 }

@@ -134,9 +134,11 @@ const schema = z.strictObject({
   latentNoise: z.number().min(0).optional(),
   /** Above this accuracy the discriminator rests, and its pull on the encoder fades to nothing as the accuracy nears 1. */
   accuracyLimit: z.number().min(0.5).max(1).optional(),
-  /** What the heads' hidden layers see (networks.ts); absent: `flat`, as in the paper. */
-  headFeatures: z.enum(['flat', 'overTime']).optional(),
-  /** What the discriminator looks at: all of z at once, or each place of z by itself. */
+  /**
+   * `whole`: the discriminator sees all of z at once, as in the paper. `places`: it judges each place of z, its numbers over the
+   * channels, by itself. Neighbouring places of a real z are alike and those of a prior sample are not, so a discriminator of the
+   * whole tells them apart whatever the encoder does. Absent: `whole`.
+   */
   discriminator: z.enum(['whole', 'places']).optional(),
   dropout: z.number().min(0).lt(1).default(0.5),
   /** Absent: pixels over 255, as in the paper. `rows`: each row is standardised by training tiles (input-scale.ts). */
