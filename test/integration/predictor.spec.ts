@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pino from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { emotions, type UtteranceScored } from '#contracts/emotions.js';
 import { corpusKey } from '#contracts/object-keys.js';
 import { readKafkaConnection } from '#service/connection-config.js';
@@ -108,6 +109,21 @@ describe('the predictor', () => {
       body: { version: stored.version, state: 'scored', published: { version: stored.version } },
     });
     expectSameNumbers(known.body['score'], stored);
+  });
+
+  it('gives the same numbers for the streamed samples, and answers every second', async () => {
+    const stored = scores.get('new/tone.wav') as UtteranceScored;
+    const socket = new WebSocket(`${pipeline.url('predictor').replace('http', 'ws')}/stream?rate=16000`);
+    const messages: Record<string, unknown>[] = [];
+    socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString()) as Record<string, unknown>));
+    await pipeline.until('the stream to begin', () => messages.length === 1);
+    socket.send(Buffer.from(wav).subarray(44));
+    socket.send('end');
+    await pipeline.until('the end of the stream', () => messages.some(({ type }) => type === 'ended'));
+    expect(messages.map(({ type, startSec }) => `${String(type)} ${String(startSec)}`)).toEqual([
+      ...['started undefined', 'window 0', 'window 1', 'whole 0', 'ended undefined'],
+    ]);
+    expectSameNumbers(messages[3]?.['score'], stored);
   });
 
   it('gives the same numbers as the command predict, with and without windows', async () => {
