@@ -60,7 +60,7 @@ beforeAll(async () => {
   await pipeline.until('a score of each utterance', () => scores.size === paths.length, 180);
   // Later rounds would only disturb.
   await pipeline.kill('trainer');
-});
+}, 240_000);
 afterAll(async () => {
   await follower.stop();
   await pipeline.close();

@@ -2,6 +2,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { ExtractorPool } from '#extraction/extractor-pool.js';
+import { MemoryBudget } from '#extraction/memory-budget.js';
 import type { PredictorConfig } from './config.js';
 import { predictAudio, servedModel } from './predict-audio.js';
 import type { Prediction, PredictQuery } from './predictor-answers.js';
@@ -14,6 +15,8 @@ const waitingPerWorker = 8;
 @Injectable()
 export class AudioPredictor implements OnApplicationShutdown {
   private readonly pool: ExtractorPool;
+  /** Memory for objects that are named by their keys. Posted bodies have their own limit (admit-bodies.ts). */
+  private readonly reading: MemoryBudget;
 
   constructor(
     @Inject(PredictorStage) private readonly stage: PredictorStage,
@@ -21,6 +24,7 @@ export class AudioPredictor implements OnApplicationShutdown {
   ) {
     const { workers, fileTimeoutMs, memoryBytes } = config;
     this.pool = new ExtractorPool({ workers, fileTimeoutMs, memoryBytes });
+    this.reading = new MemoryBudget(memoryBytes);
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -36,7 +40,8 @@ export class AudioPredictor implements OnApplicationShutdown {
   /** @throws PipelineError as `predictAudio` */
   predict(asked: Asked, query: PredictQuery = {}): Promise<Prediction> {
     const { keeper, silence, store } = this.stage;
-    return predictAudio(asked, query, { store, keeper, silence, pool: this.pool, config: this.config });
+    const work = () => predictAudio(asked, query, { store, keeper, silence, pool: this.pool, config: this.config });
+    return 'key' in asked ? this.reading.use(this.config.maxFileBytes, work) : work();
   }
 
   /** The time that a tile of the served model covers. @throws PipelineError MODEL_MISSING, FEATURE_SETTINGS_MISMATCH */

@@ -2,6 +2,7 @@
 import { Controller, Get, HttpCode, HttpException, Inject, Param, Post, Query, Req, UseFilters } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { MemoryBudget } from '#extraction/memory-budget.js';
 import { codeVersion } from '#service/package-root.js';
 import { RateLimit } from '#service/rate-limit.js';
 import { AudioPredictor } from './audio-predictor.js';
@@ -24,6 +25,8 @@ import { readAsked } from './read-request.js';
 @UseFilters(ProblemFilter)
 export class PredictorController {
   private readonly limit: RateLimit;
+  /** One request at a time reads a shard. */
+  private readonly reading = new MemoryBudget(1);
 
   constructor(
     @Inject(PredictorStage) private readonly stage: PredictorStage,
@@ -51,7 +54,8 @@ export class PredictorController {
   @Get('utterances/*id')
   async utterance(@Param('id') id: string | string[]): Promise<UtteranceAnswer> {
     const { index, backlog, store, keeper } = this.stage;
-    return describeUtterance(Array.isArray(id) ? id.join('/') : id, { index, backlog, store }, keeper.model);
+    const utteranceId = Array.isArray(id) ? id.join('/') : id;
+    return this.reading.use(1, () => describeUtterance(utteranceId, { index, backlog, store }, keeper.model));
   }
 
   @Get('models')
