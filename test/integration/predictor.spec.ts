@@ -1,4 +1,6 @@
 /** The predictor on real components: scores in the topic, the same numbers over HTTP, deletions, and kill -9. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pino from 'pino';
@@ -7,6 +9,7 @@ import { WebSocket } from 'ws';
 import { emotions, type UtteranceScored } from '#contracts/emotions.js';
 import { corpusKey } from '#contracts/object-keys.js';
 import { readKafkaConnection } from '#service/connection-config.js';
+import { packageRoot } from '#service/package-root.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { undertone } from './command-line.js';
@@ -124,6 +127,20 @@ describe('the predictor', () => {
       ...['started undefined', 'window 0', 'window 1', 'whole 0', 'ended undefined'],
     ]);
     expectSameNumbers(messages[3]?.['score'], stored);
+  });
+
+  it('answers the example that streams samples', async () => {
+    const child = spawn(process.execPath, [join(packageRoot, 'examples/stream-audio.ts')], {
+      env: { ...process.env, PREDICTOR_URL: pipeline.url('predictor') },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let text = '';
+    child.stdout.on('data', (piece: Buffer) => (text += piece.toString()));
+    child.stdin.end(Buffer.from(wav).subarray(44));
+    const [code] = (await once(child, 'close')) as [number | null];
+    expect(code).toBe(0);
+    const starts = text.split('\n').flatMap((line) => (line === '' ? [] : [line.split(':')[0]]));
+    expect(starts).toEqual(['0.0–2.6 s', '1.0–3.6 s', 'the whole']);
   });
 
   it('gives the same numbers as the command predict, with and without windows', async () => {
