@@ -49,7 +49,7 @@ module.exports = {
       from: {
         path: [
           lib('contracts|corpora'),
-          '^libs/evaluation/src/(bootstrap|calibration|confusion|decide-promotion|holm|mean-deviation|paired-bootstrap|seeded-random)',
+          '^libs/evaluation/src/(bootstrap|calibration|confusion|decide-promotion|holm|judging-rows|mean-deviation|paired-bootstrap|seeded-random)',
         ],
         pathNot: notSpecs,
       },

@@ -19,7 +19,15 @@ const utteranceOf = (utteranceId: string): UtteranceIngested => ({
 });
 const featuresOf = (count: number, value = 1): ExtractedFeatures => ({
   times: Array.from({ length: count }, (_, tile) => ({ startSec: tile, endSec: tile + 1 })),
-  ...{ tiles: new Uint8Array(count * tileBytes).fill(value), count, leftOut: 0, frames: 32 * count, audioSec: 2, keptSec: 1.5 },
+  ...{
+    tiles: new Uint8Array(count * tileBytes).fill(value),
+    count,
+    starts: [],
+    leftOut: {},
+    frames: 32 * count,
+    audioSec: 2,
+    keptSec: 1.5,
+  },
   ...{ cut: { startSec: 0, endSec: 0 } as unknown as ExtractedFeatures['cut'], sampleRateHz: 16_000, decoder: 'wav' },
 });
 const add = (builder: ShardBuilder, utteranceId: string, count = 1, value = 1): void =>

@@ -96,6 +96,7 @@ export class ShardBuilder {
         tileCount: features.count,
         audioSec: features.audioSec,
         cutSec: features.audioSec - features.keptSec,
+        ...(Object.keys(features.leftOut).length > 0 && { leftOut: features.leftOut }),
       };
     });
     const fact: ShardSealed = {

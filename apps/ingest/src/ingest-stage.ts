@@ -35,6 +35,7 @@ import { parseBucketEvent } from './parse-bucket-event.js';
 import { WarningPublisher } from './publish-warnings.js';
 import { BucketReconciler } from './reconcile-bucket.js';
 import { RefusedObjects } from './refused-objects.js';
+import { SpeakerRegister } from './speaker-register.js';
 import { UtteranceLedger } from './utterance-ledger.js';
 
 export const INGEST_CONFIG = Symbol('ingest config');
@@ -65,7 +66,8 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     const { store, publisher, topicPrefix } = this.runtime;
     const shared = this.runtime.consumerParts();
     const office = shared.deadLetterOffice;
-    const catalogue = new CorpusCatalogue(store, logger, (corpus) => this.ledger.pathsOf(corpus), config.annotationLimits);
+    const register = new SpeakerRegister(store, (corpus) => this.ledger.splitsOf(corpus));
+    const catalogue = new CorpusCatalogue(store, logger, (corpus) => this.ledger.pathsOf(corpus), config.annotationLimits, register);
     const warnings = new WarningPublisher(store, logger);
     metrics.gaugeOf('refused_corpora', 'Corpora whose options or annotations cannot be used', () => catalogue.refusedCount);
     const refused = new RefusedObjects();

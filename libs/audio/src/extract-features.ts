@@ -43,7 +43,7 @@ export interface ExtractOptions {
   windowsEverySec?: number;
 }
 
-export interface ExtractedFeatures extends Omit<CutTiles, 'starts'> {
+export interface ExtractedFeatures extends CutTiles {
   /** Time of each tile in the recording. */
   times: TileTime[];
   /** Only with `windowsEverySec`. */
@@ -87,12 +87,10 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
   release(resampled);
   const framesPerSample = settings.sampleRateHz / settings.hopLength / sampleRateHz;
   const audio = { kept, sampleRateHz, framesPerSample };
-  const { tiles, count, leftOut, starts } = cutTiles(picture, settings, runs && speechFrames(runs, kept, framesPerSample));
+  const cutting = cutTiles(picture, settings, runs && speechFrames(runs, kept, framesPerSample));
   return {
-    tiles,
-    count,
-    leftOut,
-    times: tileTimes(starts, settings.width, audio),
+    ...cutting,
+    times: tileTimes(cutting.starts, settings.width, audio),
     windows: windowsOf(picture, settings, { everySec: options.windowsEverySec, audio }),
     frames: picture.frames,
     audioSec: length / sampleRateHz,

@@ -55,6 +55,8 @@ export const rejectionKey = (place: { target: string; runId: string; step: numbe
   `state/rejections/${place.target}/${place.runId}/${String(place.step).padStart(9, '0')}.json`;
 /** Records the reader that was recognised for a corpus. The first instance to recognise one writes it, once. */
 export const readerChoiceKey = (corpus: string): string => `state/readers/${corpus}.json`;
+/** Records the splits of the speakers of a corpus, so that none of them ever moves. */
+export const speakerSplitsKey = (corpus: string): string => `state/speakers/${corpus}.json`;
 /** Settings in which a corpus differs from those of the features service. */
 export const featureSettingsPrefix = 'state/feature-settings/';
 export const featureSettingsKey = (corpus: string): string => `${featureSettingsPrefix}${corpus}.json`;

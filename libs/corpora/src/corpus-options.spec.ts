@@ -59,3 +59,22 @@ it('corpus options need no words', () => {
   expect(optionsOf('{"reader": "iemocap", "silence": "ends", "extra": 1}')).toEqual({ reader: 'iemocap', silence: 'ends' });
   expect(optionsOf('{}')).toEqual({});
 });
+
+describe('the splits that an owner names', () => {
+  const parse = (splits: unknown) => parseCorpusOptions('corpus.json', Buffer.from(JSON.stringify({ splits }))).splits;
+
+  it('are read by speaker', () => {
+    expect(parse({ dev: ['03', '11'], test: ['07'] })).toEqual(
+      new Map([
+        ['03', 'dev'],
+        ['11', 'dev'],
+        ['07', 'test'],
+      ]),
+    );
+  });
+
+  it('are refused if a speaker is in two of them, or if a split is unknown', () => {
+    expect(() => parse({ dev: ['03'], test: ['03'] })).toThrow('speaker "03" is in dev and in test. Name each speaker once');
+    expect(() => parse({ validation: ['03'] })).toThrow('validation');
+  });
+});

@@ -1,6 +1,6 @@
 /** `corpus.json`: the options of a corpus, which its owner writes. */
 import { z } from 'zod';
-import { emotionCategories, silenceProfiles } from '#contracts/labels.js';
+import { emotionCategories, silenceProfiles, splits, type Split } from '#contracts/labels.js';
 import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { readerNames } from './corpus-readers.js';
@@ -8,6 +8,7 @@ import { normalWord, type OwnWords } from './emotion-labels.js';
 
 const mostWords = 1_000;
 const mostLetters = 200;
+const mostSpeakers = 10_000;
 
 /** The words arrive as pairs and go into a map, so that a word such as `constructor` is a word like others. */
 const ownWordsSchema = z
@@ -21,12 +22,31 @@ const ownWordsSchema = z
   )
   .transform((pairs): OwnWords => new Map(pairs.map(([word, category]) => [normalWord(word), category])));
 
+const speakerNames = z.array(z.string().min(1).max(mostLetters)).max(mostSpeakers);
+
+/** Speakers by split become splits by speaker. */
+const namedSplitsSchema = z
+  .strictObject({ train: speakerNames.optional(), dev: speakerNames.optional(), test: speakerNames.optional() })
+  .transform((bySplit, context): ReadonlyMap<string, Split> => {
+    const splitOf = new Map<string, Split>();
+    for (const split of splits) {
+      for (const speaker of bySplit[split] ?? []) {
+        const other = splitOf.get(speaker) ?? split;
+        if (other !== split) context.addIssue(`speaker ${JSON.stringify(speaker)} is in ${other} and in ${split}. Name each speaker once`);
+        splitOf.set(speaker, split);
+      }
+    }
+    return splitOf;
+  });
+
 const optionsSchema = z.object({
   reader: z.enum(readerNames).optional(),
   silence: z.enum(silenceProfiles).optional(),
   description: z.string().optional(),
   /** The corpus's words for emotions, in addition to the everyday words. */
   labels: ownWordsSchema.optional(),
+  /** Splits of speakers that the owner names, by the corpus's own speaker ids: `{"dev": ["03", "11"], "test": ["07"]}`. */
+  splits: namedSplitsSchema.optional(),
 });
 export type CorpusOptions = z.infer<typeof optionsSchema>;
 

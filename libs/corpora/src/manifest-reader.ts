@@ -4,9 +4,9 @@
  * unlabelled. Silence is cut at both ends by default, because people start a recording before they speak; corpus.json can
  * change that. A wrong row is an error of its own utterance. A manifest that cannot be read is an error of all utterances.
  */
-import { genders, splits, type EmotionCategory, type Gender, type Labels, type Split } from '#contracts/labels.js';
+import { genders, splits, streamOf, type EmotionCategory, type Gender, type Labels, type Split } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import type { Annotation, CorpusAnnotations, CorpusReader, ReadOptions } from './corpus-reader.js';
+import type { Annotation, CorpusAnnotations, CorpusReader, NamedSpeaker, ReadOptions } from './corpus-reader.js';
 import { categoryOfWord, normalWord, type OwnWords } from './emotion-labels.js';
 import { type ManifestRow, manifestRows, textOf } from './manifest-rows.js';
 import { quoted, Remarks } from './remarks.js';
@@ -44,6 +44,7 @@ function readManifest(files: ReadonlyMap<string, string>, { ownWords = new Map()
   const matcher = new RowMatcher(paths);
   return {
     remarks: remarks.toObject(),
+    speakers: labelledSpeakers(annotations),
     annotationOf: (path) => {
       const annotation = annotations[matcher.rowOf(path) ?? -1];
       if (annotation instanceof PipelineError) throw annotation;
@@ -56,6 +57,20 @@ function readManifest(files: ReadonlyMap<string, string>, { ownWords = new Map()
       describe: (row) => `${rows[row]?.where}: ${quoted(paths[row])}`,
     },
   };
+}
+
+/** A speaker without a labelled row cannot decide about a model, so a hash places it. */
+function labelledSpeakers(annotations: readonly (Annotation | PipelineError)[]): NamedSpeaker[] {
+  const speakers = new Map<string, NamedSpeaker>();
+  for (const annotation of annotations) {
+    if (annotation instanceof PipelineError) continue;
+    const { labels, split } = annotation;
+    const { speakerId, gender } = labels;
+    if (speakerId === undefined || streamOf(labels) === 'unlabelled') continue;
+    const known = speakers.get(speakerId);
+    speakers.set(speakerId, { speakerId, gender: known?.gender ?? gender, split: known?.split ?? split });
+  }
+  return [...speakers.values()];
 }
 
 function pathOf(row: ManifestRow): string {

@@ -1,9 +1,12 @@
 /** `undertone status`: prints the state of the pipeline, stage by stage. */
 import { Command, Option } from 'nest-commander';
 import { objectHints } from '#contracts/object-hints.js';
+import type { ModelEvaluated } from '#contracts/evaluations.js';
+import { emotionTargets } from '#contracts/labels.js';
 import { predictions } from '#contracts/predictions.js';
 import { topicName } from '#contracts/topic.js';
 import { utterances } from '#contracts/utterances.js';
+import { fairnessText } from '#evaluation/fairness.js';
 import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
 import { activeGroups, groupLag } from '#streaming/group-lag.js';
 import type { PromotionState } from '#overview/overview-snapshot.js';
@@ -78,7 +81,11 @@ export class StatusCommand extends UndertoneCommand {
     );
     for (const { corpus, settingsHash, covered, live } of snapshot.moves)
       printLine(`  corpus ${corpus} is changing its feature settings: ${covered} of ${live} utterances have tiles under ${settingsHash}`);
+    const leftOut = Object.entries(snapshot.tilesLeftOut).filter(([, tiles]) => tiles > 0);
+    if (leftOut.length > 0) printLine(`  tiles left out: ${leftOut.map(([reason, tiles]) => `${tiles} with ${reason}`).join(', ')}`);
     for (const state of snapshot.promotions) printLine(`  ${promotionLine(state)}`);
+    if (snapshot.whyNothingCanBePromoted) printLine(`  ! ${snapshot.whyNothingCanBePromoted}`);
+    for (const line of fairnessLines(evaluations)) printLine(`  ${line}`);
     for (const { corpus, warnings } of corpusWarnings) for (const warning of warnings) printLine(`  ! corpus ${corpus}: ${warning}`);
     for (const finding of trainer?.findings ?? []) printLine(`  ! ${finding}`);
     if (gaps) printLine(`  ! ${gaps}`);
@@ -113,6 +120,16 @@ function predictorLine({ model, problem, utterances }: PredictorReport): string 
     ...(problem === null ? [] : [problem]),
   ];
   return parts.join(', ');
+}
+
+/** Scores by gender and by speaker of the emotion head, on test speakers if there are any. */
+function fairnessLines(evaluations: readonly ModelEvaluated[]): string[] {
+  return emotionTargets.flatMap((target) => {
+    const own = evaluations.filter(({ task }) => task === target);
+    const found = own.find(({ split }) => split === 'test') ?? own.find(({ split }) => split === 'dev');
+    const text = found && fairnessText(found);
+    return text ? [`${target} on ${found.split}: ${text}`] : [];
+  });
 }
 
 function promotionLine({ target, champion, championUa, rejected }: PromotionState): string {

@@ -11,6 +11,7 @@
  *
  * Not every frame ends up in a tile.
  */
+import type { LeftOut } from '#contracts/shards.js';
 import type { FeatureSettings } from '../feature-settings.js';
 import type { Spectrogram } from './spectrogram.js';
 
@@ -21,10 +22,10 @@ export interface Tiles {
 }
 
 export interface CutTiles extends Tiles {
-  /** Tiles that held too little speech. */
-  leftOut: number;
-  /** First frame of each tile. */
+  /** The frame of the spectrogram at which each tile starts. */
   starts: number[];
+  /** Number of tiles that were not made, by reason; only reasons that occurred. */
+  leftOut: LeftOut;
 }
 
 /** Frames [start, end) of the spectrogram that hold speech, in order and not touching. */
@@ -39,7 +40,11 @@ type TileSettings = Pick<FeatureSettings, 'rows' | 'width' | 'layout' | 'minSpee
 export function cutTiles(picture: Spectrogram, settings: TileSettings, speech?: readonly SpeechFrames[]): CutTiles {
   const all = tileStarts(picture.frames, settings);
   const starts = speech ? startsWithSpeech(all, speech, settings) : all;
-  return { ...tilesAt(starts, picture, settings), leftOut: all.length - starts.length, starts };
+  return {
+    ...tilesAt(starts, picture, settings),
+    leftOut: starts.length < all.length ? { 'little speech': all.length - starts.length } : {},
+    starts,
+  };
 }
 
 /** Overlapping tiles, one every `hopFrames`, as long as they lie in the picture. */
