@@ -1,11 +1,15 @@
 /** The predictor on real components: scores in the topic, the same numbers over HTTP, deletions, and kill -9. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pino from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { emotions, type UtteranceScored } from '#contracts/emotions.js';
 import { corpusKey } from '#contracts/object-keys.js';
 import { readKafkaConnection } from '#service/connection-config.js';
+import { packageRoot } from '#service/package-root.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { undertone } from './command-line.js';
@@ -59,7 +63,7 @@ beforeAll(async () => {
   await pipeline.until('a score of each utterance', () => scores.size === paths.length, 180);
   // Later rounds would only disturb.
   await pipeline.kill('trainer');
-});
+}, 240_000);
 afterAll(async () => {
   await follower.stop();
   await pipeline.close();
@@ -108,6 +112,35 @@ describe('the predictor', () => {
       body: { version: stored.version, state: 'scored', published: { version: stored.version } },
     });
     expectSameNumbers(known.body['score'], stored);
+  });
+
+  it('gives the same numbers for the streamed samples, and answers every second', async () => {
+    const stored = scores.get('new/tone.wav') as UtteranceScored;
+    const socket = new WebSocket(`${pipeline.url('predictor').replace('http', 'ws')}/stream?rate=16000`);
+    const messages: Record<string, unknown>[] = [];
+    socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString()) as Record<string, unknown>));
+    await pipeline.until('the stream to begin', () => messages.length === 1);
+    socket.send(Buffer.from(wav).subarray(44));
+    socket.send('end');
+    await pipeline.until('the end of the stream', () => messages.some(({ type }) => type === 'ended'));
+    expect(messages.map(({ type, startSec }) => `${String(type)} ${String(startSec)}`)).toEqual([
+      ...['started undefined', 'window 0', 'window 1', 'whole 0', 'ended undefined'],
+    ]);
+    expectSameNumbers(messages[3]?.['score'], stored);
+  });
+
+  it('answers the example that streams samples', async () => {
+    const child = spawn(process.execPath, [join(packageRoot, 'examples/stream-audio.ts')], {
+      env: { ...process.env, PREDICTOR_URL: pipeline.url('predictor') },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let text = '';
+    child.stdout.on('data', (piece: Buffer) => (text += piece.toString()));
+    child.stdin.end(Buffer.from(wav).subarray(44));
+    const [code] = (await once(child, 'close')) as [number | null];
+    expect(code).toBe(0);
+    const starts = text.split('\n').flatMap((line) => (line === '' ? [] : [line.split(':')[0]]));
+    expect(starts).toEqual(['0.0–2.6 s', '1.0–3.6 s', 'the whole']);
   });
 
   it('gives the same numbers as the command predict, with and without windows', async () => {

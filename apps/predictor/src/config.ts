@@ -18,6 +18,13 @@ export const predictorVariables = {
     .describe('Memory for posted files that are being received, read and decoded. A request that finds none is answered 503.'),
   PREDICT_WORKERS: field.wholeIn('threads', 1, 1).describe('Threads of the predictor that decode posted files and make tiles.'),
   PREDICT_TIMEOUT: field.seconds(30).describe('Longest time for decoding one posted file.'),
+  LIVE_STREAMS: field
+    .wholeIn('streams', 64, 0)
+    .describe('Live streams at once. A further stream is refused and may begin again later. 0 allows none.'),
+  LIVE_MAX_SEC: field.seconds(600).describe('Longest live stream.'),
+  LIVE_MEMORY_MB: field
+    .wholeIn('10⁶ bytes', 256, 1)
+    .describe('Memory for the samples of all live streams. A stream that finds none is refused.'),
   PREDICT_PER_SECOND: field.wholeIn('requests', 50, 1).describe('Predictions that the predictor accepts in a second. More get 429.'),
 };
 
@@ -38,6 +45,7 @@ export function readPredictorConfig() {
     memoryBytes: read.PREDICT_MEMORY_MB * 1e6,
     workers: read.PREDICT_WORKERS,
     fileTimeoutMs: read.PREDICT_TIMEOUT * 1000,
+    live: { mostStreams: read.LIVE_STREAMS, maxSec: read.LIVE_MAX_SEC, memoryBytes: read.LIVE_MEMORY_MB * 1e6, keptMs: 30_000 },
     requestsPerSecond: read.PREDICT_PER_SECOND,
     ffmpeg: chooseFfmpeg(),
     sileroDir: shared.SILERO_DIR,

@@ -12,6 +12,7 @@ import { featureSettingsOf } from '#serving/feature-settings-of.js';
 import { findCheckpoint } from '#rounds/checkpoint-store.js';
 import { modelName, ServedModel } from '#serving/served-model.js';
 import type { Objects } from '#storage/object-store.js';
+import { describeError } from '#streaming/failure.js';
 import { isOutage, retrying } from '#streaming/retry.js';
 
 export interface ModelKeeperOptions {
@@ -59,12 +60,23 @@ export class ModelKeeper {
 
   /** Chooses again if the checkpoint ends a round; the others are never served. */
   noteCheckpoint({ runId, step }: { runId: string; step: number }): void {
-    const { store } = this.options;
     this.untilDone(
-      retrying(() => findCheckpoint(store, runId, step), { signal: this.stopped.signal }).then((found) => {
-        if (found?.complete) return this.refresh();
+      this.endsRound(runId, step).then((doesEnd) => {
+        if (doesEnd) return this.refresh();
       }),
     );
+  }
+
+  private async endsRound(runId: string, step: number): Promise<boolean> {
+    try {
+      const found = await retrying(() => findCheckpoint(this.options.store, runId, step), { signal: this.stopped.signal });
+      return found?.complete === true;
+    } catch (error) {
+      if (isOutage(error)) throw error;
+      // The trainer reports a manifest that cannot be read.
+      this.options.logger.warn({ err: error, model: `${runId}/${step}` }, 'cannot read an announced checkpoint');
+      return false;
+    }
   }
 
   /** Chooses again in the background. An unexpected error ends the process. */
@@ -114,9 +126,11 @@ export class ModelKeeper {
       await retrying(() => this.featureSettings(model), { signal });
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof PipelineError) || isOutage(error)) throw error;
-      this.refused = error;
-      logger.error({ code: error.code, keeps: this.model?.name ?? null }, error.message);
+      if (isOutage(error)) throw error;
+      // Nobody knows what a damaged object makes of the code that reads it. The present model stays.
+      this.refused =
+        error instanceof PipelineError ? error : new PipelineError('CHECKPOINT_INVALID', describeError(error), { cause: error });
+      logger.error({ code: this.refused.code, err: error, keeps: this.model?.name ?? null }, this.refused.message);
     }
   }
 

@@ -1,26 +1,14 @@
 /** The predictor's HTTP routes. openapi.ts describes them. */
-import {
-  Controller,
-  Get,
-  HttpCode,
-  HttpException,
-  Inject,
-  type OnApplicationShutdown,
-  Param,
-  Post,
-  Query,
-  Req,
-  UseFilters,
-} from '@nestjs/common';
+import { Controller, Get, HttpCode, HttpException, Inject, Param, Post, Query, Req, UseFilters } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { ExtractorPool } from '#extraction/extractor-pool.js';
+import { MemoryBudget } from '#extraction/memory-budget.js';
 import { codeVersion } from '#service/package-root.js';
 import { RateLimit } from '#service/rate-limit.js';
+import { AudioPredictor } from './audio-predictor.js';
 import type { PredictorConfig } from './config.js';
 import { describeChampion, describeModels, describeUtterance } from './describe-models.js';
 import { openApiDocument } from './openapi.js';
-import { predictAudio } from './predict-audio.js';
 import {
   type ChampionAnswer,
   type ModelsAnswer,
@@ -33,26 +21,19 @@ import { PREDICTOR_CONFIG, PredictorStage } from './predictor-stage.js';
 import { ProblemFilter } from './problem.js';
 import { readAsked } from './read-request.js';
 
-/** Files that may wait for a thread, for each thread. */
-const waitingPerWorker = 8;
-
 @Controller()
 @UseFilters(ProblemFilter)
-export class PredictorController implements OnApplicationShutdown {
-  private readonly pool: ExtractorPool;
+export class PredictorController {
   private readonly limit: RateLimit;
+  /** One request at a time reads a shard. */
+  private readonly reading = new MemoryBudget(1);
 
   constructor(
     @Inject(PredictorStage) private readonly stage: PredictorStage,
-    @Inject(PREDICTOR_CONFIG) private readonly config: PredictorConfig,
+    @Inject(AudioPredictor) private readonly predictor: AudioPredictor,
+    @Inject(PREDICTOR_CONFIG) { requestsPerSecond }: PredictorConfig,
   ) {
-    const { workers, fileTimeoutMs, memoryBytes, requestsPerSecond } = config;
-    this.pool = new ExtractorPool({ workers, fileTimeoutMs, memoryBytes });
     this.limit = new RateLimit({ perSecond: requestsPerSecond, burst: 2 * requestsPerSecond });
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    await this.pool.close();
   }
 
   @Post('predict')
@@ -73,7 +54,8 @@ export class PredictorController implements OnApplicationShutdown {
   @Get('utterances/*id')
   async utterance(@Param('id') id: string | string[]): Promise<UtteranceAnswer> {
     const { index, backlog, store, keeper } = this.stage;
-    return describeUtterance(Array.isArray(id) ? id.join('/') : id, { index, backlog, store }, keeper.model);
+    const utteranceId = Array.isArray(id) ? id.join('/') : id;
+    return this.reading.use(1, () => describeUtterance(utteranceId, { index, backlog, store }, keeper.model));
   }
 
   @Get('models')
@@ -99,20 +81,12 @@ export class PredictorController implements OnApplicationShutdown {
   private async predictNow({ body, headers }: IncomingMessage & { body?: unknown }, query: Record<string, unknown>): Promise<Prediction> {
     if (this.limit.take() > 0)
       throw new HttpException('More predictions come than PREDICT_PER_SECOND allows. Send this one again later.', 429);
-    if (this.pool.waitingFiles >= waitingPerWorker * this.pool.size)
-      throw new PipelineError('PREDICTOR_BUSY', 'Too many files wait for a thread (PREDICT_WORKERS). Send this one again later.');
+    this.predictor.refuseIfBusy();
     const parsed = predictQuerySchema.safeParse(query);
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
       throw new PipelineError('REQUEST_INVALID', `The query is wrong. ${issue?.path.join('.')}: ${issue?.message}`);
     }
-    const { keeper, silence, store } = this.stage;
-    return predictAudio(await readAsked(body, headers['content-type']), parsed.data, {
-      store,
-      keeper,
-      silence,
-      pool: this.pool,
-      config: this.config,
-    });
+    return this.predictor.predict(await readAsked(body, headers['content-type']), parsed.data);
   }
 }

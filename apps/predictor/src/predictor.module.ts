@@ -1,7 +1,9 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { Logger } from '#service/logger.js';
 import { ObservabilityModule } from '#service/observability.module.js';
+import { AudioPredictor } from './audio-predictor.js';
 import type { PredictorConfig } from './config.js';
+import { LiveStreams } from './live/live-streams.js';
 import { PredictorController } from './predictor.controller.js';
 import { PREDICTOR_CONFIG, PredictorStage } from './predictor-stage.js';
 
@@ -12,7 +14,7 @@ export class PredictorModule {
       module: PredictorModule,
       imports: [ObservabilityModule.forStage('predictor', logger)],
       controllers: [PredictorController],
-      providers: [{ provide: PREDICTOR_CONFIG, useValue: config }, PredictorStage],
+      providers: [{ provide: PREDICTOR_CONFIG, useValue: config }, PredictorStage, AudioPredictor, LiveStreams],
     };
   }
 }
