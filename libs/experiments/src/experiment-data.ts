@@ -7,8 +7,10 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { sessionOf } from '#corpora/sessions.js';
 import type { TrainingView, ViewUtterance } from '#index/training-index.js';
 import { corpusOf } from '#contracts/object-keys.js';
+import { parseModelSettings } from '#paper/settings.js';
+import { targetClassOf } from '#rounds/head-labels.js';
 import { assignFolds } from './assign-folds.js';
-import type { ExperimentFile } from './experiment-file.js';
+import { classSettingsOf, type ExperimentFile } from './experiment-file.js';
 import type { ExperimentResults } from './experiment-results.js';
 
 export interface ExperimentData {
@@ -61,8 +63,10 @@ function scoredUtterances(
   { corpus, file, findings }: { corpus: string; file: ExperimentFile; findings: string[] },
 ): ViewUtterance[] {
   const targets = file.rows.filter(({ quotedOnly }) => !quotedOnly).map(({ target }) => target);
+  const classes = parseModelSettings(classSettingsOf(file, 'emotion'));
+  const isOfClass = (utterance: Pick<ViewUtterance, 'utteranceId' | 'labels'>): boolean => targetClassOf(utterance, classes, null) >= 0;
   const isLabelled = ({ labels }: ViewUtterance): boolean =>
-    file.fourCategoriesOnly ? labels.category !== undefined : targets.some((target) => carriesTarget(labels, target));
+    file.fourCategoriesOnly ? isOfClass({ utteranceId: '', labels }) : targets.some((target) => carriesTarget(labels, target));
   const labelled = utterances.filter(isLabelled);
   const known = labelled.filter(({ labels }) => labels.speakerId !== undefined);
   const note = (count: number, why: string): void => {
@@ -70,7 +74,7 @@ function scoredUtterances(
   };
   note(
     utterances.length - labelled.length,
-    file.fourCategoriesOnly ? 'their label is none of the four categories' : 'they lack a label that a row needs',
+    file.fourCategoriesOnly ? `their label is none of ${classes.tasks.emotion.join(', ')}` : 'they lack a label that a row needs',
   );
   note(labelled.length - known.length, 'their speaker is unknown');
   if (known.length === 0)
