@@ -84,7 +84,9 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       logger,
     });
     metrics.gaugeOf('open_archives', 'Archives that are being unpacked or waiting', () => this.unpacker.openCount);
-    const noCategory = metrics.counter('no_category_total', 'Utterances whose emotion is none of the four, by that emotion', ['reason']);
+    const noCategory = metrics.counter('no_category_total', 'Utterances whose emotion is none of their corpus’s classes, by that emotion', [
+      'reason',
+    ]);
     this.decider = new ObjectDecider({
       store,
       publisher,

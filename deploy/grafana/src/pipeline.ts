@@ -52,6 +52,7 @@ export const pipeline = dashboard(
       queries: [
         ['sum by (stream) (rate(undertone_features_tiles_total{job=~"$job"}[$__rate_interval]))', 'made, {{stream}}'],
         ['sum(rate(undertone_trainer_trained_tiles_total{job=~"$job"}[$__rate_interval]))', 'learnt'],
+        ['sum by (reason) (rate(undertone_features_tiles_left_out_total{job=~"$job"}[$__rate_interval]))', 'left out: {{reason}}'],
       ],
     }),
     lines({

@@ -48,6 +48,8 @@ export interface AnnotationRows {
 export interface ReadOptions {
   /** The corpus's own words for emotions, from its corpus.json. */
   ownWords?: OwnWords;
+  /** The corpus's own classes; undefined for the paper's four. */
+  classes?: readonly string[];
 }
 
 export interface CorpusReader {

@@ -29,7 +29,8 @@ export const manifestReader: CorpusReader = {
   read: readManifest,
 };
 
-function readManifest(files: ReadonlyMap<string, string>, { ownWords = new Map() }: ReadOptions = {}): CorpusAnnotations {
+function readManifest(files: ReadonlyMap<string, string>, { ownWords = new Map(), classes }: ReadOptions = {}): CorpusAnnotations {
+  const classNames = classes ? `the classes ${classes.join(', ')}` : 'the four';
   const remarks = new Remarks();
   const rows = [...files].flatMap(([file, text]) => manifestRows(file, text));
   const paths = rows.map(pathOf);
@@ -40,7 +41,7 @@ function readManifest(files: ReadonlyMap<string, string>, { ownWords = new Map()
     if (first) throw invalid(`${row.where}: ${quoted(path)} is listed twice, first in ${first.where}. Remove one of the rows.`);
     firstRow.set(path, row);
   });
-  const annotations = rows.map((row) => annotationOf(row, { ownWords, remarks }));
+  const annotations = rows.map((row) => annotationOf(row, { ownWords, classNames, remarks }));
   const matcher = new RowMatcher(paths);
   return {
     remarks: remarks.toObject(),
@@ -73,13 +74,20 @@ function labelledSpeakers(annotations: readonly (Annotation | PipelineError)[]):
   return [...speakers.values()];
 }
 
+interface Wording {
+  ownWords: OwnWords;
+  /** Names the classes, for people. */
+  classNames: string;
+  remarks: Remarks;
+}
+
 function pathOf(row: ManifestRow): string {
   const path = textOf(row, 'path')?.replace(/^(?:\.\/)+/, '');
   if (!path) throw invalid(`${row.where}: no path. Each row needs the path of a recording inside the corpus.`);
   return path;
 }
 
-function annotationOf(row: ManifestRow, { ownWords, remarks }: { ownWords: OwnWords; remarks: Remarks }): Annotation | PipelineError {
+function annotationOf(row: ManifestRow, { ownWords, classNames, remarks }: Wording): Annotation | PipelineError {
   try {
     const [surplus] = row.surplus;
     if (surplus !== undefined) {
@@ -87,7 +95,7 @@ function annotationOf(row: ManifestRow, { ownWords, remarks }: { ownWords: OwnWo
     }
     for (const name of row.values.keys()) if (!columns.includes(name)) remarks.count(`unknown column ${name.slice(0, 60)}`);
     const emotion = textOf(row, 'emotion');
-    const category = categoryOf(emotion, { ownWords, remarks });
+    const category = categoryOf(emotion, { ownWords, classNames, remarks });
     const labels: Labels = {
       speakerId: textOf(row, 'speaker'),
       gender: genderOf(row),
@@ -96,7 +104,7 @@ function annotationOf(row: ManifestRow, { ownWords, remarks }: { ownWords: OwnWo
       valence: dimensionOf(row, 'valence'),
       session: textOf(row, 'session'),
     };
-    const noCategoryBecause = emotion && !category ? 'none of the four' : undefined;
+    const noCategoryBecause = emotion && !category ? `none of ${classNames}` : undefined;
     return { labels, split: splitOf(row), ...(noCategoryBecause && { noCategoryBecause }) };
   } catch (error) {
     if (error instanceof PipelineError) return error;
@@ -115,10 +123,10 @@ function genderOf(row: ManifestRow): Gender | undefined {
 }
 
 /** Another emotion is not an error: the utterance gets no category and is counted. */
-function categoryOf(text: string | undefined, { ownWords, remarks }: { ownWords: OwnWords; remarks: Remarks }): EmotionCategory | null {
+function categoryOf(text: string | undefined, { ownWords, classNames, remarks }: Wording): EmotionCategory | null {
   if (!text) return null;
   const category = categoryOfWord(text, ownWords);
-  if (!category) remarks.count(`emotion ${normalWord(text).slice(0, 60)} is not one of the four`);
+  if (!category) remarks.count(`emotion ${normalWord(text).slice(0, 60)} is not one of ${classNames}`);
   return category;
 }
 

@@ -25,7 +25,7 @@ export interface RosterSpeaker {
 }
 
 /** Of fewer speakers, five dev speakers would be more than half. */
-export const fewestToPlace = 10;
+const fewestToPlace = 10;
 /** Of more speakers, the hash holds out enough. */
 export const mostToPlace = 100;
 const fewestThatDecide = 5;

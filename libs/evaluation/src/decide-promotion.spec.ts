@@ -96,7 +96,7 @@ it('refuses to decide on fewer than five known dev speakers', () => {
     promote: false,
     reason: 'too-few-speakers',
     comparison: null,
-    why: 'There are 4 dev speakers with this label, and a decision needs 5. Test speakers do not count. Add labelled recordings of more speakers, or name dev speakers in corpus.json under splits.',
+    why: 'There are 4 dev speakers with this label, and a decision needs 5. Test speakers do not count. Add labelled recordings of more speakers, or name dev speakers in corpus.json under splits. Speakers that the run has heard do not count either: if you moved some to dev, set another RUN_NAME.',
   });
   const unknown = rows(6, () => 10).map((row) => ({ ...row, speakerId: '' }));
   expect(decide({ challenger: unknown })).toMatchObject({ reason: 'too-few-speakers', devSpeakers: 0 });
@@ -168,7 +168,13 @@ describe('a challenger', () => {
       reason: 'stale',
       why: 'It was compared with champion 3, and champion 4 has come since. The next round will be compared with the current champion.',
     });
-    expect(decide({ challenger: rows(6, () => 9), current: 4 })).toMatchObject({ promote: false, reason: 'stale' });
+    expect(decide({ challenger: rows(6, () => 9), current: 4 })).toMatchObject({
+      promote: false,
+      reason: 'stale',
+      why: expect.stringMatching(
+        /compared with no champion, and champion 4 is in use.*its classes, clusters or tiles differ.*undertone promote/,
+      ),
+    });
     expect(decide({ ...better, current: null })).toMatchObject({ promote: false, reason: 'stale' });
   });
 

@@ -41,7 +41,7 @@ export function decidePromotion(given: PromotionCase, settings: PromotionSetting
   const devSpeakers = new Set(dev.map(({ speakerId }) => speakerId)).size;
   if (devSpeakers < fewestSpeakers) {
     const others = given.pickedBy?.length ? ' that did not pick this model' : '';
-    const why = `There are ${devSpeakers} dev speakers with this label${others}, and a decision needs ${fewestSpeakers}. Test speakers do not count. Add labelled recordings of more speakers, or name dev speakers in corpus.json under splits.`;
+    const why = `There are ${devSpeakers} dev speakers with this label${others}, and a decision needs ${fewestSpeakers}. Test speakers do not count. Add labelled recordings of more speakers, or name dev speakers in corpus.json under splits. Speakers that the run has heard do not count either: if you moved some to dev, set another RUN_NAME.`;
     return { promote: false, reason: 'too-few-speakers', comparison: null, why, devSpeakers };
   }
   const stale = staleness(given);
@@ -58,6 +58,11 @@ export function decidePromotion(given: PromotionCase, settings: PromotionSetting
 /** @returns the reason if the comparison was not with the current champion */
 export function staleness({ comparedWith, current }: { comparedWith: { number: number } | null; current: number | null }): string | null {
   if ((comparedWith?.number ?? null) === current) return null;
+  if (!comparedWith && current !== null)
+    return (
+      `It was compared with no champion, and champion ${current} is in use. Either that one came since, and the next round will be compared with it. ` +
+      'Or it could not be asked, because its classes, clusters or tiles differ: then promote a model of this run by hand, with `./undertone promote RUN/STEP`.'
+    );
   const was = comparedWith ? `champion ${comparedWith.number}` : 'no champion';
   const is = current === null ? 'there is none now' : `champion ${current} has come since`;
   return `It was compared with ${was}, and ${is}. The next round will be compared with the current champion.`;

@@ -7,8 +7,10 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { sessionOf } from '#corpora/sessions.js';
 import type { TrainingView, ViewUtterance } from '#index/training-index.js';
 import { corpusOf } from '#contracts/object-keys.js';
+import { parseModelSettings } from '#paper/settings.js';
+import { targetClassOf } from '#rounds/head-labels.js';
 import { assignFolds } from './assign-folds.js';
-import type { ExperimentFile } from './experiment-file.js';
+import { classSettingsOf, type ExperimentFile } from './experiment-file.js';
 import type { ExperimentResults } from './experiment-results.js';
 
 export interface ExperimentData {
@@ -64,14 +66,16 @@ function scoredUtterances(
   { corpus, file, findings }: { corpus: string; file: ExperimentFile; findings: string[] },
 ): ViewUtterance[] {
   const targets = file.rows.filter(({ quotedOnly }) => !quotedOnly).map(({ target }) => target);
+  const classes = parseModelSettings(classSettingsOf(file, 'emotion'));
+  const isOfClass = (utterance: Pick<ViewUtterance, 'utteranceId' | 'labels'>): boolean => targetClassOf(utterance, classes, null) >= 0;
   const isLabelled = ({ labels }: ViewUtterance): boolean =>
-    file.fourCategoriesOnly ? labels.category !== undefined : targets.some((target) => carriesTarget(labels, target));
+    file.fourCategoriesOnly ? isOfClass({ utteranceId: '', labels }) : targets.some((target) => carriesTarget(labels, target));
   const labelled = utterances.filter(isLabelled);
   const known = labelled.filter(({ labels }) => labels.speakerId !== undefined);
   const note = (count: number, why: string): void => {
     if (count > 0) findings.push(`${corpus}: ${count} utterances are left out: ${why}`);
   };
-  const why = file.fourCategoriesOnly ? 'their label is none of the four categories' : 'they lack a label that a row needs';
+  const why = file.fourCategoriesOnly ? `their label is none of ${classes.tasks.emotion.join(', ')}` : 'they lack a label that a row needs';
   const isUnlabelledSpeech = corpus === file.corpus && file.otherEmotions === 'unlabelled' && file.folds.by !== 'utterance';
   if (!isUnlabelledSpeech) note(utterances.length - labelled.length, why);
   else if (utterances.length > labelled.length)

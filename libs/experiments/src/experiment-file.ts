@@ -76,7 +76,10 @@ const schema = z.strictObject({
   auxiliary: z.array(z.string()).default([]),
   /** Another corpus. All of it is the test set of every fold. */
   testCorpus: z.string().optional(),
-  /** True: only utterances of the four categories count, also for other targets, as in the paper. */
+  /**
+   * True: only utterances of the four categories count, also for other targets, as in the paper. If `model.tasks.emotion` names
+   * other classes, these count.
+   */
   fourCategoriesOnly: z.boolean().default(true),
   /**
    * The corpus's utterances without a class of the target, such as its other emotions. `unlabelled`: those of training speakers
@@ -177,6 +180,11 @@ function problemOf({ rows, model, sweep, auxiliary, corpus, testCorpus }: Experi
   if (testCorpus !== undefined && (testCorpus === corpus || auxiliary.includes(testCorpus)))
     return `testCorpus: ${testCorpus} is learnt from`;
   return null;
+}
+
+/** The model settings of all rows that name the classes of a target. */
+export function classSettingsOf({ model }: Pick<ExperimentFile, 'model'>, target: string): Record<string, unknown> {
+  return target === 'emotion' ? { target, tasks: model['tasks'], emotionWords: model['emotionWords'] } : { target };
 }
 
 /** The fields of a row that describe its network, apart from the settings. */

@@ -11,7 +11,7 @@
  */
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
-import { carriesTarget, type EmotionTarget, type Labels, type Split, type Stream } from '#contracts/labels.js';
+import { type EmotionTarget, type Labels, type Split, type Stream } from '#contracts/labels.js';
 import { corporaPrefix, corpusOf, shardKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ShardSealed } from '#contracts/shards.js';
@@ -475,11 +475,11 @@ export function heldOut(view: TrainingView, seen: SeenIds): ViewUtterance[] {
   });
 }
 
-/** Tiles that training may use. `labelled` counts those with a label for the emotion head, from both shard topics. */
-export function trainedTiles(view: TrainingView, target: EmotionTarget): ViewCounts {
+/** Tiles that training may use, from both shard topics. @param isLabelled true if the emotion head can learn from it */
+export function trainedTiles(view: TrainingView, isLabelled: (utterance: ViewUtterance) => boolean): ViewCounts {
   const counts: ViewCounts = { labelled: 0, unlabelled: 0 };
   for (const utterance of view.utterances.filter(isTrained))
-    counts[carriesTarget(utterance.labels, target) ? 'labelled' : 'unlabelled'] += utterance.tileCount;
+    counts[isLabelled(utterance) ? 'labelled' : 'unlabelled'] += utterance.tileCount;
   return counts;
 }
 

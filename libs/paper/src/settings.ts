@@ -95,13 +95,15 @@ const schema = z.strictObject({
   /** What the heads tell apart. Label n of a batch is class n of the list: names and order are those of the contracts. */
   tasks: z
     .strictObject({
-      /** Those of `target`. */
+      /** Those of `target`. With target `emotion`, a run may name its own. */
       emotion: z.array(z.string()).optional(),
       gender: z.array(z.string()).default([...genders]),
       /** Speakers known so far; the head holds whole blocks of 256 and grows with `growSpeakers`. */
       speakers: z.int().min(0).default(0),
     })
     .prefault({}),
+  /** Categories of the recordings that count as another class of the run, for instance {"calm": "neutral"}. */
+  emotionWords: z.record(z.string(), z.string()).optional(),
   /** The auxiliary heads that exist. Without any, the model learns emotion alone (eq. 1). */
   auxiliary: z.strictObject({ gender: z.boolean().default(true), speaker: z.boolean().default(true) }).prefault({}),
   /** Share of the unsupervised objective, eq. 1 and 2. */
@@ -250,16 +252,28 @@ function systemProblem({ system, auxiliary, cnnLstm, progressive }: ModelSetting
   return null;
 }
 
-/** Labels are numbered by fixed vocabularies: under other names, or in another order, answers would bear the wrong name. */
-function classProblem({ tasks, target }: ModelSettings): string | null {
+/** Labels other than emotions are numbered by fixed vocabularies: in another order, answers would bear the wrong name. */
+function classProblem({ tasks, target, emotionWords }: ModelSettings): string | null {
+  const problem = target === 'emotion' ? ownClassProblem(tasks.emotion, emotionWords) : null;
+  if (problem) return problem;
   const fixed = [
-    { name: 'emotion', given: tasks.emotion, known: targetClasses[target], of: `target ${target}` },
+    ...(target === 'emotion' ? [] : [{ name: 'emotion', given: tasks.emotion, known: targetClasses[target], of: `target ${target}` }]),
     { name: 'gender', given: tasks.gender, known: genders, of: 'gender' },
   ];
   const wrong = fixed.find(({ given, known }) => given.join('\n') !== known.join('\n'));
   return wrong
     ? `tasks.${wrong.name} is ${wrong.given.join(', ')}, but the classes of ${wrong.of} are ${wrong.known.join(', ')}, in this order: leave it out`
     : null;
+}
+
+function ownClassProblem(classes: readonly string[], words: Record<string, string> = {}): string | null {
+  if (classes.length < 2) return `tasks.emotion has ${classes.length} classes: name at least two, or leave it out`;
+  if (new Set(classes).size < classes.length || classes.includes(''))
+    return 'tasks.emotion names a class twice, or an empty one: correct the list';
+  const [word, stray] = Object.entries(words).find(([, name]) => !classes.includes(name)) ?? [];
+  return word === undefined
+    ? null
+    : `emotionWords maps ${word} to ${stray}, which is not one of the classes ${classes.join(', ')}: name one of these`;
 }
 
 function sizeProblem(settings: ModelSettings): string | null {

@@ -247,7 +247,7 @@ export class TrainingRound {
         digest: view.digest,
         key: viewKey(runId, view.digest),
         utterances: view.utterances.length,
-        tiles: trainedTiles(view, model.settings.target),
+        tiles: trainedTiles(view, (utterance) => this.labels.emotion.classOf(utterance) >= 0),
         newestAt: newestLearntAt(view) ?? undefined,
       },
       seen: { digest: learnt.seen.digest, versions: learnt.seen.versions, parts: [...learnt.seen.parts] },

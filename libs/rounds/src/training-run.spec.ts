@@ -167,6 +167,34 @@ describe('a run whose input is standardised by row', () => {
   });
 });
 
+describe('a run that names its own classes', () => {
+  const names = ['frustrated', 'calm'];
+  const calls = (): TrainingView =>
+    viewOf(
+      'hash',
+      view.utterances.map((utterance, i) => ({ ...utterance, labels: { ...utterance.labels, category: i % 4 === 0 ? 'cross' : 'calm' } })),
+    );
+
+  it('learns, saves and scores them, and continues from its checkpoint', async () => {
+    const own = { model: { ...settings.model, tasks: { emotion: names }, emotionWords: { cross: 'frustrated' } } };
+    await (await openRun(own)).runRound(calls());
+    const again = await openRun(own);
+    expect(await again.runRound({ ...calls(), digest: 'b'.repeat(64) })).toBe(true);
+    const { predictions, model, view: learnt, step } = (await newest())!;
+    const fact = predictions.find(({ task }) => task === 'emotion')!;
+    expect([step, learnt.tiles.labelled]).toEqual([6, 6]);
+    expect((model['settings'] as { tasks: object }).tasks).toMatchObject({ emotion: names });
+    expect(fact.classes).toEqual(names);
+    const [dev] = evaluateRows(fact, readPredictions((await store.get(fact.objectKey)).bytes));
+    expect(Object.keys(dev?.recall ?? {})).toEqual(names);
+  });
+
+  it('leaves utterances of other classes unlabelled', async () => {
+    await (await openRun({ model: { ...settings.model, tasks: { emotion: ['calm', 'bored'] } } })).runRound(calls());
+    expect((await newest())?.view.tiles).toEqual({ labelled: 4, unlabelled: 2 });
+  });
+});
+
 describe('the dev speakers of a run', () => {
   /** One training speaker, and seven dev speakers with one utterance each. */
   const sevenDev = (): TrainingView =>
