@@ -1,6 +1,5 @@
 /**
- * Changes to training tiles that leave the emotion what it is: a shift in time, a shift in frequency (a higher or lower
- * voice), and bands of rows and frames that are blanked
+ * Changes to training tiles that leave the emotion what it is: a shift in time, and bands of rows and frames that are blanked
  * (Park et al. 2019, SpecAugment, Section 2, without its warping). Each tile gets its own draw, from the model's generator, so
  * that a resumed run changes the same tiles the same way. Predictions never see changed tiles.
  */
@@ -18,15 +17,14 @@ export function augmented(
   [rows, frames]: readonly [number, number],
   { augmentation, random }: { augmentation: Augmentation; random: Pick<SeededRandom, 'uniform'> },
 ): Uint8Array {
-  const { shiftFrames, shiftRows, maskRows, maskFrames, masks, gain } = augmentation;
+  const { shiftFrames, maskRows, maskFrames, masks, gain } = augmentation;
   const size = rows * frames;
   const changed = new Uint8Array(tiles.length);
   const whole = (limit: number): number => Math.floor(random.uniform() * (limit + 1));
-  const eitherWay = (limit: number): number => (limit === 0 ? 0 : whole(2 * limit) - limit);
   for (let start = 0; start < tiles.length; start += size) {
     const from = tiles.subarray(start, start + size);
     const to = changed.subarray(start, start + size);
-    shift(from, to, { frames, by: eitherWay(shiftFrames), rowsUp: eitherWay(shiftRows) });
+    shift(from, to, { frames, by: shiftFrames === 0 ? 0 : whole(2 * shiftFrames) - shiftFrames });
     if (gain > 0) addToSound(to, Math.round((2 * random.uniform() - 1) * gain));
     if (masks === 0) continue;
     const means = rowMeans(to, frames);
@@ -42,12 +40,10 @@ export function augmented(
   return changed;
 }
 
-function shift(from: Uint8Array, to: Uint8Array, { frames, by, rowsUp }: { frames: number; by: number; rowsUp: number }): void {
+function shift(from: Uint8Array, to: Uint8Array, { frames, by }: { frames: number; by: number }): void {
   for (let row = 0; row < from.length; row += frames) {
-    const target = row + rowsUp * frames;
-    if (target < 0 || target >= to.length) continue;
-    if (by >= 0) to.set(from.subarray(row, row + frames - by), target + by);
-    else to.set(from.subarray(row - by, row + frames), target);
+    if (by >= 0) to.set(from.subarray(row, row + frames - by), row + by);
+    else to.set(from.subarray(row - by, row + frames), row);
   }
 }
 

@@ -150,8 +150,6 @@ const schema = z.strictObject({
     .strictObject({
       /** A tile is shifted by up to so many frames, either way. */
       shiftFrames: z.int().min(0).default(0),
-      /** And by up to so many rows, up or down: on a mel scale, about the effect of a longer or shorter vocal tract. */
-      shiftRows: z.int().min(0).default(0),
       /** Pixels of 255 by which a tile grows louder or softer at most. */
       gain: z.number().min(0).default(0),
       /** Bands of each kind in a tile, and how many rows and frames one covers at most. */
