@@ -18,7 +18,10 @@ export const presetVariables = {
     ),
 };
 
-/** Half as many rows and frames as the paper's tiles, over the same 2.56 s, with rows as close together as ears need them. */
+/**
+ * Half as many rows and frames as the paper's tiles, over the same 2.56 s. The rate falls within a round, so the last model of a
+ * round is its best, and no dev speaker has to pick one.
+ */
 const values: Record<PresetName, Record<string, string>> = {
   paper: {},
   recommended: {
@@ -29,6 +32,7 @@ const values: Record<PresetName, Record<string, string>> = {
     WINDOW_MS: '46',
     LEARNING_RATE_SCHEDULE: 'cosine',
     WARMUP_STEPS: '20',
+    EARLY_STOPPING_PATIENCE: '0',
   },
 };
 
