@@ -1,6 +1,6 @@
 /**
  * Presets of model settings. `paper` is the paper's network, read literally. `recommended` is the recipe that learnt best on
- * dev speakers of recordings of real people; docs/training.md names the source of each part and the trials.
+ * dev speakers of recordings of real people; docs/paper.md names the source of each part, docs/experiments.md the trials.
  * Settings that are given beside a preset win over it.
  */
 import type { PresetName } from '#contracts/presets.js';

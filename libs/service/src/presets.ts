@@ -14,7 +14,7 @@ export const presetVariables = {
     .enum(presetNames)
     .default('paper')
     .describe(
-      '`paper`: tiles, network and training as in the paper. `recommended`: values that learnt best on recordings of real people (docs/training.md). `undertone up`, `demo --labelled` and the Compose file set `recommended`.',
+      '`paper`: tiles, network and training as in the paper. `recommended`: values that learnt best on recordings of real people (docs/paper.md). `undertone up`, `demo --labelled` and the Compose file set `recommended`.',
     ),
 };
 
