@@ -50,3 +50,13 @@ test('a run may name its own emotions, in its own order', () => {
 test('the speaker head holds whole blocks, one at least', () => {
   expect([0, 1, 256, 257, 2494].map(speakerCapacity)).toEqual([256, 256, 256, 512, 2560]);
 });
+
+test('the preset paper changes nothing, and parsed settings name no preset, so that runs keep their digests', () => {
+  expect(parseModelSettings({ preset: 'paper' })).toEqual(parseModelSettings());
+});
+
+test('the preset recommended gives its values, and settings beside it win', () => {
+  const settings = parseModelSettings({ preset: 'recommended', tile: [64, 128], discriminator: 'whole' });
+  expect(settings).toMatchObject({ update: 'joint', input: { standardise: 'rows' }, discriminator: 'whole', filters: [8, 16, 32] });
+  expect(latentShape(settings)).toEqual([8, 16, 32]);
+});

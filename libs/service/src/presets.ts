@@ -33,6 +33,7 @@ const values: Record<PresetName, Record<string, string>> = {
     LEARNING_RATE_SCHEDULE: 'cosine',
     WARMUP_STEPS: '20',
     EARLY_STOPPING_PATIENCE: '0',
+    ROUND_STEPS: '800',
   },
 };
 
