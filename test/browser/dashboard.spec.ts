@@ -28,7 +28,7 @@ class FedStage {
   readonly overview = new PipelineOverview();
   readonly stateChanges = new Stream<DashboardState>();
   restarts: ServiceRestarts[] = [];
-  stages: DashboardState['stages'] = { ingest: 'ready', features: 'ready', trainer: 'starting', evaluator: 'ready' };
+  stages: DashboardState['stages'] = { ingest: 'ready', features: 'ready', trainer: 'starting', evaluator: 'ready', predictor: 'ready' };
 
   state(): DashboardState {
     const snapshot = this.overview.snapshot();

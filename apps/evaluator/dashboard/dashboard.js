@@ -11,7 +11,7 @@ import uPlot from './uplot.js';
 /** @typedef {DashboardState['evaluations'][number]} ModelEvaluated */
 /** @typedef {{ key: string, name: string, colour: string, dash?: number[] }} Line */
 
-const stageNames = /** @type {const} */ (['ingest', 'features', 'trainer', 'evaluator']);
+const stageNames = /** @type {const} */ (['ingest', 'features', 'trainer', 'evaluator', 'predictor']);
 const emotionTargets = ['emotion', 'activation', 'valence', 'clusters-3', 'clusters-5'];
 const tasks = [...emotionTargets, 'gender', 'speaker'];
 const splits = ['test', 'dev', 'withheld'];
@@ -871,7 +871,7 @@ async function askState() {
 
 showStages(null);
 showLosses([]);
-showChampions([]);
+showChampions({ promotions: [], whyNothingCanBePromoted: null });
 showEvaluations([]);
 showHistory({ history: [], evaluations: [] });
 follow();

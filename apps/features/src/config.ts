@@ -3,9 +3,11 @@ import { decodersWith, featureSettings } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
 import { readKafkaConnection, readServiceSettings, readStoreConnection, servicePorts } from '#service/connection-config.js';
 import { featureChangesOf, featureVariables } from '#service/feature-variables.js';
+import { presetVariables, withPreset } from '#service/presets.js';
 import { field, readConfig } from '#service/read-config.js';
 
 export const featuresVariables = {
+  ...presetVariables,
   SHARD_TILES: field.wholeIn('tiles', 1024, 1).describe('Features seals a shard when it holds this many tiles.'),
   SHARD_MAX_AGE: field.seconds(30).describe('Features seals a shard this long after its first tile, however small the shard is.'),
   FEATURE_WORKERS: field.wholeIn('threads', 2, 1).describe('Threads that decode audio and make tiles.'),
@@ -25,7 +27,7 @@ export const featuresVariables = {
 };
 
 export function readFeaturesConfig() {
-  const read = readConfig(featuresVariables);
+  const read = readConfig(featuresVariables, withPreset(process.env));
   const ffmpeg = chooseFfmpeg();
   return {
     kafka: readKafkaConnection(),

@@ -18,6 +18,7 @@ const utteranceOf = (utteranceId: string): UtteranceIngested => ({
   ingestedAt: '2026-11-22T09:14:07.332Z',
 });
 const featuresOf = (count: number, value = 1): ExtractedFeatures => ({
+  times: Array.from({ length: count }, (_, tile) => ({ startSec: tile, endSec: tile + 1 })),
   ...{
     tiles: new Uint8Array(count * tileBytes).fill(value),
     count,

@@ -128,6 +128,7 @@ export class ShardBuilder {
       activation: labels.activation ?? null,
       valence: labels.valence ?? null,
       levelEdges: labels.levelEdges,
+      time: features.times[tileIndex],
     }));
   }
 }

@@ -4,7 +4,7 @@ import { streams } from '#contracts/labels.js';
 import type { Logger } from '#service/logger.js';
 import type { Metrics } from '#service/metrics.js';
 import type { ShardWorkshop } from './build-shards.js';
-import type { ExtractorPool } from './extractor-pool.js';
+import type { ExtractorPool } from '#extraction/extractor-pool.js';
 
 export function workshopMetrics(metrics: Metrics, logger: Logger): Pick<ShardWorkshop, 'onExtracted' | 'onSealed'> {
   const done = metrics.counter('utterances_total', 'Utterances turned into tiles');

@@ -14,6 +14,8 @@ export const corpusKey = (corpus: string, path: string): string => `${corporaPre
 /** @returns the corpus of an utterance id; empty where the id has none */
 export const corpusOf = (utteranceId: string): string => utteranceId.slice(0, Math.max(0, utteranceId.indexOf('/')));
 export const utteranceIdOf = (corpus: string, path: string): string => `${corpus}/${path}`;
+/** Holds the shards of one hash of feature settings. */
+export const shardsPrefix = (settingsHash: string): string => `shards/${settingsHash}/`;
 export const shardKey = (settingsHash: string, shardId: string): string => `shards/${settingsHash}/${shardId}.arrow`;
 /** @returns settings hash and shard id, or null for any other key */
 export function parseShardKey(key: string): { settingsHash: string; shardId: string } | null {
@@ -62,6 +64,8 @@ export const featureSettingsKey = (corpus: string): string => `${featureSettings
 export function parseFeatureSettingsKey(key: string): string | null {
   return /^state\/feature-settings\/([^/]+)\.json$/.exec(key)?.[1] ?? null;
 }
+/** Feature settings by their digest, for models that outlive the shards which they were trained on. */
+export const knownSettingsKey = (settingsHash: string): string => `state/known-feature-settings/${settingsHash}.json`;
 /** Records the state of an annotation file under which ingest last looked at all recordings of its corpus. */
 export const sweptAnnotationsKey = (annotationKey: string): string => `state/annotations/${annotationKey}.json`;
 /** Records the state of an archive that ingest unpacked. */

@@ -66,7 +66,7 @@ const shardTopic = (stream: Stream, description: string): Topic<ShardSealed, 'fe
   version: 1,
   description,
   producers: ['features', 'trainer', 'cli'],
-  consumers: ['trainer', 'evaluator', 'cli'],
+  consumers: ['trainer', 'evaluator', 'predictor', 'cli'],
   schema: shardSealedSchema,
   keySchema: shardIdSchema.describe('Shard id'),
   keyOf: (shard) => shard.shardId,

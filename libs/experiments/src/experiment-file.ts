@@ -65,7 +65,10 @@ const schema = z.strictObject({
   note: z.string().default(''),
   /** Synthetic speech: the report marks every figure and page. */
   synthetic: z.boolean().default(false),
-  /** A folder of shards, or `samples`: shards made here from the sample corpora that the file names. `--shards` overrides it. */
+  /**
+   * A folder of shards; or shards made here from the corpora that the file names: `samples`, the sample corpora, or `corpora`,
+   * folders of these names below UNDERTONE_CORPORA. `--shards` overrides it.
+   */
   shards: z.string().optional(),
   /** The corpus whose speakers are in the folds. */
   corpus: z.string(),
@@ -78,6 +81,11 @@ const schema = z.strictObject({
    * other classes, these count.
    */
   fourCategoriesOnly: z.boolean().default(true),
+  /**
+   * The corpus's utterances without a class of the target, such as its other emotions. `unlabelled`: those of training speakers
+   * are unlabelled speech. `leave-out`: they are not used, as in the paper.
+   */
+  otherEmotions: z.enum(['unlabelled', 'leave-out']).default('unlabelled'),
   /** Feature settings that the shards must have. `samples` shards are made with them. */
   features: z.record(z.string(), z.unknown()).default({}),
   /**

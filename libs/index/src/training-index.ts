@@ -56,6 +56,17 @@ export interface ViewUtterance {
   tileCount: number;
 }
 
+/** The present version of a live utterance, and where its tiles are. */
+export interface LiveTiles {
+  version: string;
+  /** Seconds since 1970; 0 if unknown. */
+  ingestedAtSec: number;
+  /** Null if there are no tiles under usable settings. */
+  tiles: ViewUtterance | null;
+  /** Settings of these tiles, or of others if none are usable; null without any tiles. */
+  settingsHash: string | null;
+}
+
 /** The utterances that one round trains on and scores, frozen when the round starts. */
 export interface TrainingView {
   /** Digest of the set of utterance versions, independent of their order (view-digest.ts). */
@@ -235,6 +246,36 @@ export class TrainingIndex {
       corpus.current = corpus.coverageOf(this.settingsOf(hash));
     }
     this.revision++;
+  }
+
+  /** Every live utterance and every utterance with tiles. */
+  ids(): Iterable<string> {
+    return this.utterances.keys();
+  }
+
+  /** Utterances that have rows in a shard. */
+  idsIn(shardId: string): string[] {
+    return this.shards.get(shardId)?.utterances.map(({ utteranceId }) => utteranceId) ?? [];
+  }
+
+  /**
+   * Finds the tiles of a live utterance under any settings, also under those that the view does not use.
+   * @returns null if the utterance is not alive
+   */
+  liveTiles(utteranceId: string, isUsable: (settingsHash: string) => boolean): LiveTiles | null {
+    const utterance = this.utterances.get(utteranceId);
+    if (!utterance || utterance.version === null) return null;
+    const { version, ingestedAtSec } = utterance;
+    let tiles: ViewUtterance | null = null;
+    let settingsHash: string | null = null;
+    for (let held = utterance.rows; held; held = held.next) {
+      if (held.version !== version) continue;
+      const { hash } = held.shard.settings;
+      const isBetter = isUsable(hash) && (tiles === null || held.shard.shardId < tiles.shardId);
+      if (isBetter) tiles = viewUtterance(utterance, held);
+      if (isBetter || tiles === null) settingsHash = hash;
+    }
+    return { version, ingestedAtSec, tiles, settingsHash };
   }
 
   /** @returns the live utterances that are read from a shard, and the shard's stream */

@@ -78,12 +78,13 @@ const { ModelProto } = protobuf.Root.fromJSON({
 
 /** @param metadata goes into the file's `metadata_props` */
 export async function exportOnnx(model: AnyModel, metadata: Record<string, string>): Promise<Uint8Array> {
-  const { settings, encoder, decoder, speakerCount } = model;
+  const { settings, encoder, decoder, rowScale, speakerCount } = model;
   const heads = exportableHeads(model);
   const [rows, frames] = settings.tile;
   const graph = new GraphBuilder();
   // One channel: [B,R,F,1] and [B,1,R,F] are the same numbers in the same order.
-  const z = encode(graph, encoder, graph.reshape('pixels', [0, 1, rows, frames]));
+  const pixels = graph.reshape('pixels', [0, 1, rows, frames]);
+  const z = encode(graph, encoder, standardised(graph, rowScale, pixels));
   const outputs = headNames
     .filter((name) => heads[name] && (name !== 'speaker' || speakerCount > 0))
     .map((name) => {
@@ -94,7 +95,7 @@ export async function exportOnnx(model: AnyModel, metadata: Record<string, strin
   graph.node('Transpose', [z], { perm: [0, 2, 3, 1] }, 'z');
   outputs.push(valueInfo('z', latentShape(settings)));
   if (decoder) {
-    graph.reshape(decode(graph, decoder, z), [0, rows, frames, 1], 'reconstruction');
+    graph.reshape(asPixels(graph, rowScale, decode(graph, decoder, z)), [0, rows, frames, 1], 'reconstruction');
     outputs.push(valueInfo('reconstruction', [rows, frames, 1]));
   }
   const file = {
@@ -105,6 +106,20 @@ export async function exportOnnx(model: AnyModel, metadata: Record<string, strin
     metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
   };
   return ModelProto.encode(ModelProto.create(file)).finish();
+}
+
+/** The network's input from pixels (input-scale.ts). */
+function standardised(graph: GraphBuilder, rowScale: AnyModel['rowScale'], pixels: string): string {
+  if (!rowScale) return pixels;
+  const { mean, deviation } = rowScale.layers;
+  return graph.node('Div', [graph.node('Sub', [pixels, graph.byRow(mean)]), graph.byRow(deviation)]);
+}
+
+/** Pixels from the network's output. */
+function asPixels(graph: GraphBuilder, rowScale: AnyModel['rowScale'], output: string): string {
+  if (!rowScale) return output;
+  const { mean, deviation } = rowScale.layers;
+  return graph.node('Add', [graph.node('Mul', [output, graph.byRow(deviation)]), graph.byRow(mean)]);
 }
 
 function encode(graph: GraphBuilder, { layers }: AnyModel['encoder'], pixels: string): string {
@@ -135,13 +150,26 @@ function head(graph: GraphBuilder, { layers }: Network<Head>, z: string, { name,
   const features = graph.node('Conv', inputs, { pads: samePads(HEAD_KERNEL - 1, HEAD_KERNEL - 1) });
   const pooled = graph.node('MaxPool', [features], { kernel_shape: [HEAD_POOL, HEAD_POOL], strides: [HEAD_POOL, HEAD_POOL] });
   const rectified = graph.node('Relu', [pooled]);
-  const lastAxis = graph.node('Transpose', [rectified], { perm: [0, 2, 3, 1] }); // flattened as in training
-  const flat = graph.node('Flatten', [lastAxis], { axis: 1 });
+  const flat = graph.node('Flatten', [layers.features === 'overTime' ? overTime(graph, rectified) : channelsLast(graph, rectified)], {
+    axis: 1,
+  });
   const activations = graph.node('Relu', [graph.node('Gemm', [flat, graph.weights(hidden.kernel), graph.weights(hidden.bias)])]);
   // Units that stand for nobody are left out: masked, they have a probability of 0.
   const kernel = graph.firstUnits(output.kernel, classes);
   const logits = graph.node('Gemm', [activations, kernel, graph.firstUnits(output.bias, classes)]);
   graph.node('Softmax', [logits], { axis: -1 }, name);
+}
+
+/** [B, channels, rows, frames] -> [B, rows, frames, channels], flattened as in training */
+function channelsLast(graph: GraphBuilder, map: string): string {
+  return graph.node('Transpose', [map], { perm: [0, 2, 3, 1] });
+}
+
+/** [B, channels, rows, frames] -> [B, rows, 2 * channels]: mean and maximum over the frames */
+function overTime(graph: GraphBuilder, map: string): string {
+  const over = (opType: string): string =>
+    graph.node('Transpose', [graph.node(opType, [map], { axes: [3], keepdims: 0 })], { perm: [0, 2, 1] });
+  return graph.node('Concat', [over('ReduceMean'), over('ReduceMax')], { axis: 2 });
 }
 
 /** What TensorFlow's `same` adds in all, the smaller half before: [top, left, bottom, right]. */
@@ -204,6 +232,11 @@ class GraphBuilder {
   /** @returns the name of the initializer, with its axes in this order */
   weights({ name, value }: Parameter<never> | Parameter, order?: number[]): string {
     return this.#add(name, () => (order ? value.transpose(order) : value.clone()));
+  }
+
+  /** A number for each row of [B, 1, rows, frames]. */
+  byRow({ name, value }: Parameter<tf.Rank.R1>): string {
+    return this.#add(name, () => value.reshape([1, 1, value.shape[0], 1]));
   }
 
   /** The first units, along the last axis. */

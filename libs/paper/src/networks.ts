@@ -41,10 +41,15 @@ export interface Dense {
 
 /** A classifier, or the discriminator with its one logit. */
 export interface Head {
+  /** The features that the hidden layer sees: see `headLogits`. */
+  features: HeadFeatures;
   convolution: { kernel: Parameter<tf.Rank.R4>; bias: Parameter<tf.Rank.R1> };
   hidden: Dense;
   output: Dense;
 }
+
+/** `flat`: all places of the pooled map. `overTime`: each row and channel, mean and maximum over the frames. `places`: one place. */
+export type HeadFeatures = 'flat' | 'overTime' | 'places';
 
 /** A network with its weights in one fixed order, the order of optimisers and checkpoints. */
 export interface Network<Layers> {
@@ -65,6 +70,11 @@ export function encode(encoder: Network<EncoderBlock[]>, pixels: tf.Tensor4D, no
   }, pixels);
 }
 
+/** z with the noise of a stochastic encoder, where the settings ask for one; the caller uses it in training alone. */
+export function noisyLatent(z: tf.Tensor4D, { latentNoise }: ModelSettings, random: SeededRandom): tf.Tensor4D {
+  return latentNoise ? tf.add(z, tf.mul(random.normal(z.shape), latentNoise)) : z;
+}
+
 /** D_delta: z to tiles, linear at the end. */
 export function decode(decoder: Network<DecoderBlock[]>, z: tf.Tensor4D, normalise: Normalise): tf.Tensor4D {
   return decoder.layers.reduce((x, { kernel, norm, bias, stride }) => {
@@ -77,15 +87,29 @@ export function decode(decoder: Network<DecoderBlock[]>, z: tf.Tensor4D, normali
 
 export type Dropout = (hidden: tf.Tensor2D) => tf.Tensor2D;
 
-/** C_phi and D_omega up to their logits. `dropout` works on the hidden layer: identity at inference. */
-export function headLogits({ layers: { convolution, hidden, output } }: Network<Head>, z: tf.Tensor4D, dropout: Dropout): tf.Tensor2D {
+/**
+ * C_phi and D_omega up to their logits. `dropout` works on the hidden layer: identity at inference.
+ * @returns [B, classes]; a head over `places` gives one row for each place: [B * rows * frames, classes]
+ */
+export function headLogits(
+  { layers: { features, convolution, hidden, output } }: Network<Head>,
+  z: tf.Tensor4D,
+  dropout: Dropout,
+): tf.Tensor2D {
   const { relu } = opsOfBackend();
-  const features = tf.conv2d(z, convolution.kernel.value, 1, 'same'); // [B,16,16,32] -> [B,16,16,32]
-  const pooled = tf.maxPool(features, HEAD_POOL, HEAD_POOL, 'valid'); // -> [B,8,8,32]
+  const convolved = tf.conv2d(z, convolution.kernel.value, 1, 'same'); // [B,16,16,32] -> [B,16,16,32]
+  const pooled = features === 'places' ? convolved : tf.maxPool(convolved, HEAD_POOL, HEAD_POOL, 'valid'); // -> [B,8,8,32]
   const rectified = relu(tf.add<tf.Tensor4D>(pooled, convolution.bias.value));
-  const flat = tf.reshape<tf.Rank.R2>(rectified, [z.shape[0], -1]); // -> [B,2048]
-  const activations = relu(dense(hidden, flat)); // -> [B,128]
+  const activations = relu(dense(hidden, hiddenInput(rectified, features))); // -> [B,128]
   return dense(output, dropout(activations)); // -> [B,classes]
+}
+
+function hiddenInput(map: tf.Tensor4D, features: HeadFeatures): tf.Tensor2D {
+  const [count, , , channels] = map.shape;
+  if (features === 'places') return tf.reshape(map, [-1, channels]); // [B,16,16,32] -> [B*256,32]
+  if (features === 'flat') return tf.reshape(map, [count, -1]); // [B,8,8,32] -> [B,2048]
+  const overTime = tf.concat([tf.mean(map, 2), tf.max(map, 2)], 2); // [B,8,8,32] -> [B,8,64]
+  return tf.reshape(overTime, [count, -1]); // -> [B,512]
 }
 
 /** Speaker logits with the units beyond `speakerCount` masked. */
@@ -143,15 +167,34 @@ export function createDecoder(settings: ModelSettings, random: SeededRandom): Ne
 }
 
 export function createHead(name: string, classes: number, settings: ModelSettings, random: SeededRandom): Network<Head> {
+  return headOf(name, classes, { settings, random, features: settings.headFeatures ?? 'flat' });
+}
+
+/** D_omega: a head with one logit. Over `places` it sees one place at a time, through a 1x1 convolution. */
+export function createDiscriminator(settings: ModelSettings, random: SeededRandom): Network<Head> {
+  return headOf('discriminator', 1, { settings, random, features: settings.discriminator === 'places' ? 'places' : 'flat' });
+}
+
+interface HeadOptions {
+  settings: ModelSettings;
+  random: SeededRandom;
+  features: HeadFeatures;
+}
+
+function headOf(name: string, classes: number, { settings, random, features }: HeadOptions): Network<Head> {
   const weights = new WeightMaker(name, random);
+  const { headFilters } = settings;
   const [rows, frames, channels] = latentShape(settings);
-  const flat = Math.floor(rows / HEAD_POOL) * Math.floor(frames / HEAD_POOL) * settings.headFilters;
+  const [pooledRows, pooledFrames] = [Math.floor(rows / HEAD_POOL), Math.floor(frames / HEAD_POOL)];
+  const side = features === 'places' ? 1 : HEAD_KERNEL;
+  const inputs = { flat: pooledRows * pooledFrames * headFilters, overTime: pooledRows * 2 * headFilters, places: headFilters }[features];
   const layers: Head = {
+    features,
     convolution: {
-      kernel: weights.kernel('convolution.kernel', [HEAD_KERNEL, HEAD_KERNEL, channels, settings.headFilters]),
-      bias: weights.constant('convolution.bias', settings.headFilters, 0),
+      kernel: weights.kernel('convolution.kernel', [side, side, channels, headFilters]),
+      bias: weights.constant('convolution.bias', headFilters, 0),
     },
-    hidden: weights.dense('hidden', flat, settings.dense),
+    hidden: weights.dense('hidden', inputs, settings.dense),
     output: weights.dense('output', settings.dense, classes),
   };
   return { layers, parameters: weights.parameters, statistics: weights.statistics };

@@ -6,6 +6,8 @@
 import { z } from 'zod';
 import { emotionTargets, genders, targetClasses } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { presetNames } from '#contracts/presets.js';
+import { modelPresets } from './presets.js';
 
 /** The speaker head grows by whole blocks of this many units; units without a speaker are masked. */
 export const SPEAKER_BLOCK = 256;
@@ -50,6 +52,8 @@ const progressiveSchema = z.strictObject({
 });
 
 const schema = z.strictObject({
+  /** Where settings come from that are not given (presets.ts). Parsed settings hold every value and no preset. */
+  preset: z.enum(presetNames).optional(),
   /**
    * `aae`: the paper's model; `ae`: without phase 2; `cnn`: two shared blocks and the heads, nothing unsupervised. Of the papers
    * that Table II quotes: `cnn-lstm` [73] (cnn-lstm.ts), `progressive` [78] (progressive.ts).
@@ -122,8 +126,40 @@ const schema = z.strictObject({
     })
     .prefault({}),
   /** The adversarial part of `update: joint`. */
-  joint: z.strictObject({ adversarialWeight: z.number().min(0).default(0.1), discriminatorRate: positive.default(0.1) }).prefault({}),
+  joint: z
+    .strictObject({
+      adversarialWeight: z.number().min(0).default(0.1),
+      discriminatorRate: positive.default(0.1),
+    })
+    .prefault({}),
+  /** Noise of this deviation on z while training, for everything that reads z: a stochastic encoder; absent: none. */
+  latentNoise: z.number().min(0).optional(),
+  /** Above this accuracy the discriminator rests, and its pull on the encoder fades to nothing as the accuracy nears 1. */
+  accuracyLimit: z.number().min(0.5).max(1).optional(),
+  /** What the heads' hidden layers see (networks.ts); absent: `flat`, as in the paper. */
+  headFeatures: z.enum(['flat', 'overTime']).optional(),
+  /** What the discriminator looks at: all of z at once, or each place of z by itself. */
+  discriminator: z.enum(['whole', 'places']).optional(),
   dropout: z.number().min(0).lt(1).default(0.5),
+  /** Absent: pixels over 255, as in the paper. `rows`: each row is standardised by training tiles (input-scale.ts). */
+  input: z.strictObject({ standardise: z.enum(['none', 'rows']).default('none') }).optional(),
+  /** Changes to training tiles (augmentation.ts); absent: none, as in the paper. */
+  augmentation: z
+    .strictObject({
+      /** A tile is shifted by up to so many frames, either way. */
+      shiftFrames: z.int().min(0).default(0),
+      /** And by up to so many rows, up or down: on a mel scale, about the effect of a longer or shorter vocal tract. */
+      shiftRows: z.int().min(0).default(0),
+      /** Pixels of 255 by which a tile grows louder or softer at most. */
+      gain: z.number().min(0).default(0),
+      /** Bands of each kind in a tile, and how many rows and frames one covers at most. */
+      masks: z.int().min(0).default(0),
+      maskRows: z.int().min(0).default(0),
+      maskFrames: z.int().min(0).default(0),
+    })
+    .optional(),
+  /** Share of each kernel that a step takes off at a rate of 1 (Loshchilov and Hutter 2019, AdamW); absent: none. */
+  weightDecay: z.number().min(0).optional(),
   /** Units of the first dense layer of heads and discriminator. */
   dense: z.int().min(1).default(128),
   /** Filters of the 3x3 convolution of heads and discriminator. */
@@ -140,7 +176,7 @@ const schema = z.strictObject({
   progressive: progressiveSchema.optional(),
 });
 
-type ParsedSettings = z.output<typeof schema>;
+type ParsedSettings = Omit<z.output<typeof schema>, 'preset'>;
 export type ModelSettings = Omit<ParsedSettings, 'tasks'> & { tasks: ParsedSettings['tasks'] & { emotion: string[] } };
 export type ModelSettingsInput = z.input<typeof schema>;
 
@@ -149,17 +185,20 @@ export type ModelSettingsInput = z.input<typeof schema>;
  * @throws PipelineError SETTINGS_INVALID, naming each setting and what to change.
  */
 export function parseModelSettings(input: unknown = {}): ModelSettings {
-  const parsed = schema.safeParse(input);
+  const given = schema.safeParse(input);
+  const parsed =
+    given.success && given.data.preset ? schema.safeParse({ ...modelPresets[given.data.preset], ...(input as object) }) : given;
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`);
     throw new PipelineError('SETTINGS_INVALID', `model settings: ${problems.join('; ')}`);
   }
-  const { tasks, target, system } = parsed.data;
+  const { preset: _, ...values } = parsed.data;
+  const { tasks, target, system } = values;
   const settings = {
-    ...parsed.data,
+    ...values,
     tasks: { ...tasks, emotion: tasks.emotion ?? [...targetClasses[target]] },
-    ...(system === 'cnn-lstm' && { cnnLstm: parsed.data.cnnLstm ?? cnnLstmSchema.parse({}) }),
-    ...(system === 'progressive' && { progressive: parsed.data.progressive ?? progressiveSchema.parse({}) }),
+    ...(system === 'cnn-lstm' && { cnnLstm: values.cnnLstm ?? cnnLstmSchema.parse({}) }),
+    ...(system === 'progressive' && { progressive: values.progressive ?? progressiveSchema.parse({}) }),
   };
   const problem = systemProblem(settings) ?? classProblem(settings) ?? sizeProblem(settings);
   if (problem) throw new PipelineError('SETTINGS_INVALID', `model settings: ${problem}`);

@@ -67,6 +67,8 @@ const checkpointSchema = z.object({
   erasedInRound: z.number().int(),
   /** Hash of the feature settings of the tiles, needed to make tiles of new audio. */
   settingsHash: z.string(),
+  /** Feature settings of each corpus in the view; absent in checkpoints of old releases. */
+  settings: z.record(z.string(), z.string()).optional(),
   configHash: z.string(),
   /** The run's configuration, without the model's settings. */
   config: z.record(z.string(), z.unknown()),

@@ -38,6 +38,11 @@ export class RunModel {
 
   constructor(private readonly context: RunContext) {}
 
+  /** The model has made no step yet, in this process or before it. */
+  get isUntrained(): boolean {
+    return this.checkpoint === null && this.step === 0;
+  }
+
   /** Continues from the newest whole checkpoint, if there is one. @returns that checkpoint */
   async restore(): Promise<Checkpoint | null> {
     const { settings, store, events } = this.context;

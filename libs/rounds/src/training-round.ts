@@ -9,6 +9,7 @@ import { runLeaseKey } from '#contracts/object-keys.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
 import type { RoundEnd } from '#contracts/training.js';
 import { reestimateBatchNorm } from '#paper/batch-norm-statistics.js';
+import { fitRowScale } from '#paper/input-scale.js';
 import { saveModel } from '#model-files/checkpoint.js';
 import { modelOptimisers, type AnyModel } from '#paper/model.js';
 import { isLearningSource, reestimateSourceColumn } from '#baselines/progressive-phases.js';
@@ -71,6 +72,7 @@ export class TrainingRound {
       replayShare,
       state: position.sampler,
     });
+    if (learnt.isUntrained) await fitInput(context, model, sampler);
     const isLabelled = (utterance: ViewUtterance): boolean => labels.emotion.classOf(utterance) >= 0;
     const pickers = { pickedBefore: learnt.pickedBy, allFrom: fewestDevSpeakers };
     const checked = patience > 0 ? checkedUtterances(heldOut(view, learnt.seen), isLabelled, pickers) : [];
@@ -251,6 +253,7 @@ export class TrainingRound {
       seen: { digest: learnt.seen.digest, versions: learnt.seen.versions, parts: [...learnt.seen.parts] },
       erasedInRound: position.erased,
       settingsHash: view.settingsHash ?? '',
+      settings: view.settings,
       configHash: configHashOf(settings),
       config: configOf(settings),
       codeVersion,
@@ -263,6 +266,12 @@ export class TrainingRound {
     learnt.saved(checkpoint);
     events.saved(checkpoint);
   }
+}
+
+/** Measures the scale of the model's input on training tiles, once, before the model's first step. */
+async function fitInput({ settings, tileStore }: RunContext, model: AnyModel, sampler: Sampler): Promise<void> {
+  const refs = sampler.spread(settings.statisticsTiles, settings.batch);
+  if (model.rowScale && refs.length > 0) fitRowScale(model, [{ tiles: await tileStore.read(refs), count: refs.length }]);
 }
 
 function setRate(model: AnyModel, factor: number): void {

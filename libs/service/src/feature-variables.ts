@@ -3,6 +3,17 @@ import { z } from 'zod';
 import { featureOverridesSchema, type FeatureOverrides } from '#contracts/feature-settings.js';
 import { field } from './read-config.js';
 
+/** Samples in a millisecond at the rate of the spectrogram, 22 kHz. */
+const SAMPLES_PER_MS = 22;
+
+const milliseconds = (fallback: number) =>
+  z.coerce
+    .number()
+    .positive()
+    .refine((ms) => Number.isInteger(ms * SAMPLES_PER_MS), 'expected a whole number of samples at 22 kHz, such as 10, 12.5 or 20')
+    .default(fallback)
+    .meta({ unit: 'ms' });
+
 export const featureVariables = {
   MAX_DURATION_SEC: field.seconds(600).describe('Features refuses longer audio (`AUDIO_TOO_LONG`). ¹'),
   TILE_MIN_SPEECH: field
@@ -10,6 +21,10 @@ export const featureVariables = {
     .describe(
       'Share of a tile, from 0 to 1, that must be speech. Features leaves out a tile with less if the utterance has a better one. 0 keeps every tile. ¹',
     ),
+  TILE_ROWS: field.wholeIn('rows', 128, 1).describe('Rows of a tile: bands of frequency. ¹'),
+  TILE_FRAMES: field.wholeIn('frames', 256, 1).describe('Frames of a tile. 256 frames of 10 ms are 2.56 s. ¹'),
+  FRAME_SHIFT_MS: milliseconds(10).describe('Time from one frame to the next. ¹'),
+  WINDOW_MS: milliseconds(25).describe('Length of the window that a frame is computed from, at most 46.5 ms. ¹'),
   TILE_LAYOUT: z
     .enum(['tiles', 'centre'])
     .default('tiles')
@@ -47,8 +62,14 @@ export const featureVariables = {
 };
 
 /** @param read the variables as `readConfig` gives them */
-export function featureChangesOf(read: z.infer<z.ZodObject<typeof featureVariables>>): Omit<Required<FeatureOverrides>, 'rows' | 'width'> {
+export function featureChangesOf(
+  read: z.infer<z.ZodObject<typeof featureVariables>>,
+): Required<FeatureOverrides> & { hopLength: number; winLength: number } {
   return {
+    rows: read.TILE_ROWS,
+    width: read.TILE_FRAMES,
+    hopLength: Math.round(read.FRAME_SHIFT_MS * SAMPLES_PER_MS),
+    winLength: Math.round(read.WINDOW_MS * SAMPLES_PER_MS),
     maxDurationSec: read.MAX_DURATION_SEC,
     silenceMethod: read.SILENCE_METHOD,
     silenceTopDb: read.SILENCE_TOP_DB,

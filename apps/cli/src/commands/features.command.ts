@@ -13,6 +13,7 @@ import { silenceProfiles, type SilenceProfile } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { LeftOut } from '#contracts/shards.js';
 import { featureChangesOf, featureVariables } from '#service/feature-variables.js';
+import { withPreset } from '#service/presets.js';
 import { readConfig } from '#service/read-config.js';
 import { environment } from '../config.js';
 import { parseOverride } from '../feature-overrides.js';
@@ -33,7 +34,7 @@ export class FeaturesCommand extends UndertoneCommand {
 
   async run(files: string[], { out, silence = 'none', scale, set }: FeaturesOptions): Promise<void> {
     const ffmpeg = chooseFfmpeg();
-    const read = readConfig(featureVariables, environment);
+    const read = readConfig(featureVariables, withPreset(environment));
     const chosen = { ...featureChangesOf(read), ...(scale && { scale }), ...set };
     const settings = featureSettings({ ...chosen, decoders: decodersWith(ffmpeg) });
     const extracted = [];

@@ -11,7 +11,7 @@ import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/con
 import { activeGroups, groupLag } from '#streaming/group-lag.js';
 import type { PromotionState } from '#overview/overview-snapshot.js';
 import { troublesOf } from '#overview/troubles.js';
-import { askRestarts, askTrainer } from '../ask-services.js';
+import { askPredictor, askRestarts, askTrainer, type PredictorReport } from '../ask-services.js';
 import { environment } from '../config.js';
 import { connect, readOverviewAndGaps, type Connections } from '../connect.js';
 import { readCorpusWarnings } from '../corpus-warnings.js';
@@ -34,10 +34,11 @@ export class StatusCommand extends UndertoneCommand {
     const fullDisk = [isThisStack ? fullDiskLine(undertoneHome(environment)) : null].filter((line) => line !== null);
     // Printed first: on a full disk the broker may be down, and everything below waits for the broker.
     if (!json) for (const line of fullDisk) printLine(`  !! ${line}`);
-    const [{ overview, gaps }, lag, trainer, corpusWarnings, restarts] = await Promise.all([
+    const [{ overview, gaps }, lag, trainer, predictor, corpusWarnings, restarts] = await Promise.all([
       readOverviewAndGaps(connections),
       lagByStage(connections),
       askTrainer(connections),
+      askPredictor(connections),
       readCorpusWarnings(connections.store),
       (isThisStack ? readRestarts(environment) : null) ?? askRestarts(connections),
     ]);
@@ -45,7 +46,7 @@ export class StatusCommand extends UndertoneCommand {
     const troubles = troublesOf(snapshot, restarts);
     if (json) {
       const training = { ...snapshot.training, steps: snapshot.training.steps.slice(-1) };
-      return printJson({ ...snapshot, troubles: [...fullDisk, ...troubles], training, lag, trainer, corpusWarnings, gaps });
+      return printJson({ ...snapshot, troubles: [...fullDisk, ...troubles], training, lag, trainer, predictor, corpusWarnings, gaps });
     }
     const { reconciliation, streams, checkpoint, training, evaluations } = snapshot;
     const lastStep = training.steps.at(-1);
@@ -74,6 +75,7 @@ export class StatusCommand extends UndertoneCommand {
               ? `newest model ${checkpoint.runId} step ${checkpoint.step}: ${evaluations.map((each) => `${each.task} ${each.split} UA ${(each.ua * 100).toFixed(1)} %`).join(', ')}`
               : 'no model yet',
           ],
+          ['predictor', predictor ? String(waitingOf(predictor)) : '–', predictor ? predictorLine(predictor) : 'does not answer'],
         ],
       ),
     );
@@ -102,6 +104,22 @@ export class StatusCommand extends UndertoneCommand {
   parseJson(): boolean {
     return true;
   }
+}
+
+/** Utterances that wait for a score. */
+const waitingOf = ({ utterances }: PredictorReport): number => (utterances['due'] ?? 0) + (utterances['outdated'] ?? 0);
+
+function predictorLine({ model, problem, utterances }: PredictorReport): string {
+  if (!model) return problem ?? 'no model yet';
+  const of = (state: string): number => utterances[state] ?? 0;
+  const parts = [
+    `${of('scored')} scored by ${model.runId} step ${model.step} (${model.champion === null ? 'the newest' : `champion ${model.champion}`}) or before`,
+    ...(of('outdated') > 0 ? [`${of('outdated')} to score again`] : []),
+    ...(of('other-settings') > 0 ? [`${of('other-settings')} with other feature settings than the model's`] : []),
+    ...(of('failed') > 0 ? [`${of('failed')} failed`] : []),
+    ...(problem === null ? [] : [problem]),
+  ];
+  return parts.join(', ');
 }
 
 /** Scores by gender and by speaker of the emotion head, on test speakers if there are any. */
