@@ -871,7 +871,7 @@ async function askState() {
 
 showStages(null);
 showLosses([]);
-showChampions([]);
+showChampions({ promotions: [], whyNothingCanBePromoted: null });
 showEvaluations([]);
 showHistory({ history: [], evaluations: [] });
 follow();

@@ -140,33 +140,6 @@ describe('memory', () => {
   });
 });
 
-describe('a run whose input is standardised by row', () => {
-  const standardised = { model: { ...settings.model, input: { standardise: 'rows' } } };
-  const scaleOf = async (checkpoint: Checkpoint | undefined): Promise<NamedTensor[]> =>
-    readSafetensors(await readWeights(store, checkpoint!)).filter(({ name }) => name.startsWith('input.'));
-
-  it('measures the scale on tiles of training speakers alone, before its first step', async () => {
-    await (await openRun({ ...standardised, batch: { labelled: 2, unlabelled: 2 }, statisticsTiles: 100 })).runRound(view);
-    const mean = (await scaleOf(await newest())).find(({ name }) => name === 'input.mean')!;
-    const trained = view.utterances.filter(({ split }) => split === 'train');
-    const pixels = await tiles.read(trained.map((utterance) => ({ utterance, row: utterance.firstRow })));
-    const expected = Array.from({ length: rows }, (_, row) => {
-      const own = pixels.filter((_pixel, at) => Math.floor(at / width) % rows === row);
-      return own.reduce((sum, pixel) => sum + pixel / 255, 0) / own.length;
-    });
-    for (const [row, value] of expected.entries()) expect(mean.values[row]).toBeCloseTo(value, 5);
-  });
-
-  it('keeps the scale in later rounds and after a restart', async () => {
-    await (await openRun(standardised)).runRound(view);
-    const first = await scaleOf(await newest());
-    await (await openRun(standardised)).runRound(relabelled());
-    const second = await newest();
-    expect(second?.round).toBe(2);
-    expect(await scaleOf(second)).toEqual(first);
-  });
-});
-
 describe('a run that names its own classes', () => {
   const names = ['frustrated', 'calm'];
   const calls = (): TrainingView =>
@@ -192,6 +165,33 @@ describe('a run that names its own classes', () => {
   it('leaves utterances of other classes unlabelled', async () => {
     await (await openRun({ model: { ...settings.model, tasks: { emotion: ['calm', 'bored'] } } })).runRound(calls());
     expect((await newest())?.view.tiles).toEqual({ labelled: 4, unlabelled: 2 });
+  });
+});
+
+describe('a run whose input is standardised by row', () => {
+  const standardised = { model: { ...settings.model, input: { standardise: 'rows' } } };
+  const scaleOf = async (checkpoint: Checkpoint | undefined): Promise<NamedTensor[]> =>
+    readSafetensors(await readWeights(store, checkpoint!)).filter(({ name }) => name.startsWith('input.'));
+
+  it('measures the scale on tiles of training speakers alone, before its first step', async () => {
+    await (await openRun({ ...standardised, batch: { labelled: 2, unlabelled: 2 }, statisticsTiles: 100 })).runRound(view);
+    const mean = (await scaleOf(await newest())).find(({ name }) => name === 'input.mean')!;
+    const trained = view.utterances.filter(({ split }) => split === 'train');
+    const pixels = await tiles.read(trained.map((utterance) => ({ utterance, row: utterance.firstRow })));
+    const expected = Array.from({ length: rows }, (_, row) => {
+      const own = pixels.filter((_pixel, at) => Math.floor(at / width) % rows === row);
+      return own.reduce((sum, pixel) => sum + pixel / 255, 0) / own.length;
+    });
+    for (const [row, value] of expected.entries()) expect(mean.values[row]).toBeCloseTo(value, 5);
+  });
+
+  it('keeps the scale in later rounds and after a restart', async () => {
+    await (await openRun(standardised)).runRound(view);
+    const first = await scaleOf(await newest());
+    await (await openRun(standardised)).runRound(relabelled());
+    const second = await newest();
+    expect(second?.round).toBe(2);
+    expect(await scaleOf(second)).toEqual(first);
   });
 });
 
