@@ -86,11 +86,11 @@ function show({ ua, wa, recall }: ScoreGauges, models: { labels: Record<string, 
   for (const gauge of [ua, wa, recall]) gauge.reset();
   for (const { labels, scores } of models) {
     for (const { task, split, ...score } of scores) {
-      const of = { ...labels, task, split };
-      ua.set(of, score.ua);
-      if (score.wa !== null) wa.set(of, score.wa);
+      const where = { ...labels, task, split };
+      ua.set(where, score.ua);
+      if (score.wa !== null) wa.set(where, score.wa);
       if (task === 'speaker') continue;
-      for (const [name, share] of Object.entries(score.recall)) if (share !== null) recall.set({ ...of, class: name }, share);
+      for (const [name, share] of Object.entries(score.recall)) if (share !== null) recall.set({ ...where, class: name }, share);
     }
   }
 }
