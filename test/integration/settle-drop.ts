@@ -1,17 +1,23 @@
-/** Two thousand files of mixed format, fifty of them broken in fifteen ways: each ends in the right place, none twice, none lost. */
-import { afterEach, expect, it } from 'vitest';
+/** Drops files of mixed format, fifty of them broken in fifteen ways, and checks that each ends in the right place, none twice, none lost. */
+import { expect } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
-import { brokenFiles, goodFiles } from './made-drop.js';
+import { brokenFiles, type DroppedFile, goodFiles } from './made-drop.js';
 import { RunningPipeline } from './running-pipeline.js';
 
-let pipeline: RunningPipeline;
-afterEach(async () => pipeline.close());
+/** @param goodCount how many files are good */
+export async function settleDrop(goodCount: number): Promise<void> {
+  const [good, bad] = [goodFiles(goodCount), brokenFiles()];
+  expect([good.length, bad.length]).toEqual([goodCount, 50]);
+  const pipeline = new RunningPipeline({ SHARD_TILES: '256' });
+  try {
+    await pipeline.prepare();
+    await dropAndSettle(pipeline, { good, bad });
+  } finally {
+    await pipeline.close();
+  }
+}
 
-it('puts 1 950 files into shards and writes 50 dead letters with the right codes', async () => {
-  const [good, bad] = [goodFiles(), brokenFiles()];
-  expect([good.length, bad.length]).toEqual([1_950, 50]);
-  pipeline = new RunningPipeline({ SHARD_TILES: '256' });
-  await pipeline.prepare();
+async function dropAndSettle(pipeline: RunningPipeline, { good, bad }: Record<'good' | 'bad', DroppedFile[]>): Promise<void> {
   const { store, overview } = pipeline;
   const files = [...good, ...bad];
   const put = async (queue: typeof files): Promise<void> => {
@@ -31,14 +37,14 @@ it('puts 1 950 files into shards and writes 50 dead letters with the right codes
     'everything settled',
     () => {
       const { utterances, inFlight } = overview.reconcile();
-      return utterances === 2_000 && inFlight.length === 0;
+      return utterances === good.length + bad.length && inFlight.length === 0;
     },
     200,
   );
   console.log(`settled ${((Date.now() - begun) / 1000).toFixed(1)} s after the last file was put`);
 
   const { inShards, deadLettered } = overview.reconcile();
-  expect({ inShards, deadLettered }).toEqual({ inShards: 1_950, deadLettered: 50 });
+  expect({ inShards, deadLettered }).toEqual({ inShards: good.length, deadLettered: bad.length });
   const codes = overview.deadLetters.map(({ utteranceId, code }) => `${utteranceId} ${code}`).sort();
   expect(codes).toEqual(bad.map(({ path, code }) => `drop/${path} ${code}`).sort());
-});
+}
