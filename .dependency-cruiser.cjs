@@ -10,6 +10,7 @@ const rooms = {
   streaming: ['contracts', 'service'],
   corpora: ['contracts'],
   audio: ['contracts'],
+  extraction: ['contracts', 'service', 'audio'],
   tensor: ['contracts'],
   paper: ['contracts', 'tensor'],
   baselines: ['contracts', 'tensor', 'paper'],
@@ -21,11 +22,13 @@ const rooms = {
     ...['contracts', 'service', 'storage', 'streaming', 'corpora', 'audio'],
     ...['tensor', 'paper', 'baselines', 'model-files', 'evaluation', 'index'],
   ],
+  serving: ['contracts', 'storage', 'streaming', 'audio', 'paper', 'model-files', 'evaluation', 'index', 'rounds'],
   overview: ['contracts', 'streaming', 'evaluation'],
   experiments: [
     ...['contracts', 'service', 'storage', 'streaming', 'corpora', 'audio', 'tensor', 'paper', 'baselines', 'model-files'],
     ...['evaluation', 'index', 'rounds'],
   ],
+  stage: ['contracts', 'service', 'storage', 'streaming'],
   embedded: ['contracts', 'service'],
 };
 const roomRules = Object.entries(rooms).map(([room, others]) => ({
@@ -46,7 +49,7 @@ module.exports = {
       from: {
         path: [
           lib('contracts|corpora'),
-          '^libs/evaluation/src/(bootstrap|calibration|confusion|decide-promotion|holm|mean-deviation|paired-bootstrap|seeded-random)',
+          '^libs/evaluation/src/(bootstrap|calibration|confusion|decide-promotion|holm|judging-rows|mean-deviation|paired-bootstrap|seeded-random)',
         ],
         pathNot: notSpecs,
       },

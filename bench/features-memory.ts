@@ -2,8 +2,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { featureSettings } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
-import { ExtractorPool } from '../apps/features/src/extractor-pool.js';
-import { MemoryBudget } from '../apps/features/src/memory-budget.js';
+import { ExtractorPool } from '#extraction/extractor-pool.js';
+import { MemoryBudget } from '#extraction/memory-budget.js';
 
 const pool = new ExtractorPool({ workers: 2, fileTimeoutMs: 120_000, memoryBytes: 192e6 });
 const reading = new MemoryBudget(64e6);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { encodeWav } from '#audio/decode/encode-wav.js';
 import { featureSettings } from '#audio/feature-settings.js';
-import { ExtractorPool } from '../apps/features/src/extractor-pool.js';
+import { ExtractorPool } from '#extraction/extractor-pool.js';
 import { PIECE_SEC } from './speech-files.js';
 import { type BenchRow, median, row } from './table.js';
 

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { featureSettings } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
-import { ExtractorPool } from '../apps/features/src/extractor-pool.js';
+import { ExtractorPool } from '#extraction/extractor-pool.js';
 
 export interface PoolReport {
   answers: Record<string, string>;

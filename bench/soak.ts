@@ -1,5 +1,5 @@
 /**
- * Checks that memory stays flat over half an hour of steady drops into the four services. A recording comes every half second;
+ * Checks that memory stays flat over half an hour of steady drops into the five services. A recording comes every half second;
  * some replace older ones, and some are deleted. The acted sample corpus adds labels. A tiny network trains all the time and is
  * saved, scored and evaluated, and shards are compacted every minute. Linux only, because it reads resident memory from /proc.
  *
@@ -17,7 +17,7 @@ import { readMetric } from './read-metric.js';
 import { SteadyDrops } from './steady-drops.js';
 import { writeSection } from './write-section.js';
 
-const services: ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator'];
+const services: ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator', 'predictor'];
 const sampleEveryMs = 10_000;
 const dropEveryMs = 500;
 /** The share of time before the slope counts, in which caches fill and code is compiled. */

@@ -20,6 +20,7 @@ import { demoDefaults } from '../apps/cli/src/run-demo.js';
 import { evaluatorVariables } from '../apps/evaluator/src/config.js';
 import { featuresVariables } from '../apps/features/src/config.js';
 import { ingestVariables } from '../apps/ingest/src/config.js';
+import { predictorVariables } from '../apps/predictor/src/config.js';
 import { trainerVariables } from '../apps/trainer/src/config.js';
 import { testVariables } from './test-variables.js';
 
@@ -56,8 +57,8 @@ export const sections: Section[] = [
     readBy: 'Features reads these.',
     shape: { ...featuresVariables, ...ffmpegVariables },
     notes: `¹ The value is part of the feature settings (of ffmpeg, its version). A change makes all tiles anew, under a new consumer group. The trainer
-turns to the new tiles of a corpus when they cover all of it; \`undertone reprocess\` shows the progress. \`predict\` makes tiles by the
-defaults, and warns if the model saw others.`,
+turns to the new tiles of a corpus when they cover all of it; \`undertone reprocess\` shows the progress. \`predict\` and the predictor make tiles with
+the settings that the model was trained with.`,
   },
   {
     title: 'trainer',
@@ -66,10 +67,15 @@ defaults, and warns if the model saw others.`,
   },
   { title: 'evaluator', readBy: 'The evaluator reads these.', shape: evaluatorVariables },
   {
+    title: 'predictor',
+    readBy: 'The predictor reads these, and `TF_BACKEND`, `WEBGPU_DIR`, `SILERO_DIR` and `FFMPEG_BIN`.',
+    shape: predictorVariables,
+  },
+  {
     title: '`undertone`',
     readBy: 'The command line reads these.',
     shape: cliVariables,
-    notes: 'Two stacks on one machine need different values of `UNDERTONE_HOME` and of all six ports.',
+    notes: 'Two stacks on one machine need different values of `UNDERTONE_HOME` and of all seven ports.',
   },
   { title: 'Set-up', readBy: '`npm start`, `npm test` and `./undertone setup` read these.', shape: setUpVariables },
   { title: 'Node, TensorFlow and the operating system', readBy: 'All programs read these.', shape: platformVariables },

@@ -2,9 +2,6 @@
 import { field } from '#service/read-config.js';
 
 export const testVariables = {
-  UNDERTONE_CORPORA: field
-    .optionalText()
-    .describe('Folder with `ravdess/` and `librispeech/`. It adds tests on recordings of real people.'),
   CHROMIUM_BIN: field.optionalText().meta({ shownDefault: '`chromium` on `PATH`' }).describe('Browser for the tests of the dashboard.'),
   UNDERTONE_SKIP_BROWSER: field.optionalText().describe('1 skips the browser tests.'),
   UNDERTONE_SCREENSHOTS: field.optionalText().describe('Folder in which the browser tests leave pictures of the dashboard.'),

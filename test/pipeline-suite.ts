@@ -17,7 +17,7 @@ export interface PipelineStack {
 }
 
 export const fromEventsAlone = { RECONCILE_INTERVAL: '3600' };
-const services: ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator'];
+const services: ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator', 'predictor'];
 
 /**
  * @param startStack may take minutes where images have to be pulled
@@ -38,7 +38,7 @@ export function describePipeline<Stack extends PipelineStack>(
       pipeline = stack.pipeline;
       pipeline.start(...services);
       // Ready is who has listed the bucket and follows its topics.
-      await pipeline.until('four services that are ready', async () => (await Promise.all(services.map(isReady))).every(Boolean), 180);
+      await pipeline.until('five services that are ready', async () => (await Promise.all(services.map(isReady))).every(Boolean), 180);
     }, 600_000);
     afterAll(async () => stack?.close(), 120_000);
 

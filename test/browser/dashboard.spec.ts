@@ -28,7 +28,7 @@ class FedStage {
   readonly overview = new PipelineOverview();
   readonly stateChanges = new Stream<DashboardState>();
   restarts: ServiceRestarts[] = [];
-  stages: DashboardState['stages'] = { ingest: 'ready', features: 'ready', trainer: 'starting', evaluator: 'ready' };
+  stages: DashboardState['stages'] = { ingest: 'ready', features: 'ready', trainer: 'starting', evaluator: 'ready', predictor: 'ready' };
 
   state(): DashboardState {
     const snapshot = this.overview.snapshot();
@@ -113,11 +113,13 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     await says(page, 'tiles-unlabelled', '525');
     await says(page, 'audio', '17 min 14 s');
     await says(page, 'silence-cut', '2 min 21 s');
+    await says(page, 'left-out', /^Left out: \d+ tiles with little speech\.$/);
     await says(page, 'round', 'Round 2');
     await says(page, 'step', 'Step 540 of 800');
     await says(page, 'stage-trainer', /starting/);
     await says(page, 'ua-emotion-test', /^\d\d\.\d\s%$/);
     await says(page, 'evaluation-emotion-dev', /fewer than five speakers/);
+    await says(page, 'evaluation-emotion-test', /women 70\.0\s%, men 50\.0\s%.*median speaker 60\.0\s%, worst 25\.0\s%/s);
     await says(page, 'evaluation-emotion-test', /25\.0\s%/);
     await says(page, 'evaluation-speaker-withheld', /the speakers are the classes/);
     await says(page, 'confusion', /prediction →.*angry.*happy.*neutral.*sad/s);
@@ -127,6 +129,13 @@ describe.skipIf(browserIsSkipped)('dashboard', () => {
     await says(page, 'decision-emotion', /step 400, was rejected.*recall of happy fell by 14.3 points/s);
     expect(await page.locator('.plot canvas').count()).toBe(5);
     expect(complaints).toEqual([]);
+  });
+
+  it('says why nothing can be promoted', async () => {
+    const labels = { speakerId: 'own/s1', category: 'sad' } as const;
+    stage.overview.applyUtterance('own/a', { ...utterance('own/a', 'own'), labels });
+    const page = await open();
+    await says(page, 'why-nothing', /needs 5 dev speakers with labels, and there are 0 \(own has 0 of 1\)/);
   });
 
   it('shows changes without a reload', async () => {

@@ -44,6 +44,7 @@ export function shard(shardId: string, stream: Stream, utteranceIds: string[]): 
       tileCount: 3,
       audioSec: 4.4,
       cutSec: 0.6,
+      ...(index === 0 && { leftOut: { 'little speech': 2 } }),
     })),
     sealedAt: at(1),
   };
@@ -123,6 +124,13 @@ function evaluation(
     wa: right.reduce((sum, count) => sum + count, 0) / n,
     ua: known.reduce((sum, each) => sum + each, 0) / known.length,
     recall: Object.fromEntries(of.classes.map((name, index) => [name, recall[index] ?? null])),
+    ...(of.task !== 'gender' && {
+      byGender: {
+        female: { n: 10, speakers: 4, ua: 0.7, uaInterval: null },
+        male: { n: 10, speakers: 5, ua: 0.5, uaInterval: [0.4, 0.6] as [number, number] },
+      },
+    }),
+    ...(of.task !== 'speaker' && { spread: { speakers: 9, median: 0.6, worst: 0.25, worstSpeaker: 'acted/s3' } }),
     viewDigest,
     evaluatedAt: at(of.step + 1),
   };

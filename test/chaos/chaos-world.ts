@@ -21,7 +21,7 @@ import { watchAnswers, type AnsweredRequest } from './s3-answers.js';
 import { SeededRandom } from './seeded-random.js';
 import { TcpProxy } from './tcp-proxy.js';
 
-export const serviceNames = ['ingest', 'features-1', 'features-2', 'trainer', 'evaluator'] as const;
+export const serviceNames = ['ingest', 'features-1', 'features-2', 'trainer', 'evaluator', 'predictor'] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
 const prefix = 'chaos';
@@ -154,6 +154,7 @@ export class ChaosWorld {
         [`${app.toUpperCase()}_PORT`]: String(httpPort),
         INGEST_URL: this.urlOf('ingest'),
         FEATURES_URL: this.urlOf('features-1'),
+        RESCORE: 'all',
         RECONCILE_INTERVAL: '4',
         SHARD_MAX_AGE: '1.5',
         SHARD_TILES: '32',

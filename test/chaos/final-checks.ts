@@ -9,6 +9,8 @@ import { readShard } from '#audio/shard/shard-file.js';
 import { chooseBackend } from '#tensor/backend.js';
 import { loadModel } from '#model-files/checkpoint.js';
 import { packageRoot } from '#service/package-root.js';
+import { chooseServedModel } from '#serving/choose-model.js';
+import { modelName } from '#serving/served-model.js';
 import { findNewestModel, readWeights, type Checkpoint } from '#rounds/checkpoint-store.js';
 import type { ChaosWorld } from './chaos-world.js';
 import type { Difference } from './oracle.js';
@@ -54,6 +56,20 @@ export async function loadNewestModel(world: ChaosWorld): Promise<Checkpoint> {
   await chooseBackend({ requested: 'cpu', hasGpu: false, webgpuDir: undefined, log: () => undefined });
   loadModel(checkpoint.model, await readWeights(world.store, checkpoint));
   return checkpoint;
+}
+
+/** Compares the scores in the topic with the live utterances: each has one score of its version by the served model, and no other has one. */
+export async function scoreDifferences(world: ChaosWorld, pipeline: SettledPipeline): Promise<Difference[]> {
+  const served = await chooseServedModel(world.store);
+  const inView = new Map(pipeline.index.view().utterances.map((utterance) => [utterance.utteranceId, utterance]));
+  const missing = [...inView.values()].flatMap(({ utteranceId, version }): Difference[] => {
+    const score = pipeline.scores.get(utteranceId);
+    if (score?.version !== version) return [{ utteranceId, what: `has the score of version ${score?.version ?? 'none'}, not ${version}` }];
+    const isOfServed = served?.champion == null || modelName(score.model) === modelName(served.checkpoint);
+    return isOfServed ? [] : [{ utteranceId, what: `has the score of ${modelName(score.model)}, which is not the champion` }];
+  });
+  const left = [...pipeline.scores.keys()].filter((utteranceId) => !pipeline.records.has(utteranceId));
+  return [...missing, ...left.map((utteranceId) => ({ utteranceId, what: 'has a score, and was deleted' }))];
 }
 
 /** Runs the compaction command once no round reads shards that it deletes. @throws with its output */

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ChaosStream } from './chaos-stream.js';
 import { ChaosWorld } from './chaos-world.js';
 import { dealFaults } from './fault.js';
-import { compact, loadNewestModel, pixelDifferences, unreferencedShards, usualSettings } from './final-checks.js';
+import { compact, loadNewestModel, pixelDifferences, scoreDifferences, unreferencedShards, usualSettings } from './final-checks.js';
 import { networkFaults } from './network-faults.js';
 import { differences, expectedDigest, type Difference } from './oracle.js';
 import { processFaults } from './process-faults.js';
@@ -48,6 +48,8 @@ const wrongAndQuietMs = 75_000;
 /** Longer than two listings. */
 const holdMs = 10_000;
 const pixelSample = 30;
+/** The predictor may have to take over a share and to score everything by a new champion. */
+const scoreLimitMs = 120_000;
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const world = new ChaosWorld();
@@ -65,6 +67,16 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const keep = !isGood || Boolean(process.env['KEEP_LOGS']);
     if (keep) options.log(`logs are kept in ${world.logsDir}`);
     await world.stop({ keep });
+  }
+}
+
+/** Waits for the predictor. @returns the differences that remain at the time limit */
+async function untilScored(world: ChaosWorld, pipeline: SettledPipeline): Promise<Difference[]> {
+  const deadline = Date.now() + scoreLimitMs;
+  for (;;) {
+    const found = await scoreDifferences(world, pipeline);
+    if (found.length === 0 || Date.now() > deadline) return found;
+    await sleep(1_000);
   }
 }
 
@@ -89,6 +101,7 @@ async function play(world: ChaosWorld, options: ChaosOptions): Promise<ChaosRepo
     const problems = [...settling.problems];
     const say = (found: Difference[]): number => problems.push(...found.map((each) => told(each, stream, pipeline)));
     say(await pixelDifferences(world, pipeline, { truths, sample: pixelSample, seed }));
+    say(await untilScored(world, pipeline));
     const checkpoint = await loadNewestModel(world).catch((error: unknown) => {
       problems.push(`the newest model does not load: ${String(error)}`);
     });

@@ -1,6 +1,7 @@
 /** Reads the final state from the first record of each topic, bypassing the bad networks. */
 import pino from 'pino';
 import { deadLetters, type DeadLetter } from '#contracts/dead-letters.js';
+import { emotions, type UtteranceScored } from '#contracts/emotions.js';
 import { shardsLabelled, shardsUnlabelled, type ShardSealed } from '#contracts/shards.js';
 import { topicName, type TopicIdentity } from '#contracts/topic.js';
 import { objectHints } from '#contracts/object-hints.js';
@@ -18,6 +19,7 @@ export class SettledPipeline {
   readonly shards = new Map<string, ShardSealed>();
   readonly records = new Map<string, UtteranceIngested>();
   readonly deadLetters: DeadLetter[] = [];
+  readonly scores = new Map<string, UtteranceScored>();
   private readonly follower: TableFollower;
 
   constructor(private readonly world: ChaosWorld) {
@@ -34,6 +36,10 @@ export class SettledPipeline {
       })
       .on(shardsLabelled, onShard)
       .on(shardsUnlabelled, onShard)
+      .on(emotions, (id, fact) => {
+        if (fact) this.scores.set(id, fact);
+        else this.scores.delete(id);
+      })
       .on(deadLetters, (_key, letter) => {
         if (!letter) return;
         this.deadLetters.push(letter);

@@ -1,5 +1,5 @@
 /**
- * Starts `deploy/compose.yaml` without Prometheus and Grafana: Kafka, S3 and the four services from the image, read-only and not
+ * Starts `deploy/compose.yaml` without Prometheus and Grafana: Kafka, S3 and the five services from the image, read-only and not
  * as root. UNDERTONE_IMAGE names an existing image; without it Compose builds one.
  */
 import { randomBytes } from 'node:crypto';
@@ -14,7 +14,7 @@ import { fromEventsAlone, type PipelineStack } from '../pipeline-suite.js';
 import type { Compose } from './engine.js';
 
 const credentials = { AWS_ACCESS_KEY_ID: 'undertonetest', AWS_SECRET_ACCESS_KEY: 'undertonetestsecret' };
-const services: ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator'];
+const services: ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator', 'predictor'];
 const quick = { ...quickSettings, ...fromEventsAlone, MODEL_SETTINGS_FILE: '/etc/undertone/model.json' };
 
 export interface ComposeStack extends PipelineStack {
@@ -28,7 +28,7 @@ export async function startCompose(version: Compose): Promise<ComposeStack> {
   const override = join(folder, 'override.yaml'); // JSON is YAML
   writeFileSync(override, JSON.stringify({ services: Object.fromEntries(services.map((name) => [name, overrides])) }));
 
-  const ports = await freePorts(6);
+  const ports = await freePorts(7);
   const variables = ['KAFKA_PORT', 'S3_PORT', ...services.map((name) => `${name.toUpperCase()}_PORT`)];
   const portSettings = Object.fromEntries(variables.map((name, at) => [name, String(ports[at])]));
   const token = randomBytes(20).toString('hex');

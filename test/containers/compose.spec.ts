@@ -11,7 +11,7 @@ describe.skipIf(inject('compose') === null)('compose', () =>
     'the whole way with Compose',
     () => startCompose(version),
     (started) => {
-      it.each<ServiceName>(['ingest', 'features', 'trainer', 'evaluator'])(
+      it.each<ServiceName>(['ingest', 'features', 'trainer', 'evaluator', 'predictor'])(
         '%s is not root and cannot change its image',
         async (service) => {
           const container = started().containerOf(service);

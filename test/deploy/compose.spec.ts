@@ -13,6 +13,7 @@ import { packageRoot } from '#service/package-root.js';
 import { readEvaluatorConfig } from '../../apps/evaluator/src/config.js';
 import { readFeaturesConfig } from '../../apps/features/src/config.js';
 import { readIngestConfig } from '../../apps/ingest/src/config.js';
+import { readPredictorConfig } from '../../apps/predictor/src/config.js';
 import { readTrainerConfig } from '../../apps/trainer/src/config.js';
 
 interface ComposeService {
@@ -40,7 +41,13 @@ const secretOf = (name: string): string => `made-${name.toLowerCase()}-012345678
 const settled = text.replace(variable, (_all, name: string, fallback?: string) => fallback ?? secretOf(name));
 const compose = parse(settled, { merge: true }) as ComposeFile;
 
-const readers = { ingest: readIngestConfig, features: readFeaturesConfig, trainer: readTrainerConfig, evaluator: readEvaluatorConfig };
+const readers = {
+  ingest: readIngestConfig,
+  features: readFeaturesConfig,
+  trainer: readTrainerConfig,
+  evaluator: readEvaluatorConfig,
+  predictor: readPredictorConfig,
+};
 const services = Object.keys(readers) as (keyof typeof readers)[];
 /** Variables that the AWS SDK reads itself. */
 const readElsewhere = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'];

@@ -1,4 +1,4 @@
-/** All four services as real processes under a supervisor, behind a store that answers as it likes, with all that a case needs to do harm. */
+/** All five services as real processes under a supervisor, behind a store that answers as it likes, with all that a case needs to do harm. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -16,7 +16,7 @@ import { HostileStore } from './hostile-store.js';
 import type { RawRecord, Sent } from './raw-record.js';
 import { ServiceWatch } from './service-watch.js';
 
-export const serviceNames: readonly ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator'];
+export const serviceNames: readonly ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator', 'predictor'];
 
 const { CompressionTypes, CompressionCodecs } = createRequire(import.meta.url)('kafkajs') as {
   CompressionTypes: { GZIP: 1 };

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { emotions, type UtteranceScored } from '#contracts/emotions.js';
 import { predictions } from '#contracts/predictions.js';
 import { findOnPath, runCommand } from '#embedded/run-command.js';
 import { readKafkaConnection } from '#service/connection-config.js';
@@ -76,7 +77,33 @@ async function follow(what: string, { lines, child }: ReturnType<typeof run>, st
   }
 }
 
+const score: UtteranceScored = {
+  ...{ utteranceId: 'calls/a.wav', version: '0123456789abcdef', settingsHash: '0123456789abcdef' },
+  model: { runId: 'main', step: 20, target: 'emotion', champion: 1 },
+  classes: { emotion: ['angry', 'sad'] },
+  probabilities: { emotion: { angry: 0.25, sad: 0.75 } },
+  entropy: 0.811278,
+  tiles: [{ startSec: 0, endSec: 2.56, probabilities: { emotion: [0.25, 0.75] } }],
+  scoredAt: '2026-11-30T21:00:00Z',
+};
+
+async function followScores(what: string, { lines, child }: ReturnType<typeof run>): Promise<void> {
+  try {
+    const line = 'calls/a.wav sad 75.0 %, 1 tiles, by main/20';
+    await publisher.publish(emotions, score);
+    await pipeline.until(`${what}: a score`, () => lines().includes(line));
+    await publisher.tombstone(emotions, score.utteranceId);
+    await pipeline.until(`${what}: its tombstone`, () => lines().lastIndexOf('calls/a.wav deleted') > lines().lastIndexOf(line));
+  } finally {
+    child.kill('SIGKILL');
+  }
+}
+
 describe('an example consumer', () => {
+  it('in TypeScript prints scores of recordings, and deletions', async () => {
+    await followScores('TypeScript', run(process.execPath, [join(packageRoot, 'examples/consume-emotions.ts')]));
+  });
+
   it('in TypeScript prints existing and new scores and champions', async () => {
     await follow('TypeScript', run(process.execPath, [join(packageRoot, 'examples/consume-evaluations.ts')]), 200);
   });
@@ -86,6 +113,7 @@ describe('an example consumer', () => {
     await runCommand(python as string, ['-m', 'pip', 'install', '--quiet', '--target', packages, '-r', requirements]);
     const example = run(python as string, [join(packageRoot, 'examples/consume-evaluations.py')], { PYTHONPATH: packages });
     await follow('Python', example, 300);
+    await followScores('Python', run(python as string, [join(packageRoot, 'examples/consume-emotions.py')], { PYTHONPATH: packages }));
   });
 });
 

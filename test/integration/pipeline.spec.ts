@@ -40,7 +40,7 @@ describe('the whole pipeline', () => {
     await store.put(corpusKey('made', 'bad/text.wav'), 'This is no sound at all, only a text.');
     await store.put(corpusKey('made', 'bad/silence.wav'), silentWav());
     await store.put(corpusKey('made', 'README.txt'), 'not audio');
-    pipeline.start('ingest', 'features', 'trainer', 'evaluator');
+    pipeline.start('ingest', 'features', 'trainer', 'evaluator', 'predictor');
     await pipeline.until('all utterances in shards or dead letters', settled(paths.length + 4));
     expect(overview.reconcile()).toMatchObject({ utterances: paths.length + 4, inShards: paths.length, deadLettered: 4 });
     const codes = Object.fromEntries(overview.deadLetters.map((letter) => [letter.utteranceId, letter.code]));
@@ -64,9 +64,9 @@ describe('the whole pipeline', () => {
     const response = await fetch(`${pipeline.url('evaluator')}/api/overview`);
     expect(await response.json()).toMatchObject({
       utterances: { live: paths.length + 14 },
-      stages: { ingest: 'ready', features: 'ready', trainer: 'ready' },
+      stages: { ingest: 'ready', features: 'ready', trainer: 'ready', predictor: 'ready' },
     });
-    for (const service of ['ingest', 'features', 'trainer', 'evaluator'] as const) {
+    for (const service of ['ingest', 'features', 'trainer', 'evaluator', 'predictor'] as const) {
       const metrics = await (await fetch(`${pipeline.url(service)}/metrics`)).text();
       expect(metrics).toMatch(new RegExp(`^undertone_${service}_`, 'm'));
       expect(await pipeline.stopGently(service), `${service} at SIGTERM`).toBe(0);

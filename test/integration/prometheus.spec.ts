@@ -74,12 +74,12 @@ describe.skipIf(!isThere && !isRequired)('on live data', () => {
 
   beforeAll(async () => {
     await pipeline.prepare();
-    const services = ['ingest', 'features', 'trainer', 'evaluator'] as const;
+    const services = ['ingest', 'features', 'trainer', 'evaluator', 'predictor'] as const;
     await prometheus.start(Object.fromEntries(services.map((service) => [service, new URL(pipeline.url(service)).host])));
     pipeline.start(...services);
     // Prometheus sees an increase only if it scraped the series before.
-    await pipeline.until('all services scraped', async () => (await prometheus.query('sum(up) == 4')).length === 1);
-    await pipeline.until('and ready', async () => (await ready(services.map((service) => pipeline.url(service)))) === 4);
+    await pipeline.until('all services scraped', async () => (await prometheus.query('sum(up) == 5')).length === 1);
+    await pipeline.until('and ready', async () => (await ready(services.map((service) => pipeline.url(service)))) === 5);
     const { store, overview } = pipeline;
     const { paths } = await putMadeCorpus(store, 'made', { speakers: 9, devSpeakers: 5, each: 2 });
     await store.put(corpusKey('made', 'bad/text.wav'), 'This is no sound at all, only a text.');

@@ -17,7 +17,7 @@ import { ensureTopics } from '#streaming/ensure-topics.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { TableFollower } from '#streaming/table-follower.js';
 
-export type ServiceName = 'ingest' | 'features' | 'trainer' | 'evaluator';
+export type ServiceName = 'ingest' | 'features' | 'trainer' | 'evaluator' | 'predictor';
 /** Further processes of features in the same consumer group. */
 export type Twin = `features-${number}`;
 type ProcessName = ServiceName | Twin;
@@ -54,7 +54,7 @@ export class RunningPipeline {
   readonly logsDir = mkdtempSync(join(tmpdir(), 'undertone-pipeline-'));
   private readonly children = new Map<ProcessName, ChildProcess>();
   private follower: TableFollower | undefined;
-  private ports: Record<ServiceName, number> = { ingest: 0, features: 0, trainer: 0, evaluator: 0 };
+  private ports: Record<ServiceName, number> = { ingest: 0, features: 0, trainer: 0, evaluator: 0, predictor: 0 };
 
   /** @param settings may include TOPIC_PREFIX and the services' ports, if a test must know them before */
   constructor(protected readonly settings: Record<string, string> = {}) {
@@ -84,8 +84,9 @@ export class RunningPipeline {
 
   /** Makes bucket and topics, and follows the topics. */
   async prepare(): Promise<void> {
-    const free = await freePorts(4);
-    for (const [at, service] of (['ingest', 'features', 'trainer', 'evaluator'] as const).entries()) {
+    const services = Object.keys(this.ports) as ServiceName[];
+    const free = await freePorts(services.length);
+    for (const [at, service] of services.entries()) {
       this.ports[service] = Number(this.settings[`${service.toUpperCase()}_PORT`] ?? free[at]);
     }
     writeFileSync(join(this.logsDir, 'model.json'), JSON.stringify(tinyModel));

@@ -6,7 +6,7 @@ import { corpusKey } from '#contracts/object-keys.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { ShardPartitionWorker, type ShardWorkshop } from '../../apps/features/src/build-shards.js';
 import { PassedOver } from '../../apps/features/src/passed-over.js';
-import { MemoryBudget, TileMemory } from '../../apps/features/src/memory-budget.js';
+import { MemoryBudget, TileMemory } from '#extraction/memory-budget.js';
 import { sha256Hex } from '#storage/object-store.js';
 import { until } from '../chaos/stream-under-test.js';
 import { toneWav } from './made-corpus.js';

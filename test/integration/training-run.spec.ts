@@ -384,7 +384,7 @@ describe('rounds', () => {
         withheld: false,
       })),
     );
-    const settings = { roundSteps: 60, checkpointEvery: 2, patience: 3 };
+    const settings = { roundSteps: 60, checkpointEvery: 2, patience: 3, fewestDevSpeakers: 5 };
     const checks: { step: number; ua: number }[] = [];
     const whole = await openRun('checked', { checked: ({ step, ua }) => checks.push({ step, ua }) }, settings);
     expect(await whole.runRound(dev)).toBe(true);

@@ -17,6 +17,22 @@ export async function askTrainer({ environment }: Pick<Connections, 'environment
   }
 }
 
+/** The part of the predictor's status that `undertone status` prints. */
+export interface PredictorReport {
+  model: { runId: string; step: number; champion: number | null } | null;
+  problem: string | null;
+  utterances: Record<string, number>;
+}
+
+/** @returns null if it does not answer */
+export async function askPredictor({ environment }: Pick<Connections, 'environment'>): Promise<PredictorReport | null> {
+  try {
+    return (await ask(`${environment['PREDICTOR_URL'] ?? 'http://127.0.0.1:7404'}/status`, environment)) as PredictorReport;
+  } catch {
+    return null;
+  }
+}
+
 /** @returns the restarts that the evaluator has seen; none if it does not answer */
 export async function askRestarts({ environment }: Pick<Connections, 'environment'>): Promise<ServiceRestarts[]> {
   try {

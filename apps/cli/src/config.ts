@@ -13,6 +13,11 @@ export const cliVariables = {
     .optionalText()
     .meta({ shownDefault: '`.undertone` beside package.json' })
     .describe('Folder for the data of embedded stacks. `reset` deletes these data, and nothing else in the folder.'),
+  UNDERTONE_CORPORA: field
+    .optionalText()
+    .describe(
+      'Folder with corpora of real people, a folder each (`ravdess/`, `librispeech/`). Experiments with `shards: corpora` learn them, and `npm test` has further tests on them.',
+    ),
   KAFKA_PORT: field.port(embeddedPorts.kafka).describe('Port of the embedded Kafka. Kafka also takes further ports from the free ones.'),
   S3_PORT: field.port(embeddedPorts.s3).describe('Port of the embedded S3 server. The server also takes further ports from the free ones.'),
   EVALUATOR_URL: field
@@ -26,6 +31,9 @@ export const cliVariables = {
   TRAINER_URL: field
     .text('http://127.0.0.1:7403')
     .describe('Address of the trainer. `status` asks it about its rounds. Commands beside a running stack find it by themselves.'),
+  PREDICTOR_URL: field
+    .text('http://127.0.0.1:7404')
+    .describe('Address of the predictor. `status` asks it about its scores. Commands beside a running stack find it by themselves.'),
 };
 
 /** Gives the AWS SDK, which reads the process's own environment, the keys of the stack that a command speaks to. */

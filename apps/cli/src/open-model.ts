@@ -1,5 +1,7 @@
 /** Loads the model that a command uses, from the running stack or from a folder written by `undertone train`. */
 import { existsSync } from 'node:fs';
+import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
+import { decodersWith, type FeatureSettings, featureSettings } from '#audio/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { type BackendChoice, type BackendOptions, chooseBackend } from '#tensor/backend.js';
 import { loadModel } from '#model-files/checkpoint.js';
@@ -7,8 +9,9 @@ import type { AnyModel } from '#paper/model.js';
 import type { Environment } from '#service/read-config.js';
 import { FolderStore } from '#storage/folder-store.js';
 import type { Objects } from '#storage/object-store.js';
-import { currentChampion } from '#evaluation/champions.js';
-import { type Checkpoint, findCheckpoint, findNewestModel, readWeights, targetOf } from '#rounds/checkpoint-store.js';
+import { type Checkpoint, findNewestModel, readWeights } from '#rounds/checkpoint-store.js';
+import { chooseServedModel, whyChosen } from '#serving/choose-model.js';
+import { featureSettingsOf } from '#serving/feature-settings-of.js';
 import { environment, quietTensorflow } from './config.js';
 import { connect } from './connect.js';
 import { findModel } from './find-model.js';
@@ -18,6 +21,8 @@ export interface OpenedModel {
   model: AnyModel;
   /** The reason for this choice, in words. */
   chosen: string;
+  /** The feature settings that the model was trained with; the defaults of this machine if they are not known. */
+  features: FeatureSettings;
   /** The environment of the stack, or of this process if no stack is used. */
   environment: Environment;
 }
@@ -59,7 +64,18 @@ async function load(store: Objects, choice: ModelChoice, none: string): Promise<
   if (!found) throw new PipelineError('CONFIG_INVALID', none);
   const { checkpoint } = found;
   await startBackend();
-  return { ...found, model: loadModel(checkpoint.model, await readWeights(store, checkpoint)) };
+  const model = loadModel(checkpoint.model, await readWeights(store, checkpoint));
+  return { ...found, model, features: await settingsOf(store, checkpoint) };
+}
+
+/** A folder of `undertone train` holds no shards, so the defaults are tried; they mostly are the settings. */
+async function settingsOf(store: Objects, { settingsHash }: Checkpoint): Promise<FeatureSettings> {
+  try {
+    return await featureSettingsOf(store, settingsHash);
+  } catch (error) {
+    if (!(error instanceof PipelineError) || error.code !== 'FEATURE_SETTINGS_MISMATCH') throw error;
+    return featureSettings({ decoders: decodersWith(chooseFfmpeg(environment)) });
+  }
 }
 
 /** @returns null if no round has finished yet @throws PipelineError CONFIG_INVALID */
@@ -70,21 +86,12 @@ export async function chooseModel(
   if (model !== undefined && newest)
     throw new PipelineError('CONFIG_INVALID', '--model and --newest exclude each other. Give one of the two.');
   if (model !== undefined) return { checkpoint: await findModel(store, model), chosen: 'named by --model' };
-  const last = await findNewestModel(store);
-  if (!last) return null;
-  if (newest) return { checkpoint: last, chosen: 'the newest' };
-  const target = targetOf(last);
-  const champion = await currentChampion(store, target);
-  if (!champion) return { checkpoint: last, chosen: `the newest; no model is champion of ${target} yet` };
-  const { runId, step, sha256 } = champion.model;
-  const checkpoint = await findCheckpoint(store, runId, step);
-  if (!checkpoint || checkpoint.weights.sha256 !== sha256) {
-    throw new PipelineError(
-      'CONFIG_INVALID',
-      `Champion ${champion.number} of ${target} is ${runId}/${step}, which ${checkpoint ? 'is another model now' : 'no longer exists'}. Choose another champion with \`./undertone promote\` or \`rollback\`, or use the newest model with --newest.`,
-    );
+  if (newest) {
+    const last = await findNewestModel(store);
+    return last && { checkpoint: last, chosen: 'the newest' };
   }
-  return { checkpoint, chosen: `champion ${champion.number} of ${target}` };
+  const served = await chooseServedModel(store);
+  return served && { checkpoint: served.checkpoint, chosen: whyChosen(served) };
 }
 
 /** Starts the requested backend (the argument, else TF_BACKEND), or the first that loads if none is requested. */

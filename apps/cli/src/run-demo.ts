@@ -19,7 +19,7 @@ import { putFolder } from './put-folder.js';
 import { collectResults, reportedEvaluations, type Results } from './results.js';
 import type { Stack } from './run-stack.js';
 
-export const demoModelFile = join(packageRoot, 'samples', 'model.json');
+const demoModelFile = join(packageRoot, 'samples', 'model.json');
 
 /** A narrow network and short waits, because the samples are small and a person is watching. */
 export const demoDefaults: Record<string, string> = {
@@ -32,6 +32,16 @@ export const demoDefaults: Record<string, string> = {
   BATCH_UNLABELLED: '4',
   SHARD_TILES: '256',
   SHARD_MAX_AGE: '2',
+  RECONCILE_INTERVAL: '15',
+};
+
+/** For people's own recordings: the recipe that learns them, and short waits. */
+export const ownCorporaDefaults: Record<string, string> = {
+  PRESET: 'recommended',
+  RUN_NAME: 'demo',
+  ROUND_STEPS: '800',
+  ROUND_QUIET: '6',
+  SHARD_MAX_AGE: '5',
   RECONCILE_INTERVAL: '15',
 };
 
@@ -77,11 +87,14 @@ export async function runDemo(
   const checkpoint = await watch(stack, overview, { utterances: objects.all - objects.notAudio, wallSec, processingAt: uploadedAt });
   await follower.stop();
   wallSec['total'] = secondsSince(startedAtMs);
-  const modelSettings: unknown = JSON.parse(readFileSync(stack.environment['MODEL_SETTINGS_FILE'] ?? demoModelFile, 'utf8'));
   return {
-    results: collectResults({ overview, checkpoint, objects, wallSec, modelSettings }),
+    results: collectResults({ overview, checkpoint, objects, wallSec, modelSettings: modelSettingsFrom(stack.environment) }),
     evaluations: reportedEvaluations(overview, checkpoint),
   };
+}
+
+function modelSettingsFrom({ MODEL_SETTINGS_FILE: file, PRESET: preset }: Record<string, string>): unknown {
+  return { ...(preset && { preset }), ...(file && (JSON.parse(readFileSync(file, 'utf8')) as object)) };
 }
 
 function corporaOf({ labelled, unlabelled }: DemoCorpora): readonly CorpusFolder[] {

@@ -1,6 +1,6 @@
 /**
- * Runs a whole stack on this machine: the embedded broker and object store (unless the environment names others), and the four
- * services as four processes. It restarts a crashed service with backoff.
+ * Runs a whole stack on this machine: the embedded broker and object store (unless the environment names others), and the five
+ * services as five processes. It restarts a crashed service with backoff.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -11,7 +11,7 @@ import uPlot from './uplot.js';
 /** @typedef {DashboardState['evaluations'][number]} ModelEvaluated */
 /** @typedef {{ key: string, name: string, colour: string, dash?: number[] }} Line */
 
-const stageNames = /** @type {const} */ (['ingest', 'features', 'trainer', 'evaluator']);
+const stageNames = /** @type {const} */ (['ingest', 'features', 'trainer', 'evaluator', 'predictor']);
 const emotionTargets = ['emotion', 'activation', 'valence', 'clusters-3', 'clusters-5'];
 const tasks = [...emotionTargets, 'gender', 'speaker'];
 const splits = ['test', 'dev', 'withheld'];
@@ -342,8 +342,8 @@ function showStages(stages) {
   );
 }
 
-/** @param {Pick<DashboardState, 'utterances' | 'streams' | 'silenceCutSec' | 'reconciliation'>} state */
-function showWay({ utterances, streams, silenceCutSec, reconciliation }) {
+/** @param {Pick<DashboardState, 'utterances' | 'streams' | 'silenceCutSec' | 'tilesLeftOut' | 'reconciliation'>} state */
+function showWay({ utterances, streams, silenceCutSec, tilesLeftOut, reconciliation }) {
   const { utterances: known, inShards, deadLettered, inFlight } = reconciliation;
   const { labelled, unlabelled } = streams;
   fill('utterances-live', whole.format(utterances.live));
@@ -377,6 +377,9 @@ function showWay({ utterances, streams, silenceCutSec, reconciliation }) {
   byId('corpora').replaceChildren(
     ...(corpora.length === 0 ? [] : ['Corpora: ', ...listed(corpora), '. Splits: ', ...listed(bySplit), '.']),
   );
+  const leftOut = Object.entries(tilesLeftOut).filter(([, tiles]) => tiles > 0);
+  byId('left-out').textContent =
+    leftOut.length === 0 ? '' : `Left out: ${leftOut.map(([reason, tiles]) => `${counted(tiles, 'tile')} with ${reason}`).join(', ')}.`;
 }
 
 /** "a 12, b 3 and 4 more" @param {[string, number][]} counts */
@@ -453,12 +456,13 @@ function trainingHint({ started, finished, done, newest, shards }) {
 
 /** @typedef {DashboardState['promotions'][number]} PromotionState */
 
-/** @param {PromotionState[]} promotions */
-function showChampions(promotions) {
+/** @param {Pick<DashboardState, 'promotions' | 'whyNothingCanBePromoted'>} state */
+function showChampions({ promotions, whyNothingCanBePromoted }) {
   byId('champions').replaceChildren(
     ...(promotions.length > 0
       ? promotions.map(championOf)
       : [el('p', { class: 'empty' }, 'No champion yet. The first model above chance on dev speakers becomes the champion.')]),
+    ...(whyNothingCanBePromoted ? [el('p', { class: 'hint', 'data-testid': 'why-nothing' }, whyNothingCanBePromoted)] : []),
   );
 }
 
@@ -544,11 +548,20 @@ function evaluationRow(evaluation) {
     cell('Utterances', 'figure', whole.format(n)),
     cell('Speakers', 'figure', whole.format(speakers)),
     cell('WA', 'figure', el('span', { 'data-testid': `wa-${id}` }, percent(wa))),
-    cell('UA', 'figure ua', el('span', { 'data-testid': `ua-${id}` }, percent(ua))),
+    cell('UA', 'figure ua', el('span', { 'data-testid': `ua-${id}` }, percent(ua)), ...fairness(evaluation)),
     cell('95 % interval', '', ...interval(evaluation, chance)),
     cell('Chance', 'figure', percent(chance)),
     cell('Recall by class', '', recalls(evaluation, chance)),
   );
+}
+
+/** UA by gender, and of single speakers. @param {ModelEvaluated} evaluation */
+function fairness({ task, split, byGender, spread }) {
+  const named = { female: 'women', male: 'men' };
+  const genders = Object.entries(byGender ?? {}).map(([gender, score]) => `${named[gender]} ${percent(score.ua)}`);
+  const speakers = spread ? [`median speaker ${percent(spread.median)}`, `worst ${percent(spread.worst)}`] : [];
+  const lines = [genders, speakers].filter((parts) => parts.length > 0).map((parts) => parts.join(', '));
+  return lines.map((line) => el('small', { 'data-testid': `fair-${task}-${split}` }, line));
 }
 
 /** @param {ModelEvaluated} evaluation @param {number} chance */
@@ -744,12 +757,21 @@ function showDeadLetters({ total, byCode, latest }) {
 const parts = [
   [({ stages }) => stages, showStages],
   [({ troubles }) => troubles, showTroubles],
-  [({ utterances, streams, silenceCutSec, reconciliation }) => ({ utterances, streams, silenceCutSec, reconciliation }), showWay],
+  [
+    ({ utterances, streams, silenceCutSec, tilesLeftOut, reconciliation }) => ({
+      utterances,
+      streams,
+      silenceCutSec,
+      tilesLeftOut,
+      reconciliation,
+    }),
+    showWay,
+  ],
   [
     ({ training, checkpoint, streams }) => ({ training, checkpoint, shards: streams.labelled.shards + streams.unlabelled.shards }),
     showTraining,
   ],
-  [({ promotions }) => promotions, showChampions],
+  [({ promotions, whyNothingCanBePromoted }) => ({ promotions, whyNothingCanBePromoted }), showChampions],
   [({ evaluations }) => evaluations, showEvaluations],
   [({ history, evaluations }) => ({ history, evaluations }), showHistory],
   [({ deadLetters }) => deadLetters, showDeadLetters],

@@ -13,6 +13,9 @@ export const evaluatorVariables = {
   TRAINER_URL: field
     .text('http://127.0.0.1:7403')
     .describe('Address of the trainer. The evaluator asks it for its health. A stack sets this itself.'),
+  PREDICTOR_URL: field
+    .text('http://127.0.0.1:7404')
+    .describe('Address of the predictor. The evaluator asks it for its health. A stack sets this itself.'),
   PROMOTION_CONFIDENCE: z.coerce
     .number()
     .min(0.5)
@@ -34,7 +37,7 @@ export function readEvaluatorConfig() {
     kafka: readKafkaConnection(),
     store: readStoreConnection(),
     service: readServiceSettings(servicePorts.evaluator, 'EVALUATOR_PORT'),
-    stageUrls: { ingest: read.INGEST_URL, features: read.FEATURES_URL, trainer: read.TRAINER_URL },
+    stageUrls: { ingest: read.INGEST_URL, features: read.FEATURES_URL, trainer: read.TRAINER_URL, predictor: read.PREDICTOR_URL },
     promotion: { confidence: read.PROMOTION_CONFIDENCE, maxRecallFallPoints: read.PROMOTION_MAX_RECALL_FALL },
   };
 }

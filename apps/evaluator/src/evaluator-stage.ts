@@ -7,7 +7,6 @@ import { Subject, type Observable } from 'rxjs';
 import { evaluations } from '#contracts/evaluations.js';
 import { predictions, type PredictionsWritten } from '#contracts/predictions.js';
 import { promotions, rejectionReasons } from '#contracts/promotions.js';
-import { topics } from '#contracts/topics.js';
 import { followInto } from '#overview/follow-pipeline.js';
 import type { OverviewSnapshot } from '#overview/overview-snapshot.js';
 import { PipelineOverview } from '#overview/pipeline-overview.js';
@@ -17,23 +16,13 @@ import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
-import { beforeCrash, crashProcess } from '#service/crash-process.js';
-import { inHandFolder } from '#service/in-hand-folder.js';
 import { epochMs } from '#service/epoch.js';
 import { activeSpan, pastSpan } from '#service/spans.js';
-import { CrashCounter } from '#storage/crash-counter.js';
-import { ObjectStore } from '#storage/object-store.js';
-import { storeMetrics } from '#storage/store-metrics.js';
-import { letterMetrics, passedOverMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { evaluatorGroup } from '#streaming/consumer-groups.js';
-import { DeadLetterOffice, lettersForFollower } from '#streaming/dead-letter-office.js';
-import { ensureTopics } from '#streaming/ensure-topics.js';
-import { kafkaClient } from '#streaming/kafka-client.js';
+import { StageRuntime } from '#stage/stage-runtime.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
-import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
-import { StallWatch } from '#streaming/stall-watch.js';
-import { TableFollower } from '#streaming/table-follower.js';
+import type { TableFollower } from '#streaming/table-follower.js';
 import { contextOf, utteranceTraceparents, type RecordHeaders } from '#streaming/trace-headers.js';
 import type { EvaluatorConfig } from './config.js';
 import { evaluatePredictions } from '#evaluation/evaluate-predictions.js';
@@ -43,7 +32,7 @@ import { type StageLight, StageWatch } from './stage-watch.js';
 
 export const EVALUATOR_CONFIG = Symbol('evaluator config');
 
-const stages = ['ingest', 'features', 'trainer'] as const;
+const stages = ['ingest', 'features', 'trainer', 'predictor'] as const;
 type StageName = (typeof stages)[number] | 'evaluator';
 export type DashboardState = OverviewSnapshot & {
   stages: Record<StageName, StageLight>;
@@ -57,11 +46,7 @@ const metricsIntervalMs = 5_000;
 
 @Injectable()
 export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly kafka;
-  private readonly store: ObjectStore;
-  private readonly publisher: Publisher<'evaluator'>;
-  private readonly crashes: CrashCounter;
-  private readonly stallWatch: StallWatch;
+  private readonly runtime: StageRuntime<'evaluator'>;
   private readonly consumer: PartitionConsumer<PredictionsWritten>;
   private readonly follower: TableFollower;
   private readonly promoter: Promoter;
@@ -77,30 +62,19 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
   private changed = true;
 
   constructor(
-    @Inject(EVALUATOR_CONFIG) private readonly config: EvaluatorConfig,
+    @Inject(EVALUATOR_CONFIG) config: EvaluatorConfig,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(Metrics) metrics: Metrics,
     @Inject(Readiness) private readonly readiness: Readiness,
     @Inject(Liveness) liveness: Liveness,
   ) {
-    const prefix = config.kafka.topicPrefix;
-    this.kafka = kafkaClient(config.kafka, 'undertone-evaluator', logger);
-    this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
-    this.publisher = new Publisher<'evaluator'>(this.kafka, prefix);
-    this.crashes = new CrashCounter({
-      store: this.store,
-      topicPrefix: prefix,
-      stage: 'evaluator',
-      folder: inHandFolder(config, 'evaluator'),
-      logger,
-    });
-    beforeCrash(() => this.crashes.close());
-    this.follower = followInto(this.overview, new TableFollower(this.kafka, prefix, 'evaluator-table', logger), () => {
+    this.runtime = new StageRuntime('evaluator', { config, services: { logger, metrics, readiness, liveness } });
+    const { store, publisher, topicPrefix } = this.runtime;
+    const shared = this.runtime.consumerParts();
+    this.follower = followInto(this.overview, this.runtime.follower('evaluator-table'), () => {
       this.changed = true;
     });
-    retryMetrics(metrics);
-    const office = new DeadLetterOffice(this.publisher, 'evaluator', letterMetrics(metrics));
-    this.follower.onPassedOver(passedOverMetrics(metrics, this.follower.topics)).onPassedOver(lettersForFollower(office, prefix));
+    this.runtime.reportSkipped(this.follower, shared.deadLetterOffice);
     const scored = metrics.counter('evaluations_total', 'Evaluations published');
     const scoring = metrics.histogram(
       'scoring_duration_seconds',
@@ -110,9 +84,9 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     const decided = metrics.counter('promotions_total', 'Models compared with their champion, by outcome', ['outcome']);
     for (const outcome of ['promoted', ...rejectionReasons]) decided.inc({ outcome }, 0);
     this.promoter = new Promoter({
-      store: this.store,
+      store,
       settings: config.promotion,
-      publish: (fact) => this.publisher.publish(promotions, fact),
+      publish: (fact) => publisher.publish(promotions, fact),
       announced: (target) => this.overview.promotionOf(target),
       onDecision: (fact) => {
         decided.inc({ outcome: fact.type === 'ModelPromoted' ? 'promoted' : fact.reason });
@@ -123,22 +97,17 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
       },
     });
     this.consumer = new PartitionConsumer({
-      kafka: this.kafka,
+      ...shared,
       topic: predictions,
-      topicPrefix: prefix,
-      groupId: evaluatorGroup(prefix),
-      logger,
-      crash: crashProcess,
-      crashes: this.crashes,
-      deadLetterOffice: office,
+      groupId: evaluatorGroup(topicPrefix),
       subjectOf: ({ fact }) => ({ objectKey: fact?.objectKey }),
       createWorker: ({ settle }) => ({
         take: async ({ fact, origin, headers }) => {
           if (fact) {
             const startedAtMs = epochMs();
             const stopClock = scoring.startTimer();
-            const evaluated = await evaluatePredictions(fact, this.store);
-            await this.publisher.publish(evaluations, ...evaluated);
+            const evaluated = await evaluatePredictions(fact, store);
+            await publisher.publish(evaluations, ...evaluated);
             stopClock();
             scored.inc(evaluated.length);
             await this.promoter.consider(fact);
@@ -150,7 +119,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
         drain: () => Promise.resolve(),
       }),
     });
-    this.modelMetrics = new ModelMetrics(metrics, this.overview, this.store);
+    this.modelMetrics = new ModelMetrics(metrics, this.overview, store);
     this.inFlight = metrics.gauge('in_flight_utterances', 'Utterances neither in a shard nor dead-lettered');
     this.live = metrics.gauge('live_utterances', 'Utterances alive');
     this.refusedCorpora = metrics.gauge('refused_corpora', 'Corpora whose annotations ingest cannot use');
@@ -160,13 +129,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
       restarted.inc({ stage });
       logger.warn({ stage }, 'a service has restarted');
     });
-    this.stallWatch = new StallWatch({
-      kafka: this.kafka,
-      consumers: [this.follower, this.consumer],
-      metrics,
-      logger,
-    });
-    liveness.watch('consumers', () => this.stallWatch.whyStalled());
+    this.runtime.watch([this.follower, this.consumer]);
   }
 
   onApplicationBootstrap(): void {
@@ -174,22 +137,16 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
   }
 
   async onApplicationShutdown(): Promise<void> {
-    this.readiness.stopping();
-    this.crashes.close(); // records interrupted from here on come again, and do not count as crashes
-    for (const timer of this.timers) clearInterval(timer);
-    this.changes.complete();
-    await this.consumer.stop();
-    await this.follower.stop();
-    await this.stallWatch.stop();
-    await this.publisher.close();
-    this.store.close();
+    await this.runtime.stop(async () => {
+      for (const timer of this.timers) clearInterval(timer);
+      this.changes.complete();
+      await this.consumer.stop();
+      await this.follower.stop();
+    });
   }
 
   private async start(): Promise<void> {
-    await retrying(() => this.store.ensureBucket());
-    await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
-    this.stallWatch.start();
-    await this.publisher.connect();
+    await this.runtime.connect();
     await this.follower.start();
     await retrying(() => this.promoter.announceChampions());
     await this.consumer.start();
@@ -202,8 +159,11 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
 
   state(): DashboardState {
     const snapshot = this.overview.snapshot();
-    const [ingest, features, trainer] = stages.map((stage) => this.watch.lightOf(stage)) as [StageLight, StageLight, StageLight];
-    return { ...snapshot, stages: { ingest, features, trainer, evaluator: this.light }, troubles: troublesOf(snapshot, this.restarts) };
+    const lights = Object.fromEntries(stages.map((stage) => [stage, this.watch.lightOf(stage)])) as Record<
+      (typeof stages)[number],
+      StageLight
+    >;
+    return { ...snapshot, stages: { ...lights, evaluator: this.light }, troubles: troublesOf(snapshot, this.restarts) };
   }
 
   /** @returns restarts of the other services since this one started */

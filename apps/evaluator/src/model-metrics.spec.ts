@@ -67,7 +67,9 @@ it('exports the newest model and the champion, and drops a replaced champion', a
 
   overview.applyEvaluation(scores(10, { task: 'emotion', split: 'dev', ua: 0.6, recall: { sad: 0.6, happy: null } }));
   overview.applyEvaluation(scores(10, { task: 'gender', split: 'test', ua: 0.9, recall: { male: 0.9 } }));
-  overview.applyEvaluation(scores(20, { task: 'emotion', split: 'dev', ua: 0.7, recall: { sad: 0.7 } }));
+  const byGender = { female: { n: 1, speakers: 1, ua: 0.4, uaInterval: null } };
+  const spread = { speakers: 2, median: 0.6, worst: 0.3, worstSpeaker: 'c/s' };
+  overview.applyEvaluation({ ...scores(20, { task: 'emotion', split: 'dev', ua: 0.7, recall: { sad: 0.7 } }), byGender, spread });
   overview.applyEvaluation(scores(20, { task: 'speaker', split: 'withheld', ua: 0.2, recall: { 'c/anna': 0.2 } }));
   await putModel(10, '2026-01-01T00:00:00.000Z');
   overview.applyPromotion(promoted(1, 10));
@@ -77,6 +79,8 @@ it('exports the newest model and the champion, and drops a replaced champion', a
     expect.arrayContaining([
       'undertone_evaluator_ua_ratio{task="emotion",split="dev"} 0.7',
       'undertone_evaluator_recall_ratio{task="emotion",split="dev",class="sad"} 0.7',
+      'undertone_evaluator_gender_ua_ratio{task="emotion",split="dev",gender="female"} 0.4',
+      'undertone_evaluator_speaker_ua_ratio{task="emotion",split="dev",statistic="worst"} 0.3',
       'undertone_evaluator_champion_ua_ratio{target="emotion",task="emotion",split="dev"} 0.6',
       'undertone_evaluator_champion_wa_ratio{target="emotion",task="gender",split="test"} 0.5',
       'undertone_evaluator_champion_recall_ratio{target="emotion",task="emotion",split="dev",class="sad"} 0.6',

@@ -18,6 +18,9 @@ interface ScoreGauges {
   ua: Gauge<string>;
   wa: Gauge<string>;
   recall: Gauge<string>;
+  byGender: Gauge<string>;
+  /** Median and worst of single speakers. */
+  ofSpeakers: Gauge<string>;
 }
 
 export class ModelMetrics {
@@ -40,12 +43,22 @@ export class ModelMetrics {
       ua: metrics.gauge('ua_ratio', 'Unweighted accuracy of the newest model', scored),
       wa: metrics.gauge('wa_ratio', 'Weighted accuracy of the newest model', scored),
       recall: metrics.gauge('recall_ratio', 'Recall of the newest model, by class; not for speakers', [...scored, 'class']),
+      byGender: metrics.gauge('gender_ua_ratio', 'Unweighted accuracy of the newest model, by gender', [...scored, 'gender']),
+      ofSpeakers: metrics.gauge('speaker_ua_ratio', 'Median and worst unweighted accuracy of single speakers, newest model', [
+        ...scored,
+        'statistic',
+      ]),
     };
     const ofChampion = ['target', ...scored];
     this.champion = {
       ua: metrics.gauge('champion_ua_ratio', 'Unweighted accuracy of the champion', ofChampion),
       wa: metrics.gauge('champion_wa_ratio', 'Weighted accuracy of the champion', ofChampion),
       recall: metrics.gauge('champion_recall_ratio', 'Recall of the champion, by class; not for speakers', [...ofChampion, 'class']),
+      byGender: metrics.gauge('champion_gender_ua_ratio', 'Unweighted accuracy of the champion, by gender', [...ofChampion, 'gender']),
+      ofSpeakers: metrics.gauge('champion_speaker_ua_ratio', 'Median and worst unweighted accuracy of single speakers, champion', [
+        ...ofChampion,
+        'statistic',
+      ]),
     };
     this.championNumber = metrics.gauge('champion_number', 'Number of the champion, as in champions/<number>.json', ['target']);
     const whenIngested = (which: string): string => `Ingest time of the newest utterance ${which}, seconds since 1970`;
@@ -82,13 +95,19 @@ export class ModelMetrics {
 }
 
 /** Removes the values of a replaced champion. */
-function show({ ua, wa, recall }: ScoreGauges, models: { labels: Record<string, string>; scores: readonly ModelScores[] }[]): void {
-  for (const gauge of [ua, wa, recall]) gauge.reset();
+function show(
+  { ua, wa, recall, byGender, ofSpeakers }: ScoreGauges,
+  models: { labels: Record<string, string>; scores: readonly ModelScores[] }[],
+): void {
+  for (const gauge of [ua, wa, recall, byGender, ofSpeakers]) gauge.reset();
   for (const { labels, scores } of models) {
     for (const { task, split, ...score } of scores) {
       const where = { ...labels, task, split };
       ua.set(where, score.ua);
       if (score.wa !== null) wa.set(where, score.wa);
+      for (const [gender, own] of Object.entries(score.byGender ?? {})) byGender.set({ ...where, gender }, own.ua);
+      for (const statistic of ['median', 'worst'] as const)
+        if (score.spread) ofSpeakers.set({ ...where, statistic }, score.spread[statistic]);
       if (task === 'speaker') continue;
       for (const [name, share] of Object.entries(score.recall)) if (share !== null) recall.set({ ...where, class: name }, share);
     }

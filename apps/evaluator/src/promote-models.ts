@@ -52,6 +52,7 @@ export class Promoter {
       const decision = decidePromotion(
         {
           classes: fact.classes,
+          pickedBy: fact.pickedBy,
           challenger: await this.rowsOf(fact),
           comparedWith: fact.champion ? { number: fact.champion.number, rows: await this.championRows(fact, current) } : null,
           current: current?.number ?? null,

@@ -14,7 +14,7 @@ import { FolderStore } from '#storage/folder-store.js';
 import { sha256Hex } from '#storage/object-store.js';
 import type { StreamRecord } from '#streaming/partition-worker.js';
 import { ShardPartitionWorker, type ShardWorkshop } from './build-shards.js';
-import { MemoryBudget, TileMemory } from './memory-budget.js';
+import { MemoryBudget, TileMemory } from '#extraction/memory-budget.js';
 import { PassedOver } from './passed-over.js';
 
 const settings = featureSettings({ rows: 16, width: 32 });

@@ -19,8 +19,8 @@ import type { PartitionWorker, StreamRecord, WorkerContext } from '#streaming/pa
 import type { Publisher } from '#streaming/publisher.js';
 import { beginSpan, inSpan, linksTo, type Span } from '#service/spans.js';
 import { retrying } from '#streaming/retry.js';
-import type { ExtractorPool } from './extractor-pool.js';
-import type { MemoryBudget, TileMemory } from './memory-budget.js';
+import type { ExtractorPool } from '#extraction/extractor-pool.js';
+import type { MemoryBudget, TileMemory } from '#extraction/memory-budget.js';
 import type { PassedOver } from './passed-over.js';
 import { ShardBuilder, type SealedShard } from './shard-builder.js';
 

@@ -6,32 +6,21 @@ import type { SettingsAnswer } from '#audio/settings-by-corpus.js';
 import { speechDetector } from '#audio/silence/silence-methods.js';
 import { sweepTemporaryAudio } from '#audio/decode/temporary-audio.js';
 import { featureSettingsChosen } from '#contracts/feature-settings.js';
-import { topics } from '#contracts/topics.js';
 import { utterances } from '#contracts/utterances.js';
+import { crashProcess } from '#service/crash-process.js';
 import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
-import { beforeCrash, crashProcess } from '#service/crash-process.js';
-import { inHandFolder } from '#service/in-hand-folder.js';
-import { CrashCounter } from '#storage/crash-counter.js';
-import { ObjectStore } from '#storage/object-store.js';
-import { storeMetrics } from '#storage/store-metrics.js';
-import { letterMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
-import { DeadLetterOffice } from '#streaming/dead-letter-office.js';
-import { ensureTopics } from '#streaming/ensure-topics.js';
-import { kafkaClient } from '#streaming/kafka-client.js';
+import { StageRuntime } from '#stage/stage-runtime.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
-import { Publisher } from '#streaming/publisher.js';
-import { retrying } from '#streaming/retry.js';
-import { StallWatch } from '#streaming/stall-watch.js';
 import { featuresGroup } from '#streaming/consumer-groups.js';
 import { ShardPartitionWorker, type ShardWorkshop } from './build-shards.js';
 import type { FeaturesConfig } from './config.js';
 import { ConsumersBySettings, type SettingsConsumer } from './consumers-by-settings.js';
-import { ExtractorPool } from './extractor-pool.js';
-import { MemoryBudget, TileMemory } from './memory-budget.js';
+import { ExtractorPool } from '#extraction/extractor-pool.js';
+import { MemoryBudget, TileMemory } from '#extraction/memory-budget.js';
 import { SettingsObjects } from './settings-objects.js';
 import { poolMetrics, workshopMetrics } from './workshop-metrics.js';
 
@@ -51,11 +40,7 @@ export const FEATURES_CONFIG = Symbol('features config');
 
 @Injectable()
 export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly kafka;
-  private readonly store: ObjectStore;
-  private readonly publisher: Publisher<'features'>;
-  private readonly crashes: CrashCounter;
-  private readonly stallWatch: StallWatch;
+  private readonly runtime: StageRuntime<'features'>;
   private readonly pool: ExtractorPool;
   private readonly consumers: ConsumersBySettings;
 
@@ -66,41 +51,23 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     @Inject(Readiness) private readonly readiness: Readiness,
     @Inject(Liveness) liveness: Liveness,
   ) {
-    this.kafka = kafkaClient(config.kafka, 'undertone-features', logger);
-    this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
-    this.publisher = new Publisher<'features'>(this.kafka, config.kafka.topicPrefix);
-    this.crashes = new CrashCounter({
-      store: this.store,
-      topicPrefix: config.kafka.topicPrefix,
-      stage: 'features',
-      folder: inHandFolder(config, 'features'),
-      logger,
-    });
-    beforeCrash(() => this.crashes.close());
+    this.runtime = new StageRuntime('features', { config, services: { logger, metrics, readiness, liveness } });
     this.pool = new ExtractorPool({
       workers: config.workers,
       fileTimeoutMs: config.fileTimeoutMs,
       memoryBytes: config.audioMemoryBytes * (1 - READING_SHARE - STORING_SHARE - HOLDING_SHARE),
     });
     poolMetrics(metrics, this.pool);
-    this.stallWatch = new StallWatch({
-      kafka: this.kafka,
-      consumers: [],
-      metrics,
-      logger,
-      longestTakeMs: config.fileTimeoutMs * utterances.storage.partitions,
-    });
     this.consumers = new ConsumersBySettings({
       objects: this.settingsObjects(),
       base: config.settings,
       intervalMs: config.settingsIntervalMs,
       create: this.consumerFactory(),
-      announce: (map) => this.publisher.publish(featureSettingsChosen, map.fact()),
-      watch: this.stallWatch,
+      announce: (map) => this.runtime.publisher.publish(featureSettingsChosen, map.fact()),
+      watch: this.runtime.watch([], config.fileTimeoutMs * utterances.storage.partitions),
       crash: crashProcess,
       logger,
     });
-    liveness.watch('consumers', () => this.stallWatch.whyStalled());
   }
 
   onApplicationBootstrap(): void {
@@ -108,17 +75,14 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
   }
 
   async onApplicationShutdown(): Promise<void> {
-    this.readiness.stopping();
-    this.crashes.close(); // records interrupted from here on come again, and do not count as crashes
-    await this.consumers.stop();
-    await this.pool.close();
-    await this.stallWatch.stop();
-    await this.publisher.close();
-    this.store.close();
+    await this.runtime.stop(async () => {
+      await this.consumers.stop();
+      await this.pool.close();
+    });
   }
 
   private async start(): Promise<void> {
-    const { ffmpeg, kafka } = this.config;
+    const { ffmpeg } = this.config;
     if (ffmpeg)
       this.logger.info(
         { ffmpeg: ffmpeg.path, why: ffmpeg.why, version: ffmpeg.version },
@@ -130,10 +94,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     const swept = await sweepTemporaryAudio(this.config.fileTimeoutMs * SWEEP_AFTER_TIMEOUTS);
     if (swept > 0) this.logger.info({ folders: swept }, 'removed temporary recordings of killed processes');
     await speechDetector(this.config.settings, this.config.sileroDir); // fails at the start if a prerequisite is missing
-    await retrying(() => this.store.ensureBucket());
-    await ensureTopics(this.kafka, topics, kafka.topicPrefix);
-    this.stallWatch.start();
-    await this.publisher.connect();
+    await this.runtime.connect();
     await this.consumers.start();
   }
 
@@ -146,7 +107,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
 
   private settingsObjects(): SettingsObjects {
     return new SettingsObjects({
-      store: this.store,
+      store: this.runtime.store,
       base: this.config.settings,
       check: async (settings) => {
         await speechDetector(settings, this.config.sileroDir);
@@ -157,21 +118,14 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
 
   /** Makes the parts of a worker. Memory, threads and counts are shared by all workers. */
   private consumerFactory(): (hash: string, settings: FeatureSettings) => SettingsConsumer {
-    const { config, metrics, logger, kafka, store, publisher } = this;
-    retryMetrics(metrics);
+    const { metrics, logger, runtime } = this;
     const shared = { ...workshopMetrics(metrics, logger), ...this.workshop() };
-    const deadLetterOffice = new DeadLetterOffice(publisher, 'features', letterMetrics(metrics));
+    const consumerParts = runtime.consumerParts();
     return (hash, settings) => {
-      const groupId = featuresGroup(config.kafka.topicPrefix, hash);
       return new PartitionConsumer({
-        kafka,
+        ...consumerParts,
         topic: utterances,
-        topicPrefix: config.kafka.topicPrefix,
-        groupId,
-        logger,
-        crash: crashProcess,
-        crashes: this.crashes,
-        deadLetterOffice,
+        groupId: featuresGroup(runtime.topicPrefix, hash),
         subjectOf: ({ fact, key }) => ({
           utteranceId: fact?.utteranceId ?? key ?? undefined,
           version: fact?.version,
@@ -187,7 +141,8 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
   }
 
   private workshop(): Omit<ShardWorkshop, 'settings' | 'giveBack' | 'onExtracted' | 'onSealed'> {
-    const { config, store, publisher, pool } = this;
+    const { config, pool } = this;
+    const { store, publisher } = this.runtime;
     return {
       store,
       publisher,

@@ -18,7 +18,16 @@ const utteranceOf = (utteranceId: string): UtteranceIngested => ({
   ingestedAt: '2026-11-22T09:14:07.332Z',
 });
 const featuresOf = (count: number, value = 1): ExtractedFeatures => ({
-  ...{ tiles: new Uint8Array(count * tileBytes).fill(value), count, leftOut: 0, frames: 32 * count, audioSec: 2, keptSec: 1.5 },
+  times: Array.from({ length: count }, (_, tile) => ({ startSec: tile, endSec: tile + 1 })),
+  ...{
+    tiles: new Uint8Array(count * tileBytes).fill(value),
+    count,
+    starts: [],
+    leftOut: {},
+    frames: 32 * count,
+    audioSec: 2,
+    keptSec: 1.5,
+  },
   ...{ cut: { startSec: 0, endSec: 0 } as unknown as ExtractedFeatures['cut'], sampleRateHz: 16_000, decoder: 'wav' },
 });
 const add = (builder: ShardBuilder, utteranceId: string, count = 1, value = 1): void =>

@@ -96,6 +96,7 @@ export class ShardBuilder {
         tileCount: features.count,
         audioSec: features.audioSec,
         cutSec: features.audioSec - features.keptSec,
+        ...(Object.keys(features.leftOut).length > 0 && { leftOut: features.leftOut }),
       };
     });
     const fact: ShardSealed = {
@@ -127,6 +128,7 @@ export class ShardBuilder {
       activation: labels.activation ?? null,
       valence: labels.valence ?? null,
       levelEdges: labels.levelEdges,
+      time: features.times[tileIndex],
     }));
   }
 }

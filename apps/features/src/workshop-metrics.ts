@@ -1,16 +1,17 @@
 /** Metrics and log lines of features: the tiles that it makes, and the load of its threads. */
+import { leftOutReasons } from '#contracts/shards.js';
 import { streams } from '#contracts/labels.js';
 import type { Logger } from '#service/logger.js';
 import type { Metrics } from '#service/metrics.js';
 import type { ShardWorkshop } from './build-shards.js';
-import type { ExtractorPool } from './extractor-pool.js';
+import type { ExtractorPool } from '#extraction/extractor-pool.js';
 
 export function workshopMetrics(metrics: Metrics, logger: Logger): Pick<ShardWorkshop, 'onExtracted' | 'onSealed'> {
   const done = metrics.counter('utterances_total', 'Utterances turned into tiles');
   const audio = metrics.counter('audio_seconds_total', 'Audio turned into tiles');
   const cut = metrics.counter('silence_cut_seconds_total', 'Silence cut away');
   const leftOut = metrics.counter('tiles_left_out_total', 'Tiles not made, by reason', ['reason']);
-  leftOut.inc({ reason: 'little speech' }, 0);
+  for (const reason of leftOutReasons) leftOut.inc({ reason }, 0);
   const tiles = metrics.counter('tiles_total', 'Tiles announced, by stream', ['stream']);
   const shards = metrics.counter('shards_total', 'Shards announced, by stream', ['stream']);
   for (const stream of streams) for (const counter of [tiles, shards]) counter.inc({ stream }, 0);
@@ -29,7 +30,7 @@ export function workshopMetrics(metrics: Metrics, logger: Logger): Pick<ShardWor
       done.inc();
       audio.inc(features.audioSec);
       cut.inc(features.audioSec - features.keptSec);
-      leftOut.inc({ reason: 'little speech' }, features.leftOut);
+      for (const reason of leftOutReasons) leftOut.inc({ reason }, features.leftOut[reason] ?? 0);
       extracting.observe(seconds);
       const { count, audioSec, keptSec, cut: silence, remark } = features;
       logger.info(

@@ -5,6 +5,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { createLogger } from '#service/logger.js';
 import { defaultAnnotationLimits } from './annotation-limits.js';
 import { CorpusCatalogue } from './corpus-catalogue.js';
+import { describeObject } from './describe-object.js';
 import { MemoryStore } from './memory-store.fixture.js';
 
 let store: MemoryStore;
@@ -148,4 +149,45 @@ it('reads the files again if an annotation file is deleted meanwhile', async () 
     if (name === 'get' && key.endsWith('manifest.csv')) store.objects.delete(key);
   };
   expect(await refusal()).toBeNull();
+});
+
+describe('the splits of a small corpus', () => {
+  const ravdess = (actor: number): string =>
+    `Actor_${String(actor).padStart(2, '0')}/03-01-03-01-01-01-${String(actor).padStart(2, '0')}.wav`;
+  const splitsOfRavdess = async (): Promise<Record<string, number>> => {
+    const corpus = await corpusNow('ravdess');
+    const counts: Record<string, number> = { train: 0, dev: 0, test: 0 };
+    for (let actor = 1; actor <= 24; actor++) {
+      const head = { key: corpusKey('ravdess', ravdess(actor)), etag: 'e', sizeBytes: 1 };
+      const { split } = describeObject(corpus, head, ravdess(actor)).record;
+      counts[split] = (counts[split] ?? 0) + 1;
+    }
+    return counts;
+  };
+
+  it('hold out enough actors of RAVDESS for a decision', async () => {
+    await put(ravdess(1), 'audio', 'ravdess');
+    expect(await splitsOfRavdess()).toEqual({ train: 15, dev: 7, test: 2 });
+  });
+
+  it('follow corpus.json', async () => {
+    await put(ravdess(1), 'audio', 'ravdess');
+    await put(
+      'corpus.json',
+      '{"splits": {"train": ["01", "02", "03"], "dev": ["04", "05", "06", "07", "08", "09", "10", "11"]}}',
+      'ravdess',
+    );
+    expect(await splitsOfRavdess()).toEqual({ train: 14, dev: 8, test: 2 });
+  });
+
+  it('stay as they were when rows of new speakers come', async () => {
+    const manifest = (count: number): string =>
+      `path,speaker,emotion\n${Array.from({ length: count }, (_, n) => `${n}.wav,s${n},sad`).join('\n')}\n`;
+    await put('manifest.csv', manifest(12));
+    const before = (await corpusNow()).splits;
+    await put('manifest.csv', manifest(40));
+    const after = (await corpusNow()).splits;
+    for (const [speaker, split] of before) expect(after.get(speaker)).toBe(split);
+    expect([before.size, after.size]).toEqual([12, 40]);
+  });
 });

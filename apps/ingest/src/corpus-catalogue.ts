@@ -8,7 +8,7 @@
  * retryable errors (STORAGE_UNAVAILABLE) are thrown without being cached.
  */
 import { z } from 'zod';
-import type { SilenceProfile } from '#contracts/labels.js';
+import type { SilenceProfile, Split } from '#contracts/labels.js';
 import { corpusKey, parseCorpusKey, readerChoiceKey } from '#contracts/object-keys.js';
 import { parseOutsideJson, usualMaxDepth } from '#contracts/outside-json.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
@@ -19,6 +19,7 @@ import { type ReadAnnotations, readAnnotations } from '#corpora/read-annotations
 import type { Logger } from '#service/logger.js';
 import type { ObjectHead, Objects } from '#storage/object-store.js';
 import { fateOf } from '#streaming/retry.js';
+import { SpeakerRegister } from './speaker-register.js';
 import { type AnnotationLimits, defaultAnnotationLimits, refuseLargeAnnotations, refuseLongAnnotations } from './annotation-limits.js';
 
 const readerChoiceSchema = z.object({ reader: z.enum(readerNames) });
@@ -29,6 +30,8 @@ export interface Corpus {
   options: CorpusOptions;
   silence: SilenceProfile;
   annotations: ReadAnnotations;
+  /** Splits of speakers, by the corpus's own ids. A hash gives those of all others. */
+  splits: ReadonlyMap<string, Split>;
 }
 
 /** A corpus or its refusal, and the state of the bucket from which it was read. */
@@ -67,6 +70,7 @@ export class CorpusCatalogue {
     /** Paths of a corpus's known recordings. */
     private readonly recordingsOf: (corpus: string) => Iterable<string> = () => [],
     private readonly limits: AnnotationLimits = defaultAnnotationLimits,
+    private readonly register = new SpeakerRegister(store),
   ) {}
 
   /** Number of refused corpora, among those that this instance has checked. */
@@ -144,9 +148,10 @@ export class CorpusCatalogue {
     const loaded = { optionsEtag, chosen: { options, reader }, annotationDigest };
     const annotations = await this.readAnnotations(name, loaded.chosen, heads);
     if (annotations instanceof PipelineError) return this.refused(name, { ...loaded, outcome: annotations });
+    const splits = await this.register.place(name, annotations.speakers ?? [], options.splits ?? new Map());
     const remarks = Object.fromEntries(Object.entries(annotations.remarks).slice(0, remarksInLog));
     this.logger.info({ corpus: name, reader: reader.name, annotationFiles: heads.size, remarks }, 'read a corpus');
-    return { ...loaded, outcome: { name, reader, options, silence: options.silence ?? reader.silence, annotations } };
+    return { ...loaded, outcome: { name, reader, options, silence: options.silence ?? reader.silence, annotations, splits } };
   }
 
   private refused(name: string, loaded: Loaded & { outcome: PipelineError }): Loaded {

@@ -8,7 +8,7 @@ const line = 'UTD-IMPROV-S01A-F01-P-FM01.avi; A; A:2.400000; V:2.600000; D:3.200
 const path = 'MSP-IMPROV-S01A-F01-P-FM01.wav';
 function recordIn(name: string, reader: CorpusReader, files: Record<string, string>) {
   const annotations = { ...reader.read(new Map(Object.entries(files))), warnings: [] };
-  const corpus = { name, reader, options: {}, silence: reader.silence, annotations };
+  const corpus = { name, reader, options: {}, silence: reader.silence, annotations, splits: new Map() };
   return describeObject(corpus, { key: `corpora/${name}/${path}`, etag: 'e', sizeBytes: 1 }, path).record;
 }
 

@@ -17,9 +17,10 @@ export interface DescribedObject {
 export function describeObject(corpus: Corpus, head: ObjectHead, path: string): DescribedObject {
   const annotation = corpus.annotations.annotationOf(path);
   const utteranceId = utteranceIdOf(corpus.name, path);
-  const split = annotation.split ?? hashedSplit(corpus.name, annotation.labels.speakerId);
+  const ownId = annotation.labels.speakerId;
+  const split = annotation.split ?? (ownId === undefined ? 'train' : (corpus.splits.get(ownId) ?? hashedSplit(corpus.name, ownId)));
   // Two corpora may both have a speaker "1", so the speaker id begins with the name of the corpus.
-  const speakerId = annotation.labels.speakerId === undefined ? undefined : `${corpus.name}/${annotation.labels.speakerId}`;
+  const speakerId = ownId === undefined ? undefined : `${corpus.name}/${ownId}`;
   const hasDimension = annotation.labels.activation !== undefined || annotation.labels.valence !== undefined;
   const levelEdges = hasDimension ? carriedEdges(corpus.name, corpus.reader.levels) : undefined;
   const labels: Labels = { ...annotation.labels, speakerId, ...(levelEdges && { levelEdges }) };

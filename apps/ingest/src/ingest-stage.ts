@@ -10,30 +10,22 @@ import { deadLetters } from '#contracts/dead-letters.js';
 import { hintAt, objectHints, type ObjectHint } from '#contracts/object-hints.js';
 import { bucketMarkerKey, isUsableKey, parseCorpusKey, refuseBadKey, utteranceIdOf } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { topics } from '#contracts/topics.js';
 import { utterances } from '#contracts/utterances.js';
 import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
-import { beforeCrash, crashProcess } from '#service/crash-process.js';
-import { inHandFolder } from '#service/in-hand-folder.js';
+import { crashProcess } from '#service/crash-process.js';
 import { activeSpan } from '#service/spans.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
-import { CrashCounter } from '#storage/crash-counter.js';
-import { ObjectStore } from '#storage/object-store.js';
-import { storeMetrics } from '#storage/store-metrics.js';
-import { letterMetrics, passedOverMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { ingestEventsGroup, ingestGroup } from '#streaming/consumer-groups.js';
-import { DeadLetterOffice, lettersForFollower, type Subject } from '#streaming/dead-letter-office.js';
-import { ensureTopics } from '#streaming/ensure-topics.js';
-import { kafkaClient } from '#streaming/kafka-client.js';
+import type { Subject } from '#streaming/dead-letter-office.js';
+import { StageRuntime } from '#stage/stage-runtime.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
 import type { StreamRecord } from '#streaming/partition-worker.js';
-import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
-import { StallWatch, type WatchedConsumer } from '#streaming/stall-watch.js';
-import { TableFollower } from '#streaming/table-follower.js';
+import type { WatchedConsumer } from '#streaming/stall-watch.js';
+import type { TableFollower } from '#streaming/table-follower.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
 import { ArchiveUnpacker } from './archive-unpacker.js';
 import type { IngestConfig } from './config.js';
@@ -43,17 +35,14 @@ import { parseBucketEvent } from './parse-bucket-event.js';
 import { WarningPublisher } from './publish-warnings.js';
 import { BucketReconciler } from './reconcile-bucket.js';
 import { RefusedObjects } from './refused-objects.js';
+import { SpeakerRegister } from './speaker-register.js';
 import { UtteranceLedger } from './utterance-ledger.js';
 
 export const INGEST_CONFIG = Symbol('ingest config');
 
 @Injectable()
 export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly kafka;
-  private readonly store: ObjectStore;
-  private readonly publisher: Publisher<'ingest'>;
-  private readonly crashes: CrashCounter;
-  private readonly stallWatch: StallWatch;
+  private readonly runtime: StageRuntime<'ingest'>;
   private readonly ledger = new UtteranceLedger();
   private readonly reconciler: BucketReconciler;
   private readonly decider: ObjectDecider;
@@ -73,29 +62,21 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     @Inject(Readiness) private readonly readiness: Readiness,
     @Inject(Liveness) liveness: Liveness,
   ) {
-    const prefix = config.kafka.topicPrefix;
-    this.kafka = kafkaClient(config.kafka, 'undertone-ingest', logger);
-    this.store = new ObjectStore(config.store, { onCall: storeMetrics(metrics) });
-    this.publisher = new Publisher<'ingest'>(this.kafka, prefix);
-    this.crashes = new CrashCounter({
-      store: this.store,
-      topicPrefix: prefix,
-      stage: 'ingest',
-      folder: inHandFolder(config, 'ingest'),
-      logger,
-    });
-    beforeCrash(() => this.crashes.close());
-    const office = new DeadLetterOffice(this.publisher, 'ingest', letterMetrics(metrics));
-    const catalogue = new CorpusCatalogue(this.store, logger, (corpus) => this.ledger.pathsOf(corpus), config.annotationLimits);
-    const warnings = new WarningPublisher(this.store, logger);
+    this.runtime = new StageRuntime('ingest', { config, services: { logger, metrics, readiness, liveness } });
+    const { store, publisher, topicPrefix } = this.runtime;
+    const shared = this.runtime.consumerParts();
+    const office = shared.deadLetterOffice;
+    const register = new SpeakerRegister(store, (corpus) => this.ledger.splitsOf(corpus));
+    const catalogue = new CorpusCatalogue(store, logger, (corpus) => this.ledger.pathsOf(corpus), config.annotationLimits, register);
+    const warnings = new WarningPublisher(store, logger);
     metrics.gaugeOf('refused_corpora', 'Corpora whose options or annotations cannot be used', () => catalogue.refusedCount);
     const refused = new RefusedObjects();
-    this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger, catalogue, warnings, refused);
+    this.reconciler = new BucketReconciler(store, publisher, this.ledger, catalogue, warnings, refused);
     this.unpacker = new ArchiveUnpacker({
-      store: this.store,
+      store,
       deadLetterOffice: office,
       hintAt: (keys) =>
-        this.publisher.publishApart(
+        publisher.publishApart(
           objectHints,
           keys.map((key) => hintAt(key, 'archive')),
         ),
@@ -103,19 +84,22 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       logger,
     });
     metrics.gaugeOf('open_archives', 'Archives that are being unpacked or waiting', () => this.unpacker.openCount);
-    const noCategory = metrics.counter('no_category_total', 'Utterances whose emotion is none of the four, by that emotion', ['reason']);
+    const noCategory = metrics.counter('no_category_total', 'Utterances whose emotion is none of their corpus’s classes, by that emotion', [
+      'reason',
+    ]);
     this.decider = new ObjectDecider({
-      store: this.store,
-      publisher: this.publisher,
+      store,
+      publisher,
       catalogue,
       ledger: this.ledger,
-      topicPrefix: prefix,
+      topicPrefix,
       unpack: (archive) => this.unpacker.accept(archive),
       onNoCategory: (reason) => noCategory.inc({ reason }),
       sweepCorpus: (corpus) => this.reconciler.sweepCorpus(corpus),
       onAbsent: (key) => this.reconciler.foundAbsent(key),
     });
-    this.follower = new TableFollower(this.kafka, prefix, 'ingest-table', logger)
+    this.follower = this.runtime
+      .follower('ingest-table')
       .on(utterances, (id, record) => this.ledger.apply(id, record))
       .on(deadLetters, (_key, letter) => letter && refused.apply(letter));
     this.decisions = metrics.counter('decisions_total', 'Objects decided about, by outcome', ['outcome']);
@@ -125,19 +109,10 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       'From taking a hint to publishing its result',
       [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
     );
-    retryMetrics(metrics);
     metrics.gaugeOf('unmatched_rows', 'Rows of manifests that match no recording, as of the last listing', () => warnings.unmatchedRows);
     metrics.gaugeOf('live_utterances', 'Live utterances that this instance knows', () => this.ledger.size);
-    this.follower.onPassedOver(passedOverMetrics(metrics, this.follower.topics)).onPassedOver(lettersForFollower(office, prefix));
-    const shared = {
-      kafka: this.kafka,
-      topicPrefix: prefix,
-      deadLetterOffice: office,
-      crashes: this.crashes,
-      logger,
-      crash: crashProcess,
-    };
-    const groups = { events: ingestEventsGroup(prefix), hints: ingestGroup(prefix) };
+    this.runtime.reportSkipped(this.follower, office);
+    const groups = { events: ingestEventsGroup(topicPrefix), hints: ingestGroup(topicPrefix) };
     this.consumers = [
       new PartitionConsumer({
         ...shared,
@@ -162,13 +137,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
         }),
       }),
     ];
-    this.stallWatch = new StallWatch({
-      kafka: this.kafka,
-      consumers: [this.follower, ...this.consumers],
-      metrics,
-      logger,
-    });
-    liveness.watch('consumers', () => this.stallWatch.whyStalled());
+    this.runtime.watch([this.follower, ...this.consumers]);
   }
 
   onApplicationBootstrap(): void {
@@ -176,22 +145,16 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   }
 
   async onApplicationShutdown(): Promise<void> {
-    this.readiness.stopping();
-    this.crashes.close(); // records interrupted from here on come again, and do not count as crashes
-    this.isStopping = true;
-    clearInterval(this.reconcileTimer);
-    await Promise.all([...this.consumers.map((consumer) => consumer.stop()), this.unpacker.stop()]);
-    await this.follower.stop();
-    await this.stallWatch.stop();
-    await this.publisher.close();
-    this.store.close();
+    await this.runtime.stop(async () => {
+      this.isStopping = true;
+      clearInterval(this.reconcileTimer);
+      await Promise.all([...this.consumers.map((consumer) => consumer.stop()), this.unpacker.stop()]);
+      await this.follower.stop();
+    });
   }
 
   private async start(): Promise<void> {
-    await retrying(() => this.store.ensureBucket());
-    await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
-    this.stallWatch.start();
-    await this.publisher.connect();
+    await this.runtime.connect();
     await this.follower.start();
     await this.refuseForeignBucket();
     await this.unpacker.start();
@@ -202,7 +165,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
 
   /** Publishes a notification that came over HTTP. It is then parsed like those that come over Kafka. */
   async acceptEvent(event: unknown): Promise<void> {
-    await this.publisher.publishApart(bucketEvents, [event]);
+    await this.runtime.publisher.publishApart(bucketEvents, [event]);
   }
 
   /**
@@ -210,16 +173,16 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
    * @throws PipelineError CONFIG_INVALID if the topics know utterances and the bucket has never been used with them
    */
   private async refuseForeignBucket(): Promise<void> {
-    const { topicPrefix } = this.config.kafka;
+    const { store, topicPrefix } = this.runtime;
     const key = bucketMarkerKey(topicPrefix);
-    if (await retrying(() => this.store.head(key))) return;
+    if (await retrying(() => store.head(key))) return;
     if (this.ledger.size > 0) {
       throw new PipelineError(
         'CONFIG_INVALID',
-        `Bucket ${this.store.bucket} has never been used with topics ${topicPrefix}.*, which know ${this.ledger.size} utterances, so all would count as deleted. Correct S3_BUCKET or TOPIC_PREFIX. If the bucket was replaced on purpose, put an object ${key} into it.`,
+        `Bucket ${store.bucket} has never been used with topics ${topicPrefix}.*, which know ${this.ledger.size} utterances, so all would count as deleted. Correct S3_BUCKET or TOPIC_PREFIX. If the bucket was replaced on purpose, put an object ${key} into it.`,
       );
     }
-    await retrying(() => this.store.put(key, JSON.stringify({ topicPrefix, since: new Date().toISOString() })));
+    await retrying(() => store.put(key, JSON.stringify({ topicPrefix, since: new Date().toISOString() })));
   }
 
   /** Starts a listing unless one is running. Listings that were due during an outage do not queue up. */
@@ -244,8 +207,8 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     const ours = objects.filter(({ bucket, key }) => bucket === this.config.store.bucket && parseCorpusKey(key)).map(({ key }) => key);
     const hints = ours.filter(isUsableKey).map((key) => hintAt(key, 'event'));
     // The hint continues the trace of the event, unless the event names several objects.
-    if (hints.length === 1) await this.publisher.publish(objectHints, ...hints);
-    else await this.publisher.publishApart(objectHints, hints);
+    if (hints.length === 1) await this.runtime.publisher.publish(objectHints, ...hints);
+    else await this.runtime.publisher.publishApart(objectHints, hints);
     for (const key of ours) refuseBadKey(key);
     if (problem) throw problem;
   }

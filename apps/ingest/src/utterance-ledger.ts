@@ -4,6 +4,7 @@
  * The topic alone decides. The later of two records is current, even if another instance wrote it after the own one (it may have
  * been stopped and woken up). So a sent record counts only until it is read back.
  */
+import type { Split } from '#contracts/labels.js';
 import { utteranceIdOf } from '#contracts/object-keys.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 
@@ -54,6 +55,20 @@ export class UtteranceLedger {
   *pathsOf(corpus: string): Iterable<string> {
     const start = utteranceIdOf(corpus, '');
     for (const { utteranceId } of this.all()) if (utteranceId.startsWith(start)) yield utteranceId.slice(start.length);
+  }
+
+  /**
+   * Splits of a corpus's speakers, by the corpus's own ids. A speaker with records in several splits counts as train, because
+   * a model may have heard the voice.
+   */
+  splitsOf(corpus: string): Map<string, Split> {
+    const splits = new Map<string, Split>();
+    for (const { corpus: own, labels, split } of this.all()) {
+      if (own !== corpus || labels.speakerId === undefined) continue;
+      const speaker = labels.speakerId.slice(corpus.length + 1);
+      if (split === 'train' || !splits.has(speaker)) splits.set(speaker, split);
+    }
+    return splits;
   }
 
   *all(): Iterable<UtteranceIngested> {

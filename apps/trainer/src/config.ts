@@ -8,12 +8,14 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { parseModelSettings } from '#paper/settings.js';
 import { readKafkaConnection, readServiceSettings, readStoreConnection, servicePorts } from '#service/connection-config.js';
 import { codeVersion } from '#service/package-root.js';
+import { presetVariables, withPreset } from '#service/presets.js';
 import { field, readConfig } from '#service/read-config.js';
 import { compactionFields, compactionSettings } from '#compaction/compaction-job.js';
 import { rateSchedules } from '#rounds/learning-rate.js';
 import { configHashOf, type RunSettings } from '#rounds/run-settings.js';
 
 export const trainerVariables = {
+  ...presetVariables,
   RUN_NAME: field
     .text('main')
     .refine((name) => isKeyName(name) && name.length <= 150, 'expected at most 150 characters, and no slashes')
@@ -26,8 +28,10 @@ export const trainerVariables = {
     .describe("Name of this trainer in the run's lease. Two trainers of one run on one host need different names."),
   MODEL_SETTINGS_FILE: field
     .optionalText()
-    .meta({ shownDefault: "the paper's network" })
-    .describe("JSON file with the model's settings. `libs/paper/src/settings.ts` lists them."),
+    .meta({ shownDefault: "the preset's network" })
+    .describe(
+      "JSON file with the model's settings. `libs/paper/src/settings.ts` lists them. A setting that the file leaves out has the value of `PRESET`, or of the file's own `preset`.",
+    ),
   BATCH_LABELLED: field
     .wholeIn('tiles', 16, 1)
     .describe('Labelled tiles of one step. Unlabelled tiles fill their places while there are no labelled ones.'),
@@ -50,7 +54,7 @@ export const trainerVariables = {
   EARLY_STOPPING_PATIENCE: field
     .wholeIn('checkpoints', 3, 0)
     .describe(
-      'A round ends after this many checkpoints without a better UA of emotion on dev speakers, and keeps its best model. It needs five dev speakers. 0 switches it off.',
+      'A round ends after this many checkpoints without a better UA of emotion on dev speakers, and keeps its best model. It needs seven dev speakers: two that pick and five that decide. 0 switches it off.',
     ),
   LEARNING_RATE_SCHEDULE: z
     .enum(rateSchedules)
@@ -119,8 +123,11 @@ export const trainerVariables = {
 export function readTrainerConfig() {
   // TensorFlow prints a greeting on stderr unless this is set. The compute process inherits it.
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
-  const read = readConfig(trainerVariables);
-  const model = read.MODEL_SETTINGS_FILE ? readModelSettings(read.MODEL_SETTINGS_FILE) : {};
+  const read = readConfig(trainerVariables, withPreset(process.env));
+  const model = {
+    preset: read.PRESET,
+    ...(read.MODEL_SETTINGS_FILE && readModelSettings(read.MODEL_SETTINGS_FILE)),
+  };
   const batch = { labelled: read.BATCH_LABELLED, unlabelled: read.BATCH_UNLABELLED };
   const run: RunSettings = {
     runId: `${read.RUN_NAME}-${configHashOf({ model, batch, seed: read.TRAINING_SEED })}`,

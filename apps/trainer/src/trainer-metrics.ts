@@ -2,7 +2,6 @@
 import type { ErrorCode } from '#contracts/pipeline-error.js';
 import type { Metrics } from '#service/metrics.js';
 import { storeMetrics } from '#storage/store-metrics.js';
-import { retryMetrics } from '#streaming/consumer-metrics.js';
 import { noteRetry } from '#streaming/retry.js';
 import type { ViewCounts } from '#index/training-index.js';
 import type { RoundEvent } from './compute-client.js';
@@ -52,7 +51,6 @@ export class TrainerMetrics {
     this.erased = metrics.counter('erased_utterances_total', 'Utterances that were erased or replaced during a round that had them');
     this.findings = metrics.gauge('findings', 'Number of problems of the round; /status describes them');
     this.storeCalled = storeMetrics(metrics);
-    retryMetrics(metrics);
   }
 
   /** Sets the numbers of trainable tiles and of utterances that no round has had yet. */

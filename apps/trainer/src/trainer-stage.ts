@@ -9,18 +9,14 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShut
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ModelSettings, parseModelSettings } from '#paper/settings.js';
 import { PipelineError, type ErrorCode } from '#contracts/pipeline-error.js';
-import { topics } from '#contracts/topics.js';
 import { crashProcess } from '#service/crash-process.js';
 import { Liveness } from '#service/liveness.js';
 import type { Logger } from '#service/logger.js';
 import { Metrics } from '#service/metrics.js';
 import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
-import { ObjectStore } from '#storage/object-store.js';
 import { atMost } from '#streaming/at-most.js';
-import { ensureTopics } from '#streaming/ensure-topics.js';
-import { kafkaClient } from '#streaming/kafka-client.js';
-import { Publisher } from '#streaming/publisher.js';
+import { StageRuntime } from '#stage/stage-runtime.js';
 import { retrying } from '#streaming/retry.js';
 import { RoundView } from '#rounds/round-view.js';
 import type { TrainerStatus } from '#rounds/trainer-status.js';
@@ -46,9 +42,7 @@ const ofTheView = new Set<ErrorCode>(['SPEAKER_LEAK', 'MODEL_DIVERGED', 'CHECKPO
 
 @Injectable()
 export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly kafka;
-  private readonly store: ObjectStore;
-  private readonly publisher: Publisher<'trainer'>;
+  private readonly runtime: StageRuntime<'trainer'>;
   private readonly followed: IndexFollower;
   private readonly announcer: RoundAnnouncer;
   private readonly modelSettings: ModelSettings;
@@ -71,27 +65,26 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     @Inject(Readiness) private readonly readiness: Readiness,
     @Inject(Liveness) liveness: Liveness,
   ) {
-    const { topicPrefix } = config.kafka;
-    this.kafka = kafkaClient(config.kafka, 'undertone-trainer', logger);
+    const services = { logger, metrics, readiness, liveness };
+    this.runtime = new StageRuntime('trainer', { config, services, storeRetry: retrying });
+    const { kafka, store, publisher, topicPrefix } = this.runtime;
     this.metrics = new TrainerMetrics(metrics, ofTheView);
-    this.store = new ObjectStore(config.store, { onCall: this.metrics.storeCalled, retry: retrying });
-    this.publisher = new Publisher<'trainer'>(this.kafka, topicPrefix);
     this.runId = config.run.runId;
     this.schedule = new RoundSchedule(config.rounds);
     this.modelSettings = parseModelSettings(config.run.model);
     this.findings = new RoundFindings(this.modelSettings);
     this.announcer = new RoundAnnouncer({
-      publisher: this.publisher,
-      store: this.store,
+      publisher,
+      store,
       onFailure: (error) => {
         if (!this.stopping) crashProcess(error);
       },
     });
     this.reports = new RoundReports({ logger, metrics: this.metrics, findings: this.findings, announcer: this.announcer });
     this.followed = new IndexFollower({
-      kafka: this.kafka,
+      kafka,
       topicPrefix,
-      store: this.store,
+      store,
       snapshotIntervalMs: config.snapshotIntervalMs,
       onUtterance: (utteranceId, version) => {
         if (this.round?.view.differs(utteranceId, version)) this.round.compute.erase([utteranceId]);
@@ -107,20 +100,17 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   async onApplicationShutdown(): Promise<void> {
-    this.readiness.stopping();
-    this.stopping = true;
-    this.open?.stop();
-    // An outage of the broker must not delay the end of the process.
-    await atMost(lastWordsMs, this.announcer.settled);
-    await this.followed.stop();
-    await this.publisher.close();
-    this.store.close();
+    await this.runtime.stop(async () => {
+      this.stopping = true;
+      this.open?.stop();
+      // An outage of the broker must not delay the end of the process.
+      await atMost(lastWordsMs, this.announcer.settled);
+      await this.followed.stop();
+    });
   }
 
   private async start(): Promise<void> {
-    await retrying(() => this.store.ensureBucket());
-    await ensureTopics(this.kafka, topics, this.config.kafka.topicPrefix);
-    await this.publisher.connect();
+    await this.runtime.connect();
     await this.followed.start();
     this.run().catch((error: unknown) => {
       if (!this.stopping) crashProcess(error);
@@ -154,7 +144,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       }
       this.runId = run.runId;
       this.schedule = new RoundSchedule(this.config.rounds);
-      this.open = await OpenRun.open(run, this.config, this.store, {
+      this.open = await OpenRun.open(run, this.config, this.runtime.store, {
         onRoundEvent: (event) => this.onRoundEvent(event),
         onWait: (holder) => this.enter('waiting', `${holder} holds run ${run.runId}`),
       });

@@ -92,6 +92,20 @@ export const models = dashboard(
         ],
       }),
     ),
+    ...(['newest model', 'champion'] as const).map((which) => {
+      const start = `undertone_evaluator_${which === 'champion' ? 'champion_' : ''}`;
+      return lines({
+        title: `Whom does the ${which} serve badly?`,
+        description:
+          'UA of emotion on dev speakers: by gender, and the median and the worst single speaker with at least five utterances. A mean over all speakers hides them.',
+        unit: 'percentunit',
+        max: 1,
+        queries: [
+          [`max by (gender) (${start}gender_ua_ratio{${target},split="dev",${of}})`, '{{gender}}'],
+          [`max by (statistic) (${start}speaker_ua_ratio{${target},split="dev",${of}})`, '{{statistic}} speaker'],
+        ],
+      });
+    }),
     lines({
       title: 'How well does the newest model recognise speakers and genders?',
       description: 'UA of the newest model: gender on test speakers, speakers on withheld utterances of training speakers.',

@@ -27,7 +27,12 @@ export const pipeline = dashboard(
       description:
         'Dead letters of the last 24 hours, with repeats. The Reliability dashboard shows them by code, and `undertone status` names them.',
       unit: 'short',
-      queries: [['sum(increase({__name__=~"undertone_(ingest|features|evaluator)_dead_letters_total",job=~"$job"}[24h]))', 'dead letters']],
+      queries: [
+        [
+          'sum(increase({__name__=~"undertone_(ingest|features|evaluator|predictor)_dead_letters_total",job=~"$job"}[24h]))',
+          'dead letters',
+        ],
+      ],
       thresholds: { yellow: 1, red: 100 },
     }),
     lines({
@@ -47,6 +52,7 @@ export const pipeline = dashboard(
       queries: [
         ['sum by (stream) (rate(undertone_features_tiles_total{job=~"$job"}[$__rate_interval]))', 'made, {{stream}}'],
         ['sum(rate(undertone_trainer_trained_tiles_total{job=~"$job"}[$__rate_interval]))', 'learnt'],
+        ['sum by (reason) (rate(undertone_features_tiles_left_out_total{job=~"$job"}[$__rate_interval]))', 'left out: {{reason}}'],
       ],
     }),
     lines({
@@ -63,7 +69,7 @@ export const pipeline = dashboard(
       description:
         'Records that a stage has not taken yet, over all of its instances. If it rises for long, start more instances of ingest or features.',
       unit: 'short',
-      queries: (['ingest', 'features', 'trainer', 'evaluator'] as const).map((stage) => [
+      queries: (['ingest', 'features', 'trainer', 'evaluator', 'predictor'] as const).map((stage) => [
         `sum by (topic) (undertone_${stage}_consumer_lag_records{job=~"$job"})`,
         `${stage}: {{topic}}`,
       ]),
@@ -97,6 +103,25 @@ export const pipeline = dashboard(
         ['sum(undertone_features_pool_workers{job=~"$job"})', 'threads'],
         ['sum(undertone_features_pool_busy_workers{job=~"$job"})', 'busy'],
         ['sum(undertone_features_pool_waiting_files{job=~"$job"})', 'files waiting'],
+      ],
+    }),
+    lines({
+      title: 'Which recordings have a score?',
+      description:
+        'Live utterances by state (docs/serving.md): `due` waits for its first score, `outdated` for that of a new champion, `other settings` has tiles that the model cannot read.',
+      unit: 'short',
+      queries: (['scored', 'due', 'outdated', 'other_settings', 'failed'] as const).map((state) => [
+        `max(undertone_predictor_utterances_${state}{job=~"$job"})`,
+        state.replace('_', ' '),
+      ]),
+    }),
+    lines({
+      title: 'How many recordings are scored per second?',
+      description: 'Scores published: of new recordings, and again after a promotion. Predictions: answers over HTTP, by outcome.',
+      unit: 'suffix: /s',
+      queries: [
+        ['sum by (kind) (rate(undertone_predictor_scored_utterances_total{job=~"$job"}[$__rate_interval]))', 'scored: {{kind}}'],
+        ['sum by (outcome) (rate(undertone_predictor_predictions_total{job=~"$job"}[$__rate_interval]))', 'predictions: {{outcome}}'],
       ],
     }),
     lines({

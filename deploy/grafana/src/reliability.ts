@@ -55,7 +55,7 @@ export const reliability = dashboard(
       description:
         'Retries per second after an error that may pass. If they do not stop, the store or the broker has a problem, and the logs say which.',
       unit: 'suffix: /s',
-      queries: (['ingest', 'features', 'trainer', 'evaluator'] as const).map((stage) => [
+      queries: (['ingest', 'features', 'trainer', 'evaluator', 'predictor'] as const).map((stage) => [
         `sum(rate(undertone_${stage}_retries_total{job=~"$job"}[$__rate_interval]))`,
         stage,
       ]),
@@ -86,7 +86,7 @@ export const reliability = dashboard(
         'Time since the consumer took a record, for topics where records wait. Beyond a minute the service reports it on /health/live, and its supervisor replaces it.',
       unit: 's',
       noValue: 'none',
-      queries: (['ingest', 'features', 'trainer', 'evaluator'] as const).map((stage) => [
+      queries: (['ingest', 'features', 'trainer', 'evaluator', 'predictor'] as const).map((stage) => [
         `max by (topic) (undertone_${stage}_consumer_idle_seconds{job=~"$job"} * on (instance, topic) (undertone_${stage}_consumer_lag_records > bool 0))`,
         `${stage}: {{topic}}`,
       ]),

@@ -13,13 +13,14 @@ import type { SilenceProfile } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { decodeAudio } from './decode/decode-audio.js';
 import { sumOf } from './decode/decoded-audio.js';
+import { type KeptAudio, type TileTime, tileTimes } from './tile-times.js';
 import type { FeatureSettings } from './feature-settings.js';
 import type { FfmpegChoice } from './decode/ffmpeg-config.js';
 import { release } from './growing-samples.js';
 import { resample } from './spectrogram/resample.js';
 import { speechDetector } from './silence/silence-methods.js';
-import { spectrogram } from './spectrogram/spectrogram.js';
-import { type CutTiles, cutTiles, type SpeechFrames } from './spectrogram/tiles.js';
+import { type Spectrogram, spectrogram } from './spectrogram/spectrogram.js';
+import { type CutTiles, cutTiles, cutWindows, type SpeechFrames, type Tiles } from './spectrogram/tiles.js';
 import { keepRanges, type KeptRange, type SilenceCut, type SpeechDetector, trimSilence } from './silence/trim-silence.js';
 
 /** -70 dBFS */
@@ -38,9 +39,15 @@ export interface ExtractOptions {
   /** True if nobody else needs the bytes or the buffer around them: they are released once decoded. */
   ownsBytes?: boolean;
   onDecoded?: () => void;
+  /** Also cut tiles that begin this often, for an answer over time. */
+  windowsEverySec?: number;
 }
 
 export interface ExtractedFeatures extends CutTiles {
+  /** Time of each tile in the recording. */
+  times: TileTime[];
+  /** Only with `windowsEverySec`. */
+  windows?: Tiles & { times: TileTime[] };
   /** Number of frames of the spectrogram, before it was cut into tiles. */
   frames: number;
   /** Duration of the file. */
@@ -79,11 +86,12 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
   const picture = spectrogram(resampled, settings);
   release(resampled);
   const framesPerSample = settings.sampleRateHz / settings.hopLength / sampleRateHz;
-  const { tiles, count, leftOut } = cutTiles(picture, settings, runs && speechFrames(runs, kept, framesPerSample));
+  const audio = { kept, sampleRateHz, framesPerSample };
+  const cutting = cutTiles(picture, settings, runs && speechFrames(runs, kept, framesPerSample));
   return {
-    tiles,
-    count,
-    leftOut,
+    ...cutting,
+    times: tileTimes(cutting.starts, settings.width, audio),
+    windows: windowsOf(picture, settings, { everySec: options.windowsEverySec, audio }),
     frames: picture.frames,
     audioSec: length / sampleRateHz,
     keptSec,
@@ -92,6 +100,17 @@ export async function extractFeatures(bytes: Uint8Array, settings: FeatureSettin
     decoder,
     remark,
   };
+}
+
+function windowsOf(
+  picture: Spectrogram,
+  settings: FeatureSettings,
+  { everySec, audio }: { everySec: number | undefined; audio: KeptAudio },
+): ExtractedFeatures['windows'] {
+  if (everySec === undefined) return undefined;
+  const hopFrames = Math.max(1, Math.round((everySec * settings.sampleRateHz) / settings.hopLength));
+  const { tiles, count, starts } = cutWindows(picture, settings, hopFrames);
+  return { tiles, count, times: tileTimes(starts, settings.width, audio) };
 }
 
 /** Runs the detector once: the cut of silence and the choice of tiles ask for the runs of the same samples. */

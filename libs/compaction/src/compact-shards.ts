@@ -174,6 +174,7 @@ function rowsOf(file: ShardFile, { firstRow, tileCount }: PlannedPart['utterance
       activation: file.activationAt(row),
       valence: file.valenceAt(row),
       levelEdges: file.levelEdgesAt(row),
+      time: file.timeAt(row),
     };
   });
 }

@@ -28,6 +28,7 @@ const partyDescriptions: Record<Party, string> = {
   features: 'Turns utterances into sealed shards of spectrogram tiles',
   trainer: 'Trains on shards; writes checkpoints and predictions',
   evaluator: 'Scores predictions; serves metrics and the dashboard',
+  predictor: 'Scores each live utterance with the champion; answers predictions over HTTP',
   cli: 'The `undertone` command',
 };
 

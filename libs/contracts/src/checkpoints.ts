@@ -39,7 +39,7 @@ export const checkpoints: Topic<CheckpointSaved, 'trainer'> = {
   version: 1,
   description: 'The newest checkpoint of each run, with the view that it was trained on.',
   producers: ['trainer'],
-  consumers: ['evaluator', 'cli'],
+  consumers: ['evaluator', 'predictor', 'cli'],
   schema: checkpointSavedSchema,
   keySchema: z.string().min(1).describe('Run id'),
   keyOf: (fact) => fact.runId,

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { errorCodes, type ErrorCode } from './pipeline-error.js';
 import { retained, dayMs, type Topic } from './topic.js';
 
-export const stages = ['ingest', 'features', 'trainer', 'evaluator'] as const;
+export const stages = ['ingest', 'features', 'trainer', 'evaluator', 'predictor'] as const;
 export type Stage = (typeof stages)[number];
 
 export const deadLetterSchema = z

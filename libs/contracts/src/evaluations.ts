@@ -1,9 +1,27 @@
 /** Scores of one checkpoint on one task and split (paper, Section V). */
 import { z } from 'zod';
-import { scoredSplits, tasks, type ScoredSplit, type Task } from './labels.js';
+import { genders, scoredSplits, tasks, type ScoredSplit, type Task } from './labels.js';
 import { compacted, type Topic } from './topic.js';
 
 const share = z.number().min(0).max(1);
+
+const uaIntervalSchema = z.tuple([share, share]).nullable();
+
+const genderScoreSchema = z.object({
+  n: z.number().int().positive().describe('Utterances scored'),
+  speakers: z.number().int().nonnegative(),
+  ua: share,
+  uaInterval: uaIntervalSchema.describe('95 % interval of UA by bootstrap over speakers; null below five speakers'),
+});
+export type GenderScore = z.infer<typeof genderScoreSchema>;
+
+const speakerSpreadSchema = z.object({
+  speakers: z.number().int().positive().describe('Speakers with at least five utterances'),
+  median: share,
+  worst: share,
+  worstSpeaker: z.string().min(1),
+});
+export type SpeakerSpread = z.infer<typeof speakerSpreadSchema>;
 
 export const modelEvaluatedSchema = z
   .object({
@@ -15,13 +33,19 @@ export const modelEvaluatedSchema = z
     speakers: z.number().int().nonnegative(),
     wa: share.describe('Weighted accuracy: the share of utterances that were classified correctly'),
     ua: share.describe('Unweighted accuracy: the mean recall over the classes that occur'),
-    uaInterval: z
-      .tuple([share, share])
-      .nullable()
-      .describe('95 % interval of UA by bootstrap over speakers. Null below five speakers, where such an interval is too narrow.'),
+    uaInterval: uaIntervalSchema.describe(
+      '95 % interval of UA by bootstrap over speakers. Null below five speakers, where such an interval is too narrow.',
+    ),
     recall: z.record(z.string(), share.nullable()).describe('Recall of each class; null where the class does not occur'),
     classes: z.array(z.string()),
     confusion: z.array(z.array(z.number().int().nonnegative())).describe('Rows: truth, columns: prediction'),
+    byGender: z
+      .partialRecord(z.enum(genders), genderScoreSchema)
+      .optional()
+      .describe('Scores of each gender that occurs. Absent for the task gender, for unknown genders, and in old records.'),
+    spread: speakerSpreadSchema
+      .optional()
+      .describe('UA of single speakers. Absent for the task speaker, if every speaker has fewer than five utterances, and in old records.'),
     viewDigest: z.string(),
     experiment: z
       .string()

@@ -15,6 +15,8 @@ export const corpusKey = (corpus: string, path: string): string => `${corporaPre
 /** @returns the corpus of an utterance id; empty where the id has none */
 export const corpusOf = (utteranceId: string): string => utteranceId.slice(0, Math.max(0, utteranceId.indexOf('/')));
 export const utteranceIdOf = (corpus: string, path: string): string => `${corpus}/${path}`;
+/** Holds the shards of one hash of feature settings. */
+export const shardsPrefix = (settingsHash: string): string => `shards/${settingsHash}/`;
 export const shardKey = (settingsHash: string, shardId: string): string => `shards/${settingsHash}/${shardId}.arrow`;
 /** @returns settings hash and shard id, or null for any other key */
 export function parseShardKey(key: string): { settingsHash: string; shardId: string } | null {
@@ -54,6 +56,8 @@ export const rejectionKey = (place: { target: string; runId: string; step: numbe
   `state/rejections/${place.target}/${place.runId}/${String(place.step).padStart(9, '0')}.json`;
 /** Records the reader that was recognised for a corpus. The first instance to recognise one writes it, once. */
 export const readerChoiceKey = (corpus: string): string => `state/readers/${corpus}.json`;
+/** Records the splits of the speakers of a corpus, so that none of them ever moves. */
+export const speakerSplitsKey = (corpus: string): string => `state/speakers/${corpus}.json`;
 /** Settings in which a corpus differs from those of the features service. */
 export const featureSettingsPrefix = 'state/feature-settings/';
 export const featureSettingsKey = (corpus: string): string => `${featureSettingsPrefix}${corpus}.json`;
@@ -61,6 +65,8 @@ export const featureSettingsKey = (corpus: string): string => `${featureSettings
 export function parseFeatureSettingsKey(key: string): string | null {
   return /^state\/feature-settings\/([^/]+)\.json$/.exec(key)?.[1] ?? null;
 }
+/** Feature settings by their digest, for models that outlive the shards which they were trained on. */
+export const knownSettingsKey = (settingsHash: string): string => `state/known-feature-settings/${settingsHash}.json`;
 /** Records the state of an annotation file under which ingest last looked at all recordings of its corpus. */
 export const sweptAnnotationsKey = (annotationKey: string): string => `state/annotations/${annotationKey}.json`;
 /** Records the state of an archive that ingest unpacked. */

@@ -48,6 +48,13 @@ export const errorCodes = {
   MODEL_DIVERGED: 'permanent',
   SETTINGS_INVALID: 'permanent',
   SPEAKER_LEAK: 'permanent',
+  FEATURE_SETTINGS_MISMATCH: 'permanent',
+  // answers of the predictor
+  MODEL_MISSING: 'permanent',
+  REQUEST_INVALID: 'permanent',
+  REQUEST_TOO_LARGE: 'permanent',
+  PREDICTOR_BUSY: 'permanent',
+  UTTERANCE_UNKNOWN: 'permanent',
 } as const satisfies Record<string, 'permanent' | 'retryable' | 'fatal'>;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -34,6 +34,12 @@ export const predictionsWrittenSchema = z
     rows: z.number().int().nonnegative(),
     classes: z.array(z.string()).min(1),
     viewDigest: z.string(),
+    pickedBy: z
+      .array(z.string().min(1))
+      .optional()
+      .describe(
+        'Dev speakers that picked the best checkpoint in a round of the run. They neither score the model nor decide about it. Absent if none did, and in old records.',
+      ),
     champion: championPredictionsSchema
       .nullish()
       .describe('Predictions of the champion on the same dev utterances. Absent if there was no champion, or if this model is it.'),

@@ -82,7 +82,7 @@ export const promotions: Topic<PromotionFact, 'evaluator' | 'cli'> = {
   version: 1,
   description: 'The champion of each emotion target, and the latest rejected challenger with the reason.',
   producers: ['evaluator', 'cli'],
-  consumers: ['evaluator', 'cli'],
+  consumers: ['evaluator', 'predictor', 'cli'],
   schema: promotionSchema,
   keySchema: z.string().describe('<target>/champion or <target>/rejected'),
   keyOf: (fact) => `${fact.target}/${fact.type === 'ModelPromoted' ? 'champion' : 'rejected'}`,

@@ -8,6 +8,10 @@ import { compacted, type Topic } from './topic.js';
 const shardIdSchema = z.string().regex(/^[0-9a-f]{64}$/, 'is not a sha256 in 64 hexadecimal digits');
 const settingsHashSchema = z.string().regex(/^[0-9a-f]{16}$/, 'is not a digest in 16 hexadecimal digits');
 
+/** `little speech`: the tile holds less speech than TILE_MIN_SPEECH, and the utterance has a better one. */
+export const leftOutReasons = ['little speech'] as const;
+export type LeftOut = Partial<Record<(typeof leftOutReasons)[number], number>>;
+
 export const shardSealedSchema = z
   .object({
     shardId: shardIdSchema.describe('sha256 of the Arrow file'),
@@ -29,6 +33,10 @@ export const shardSealedSchema = z
           tileCount: z.number().int().positive(),
           audioSec: z.number().nonnegative(),
           cutSec: z.number().nonnegative().describe('Seconds of silence that features cut'),
+          leftOut: z
+            .partialRecord(z.enum(leftOutReasons), z.number().int().positive())
+            .optional()
+            .describe('Tiles that features did not make, by reason. Absent if it made all, and in old records.'),
         }),
       )
       .min(1),
@@ -51,14 +59,14 @@ export type ShardSealed = z.infer<typeof shardSealedSchema>;
  */
 export const largestFactBytes = 400_000;
 /** Bytes that one utterance adds to the announcement: its id and the fields beside it. */
-export const factBytesOf = (utteranceId: string): number => Buffer.byteLength(utteranceId) + 160;
+export const factBytesOf = (utteranceId: string): number => Buffer.byteLength(utteranceId) + 200;
 
 const shardTopic = (stream: Stream, description: string): Topic<ShardSealed, 'features' | 'trainer' | 'cli'> => ({
   noun: `shards-${stream}`,
   version: 1,
   description,
   producers: ['features', 'trainer', 'cli'],
-  consumers: ['trainer', 'evaluator', 'cli'],
+  consumers: ['trainer', 'evaluator', 'predictor', 'cli'],
   schema: shardSealedSchema,
   keySchema: shardIdSchema.describe('Shard id'),
   keyOf: (shard) => shard.shardId,

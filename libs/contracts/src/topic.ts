@@ -19,8 +19,8 @@ export interface TopicIdentity {
   version: number;
 }
 
-/** Who sends or receives records: the four stages, the `undertone` command, and the object store that notifies. */
-export const parties = ['object-store', 'ingest', 'features', 'trainer', 'evaluator', 'cli'] as const;
+/** Who sends or receives records: the five stages, the `undertone` command, and the object store that notifies. */
+export const parties = ['object-store', 'ingest', 'features', 'trainer', 'evaluator', 'predictor', 'cli'] as const;
 export type Party = (typeof parties)[number];
 
 export interface TopicDeclaration extends TopicIdentity {

@@ -2,6 +2,7 @@
 import { bucketEvents } from './bucket-events.js';
 import { checkpoints } from './checkpoints.js';
 import { deadLetters } from './dead-letters.js';
+import { emotions } from './emotions.js';
 import { evaluations } from './evaluations.js';
 import { experimentJobs } from './experiment-jobs.js';
 import { featureSettingsChosen } from './feature-settings.js';
@@ -25,5 +26,6 @@ export const topics = [
   checkpoints,
   evaluations,
   promotions,
+  emotions,
   deadLetters,
 ] as const;

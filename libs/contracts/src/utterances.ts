@@ -63,7 +63,7 @@ export const utterances: Topic<UtteranceIngested, 'ingest'> = {
   description:
     'The utterances that are alive. The latest record of an utterance is its current version. An utterance without a record, or with a tombstone, is dead.',
   producers: ['ingest'],
-  consumers: ['ingest', 'features', 'trainer', 'evaluator', 'cli'],
+  consumers: ['ingest', 'features', 'trainer', 'evaluator', 'predictor', 'cli'],
   schema: utteranceIngestedSchema,
   keySchema: z.string().min(3).describe('Utterance id'),
   keyOf: (utterance) => utterance.utteranceId,

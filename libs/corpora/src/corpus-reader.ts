@@ -1,6 +1,7 @@
 /** The interface of corpus readers. A reader is a pure function from a corpus's paths and annotation files to labels. */
 import type { Labels, LevelEdges, SilenceProfile, Split } from '#contracts/labels.js';
 import type { OwnWords } from './emotion-labels.js';
+import type { RosterSpeaker } from './place-speakers.js';
 import type { RowsMatched } from './row-matcher.js';
 
 export interface Annotation {
@@ -22,6 +23,15 @@ export interface CorpusAnnotations {
   remarks: Record<string, number>;
   /** Present only if the annotations have a row for each recording. */
   rows?: AnnotationRows;
+  /**
+   * The labelled speakers of the corpus, as far as the annotations or the corpus's documentation name them; each has the split
+   * that the annotations name. Absent if only the recordings name the speakers: a hash then gives their splits.
+   */
+  speakers?: readonly NamedSpeaker[];
+}
+
+export interface NamedSpeaker extends RosterSpeaker {
+  split?: Split | undefined;
 }
 
 export interface AnnotationRows {
@@ -38,6 +48,8 @@ export interface AnnotationRows {
 export interface ReadOptions {
   /** The corpus's own words for emotions, from its corpus.json. */
   ownWords?: OwnWords;
+  /** The corpus's own classes; undefined for the paper's four. */
+  classes?: readonly string[];
 }
 
 export interface CorpusReader {

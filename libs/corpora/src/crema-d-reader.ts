@@ -22,6 +22,8 @@ const emotions: ReadonlyMap<string, EmotionWord> = new Map([
   ['FEA', 'not fear'],
 ]);
 
+const actors = Array.from({ length: 91 }, (_, index) => String(1001 + index));
+
 export const cremaDReader: CorpusReader = {
   name: 'crema-d',
   silence: 'ends',
@@ -40,6 +42,7 @@ function readDemographics(files: ReadonlyMap<string, string>, { ownWords }: Read
   }
   return {
     remarks: remarks.toObject(),
+    speakers: actors.map((speakerId) => ({ speakerId, gender: genderOf.get(speakerId) })),
     annotationOf: (path) => {
       const [, actor, code = ''] = recording.exec(path) ?? [];
       if (!actor) return { labels: {} };

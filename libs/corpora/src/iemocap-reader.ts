@@ -35,6 +35,11 @@ const emotions: ReadonlyMap<string, EmotionWord> = new Map([
   ['xxx', 'not no agreement'],
 ]);
 
+const speakers = sessions.flatMap((session) => [
+  { speakerId: `Ses0${session}F`, gender: 'female' as const },
+  { speakerId: `Ses0${session}M`, gender: 'male' as const },
+]);
+
 export const iemocapReader: CorpusReader = {
   name: 'iemocap',
   silence: 'none',
@@ -64,6 +69,7 @@ function readEvaluations(files: ReadonlyMap<string, string>, { ownWords }: ReadO
   }
   return {
     remarks: remarks.toObject(),
+    speakers,
     annotationOf: (path) => {
       const [, session, turn = '', letter] = recording.exec(path) ?? [];
       if (!session) return { labels: {} };

@@ -4,9 +4,9 @@
  * unlabelled. Silence is cut at both ends by default, because people start a recording before they speak; corpus.json can
  * change that. A wrong row is an error of its own utterance. A manifest that cannot be read is an error of all utterances.
  */
-import { genders, splits, type EmotionCategory, type Gender, type Labels, type Split } from '#contracts/labels.js';
+import { genders, splits, streamOf, type EmotionCategory, type Gender, type Labels, type Split } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import type { Annotation, CorpusAnnotations, CorpusReader, ReadOptions } from './corpus-reader.js';
+import type { Annotation, CorpusAnnotations, CorpusReader, NamedSpeaker, ReadOptions } from './corpus-reader.js';
 import { categoryOfWord, normalWord, type OwnWords } from './emotion-labels.js';
 import { type ManifestRow, manifestRows, textOf } from './manifest-rows.js';
 import { quoted, Remarks } from './remarks.js';
@@ -29,7 +29,8 @@ export const manifestReader: CorpusReader = {
   read: readManifest,
 };
 
-function readManifest(files: ReadonlyMap<string, string>, { ownWords = new Map() }: ReadOptions = {}): CorpusAnnotations {
+function readManifest(files: ReadonlyMap<string, string>, { ownWords = new Map(), classes }: ReadOptions = {}): CorpusAnnotations {
+  const classNames = classes ? `the classes ${classes.join(', ')}` : 'the four';
   const remarks = new Remarks();
   const rows = [...files].flatMap(([file, text]) => manifestRows(file, text));
   const paths = rows.map(pathOf);
@@ -40,10 +41,11 @@ function readManifest(files: ReadonlyMap<string, string>, { ownWords = new Map()
     if (first) throw invalid(`${row.where}: ${quoted(path)} is listed twice, first in ${first.where}. Remove one of the rows.`);
     firstRow.set(path, row);
   });
-  const annotations = rows.map((row) => annotationOf(row, { ownWords, remarks }));
+  const annotations = rows.map((row) => annotationOf(row, { ownWords, classNames, remarks }));
   const matcher = new RowMatcher(paths);
   return {
     remarks: remarks.toObject(),
+    speakers: labelledSpeakers(annotations),
     annotationOf: (path) => {
       const annotation = annotations[matcher.rowOf(path) ?? -1];
       if (annotation instanceof PipelineError) throw annotation;
@@ -58,13 +60,34 @@ function readManifest(files: ReadonlyMap<string, string>, { ownWords = new Map()
   };
 }
 
+/** A speaker without a labelled row cannot decide about a model, so a hash places it. */
+function labelledSpeakers(annotations: readonly (Annotation | PipelineError)[]): NamedSpeaker[] {
+  const speakers = new Map<string, NamedSpeaker>();
+  for (const annotation of annotations) {
+    if (annotation instanceof PipelineError) continue;
+    const { labels, split } = annotation;
+    const { speakerId, gender } = labels;
+    if (speakerId === undefined || streamOf(labels) === 'unlabelled') continue;
+    const known = speakers.get(speakerId);
+    speakers.set(speakerId, { speakerId, gender: known?.gender ?? gender, split: known?.split ?? split });
+  }
+  return [...speakers.values()];
+}
+
+interface Wording {
+  ownWords: OwnWords;
+  /** Names the classes, for people. */
+  classNames: string;
+  remarks: Remarks;
+}
+
 function pathOf(row: ManifestRow): string {
   const path = textOf(row, 'path')?.replace(/^(?:\.\/)+/, '');
   if (!path) throw invalid(`${row.where}: no path. Each row needs the path of a recording inside the corpus.`);
   return path;
 }
 
-function annotationOf(row: ManifestRow, { ownWords, remarks }: { ownWords: OwnWords; remarks: Remarks }): Annotation | PipelineError {
+function annotationOf(row: ManifestRow, { ownWords, classNames, remarks }: Wording): Annotation | PipelineError {
   try {
     const [surplus] = row.surplus;
     if (surplus !== undefined) {
@@ -72,7 +95,7 @@ function annotationOf(row: ManifestRow, { ownWords, remarks }: { ownWords: OwnWo
     }
     for (const name of row.values.keys()) if (!columns.includes(name)) remarks.count(`unknown column ${name.slice(0, 60)}`);
     const emotion = textOf(row, 'emotion');
-    const category = categoryOf(emotion, { ownWords, remarks });
+    const category = categoryOf(emotion, { ownWords, classNames, remarks });
     const labels: Labels = {
       speakerId: textOf(row, 'speaker'),
       gender: genderOf(row),
@@ -81,7 +104,7 @@ function annotationOf(row: ManifestRow, { ownWords, remarks }: { ownWords: OwnWo
       valence: dimensionOf(row, 'valence'),
       session: textOf(row, 'session'),
     };
-    const noCategoryBecause = emotion && !category ? 'none of the four' : undefined;
+    const noCategoryBecause = emotion && !category ? `none of ${classNames}` : undefined;
     return { labels, split: splitOf(row), ...(noCategoryBecause && { noCategoryBecause }) };
   } catch (error) {
     if (error instanceof PipelineError) return error;
@@ -100,10 +123,10 @@ function genderOf(row: ManifestRow): Gender | undefined {
 }
 
 /** Another emotion is not an error: the utterance gets no category and is counted. */
-function categoryOf(text: string | undefined, { ownWords, remarks }: { ownWords: OwnWords; remarks: Remarks }): EmotionCategory | null {
+function categoryOf(text: string | undefined, { ownWords, classNames, remarks }: Wording): EmotionCategory | null {
   if (!text) return null;
   const category = categoryOfWord(text, ownWords);
-  if (!category) remarks.count(`emotion ${normalWord(text).slice(0, 60)} is not one of the four`);
+  if (!category) remarks.count(`emotion ${normalWord(text).slice(0, 60)} is not one of ${classNames}`);
   return category;
 }
 

@@ -27,6 +27,11 @@ const emotions: ReadonlyMap<string, EmotionWord> = new Map([
   ['X', 'not no agreement'],
 ]);
 
+const speakers = ['01', '02', '03', '04', '05', '06'].flatMap((number) => [
+  { speakerId: `F${number}`, gender: 'female' as const },
+  { speakerId: `M${number}`, gender: 'male' as const },
+]);
+
 export const mspImprovReader: CorpusReader = {
   name: 'msp-improv',
   silence: 'none',
@@ -48,6 +53,7 @@ function readEvaluation(files: ReadonlyMap<string, string>, { ownWords }: ReadOp
   }
   return {
     remarks: remarks.toObject(),
+    speakers,
     annotationOf: (path) => {
       const [, utterance = '', letter, number] = recording.exec(path) ?? [];
       if (!letter || !number) return { labels: {} };

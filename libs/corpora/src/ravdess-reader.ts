@@ -5,7 +5,8 @@
  * sentence, so the reader cuts silence at both ends: 1,440 recordings then give 1,486 tiles. Without the cut they give 2,829
  * tiles, nearly half of them black. Calm (02) has no class: RAVDESS recorded it as distinct from neutral.
  */
-import type { Annotation, CorpusReader } from './corpus-reader.js';
+import type { Gender } from '#contracts/labels.js';
+import type { Annotation, CorpusReader, NamedSpeaker } from './corpus-reader.js';
 import { categoryLabels, type EmotionWord, type OwnWords } from './emotion-labels.js';
 
 const recording = /(?:^|\/)Actor_(\d\d)\/0[13]-(0[12])-(0[1-8])-0[12]-0[12]-0[12]-\1\.(?:wav|mp4|flac)$/;
@@ -21,18 +22,26 @@ const emotions: ReadonlyMap<string, EmotionWord> = new Map([
   ['08', 'not surprise'],
 ]);
 
+const genderOf = (actor: string): Gender => (Number(actor) % 2 === 1 ? 'male' : 'female');
+const actors: readonly NamedSpeaker[] = Array.from({ length: 24 }, (_, index) => {
+  const speakerId = String(index + 1).padStart(2, '0');
+  return { speakerId, gender: genderOf(speakerId) };
+});
+
 export const ravdessReader: CorpusReader = {
   name: 'ravdess',
   silence: 'ends',
   annotationPaths: [],
   recognises: (path) => recording.test(path),
-  read: (_files, { ownWords } = {}) => ({ remarks: {}, annotationOf: (path) => annotationOf(path, ownWords) }),
+  read: (_files, { ownWords } = {}) => ({ remarks: {}, speakers: actors, annotationOf: (path) => annotationOf(path, ownWords) }),
 };
 
 function annotationOf(path: string, ownWords?: OwnWords): Annotation {
   const [, actor, channel, code = ''] = recording.exec(path) ?? [];
   if (!actor) return { labels: {} };
   const { category, noCategoryBecause } = categoryLabels(emotions.get(code), ownWords);
-  const gender = Number(actor) % 2 === 1 ? 'male' : 'female';
-  return { labels: { speakerId: actor, gender, category, session: channel === '02' ? 'song' : 'speech' }, noCategoryBecause };
+  return {
+    labels: { speakerId: actor, gender: genderOf(actor), category, session: channel === '02' ? 'song' : 'speech' },
+    noCategoryBecause,
+  };
 }

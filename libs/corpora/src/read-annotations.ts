@@ -15,10 +15,10 @@ export interface ReadAnnotations extends CorpusAnnotations {
 export function readAnnotations(
   reader: CorpusReader,
   files: ReadonlyMap<string, Uint8Array>,
-  { labels }: Pick<CorpusOptions, 'labels'>,
+  { labels, classes }: Pick<CorpusOptions, 'labels' | 'classes'>,
 ): ReadAnnotations {
   const decoded = [...files].map(([file, bytes]) => ({ file, ...decodeAnnotation(file, bytes) }));
-  const annotations = reader.read(new Map(decoded.map(({ file, text }) => [file, text])), { ownWords: labels });
+  const annotations = reader.read(new Map(decoded.map(({ file, text }) => [file, text])), { ownWords: labels, classes });
   return { ...annotations, warnings: decoded.flatMap(({ warning }) => warning ?? []) };
 }
 

@@ -1,6 +1,7 @@
 /**
  * Chooses the held-out speakers of continuous training by a stable hash of corpus and speaker. A speaker never moves to
- * another split, whatever arrives and whenever. The folds of the paper's experiments are separate from this.
+ * another split, whatever arrives and whenever. In a small corpus these shares hold out too few speakers for a decision:
+ * place-speakers.ts then places the speakers. The folds of the paper's experiments are separate from this.
  */
 import { createHash } from 'node:crypto';
 import type { Split } from '#contracts/labels.js';
@@ -11,7 +12,7 @@ const testShare = 0.1;
 const withheldShare = 0.1;
 
 /** @returns a number in [0,1) that depends on the text alone */
-function hashShare(text: string): number {
+export function hashShare(text: string): number {
   return createHash('sha256').update(text).digest().readUIntBE(0, 6) / 2 ** 48;
 }
 

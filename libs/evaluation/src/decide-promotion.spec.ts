@@ -69,12 +69,34 @@ describe('the first champion', () => {
   });
 });
 
+describe('speakers that picked the challenger', () => {
+  const pickedBy = ['dev/s0', 'dev/s1'];
+  const isPicking = (speaker: number): boolean => pickedBy.includes(`dev/s${speaker}`);
+
+  it('do not decide, however well it does on them', () => {
+    const flattering = rows(7, (name, speaker) => (isPicking(speaker) ? 10 : name === 'sad' ? 4 : 2));
+    expect(decide({ challenger: flattering })).toMatchObject({ promote: true });
+    expect(decide({ challenger: flattering, pickedBy })).toMatchObject({ promote: false, reason: 'not-above-chance', devSpeakers: 5 });
+  });
+
+  it('are left out of the champion’s rows too', () => {
+    const champion = rows(7, (_, speaker) => (isPicking(speaker) ? 10 : 5));
+    const challenger = rows(7, (_, speaker) => (isPicking(speaker) ? 0 : 8));
+    const decision = decide({ challenger, comparedWith: { number: 3, rows: champion }, current: 3, pickedBy });
+    expect(decision).toMatchObject({ promote: true, comparison: { speakers: 5, difference: expect.closeTo(0.3, 12) } });
+  });
+
+  it('leave too few for a decision where there are six', () => {
+    expect(decide({ pickedBy })).toMatchObject({ promote: false, reason: 'too-few-speakers', devSpeakers: 4 });
+  });
+});
+
 it('refuses to decide on fewer than five known dev speakers', () => {
   expect(decide({ challenger: rows(4, () => 10) })).toMatchObject({
     promote: false,
     reason: 'too-few-speakers',
     comparison: null,
-    why: 'There are 4 dev speakers with this label, and a decision needs 5. Test speakers do not count. Add labelled recordings of more speakers.',
+    why: 'There are 4 dev speakers with this label, and a decision needs 5. Test speakers do not count. Add labelled recordings of more speakers, or name dev speakers in corpus.json under splits. Speakers that the run has heard do not count either: if you moved some to dev, set another RUN_NAME.',
   });
   const unknown = rows(6, () => 10).map((row) => ({ ...row, speakerId: '' }));
   expect(decide({ challenger: unknown })).toMatchObject({ reason: 'too-few-speakers', devSpeakers: 0 });
@@ -146,7 +168,13 @@ describe('a challenger', () => {
       reason: 'stale',
       why: 'It was compared with champion 3, and champion 4 has come since. The next round will be compared with the current champion.',
     });
-    expect(decide({ challenger: rows(6, () => 9), current: 4 })).toMatchObject({ promote: false, reason: 'stale' });
+    expect(decide({ challenger: rows(6, () => 9), current: 4 })).toMatchObject({
+      promote: false,
+      reason: 'stale',
+      why: expect.stringMatching(
+        /compared with no champion, and champion 4 is in use.*its classes, clusters or tiles differ.*undertone promote/,
+      ),
+    });
     expect(decide({ ...better, current: null })).toMatchObject({ promote: false, reason: 'stale' });
   });
 

@@ -7,6 +7,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ModelComparison, ModelRejected } from '#contracts/promotions.js';
 import { fewestSpeakers } from './bootstrap.js';
 import { mostProbable } from './confusion.js';
+import { judgingRows } from './judging-rows.js';
 import { largestFall, pairRows, scoresOfModel, uaAboveChance, uaDifference, type PairedScored } from './paired-bootstrap.js';
 import type { PredictionRow } from './predictions-file.js';
 
@@ -19,6 +20,8 @@ export interface PromotionSettings {
 
 export interface PromotionCase {
   classes: readonly string[];
+  /** Dev speakers that picked the challenger among its round's checkpoints. They do not decide. */
+  pickedBy?: readonly string[] | undefined;
   /** All rows of the challenger's predictions. */
   challenger: readonly PredictionRow[];
   /** The champion that the trainer compared it with: its number and prediction rows. */
@@ -34,16 +37,20 @@ export type PromotionDecision = Verdict & { devSpeakers: number };
 
 /** @throws PipelineError RECORD_INVALID if challenger and champion were scored on different utterances */
 export function decidePromotion(given: PromotionCase, settings: PromotionSettings): PromotionDecision {
-  const dev = devRows(given.challenger);
+  const dev = devRows(given.challenger, given.pickedBy);
   const devSpeakers = new Set(dev.map(({ speakerId }) => speakerId)).size;
   if (devSpeakers < fewestSpeakers) {
-    const why = `There are ${devSpeakers} dev speakers with this label, and a decision needs ${fewestSpeakers}. Test speakers do not count. Add labelled recordings of more speakers.`;
+    const others = given.pickedBy?.length ? ' that did not pick this model' : '';
+    const why = `There are ${devSpeakers} dev speakers with this label${others}, and a decision needs ${fewestSpeakers}. Test speakers do not count. Add labelled recordings of more speakers, or name dev speakers in corpus.json under splits. Speakers that the run has heard do not count either: if you moved some to dev, set another RUN_NAME.`;
     return { promote: false, reason: 'too-few-speakers', comparison: null, why, devSpeakers };
   }
   const stale = staleness(given);
   if (stale) return { promote: false, reason: 'stale', comparison: null, why: stale, devSpeakers };
   const decided = given.comparedWith
-    ? againstChampion({ ...given, dev, champion: given.comparedWith }, settings)
+    ? againstChampion(
+        { ...given, dev, champion: devRows(given.comparedWith.rows, given.pickedBy), number: given.comparedWith.number },
+        settings,
+      )
     : againstChance({ classes: given.classes, dev }, settings);
   return { ...decided, devSpeakers };
 }
@@ -51,6 +58,11 @@ export function decidePromotion(given: PromotionCase, settings: PromotionSetting
 /** @returns the reason if the comparison was not with the current champion */
 export function staleness({ comparedWith, current }: { comparedWith: { number: number } | null; current: number | null }): string | null {
   if ((comparedWith?.number ?? null) === current) return null;
+  if (!comparedWith && current !== null)
+    return (
+      `It was compared with no champion, and champion ${current} is in use. Either that one came since, and the next round will be compared with it. ` +
+      'Or it could not be asked, because its classes, clusters or tiles differ: then promote a model of this run by hand, with `./undertone promote RUN/STEP`.'
+    );
   const was = comparedWith ? `champion ${comparedWith.number}` : 'no champion';
   const is = current === null ? 'there is none now' : `champion ${current} has come since`;
   return `It was compared with ${was}, and ${is}. The next round will be compared with the current champion.`;
@@ -59,23 +71,19 @@ export function staleness({ comparedWith, current }: { comparedWith: { number: n
 /** In floating point, 0.8 - 0.7 is slightly more than 0.1. */
 const roundingPoints = 1e-9;
 
-const devRows = (rows: readonly PredictionRow[]): PredictionRow[] =>
-  rows.filter(({ split, speakerId }) => split === 'dev' && speakerId !== '');
+const devRows = (rows: readonly PredictionRow[], pickedBy: readonly string[] | undefined): PredictionRow[] =>
+  judgingRows(rows, pickedBy).filter(({ split, speakerId }) => split === 'dev' && speakerId !== '');
 
 function againstChampion(
-  {
-    classes,
-    dev,
-    champion,
-  }: { classes: readonly string[]; dev: PredictionRow[]; champion: { number: number; rows: readonly PredictionRow[] } },
+  { classes, dev, champion, number }: { classes: readonly string[]; dev: PredictionRow[]; champion: PredictionRow[]; number: number },
   { confidence, maxRecallFallPoints }: PromotionSettings,
 ): Verdict {
-  const pairs = paired(dev, devRows(champion.rows));
+  const pairs = paired(dev, champion);
   const scores = { challenger: scoresOfModel(pairs, 'challenger', classes), champion: scoresOfModel(pairs, 'champion', classes) };
   const fall = largestFall(scores.challenger.recall, scores.champion.recall);
   const comparison = comparisonOf(pairs, classes, uaDifference(pairs, classes.length), { ...scores, largestFall: fall });
   const { difference, probability } = comparison;
-  const numbers = `UA ${percent(scores.challenger.ua)} against ${percent(scores.champion.ua)} of champion ${champion.number} on ${comparison.speakers} dev speakers, better with probability ${probability.toFixed(3)}`;
+  const numbers = `UA ${percent(scores.challenger.ua)} against ${percent(scores.champion.ua)} of champion ${number} on ${comparison.speakers} dev speakers, better with probability ${probability.toFixed(3)}`;
   if (!(difference > 0 && probability >= confidence))
     return { promote: false, reason: 'not-better', comparison, why: `${numbers}; ${confidence} is asked for.` };
   if (fall && fall.points > maxRecallFallPoints + roundingPoints) {

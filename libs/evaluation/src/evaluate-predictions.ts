@@ -9,6 +9,8 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
 import { uaInterval } from './bootstrap.js';
 import { confusionMatrix, mostProbable, scoresOf } from './confusion.js';
+import { scoresByGender, speakerSpread } from './fairness.js';
+import { judgingRows } from './judging-rows.js';
 import { readPredictions, type PredictionRow } from './predictions-file.js';
 import { sha256Hex, type Objects } from '#storage/object-store.js';
 
@@ -26,19 +28,27 @@ export async function evaluatePredictions(fact: PredictionsWritten, store: Objec
   return evaluateRows(fact, readPredictions(bytes));
 }
 
-type ScoredFact = Pick<PredictionsWritten, 'runId' | 'step' | 'task' | 'classes' | 'viewDigest'>;
+type ScoredFact = Pick<PredictionsWritten, 'runId' | 'step' | 'task' | 'classes' | 'viewDigest' | 'pickedBy'>;
 
-/** Scores predictions that are already in memory. */
+/** Scores predictions that are already in memory. Dev speakers that picked the model do not score it. */
 export function evaluateRows(fact: ScoredFact, rows: readonly PredictionRow[]): ModelEvaluated[] {
+  const judged = judgingRows(rows, fact.pickedBy);
   return scoredSplits.flatMap((split) => {
-    const own = rows.filter((row) => row.split === split);
+    const own = judged.filter((row) => row.split === split);
     return own.length > 0 ? [evaluate(fact, split, own)] : [];
   });
 }
 
 function evaluate(fact: ScoredFact, split: ScoredSplit, rows: PredictionRow[]): ModelEvaluated {
   const { classes } = fact;
-  const scored = rows.map(({ truth, probabilities, speakerId }) => ({ truth, speakerId, prediction: mostProbable(probabilities) }));
+  const scored = rows.map(({ truth, probabilities, speakerId, gender }) => ({
+    truth,
+    speakerId,
+    gender,
+    prediction: mostProbable(probabilities),
+  }));
+  const byGender = fact.task === 'gender' ? {} : scoresByGender(scored, classes.length);
+  const spread = fact.task === 'speaker' ? null : speakerSpread(scored, classes.length);
   const scores = scoresOf(confusionMatrix(scored, classes.length));
   const knownSpeakers = scored.filter(({ speakerId }) => speakerId !== '');
   return {
@@ -55,6 +65,8 @@ function evaluate(fact: ScoredFact, split: ScoredSplit, rows: PredictionRow[]): 
     recall: Object.fromEntries(classes.map((name, index) => [name, scores.recall[index] ?? null])),
     classes,
     confusion: classes.length > largestConfusion ? [] : scores.confusion,
+    ...(Object.keys(byGender).length > 0 && { byGender }),
+    ...(spread && { spread }),
     viewDigest: fact.viewDigest,
     evaluatedAt: new Date().toISOString(),
   };

@@ -3,7 +3,7 @@ import { readPredictions, writePredictions, type PredictionRow } from './predict
 
 it('reads back the rows that were written', () => {
   const rows: PredictionRow[] = [
-    { utteranceId: 'c/1.wav', split: 'test', speakerId: 'c/s1', truth: 2, probabilities: Float32Array.of(0.25, 0.25, 0.5) },
+    { utteranceId: 'c/1.wav', split: 'test', speakerId: 'c/s1', gender: 'male', truth: 2, probabilities: Float32Array.of(0.25, 0.25, 0.5) },
     { utteranceId: 'c/2.wav', split: 'dev', speakerId: '', truth: 0, probabilities: Float32Array.of(1, 0, 0) },
   ];
   expect(readPredictions(writePredictions(rows, 3))).toEqual(rows);

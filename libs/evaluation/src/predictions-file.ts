@@ -15,13 +15,15 @@ import {
   vectorFromArray,
   Vector,
 } from 'apache-arrow';
-import type { ScoredSplit } from '#contracts/labels.js';
+import { genders, type Gender, type ScoredSplit } from '#contracts/labels.js';
 
 export interface PredictionRow {
   utteranceId: string;
   split: ScoredSplit;
   /** Empty if the speaker is unknown. */
   speakerId: string;
+  /** Undefined if it is unknown, and in files of old releases. */
+  gender?: Gender | undefined;
   truth: number;
   /** Probability of each class, as the mean over the utterance's tiles. */
   probabilities: Float32Array;
@@ -46,6 +48,10 @@ export function writePredictions(rows: readonly PredictionRow[], classCount: num
       rows.map((row) => row.speakerId),
       new Utf8(),
     ),
+    gender: vectorFromArray(
+      rows.map((row) => row.gender ?? null),
+      new Utf8(),
+    ),
     truth: vectorFromArray(
       rows.map((row) => row.truth),
       new Int32(),
@@ -62,13 +68,16 @@ export function readPredictions(bytes: Uint8Array): PredictionRow[] {
       utterance_id: string;
       split: ScoredSplit;
       speaker: string;
+      gender?: string | null;
       truth: number;
       probabilities: Vector<Float32>;
     };
+    const gender = genders.find((each) => each === row.gender);
     return {
       utteranceId: row.utterance_id,
       split: row.split,
       speakerId: row.speaker,
+      ...(gender && { gender }),
       truth: row.truth,
       probabilities: Float32Array.from(row.probabilities.toArray()),
     };

@@ -54,6 +54,7 @@ describe('the experiment file', () => {
     const file = readExperimentFile(join(packageRoot, 'examples', name));
     expect(`${file.name}.yaml`).toBe(name);
     if (name.startsWith('paper-')) expect(file.features).toEqual({ layout: 'centre' });
+    else if (name.startsWith('real-')) expect(file).toMatchObject({ synthetic: false, shards: 'corpora' });
     else expect(file).toMatchObject({ synthetic: true, shards: 'samples' });
   });
 });

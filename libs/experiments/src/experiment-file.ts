@@ -65,7 +65,10 @@ const schema = z.strictObject({
   note: z.string().default(''),
   /** Synthetic speech: the report marks every figure and page. */
   synthetic: z.boolean().default(false),
-  /** A folder of shards, or `samples`: shards made here from the sample corpora that the file names. `--shards` overrides it. */
+  /**
+   * A folder of shards; or shards made here from the corpora that the file names: `samples`, the sample corpora, or `corpora`,
+   * folders of these names below UNDERTONE_CORPORA. `--shards` overrides it.
+   */
   shards: z.string().optional(),
   /** The corpus whose speakers are in the folds. */
   corpus: z.string(),
@@ -73,8 +76,16 @@ const schema = z.strictObject({
   auxiliary: z.array(z.string()).default([]),
   /** Another corpus. All of it is the test set of every fold. */
   testCorpus: z.string().optional(),
-  /** True: only utterances of the four categories count, also for other targets, as in the paper. */
+  /**
+   * True: only utterances of the four categories count, also for other targets, as in the paper. If `model.tasks.emotion` names
+   * other classes, these count.
+   */
   fourCategoriesOnly: z.boolean().default(true),
+  /**
+   * The corpus's utterances without a class of the target, such as its other emotions. `unlabelled`: those of training speakers
+   * are unlabelled speech. `leave-out`: they are not used, as in the paper.
+   */
+  otherEmotions: z.enum(['unlabelled', 'leave-out']).default('unlabelled'),
   /** Feature settings that the shards must have. `samples` shards are made with them. */
   features: z.record(z.string(), z.unknown()).default({}),
   /**
@@ -169,6 +180,11 @@ function problemOf({ rows, model, sweep, auxiliary, corpus, testCorpus }: Experi
   if (testCorpus !== undefined && (testCorpus === corpus || auxiliary.includes(testCorpus)))
     return `testCorpus: ${testCorpus} is learnt from`;
   return null;
+}
+
+/** The model settings of all rows that name the classes of a target. */
+export function classSettingsOf({ model }: Pick<ExperimentFile, 'model'>, target: string): Record<string, unknown> {
+  return target === 'emotion' ? { target, tasks: model['tasks'], emotionWords: model['emotionWords'] } : { target };
 }
 
 /** The fields of a row that describe its network, apart from the settings. */

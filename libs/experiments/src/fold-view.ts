@@ -49,13 +49,16 @@ export function foldView(file: ExperimentFile, data: ExperimentData, { fold, poi
     else if (own === parts.test && !data.test) tested.push({ ...utterance, split: 'test', withheld: false });
     else learnt.push(train(utterance));
   }
+  const others = data.unlabelled
+    .filter(({ fold: own }) => own !== parts.dev && (own !== parts.test || data.test !== null))
+    .map(({ utterance }) => train(utterance));
   const [labelShare, speakers] = [
     file.sweep?.over === 'label-share' ? point : null,
     file.sweep?.over === 'auxiliary-speakers' ? point : null,
   ];
   const primary = labelShare === null ? learnt : keepLabels(learnt, labelShare);
   const auxiliary = (speakers === null ? data.auxiliary : ofFirstSpeakers(data.auxiliary, speakers)).map(train);
-  const utterances = [...primary, ...checked, ...auxiliary].sort(byId);
+  const utterances = [...primary, ...others, ...checked, ...auxiliary].sort(byId);
   const test = data.test ? data.test.map((utterance) => ({ ...utterance, split: 'test' as const, withheld: false })) : tested;
   return {
     training: viewOf(data.view.settingsHash, utterances, data.view),

@@ -5,6 +5,7 @@
 import { stringify } from 'yaml';
 import { targetOf } from '#rounds/checkpoint-store.js';
 import { fewestSpeakers } from '#evaluation/bootstrap.js';
+import { fairnessText } from '#evaluation/fairness.js';
 import { counted, grouped, interval, nothing, percent } from './format-numbers.js';
 import type { ModelCardFacts } from './read-model-card.js';
 import { escaped } from './report-markdown.js';
@@ -75,7 +76,7 @@ function protocol({ checkpoint }: ModelCardFacts): string {
   const chosen = checkpoint.best
     ? `Its weights are those of step ${checkpoint.weightsStep}, the best on dev speakers`
     : 'Its weights are those of its last step, because no step was checked on dev speakers';
-  return `Training used no dev or test speakers. ${chosen}. Promotion depends on dev; test is only reported. A model can only recognise speakers of its training data, so the speaker task is scored on withheld utterances of these speakers. WA is accuracy, UA the mean recall over classes. Intervals are 95 %, by bootstrap over speakers, and need at least ${fewestSpeakers} speakers. ECE is the expected calibration error of the probabilities in ten bins. All values are percent.`;
+  return `Training used no dev or test speakers. ${chosen}. The dev speakers that chose it do not score it. Promotion depends on the other dev speakers; test is only reported. A model can only recognise speakers of its training data, so the speaker task is scored on withheld utterances of these speakers. WA is accuracy, UA the mean recall over classes. Intervals are 95 %, by bootstrap over speakers, and need at least ${fewestSpeakers} speakers. ECE is the expected calibration error of the probabilities in ten bins. All values are percent.`;
 }
 
 function scores({ scores: all }: ModelCardFacts): string[] {
@@ -90,7 +91,17 @@ function scores({ scores: all }: ModelCardFacts): string[] {
   return [
     [`| ${head.join(' | ')} |`, '| --- | --- | --: | --: | --: | --: | --: | --: | --: |', ...rows].join('\n'),
     `Recall by class, percent:\n\n${recalls.join('\n')}`,
+    ...fairness(all),
   ];
+}
+
+/** A mean over all speakers hides who is served badly. */
+function fairness(all: ModelCardFacts['scores']): string[] {
+  const lines = all.flatMap(({ evaluation }) => {
+    const text = fairnessText(evaluation);
+    return text ? [`- ${taskName(evaluation.task)}, ${evaluation.split}: ${escaped(text)}`] : [];
+  });
+  return lines.length > 0 ? [`By gender and by speaker (speakers with at least five utterances):\n\n${lines.join('\n')}`] : [];
 }
 
 function recallText({ classes, recall }: ModelCardFacts['scores'][number]['evaluation']): string {
@@ -114,7 +125,7 @@ function limits({ scores: all, syntheticCorpora, checkpoint }: ModelCardFacts): 
     lines.push('It was trained on a speech synthesiser that “acts” emotions by a table. It is untested on people.');
   if (!test)
     lines.push(
-      'It was not scored on test speakers. Any scores above are from dev speakers, who also chose the model, so they are too high.',
+      'It was not scored on test speakers. Any scores above are from dev speakers. They decided that it became the champion, so the scores of a champion are too high.',
     );
   else if (test.uaInterval === null)
     lines.push(`It was tested on ${counted(test.speakers, 'speaker')}, too few to predict its scores on other speakers.`);

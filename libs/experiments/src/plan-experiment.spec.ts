@@ -154,6 +154,29 @@ describe('the data of a job', () => {
     );
   });
 
+  it('has the other emotions of training speakers as unlabelled speech, and none of dev or test speakers', () => {
+    const calm = all.utterances.map((each, index) =>
+      each.utteranceId.startsWith('acted/') && index % 3 === 0 ? { ...each, labels: { ...each.labels, category: undefined } } : each,
+    );
+    const dataOf = (more: string) => {
+      const file = fileOf(`${rows}${more}`);
+      return planExperiment(file, experimentData(file, viewOf('hash', calm), [128, 256]), { search: false });
+    };
+    for (const fold of [0, 1, 2]) {
+      const { training, test } = dataOf('').viewOf({ fold, point: null });
+      const own = training.utterances.filter(ofCorpus('acted'));
+      const unlabelled = own.filter(({ stream }) => stream === 'unlabelled');
+      expect(unlabelled).toHaveLength((2 * 24) / 3); // two of six speakers are in training
+      expect(unlabelled.every(({ split, labels }) => split === 'train' && labels.category === undefined)).toBe(true);
+      const heldOut = new Set([...test, ...own.filter(({ split }) => split === 'dev')].map(({ labels }) => labels.speakerId));
+      expect(unlabelled.some(({ labels }) => heldOut.has(labels.speakerId))).toBe(false);
+      expect(test.every(({ labels }) => labels.category !== undefined)).toBe(true);
+      refuseLeaks(training);
+    }
+    const without = dataOf('otherEmotions: leave-out').viewOf({ fold: 0, point: null });
+    expect(without.training.utterances.filter(ofCorpus('acted')).every(({ stream }) => stream === 'labelled')).toBe(true);
+  });
+
   it('does not depend on the labels of the test fold, so early stopping and search cannot use them', () => {
     const { test, training } = planOf(rows).viewOf({ fold: 0, point: null });
     const tested = new Set(test.map(({ utteranceId }) => utteranceId));

@@ -2,7 +2,6 @@
  * The reference systems that every network has to beat: the majority class of training, and a logistic regression on
  * functionals, whose penalty is chosen on dev speakers. Both use the same folds as the networks.
  */
-import { targetClasses, type EmotionTarget } from '#contracts/labels.js';
 import { parseModelSettings } from '#paper/settings.js';
 import { confusionMatrix, mostProbable, scoresOf } from '#evaluation/confusion.js';
 import type { PredictionRow } from '#evaluation/predictions-file.js';
@@ -10,6 +9,7 @@ import { headLabels, midpointsFor, type HeadLabels } from '#rounds/head-labels.j
 import type { TaskPredictions } from '#rounds/held-out-predictions.js';
 import type { TileStore } from '#rounds/tile-store.js';
 import { isTrained, type ViewUtterance } from '#index/training-index.js';
+import { classSettingsOf, type ExperimentFile } from './experiment-file.js';
 import type { FoldView } from './fold-view.js';
 import { functionals, functionalsOf } from './functionals.js';
 import { type Features, fitLogisticRegression } from './logistic-regression.js';
@@ -25,12 +25,15 @@ interface Labelled {
 }
 
 /** @returns predictions for the test fold */
-export async function predictReference({ row, job }: PlannedJob, view: FoldView, tileStore: TileStore): Promise<TaskPredictions[]> {
-  const settings = parseModelSettings({ target: row.target as EmotionTarget, seed: job.seed });
+export async function predictReference(
+  { row, job }: PlannedJob,
+  { view, tileStore, model }: { view: FoldView; tileStore: TileStore; model: ExperimentFile['model'] },
+): Promise<TaskPredictions[]> {
+  const settings = parseModelSettings({ ...classSettingsOf({ model }, row.target), seed: job.seed });
   const labels = headLabels(settings, { midpoints: midpointsFor(view.training, settings), speakers: [] }).emotion;
   const train = labelled(view.training.utterances.filter(isTrained), labels);
   const test = labelled(view.test, labels);
-  const classes = [...targetClasses[settings.target]];
+  const classes = [...settings.tasks.emotion];
   const probabilities =
     row.system === 'majority'
       ? frequencies(train.classes, { classCount: classes.length, count: test.utterances.length })

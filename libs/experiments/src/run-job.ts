@@ -76,7 +76,7 @@ export async function runJob(
   const provenance = { machine, codeVersion, wallSec: 0 };
   const timed = (result: JobResult): JobResult => ({ ...result, wallSec: (performance.now() - startedAt) / 1000 });
   if (candidates.length === 0) {
-    const predictions = await predictReference(planned, view, tileStore);
+    const predictions = await predictReference(planned, { view, tileStore, model: surroundings.file.model });
     return {
       result: timed({ job, ...scored(planned, surroundings, { predictions, step: 0 }), curve: [], bestStep: 0, ...provenance }),
       showcase: null,

@@ -292,8 +292,8 @@ describe('training', () => {
     );
     const view = index.view();
     expect(view.utterances.filter(isTrained).map((each) => each.utteranceId)).toEqual(['c/train']);
-    expect(trainedTiles(view, 'emotion')).toEqual({ labelled: 2, unlabelled: 0 });
-    expect(trainedTiles(view, 'valence')).toEqual({ labelled: 0, unlabelled: 2 });
+    expect(trainedTiles(view, ({ labels }) => labels.category !== undefined)).toEqual({ labelled: 2, unlabelled: 0 });
+    expect(trainedTiles(view, ({ labels }) => labels.valence !== undefined)).toEqual({ labelled: 0, unlabelled: 2 });
   });
 
   it('never scores what it used, even if late labels move that out of training', () => {

@@ -11,7 +11,7 @@
  */
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
-import { carriesTarget, type EmotionTarget, type Labels, type Split, type Stream } from '#contracts/labels.js';
+import { type EmotionTarget, type Labels, type Split, type Stream } from '#contracts/labels.js';
 import { corporaPrefix, corpusOf, shardKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ShardSealed } from '#contracts/shards.js';
@@ -54,6 +54,17 @@ export interface ViewUtterance {
   shardObjectKey: string;
   firstRow: number;
   tileCount: number;
+}
+
+/** The present version of a live utterance, and where its tiles are. */
+export interface LiveTiles {
+  version: string;
+  /** Seconds since 1970; 0 if unknown. */
+  ingestedAtSec: number;
+  /** Null if there are no tiles under usable settings. */
+  tiles: ViewUtterance | null;
+  /** Settings of these tiles, or of others if none are usable; null without any tiles. */
+  settingsHash: string | null;
 }
 
 /** The utterances that one round trains on and scores, frozen when the round starts. */
@@ -235,6 +246,36 @@ export class TrainingIndex {
       corpus.current = corpus.coverageOf(this.settingsOf(hash));
     }
     this.revision++;
+  }
+
+  /** Every live utterance and every utterance with tiles. */
+  ids(): Iterable<string> {
+    return this.utterances.keys();
+  }
+
+  /** Utterances that have rows in a shard. */
+  idsIn(shardId: string): string[] {
+    return this.shards.get(shardId)?.utterances.map(({ utteranceId }) => utteranceId) ?? [];
+  }
+
+  /**
+   * Finds the tiles of a live utterance under any settings, also under those that the view does not use.
+   * @returns null if the utterance is not alive
+   */
+  liveTiles(utteranceId: string, isUsable: (settingsHash: string) => boolean): LiveTiles | null {
+    const utterance = this.utterances.get(utteranceId);
+    if (!utterance || utterance.version === null) return null;
+    const { version, ingestedAtSec } = utterance;
+    let tiles: ViewUtterance | null = null;
+    let settingsHash: string | null = null;
+    for (let held = utterance.rows; held; held = held.next) {
+      if (held.version !== version) continue;
+      const { hash } = held.shard.settings;
+      const isBetter = isUsable(hash) && (tiles === null || held.shard.shardId < tiles.shardId);
+      if (isBetter) tiles = viewUtterance(utterance, held);
+      if (isBetter || tiles === null) settingsHash = hash;
+    }
+    return { version, ingestedAtSec, tiles, settingsHash };
   }
 
   /** @returns the live utterances that are read from a shard, and the shard's stream */
@@ -434,11 +475,11 @@ export function heldOut(view: TrainingView, seen: SeenIds): ViewUtterance[] {
   });
 }
 
-/** Tiles that training may use. `labelled` counts those with a label for the emotion head, from both shard topics. */
-export function trainedTiles(view: TrainingView, target: EmotionTarget): ViewCounts {
+/** Tiles that training may use, from both shard topics. @param isLabelled true if the emotion head can learn from it */
+export function trainedTiles(view: TrainingView, isLabelled: (utterance: ViewUtterance) => boolean): ViewCounts {
   const counts: ViewCounts = { labelled: 0, unlabelled: 0 };
   for (const utterance of view.utterances.filter(isTrained))
-    counts[carriesTarget(utterance.labels, target) ? 'labelled' : 'unlabelled'] += utterance.tileCount;
+    counts[isLabelled(utterance) ? 'labelled' : 'unlabelled'] += utterance.tileCount;
   return counts;
 }
 

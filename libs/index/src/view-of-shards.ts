@@ -1,8 +1,8 @@
 /**
  * Makes a view of shard files in a folder, where no topics say which versions are live: the newest file of each utterance
  * counts. `undertone export` writes two files beside the shards. utterance-splits.json has the splits of single utterances,
- * splits.json those of speakers. An utterance in neither file gets the split that ingest gives without a manifest, by a
- * stable hash of corpus and speaker.
+ * splits.json those of speakers, as ingest placed them. An utterance in neither file gets its split by the stable hash of
+ * corpus and speaker, which ingest uses for large corpora.
  *
  * Does not notice utterances that were erased or relabelled after the files were written.
  */

@@ -78,12 +78,13 @@ const { ModelProto } = protobuf.Root.fromJSON({
 
 /** @param metadata goes into the file's `metadata_props` */
 export async function exportOnnx(model: AnyModel, metadata: Record<string, string>): Promise<Uint8Array> {
-  const { settings, encoder, decoder, speakerCount } = model;
+  const { settings, encoder, decoder, rowScale, speakerCount } = model;
   const heads = exportableHeads(model);
   const [rows, frames] = settings.tile;
   const graph = new GraphBuilder();
   // One channel: [B,R,F,1] and [B,1,R,F] are the same numbers in the same order.
-  const z = encode(graph, encoder, graph.reshape('pixels', [0, 1, rows, frames]));
+  const pixels = graph.reshape('pixels', [0, 1, rows, frames]);
+  const z = encode(graph, encoder, standardised(graph, rowScale, pixels));
   const outputs = headNames
     .filter((name) => heads[name] && (name !== 'speaker' || speakerCount > 0))
     .map((name) => {
@@ -94,7 +95,7 @@ export async function exportOnnx(model: AnyModel, metadata: Record<string, strin
   graph.node('Transpose', [z], { perm: [0, 2, 3, 1] }, 'z');
   outputs.push(valueInfo('z', latentShape(settings)));
   if (decoder) {
-    graph.reshape(decode(graph, decoder, z), [0, rows, frames, 1], 'reconstruction');
+    graph.reshape(asPixels(graph, rowScale, decode(graph, decoder, z)), [0, rows, frames, 1], 'reconstruction');
     outputs.push(valueInfo('reconstruction', [rows, frames, 1]));
   }
   const file = {
@@ -105,6 +106,20 @@ export async function exportOnnx(model: AnyModel, metadata: Record<string, strin
     metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
   };
   return ModelProto.encode(ModelProto.create(file)).finish();
+}
+
+/** The network's input from pixels (input-scale.ts). */
+function standardised(graph: GraphBuilder, rowScale: AnyModel['rowScale'], pixels: string): string {
+  if (!rowScale) return pixels;
+  const { mean, deviation } = rowScale.layers;
+  return graph.node('Div', [graph.node('Sub', [pixels, graph.byRow(mean)]), graph.byRow(deviation)]);
+}
+
+/** Pixels from the network's output. */
+function asPixels(graph: GraphBuilder, rowScale: AnyModel['rowScale'], output: string): string {
+  if (!rowScale) return output;
+  const { mean, deviation } = rowScale.layers;
+  return graph.node('Add', [graph.node('Mul', [output, graph.byRow(deviation)]), graph.byRow(mean)]);
 }
 
 function encode(graph: GraphBuilder, { layers }: AnyModel['encoder'], pixels: string): string {
@@ -204,6 +219,11 @@ class GraphBuilder {
   /** @returns the name of the initializer, with its axes in this order */
   weights({ name, value }: Parameter<never> | Parameter, order?: number[]): string {
     return this.#add(name, () => (order ? value.transpose(order) : value.clone()));
+  }
+
+  /** A number for each row of [B, 1, rows, frames]. */
+  byRow({ name, value }: Parameter<tf.Rank.R1>): string {
+    return this.#add(name, () => value.reshape([1, 1, value.shape[0], 1]));
   }
 
   /** The first units, along the last axis. */

@@ -10,6 +10,9 @@ import { headNames } from '#paper/losses.js';
 import type { AnyModel } from '#paper/model.js';
 import { HEAD_KERNEL, HEAD_POOL, type Head, type Network } from '#paper/networks.js';
 
+/** Small beside the square of any deviation of a row (input-scale.ts). */
+const SCALE_EPSILON = 1e-7;
+
 /** File names to contents; they belong side by side. */
 export type ExportedFiles = Record<string, string | Uint8Array>;
 
@@ -39,15 +42,57 @@ class LayersBuilder {
     const { settings, encoder, decoder, speakerCount } = this.#model;
     const heads = exportableHeads(this.#model);
     const pixels = tf.input({ shape: [...settings.tile, 1], name: 'pixels' });
-    const z = this.#encode(encoder, pixels);
+    const z = this.#encode(encoder, this.#standardised(pixels));
     const present = headNames.filter((name) => heads[name] && (name !== 'speaker' || speakerCount > 0));
     const outputs = present.map((name) => this.#head(heads[name]!, z, name));
     outputs.push(tf.layers.activation({ activation: 'linear', name: 'z' }).apply(z) as tf.SymbolicTensor);
-    if (decoder) outputs.push(this.#decode(decoder, z));
+    if (decoder) outputs.push(this.#asPixels(this.#decode(decoder, z)));
     const built = tf.model({ inputs: pixels, outputs, name: 'undertone' });
     for (const [layer, weights] of this.#weights) layer.setWeights(weights);
     tf.dispose(this.#slices);
     return built;
+  }
+
+  /** The network's input from pixels (input-scale.ts). */
+  #standardised(pixels: tf.SymbolicTensor): tf.SymbolicTensor {
+    const { rowScale } = this.#model;
+    if (!rowScale) return pixels;
+    const { mean, deviation } = rowScale.layers;
+    return this.#byRow(pixels, 'input', { gamma: ones(mean.value), beta: zeros(mean.value), mean: mean.value, deviation: deviation.value });
+  }
+
+  /** Pixels from the network's output. */
+  #asPixels(output: tf.SymbolicTensor): tf.SymbolicTensor {
+    const { rowScale } = this.#model;
+    if (!rowScale) return output;
+    const { mean, deviation } = rowScale.layers;
+    return this.#byRow(output, 'output', {
+      gamma: deviation.value,
+      beta: mean.value,
+      mean: zeros(mean.value),
+      deviation: ones(mean.value),
+    });
+  }
+
+  /**
+   * gamma * (x - mean) / deviation + beta for each row. The layers model has no such layer: rows become the last axis, where
+   * batch normalisation does it, and go back.
+   */
+  #byRow(
+    x: tf.SymbolicTensor,
+    name: string,
+    { gamma, beta, mean, deviation }: Record<'gamma' | 'beta' | 'mean' | 'deviation', tf.Tensor>,
+  ): tf.SymbolicTensor {
+    const rowsLast = tf.layers.permute({ dims: [3, 2, 1], name: `${name}_rows_last` }).apply(x) as tf.SymbolicTensor; // [B,R,F,1] -> [B,1,F,R]
+    const scale = tf.layers.batchNormalization({ epsilon: SCALE_EPSILON, name: `${name}_scale` });
+    // The layer divides by the root of variance plus epsilon.
+    const variance = tf.tidy(() => tf.sub(tf.square(deviation), SCALE_EPSILON));
+    const scaled = this.#filled(scale, rowsLast, [gamma, beta, mean, variance]);
+    this.#slices.push(variance, ...[gamma, beta, mean, deviation].filter((tensor) => !(tensor instanceof tf.Variable)));
+    const isLast = name === 'output';
+    return tf.layers
+      .permute({ dims: [3, 2, 1], name: isLast ? 'reconstruction' : `${name}_rows_first` })
+      .apply(scaled) as tf.SymbolicTensor;
   }
 
   #encode({ layers }: AnyModel['encoder'], pixels: tf.SymbolicTensor): tf.SymbolicTensor {
@@ -77,7 +122,7 @@ class LayersBuilder {
         strides: stride,
         padding: 'same',
         useBias: bias !== null,
-        name: norm ? `decoder_${i}_convolution` : 'reconstruction',
+        name: norm ? `decoder_${i}_convolution` : this.#model.rowScale ? 'decoder_output' : 'reconstruction',
       });
       const y = this.#filled(transposed, x, bias ? [kernel.value, bias.value] : [kernel.value]);
       return norm ? relu(this.#batchNorm(norm, y, `decoder_${i}_norm`), `decoder_${i}_relu`) : y;
@@ -116,6 +161,9 @@ class LayersBuilder {
     return layer.apply(x) as tf.SymbolicTensor;
   }
 }
+
+const ones = ({ shape }: tf.Tensor1D): tf.Tensor1D => tf.ones(shape);
+const zeros = ({ shape }: tf.Tensor1D): tf.Tensor1D => tf.zeros(shape);
 
 function relu(x: tf.SymbolicTensor, name: string): tf.SymbolicTensor {
   return tf.layers.reLU({ name }).apply(x) as tf.SymbolicTensor;

@@ -1,4 +1,5 @@
 /** For the specs of both exports: models of all kinds that have learnt a little, and what they answer, by output. */
+import { fitRowScale } from '#paper/input-scale.js';
 import type { Model } from '#paper/model.js';
 import { createPaperModel } from '#paper/paper-model.js';
 import { encode, predict, reconstruct } from '#paper/predict.js';
@@ -10,12 +11,14 @@ export const exportedSystems: ModelSettingsInput[] = [
   { system: 'aae' },
   { system: 'ae', latent: 'relu', kernel: 4, target: 'clusters-5' },
   { system: 'cnn', auxiliary: { gender: false, speaker: false } },
+  { system: 'aae', input: { standardise: 'rows' }, discriminator: 'places' },
 ];
 
 /** The caller disposes the model. */
 export async function trainedModel(settings: ModelSettingsInput): Promise<{ model: Model; batch: TrainingBatch }> {
   const model = createPaperModel(tinySettings(settings));
   const batch = tinyBatch(model.settings, 5);
+  fitRowScale(model, [batch]);
   for (let step = 0; step < 5; step++) await trainStep(model, batch); // statistics and biases are no longer 0 and 1
   return { model, batch };
 }

@@ -1,7 +1,7 @@
 /** A slow account of utterances, written directly from the rules: it scans all facts for each question. */
 import { deadLetterIdentity, type DeadLetter } from '#contracts/dead-letters.js';
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
-import type { Stream } from '#contracts/labels.js';
+import { streamOf, type Stream } from '#contracts/labels.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 
@@ -50,6 +50,8 @@ export class NaiveOverview {
       bySplit: countsOf(live.map(({ split }) => split)),
       streams: { labelled: this.totals('labelled', withTiles), unlabelled: this.totals('unlabelled', withTiles) },
       silenceCutSec: sum(withTiles.map(({ tiles }) => tiles.cutSec)),
+      tilesLeftOut: { 'little speech': sum(withTiles.map(({ tiles }) => tiles.leftOut?.['little speech'] ?? 0)) },
+      labelledSpeakers: labelledSpeakers(live),
       moves: this.moves(live),
       trainable: withTiles.filter(({ utterance }) => learnable.includes(utterance)).length,
       newestTrainableAt:
@@ -123,6 +125,18 @@ export class NaiveOverview {
   private distinctLetters(): DeadLetter[] {
     return [...new Map(this.letters.map((letter) => [deadLetterIdentity(letter), letter])).values()];
   }
+}
+
+function labelledSpeakers(live: UtteranceIngested[]) {
+  const labelled = live.filter(({ labels }) => labels.speakerId !== undefined && streamOf(labels) === 'labelled');
+  return Object.fromEntries(
+    [...new Set(labelled.map(({ corpus }) => corpus))].map((corpus) => {
+      const own = labelled.filter((each) => each.corpus === corpus);
+      const speakers = (split: string): number =>
+        new Set(own.filter((each) => each.split === split).map(({ labels }) => labels.speakerId)).size;
+      return [corpus, { train: speakers('train'), dev: speakers('dev'), test: speakers('test') }];
+    }),
+  );
 }
 
 const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0);

@@ -4,7 +4,9 @@ import type { ModelEvaluated } from '#contracts/evaluations.js';
 import type { EmotionTarget, Stream } from '#contracts/labels.js';
 import type { ModelPromoted, ModelRejected } from '#contracts/promotions.js';
 import type { DevChecked, RoundFinished, RoundStarted, StepTrained } from '#contracts/training.js';
+import type { LeftOut } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
+import type { SpeakerCounts } from './labelled-speakers.js';
 import type { LetterGroup } from './letter-tally.js';
 
 export interface StreamTotals {
@@ -93,6 +95,12 @@ export interface OverviewSnapshot {
   utterances: { live: number; byCorpus: Record<string, number>; bySplit: Record<string, number> };
   streams: Record<Stream, StreamTotals>;
   silenceCutSec: number;
+  /** Tiles of live utterances that features did not make, by reason. */
+  tilesLeftOut: Required<LeftOut>;
+  /** Speakers with labelled utterances, by corpus and split. */
+  labelledSpeakers: Record<string, SpeakerCounts>;
+  /** A sentence; null if a model can be promoted, or if nothing is labelled yet. */
+  whyNothingCanBePromoted: string | null;
   /** Corpora that are being reprocessed under other feature settings. */
   moves: SettingsMove[];
   /** Corpora whose annotations ingest cannot use, oldest refusal first. */

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DeadLetter } from '#contracts/dead-letters.js';
 import type { FeatureSettingsChosen } from '#contracts/feature-settings.js';
-import { type Split, splits, streams, type Stream } from '#contracts/labels.js';
+import { type Labels, type Split, splits, streams, type Stream } from '#contracts/labels.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { corpusOf } from '#contracts/object-keys.js';
@@ -16,7 +16,7 @@ const hashes = ['h1', 'h2', 'h3'];
 const day = (at: number): string => `2026-01-0${at}T00:00:00.000Z`;
 
 type Fact =
-  | { of: 'utterance'; id: string; version: string | null; split: Split; withheld: boolean; at: number }
+  | { of: 'utterance'; id: string; version: string | null; labels: Labels; split: Split; withheld: boolean; at: number }
   | { of: 'shard'; shardId: string; stream: Stream; hash: string; rows: { id: string; version: string; tiles: number }[] | null }
   | { of: 'settings'; hash: string | null; others: string }
   | { of: 'letter'; letter: Pick<DeadLetter, 'stage' | 'code' | 'utteranceId' | 'version' | 'settingsHash'> };
@@ -25,6 +25,7 @@ const utteranceFact: fc.Arbitrary<Fact> = fc.record({
   of: fc.constant('utterance' as const),
   id: fc.constantFrom(...ids),
   version: fc.option(fc.constantFrom(...versions), { nil: null, freq: 4 }),
+  labels: fc.record<Labels>({ speakerId: fc.constantFrom('s1', 's2'), category: fc.constantFrom('sad') }, { requiredKeys: [] }),
   split: fc.constantFrom(...splits),
   withheld: fc.boolean(),
   at: fc.integer({ min: 1, max: 9 }),
@@ -67,8 +68,8 @@ function apply(overview: PipelineOverview | NaiveOverview, fact: Fact): void {
   overview.applyDeadLetter({ ...fact.letter, message: 'm', origin, failedAt: day(1) });
 }
 
-function utteranceOf({ id, split, withheld, at }: Extract<Fact, { of: 'utterance' }>, version: string): UtteranceIngested {
-  const content = { etag: 'e', sizeBytes: 1, labels: {}, silence: 'none' } as const;
+function utteranceOf({ id, labels, split, withheld, at }: Extract<Fact, { of: 'utterance' }>, version: string): UtteranceIngested {
+  const content = { etag: 'e', sizeBytes: 1, labels, silence: 'none' } as const;
   return { ...content, utteranceId: id, version, corpus: corpusOf(id), objectKey: `corpora/${id}`, split, withheld, ingestedAt: day(at) };
 }
 
@@ -77,7 +78,15 @@ function shardOf(
   rows: { id: string; version: string; tiles: number }[],
 ): ShardSealed {
   const utterances = rows.map(({ id, version, tiles }) => {
-    return { utteranceId: id, version, firstRow: 0, tileCount: tiles, audioSec: tiles * 0.5, cutSec: tiles * 0.25 };
+    return {
+      utteranceId: id,
+      version,
+      firstRow: 0,
+      tileCount: tiles,
+      audioSec: tiles * 0.5,
+      cutSec: tiles * 0.25,
+      ...(tiles > 4 && { leftOut: { 'little speech': tiles } }),
+    };
   });
   return { shardId, stream, objectKey: 'o', sizeBytes: 1, settingsHash: hash, tileCount: 1, utterances, sealedAt: day(1) };
 }
@@ -89,7 +98,7 @@ function settingsOf(own: string, others: string): FeatureSettingsChosen {
 }
 
 function stateOf(overview: PipelineOverview): ReturnType<NaiveOverview['state']> {
-  const { utterances, streams: totals, silenceCutSec, moves, deadLetters } = overview.snapshot();
+  const { utterances, streams: totals, silenceCutSec, tilesLeftOut, labelledSpeakers, moves, deadLetters } = overview.snapshot();
   const { inFlight, ...counts } = overview.reconcile();
   return {
     reconciliation: { ...counts, inFlight: inFlight.sort() },
@@ -97,6 +106,8 @@ function stateOf(overview: PipelineOverview): ReturnType<NaiveOverview['state']>
     bySplit: utterances.bySplit,
     streams: totals,
     silenceCutSec,
+    tilesLeftOut,
+    labelledSpeakers,
     moves: moves.sort((a, b) => (a.corpus < b.corpus ? -1 : 1)),
     trainable: overview.trainable,
     newestTrainableAt: overview.newestTrainableAt,

@@ -20,6 +20,7 @@ import { CorpusRefusals, isAboutAnnotations } from './corpus-refusals.js';
 import { corpusOfLetter, type KeptLetter, LetterTally } from './letter-tally.js';
 import { ModelStanding } from './model-standing.js';
 import type { CorpusCoverage, OverviewSnapshot, PromotionState, Reconciliation, TopicPosition, SettingsMove } from './overview-snapshot.js';
+import { whyNothingCanBePromoted } from './promotion-needs.js';
 import type { ModelScores } from './scores-by-model.js';
 import { TrainingProgress } from './training-progress.js';
 import { UtteranceAccount } from './utterance-account.js';
@@ -81,11 +82,15 @@ export class PipelineOverview {
 
   snapshot(): OverviewSnapshot {
     const { account, letters, models } = this;
+    const { labelledSpeakers } = account;
     return {
       at: new Date().toISOString(),
       utterances: { live: account.live, byCorpus: account.liveByCorpus, bySplit: account.liveBySplit },
       streams: account.streamTotals,
       silenceCutSec: account.silenceCutSec,
+      tilesLeftOut: account.tilesLeftOut,
+      labelledSpeakers,
+      whyNothingCanBePromoted: whyNothingCanBePromoted(labelledSpeakers),
       moves: account.moves,
       refusedCorpora: this.refusals.open().slice(0, shownRefusals),
       reconciliation: account.balance,

@@ -1,5 +1,6 @@
 /** The overview's state of one utterance: its record, its tiles in all shards, and its dead letters. */
 import type { Stream } from '#contracts/labels.js';
+import type { LeftOut } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import type { TopicPosition } from './overview-snapshot.js';
 
@@ -17,6 +18,7 @@ export interface HeldTiles {
   tileCount: number;
   audioSec: number;
   cutSec: number;
+  leftOut: LeftOut | undefined;
 }
 
 /** A version that failed under these settings; null: under all settings. */

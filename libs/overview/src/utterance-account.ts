@@ -10,9 +10,10 @@
  */
 import { featureSettingsOf, type FeatureSettingsChosen } from '#contracts/feature-settings.js';
 import type { Stream } from '#contracts/labels.js';
-import type { ShardSealed } from '#contracts/shards.js';
+import { type LeftOut, leftOutReasons, type ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import type { CorpusRefusals } from './corpus-refusals.js';
+import { LabelledSpeakers, type SpeakerCounts } from './labelled-speakers.js';
 import { NewestLearnable } from './newest-learnable.js';
 import type { CorpusCoverage, Reconciliation, TopicPosition, SettingsMove, StreamTotals } from './overview-snapshot.js';
 import { type HeldTiles, type TrackedShard, TrackedUtterance } from './tracked-utterance.js';
@@ -36,6 +37,8 @@ export class UtteranceAccount {
   private inShards = 0;
   private deadLettered = 0;
   private cutMicros = 0;
+  private readonly leftOut = Object.fromEntries(leftOutReasons.map((reason) => [reason, 0])) as Required<LeftOut>;
+  private readonly speakers = new LabelledSpeakers();
   private readonly inFlight = new Set<string>();
   private readonly splits = new Map<string, number>();
   private readonly corpusCounts = new Map<string, CorpusCount>();
@@ -79,9 +82,9 @@ export class UtteranceAccount {
     const shard: TrackedShard = { shardId, settingsHash: fact.settingsHash, stream: fact.stream, utterances: [] };
     this.totals[shard.stream].shards++;
     this.shards.set(shardId, shard);
-    for (const { utteranceId, version, tileCount, audioSec, cutSec } of fact.utterances)
+    for (const { utteranceId, version, tileCount, audioSec, cutSec, leftOut } of fact.utterances)
       this.change(utteranceId, (utterance) => {
-        utterance.addTiles({ version, shard, tileCount, audioSec, cutSec });
+        utterance.addTiles({ version, shard, tileCount, audioSec, cutSec, leftOut });
         shard.utterances.push(utterance);
       });
   }
@@ -147,6 +150,15 @@ export class UtteranceAccount {
     return this.cutMicros / 1e6;
   }
 
+  /** Tiles of live utterances that features did not make, by reason. */
+  get tilesLeftOut(): Required<LeftOut> {
+    return { ...this.leftOut };
+  }
+
+  get labelledSpeakers(): Record<string, SpeakerCounts> {
+    return this.speakers.byCorpus;
+  }
+
   /** Corpora with tiles of other settings that do not have all tiles of the current settings yet. */
   get moves(): SettingsMove[] {
     return [...this.corpusCounts].flatMap(([corpus, { live, covered, behind }]) => {
@@ -186,6 +198,7 @@ export class UtteranceAccount {
     const tilesOfAny = tiles ?? utterance.tilesUnder(undefined);
     this.live += sign;
     add(this.splits, fact.split, sign);
+    this.speakers.count(fact, sign);
     if (tiles) this.inShards += sign;
     else if (isRefused) this.deadLettered += sign;
     else if (sign === 1) this.inFlight.add(utteranceId);
@@ -206,12 +219,13 @@ export class UtteranceAccount {
     else this.corpusCounts.set(corpus, count);
   }
 
-  private countTiles({ shard, tileCount, audioSec, cutSec }: HeldTiles, sign: 1 | -1): void {
+  private countTiles({ shard, tileCount, audioSec, cutSec, leftOut = {} }: HeldTiles, sign: 1 | -1): void {
     const total = this.totals[shard.stream];
     total.utterances += sign;
     total.tiles += sign * tileCount;
     total.audioMicros += sign * micros(audioSec);
     this.cutMicros += sign * micros(cutSec);
+    for (const reason of leftOutReasons) this.leftOut[reason] += sign * (leftOut[reason] ?? 0);
   }
 }
 

@@ -25,11 +25,18 @@ export class Adam {
   rateFactor = 1;
   readonly slots: readonly AdamSlot[];
   readonly #epsilon: number;
+  readonly #weightDecay: number;
 
-  constructor(name: string, parameters: readonly Parameter[], { learningRate, epsilon }: { learningRate: number; epsilon: number }) {
+  constructor(
+    name: string,
+    parameters: readonly Parameter[],
+    options: { learningRate: number; epsilon: number; weightDecay?: number | undefined },
+  ) {
+    const { learningRate, epsilon, weightDecay = 0 } = options;
     this.name = name;
     this.learningRate = learningRate;
     this.#epsilon = epsilon;
+    this.#weightDecay = weightDecay;
     this.slots = parameters.map((parameter) => ({ parameter, moment1: zerosLike(parameter), moment2: zerosLike(parameter), step: 0 }));
   }
 
@@ -66,7 +73,9 @@ export class Adam {
     tf.tidy(() => {
       moment1.assign(tf.add(moment1, tf.mul(tf.sub(gradient, moment1), 1 - BETA_1)));
       moment2.assign(tf.add(moment2, tf.mul(tf.sub(tf.square(gradient), moment2), 1 - BETA_2)));
-      parameter.value.assign(tf.sub(parameter.value, tf.div(tf.mul(moment1, rate), tf.add(tf.sqrt(moment2), epsilon))));
+      const kept = parameter.value.rank > 1 ? 1 - this.learningRate * this.rateFactor * this.#weightDecay : 1;
+      const before = kept === 1 ? parameter.value : tf.mul(parameter.value, kept);
+      parameter.value.assign(tf.sub(before, tf.div(tf.mul(moment1, rate), tf.add(tf.sqrt(moment2), epsilon))));
     });
   }
 }

@@ -7,7 +7,7 @@ import { byBatchStatistics, type ObservedStatistics } from './batch-norm.js';
 import type { AnyModel } from './model.js';
 import type { Parameter } from '#tensor/parameter.js';
 import type { ObservingPass } from './system.js';
-import { pixelsOf } from './tiles.js';
+import { inputOf } from './input-scale.js';
 
 export interface StatisticsBatch {
   /** Row-major, as in a `TrainingBatch`. */
@@ -46,10 +46,10 @@ export async function reestimateBatchNorm(
   }
 }
 
-function observe({ settings }: AnyModel, { tiles, count }: StatisticsBatch, pass: ObservingPass): ObservedStatistics[] {
+function observe(model: AnyModel, { tiles, count }: StatisticsBatch, pass: ObservingPass): ObservedStatistics[] {
   const observed: ObservedStatistics[] = [];
   tf.tidy(() => {
-    const pixels = pixelsOf(tiles, count, settings.tile);
+    const pixels = inputOf(model, tiles, count);
     pass(pixels, byBatchStatistics(observed));
   });
   return observed;

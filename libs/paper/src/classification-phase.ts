@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { byBatchStatistics, type ObservedStatistics, updateRunningStatistics } from './batch-norm.js';
 import { maskedCrossEntropy, type HeadName, headNames, taskWeight } from './losses.js';
 import { type AnyModel, headParameters, type Model } from './model.js';
-import { encode, headLogits, maskSpeakers, seededDropout } from './networks.js';
+import { encode, headLogits, noisyLatent, maskSpeakers, seededDropout } from './networks.js';
 import { lossAndGradients } from '#tensor/parameter.js';
 import { isSupervised } from './settings.js';
 import type { Labels, TaskLosses } from './system.js';
@@ -54,7 +54,7 @@ export function classificationPhase(model: Model, pixels: tf.Tensor4D, labels: L
     const normalise = byBatchStatistics(isSupervised(settings) ? observed : undefined);
     let losses: TaskLosses = {};
     const { gradients } = lossAndGradients(() => {
-      losses = taskLosses(model, encode(encoder, pixels, normalise), labels);
+      losses = taskLosses(model, noisyLatent(encode(encoder, pixels, normalise), settings, model.random), labels);
       for (const loss of Object.values(losses)) tf.keep(loss);
       return classificationLoss(losses, model);
     }, [...encoder.parameters, ...headParameters(heads)]);

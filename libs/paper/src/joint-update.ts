@@ -6,9 +6,10 @@
 import * as tf from '@tensorflow/tfjs';
 import { byBatchStatistics, type ObservedStatistics, updateRunningStatistics } from './batch-norm.js';
 import { taskLosses } from './classification-phase.js';
-import { generatorLoss, meanSquaredError, objectiveWeights, type HeadName } from './losses.js';
+import { meanSquaredError, objectiveWeights, type HeadName } from './losses.js';
 import { headParameters, type Model } from './model.js';
-import { decode, encode, headLogits, seededDropout } from './networks.js';
+import { adversarialLoss } from './regularisation-phase.js';
+import { decode, encode, headLogits, noisyLatent, seededDropout } from './networks.js';
 import { lossAndGradients } from '#tensor/parameter.js';
 import type { Labels, TaskLosses } from './system.js';
 
@@ -32,11 +33,11 @@ export function jointUpdate(model: Model, pixels: tf.Tensor4D, labels: Labels): 
     let parts!: Omit<JointLosses, 'total'>;
     let z!: tf.Tensor4D;
     const { loss, gradients } = lossAndGradients(() => {
-      z = tf.keep(encode(encoder, pixels, normalise));
+      z = tf.keep(noisyLatent(encode(encoder, pixels, normalise), settings, random));
       parts = { reconstruction: meanSquaredError(pixels, decode(decoder, z, normalise)), ...taskLosses(model, z, labels) };
       if (discriminator) {
         const logits = headLogits(discriminator, z, seededDropout(random, settings.dropout));
-        parts.generator = generatorLoss(logits, settings.regularisation.generatorLoss);
+        parts.generator = adversarialLoss(logits, settings);
       }
       for (const part of Object.values(parts)) tf.keep(part);
       const weighted = Object.entries(parts).map(([name, part]) =>

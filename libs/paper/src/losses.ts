@@ -68,6 +68,15 @@ export function discriminatorAccuracy(realLogits: tf.Tensor, fakeLogits: tf.Tens
   return tf.mul(0.5, tf.add(real, fake));
 }
 
+/**
+ * How much the discriminator's word counts at this accuracy: 1 up to the limit, then less, 0 at an accuracy of 1. A
+ * discriminator that tells all apart has no direction to give, only force.
+ * @returns a scalar; no gradient flows through it
+ */
+export function adversarialTrust(accuracy: tf.Scalar, limit: number): tf.Scalar {
+  return tf.clipByValue(tf.div(tf.sub(1, accuracy), 1 - limit + 1e-6), 0, 1);
+}
+
 /** Eq. (3): beta on emotion, 1 - beta on the others. Eq. (1), single-task: L_su is emotion's loss alone. */
 export function taskWeight(task: HeadName, settings: ModelSettings): number {
   if (!hasAuxiliaryHeads(settings)) return task === 'emotion' ? 1 : 0;

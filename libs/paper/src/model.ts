@@ -4,6 +4,7 @@
  * paper's models.
  */
 import { Adam } from './adam.js';
+import { createRowScale, type RowScale } from './input-scale.js';
 import { classificationWeight, headNames } from './losses.js';
 import { createHead, type DecoderBlock, type EncoderBlock, type Head, type Network } from './networks.js';
 import type { Parameter } from '#tensor/parameter.js';
@@ -46,6 +47,8 @@ export interface ModelParts<Emotion = Head> {
 export interface Model<Emotion = Head> extends ModelParts<Emotion> {
   /** Speakers the head knows; `growSpeakers` raises it. */
   speakerCount: number;
+  /** Null where the settings take pixels as they are. */
+  readonly rowScale: Network<RowScale> | null;
   readonly system: System;
   /** Frees every tensor the model holds; it is of no use afterwards. */
   dispose(): void;
@@ -60,11 +63,12 @@ export type AnyModel = Model<unknown>;
  */
 export function assembleModel<Parts extends ModelParts<unknown>>(
   parts: Parts,
-  systemOf: (model: Parts & Pick<Model, 'speakerCount' | 'system' | 'dispose'>) => System,
-): Parts & Pick<Model, 'speakerCount' | 'system' | 'dispose'> {
+  systemOf: (model: Parts & Pick<Model, 'speakerCount' | 'rowScale' | 'system' | 'dispose'>) => System,
+): Parts & Pick<Model, 'speakerCount' | 'rowScale' | 'system' | 'dispose'> {
   const model = {
     ...parts,
     speakerCount: parts.settings.tasks.speakers,
+    rowScale: createRowScale(parts.settings),
     get system(): System {
       return system;
     },
@@ -92,9 +96,9 @@ export function modelParameters(model: ModelParts<unknown>): Parameter[] {
   return networks(model).flatMap((network) => network.parameters);
 }
 
-/** Running batch-norm statistics in checkpoint order. */
-export function modelStatistics(model: ModelParts<unknown>): Parameter[] {
-  return networks(model).flatMap((network) => network.statistics);
+/** Running batch-norm statistics and the input's scale, in checkpoint order. */
+export function modelStatistics(model: ModelParts<unknown> & Pick<Model, 'rowScale'>): Parameter[] {
+  return [...networks(model), ...(model.rowScale ? [model.rowScale] : [])].flatMap((network) => network.statistics);
 }
 
 export function headParameters(heads: Heads<unknown>): Parameter[] {
@@ -135,9 +139,9 @@ export function createOptimisers({ settings, encoder, decoder, discriminator, he
 }
 
 /** Makes optimisers whose rate is a factor of the settings' learning rate. */
-export function adamOf({ learningRate, adamEpsilon: epsilon }: ModelSettings) {
+export function adamOf({ learningRate, adamEpsilon: epsilon, weightDecay }: ModelSettings) {
   return (name: string, parameters: readonly Parameter[], rate: number): Adam =>
-    new Adam(name, parameters, { learningRate: learningRate * rate, epsilon });
+    new Adam(name, parameters, { learningRate: learningRate * rate, epsilon, weightDecay });
 }
 
 /** For a system with optimisers of its own. */

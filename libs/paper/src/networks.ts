@@ -41,6 +41,8 @@ export interface Dense {
 
 /** A classifier, or the discriminator with its one logit. */
 export interface Head {
+  /** The head judges each place of z by itself and gives an answer for each. A classifier never does. */
+  byPlace: boolean;
   convolution: { kernel: Parameter<tf.Rank.R4>; bias: Parameter<tf.Rank.R1> };
   hidden: Dense;
   output: Dense;
@@ -65,6 +67,11 @@ export function encode(encoder: Network<EncoderBlock[]>, pixels: tf.Tensor4D, no
   }, pixels);
 }
 
+/** z with the noise of a stochastic encoder, where the settings ask for one; the caller uses it in training alone. */
+export function noisyLatent(z: tf.Tensor4D, { latentNoise }: ModelSettings, random: SeededRandom): tf.Tensor4D {
+  return latentNoise ? tf.add(z, tf.mul(random.normal(z.shape), latentNoise)) : z;
+}
+
 /** D_delta: z to tiles, linear at the end. */
 export function decode(decoder: Network<DecoderBlock[]>, z: tf.Tensor4D, normalise: Normalise): tf.Tensor4D {
   return decoder.layers.reduce((x, { kernel, norm, bias, stride }) => {
@@ -77,13 +84,21 @@ export function decode(decoder: Network<DecoderBlock[]>, z: tf.Tensor4D, normali
 
 export type Dropout = (hidden: tf.Tensor2D) => tf.Tensor2D;
 
-/** C_phi and D_omega up to their logits. `dropout` works on the hidden layer: identity at inference. */
-export function headLogits({ layers: { convolution, hidden, output } }: Network<Head>, z: tf.Tensor4D, dropout: Dropout): tf.Tensor2D {
+/**
+ * C_phi and D_omega up to their logits. `dropout` works on the hidden layer: identity at inference.
+ * @returns [B, classes]; of a head by place one row for each place, [B * rows * frames, classes]
+ */
+export function headLogits(
+  { layers: { byPlace, convolution, hidden, output } }: Network<Head>,
+  z: tf.Tensor4D,
+  dropout: Dropout,
+): tf.Tensor2D {
   const { relu } = opsOfBackend();
   const features = tf.conv2d(z, convolution.kernel.value, 1, 'same'); // [B,16,16,32] -> [B,16,16,32]
-  const pooled = tf.maxPool(features, HEAD_POOL, HEAD_POOL, 'valid'); // -> [B,8,8,32]
+  const pooled = byPlace ? features : tf.maxPool(features, HEAD_POOL, HEAD_POOL, 'valid'); // -> [B,8,8,32]
   const rectified = relu(tf.add<tf.Tensor4D>(pooled, convolution.bias.value));
-  const flat = tf.reshape<tf.Rank.R2>(rectified, [z.shape[0], -1]); // -> [B,2048]
+  const rows = byPlace ? [-1, rectified.shape[3]] : [z.shape[0], -1];
+  const flat = tf.reshape<tf.Rank.R2>(rectified, rows as [number, number]); // -> [B,2048]; by place [B*256,32]
   const activations = relu(dense(hidden, flat)); // -> [B,128]
   return dense(output, dropout(activations)); // -> [B,classes]
 }
@@ -143,16 +158,39 @@ export function createDecoder(settings: ModelSettings, random: SeededRandom): Ne
 }
 
 export function createHead(name: string, classes: number, settings: ModelSettings, random: SeededRandom): Network<Head> {
-  const weights = new WeightMaker(name, random);
-  const [rows, frames, channels] = latentShape(settings);
+  const [rows, frames] = latentShape(settings);
   const flat = Math.floor(rows / HEAD_POOL) * Math.floor(frames / HEAD_POOL) * settings.headFilters;
+  return headOf(name, classes, { settings, random, byPlace: false, side: HEAD_KERNEL, flat });
+}
+
+/** D_omega: a head with one logit. By place it has a 1x1 convolution, so that it sees one place of z at a time. */
+export function createDiscriminator(settings: ModelSettings, random: SeededRandom): Network<Head> {
+  if (settings.discriminator !== 'places') return createHead('discriminator', 1, settings, random);
+  return headOf('discriminator', 1, { settings, random, byPlace: true, side: 1, flat: settings.headFilters });
+}
+
+interface HeadShape {
+  settings: ModelSettings;
+  random: SeededRandom;
+  byPlace: boolean;
+  /** Side of the convolution's kernel. */
+  side: number;
+  /** Inputs of the hidden layer. */
+  flat: number;
+}
+
+function headOf(name: string, classes: number, { settings, random, byPlace, side, flat }: HeadShape): Network<Head> {
+  const weights = new WeightMaker(name, random);
+  const { headFilters, dense: units } = settings;
+  const [, , channels] = latentShape(settings);
   const layers: Head = {
+    byPlace,
     convolution: {
-      kernel: weights.kernel('convolution.kernel', [HEAD_KERNEL, HEAD_KERNEL, channels, settings.headFilters]),
-      bias: weights.constant('convolution.bias', settings.headFilters, 0),
+      kernel: weights.kernel('convolution.kernel', [side, side, channels, headFilters]),
+      bias: weights.constant('convolution.bias', headFilters, 0),
     },
-    hidden: weights.dense('hidden', flat, settings.dense),
-    output: weights.dense('output', settings.dense, classes),
+    hidden: weights.dense('hidden', flat, units),
+    output: weights.dense('output', units, classes),
   };
   return { layers, parameters: weights.parameters, statistics: weights.statistics };
 }

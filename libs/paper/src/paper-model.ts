@@ -10,7 +10,7 @@ import { classificationPhase } from './classification-phase.js';
 import { jointUpdate } from './joint-update.js';
 import { objectiveWeights } from './losses.js';
 import { assembleModel, createHeads, createOptimisers, type Model } from './model.js';
-import { createDecoder, createEncoder, createHead, decode, encode, headLogits, noDropout } from './networks.js';
+import { createDecoder, createDiscriminator, createEncoder, decode, encode, headLogits, noDropout } from './networks.js';
 import { reconstructionPhase } from './reconstruction-phase.js';
 import { discriminatorStep, generatorStep } from './regularisation-phase.js';
 import { isSupervised, type ModelSettings } from './settings.js';
@@ -22,7 +22,7 @@ export function createPaperModel(settings: ModelSettings): Model {
   const random = SeededRandom.fromSeed(settings.seed);
   const encoder = createEncoder(settings, random);
   const decoder = isSupervised(settings) ? null : createDecoder(settings, random);
-  const discriminator = settings.system === 'aae' ? createHead('discriminator', 1, settings, random) : null;
+  const discriminator = settings.system === 'aae' ? createDiscriminator(settings, random) : null;
   const heads = createHeads(settings, random);
   const networks = { settings, encoder, decoder, discriminator, heads, furtherNetworks: [], random };
   return assembleModel({ ...networks, optimisers: createOptimisers(networks) }, paperSystem);

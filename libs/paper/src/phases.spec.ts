@@ -6,7 +6,8 @@ import { jointUpdate } from './joint-update.js';
 import { type Model, modelOptimisers, modelParameters, modelStatistics } from './model.js';
 import { createPaperModel } from './paper-model.js';
 import { reconstructionPhase } from './reconstruction-phase.js';
-import { discriminatorStep, generatorStep } from './regularisation-phase.js';
+import { adversarialLoss, discriminatorStep, generatorStep } from './regularisation-phase.js';
+import { headLogits, noDropout } from './networks.js';
 import type { ModelSettingsInput } from './settings.js';
 import { pixelsOf } from './tiles.js';
 import { tinyBatch, tinySettings, withoutLabels } from './tiny-model.js';
@@ -99,6 +100,60 @@ describe('which weights move', () => {
     const single = { alpha: 1, dropout: 0, auxiliary: { gender: false, speaker: false } };
     const moved = movedGroups(single, (pixels, batch) => void classificationPhase(model, pixels, batch));
     expect(moved).toEqual(['emotion']);
+  });
+});
+
+describe('a discriminator of places', () => {
+  const rows = 2 * 2; // places of the tiny z, [B, 2, 2, 4]
+  const logitsOf = (z: tf.Tensor4D): number[] => Array.from(headLogits(model.discriminator!, z, noDropout).dataSync());
+
+  test('answers for each place by itself: another value at one place changes one answer', () => {
+    model = createPaperModel(tinySettings({ discriminator: 'places' }));
+    tf.tidy(() => {
+      const z = tf.randomNormal<tf.Rank.R4>([3, 2, 2, 4], 0, 1, 'float32', 5);
+      const values = z.arraySync();
+      values[1]![0]![1]![2]! += 3;
+      const [before, after] = [logitsOf(z), logitsOf(tf.tensor4d(values))];
+      expect(before).toHaveLength(3 * rows);
+      expect(before.flatMap((logit, i) => (logit === after[i] ? [] : [i]))).toEqual([1 * rows + 1]);
+    });
+  });
+
+  test('moves alone in its step, and moves the encoder alone in the generator step', () => {
+    expect(movedGroups({ discriminator: 'places' }, () => void discriminatorStep(model, tf.randomNormal([6, 2, 2, 4], 3)))).toEqual([
+      'discriminator',
+    ]);
+    model.dispose();
+    expect(movedGroups({ discriminator: 'places', dropout: 0 }, (pixels) => void generatorStep(model, pixels))).toEqual(['encoder']);
+  });
+});
+
+describe('a limit on the accuracy of the discriminator', () => {
+  const settings = { dropout: 0, accuracyLimit: 0.9, regularisation: { discriminatorRate: 1 }, learningRate: 0.05 };
+
+  test('takes the pull on the encoder away as the discriminator grows sure, and none before the limit', () => {
+    model = createPaperModel(tinySettings(settings));
+    const pullAt = (logit: number, accuracyLimit?: number): number =>
+      tf.tidy(() => {
+        const gradient = tf.grad((logits) => adversarialLoss(logits as tf.Tensor2D, { ...model.settings, accuracyLimit }));
+        return Math.abs(gradient(tf.fill([6, 1], logit)).dataSync()[0]!);
+      });
+    expect(pullAt(-1, 0.9)).toBeCloseTo(pullAt(-1), 6); // 0.73 of the latents are told apart
+    expect(pullAt(-4, 0.9)).toBeLessThan(pullAt(-4) / 4);
+    expect(pullAt(-12, 0.9)).toBeLessThan(pullAt(-12) / 1e3);
+  });
+
+  test('lets the discriminator rest above it', () => {
+    model = createPaperModel(tinySettings(settings));
+    tf.tidy(() => {
+      const far = tf.fill<tf.Rank.R4>([6, 2, 2, 4], 20);
+      for (let step = 0; step < 300; step++) discriminatorStep(model, far);
+      const before = model.discriminator!.parameters.map(({ value }) => value.dataSync().slice());
+      discriminatorStep(model, far);
+      const after = model.discriminator!.parameters.map(({ value }) => value.dataSync());
+      const largest = Math.max(...after.flatMap((values, i) => Array.from(values, (value, j) => Math.abs(value - before[i]![j]!))));
+      expect(largest).toBeLessThan(1e-6);
+    });
   });
 });
 

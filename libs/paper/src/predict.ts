@@ -8,7 +8,7 @@ import { byRunningStatistics } from './batch-norm.js';
 import { type HeadName, headNames } from './losses.js';
 import type { AnyModel } from './model.js';
 import { decode, encode as encodePixels, maskSpeakers } from './networks.js';
-import { pixelsOf } from './tiles.js';
+import { inputOf, outputPixels } from './input-scale.js';
 
 /** Tiles per pass: bounds memory (32 default tiles hold 67 MB after the first convolution), whatever the caller asks for. */
 const CHUNK = 32;
@@ -52,7 +52,7 @@ export async function reconstruct(model: AnyModel, tiles: Uint8Array, count: num
   if (!decoder) throw new PipelineError('SETTINGS_INVALID', `system ${settings.system} has no decoder: reconstruct with aae or ae`);
   const [pixels] = await inChunks(model, tiles, {
     count,
-    pass: (pixels) => [decode(decoder, encodePixels(encoder, pixels, byRunningStatistics), byRunningStatistics)],
+    pass: (pixels) => [outputPixels(model, decode(decoder, encodePixels(encoder, pixels, byRunningStatistics), byRunningStatistics))],
   });
   return pixels ?? new Float32Array();
 }
@@ -70,13 +70,14 @@ interface ChunkedPass {
 }
 
 /** Each output of the pass, all chunks one after another. */
-async function inChunks({ settings }: AnyModel, tiles: Uint8Array, { count, pass }: ChunkedPass): Promise<Float32Array[]> {
+async function inChunks(model: AnyModel, tiles: Uint8Array, { count, pass }: ChunkedPass): Promise<Float32Array[]> {
+  const { settings } = model;
   const tileSize = settings.tile[0] * settings.tile[1];
   if (tiles.length !== count * tileSize) throw new RangeError(`${tiles.length} pixels are not ${count} tiles of ${tileSize}`);
   const outputs: Float32Array[] = [];
   for (let start = 0; start < count; start += CHUNK) {
     const size = Math.min(CHUNK, count - start);
-    const tensors = tf.tidy(() => pass(pixelsOf(tiles.subarray(start * tileSize, (start + size) * tileSize), size, settings.tile)));
+    const tensors = tf.tidy(() => pass(inputOf(model, tiles.subarray(start * tileSize, (start + size) * tileSize), size)));
     for (const [i, tensor] of tensors.entries()) {
       outputs[i] ??= new Float32Array((tensor.size / size) * count);
       outputs[i].set(await tensor.data(), (tensor.size / size) * start);

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { byBatchStatistics, type ObservedStatistics, updateRunningStatistics } from './batch-norm.js';
 import { meanSquaredError } from './losses.js';
 import type { Model } from './model.js';
-import { decode, encode } from './networks.js';
+import { decode, encode, noisyLatent } from './networks.js';
 import { lossAndGradients } from '#tensor/parameter.js';
 
 /**
@@ -13,14 +13,14 @@ import { lossAndGradients } from '#tensor/parameter.js';
  * pass at the price of a z that is one step old. The caller disposes both.
  */
 export function reconstructionPhase(model: Model, pixels: tf.Tensor4D): { loss: tf.Scalar; z: tf.Tensor4D } {
-  const { encoder, settings, optimisers } = model;
+  const { encoder, settings, optimisers, random } = model;
   const decoder = model.decoder!;
   return tf.tidy(() => {
     const observed: ObservedStatistics[] = [];
     const normalise = byBatchStatistics(observed);
     let z!: tf.Tensor4D;
     const { loss, gradients } = lossAndGradients(() => {
-      z = tf.keep(encode(encoder, pixels, normalise));
+      z = tf.keep(noisyLatent(encode(encoder, pixels, normalise), settings, random));
       return meanSquaredError(pixels, decode(decoder, z, normalise));
     }, [...encoder.parameters, ...decoder.parameters]);
     const ofEncoder = encoder.parameters.length;

@@ -5,9 +5,10 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { byBatchStatistics } from './batch-norm.js';
-import { discriminatorAccuracy, discriminatorLoss, generatorLoss } from './losses.js';
+import { adversarialTrust, discriminatorAccuracy, discriminatorLoss, generatorLoss } from './losses.js';
 import type { Model } from './model.js';
-import { encode, headLogits, seededDropout } from './networks.js';
+import type { ModelSettings } from './settings.js';
+import { encode, headLogits, noisyLatent, seededDropout } from './networks.js';
 import { lossAndGradients } from '#tensor/parameter.js';
 
 /**
@@ -27,7 +28,10 @@ export function discriminatorStep(model: Model, z: tf.Tensor4D): { loss: tf.Scal
       accuracy = tf.keep(discriminatorAccuracy(real, fake));
       return discriminatorLoss(real, fake, settings.regularisation.realLabel);
     }, discriminator.parameters);
-    optimisers.discriminator!.apply(gradients);
+    const { accuracyLimit } = settings;
+    // A rest is a gradient of 0, so that nothing has to be read back from the device.
+    const learns = accuracyLimit === undefined ? null : tf.cast(tf.lessEqual(accuracy, accuracyLimit), 'float32');
+    optimisers.discriminator!.apply(learns ? gradients.map((gradient) => gradient && tf.mul(gradient, learns)) : gradients);
     return { loss, accuracy };
   });
 }
@@ -41,14 +45,24 @@ export function generatorStep(model: Model, pixels: tf.Tensor4D): tf.Scalar {
   const discriminator = model.discriminator!;
   return tf.tidy(() => {
     const { loss, gradients } = lossAndGradients(() => {
-      const z = encode(encoder, pixels, byBatchStatistics());
+      const z = noisyLatent(encode(encoder, pixels, byBatchStatistics()), settings, random);
       const logits = headLogits(discriminator, z, seededDropout(random, settings.dropout));
-      return generatorLoss(logits, settings.regularisation.generatorLoss);
+      return adversarialLoss(logits, settings);
     }, encoder.parameters);
     optimisers.generator!.apply(gradients);
     return loss;
   });
 }
+
+/** The generator's loss. Where the settings limit the discriminator's accuracy, less of it counts the surer that one is. */
+export function adversarialLoss(logits: tf.Tensor2D, { regularisation, accuracyLimit }: ModelSettings): tf.Scalar {
+  const loss = generatorLoss(logits, regularisation.generatorLoss);
+  if (accuracyLimit === undefined) return loss;
+  const toldApart = tf.mean<tf.Scalar>(tf.sigmoid(tf.neg(logits)));
+  return tf.mul(loss, withoutGradient(adversarialTrust(toldApart, accuracyLimit)));
+}
+
+const withoutGradient = tf.customGrad((x) => ({ value: (x as tf.Tensor).clone(), gradFunc: (dy) => tf.zerosLike(dy) }));
 
 function samplePrior({ settings, random }: Model, shape: number[]): tf.Tensor4D {
   const normal = random.normal(shape) as tf.Tensor4D;

@@ -16,7 +16,9 @@ test.each([
   [{ progressive: { sourceSteps: 3 } }, /progressive is of a system of that name, and this is aae/],
   [{ system: 'cnn-lstm', cnnLstm: { warp: [1.1, 0.9] }, auxiliary: { gender: false, speaker: false } }, /must not be above the second/],
   [{ kernel: 3 }, /raise kernel/],
-  [{ tasks: { emotion: ['sad', 'happy', 'neutral', 'angry'] } }, /tasks\.emotion is sad.* angry, happy, neutral, sad, in this order/],
+  [{ tasks: { emotion: ['calm', 'frustrated', 'calm'] } }, /tasks\.emotion names a class twice/],
+  [{ tasks: { emotion: ['calm'] } }, /tasks\.emotion has 1 classes: name at least two/],
+  [{ emotionWords: { calm: 'relaxed' } }, /emotionWords maps calm to relaxed, which is not one of the classes angry, happy, neutral, sad/],
   [{ target: 'activation', tasks: { emotion: ['angry', 'happy', 'neutral', 'sad'] } }, /target activation are low, medium, high/],
   [{ tasks: { gender: ['male', 'female'] } }, /tasks\.gender is male, female.* female, male, in this order: leave it out/],
   [{ tile: [128, 24] }, /pool divides what the one before it leaves/],
@@ -37,6 +39,12 @@ test('the target says what the emotion head tells apart', () => {
     ['negative', 'neutral', 'positive'],
   ]);
   expect([classesOf('clusters-3'), classesOf('clusters-5')].map((names) => names.length)).toEqual([3, 5]);
+});
+
+test('a run may name its own emotions, in its own order', () => {
+  const settings = parseModelSettings({ tasks: { emotion: ['frustrated', 'calm'] }, emotionWords: { cross: 'frustrated' } });
+  expect(settings.tasks.emotion).toEqual(['frustrated', 'calm']);
+  expect(parseModelSettings({ ...settings })).toEqual(settings);
 });
 
 test('the speaker head holds whole blocks, one at least', () => {

@@ -6,6 +6,8 @@
 import { z } from 'zod';
 import { emotionTargets, genders, targetClasses } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { presetNames } from '#contracts/presets.js';
+import { modelPresets } from './presets.js';
 
 /** The speaker head grows by whole blocks of this many units; units without a speaker are masked. */
 export const SPEAKER_BLOCK = 256;
@@ -50,6 +52,8 @@ const progressiveSchema = z.strictObject({
 });
 
 const schema = z.strictObject({
+  /** Where settings come from that are not given (presets.ts). Parsed settings hold every value and no preset. */
+  preset: z.enum(presetNames).optional(),
   /**
    * `aae`: the paper's model; `ae`: without phase 2; `cnn`: two shared blocks and the heads, nothing unsupervised. Of the papers
    * that Table II quotes: `cnn-lstm` [73] (cnn-lstm.ts), `progressive` [78] (progressive.ts).
@@ -91,13 +95,15 @@ const schema = z.strictObject({
   /** What the heads tell apart. Label n of a batch is class n of the list: names and order are those of the contracts. */
   tasks: z
     .strictObject({
-      /** Those of `target`. */
+      /** Those of `target`. With target `emotion`, a run may name its own. */
       emotion: z.array(z.string()).optional(),
       gender: z.array(z.string()).default([...genders]),
       /** Speakers known so far; the head holds whole blocks of 256 and grows with `growSpeakers`. */
       speakers: z.int().min(0).default(0),
     })
     .prefault({}),
+  /** Categories of the recordings that count as another class of the run, for instance {"calm": "neutral"}. */
+  emotionWords: z.record(z.string(), z.string()).optional(),
   /** The auxiliary heads that exist. Without any, the model learns emotion alone (eq. 1). */
   auxiliary: z.strictObject({ gender: z.boolean().default(true), speaker: z.boolean().default(true) }).prefault({}),
   /** Share of the unsupervised objective, eq. 1 and 2. */
@@ -120,8 +126,42 @@ const schema = z.strictObject({
     })
     .prefault({}),
   /** The adversarial part of `update: joint`. */
-  joint: z.strictObject({ adversarialWeight: z.number().min(0).default(0.1), discriminatorRate: positive.default(0.1) }).prefault({}),
+  joint: z
+    .strictObject({
+      adversarialWeight: z.number().min(0).default(0.1),
+      discriminatorRate: positive.default(0.1),
+    })
+    .prefault({}),
+  /** Noise of this deviation on z while training, for everything that reads z: a stochastic encoder; absent: none. */
+  latentNoise: z.number().min(0).optional(),
+  /** Above this accuracy the discriminator rests, and its pull on the encoder fades to nothing as the accuracy nears 1. */
+  accuracyLimit: z.number().min(0.5).max(1).optional(),
+  /**
+   * `whole`: the discriminator sees all of z at once, as in the paper. `places`: it judges each place of z, its numbers over the
+   * channels, by itself. Neighbouring places of a real z are alike and those of a prior sample are not, so a discriminator of the
+   * whole tells them apart whatever the encoder does. Absent: `whole`.
+   */
+  discriminator: z.enum(['whole', 'places']).optional(),
   dropout: z.number().min(0).lt(1).default(0.5),
+  /** Absent: pixels over 255, as in the paper. `rows`: each row is standardised by training tiles (input-scale.ts). */
+  input: z.strictObject({ standardise: z.enum(['none', 'rows']).default('none') }).optional(),
+  /** Changes to training tiles (augmentation.ts); absent: none, as in the paper. */
+  augmentation: z
+    .strictObject({
+      /** A tile is shifted by up to so many frames, either way. */
+      shiftFrames: z.int().min(0).default(0),
+      /** And by up to so many rows, up or down: on a mel scale, about the effect of a longer or shorter vocal tract. */
+      shiftRows: z.int().min(0).default(0),
+      /** Pixels of 255 by which a tile grows louder or softer at most. */
+      gain: z.number().min(0).default(0),
+      /** Bands of each kind in a tile, and how many rows and frames one covers at most. */
+      masks: z.int().min(0).default(0),
+      maskRows: z.int().min(0).default(0),
+      maskFrames: z.int().min(0).default(0),
+    })
+    .optional(),
+  /** Share of each kernel that a step takes off at a rate of 1 (Loshchilov and Hutter 2019, AdamW); absent: none. */
+  weightDecay: z.number().min(0).optional(),
   /** Units of the first dense layer of heads and discriminator. */
   dense: z.int().min(1).default(128),
   /** Filters of the 3x3 convolution of heads and discriminator. */
@@ -138,7 +178,7 @@ const schema = z.strictObject({
   progressive: progressiveSchema.optional(),
 });
 
-type ParsedSettings = z.output<typeof schema>;
+type ParsedSettings = Omit<z.output<typeof schema>, 'preset'>;
 export type ModelSettings = Omit<ParsedSettings, 'tasks'> & { tasks: ParsedSettings['tasks'] & { emotion: string[] } };
 export type ModelSettingsInput = z.input<typeof schema>;
 
@@ -147,17 +187,20 @@ export type ModelSettingsInput = z.input<typeof schema>;
  * @throws PipelineError SETTINGS_INVALID, naming each setting and what to change.
  */
 export function parseModelSettings(input: unknown = {}): ModelSettings {
-  const parsed = schema.safeParse(input);
+  const given = schema.safeParse(input);
+  const parsed =
+    given.success && given.data.preset ? schema.safeParse({ ...modelPresets[given.data.preset], ...(input as object) }) : given;
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`);
     throw new PipelineError('SETTINGS_INVALID', `model settings: ${problems.join('; ')}`);
   }
-  const { tasks, target, system } = parsed.data;
+  const { preset: _, ...values } = parsed.data;
+  const { tasks, target, system } = values;
   const settings = {
-    ...parsed.data,
+    ...values,
     tasks: { ...tasks, emotion: tasks.emotion ?? [...targetClasses[target]] },
-    ...(system === 'cnn-lstm' && { cnnLstm: parsed.data.cnnLstm ?? cnnLstmSchema.parse({}) }),
-    ...(system === 'progressive' && { progressive: parsed.data.progressive ?? progressiveSchema.parse({}) }),
+    ...(system === 'cnn-lstm' && { cnnLstm: values.cnnLstm ?? cnnLstmSchema.parse({}) }),
+    ...(system === 'progressive' && { progressive: values.progressive ?? progressiveSchema.parse({}) }),
   };
   const problem = systemProblem(settings) ?? classProblem(settings) ?? sizeProblem(settings);
   if (problem) throw new PipelineError('SETTINGS_INVALID', `model settings: ${problem}`);
@@ -209,16 +252,28 @@ function systemProblem({ system, auxiliary, cnnLstm, progressive }: ModelSetting
   return null;
 }
 
-/** Labels are numbered by fixed vocabularies: under other names, or in another order, answers would bear the wrong name. */
-function classProblem({ tasks, target }: ModelSettings): string | null {
+/** Labels other than emotions are numbered by fixed vocabularies: in another order, answers would bear the wrong name. */
+function classProblem({ tasks, target, emotionWords }: ModelSettings): string | null {
+  const problem = target === 'emotion' ? ownClassProblem(tasks.emotion, emotionWords) : null;
+  if (problem) return problem;
   const fixed = [
-    { name: 'emotion', given: tasks.emotion, known: targetClasses[target], of: `target ${target}` },
+    ...(target === 'emotion' ? [] : [{ name: 'emotion', given: tasks.emotion, known: targetClasses[target], of: `target ${target}` }]),
     { name: 'gender', given: tasks.gender, known: genders, of: 'gender' },
   ];
   const wrong = fixed.find(({ given, known }) => given.join('\n') !== known.join('\n'));
   return wrong
     ? `tasks.${wrong.name} is ${wrong.given.join(', ')}, but the classes of ${wrong.of} are ${wrong.known.join(', ')}, in this order: leave it out`
     : null;
+}
+
+function ownClassProblem(classes: readonly string[], words: Record<string, string> = {}): string | null {
+  if (classes.length < 2) return `tasks.emotion has ${classes.length} classes: name at least two, or leave it out`;
+  if (new Set(classes).size < classes.length || classes.includes(''))
+    return 'tasks.emotion names a class twice, or an empty one: correct the list';
+  const [word, stray] = Object.entries(words).find(([, name]) => !classes.includes(name)) ?? [];
+  return word === undefined
+    ? null
+    : `emotionWords maps ${word} to ${stray}, which is not one of the classes ${classes.join(', ')}: name one of these`;
 }
 
 function sizeProblem(settings: ModelSettings): string | null {

@@ -7,7 +7,8 @@ import * as tf from '@tensorflow/tfjs';
 import { type HeadName, headNames, type ObjectiveWeights } from './losses.js';
 import type { AnyModel } from './model.js';
 import type { StepTensors } from './system.js';
-import { pixelsOf } from './tiles.js';
+import { inputOf } from './input-scale.js';
+import { augmented } from './augmentation.js';
 
 /** Labels are class numbers, -1 where the tile carries none. A speaker's number lies below `model.speakerCount`. */
 export interface TrainingBatch {
@@ -46,7 +47,7 @@ export async function trainStep(model: AnyModel, given: TrainingBatch): Promise<
   const batch = learntBatch(model, given);
   let names: string[] = [];
   const together = tf.tidy(() => {
-    const pixels = pixelsOf(batch.tiles, batch.count, model.settings.tile);
+    const pixels = inputOf(model, batch.tiles, batch.count);
     const losses = batch.count === 0 ? {} : model.system.iterate(pixels, batch);
     names = Object.keys(losses);
     return stacked(Object.values(losses));
@@ -60,7 +61,11 @@ export async function trainStep(model: AnyModel, given: TrainingBatch): Promise<
 function learntBatch(model: AnyModel, batch: TrainingBatch): TrainingBatch {
   const { system, settings } = model;
   const learnt = system.learnsWithoutEmotion() ? batch : withEmotion(batch, settings.tile);
-  return { ...learnt, tiles: system.augment?.(learnt.tiles) ?? learnt.tiles };
+  let { tiles } = learnt;
+  if (system.augment) tiles = system.augment(tiles);
+  const { augmentation, tile } = settings;
+  if (augmentation) tiles = augmented(tiles, tile, { augmentation, random: model.random });
+  return { ...learnt, tiles };
 }
 
 function withEmotion(batch: TrainingBatch, [rows, frames]: [number, number]): TrainingBatch {

@@ -43,6 +43,8 @@ export async function predictByChampion(
     throw unaskable(champion, 'its clusters differ from those of the challenger');
   const model = loadModel(checkpoint.model, await readWeights(store, checkpoint));
   try {
+    if (model.settings.tasks.emotion.join('\n') !== labels.emotion.classes.join('\n'))
+      throw unaskable(champion, `its classes are ${model.settings.tasks.emotion.join(', ')}, not ${labels.emotion.classes.join(', ')}`);
     if (model.settings.tile.join() !== tile.join())
       throw unaskable(champion, `it takes tiles of ${model.settings.tile.join(' x ')}, not ${tile.join(' x ')}`);
     const silent = (name: HeadName, classes: readonly string[]): HeadLabels => ({ ...labels[name], classes, classOf: () => -1 });

@@ -39,6 +39,8 @@ const checkpointSchema = z.object({
   best: z.object({ step: z.number().int(), ua: z.number(), since: z.number().int() }).nullable(),
   /** The step whose weights these are. For a finished round, the step of its best check. */
   weightsStep: z.number().int().nonnegative(),
+  /** Dev speakers that picked a checkpoint of the run; absent if none did, and in checkpoints of old releases. */
+  pickedBy: z.array(z.string()).optional(),
   /** Factor on the settings' learning rate that remains after divergences; absent for 1. */
   rateScale: z.number().positive().optional(),
   /** The model that the round continued from. */
@@ -65,6 +67,8 @@ const checkpointSchema = z.object({
   erasedInRound: z.number().int(),
   /** Hash of the feature settings of the tiles, needed to make tiles of new audio. */
   settingsHash: z.string(),
+  /** Feature settings of each corpus in the view; absent in checkpoints of old releases. */
+  settings: z.record(z.string(), z.string()).optional(),
   configHash: z.string(),
   /** The run's configuration, without the model's settings. */
   config: z.record(z.string(), z.unknown()),

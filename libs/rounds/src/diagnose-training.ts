@@ -59,10 +59,13 @@ export function labelFindings(view: TrainingView, settings: ModelSettings): stri
 
 function emotionFindings(utterances: readonly ViewUtterance[], settings: ModelSettings): string[] {
   const { target, tasks } = settings;
-  const labelled = utterances.filter(({ labels }) => carriesTarget(labels, target));
+  const isClusters = target === 'clusters-3' || target === 'clusters-5'; // the clusters are fitted to the labels, so none is empty
+  const labelled = utterances.filter((utterance) =>
+    isClusters ? carriesTarget(utterance.labels, target) : targetClassOf(utterance, settings, null) >= 0,
+  );
   if (labelled.length === 0)
     return [`No training utterance has ${wantedLabel[target]}: the emotion head learns nothing. Add labels, for example in manifest.csv.`];
-  if (target === 'clusters-3' || target === 'clusters-5') return []; // the clusters are fitted to the labels, so none is empty
+  if (isClusters) return [];
   const present = new Set(labelled.map((utterance) => targetClassOf(utterance, settings, null)));
   const missing = tasks.emotion.filter((_, index) => !present.has(index));
   return missing.length === 0

@@ -18,14 +18,18 @@ describe('early stopping', () => {
     expect(isStale(null, 1)).toBe(false);
   });
 
-  it('scores dev speakers only, and none if there are fewer than five', () => {
+  it('scores dev speakers only, and none if there are too few', () => {
     const spoken = (speaker: number, split: 'dev' | 'test'): ViewUtterance =>
       ({ utteranceId: `c/${speaker}`, split, labels: { speakerId: `c/s${speaker}` } }) as ViewUtterance;
     const test = [7, 8, 9, 10, 11].map((speaker) => spoken(speaker, 'test'));
     const dev = [0, 1, 2, 3, 4].map((speaker) => spoken(speaker, 'dev'));
-    expect(checkedUtterances([...test, ...dev], () => true)).toEqual(dev);
-    expect(checkedUtterances([...test, ...dev.slice(1)], () => true)).toEqual([]);
-    expect(checkedUtterances([...test, ...dev], ({ utteranceId }) => utteranceId !== 'c/3')).toEqual([]);
+    const all = { pickedBefore: new Set<string>(), allFrom: 5 };
+    expect(checkedUtterances([...test, ...dev], () => true, all)).toEqual(dev);
+    expect(checkedUtterances([...test, ...dev.slice(1)], () => true, all)).toEqual([]);
+    expect(checkedUtterances([...test, ...dev], ({ utteranceId }) => utteranceId !== 'c/3', all)).toEqual([]);
+    const some = { pickedBefore: new Set<string>(), allFrom: null };
+    expect(checkedUtterances([...test, ...dev], () => true, some)).toEqual([]);
+    expect(checkedUtterances([...test, ...dev, spoken(5, 'dev'), spoken(6, 'dev')], () => true, some)).toHaveLength(2);
   });
 
   it('UA is the mean recall', () => {

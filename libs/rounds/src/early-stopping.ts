@@ -1,12 +1,13 @@
 /**
  * Early stopping on dev speakers. A round is checked at each checkpoint. It ends when its emotion UA has not risen for a
- * given number of checks, and keeps the best model. Test speakers are never used. With fewer than five dev speakers the
- * round is not checked and does all its steps. An experiment may use as few as its protocol says (one, for ten folds).
+ * given number of checks, and keeps the best model. Test speakers are never used, nor the dev speakers that decide about the
+ * finished model (picking-speakers.ts). With fewer than seven dev speakers the round is not checked and does all its steps. An
+ * experiment judges its models on test folds, so all its dev speakers pick, and it may have as few as one.
  */
-import { fewestSpeakers } from '#evaluation/bootstrap.js';
 import { confusionMatrix, mostProbable, scoresOf } from '#evaluation/confusion.js';
 import type { PredictionRow } from '#evaluation/predictions-file.js';
 import type { ViewUtterance } from '#index/training-index.js';
+import { pickingSpeakers } from './picking-speakers.js';
 
 export interface BestCheck {
   step: number;
@@ -23,14 +24,20 @@ export function afterCheck(best: BestCheck | null, check: { step: number; ua: nu
 /** @param patience number of checks without a rise after which the round ends; 0 never ends it */
 export const isStale = (best: BestCheck | null, patience: number): boolean => patience > 0 && best !== null && best.since >= patience;
 
-/** @returns the utterances that a check scores; none if there are too few speakers */
+/**
+ * @param pickedBefore speakers that picked a checkpoint in an earlier round of the run
+ * @param allFrom number of dev speakers from which all of them pick; null if others must remain to decide
+ * @returns the utterances that a check scores; none if there are too few speakers
+ */
 export function checkedUtterances(
   unheard: readonly ViewUtterance[],
   carriesTarget: (utterance: ViewUtterance) => boolean,
-  fewest = fewestSpeakers,
+  { pickedBefore, allFrom }: { pickedBefore: ReadonlySet<string>; allFrom: number | null },
 ): ViewUtterance[] {
   const dev = unheard.filter((utterance) => utterance.split === 'dev' && carriesTarget(utterance));
-  return new Set(dev.flatMap(({ labels }) => labels.speakerId ?? [])).size >= fewest ? dev : [];
+  if (allFrom !== null) return new Set(dev.flatMap(({ labels }) => labels.speakerId ?? [])).size >= allFrom ? dev : [];
+  const picking = pickingSpeakers(dev, pickedBefore);
+  return dev.filter(({ labels }) => picking.has(labels.speakerId ?? ''));
 }
 
 /** @param rows of one task @throws RangeError if there are none */

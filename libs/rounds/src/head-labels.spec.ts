@@ -35,6 +35,14 @@ describe('the emotion head', () => {
     expect([classIn('valence', carried, 'improv'), classIn('valence', sad, 'improv')]).toEqual(['negative', 'neutral']);
   });
 
+  it('predicts the classes that the run names, and takes words for one of them', () => {
+    const settings = parseModelSettings({ tasks: { emotion: ['frustrated', 'calm', 'sad'] }, emotionWords: { cross: 'frustrated' } });
+    const { classes, classOf } = headLabels(settings, { midpoints: null, speakers: [] }).emotion;
+    const numberOf = (category: string): number => classOf({ utteranceId: 'c/a.wav', labels: { category } });
+    expect(classes).toEqual(['frustrated', 'calm', 'sad']);
+    expect(['calm', 'frustrated', 'cross', 'sad', 'happy', 'constructor'].map(numberOf)).toEqual([1, 0, 0, 2, -1, -1]);
+  });
+
   it.each(emotionTargets)('has no class in %s for an utterance without labels', (target) => expect(classIn(target, {})).toBeUndefined());
 
   it('needs only the labels of its target: activation suffices for activation, not for clusters', () => {

@@ -1,11 +1,11 @@
 /**
  * Gives the classes of each head of a run, and the class of an utterance in each head. The emotion head predicts (paper,
- * Section IV-A) one of four categories, one of three levels of activation or valence (Table I), or one of 3 or 5 clusters.
+ * Section IV-A) one of four categories (or of the run's own classes), one of three levels of activation or valence (Table I), or one of 3 or 5 clusters.
  *
  * Clusters are fitted once, on the training speakers of a run's first round, and saved with its checkpoints. Other
  * midpoints in a later round would change the meaning of the network's outputs.
  */
-import { emotionCategories, genders, type Labels, type Task } from '#contracts/labels.js';
+import { genders, type Labels, type Task } from '#contracts/labels.js';
 import { clusterOf, type DimensionalLabel, fitClusters } from '#corpora/activation-valence-clusters.js';
 import { levelOf } from '#corpora/levels.js';
 import type { HeadName } from '#paper/losses.js';
@@ -13,7 +13,7 @@ import type { ModelSettings } from '#paper/settings.js';
 import { isTrained, type TrainingView, type ViewUtterance } from '#index/training-index.js';
 import { corpusOf } from '#contracts/object-keys.js';
 
-type TargetSettings = Pick<ModelSettings, 'target' | 'levels'>;
+type TargetSettings = Pick<ModelSettings, 'target' | 'levels' | 'tasks' | 'emotionWords'>;
 
 export interface HeadLabels {
   /** The task under which the head is scored. */
@@ -25,7 +25,7 @@ export interface HeadLabels {
 
 /** @param vocabulary the midpoints of a run's clusters, and its speakers in the order of the head's units */
 export function headLabels(
-  settings: TargetSettings & Pick<ModelSettings, 'tasks'>,
+  settings: TargetSettings,
   { midpoints, speakers }: { midpoints: readonly DimensionalLabel[] | null; speakers: readonly string[] },
 ): Record<HeadName, HeadLabels> {
   const speakerNumbers = new Map(speakers.map((speaker, index) => [speaker, index]));
@@ -53,10 +53,15 @@ export function midpointsFor(view: TrainingView, { target, seed }: Pick<ModelSet
 /** @param midpoints midpoints of the run, for a cluster target @returns number of the class; -1 if the labels do not give it */
 export function targetClassOf(
   { utteranceId, labels }: Pick<ViewUtterance, 'utteranceId' | 'labels'>,
-  { target, levels }: TargetSettings,
+  { target, levels, tasks, emotionWords = {} }: TargetSettings,
   midpoints: readonly DimensionalLabel[] | null,
 ): number {
-  if (target === 'emotion') return labels.category ? emotionCategories.indexOf(labels.category) : -1;
+  if (target === 'emotion') {
+    const { category } = labels;
+    return category === undefined
+      ? -1
+      : tasks.emotion.indexOf((Object.hasOwn(emotionWords, category) && emotionWords[category]) || category);
+  }
   if (target === 'activation' || target === 'valence') {
     const value = labels[target];
     return value === undefined ? -1 : levelOf(value, corpusOf(utteranceId), { carried: labels.levelEdges, given: levels });

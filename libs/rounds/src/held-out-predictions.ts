@@ -41,7 +41,8 @@ export async function predictHeldOut(
         if (truth < 0 || !isScoredOn(head, utterance) || !ofHead) continue;
         const mean = meanOfTiles(ofHead, { firstTile, tileCount: utterance.tileCount, classCount: classes.length });
         const split = utterance.withheld ? 'withheld' : (utterance.split as 'dev' | 'test');
-        rows.push({ utteranceId: utterance.utteranceId, split, speakerId: utterance.labels.speakerId ?? '', truth, probabilities: mean });
+        const { speakerId = '', gender } = utterance.labels;
+        rows.push({ utteranceId: utterance.utteranceId, split, speakerId, ...(gender && { gender }), truth, probabilities: mean });
       }
       firstTile += utterance.tileCount;
     }

@@ -25,6 +25,8 @@ export interface RoundPredictions {
   model: AnyModel;
   labels: Record<HeadName, HeadLabels>;
   midpoints: Checkpoint['midpoints'];
+  /** Dev speakers that picked a checkpoint of the run. */
+  pickedBy: readonly string[];
   /** Held-out utterances that the model has never trained on. */
   unheard: readonly ViewUtterance[];
   tileStore: TileStore;
@@ -35,11 +37,12 @@ export interface RoundPredictions {
 /** @throws PipelineError STORAGE_UNAVAILABLE */
 export async function writeRoundPredictions(store: Objects, round: RoundPredictions): Promise<PredictionsWritten[]> {
   const { runId, step, viewDigest, model, labels, unheard, tileStore } = round;
+  const pickedBy = round.pickedBy.length > 0 ? { pickedBy: [...round.pickedBy] } : {};
   const facts: PredictionsWritten[] = [];
   for (const { task, classes, rows } of await predictHeldOut(model, unheard, tileStore, labels)) {
     const stored = await put(store, { runId, step, task }, { rows, classCount: classes.length });
     const champion = task === model.settings.target ? await championOn(store, round) : null;
-    facts.push({ runId, step, task, ...stored, classes, viewDigest, champion, writtenAt: new Date().toISOString() });
+    facts.push({ runId, step, task, ...stored, classes, viewDigest, champion, ...pickedBy, writtenAt: new Date().toISOString() });
   }
   return facts;
 }

@@ -27,6 +27,8 @@ export class RunModel {
   speakers: string[] = [];
   midpoints: DimensionalLabel[] | null = null;
   seen = new Seen();
+  /** Dev speakers that picked a checkpoint in some round of the run. */
+  pickedBy = new Set<string>();
   step = 0;
   /** The step that the weights come from. It is earlier than `step` once the best weights of a round were restored. */
   weightsStep = 0;
@@ -36,6 +38,11 @@ export class RunModel {
   private wentBackTo: number | null = null;
 
   constructor(private readonly context: RunContext) {}
+
+  /** The model has made no step yet, in this process or before it. */
+  get isUntrained(): boolean {
+    return this.checkpoint === null && this.step === 0;
+  }
 
   /** Continues from the newest whole checkpoint, if there is one. @returns that checkpoint */
   async restore(): Promise<Checkpoint | null> {
@@ -54,6 +61,7 @@ export class RunModel {
       this.checkpoint = checkpoint;
       this.speakers = [...checkpoint.speakers];
       this.midpoints = checkpoint.midpoints;
+      this.pickedBy = new Set(checkpoint.pickedBy);
       this.step = checkpoint.step;
       this.weightsStep = checkpoint.weightsStep;
       this.rateScale = checkpoint.rateScale ?? 1;
@@ -122,6 +130,7 @@ export class RunModel {
     this.speakers = [];
     this.midpoints = null;
     this.seen = new Seen();
+    this.pickedBy = new Set();
     this.step = 0;
     this.weightsStep = 0;
   }

@@ -21,7 +21,10 @@ export interface RunSettings {
   replayShare: number;
   /** Checks on dev speakers, one at each checkpoint, without an improvement before the round ends; 0: no checks. */
   patience: number;
-  /** Fewest dev speakers for which a round is checked. Default: as many as `uaInterval` needs. */
+  /**
+   * From this many dev speakers on, all of them pick the best checkpoint, because nothing is decided on them. An experiment sets
+   * it. Default: some dev speakers pick, and the others decide (picking-speakers.ts).
+   */
   fewestDevSpeakers?: number;
   rate: RateSchedule;
   /** Factor on the learning rate after a divergence. Default: the rate stays. */

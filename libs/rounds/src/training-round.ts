@@ -9,6 +9,7 @@ import { runLeaseKey } from '#contracts/object-keys.js';
 import type { PredictionsWritten } from '#contracts/predictions.js';
 import type { RoundEnd } from '#contracts/training.js';
 import { reestimateBatchNorm } from '#paper/batch-norm-statistics.js';
+import { fitRowScale } from '#paper/input-scale.js';
 import { saveModel } from '#model-files/checkpoint.js';
 import { modelOptimisers, type AnyModel } from '#paper/model.js';
 import { isLearningSource, reestimateSourceColumn } from '#baselines/progressive-phases.js';
@@ -43,7 +44,7 @@ export class TrainingRound {
     private readonly position: RoundPosition,
     private readonly labels: RunLabels,
     private readonly sampler: Sampler,
-    /** Utterances of dev speakers; empty if the round is not checked. */
+    /** Utterances of the dev speakers that pick the best checkpoint; empty if the round is not checked. */
     private readonly checked: readonly ViewUtterance[],
   ) {
     this.feeder = new BatchFeeder(sampler, context.tileStore, context.settings.batch);
@@ -57,7 +58,7 @@ export class TrainingRound {
   /** @param view view whose shards are all prepared */
   static async begin(context: RunContext, learnt: RunModel, view: TrainingView): Promise<TrainingRound> {
     const { settings, store, events } = context;
-    const { seed, replayShare, patience, fewestDevSpeakers, runId, roundSteps } = settings;
+    const { seed, replayShare, patience, fewestDevSpeakers = null, runId, roundSteps } = settings;
     const position = roundPosition(learnt.checkpoint, view, { step: learnt.step, roundSteps });
     const model = learnt.modelFor(view);
     const labels = headLabels(model.settings, { midpoints: learnt.midpoints, speakers: learnt.speakers });
@@ -71,8 +72,11 @@ export class TrainingRound {
       replayShare,
       state: position.sampler,
     });
+    if (learnt.isUntrained) await fitInput(context, model, sampler);
     const isLabelled = (utterance: ViewUtterance): boolean => labels.emotion.classOf(utterance) >= 0;
-    const checked = patience > 0 ? checkedUtterances(heldOut(view, learnt.seen), isLabelled, fewestDevSpeakers) : [];
+    const pickers = { pickedBefore: learnt.pickedBy, allFrom: fewestDevSpeakers };
+    const checked = patience > 0 ? checkedUtterances(heldOut(view, learnt.seen), isLabelled, pickers) : [];
+    for (const { labels: own } of checked) if (own.speakerId !== undefined) learnt.pickedBy.add(own.speakerId);
     const round = new TrainingRound(context, learnt, view, position, labels, sampler, checked);
     events.roundStarted({
       round: position.round,
@@ -210,6 +214,7 @@ export class TrainingRound {
       model,
       labels,
       midpoints: learnt.midpoints,
+      pickedBy: [...learnt.pickedBy].sort(),
       unheard: heldOut(view, learnt.seen).filter((utterance) => sampler.isAlive(utterance)),
       tileStore,
       onChampionRefused: events.checkpointRefused,
@@ -232,6 +237,7 @@ export class TrainingRound {
       model: { ...manifest },
       best: position.best,
       weightsStep: learnt.weightsStep,
+      pickedBy: learnt.pickedBy.size > 0 ? [...learnt.pickedBy].sort() : undefined,
       rateScale: learnt.rateScale === 1 ? undefined : learnt.rateScale,
       parent: position.parent,
       sampler: feeder.state,
@@ -241,12 +247,13 @@ export class TrainingRound {
         digest: view.digest,
         key: viewKey(runId, view.digest),
         utterances: view.utterances.length,
-        tiles: trainedTiles(view, model.settings.target),
+        tiles: trainedTiles(view, (utterance) => this.labels.emotion.classOf(utterance) >= 0),
         newestAt: newestLearntAt(view) ?? undefined,
       },
       seen: { digest: learnt.seen.digest, versions: learnt.seen.versions, parts: [...learnt.seen.parts] },
       erasedInRound: position.erased,
       settingsHash: view.settingsHash ?? '',
+      settings: view.settings,
       configHash: configHashOf(settings),
       config: configOf(settings),
       codeVersion,
@@ -259,6 +266,12 @@ export class TrainingRound {
     learnt.saved(checkpoint);
     events.saved(checkpoint);
   }
+}
+
+/** Measures the scale of the model's input on training tiles, once, before the model's first step. */
+async function fitInput({ settings, tileStore }: RunContext, model: AnyModel, sampler: Sampler): Promise<void> {
+  const refs = sampler.spread(settings.statisticsTiles, settings.batch);
+  if (model.rowScale && refs.length > 0) fitRowScale(model, [{ tiles: await tileStore.read(refs), count: refs.length }]);
 }
 
 function setRate(model: AnyModel, factor: number): void {

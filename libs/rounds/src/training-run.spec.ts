@@ -8,10 +8,14 @@ import { featureSettings } from '#audio/feature-settings.js';
 import { writeShard, type ShardRow } from '#audio/shard/shard-file.js';
 import { emotionCategories, genders } from '#contracts/labels.js';
 import { runLeaseKey } from '#contracts/object-keys.js';
+import { evaluateRows } from '#evaluation/evaluate-predictions.js';
+import { judgingRows } from '#evaluation/judging-rows.js';
+import { readPredictions } from '#evaluation/predictions-file.js';
 import { chooseBackend } from '#tensor/backend.js';
+import { type NamedTensor, readSafetensors } from '#model-files/safetensors.js';
 import { FolderStore } from '#storage/folder-store.js';
 import { sha256Hex } from '#storage/object-store.js';
-import { manifestKey, newestCheckpoints, type Checkpoint } from './checkpoint-store.js';
+import { manifestKey, newestCheckpoints, readWeights, type Checkpoint } from './checkpoint-store.js';
 import { Lease } from '#storage/lease.js';
 import { RoundErasures } from './round-erasures.js';
 import { noEvents, plainRounds, type RunEvents, type RunSettings } from './run-settings.js';
@@ -133,6 +137,101 @@ describe('memory', () => {
     await run.restore();
     run.dispose();
     expect(held()).toEqual(before);
+  });
+});
+
+describe('a run whose input is standardised by row', () => {
+  const standardised = { model: { ...settings.model, input: { standardise: 'rows' } } };
+  const scaleOf = async (checkpoint: Checkpoint | undefined): Promise<NamedTensor[]> =>
+    readSafetensors(await readWeights(store, checkpoint!)).filter(({ name }) => name.startsWith('input.'));
+
+  it('measures the scale on tiles of training speakers alone, before its first step', async () => {
+    await (await openRun({ ...standardised, batch: { labelled: 2, unlabelled: 2 }, statisticsTiles: 100 })).runRound(view);
+    const mean = (await scaleOf(await newest())).find(({ name }) => name === 'input.mean')!;
+    const trained = view.utterances.filter(({ split }) => split === 'train');
+    const pixels = await tiles.read(trained.map((utterance) => ({ utterance, row: utterance.firstRow })));
+    const expected = Array.from({ length: rows }, (_, row) => {
+      const own = pixels.filter((_pixel, at) => Math.floor(at / width) % rows === row);
+      return own.reduce((sum, pixel) => sum + pixel / 255, 0) / own.length;
+    });
+    for (const [row, value] of expected.entries()) expect(mean.values[row]).toBeCloseTo(value, 5);
+  });
+
+  it('keeps the scale in later rounds and after a restart', async () => {
+    await (await openRun(standardised)).runRound(view);
+    const first = await scaleOf(await newest());
+    await (await openRun(standardised)).runRound(relabelled());
+    const second = await newest();
+    expect(second?.round).toBe(2);
+    expect(await scaleOf(second)).toEqual(first);
+  });
+});
+
+describe('a run that names its own classes', () => {
+  const names = ['frustrated', 'calm'];
+  const calls = (): TrainingView =>
+    viewOf(
+      'hash',
+      view.utterances.map((utterance, i) => ({ ...utterance, labels: { ...utterance.labels, category: i % 4 === 0 ? 'cross' : 'calm' } })),
+    );
+
+  it('learns, saves and scores them, and continues from its checkpoint', async () => {
+    const own = { model: { ...settings.model, tasks: { emotion: names }, emotionWords: { cross: 'frustrated' } } };
+    await (await openRun(own)).runRound(calls());
+    const again = await openRun(own);
+    expect(await again.runRound({ ...calls(), digest: 'b'.repeat(64) })).toBe(true);
+    const { predictions, model, view: learnt, step } = (await newest())!;
+    const fact = predictions.find(({ task }) => task === 'emotion')!;
+    expect([step, learnt.tiles.labelled]).toEqual([6, 6]);
+    expect((model['settings'] as { tasks: object }).tasks).toMatchObject({ emotion: names });
+    expect(fact.classes).toEqual(names);
+    const [dev] = evaluateRows(fact, readPredictions((await store.get(fact.objectKey)).bytes));
+    expect(Object.keys(dev?.recall ?? {})).toEqual(names);
+  });
+
+  it('leaves utterances of other classes unlabelled', async () => {
+    await (await openRun({ model: { ...settings.model, tasks: { emotion: ['calm', 'bored'] } } })).runRound(calls());
+    expect((await newest())?.view.tiles).toEqual({ labelled: 4, unlabelled: 2 });
+  });
+});
+
+describe('the dev speakers of a run', () => {
+  /** One training speaker, and seven dev speakers with one utterance each. */
+  const sevenDev = (): TrainingView =>
+    viewOf(
+      'hash',
+      view.utterances.map((utterance, i) => ({
+        ...utterance,
+        labels: { ...utterance.labels, speakerId: `c/d${i}` },
+        split: i === 0 ? ('train' as const) : ('dev' as const),
+        withheld: false,
+      })),
+    );
+  const patient = { patience: 2, checkpointEvery: 1, roundSteps: 4 };
+
+  it('pick the best checkpoint or judge it, never both', async () => {
+    const checkedOn: number[] = [];
+    const run = await openRun(patient, { roundStarted: (facts) => checkedOn.push(facts.checkedOn) });
+    await run.runRound(sevenDev());
+    const { pickedBy = [], predictions } = (await newest())!;
+    const fact = predictions.find(({ task }) => task === 'emotion')!;
+    expect(checkedOn).toEqual([2]);
+    expect(pickedBy).toHaveLength(2);
+    expect(fact.pickedBy).toEqual(pickedBy);
+    const rows = readPredictions((await store.get(fact.objectKey)).bytes);
+    expect(new Set(rows.map(({ speakerId }) => speakerId)).size).toBe(7);
+    const [dev] = evaluateRows(fact, rows);
+    expect(dev).toMatchObject({ split: 'dev', speakers: 5, n: 5 });
+    expect(judgingRows(rows, fact.pickedBy).filter(({ speakerId }) => pickedBy.includes(speakerId))).toEqual([]);
+  });
+
+  it('pick again in later rounds and after a restart, and never judge once they picked', async () => {
+    await (await openRun(patient)).runRound(sevenDev());
+    const before = (await newest())?.pickedBy;
+    const smaller = sevenDev();
+    smaller.utterances.pop();
+    await (await openRun({ ...patient, patience: 0 })).runRound({ ...smaller, digest: 'a'.repeat(64) });
+    expect(await newest()).toMatchObject({ round: 2, pickedBy: before });
   });
 });
 

@@ -79,7 +79,7 @@ export function readStoreConnection(environment?: Environment): StoreConnection 
 }
 
 /** Ports of the services, unless a variable names another. */
-export const servicePorts = { evaluator: 7400, ingest: 7401, features: 7402, trainer: 7403 } as const;
+export const servicePorts = { evaluator: 7400, ingest: 7401, features: 7402, trainer: 7403, predictor: 7404 } as const;
 
 /** `<SERVICE>_PORT` of each service. They stand here for docs/configuration.md. */
 export const portVariables = Object.fromEntries(

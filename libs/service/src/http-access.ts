@@ -1,5 +1,5 @@
 /**
- * Decides which HTTP requests a service accepts. It guards every route of all four services (http-server.ts).
+ * Decides which HTTP requests a service accepts. It guards every route of all five services (http-server.ts).
  *
  * - `Origin` and `Sec-Fetch-Site`: a page of another site gets 403. So no foreign page can post, or read through the browser.
  * - `Host`: an unknown name gets 421. So a page cannot rebind its own name to this address (DNS rebinding).

@@ -212,7 +212,7 @@ test.each([
   const ask = await serve({});
   const answer = await ask(line, headers);
   expect(answer.status).toBe(status);
-  expect(answer.headers['content-type']).toMatch(/^application\/json/);
+  expect(answer.headers['content-type']).toMatch(/^application\/(problem\+)?json/);
   expect(answer.body).not.toMatch(/node_modules|\.ts:|\.js:/);
   expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
 });

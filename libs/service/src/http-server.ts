@@ -4,17 +4,27 @@
  */
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import helmet from 'helmet';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import { printable } from '#contracts/printable.js';
 import { refusalOf, type HttpAccess } from './http-access.js';
 
-/** Most bytes of a request's body, after decompression. SNS and SQS have the same limit, so no store sends a longer notification. */
+/** Most bytes of a request's body, unless a service allows more, after decompression. SNS and SQS have the same limit, so no store sends a longer notification. */
 export const maxBodyBytes = 262_144;
 
 type Next = (error?: unknown) => void;
 
+export interface BodyRules {
+  maxBytes: number;
+  /** What a client should do whose body is larger. */
+  remedy: string;
+  /** Called before a body is read. It answers itself if it refuses the request. */
+  admit?: (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
+}
+
+const usualBody: BodyRules = { maxBytes: maxBodyBytes, remedy: 'Send fewer records in one request.' };
+
 /** Call it before the application listens. It runs before all routes. */
-export function guardHttp(app: NestExpressApplication, access: HttpAccess): void {
+export function guardHttp(app: NestExpressApplication, access: HttpAccess, body = usualBody): void {
   app.disable('x-powered-by');
   app.use(securityHeaders);
   app.use((_request: IncomingMessage, response: ServerResponse, next: Next) => {
@@ -28,9 +38,10 @@ export function guardHttp(app: NestExpressApplication, access: HttpAccess): void
     if (refusal.status === 401) response.setHeader('WWW-Authenticate', 'Basic realm="Undertone", charset="UTF-8"');
     answer(response, refusal.status, refusal.message);
   });
-  app.useBodyParser('raw', { limit: maxBodyBytes, type: () => true });
+  if (body.admit) app.use(body.admit);
+  app.useBodyParser('raw', { limit: body.maxBytes, type: () => true });
   app.use((error: { status?: number }, _request: IncomingMessage, response: ServerResponse, next: Next) => {
-    if (error.status === 413) answer(response, 413, `A body may have at most ${maxBodyBytes} bytes. Send fewer records in one request.`);
+    if (error.status === 413) answer(response, 413, `A body may have at most ${body.maxBytes} bytes. ${body.remedy}`);
     else next(error);
   });
 }
@@ -58,6 +69,9 @@ const securityHeaders = helmet({
 });
 
 function answer(response: ServerResponse, statusCode: number, message: string): void {
-  response.writeHead(statusCode, { 'Content-Type': 'application/json; charset=utf-8' });
-  response.end(JSON.stringify({ statusCode, message: printable(message) }));
+  response.writeHead(statusCode, { 'Content-Type': 'application/problem+json; charset=utf-8' });
+  const detail = printable(message);
+  const title = STATUS_CODES[statusCode] ?? 'Error';
+  // RFC 9457. Older clients read `statusCode` and `message`.
+  response.end(JSON.stringify({ type: 'about:blank', title, status: statusCode, detail, statusCode, message: detail }));
 }

@@ -9,7 +9,7 @@ import { NestFactory } from '@nestjs/core';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { printableLines } from '#contracts/printable.js';
 import type { ServiceSettings } from './connection-config.js';
-import { guardHttp } from './http-server.js';
+import { type BodyRules, guardHttp } from './http-server.js';
 import { nestLogger, type Logger } from './logger.js';
 import { flushTraces, startTracing } from './tracing.js';
 
@@ -20,6 +20,8 @@ export interface ServiceDefinition {
   settings: ServiceSettings;
   logger: Logger;
   module: DynamicModule | (new () => unknown);
+  /** Default: bodies of at most 256 KiB. */
+  body?: BodyRules;
 }
 
 /** Builds the definition and runs the service until the process is stopped. It never throws; on an error it exits. */
@@ -36,7 +38,7 @@ export async function runService(define: () => ServiceDefinition): Promise<void>
       bodyParser: false,
       forceCloseConnections: true,
     });
-    guardHttp(app, definition.settings.access);
+    guardHttp(app, definition.settings.access, definition.body);
     stopWhenTold(app, logger);
     await listen(app, definition.settings);
     logger.info({ url: await app.getUrl() }, 'service started');

@@ -5,3 +5,5 @@ export const ingestGroup = (prefix: string): string => `${prefix}.ingest`;
 export const featuresGroupPrefix = (prefix: string): string => `${prefix}.features-`;
 export const featuresGroup = (prefix: string, settingsHash: string): string => `${featuresGroupPrefix(prefix)}${settingsHash}`;
 export const evaluatorGroup = (prefix: string): string => `${prefix}.evaluator`;
+/** Shares the utterances among the predictors. It reads no records. */
+export const predictorGroup = (prefix: string): string => `${prefix}.predictor`;

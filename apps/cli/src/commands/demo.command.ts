@@ -6,7 +6,7 @@ import { PipelineError } from '#contracts/pipeline-error.js';
 import { connect } from '../connect.js';
 import { environment } from '../config.js';
 import { resultsTable } from '../results.js';
-import { demoDefaults, runDemo } from '../run-demo.js';
+import { demoDefaults, ownCorporaDefaults, runDemo } from '../run-demo.js';
 import { Stack } from '../run-stack.js';
 import { exitCodes, print, printSetup, UndertoneCommand } from '../undertone-command.js';
 import { untilStopped } from '../until-stopped.js';
@@ -34,7 +34,8 @@ export class DemoCommand extends UndertoneCommand {
     const fresh: Record<string, string> = external
       ? { TOPIC_PREFIX: `undertone-demo-${Date.now()}`, S3_BUCKET: `undertone-demo-${Date.now()}` }
       : {};
-    const stack = await Stack.start({ name: 'demo', fresh: true, environment, defaults: { ...demoDefaults, ...fresh }, say: printSetup });
+    const defaults = options.labelled || options.unlabelled ? ownCorporaDefaults : demoDefaults;
+    const stack = await Stack.start({ name: 'demo', fresh: true, environment, defaults: { ...defaults, ...fresh }, say: printSetup });
     const stopped = untilStopped();
     try {
       const demo = runDemo(stack, connect({ ...environment, ...stack.environment }), { corpora: options, say: printSetup, startedAtMs });

@@ -1,4 +1,5 @@
 /** `undertone experiment`: runs a table or a figure of the paper from an experiment file and a folder of shards. */
+import { existsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'nest-commander';
@@ -10,7 +11,7 @@ import { type ExperimentFile, readExperimentFile } from '#experiments/experiment
 import { featuresOf, loadExperiment, tilesOfBucket, tilesOfFolder } from '#experiments/load-experiment.js';
 import { renderReport } from '#experiments/render-report.js';
 import { threadsOf, timeSteps } from '#experiments/run-local.js';
-import { sampleCorpora, shardsOf } from '#experiments/sample-shards.js';
+import { type CorpusFolder, sampleCorpora, shardsOf } from '#experiments/sample-shards.js';
 import type { WorkerSetup } from '#experiments/worker-messages.js';
 import type { Objects } from '#storage/object-store.js';
 import { environment } from '../config.js';
@@ -116,7 +117,7 @@ export class ExperimentCommand extends UndertoneCommand {
   }
 }
 
-/** @throws PipelineError CONFIG_INVALID if neither the file nor --shards names shards, or a corpus is not one of the samples */
+/** @throws PipelineError CONFIG_INVALID if neither the file nor --shards names shards, or a corpus has no folder */
 async function shardsFor(file: ExperimentFile, folder: string | undefined): Promise<string> {
   const from = folder ?? file.shards;
   if (from === undefined)
@@ -124,18 +125,36 @@ async function shardsFor(file: ExperimentFile, folder: string | undefined): Prom
       'CONFIG_INVALID',
       `The experiment has no shards. Give --shards DIR (\`./undertone export --format shards --out DIR\` writes one), or start the stack whose bucket holds them.`,
     );
-  if (from !== 'samples') return resolve(from);
+  if (from !== 'samples' && from !== 'corpora') return resolve(from);
   const named = [...new Set([file.corpus, ...file.auxiliary, file.testCorpus ?? []].flat())];
-  const corpora = named.map((name) => {
-    const found = sampleCorpora.find(({ corpus }) => corpus === name);
-    if (found) return found;
-    const known = sampleCorpora.map(({ corpus }) => corpus).join(', ');
-    throw new PipelineError('CONFIG_INVALID', `${name} is not one of the sample corpora (${known}). Give --shards DIR with its shards.`);
-  });
+  const corpora = from === 'samples' ? named.map(sampleCorpus) : named.map(corpusFolder);
   return shardsOf(corpora, featuresOf(file), {
     cache: cacheRoot(environment),
-    onMake: () => print('· making tiles of the sample corpora …'),
+    onMake: () => print(`· making tiles of ${named.join(', ')} …`),
   });
+}
+
+function sampleCorpus(name: string): CorpusFolder {
+  const found = sampleCorpora.find(({ corpus }) => corpus === name);
+  if (found) return found;
+  const known = sampleCorpora.map(({ corpus }) => corpus).join(', ');
+  throw new PipelineError('CONFIG_INVALID', `${name} is not one of the sample corpora (${known}). Give --shards DIR with its shards.`);
+}
+
+/** A corpus that the user has, in a folder of its name below `UNDERTONE_CORPORA`. */
+function corpusFolder(name: string): CorpusFolder {
+  const corpora = environment['UNDERTONE_CORPORA'];
+  if (!corpora)
+    throw new PipelineError(
+      'CONFIG_INVALID',
+      `The experiment needs recordings that do not come with Undertone. Set UNDERTONE_CORPORA to the folder in which ${name}/ lies (docs/corpora.md says where to get it), or give --shards DIR.`,
+    );
+  const folder = join(resolve(corpora), name);
+  if (existsSync(folder)) return { corpus: name, folder };
+  throw new PipelineError(
+    'CONFIG_INVALID',
+    `UNDERTONE_CORPORA is ${corpora}, and it has no folder ${name}. docs/corpora.md says where to get it.`,
+  );
 }
 
 /** Without native TensorFlow an experiment takes days instead of hours. */

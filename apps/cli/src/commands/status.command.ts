@@ -1,14 +1,17 @@
 /** `undertone status`: prints the state of the pipeline, stage by stage. */
 import { Command, Option } from 'nest-commander';
 import { objectHints } from '#contracts/object-hints.js';
+import type { ModelEvaluated } from '#contracts/evaluations.js';
+import { emotionTargets } from '#contracts/labels.js';
 import { predictions } from '#contracts/predictions.js';
 import { topicName } from '#contracts/topic.js';
 import { utterances } from '#contracts/utterances.js';
+import { fairnessText } from '#evaluation/fairness.js';
 import { evaluatorGroup, featuresGroupPrefix, ingestGroup } from '#streaming/consumer-groups.js';
 import { activeGroups, groupLag } from '#streaming/group-lag.js';
 import type { PromotionState } from '#overview/overview-snapshot.js';
 import { troublesOf } from '#overview/troubles.js';
-import { askRestarts, askTrainer } from '../ask-services.js';
+import { askPredictor, askRestarts, askTrainer, type PredictorReport } from '../ask-services.js';
 import { environment } from '../config.js';
 import { connect, readOverviewAndGaps, type Connections } from '../connect.js';
 import { readCorpusWarnings } from '../corpus-warnings.js';
@@ -31,10 +34,11 @@ export class StatusCommand extends UndertoneCommand {
     const fullDisk = [isThisStack ? fullDiskLine(undertoneHome(environment)) : null].filter((line) => line !== null);
     // Printed first: on a full disk the broker may be down, and everything below waits for the broker.
     if (!json) for (const line of fullDisk) printLine(`  !! ${line}`);
-    const [{ overview, gaps }, lag, trainer, corpusWarnings, restarts] = await Promise.all([
+    const [{ overview, gaps }, lag, trainer, predictor, corpusWarnings, restarts] = await Promise.all([
       readOverviewAndGaps(connections),
       lagByStage(connections),
       askTrainer(connections),
+      askPredictor(connections),
       readCorpusWarnings(connections.store),
       (isThisStack ? readRestarts(environment) : null) ?? askRestarts(connections),
     ]);
@@ -42,7 +46,7 @@ export class StatusCommand extends UndertoneCommand {
     const troubles = troublesOf(snapshot, restarts);
     if (json) {
       const training = { ...snapshot.training, steps: snapshot.training.steps.slice(-1) };
-      return printJson({ ...snapshot, troubles: [...fullDisk, ...troubles], training, lag, trainer, corpusWarnings, gaps });
+      return printJson({ ...snapshot, troubles: [...fullDisk, ...troubles], training, lag, trainer, predictor, corpusWarnings, gaps });
     }
     const { reconciliation, streams, checkpoint, training, evaluations } = snapshot;
     const lastStep = training.steps.at(-1);
@@ -71,12 +75,17 @@ export class StatusCommand extends UndertoneCommand {
               ? `newest model ${checkpoint.runId} step ${checkpoint.step}: ${evaluations.map((each) => `${each.task} ${each.split} UA ${(each.ua * 100).toFixed(1)} %`).join(', ')}`
               : 'no model yet',
           ],
+          ['predictor', predictor ? String(waitingOf(predictor)) : '–', predictor ? predictorLine(predictor) : 'does not answer'],
         ],
       ),
     );
     for (const { corpus, settingsHash, covered, live } of snapshot.moves)
       printLine(`  corpus ${corpus} is changing its feature settings: ${covered} of ${live} utterances have tiles under ${settingsHash}`);
+    const leftOut = Object.entries(snapshot.tilesLeftOut).filter(([, tiles]) => tiles > 0);
+    if (leftOut.length > 0) printLine(`  tiles left out: ${leftOut.map(([reason, tiles]) => `${tiles} with ${reason}`).join(', ')}`);
     for (const state of snapshot.promotions) printLine(`  ${promotionLine(state)}`);
+    if (snapshot.whyNothingCanBePromoted) printLine(`  ! ${snapshot.whyNothingCanBePromoted}`);
+    for (const line of fairnessLines(evaluations)) printLine(`  ${line}`);
     for (const { corpus, warnings } of corpusWarnings) for (const warning of warnings) printLine(`  ! corpus ${corpus}: ${warning}`);
     for (const finding of trainer?.findings ?? []) printLine(`  ! ${finding}`);
     if (gaps) printLine(`  ! ${gaps}`);
@@ -95,6 +104,32 @@ export class StatusCommand extends UndertoneCommand {
   parseJson(): boolean {
     return true;
   }
+}
+
+/** Utterances that wait for a score. */
+const waitingOf = ({ utterances }: PredictorReport): number => (utterances['due'] ?? 0) + (utterances['outdated'] ?? 0);
+
+function predictorLine({ model, problem, utterances }: PredictorReport): string {
+  if (!model) return problem ?? 'no model yet';
+  const of = (state: string): number => utterances[state] ?? 0;
+  const parts = [
+    `${of('scored')} scored by ${model.runId} step ${model.step} (${model.champion === null ? 'the newest' : `champion ${model.champion}`}) or before`,
+    ...(of('outdated') > 0 ? [`${of('outdated')} to score again`] : []),
+    ...(of('other-settings') > 0 ? [`${of('other-settings')} with other feature settings than the model's`] : []),
+    ...(of('failed') > 0 ? [`${of('failed')} failed`] : []),
+    ...(problem === null ? [] : [problem]),
+  ];
+  return parts.join(', ');
+}
+
+/** Scores by gender and by speaker of the emotion head, on test speakers if there are any. */
+function fairnessLines(evaluations: readonly ModelEvaluated[]): string[] {
+  return emotionTargets.flatMap((target) => {
+    const own = evaluations.filter(({ task }) => task === target);
+    const found = own.find(({ split }) => split === 'test') ?? own.find(({ split }) => split === 'dev');
+    const text = found && fairnessText(found);
+    return text ? [`${target} on ${found.split}: ${text}`] : [];
+  });
 }
 
 function promotionLine({ target, champion, championUa, rejected }: PromotionState): string {

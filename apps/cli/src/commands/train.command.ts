@@ -5,6 +5,7 @@ import { Command, Option } from 'nest-commander';
 import { canonicalJson } from '#audio/feature-settings.js';
 import type { ModelEvaluated } from '#contracts/evaluations.js';
 import { runLeaseKey } from '#contracts/object-keys.js';
+import { carriesTarget } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { ModelSettings } from '#paper/settings.js';
 import { codeVersion } from '#service/package-root.js';
@@ -14,6 +15,7 @@ import { labelFindings, LossWatch } from '#rounds/diagnose-training.js';
 import { evaluatePredictions } from '#evaluation/evaluate-predictions.js';
 import { leaseRenewalMs, Lease } from '#storage/lease.js';
 import { hasEnded, processHolder } from '#storage/lease-holder.js';
+import { targetClassOf } from '#rounds/head-labels.js';
 import { TileStore } from '#rounds/tile-store.js';
 import { refuseLeaks, trainedTiles, type TrainingView } from '#index/training-index.js';
 import type { RunSettings } from '#rounds/run-settings.js';
@@ -111,8 +113,11 @@ export class TrainCommand extends UndertoneCommand {
   }
 }
 
-function describe(view: TrainingView, { target }: ModelSettings): void {
-  const tiles = trainedTiles(view, target);
+function describe(view: TrainingView, settings: ModelSettings): void {
+  const isCluster = settings.target === 'clusters-3' || settings.target === 'clusters-5';
+  const tiles = trainedTiles(view, (utterance) =>
+    isCluster ? carriesTarget(utterance.labels, settings.target) : targetClassOf(utterance, settings, null) >= 0,
+  );
   const speakersOf = (split: string) =>
     new Set(view.utterances.filter((each) => each.split === split).flatMap(({ labels }) => labels.speakerId ?? [])).size;
   print(

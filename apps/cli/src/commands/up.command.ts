@@ -1,6 +1,9 @@
 /** `undertone up`: starts the stack without samples, and keeps its data from one start to the next. */
+import { join } from 'node:path';
 import { Command } from 'nest-commander';
 import { environment } from '../config.js';
+import { undertoneHome } from '../stack-file.js';
+import { stackPreset } from '../stack-preset.js';
 import { Stack } from '../run-stack.js';
 import { print, printSetup, UndertoneCommand } from '../undertone-command.js';
 import { untilStopped } from '../until-stopped.js';
@@ -10,9 +13,10 @@ export class UpCommand extends UndertoneCommand {
   protected readonly example = './undertone up';
 
   async run(): Promise<void> {
-    const stack = await Stack.start({ name: 'up', fresh: false, environment, defaults: {}, say: printSetup });
+    const preset = stackPreset(join(undertoneHome(environment), 'up'), environment['PRESET']);
+    const stack = await Stack.start({ name: 'up', fresh: false, environment, defaults: { PRESET: preset }, say: printSetup });
     print(
-      `\n  Dashboard: ${stack.dashboardUrl}\n  Logs: ${stack.logsDir}\n  Add recordings: ./undertone put DIR --corpus NAME\n  Ctrl-C stops everything.\n`,
+      `\n  Settings: preset ${preset} (PRESET chooses another)\n  Dashboard: ${stack.dashboardUrl}\n  Logs: ${stack.logsDir}\n  Add recordings: ./undertone put DIR --corpus NAME\n  Ctrl-C stops everything.\n`,
     );
     await untilStopped();
     await stack.stop();

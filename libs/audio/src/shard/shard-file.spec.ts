@@ -75,6 +75,13 @@ describe('a shard', () => {
     expect(tableFromIPC(without).schema.fields.map(({ name }) => name)).not.toContain('level_edge_low');
   });
 
+  it('keeps the time of each tile, and names no times without any', () => {
+    const [first, ...others] = rows as [ShardRow, ...ShardRow[]];
+    const shard = readShard(writeShard([{ ...first, time: { startSec: 0.1, endSec: 2.66 } }, ...others], settings));
+    expect([0, 1].map((row) => shard.timeAt(row))).toEqual([{ startSec: 0.1, endSec: 2.66 }, null]);
+    expect(tableFromIPC(writeShard(rows, settings)).schema.fields.map(({ name }) => name)).not.toContain('start_sec');
+  });
+
   it.each([0, 8, 3])('at byte %i of a buffer gives tiles as views of it, or as a correct copy if it is not aligned', (start) => {
     const bytes = writeShard(rows, settings);
     const shifted = new Uint8Array(bytes.length + start).subarray(start);

@@ -28,6 +28,7 @@ import {
 } from 'apache-arrow';
 import type { LevelEdges, SilenceProfile } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import type { TileTime } from '../tile-times.js';
 import { type FeatureSettings, settingsHash, tileSizeBytes, validateSettings } from '../feature-settings.js';
 
 export interface ShardRow {
@@ -45,6 +46,8 @@ export interface ShardRow {
   valence: number | null;
   /** Level edges, if the labels of the row have them. */
   levelEdges?: LevelEdges | null;
+  /** Time of the tile in its recording, if known. */
+  time?: TileTime | null;
 }
 
 export interface ShardWriteOptions {
@@ -72,6 +75,8 @@ export interface ShardFile {
   activationAt(row: number): number | null;
   valenceAt(row: number): number | null;
   levelEdgesAt(row: number): LevelEdges | null;
+  /** Null in shards of old releases. */
+  timeAt(row: number): TileTime | null;
 }
 
 const PREFIX = 'undertone.';
@@ -81,6 +86,7 @@ const FORMAT_KEY = `${PREFIX}shardFormat`;
 const FORMAT = '1';
 /** Upper edges of the lowest and the middle level of activation and valence. */
 const edgeColumns = ['level_edge_low', 'level_edge_middle'] as const;
+const timeColumns = { start_sec: 'startSec', end_sec: 'endSec' } as const;
 
 /** @throws RangeError if a tile has another size than the settings say, which is a bug of the caller */
 export function writeShard(rows: readonly ShardRow[], settings: FeatureSettings, options: ShardWriteOptions = {}): Uint8Array {
@@ -145,6 +151,16 @@ export function writeShard(rows: readonly ShardRow[], settings: FeatureSettings,
       ),
     );
   }
+  if (rows.some(({ time }) => time)) {
+    for (const [name, end] of Object.entries(timeColumns))
+      columns.push(
+        nullableColumn(
+          name,
+          rows.map(({ time }) => time?.[end] ?? null),
+          new Float64(),
+        ),
+      );
+  }
   const fields = columns.map(([field]) => field);
   const schema = new Schema(fields, metadataOf(settings, silence));
   const struct = makeData({ type: new Struct(fields), length: rows.length, nullCount: 0, children: columns.map(([, data]) => data) });
@@ -159,6 +175,7 @@ export function readShard(bytes: Uint8Array): ShardFile {
   const tiles = tilesOf(table, tileBytes);
   const silence = table.schema.metadata.get(SILENCE_KEY);
   const edges = edgeColumns.map((name) => table.getChild(name));
+  const [starts, ends] = Object.keys(timeColumns).map((name) => table.getChild(name));
   const reader = <T>(name: string) => {
     const vector = table.getChild(name);
     if (!vector) throw noShard(`no column ${name}`);
@@ -183,6 +200,10 @@ export function readShard(bytes: Uint8Array): ShardFile {
     levelEdgesAt: (row) => {
       const [low, middle] = edges.map((column) => column?.get(row) as number | null | undefined);
       return typeof low === 'number' && typeof middle === 'number' ? [low, middle] : null;
+    },
+    timeAt: (row) => {
+      const [startSec, endSec] = [starts, ends].map((column) => column?.get(row) as number | null | undefined);
+      return typeof startSec === 'number' && typeof endSec === 'number' ? { startSec, endSec } : null;
     },
   };
 }

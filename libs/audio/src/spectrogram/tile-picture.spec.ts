@@ -8,15 +8,15 @@ const settings = defaultFeatureSettings;
 
 describe('tilesToPng', () => {
   it('refuses another number of tiles than stated', () => {
-    expect(() => tilesToPng(new Uint8Array(32_768), 2, 300, settings)).toThrow(RangeError);
-    expect(() => tilesToPng(new Uint8Array(0), 0, 0, settings)).toThrow(RangeError);
+    expect(() => tilesToPng({ tiles: new Uint8Array(32_768), starts: [0, 256], frames: 300 }, settings)).toThrow(RangeError);
+    expect(() => tilesToPng({ tiles: new Uint8Array(0), starts: [], frames: 0 }, settings)).toThrow(RangeError);
   });
 
   it('draws low frequencies at the bottom, tiles side by side, loud bright, padding grey', () => {
     const tiles = new Uint8Array(2 * 32_768);
     tiles.fill(255, 0, 256); // row 0 of tile 0
     tiles[32_768 + 127 * 256 + 1] = 128; // row 127, column 1 of tile 1
-    const png = PNG.sync.read(Buffer.from(tilesToPng(tiles, 2, 256 + 100, settings)));
+    const png = PNG.sync.read(Buffer.from(tilesToPng({ tiles, starts: [0, 256], frames: 256 + 100 }, settings)));
     const colourAt = (column: number, row: number) => {
       const at = 4 * ((16 + 2 * (127 - row)) * png.width + 64 + 2 * column);
       return [...png.data.subarray(at, at + 3)];
@@ -30,9 +30,19 @@ describe('tilesToPng', () => {
     expect(colourAt(256 + 100, 5)).toEqual([176, 176, 176]);
   });
 
+  it('draws the padding of a tile that follows a tile left out', () => {
+    const pictured = { tiles: new Uint8Array(2 * 32_768), starts: [0, 512], frames: 512 + 100 };
+    const png = PNG.sync.read(Buffer.from(tilesToPng(pictured, settings)));
+    const isPadding = (column: number) => png.data[4 * (16 * png.width + 64 + 2 * column)] === 176;
+    expect([isPadding(255), isPadding(256 + 99), isPadding(256 + 100)]).toEqual([false, false, true]);
+  });
+
   it('starts a new line after four tiles', () => {
-    const four = PNG.sync.read(Buffer.from(tilesToPng(new Uint8Array(4 * 32_768), 4, 1_024, settings)));
-    const five = PNG.sync.read(Buffer.from(tilesToPng(new Uint8Array(5 * 32_768), 5, 1_280, settings)));
+    const black = (count: number) => {
+      const starts = Array.from({ length: count }, (_, tile) => tile * 256);
+      return PNG.sync.read(Buffer.from(tilesToPng({ tiles: new Uint8Array(count * 32_768), starts, frames: count * 256 }, settings)));
+    };
+    const [four, five] = [black(4), black(5)];
     expect([five.width, five.height]).toEqual([four.width, 2 * four.height]);
   });
 });

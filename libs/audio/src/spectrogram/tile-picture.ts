@@ -1,7 +1,8 @@
 /**
- * Draws tiles as a PNG, to show the training input (the paper's Fig. 1, Section IV-B). Low frequencies are at the bottom,
- * time runs from left to right in seconds. A line has four tiles with white lines between them, and padding is grey. A bar
- * at the side gives the colours in dB below the loudest.
+ * Draws tiles as a PNG, to show what the trainer sees (the paper's Fig. 1, Section IV-B): the tiles after the cut of silence,
+ * without those that were left out. Low frequencies are at the bottom. The seconds below a tile are its place in the recording
+ * after the cut. A line has four tiles with white lines between them. Padding is grey here; the trainer sees it as silence. A
+ * bar at the side gives the colours in dB below the loudest, or below a full-scale sine.
  *
  * The picture is for eyes: it does not keep the pixel values. Use npy for numbers.
  */
@@ -10,6 +11,7 @@ import { drawText, glyphHeight, glyphWidth } from './bitmap-font.js';
 import type { FeatureSettings } from '../feature-settings.js';
 import { magmaOf, type Colour } from './magma.js';
 import { melRowOf } from './mel-bank.js';
+import type { CutTiles } from './tiles.js';
 
 const TILES_A_LINE = 4;
 /** Pixels of the picture per pixel of a tile. */
@@ -21,9 +23,15 @@ const [WHITE, INK, PADDING] = [255, 40, 176];
 
 type PictureSettings = Pick<FeatureSettings, 'rows' | 'width' | 'sampleRateHz' | 'hopLength' | 'floorDb' | 'scale'>;
 
-/** @param tiles [count, rows, width]: tiles of one utterance @param frames frames of the utterance; the rest is padding */
-export function tilesToPng(tiles: Uint8Array, count: number, frames: number, settings: PictureSettings): Uint8Array {
+export interface PicturedTiles extends Pick<CutTiles, 'tiles' | 'starts'> {
+  /** Frames of the utterance; what lies behind them is padding. */
+  frames: number;
+}
+
+/** @param pictured tiles of one utterance */
+export function tilesToPng({ tiles, starts, frames }: PicturedTiles, settings: PictureSettings): Uint8Array {
   const { rows, width } = settings;
+  const count = starts.length;
   if (count < 1 || tiles.length !== count * rows * width)
     throw new RangeError(`${tiles.length} bytes are not ${count} tiles of ${rows} x ${width}`);
   const lines = Math.ceil(count / TILES_A_LINE);
@@ -33,8 +41,11 @@ export function tilesToPng(tiles: Uint8Array, count: number, frames: number, set
     const first = line * TILES_A_LINE;
     const inLine = Math.min(TILES_A_LINE, count - first);
     const top = line * lineHeight + MARGIN.top;
-    for (let tile = first; tile < first + inLine; tile++) drawTile(canvas, tiles, tile, { first, top, frames, settings });
-    drawTimeAxis(canvas, { first, tiles: inLine, top, settings });
+    for (let tile = first; tile < first + inLine; tile++) {
+      const place = { first, start: starts[tile] as number, top, frames, settings };
+      drawTile(canvas, tiles, tile, place);
+      drawTimeAxis(canvas, tile, { ...place, isLast: tile === first + inLine - 1 });
+    }
     drawFrequencyAxis(canvas, top, settings);
     drawColourBar(canvas, MARGIN.left + inLine * width * SCALE + BAR.gap, top, settings);
   }
@@ -44,18 +55,20 @@ export function tilesToPng(tiles: Uint8Array, count: number, frames: number, set
 interface TileLocation {
   /** The first tile of the line. */
   first: number;
+  /** The frame at which the tile starts. */
+  start: number;
   /** Upper edge of the line. */
   top: number;
   frames: number;
   settings: PictureSettings;
 }
 
-function drawTile(canvas: Canvas, tiles: Uint8Array, tile: number, { first, top, frames, settings }: TileLocation): void {
+function drawTile(canvas: Canvas, tiles: Uint8Array, tile: number, { first, start, top, frames, settings }: TileLocation): void {
   const { rows, width } = settings;
   const left = MARGIN.left + (tile - first) * width * SCALE;
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < width; column++) {
-      const isPadding = tile * width + column >= frames;
+      const isPadding = start + column >= frames;
       const level = tiles[(tile * rows + row) * width + column] as number;
       const colour = isPadding ? GREY(PADDING) : magmaOf(level);
       canvas.fill(left + column * SCALE, top + (rows - 1 - row) * SCALE, SCALE, SCALE, colour);
@@ -65,21 +78,18 @@ function drawTile(canvas: Canvas, tiles: Uint8Array, tile: number, { first, top,
 }
 
 /** Draws a tick every half second and a number every second. */
-function drawTimeAxis(
-  canvas: Canvas,
-  { first, tiles, top, settings }: { first: number; tiles: number; top: number; settings: PictureSettings },
-): void {
+function drawTimeAxis(canvas: Canvas, tile: number, { first, start, top, settings, isLast }: TileLocation & { isLast: boolean }): void {
   const { rows, width, sampleRateHz, hopLength } = settings;
   const framesPerSec = sampleRateHz / hopLength;
   const bottom = top + rows * SCALE;
-  const [fromSec, toSec] = [(first * width) / framesPerSec, ((first + tiles) * width) / framesPerSec];
-  for (let half = Math.ceil(2 * fromSec); half <= 2 * toSec; half++) {
-    const x = MARGIN.left + Math.round(((half / 2) * framesPerSec - first * width) * SCALE);
+  const left = MARGIN.left + (tile - first) * width * SCALE;
+  for (let half = Math.ceil((2 * start) / framesPerSec); half < (2 * (start + width)) / framesPerSec; half++) {
+    const x = left + Math.round(((half / 2) * framesPerSec - start) * SCALE);
     const whole = half % 2 === 0;
     canvas.fill(x, bottom, 1, whole ? TICK : TICK / 2, GREY(INK));
     if (whole) canvas.centred(String(half / 2), x, bottom + TICK + 4);
   }
-  canvas.text('s', MARGIN.left + tiles * width * SCALE + 8, bottom + TICK + 4);
+  if (isLast) canvas.text('s', left + width * SCALE + 8, bottom + TICK + 4);
 }
 
 /** Marks linear rows in equal steps. Mel rows, which crowd towards the top, get doubling steps. */

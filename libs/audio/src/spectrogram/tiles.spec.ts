@@ -50,7 +50,7 @@ describe('tiles', () => {
       { start: 512, end: 800 },
     ];
     const { count, leftOut, tiles } = cutTiles(picture(1_024), featureSettings({ minSpeechShare: 0.1 }), speech);
-    expect([count, leftOut]).toEqual([3, 1]); // frames 256 to 511 hold 14 of speech, under a tenth of 256
+    expect([count, leftOut]).toEqual([3, { 'little speech': 1 }]); // frames 256 to 511 hold 14 of speech, under a tenth of 256
     expect(tiles[32_768 + 1]).toBe((512 + 1) % 256);
     expect(cutTiles(picture(1_024), featureSettings({ minSpeechShare: 0.05 }), speech).count).toBe(4);
     expect(cutTiles(picture(1_024), featureSettings({ minSpeechShare: 0 }), speech).count).toBe(4);

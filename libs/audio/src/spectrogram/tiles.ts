@@ -11,6 +11,7 @@
  *
  * Not every frame ends up in a tile.
  */
+import type { LeftOut } from '#contracts/shards.js';
 import type { FeatureSettings } from '../feature-settings.js';
 import type { Spectrogram } from './spectrogram.js';
 
@@ -21,8 +22,10 @@ export interface Tiles {
 }
 
 export interface CutTiles extends Tiles {
-  /** Tiles that held too little speech. */
-  leftOut: number;
+  /** The frame of the spectrogram at which each tile starts. */
+  starts: number[];
+  /** Number of tiles that were not made, by reason; only reasons that occurred. */
+  leftOut: LeftOut;
 }
 
 /** Frames [start, end) of the spectrogram that hold speech, in order and not touching. */
@@ -34,10 +37,24 @@ export interface SpeechFrames {
 type TileSettings = Pick<FeatureSettings, 'rows' | 'width' | 'layout' | 'minSpeechShare'>;
 
 /** @param speech where it is known; without it every tile stays */
-export function cutTiles({ pixels, frames }: Spectrogram, settings: TileSettings, speech?: readonly SpeechFrames[]): CutTiles {
-  const all = tileStarts(frames, settings);
+export function cutTiles(picture: Spectrogram, settings: TileSettings, speech?: readonly SpeechFrames[]): CutTiles {
+  const all = tileStarts(picture.frames, settings);
   const starts = speech ? startsWithSpeech(all, speech, settings) : all;
-  const { rows, width } = settings;
+  return {
+    ...tilesAt(starts, picture, settings),
+    leftOut: starts.length < all.length ? { 'little speech': all.length - starts.length } : {},
+    starts,
+  };
+}
+
+/** Overlapping tiles, one every `hopFrames`, as long as they lie in the picture. */
+export function cutWindows(picture: Spectrogram, settings: TileSettings, hopFrames: number): Omit<CutTiles, 'leftOut'> {
+  const count = Math.floor(Math.max(0, picture.frames - settings.width) / hopFrames) + 1;
+  const starts = Array.from({ length: count }, (_, window) => window * hopFrames);
+  return { ...tilesAt(starts, picture, settings), starts };
+}
+
+function tilesAt(starts: readonly number[], { pixels, frames }: Spectrogram, { rows, width }: TileSettings): Tiles {
   const tiles = new Uint8Array(starts.length * rows * width);
   starts.forEach((start, tile) => {
     const taken = Math.min(width, frames - start);
@@ -46,7 +63,7 @@ export function cutTiles({ pixels, frames }: Spectrogram, settings: TileSettings
       tiles.set(pixels.subarray(from, from + taken), (tile * rows + row) * width);
     }
   });
-  return { tiles, count: starts.length, leftOut: all.length - starts.length };
+  return { tiles, count: starts.length };
 }
 
 /** Those with enough speech; if none has enough, the one with the most. */
