@@ -2,11 +2,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { featureSettings } from '#audio/feature-settings.js';
-import { readShard, type ShardRow, writeShard } from '#audio/shard/shard-file.js';
+import { readShard, writeShard } from '#audio/shard/shard-file.js';
 import { evaluations, type ModelEvaluated } from '#contracts/evaluations.js';
 import { experimentJobs } from '#contracts/experiment-jobs.js';
-import { emotionCategories, genders } from '#contracts/labels.js';
 import { bucketMarkerKey, shardKey } from '#contracts/object-keys.js';
 import { shardsLabelled } from '#contracts/shards.js';
 import { utterances } from '#contracts/utterances.js';
@@ -20,6 +18,7 @@ import { Publisher } from '#streaming/publisher.js';
 import { TableFollower } from '#streaming/table-follower.js';
 import { silent } from '../chaos/stream-under-test.js';
 import { undertone } from './command-line.js';
+import { madeRow, tileSettings } from './made-tiles.js';
 import { RunningPipeline } from './running-pipeline.js';
 
 const model = {
@@ -32,32 +31,21 @@ const model = {
   headFilters: 2,
   update: 'joint',
 };
-const settings = featureSettings({ rows: 16, width: 32 });
 const pipeline = new RunningPipeline({ EXPERIMENT_WORKER: '1', ROUND_MIN_NEW: '1000000', COMPACTION_INTERVAL: '0', TF_BACKEND: 'cpu' });
 const kafka = kafkaClient(readKafkaConnection({ ...pipeline.environment }), 'undertone-test', silent);
 const folder = join(pipeline.logsDir, 'experiment');
 const file = join(pipeline.logsDir, 'small.yaml');
-
-/** The bright part of the tile encodes the emotion. */
-function rowOf(speaker: number, take: number): ShardRow {
-  const brightFrom = (take % 4) * 4;
-  const tile = Uint8Array.from({ length: 16 * 32 }, (_pixel, at) => {
-    const row = Math.floor(at / 32);
-    return (row >= brightFrom && row < brightFrom + 4 ? 160 : 10) + ((at * (take + 3) * (speaker + 1)) % 61);
-  });
-  return {
-    ...{ tile, utteranceId: `made/s${speaker}-${take}.wav`, version: `v-${speaker}-${take}`.padEnd(16, '-'), tileIndex: 0, corpus: 'made' },
-    ...{ speaker: `made/s${speaker}`, gender: genders[speaker % 2]!, category: emotionCategories[take % 4]!, activation: 3, valence: 3 },
-  };
-}
 
 beforeAll(async () => {
   await pipeline.prepare();
   // Settings of the trainer's own rounds, which run beside the jobs.
   writeFileSync(join(pipeline.logsDir, 'model.json'), JSON.stringify(model));
   await pipeline.store.put(bucketMarkerKey(pipeline.prefix), '{}');
-  const rows = Array.from({ length: 6 * 12 }, (_, index) => rowOf(index % 6, Math.floor(index / 6)));
-  const bytes = writeShard(rows, settings);
+  const rows = Array.from({ length: 6 * 12 }, (_, index) => {
+    const [speaker, take] = [index % 6, Math.floor(index / 6)];
+    return madeRow({ corpus: 'made', speaker, take, name: `s${speaker}-${take}.wav` });
+  });
+  const bytes = writeShard(rows, tileSettings);
   const [shardId, { settingsHash }] = [sha256Hex(bytes), readShard(bytes)];
   const shards = join(folder, 'shards');
   mkdirSync(shards, { recursive: true });
@@ -95,7 +83,7 @@ beforeAll(async () => {
       'folds: { count: 3 }',
       `model: ${JSON.stringify(model)}`,
       'batch: { labelled: 6, unlabelled: 2 }',
-      'steps: 40',
+      'steps: 20',
       'checkEvery: 10',
       'references: [majority]',
       'rows: [{ id: gender, auxiliary: [gender] }]',

@@ -1,18 +1,17 @@
-/** Runs the smallest `undertone experiment` on the sample corpora: in one run, and killed twice. */
+/** Runs the smallest `undertone experiment` on the sample corpora. experiment-baselines.spec.ts kills and resumes one. */
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { readExperimentResults } from '#experiments/experiment-folder.js';
 import { packageRoot } from '#service/package-root.js';
-import { numbers, startExperiment } from './experiment-process.js';
+import { startExperiment } from './experiment-process.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'undertone-experiment-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const file = join(packageRoot, 'examples/sample-smoke.yaml');
 
-const start = (out: string, ...more: string[]) => startExperiment(file, join(folder, out), ...more);
-const run = (out: string, ...more: string[]) => start(out, ...more).ended;
+const run = (out: string, ...more: string[]) => startExperiment(file, join(folder, out), ...more).ended;
 const resultsOf = (out: string) => readExperimentResults(join(folder, out));
 
 it('lists the jobs and their estimated time with --dry-run, and runs none', async () => {
@@ -60,35 +59,3 @@ it('refuses a folder that holds an experiment already, unless it is to go on', a
   expect(text).toContain('9 jobs of 9 finished earlier');
   expect(code).toBe(0);
 });
-
-it('reaches the same digits after two kills and a resume', async () => {
-  const work = join(folder, 'killed/work');
-  /** Checkpoints of the network in training. */
-  const checkpoints = (): string[] =>
-    existsSync(work)
-      ? readdirSync(work, { recursive: true, encoding: 'utf8' }).filter((path) => /models.*0000000[123]0.manifest\.json$/.test(path))
-      : [];
-
-  // Kills all processes at once, in the middle of a job.
-  const first = start('killed', '--jobs', '1');
-  await expect.poll(() => checkpoints().length, { timeout: 200_000, interval: 20 }).toBeGreaterThan(0);
-  process.kill(-first.child.pid!, 'SIGKILL');
-  await first.ended;
-  const done = (await resultsOf('killed'))!.results.length;
-  expect(done).toBeLessThan(9);
-
-  // Kills only the parent process, while it trains the next network. The workers end by themselves.
-  const before = new Set(readdirSync(work));
-  const second = start('killed', '--jobs', '1', '--resume');
-  await expect
-    .poll(() => checkpoints().some((path) => !before.has(path.split('/')[0] as string)), { timeout: 200_000, interval: 20 })
-    .toBe(true);
-  process.kill(second.child.pid!, 'SIGKILL');
-  await second.ended;
-  expect((await resultsOf('killed'))!.missing.length).toBeGreaterThan(0);
-
-  const { code, text } = await run('killed', '--jobs', '2', '--resume');
-  expect(text).toMatch(/[1-8] jobs? of 9 finished earlier/);
-  expect(code, text).toBe(0);
-  expect(numbers(await resultsOf('killed'))).toEqual(numbers(await resultsOf('whole')));
-}, 600_000);

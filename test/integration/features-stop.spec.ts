@@ -28,8 +28,10 @@ it('seals and commits finished tiles, abandons the file, leaves the group and ex
   expect(overview.reconcile().inFlight, 'its shard is open').toEqual(['drop/whole.wav']);
   expect(await group.members()).toBe(1);
   const before = await cpuSeconds();
-  await store.put(corpusKey('drop', 'long.wav'), endlessWav({ hours: 20 }));
-  await pipeline.until('the middle of the long file', async () => (await cpuSeconds()) > before + 2);
+  // After SIGTERM features waits 4 s for files in hand. This file takes longer, also on an idle machine.
+  await store.put(corpusKey('drop', 'long.wav'), endlessWav({ hours: 40 }));
+  const isInFlight = (): boolean => overview.reconcile().inFlight.length === 2;
+  await pipeline.until('the work on the long file', async () => isInFlight() && (await cpuSeconds()) > before + 1);
   expect(overview.reconcile().inFlight.sort()).toEqual(['drop/long.wav', 'drop/whole.wav']);
 
   expect(await pipeline.stopGently('features'), pipeline.logOf('features').slice(-2_000)).toBe(0);

@@ -1,4 +1,4 @@
-/** Makes two thousand realistic files: every format, odd names, and fifty files that are broken in fifteen ways. */
+/** Makes realistic files: every format, odd names, and fifty files that are broken in fifteen ways. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -40,8 +40,8 @@ function voice(seconds: number, rateHz: number, pitchHz: number): Float32Array {
   });
 }
 
-/** 1 950 good files: 1 500 WAV, 390 FLAC and 15 each of four lossy formats, or those that this ffmpeg can encode. */
-export function goodFiles(): DroppedFile[] {
+/** Good files: a fifth is FLAC, 15 are of each lossy format that this ffmpeg can encode (at most four), and the others are WAV. */
+export function goodFiles(count: number): DroppedFile[] {
   const files: DroppedFile[] = [];
   const name = (ending: string): string => {
     const n = files.length;
@@ -53,8 +53,8 @@ export function goodFiles(): DroppedFile[] {
     for (let i = 0; bytes && i < 15; i++) files.push({ path: name(ending), bytes });
   }
   const flacs = flacNames.map((each) => new Uint8Array(readFileSync(join(packageRoot, `libs/audio/fixtures/${each}.flac`))));
-  for (let i = 0; i < 390; i++) files.push({ path: name('flac'), bytes: flacs[i % flacs.length] as Uint8Array });
-  for (let i = 0; files.length < 1_950; i++) {
+  for (let i = 0; i < count / 5; i++) files.push({ path: name('flac'), bytes: flacs[i % flacs.length] as Uint8Array });
+  for (let i = 0; files.length < count; i++) {
     const sampleRateHz = rates[i % rates.length] as number;
     const samples = voice(0.2 + (i % 13) / 20, sampleRateHz, 90 + (i % 200));
     const channels = Array.from({ length: channelCounts[i % channelCounts.length] as number }, () => samples);

@@ -1,44 +1,5 @@
-/** Two thousand files of mixed format, fifty of them broken in fifteen ways: each ends in the right place, none twice, none lost. */
-import { afterEach, expect, it } from 'vitest';
-import { corpusKey } from '#contracts/object-keys.js';
-import { brokenFiles, goodFiles } from './made-drop.js';
-import { RunningPipeline } from './running-pipeline.js';
+/** A drop of 450 files. mixed-drop.slow.spec.ts has the same with two thousand. */
+import { it } from 'vitest';
+import { settleDrop } from './settle-drop.js';
 
-let pipeline: RunningPipeline;
-afterEach(async () => pipeline.close());
-
-it('puts 1 950 files into shards and writes 50 dead letters with the right codes', async () => {
-  const [good, bad] = [goodFiles(), brokenFiles()];
-  expect([good.length, bad.length]).toEqual([1_950, 50]);
-  pipeline = new RunningPipeline({ SHARD_TILES: '256' });
-  await pipeline.prepare();
-  const { store, overview } = pipeline;
-  const files = [...good, ...bad];
-  const put = async (queue: typeof files): Promise<void> => {
-    const putters = Array.from({ length: 8 }, async () => {
-      for (let file = queue.shift(); file; file = queue.shift()) await store.put(corpusKey('drop', file.path), file.bytes);
-    });
-    await Promise.all(putters);
-  };
-  // Some of the files are a few milliseconds of noise, in which no speech could be told from silence.
-  await store.put(corpusKey('drop', 'corpus.json'), '{"silence": "none"}');
-  // Half of the files exist before the services start, so the listing must find them. The other half comes later.
-  await put(files.filter((_, i) => i % 2 === 0));
-  pipeline.start('ingest', 'features');
-  await put(files.filter((_, i) => i % 2 === 1));
-  const begun = Date.now();
-  await pipeline.until(
-    'everything settled',
-    () => {
-      const { utterances, inFlight } = overview.reconcile();
-      return utterances === 2_000 && inFlight.length === 0;
-    },
-    200,
-  );
-  console.log(`settled ${((Date.now() - begun) / 1000).toFixed(1)} s after the last file was put`);
-
-  const { inShards, deadLettered } = overview.reconcile();
-  expect({ inShards, deadLettered }).toEqual({ inShards: 1_950, deadLettered: 50 });
-  const codes = overview.deadLetters.map(({ utteranceId, code }) => `${utteranceId} ${code}`).sort();
-  expect(codes).toEqual(bad.map(({ path, code }) => `drop/${path} ${code}`).sort());
-});
+it('puts 400 files of every format into shards and writes 50 dead letters with the right codes', () => settleDrop(400));

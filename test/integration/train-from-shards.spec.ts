@@ -7,48 +7,33 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
 import { type ShardRow, writeShard } from '#audio/shard/shard-file.js';
-import { emotionCategories, genders } from '#contracts/labels.js';
+import type { EmotionCategory } from '#contracts/labels.js';
 import { packageRoot } from '#service/package-root.js';
 import { FolderStore } from '#storage/folder-store.js';
 import { newestCheckpoints } from '#rounds/checkpoint-store.js';
 import { viewOfShards } from '#index/view-of-shards.js';
+import { madeRow, tileSettings } from './made-tiles.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'undertone-train-'));
 const shards = join(folder, 'shards');
 const config = join(folder, 'run.yaml');
-const settings = featureSettings({ rows: 16, width: 32 });
-
 const activationOf = { angry: 4.5, happy: 4, neutral: 2.5, sad: 1.5 };
 
-/** Each utterance has two tiles, and the bright part encodes the emotion. The last third of each speaker's utterances has no label. */
+/** Each utterance has two tiles. The last third of each speaker's utterances has no label. */
 function rowsOf(speaker: number): ShardRow[] {
   return Array.from({ length: 24 }, (_, i): ShardRow => {
-    const [utterance, tileIndex] = [Math.floor(i / 2), i % 2];
-    const category = emotionCategories[utterance % 4] as string;
-    const brightFrom = emotionCategories.indexOf(category as never) * 4;
-    const tile = Uint8Array.from({ length: 16 * 32 }, (_pixel, at) => {
-      const row = Math.floor(at / 32);
-      return (row >= brightFrom && row < brightFrom + 4 ? 160 : 10) + ((at * (i + 3) * (speaker + 1)) % 61);
-    });
-    const labelled = utterance < 8;
-    return {
-      tile,
-      utteranceId: `made/s${speaker}-${utterance}`,
-      version: 'v1',
-      tileIndex,
-      corpus: 'made',
-      speaker: `made/s${speaker}`,
-      gender: genders[speaker % 2] ?? null,
-      category: labelled ? category : null,
-      activation: labelled ? activationOf[category as keyof typeof activationOf] : null,
-      valence: labelled ? (category === 'happy' ? 4.5 : 2.5) : null,
-    };
+    const [take, tileIndex] = [Math.floor(i / 2), i % 2];
+    const row = { ...madeRow({ corpus: 'made', speaker, take, tileIndex }), version: 'v1' };
+    const category = row.category as EmotionCategory;
+    return take < 8
+      ? { ...row, activation: activationOf[category], valence: category === 'happy' ? 4.5 : 2.5 }
+      : { ...row, category: null, activation: null, valence: null };
   });
 }
 
 beforeAll(() => {
   mkdirSync(shards);
-  for (let speaker = 0; speaker < 6; speaker++) writeFileSync(join(shards, `${speaker}.arrow`), writeShard(rowsOf(speaker), settings));
+  for (let speaker = 0; speaker < 6; speaker++) writeFileSync(join(shards, `${speaker}.arrow`), writeShard(rowsOf(speaker), tileSettings));
   writeFileSync(join(shards, 'splits.json'), JSON.stringify({ 'made/s0': 'dev', 'made/s1': 'test' }));
   writeFileSync(
     config,
@@ -56,8 +41,8 @@ beforeAll(() => {
       'name: tiny',
       'model: { filters: [2, 4], pools: [[2, 4], [2, 2]], dense: 8, headFilters: 2 }',
       'batch: { labelled: 3, unlabelled: 1 }',
-      'steps: 40',
-      'checkpointEvery: 20',
+      'steps: 12',
+      'checkpointEvery: 6',
       'splits: { dev: [made/s2], test: [] }',
     ].join('\n'),
   );
@@ -102,9 +87,9 @@ it('accepts the paper’s example for these shards in a dry run', () => {
   expect(code).toBe(0);
 });
 
-it('trains and scores held-out speakers; 20 steps, a kill and 20 more equal 40 steps bit for bit', async () => {
+it('trains and scores held-out speakers; 6 steps, a kill and 6 more equal 12 steps bit for bit', async () => {
   const whole = train('whole');
-  expect(whole).toMatchObject({ code: 0, text: expect.stringContaining('step 40 of 40') });
+  expect(whole).toMatchObject({ code: 0, text: expect.stringContaining('step 12 of 12') });
   expect(whole.text).toMatch(/emotion +dev +16 /);
   const evaluations = JSON.parse(readFileSync(join(folder, 'whole/evaluations.json'), 'utf8')) as {
     task: string;
@@ -121,18 +106,18 @@ it('trains and scores held-out speakers; 20 steps, a kill and 20 more equal 40 s
   });
 
   const running = spawn(process.execPath, words('killed', []), { env, stdio: 'ignore' });
-  await expect.poll(async () => (await newest('killed'))?.step ?? 0, { timeout: 60_000, interval: 20 }).toBe(20);
+  await expect.poll(async () => (await newest('killed'))?.step ?? 0, { timeout: 60_000, interval: 20 }).toBe(6);
   running.kill('SIGKILL');
   await once(running, 'exit');
   const before = await newest('killed');
-  expect(before).toMatchObject({ step: 20, complete: false });
+  expect(before).toMatchObject({ step: 6, complete: false });
   expect(train('killed')).toMatchObject({ code: 2, text: expect.stringContaining('Add --resume to continue it') });
-  expect(train('killed', '--resume')).toMatchObject({ code: 0, text: expect.stringContaining('step 20 to 40') });
+  expect(train('killed', '--resume')).toMatchObject({ code: 0, text: expect.stringContaining('step 6 to 12') });
   // On the plain backend, bit for bit.
   const [killed, unbroken] = [await newest('killed'), await newest('whole')];
   expect(killed?.weights.sha256).toBe(unbroken?.weights.sha256);
   // This includes Adam's step counts and the generator's state.
-  expect(killed).toMatchObject({ step: 40, complete: true, model: unbroken?.model, sampler: unbroken?.sampler });
+  expect(killed).toMatchObject({ step: 12, complete: true, model: unbroken?.model, sampler: unbroken?.sampler });
 }, 180_000);
 
 it('repeats a run from its config.json and shards on the same backend, and refuses other shards, backends or tiles', async () => {
@@ -140,7 +125,7 @@ it('repeats a run from its config.json and shards on the same backend, and refus
   const splits = readFileSync(hints, 'utf8');
   rmSync(hints);
   const { TF_BACKEND: _asked, ...unasked } = env;
-  expect(repeated('again', {}, unasked)).toMatchObject({ code: 0, text: expect.stringContaining('step 0 to 40 on cpu') });
+  expect(repeated('again', {}, unasked)).toMatchObject({ code: 0, text: expect.stringContaining('step 0 to 12 on cpu') });
   expect((await newest('again'))?.weights.sha256).toBe((await newest('whole'))?.weights.sha256);
   writeFileSync(hints, splits);
 
@@ -180,7 +165,7 @@ it('exports a trained model for a browser, for onnxruntime and as weights, and e
     expect(readdirSync(out).sort()).toEqual(files);
     expect(JSON.parse(readFileSync(join(out, 'about.json'), 'utf8'))).toMatchObject({
       run: 'tiny',
-      step: 40,
+      step: 12,
       classes: { emotion: ['angry', 'happy', 'neutral', 'sad'], speaker: ['made/s3', 'made/s4', 'made/s5'] },
     });
   }
@@ -205,7 +190,7 @@ it('writes a model card that marks synthetic voices', () => {
   const asked = [words('', [])[0] as string, 'model-card', '--from', join(folder, 'whole'), '--synthetic', 'made'];
   const { status, stdout, stderr } = spawnSync(process.execPath, asked, { env, encoding: 'utf8' });
   expect(status, stderr).toBe(0);
-  expect(stdout).toContain('# Model card: tiny/40');
+  expect(stdout).toContain('# Model card: tiny/12');
   expect(stdout).toContain('> **Synthetic voices (made): the scores below are no evidence about real emotion.**');
   expect(stdout).toMatch(/\| Categorical emotion \| dev \| \d+ \| \d+ \| [\d.]+ \| [\d.]+ \|/);
 }, 60_000);
@@ -229,7 +214,7 @@ it('saves on Ctrl-C, reports it, and continues with --resume', async () => {
   const running = spawn(process.execPath, words('stopped', []), { env });
   let text = '';
   running.stdout.on('data', (piece: Buffer) => (text += piece.toString()));
-  await expect.poll(() => text, { timeout: 60_000, interval: 20 }).toContain('step 0 to 40');
+  await expect.poll(() => text, { timeout: 60_000, interval: 20 }).toContain('step 0 to 12');
   running.kill('SIGINT');
   expect((await once(running, 'exit'))[0]).toBe(1);
   const [, step = ''] = /Stopped at step (\d+)\. Add --resume to continue\./.exec(text) ?? [];
@@ -265,8 +250,8 @@ it('refuses invalid options, and says what to do', () => {
 it('lets a later file override an utterance, and refuses mixed settings', () => {
   const other = mkdtempSync(join(tmpdir(), 'undertone-shards-'));
   const [first, second] = rowsOf(0) as [ShardRow, ShardRow];
-  writeFileSync(join(other, 'a.arrow'), writeShard([first, second], settings));
-  writeFileSync(join(other, 'b.arrow'), writeShard([{ ...first, version: 'v2', category: 'sad' }], settings));
+  writeFileSync(join(other, 'a.arrow'), writeShard([first, second], tileSettings));
+  writeFileSync(join(other, 'b.arrow'), writeShard([{ ...first, version: 'v2', category: 'sad' }], tileSettings));
   const view = viewOfShards(other);
   expect(view.utterances).toMatchObject([{ version: 'v2', tileCount: 1, labels: { category: 'sad' } }]);
   writeFileSync(join(other, 'c.arrow'), writeShard([first], featureSettings({ rows: 16, width: 32, floorDb: -60 })));

@@ -35,13 +35,13 @@ export function describeExperiment({ file, data, plan }: LoadedExperiment): stri
 function foldSizes({ file, data }: Pick<LoadedExperiment, 'file' | 'data'>): string[] {
   const rows = Array.from({ length: file.folds.count }, (_, fold) => {
     const { test, dev } = rotated(fold, file.folds.count);
-    const of = (which: number): string => {
+    const describe = (which: number): string => {
       const own = data.primary.filter(({ utteranceId }) => data.foldOf.get(utteranceId) === which);
       const speakers = new Set(own.map(({ labels }) => labels.speakerId));
       const names = speakers.size <= 3 ? [...speakers].join(', ') : counted(speakers.size, 'speaker');
       return `${own.length} utterances (${names})`;
     };
-    return [String(fold + 1), of(dev), data.test ? `all of ${file.testCorpus}` : of(test)];
+    return [String(fold + 1), describe(dev), data.test ? `all of ${file.testCorpus}` : describe(test)];
   });
   return [alignedTable(['fold', 'dev', 'test'], rows)];
 }

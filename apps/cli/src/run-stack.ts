@@ -83,11 +83,11 @@ export class Stack {
     await supervisor.endLeftovers();
     if (fresh) for (const part of throwawayParts) rmSync(join(dataDir, part), { recursive: true, force: true });
     const ports = await choosePorts(caller);
-    const said = { ...defaults, ...pick(caller, [...Object.keys(defaults), ...sharedVariables]) };
-    const bucket = said['S3_BUCKET'] ?? 'undertone';
+    const given = { ...defaults, ...pick(caller, [...Object.keys(defaults), ...sharedVariables]) };
+    const bucket = given['S3_BUCKET'] ?? 'undertone';
     const servers = await EmbeddedServers.start({ dataDir, provisioned, environment: caller, bucket, ingestPort: ports.ingest, say });
     const environment: Record<string, string> = {
-      ...said,
+      ...given,
       ...servers.environment,
       ...(provisioned.ffmpeg && { FFMPEG_BIN: provisioned.ffmpeg.path }),
       SHARD_CACHE: caller['SHARD_CACHE'] || join(dataDir, 'shards'),

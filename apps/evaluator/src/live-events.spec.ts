@@ -70,7 +70,7 @@ afterEach(async () => {
 it('serialises each state once, and sends it to every client', async () => {
   await serve();
   const clients = await Promise.all([client(), client(), client()]);
-  await vi.waitFor(() => expect(clients.map(({ numbers }) => numbers)).toEqual([[0], [0], [0]]));
+  await vi.waitFor(() => expect(clients.map(({ numbers }) => numbers)).toEqual([[0], [0], [0]]), { timeout: 20_000 });
   const before = serialised;
   changes.next(stateOf(1));
   await vi.waitFor(() =>
@@ -87,12 +87,12 @@ it('bounds the memory of clients that never read, still sends a good client ever
   await serve();
   const good = await client();
   for (let at = 0; at < 100; at++) await deafClient();
-  await vi.waitFor(() => expect(events.count).toBe(64));
+  await vi.waitFor(() => expect(events.count).toBe(64), { timeout: 20_000 });
   const held = (): number => process.memoryUsage().heapUsed + process.memoryUsage().external;
   const before = held();
   for (let number = 1; number <= 150; number++) {
     changes.next(stateOf(number));
-    await vi.waitFor(() => expect(good.numbers.at(-1)).toBe(number), { interval: 2 });
+    await vi.waitFor(() => expect(good.numbers.at(-1)).toBe(number), { interval: 2, timeout: 20_000 });
   }
   // If each client kept its own copy, these states would take two gigabytes.
   expect(held() - before).toBeLessThan(100e6);
@@ -106,29 +106,29 @@ it('bounds the memory of clients that never read, still sends a good client ever
 
   // When some clients have left, the next client is served.
   for (const socket of sockets) if (socket !== good.answer.socket) socket.destroy();
-  await vi.waitFor(() => expect(events.count).toBe(1));
+  await vi.waitFor(() => expect(events.count).toBe(1), { timeout: 20_000 });
   const next = await client();
-  await vi.waitFor(() => expect(next.numbers).toHaveLength(1));
+  await vi.waitFor(() => expect(next.numbers).toHaveLength(1), { timeout: 20_000 });
 });
 
 it('sends a slow client the newest state, not every missed one', async () => {
   await serve();
   const slow = await client();
-  await vi.waitFor(() => expect(slow.numbers).toEqual([0]));
+  await vi.waitFor(() => expect(slow.numbers).toEqual([0]), { timeout: 20_000 });
   slow.answer.pause();
   for (let number = 1; number <= 100; number++) {
     changes.next(stateOf(number));
     await new Promise((resolve) => setImmediate(resolve));
   }
   slow.answer.resume();
-  await vi.waitFor(() => expect(slow.numbers.at(-1)).toBe(100));
+  await vi.waitFor(() => expect(slow.numbers.at(-1)).toBe(100), { timeout: 20_000 });
   expect(slow.numbers.length).toBeLessThan(101);
 });
 
 it('disconnects a client that takes nothing for too long, and serves another in its place', async () => {
   await serve({ mostClients: 1, patienceMs: 50 });
   await deafClient();
-  await vi.waitFor(() => expect(events.count).toBe(1));
+  await vi.waitFor(() => expect(events.count).toBe(1), { timeout: 20_000 });
   await vi.waitFor(
     () => {
       changes.next(stateOf(1));
@@ -143,5 +143,5 @@ it('does not ask for the state while no client follows', async () => {
   const { answer } = await client();
   expect(changes.observed).toBe(true);
   answer.destroy();
-  await vi.waitFor(() => expect(changes.observed).toBe(false));
+  await vi.waitFor(() => expect(changes.observed).toBe(false), { timeout: 20_000 });
 });

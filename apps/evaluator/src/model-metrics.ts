@@ -102,13 +102,14 @@ function show(
   for (const gauge of [ua, wa, recall, byGender, ofSpeakers]) gauge.reset();
   for (const { labels, scores } of models) {
     for (const { task, split, ...score } of scores) {
-      const of = { ...labels, task, split };
-      ua.set(of, score.ua);
-      if (score.wa !== null) wa.set(of, score.wa);
-      for (const [gender, own] of Object.entries(score.byGender ?? {})) byGender.set({ ...of, gender }, own.ua);
-      for (const statistic of ['median', 'worst'] as const) if (score.spread) ofSpeakers.set({ ...of, statistic }, score.spread[statistic]);
+      const where = { ...labels, task, split };
+      ua.set(where, score.ua);
+      if (score.wa !== null) wa.set(where, score.wa);
+      for (const [gender, own] of Object.entries(score.byGender ?? {})) byGender.set({ ...where, gender }, own.ua);
+      for (const statistic of ['median', 'worst'] as const)
+        if (score.spread) ofSpeakers.set({ ...where, statistic }, score.spread[statistic]);
       if (task === 'speaker') continue;
-      for (const [name, share] of Object.entries(score.recall)) if (share !== null) recall.set({ ...of, class: name }, share);
+      for (const [name, share] of Object.entries(score.recall)) if (share !== null) recall.set({ ...where, class: name }, share);
     }
   }
 }

@@ -4,7 +4,8 @@
  * next write.
  */
 import { z } from 'zod';
-import { archiveJobKey, archiveJobsPrefix, unpackedArchiveKey } from '#contracts/object-keys.js';
+import { archiveJobKey, archiveJobsPrefix, isOwnObject, unpackedArchiveKey } from '#contracts/object-keys.js';
+import { deleteOwn } from '#storage/delete-own.js';
 import type { ObjectStore } from '#storage/object-store.js';
 import type { RecordOrigin } from '#streaming/dead-letter-office.js';
 import { findState, findStateAndEtag } from './find-state.js';
@@ -76,10 +77,11 @@ export class ArchiveJobs {
     }
   }
 
-  /** Reads all jobs. It deletes an unreadable job, because the next start of ingest hints at its archive again. */
+  /** Reads all jobs, and no other object. It deletes an unreadable job, because the next start of ingest hints at its archive again. */
   async *all(): AsyncGenerator<StoredJob> {
     const present = new Set<string>();
     for await (const { key, etag: listedEtag } of this.store.list(archiveJobsPrefix)) {
+      if (!isOwnObject(key, 'archiveJob')) continue;
       const known = this.read.get(key);
       const stored = known?.listedEtag === listedEtag ? known.stored : await this.find(key);
       if (!stored) continue;
@@ -93,7 +95,7 @@ export class ArchiveJobs {
   private async find(key: string): Promise<StoredJob | null> {
     const found = await findStateAndEtag(this.store, key, jobSchema);
     if (found?.state) return { key, job: found.state, etag: found.etag };
-    if (found) await this.store.delete(key);
+    if (found) await deleteOwn(this.store, key, 'archiveJob');
     return null;
   }
 
@@ -117,7 +119,7 @@ export class ArchiveJobs {
 
   /** Deletes the job of an archive that was deleted or replaced. @returns as `finish` */
   async drop({ key, job }: Pick<StoredJob, 'key' | 'job'>): Promise<boolean> {
-    await this.store.delete(key);
+    await deleteOwn(this.store, key, 'archiveJob');
     const head = await this.store.head(job.archive);
     return !head || head.etag === job.etag;
   }

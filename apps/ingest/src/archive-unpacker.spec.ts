@@ -204,7 +204,7 @@ describe('an archive', () => {
     await vi.waitFor(() => expect(hinted.length).toBeGreaterThan(10), { timeout: 10_000 });
     expect(await drop(unpacker, { 'new.wav': 'new' })).toBe(true);
     await settled();
-    await vi.waitFor(() => expect(hinted).toContain(corpusKey('a', 'new.wav')));
+    await vi.waitFor(() => expect(hinted).toContain(corpusKey('a', 'new.wav')), { timeout: 20_000 });
     expect(letters).toEqual([]);
   });
 
@@ -286,7 +286,9 @@ describe('an archive that cannot be unpacked', () => {
     const unpacker = unpackerOf();
     await unpacker.start();
     await drop(unpacker, wavs(2));
-    await vi.waitFor(() => expect(store.callsOf('get').filter((key) => key.endsWith('.tar.gz')).length).toBeGreaterThan(2));
+    await vi.waitFor(() => expect(store.callsOf('get').filter((key) => key.endsWith('.tar.gz')).length).toBeGreaterThan(2), {
+      timeout: 20_000,
+    });
     expect([hinted, letters]).toEqual([[], []]);
     isFull = false;
     await settled();

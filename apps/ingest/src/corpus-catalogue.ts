@@ -106,16 +106,16 @@ export class CorpusCatalogue {
     });
     const check = { startedAtMs, corpus };
     this.checks.set(name, check);
-    const forget = (): void => {
+    const endCheck = (): void => {
       if (this.checks.get(name) === check) this.checks.delete(name);
     };
     corpus.then(
       () => {
-        forget();
+        endCheck();
         this.refusedNames.delete(name);
       },
       (error: unknown) => {
-        forget();
+        endCheck();
         if (fateOf(error) === 'permanent') this.refusedNames.add(name);
       },
     );

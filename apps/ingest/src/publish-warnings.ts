@@ -8,6 +8,7 @@
 import { type CorpusWarnings, corpusWarningsKey, corpusWarningsPrefix, parseCorpusWarningsKey } from '#contracts/corpus-warnings.js';
 import { rowWarnings } from '#corpora/read-annotations.js';
 import type { Logger } from '#service/logger.js';
+import { deleteOwn } from '#storage/delete-own.js';
 import type { Objects } from '#storage/object-store.js';
 import type { Corpus } from './corpus-catalogue.js';
 
@@ -44,7 +45,7 @@ export class WarningPublisher {
       published.set(name, state);
     }
     for (const name of gone) {
-      await this.store.delete(corpusWarningsKey(name));
+      await deleteOwn(this.store, corpusWarningsKey(name), 'corpusWarnings');
       published.delete(name);
     }
   }

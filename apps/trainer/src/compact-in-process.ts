@@ -24,10 +24,10 @@ export async function compactInProcess(setup: CompactionSetup, { stopped, onStor
   const child = fork(fileURLToPath(new URL('./compaction-process.js', import.meta.url)), { serialization: 'advanced' });
   let answer: Extract<FromCompaction, { type: 'done' | 'failed' }> | undefined;
   child.on('message', (message) => {
-    const said = message as FromCompaction;
-    if (said.type === 'storeCalled') onStoreCall(said);
-    else if (said.type === 'retried') onRetry();
-    else answer = said;
+    const told = message as FromCompaction;
+    if (told.type === 'storeCalled') onStoreCall(told);
+    else if (told.type === 'retried') onRetry();
+    else answer = told;
   });
   const stop = (): void => {
     if (child.connected) child.disconnect();

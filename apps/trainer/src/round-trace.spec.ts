@@ -74,7 +74,7 @@ test('gives all utterances their spans, even more than predictions can name', as
   const round = begin(1_500);
   round.started(started(round.utteranceIds));
   expect(round.saved(80)).toHaveLength(128);
-  await vi.waitFor(() => expect(told()).toHaveLength(1_500));
+  await vi.waitFor(() => expect(told()).toHaveLength(1_500), { timeout: 20_000 });
   expect(new Set(told()).size).toBe(1_500);
   expect(waiting.size).toBe(0);
 });

@@ -258,7 +258,7 @@ describe('progressive', () => {
   });
 
   test('learns: gender first, then emotion, of 12 tiles', async () => {
-    start({ ...progressive('gender', 60), dropout: 0, learningRate: 1e-2, filters: [3, 4, 6], dense: 16, headFilters: 6 });
+    start({ ...progressive('gender', 60), kernel: 3, dropout: 0, learningRate: 1e-2, filters: [3, 4, 6], dense: 16, headFilters: 6 });
     const batch = tinyBatch(model.settings, 12);
     expect((await steps(60, batch)).gender).toBeLessThan(0.05);
     await reestimateSourceColumn(model, [batch]);

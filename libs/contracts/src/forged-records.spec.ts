@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { checkpoints } from './checkpoints.js';
 import { experimentJobs } from './experiment-jobs.js';
 import { featureSettingsChosen } from './feature-settings.js';
-import { isOwnObject, type OwnObject } from './object-keys.js';
+import { corpusWarningsKey } from './corpus-warnings.js';
+import { archiveJobKey, crashCountKey, isOwnObject, type OwnObject } from './object-keys.js';
 import { predictions } from './predictions.js';
 import { promotions } from './promotions.js';
 import { parseRecordedFacts, recordedFactsPath } from './recorded-facts.js';
@@ -85,6 +86,10 @@ const mayDelete: [kind: OwnObject, key: string][] = [
   ['featureSettings', 'state/feature-settings/acted.json'],
   ['indexSnapshot', `state/index/undertone/2026-11-22T09-14-02-871Z-${'d'.repeat(64)}.zst`],
   ['hold', 'state/holds/export-1.json'],
+  ['crashCount', crashCountKey('undertone', 'features', 'e'.repeat(64))],
+  ['archiveJob', archiveJobKey('corpora/acted.zip')],
+  ['corpusWarnings', corpusWarningsKey('acted')],
+  ['jobFailure', 'jobs/07a750ba5cbfe64063547a3a/failed.json'],
 ];
 const kinds = [...new Set(mayDelete.map(([kind]) => kind))];
 
@@ -105,6 +110,11 @@ describe('an object that Undertone may delete', () => {
     'champions/1.json',
     'predictions/../000000400/emotion.arrow',
     'state/holds/../../corpora/a.json',
+    `state/crashes/../${'e'.repeat(64)}.json`,
+    'state/archives/notes.json',
+    'state/corpus-warnings/../../corpora/a.json',
+    'jobs/../failed.json',
+    'jobs/07a750ba5cbfe64063547a3a/result.json',
     '',
   ])('is not %j', (key) => {
     expect(kinds.filter((kind) => isOwnObject(key, kind))).toEqual([]);

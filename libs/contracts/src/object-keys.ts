@@ -1,5 +1,6 @@
 /** The layout of the bucket: every key that Undertone makes or reads, and the keys that it refuses. All stages use this one file. */
 import { createHash } from 'node:crypto';
+import { parseCorpusWarningsKey } from './corpus-warnings.js';
 import { utf8Length } from './outside-json.js';
 import { PipelineError } from './pipeline-error.js';
 
@@ -132,6 +133,11 @@ const ownObjects = {
   featureSettings: (key: string): boolean => parseFeatureSettingsKey(key) !== null,
   indexSnapshot: (key: string): boolean => /^state\/index\/[^/]+\/[0-9TZ-]+-[0-9a-f]{64}\.zst$/.test(key),
   hold: (key: string): boolean => parseHoldKey(key) !== null,
+  crashCount: (key: string): boolean => /^state\/crashes\/[^/]+\.[a-z-]+\/[0-9a-f]{64}\.json$/.test(key),
+  archiveJob: (key: string): boolean => /^state\/archives\/[0-9a-f]{64}\.json$/.test(key),
+  corpusWarnings: (key: string): boolean => parseCorpusWarningsKey(key) !== null,
+  /** The key inside the folder of an experiment. */
+  jobFailure: (key: string): boolean => /^jobs\/[^/]+\/failed\.json$/.test(key) && isKeyName(key.split('/')[1] ?? ''),
 };
 export type OwnObject = keyof typeof ownObjects;
 /** True if the key has the shape of this kind of object, so that Undertone may delete it. */

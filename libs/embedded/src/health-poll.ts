@@ -4,6 +4,8 @@
  */
 export interface HealthPollOptions {
   everyMs?: number;
+  /** Longest wait for an answer. Default: half of `everyMs`. */
+  timeoutMs?: number;
   failuresInARow?: number;
 }
 
@@ -33,7 +35,7 @@ export class HealthPoll {
   private async ask(): Promise<void> {
     if (this.asking) return;
     this.asking = true;
-    const problem = await problemAt(this.url, this.everyMs / 2);
+    const problem = await problemAt(this.url, this.options.timeoutMs ?? this.everyMs / 2);
     this.asking = false;
     if (problem === null) {
       this.hasLived = true;

@@ -56,6 +56,8 @@ function zip(members: Record<string, Buffer>, { wide = false, breakChecksum = fa
   if (!wide) return Buffer.concat([...parts, central, end]);
   const wideEnd = Buffer.alloc(56);
   wideEnd.writeUInt32LE(0x06064b50, 0);
+  wideEnd.writeUInt32LE(0x06064b50, 0);
+  wideEnd.writeBigUInt64LE(BigInt(count), 24);
   wideEnd.writeBigUInt64LE(BigInt(count), 32);
   wideEnd.writeBigUInt64LE(BigInt(central.length), 40);
   wideEnd.writeBigUInt64LE(BigInt(offset), 48);
@@ -86,6 +88,12 @@ test('refuses a member with a wrong checksum', async () => {
   const archive = join(folder, 'x.whl');
   await writeFile(archive, zip(members, { breakChecksum: true }));
   await expect(unzip(archive, (name) => insideFolder(folder, name))).rejects.toMatchObject({ code: 'SETUP_FAILED' });
+});
+
+test('skips a member outside the folder, and extracts the others', async () => {
+  const archive = join(folder, 'x.whl');
+  await writeFile(archive, zip({ '../outside': Buffer.from('x'), inside: Buffer.from('y') }));
+  expect(await unzip(archive, (name) => insideFolder(folder, name))).toEqual([join(folder, 'inside')]);
 });
 
 test('refuses a file that is not a zip, and names it', async () => {

@@ -6,6 +6,7 @@
 import type { JobResult, LatentSample, ReconstructionSample } from './experiment-results.js';
 import { largestConfusion } from '#evaluation/evaluate-predictions.js';
 import { readPredictions, writePredictions } from '#evaluation/predictions-file.js';
+import { deleteOwn } from '#storage/delete-own.js';
 import type { Objects } from '#storage/object-store.js';
 
 /** Latents and reconstructions of one job of the experiment, for the report's pictures. */
@@ -47,7 +48,7 @@ export async function readJobFailure(store: Objects, jobId: string): Promise<str
 
 /** Removes the record of the failure, so that trainers try the job again. */
 export async function clearJobFailure(store: Objects, jobId: string): Promise<void> {
-  await store.delete(failureKey(jobId));
+  await deleteOwn(store, failureKey(jobId), 'jobFailure');
 }
 
 /** @returns null if the job is not finished */

@@ -28,8 +28,8 @@ export function howItWasMade(results: ExperimentResults): ReportSection {
   return { id: 'made', title: 'How it was made', blocks };
 }
 
-function protocolFacts(of: ExperimentResults): [string, string][] {
-  const { protocol, data, results, experiment, madeAt } = of;
+function protocolFacts(all: ExperimentResults): [string, string][] {
+  const { protocol, data, results, experiment, madeAt } = all;
   const versions = [...new Set(results.map(({ codeVersion }) => codeVersion))];
   const tested = protocol.testCorpus === null ? '' : ` Each model is tested on all of ${protocol.testCorpus}.`;
   return [
@@ -37,8 +37,8 @@ function protocolFacts(of: ExperimentResults): [string, string][] {
     ['Folds', `${protocol.folds}. ${stratifications[protocol.stratification]}${tested}`],
     ['Seeds', protocol.seeds.join(', ')],
     ['Training', `${grouped(protocol.steps)} steps at most, the weights of the best step on dev speakers`],
-    ...weightFact('alpha', of),
-    ...weightFact('beta', of),
+    ...weightFact('alpha', all),
+    ...weightFact('beta', all),
     ['Data', `view ${data.viewDigest}; feature settings ${data.settingsHash ?? 'more than one'}`],
     [
       'Code',

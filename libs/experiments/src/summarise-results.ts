@@ -101,10 +101,10 @@ function summarise(
       interval: task === 'speaker' ? null : scoreInterval(knownSpeakers, classes.length, name),
     };
   };
-  const countsByFold = (of: 'n' | 'speakers'): number =>
+  const countsByFold = (counted: 'n' | 'speakers'): number =>
     Math.round(
       meansBy(
-        evaluated.map(({ fold, seed, evaluation }) => ({ fold, seed, value: evaluation[of] })),
+        evaluated.map(({ fold, seed, evaluation }) => ({ fold, seed, value: evaluation[counted] })),
         'fold',
       ).reduce(sum, 0),
     );

@@ -1,43 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { DeadLetter } from '#contracts/dead-letters.js';
+import { madeShard, madeUtterance } from '#contracts/made-facts.fixture.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { indexOf, linesOf } from './index-contents.js';
 import { heldOut, isTrained, newestLearntAt, refuseLeaks, trainedTiles, TrainingIndex } from './training-index.js';
 
-const utterance = (utteranceId: string, changes: Partial<UtteranceIngested> = {}): UtteranceIngested => ({
-  utteranceId,
-  version: 'v1',
-  corpus: 'c',
-  objectKey: `corpora/${utteranceId}`,
-  etag: 'e',
-  sizeBytes: 1,
-  labels: {},
-  split: 'train',
-  withheld: false,
-  silence: 'none',
-  ingestedAt: '2026-01-01T00:00:00.000Z',
-  ...changes,
-});
-
-const shard = (shardId: string, ids: [string, string][], changes: Partial<ShardSealed> = {}): ShardSealed => ({
-  shardId,
-  stream: 'labelled',
-  objectKey: `shards/h/${shardId}`,
-  sizeBytes: 1,
-  settingsHash: 'h',
-  tileCount: ids.length * 2,
-  utterances: ids.map(([utteranceId, version], place) => ({
-    utteranceId,
-    version,
-    firstRow: place * 2,
-    tileCount: 2,
-    audioSec: 1,
-    cutSec: 0,
-  })),
-  sealedAt: '2026-01-01T00:00:00.000Z',
-  ...changes,
-});
+const utterance = madeUtterance;
+const shard = (shardId: string, ids: [string, string][], changes: Partial<ShardSealed> = {}): ShardSealed =>
+  madeShard(shardId, ids, { tilesEach: 2, ...changes });
 
 const letter = (utteranceId: string, version: string, settingsHash: string): DeadLetter => ({
   stage: 'features',

@@ -6,6 +6,9 @@
  * The cost of a fact grows with its own size only: the rows of a shard, or one utterance. The index keeps counts and digest
  * up to date. Only a view looks at all utterances.
  *
+ * The file is longer than 300 lines because each rule on what counts needs the same two maps, of utterances and of shards. What
+ * readers of a view ask follows at the end.
+ *
  * Delivery: facts may come twice, late, and in any order between the topics. The result is the same. Before `caughtUp` the
  * settings are chosen from all facts so far, so that the order of a first reading decides nothing.
  */

@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { deadLetterSchema, type DeadLetter } from '#contracts/dead-letters.js';
+import { madeShard, madeUtterance } from '#contracts/made-facts.fixture.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { PipelineOverview } from './pipeline-overview.js';
@@ -14,20 +15,8 @@ function letter(at: number, more: Partial<DeadLetter> = {}, body: string | null 
   return { stage: 'ingest', code: 'BUCKET_EVENT_UNRECOGNISED', message: 'no known form', origin, failedAt: minute(at), ...more };
 }
 
-const utterance = (utteranceId: string, more: Partial<UtteranceIngested> = {}): UtteranceIngested => ({
-  utteranceId,
-  version: 'v1',
-  corpus: 'c',
-  objectKey: `corpora/${utteranceId}`,
-  etag: 'e',
-  sizeBytes: 1,
-  labels: {},
-  split: 'train',
-  withheld: false,
-  silence: 'none',
-  ingestedAt: minute(1),
-  ...more,
-});
+const utterance = (utteranceId: string, more: Partial<UtteranceIngested> = {}): UtteranceIngested =>
+  madeUtterance(utteranceId, { ingestedAt: minute(1), ...more });
 
 const collectGarbage = (): void => {
   setFlagsFromString('--expose-gc');
@@ -84,11 +73,12 @@ describe('dead letters in the overview', () => {
   });
 });
 
-function shardOf(shardId: string, ids: string[]): ShardSealed {
-  const utterances = ids.map((utteranceId) => ({ utteranceId, version: 'v1', firstRow: 0, tileCount: 1, audioSec: 2, cutSec: 0 }));
-  const rest = { objectKey: 'o', sizeBytes: 1, settingsHash: 'h', tileCount: 1, sealedAt: minute(1) };
-  return { shardId, stream: 'unlabelled', utterances, ...rest };
-}
+const shardOf = (shardId: string, ids: string[]): ShardSealed =>
+  madeShard(
+    shardId,
+    ids.map((id) => [id, 'v1'] as const),
+    { stream: 'unlabelled', audioSec: 2, sealedAt: minute(1) },
+  );
 
 describe('a snapshot', () => {
   it('reads no utterance, however many there are', () => {

@@ -45,7 +45,7 @@ export interface SettingsMove {
 }
 
 /** The position of a record in its topic. */
-export interface RecordPlace {
+export interface TopicPosition {
   partition: number;
   offset: string;
 }

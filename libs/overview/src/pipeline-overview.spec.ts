@@ -1,34 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { DeadLetter } from '#contracts/dead-letters.js';
+import { madeShard, madeUtterance } from '#contracts/made-facts.fixture.js';
 import type { ModelPromoted, ModelRejected } from '#contracts/promotions.js';
 import type { ShardSealed } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { PipelineOverview } from './pipeline-overview.js';
 
-const utterance = (utteranceId: string, version = 'v1'): UtteranceIngested => ({
-  utteranceId,
-  version,
-  corpus: 'c',
-  objectKey: `corpora/${utteranceId}`,
-  etag: 'e',
-  sizeBytes: 1,
-  labels: {},
-  split: 'train',
-  withheld: false,
-  silence: 'none',
-  ingestedAt: '2026-01-01T00:00:00.000Z',
-});
-
-const shard = (shardId: string, ...ids: [string, string][]): ShardSealed => ({
-  shardId,
-  stream: 'unlabelled',
-  objectKey: `shards/h/${shardId}.arrow`,
-  sizeBytes: 1,
-  settingsHash: 'h',
-  tileCount: ids.length,
-  utterances: ids.map(([utteranceId, version], firstRow) => ({ utteranceId, version, firstRow, tileCount: 1, audioSec: 2, cutSec: 0 })),
-  sealedAt: '2026-01-01T00:00:00.000Z',
-});
+const utterance = (utteranceId: string, version = 'v1'): UtteranceIngested => madeUtterance(utteranceId, { version });
+const shard = (shardId: string, ...ids: [string, string][]): ShardSealed => madeShard(shardId, ids, { stream: 'unlabelled', audioSec: 2 });
 
 const letter = (stage: DeadLetter['stage'], utteranceId: string, version?: string): DeadLetter => ({
   stage,

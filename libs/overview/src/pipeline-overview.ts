@@ -19,7 +19,7 @@ import type { UtteranceIngested } from '#contracts/utterances.js';
 import { CorpusRefusals, isAboutAnnotations } from './corpus-refusals.js';
 import { corpusOfLetter, type KeptLetter, LetterTally } from './letter-tally.js';
 import { ModelStanding } from './model-standing.js';
-import type { CorpusCoverage, OverviewSnapshot, PromotionState, Reconciliation, RecordPlace, SettingsMove } from './overview-snapshot.js';
+import type { CorpusCoverage, OverviewSnapshot, PromotionState, Reconciliation, TopicPosition, SettingsMove } from './overview-snapshot.js';
 import { whyNothingCanBePromoted } from './promotion-needs.js';
 import type { ModelScores } from './scores-by-model.js';
 import { TrainingProgress } from './training-progress.js';
@@ -36,7 +36,7 @@ export class PipelineOverview {
   private readonly training = new TrainingProgress();
   private readonly models = new ModelStanding();
 
-  applyUtterance(utteranceId: string, fact: UtteranceIngested | null, place?: RecordPlace): void {
+  applyUtterance(utteranceId: string, fact: UtteranceIngested | null, place?: TopicPosition): void {
     this.account.applyUtterance(utteranceId, fact, place);
   }
 
@@ -147,7 +147,7 @@ export class PipelineOverview {
   }
 
   /** The position of an utterance's record in its topic. */
-  placeOf(utteranceId: string): RecordPlace | undefined {
+  placeOf(utteranceId: string): TopicPosition | undefined {
     return this.account.get(utteranceId)?.place ?? undefined;
   }
 

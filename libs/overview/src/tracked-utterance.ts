@@ -2,7 +2,7 @@
 import type { Stream } from '#contracts/labels.js';
 import type { LeftOut } from '#contracts/shards.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
-import type { RecordPlace } from './overview-snapshot.js';
+import type { TopicPosition } from './overview-snapshot.js';
 
 export interface TrackedShard {
   shardId: string;
@@ -33,7 +33,7 @@ const none: readonly never[] = [];
 export class TrackedUtterance {
   /** The utterance's record; null if it is not alive. */
   fact: UtteranceIngested | null = null;
-  place: RecordPlace | null = null;
+  place: TopicPosition | null = null;
   /** True if ingest itself dead-lettered the utterance. */
   isRefusedAtIngest = false;
   /** The time when ingest last refused the annotations of this recording. */

@@ -15,7 +15,7 @@ import type { UtteranceIngested } from '#contracts/utterances.js';
 import type { CorpusRefusals } from './corpus-refusals.js';
 import { LabelledSpeakers, type SpeakerCounts } from './labelled-speakers.js';
 import { NewestLearnable } from './newest-learnable.js';
-import type { CorpusCoverage, Reconciliation, RecordPlace, SettingsMove, StreamTotals } from './overview-snapshot.js';
+import type { CorpusCoverage, Reconciliation, TopicPosition, SettingsMove, StreamTotals } from './overview-snapshot.js';
 import { type HeldTiles, type TrackedShard, TrackedUtterance } from './tracked-utterance.js';
 
 interface CorpusCount {
@@ -50,7 +50,7 @@ export class UtteranceAccount {
 
   constructor(private readonly refusals: CorpusRefusals) {}
 
-  applyUtterance(utteranceId: string, fact: UtteranceIngested | null, place?: RecordPlace): void {
+  applyUtterance(utteranceId: string, fact: UtteranceIngested | null, place?: TopicPosition): void {
     this.change(utteranceId, (utterance) => {
       utterance.fact = fact;
       utterance.place = fact && place ? { partition: place.partition, offset: place.offset } : null;

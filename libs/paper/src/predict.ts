@@ -33,8 +33,8 @@ export async function predict(model: AnyModel, tiles: Uint8Array, count: number)
       return present.map((task) => probabilities(model, logitsOf(task), task));
     },
   });
-  const of = (task: HeadName) => outputs[present.indexOf(task)] ?? (model.heads[task] ? new Float32Array() : null);
-  return { emotion: of('emotion')!, gender: of('gender'), speaker: of('speaker') };
+  const answersOf = (task: HeadName) => outputs[present.indexOf(task)] ?? (model.heads[task] ? new Float32Array() : null);
+  return { emotion: answersOf('emotion')!, gender: answersOf('gender'), speaker: answersOf('speaker') };
 }
 
 /** z of each tile, row-major [tile][row][frame][channel]; its shape is `latentShape(settings)`. */

@@ -74,9 +74,9 @@ function withEmotion(batch: TrainingBatch, [rows, frames]: [number, number]): Tr
   const size = rows * frames;
   const tiles = new Uint8Array(kept.length * size);
   kept.forEach((tile, at) => tiles.set(batch.tiles.subarray(tile * size, (tile + 1) * size), at * size));
-  const of = (labels: Int32Array): Int32Array => Int32Array.from(kept, (tile) => labels[tile]!);
+  const keptOf = (labels: Int32Array): Int32Array => Int32Array.from(kept, (tile) => labels[tile]!);
   const { emotion, gender, speaker } = batch;
-  return { ...batch, tiles, count: kept.length, emotion: of(emotion), gender: of(gender), speaker: of(speaker) };
+  return { ...batch, tiles, count: kept.length, emotion: keptOf(emotion), gender: keptOf(gender), speaker: keptOf(speaker) };
 }
 
 /** For one transfer of all; disposes the scalars. */

@@ -14,6 +14,7 @@ import { createModel } from '#baselines/create-model.js';
 import { isOutage, retrying } from '#streaming/retry.js';
 import { findCheckpoint, manifestKey, newestCheckpoints, readWeights, type Checkpoint } from './checkpoint-store.js';
 import { midpointsFor } from './head-labels.js';
+import { deleteOwn } from '#storage/delete-own.js';
 import { verifyEpoch } from '#storage/lease.js';
 import { modelSettingsOf, type RunContext } from './run-settings.js';
 import { Seen } from './seen.js';
@@ -108,7 +109,7 @@ export class RunModel {
     const rateScale = this.rateScale * (settings.divergedRateFactor ?? 1);
     if (checkpoint && !checkpoint.complete && this.wentBackTo === checkpoint.step) {
       await retrying(() => verifyEpoch(store, runLeaseKey(settings.runId), epoch));
-      await retrying(() => store.delete(manifestKey(settings.runId, checkpoint.step)));
+      await retrying(() => deleteOwn(store, manifestKey(settings.runId, checkpoint.step), 'checkpoint'));
     }
     this.beginAnew();
     await retrying(() => this.restore());

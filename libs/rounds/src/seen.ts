@@ -127,7 +127,7 @@ async function fold(store: Objects, runId: string, parts: readonly SeenPart[]): 
   const round = parts.at(-1)?.round ?? 1;
   const key = `${seenPrefix(runId)}${String(round).padStart(6, '0')}-${sha256.slice(0, 16)}.list.json.gz`;
   await putGzipJson(store, key, json);
-  const sum = (of: (part: SeenPart) => number): number => parts.reduce((total, part) => total + of(part), 0);
+  const sum = (countOf: (part: SeenPart) => number): number => parts.reduce((total, part) => total + countOf(part), 0);
   return { round, key, sha256, utterances: sum(({ utterances }) => utterances), parts: sum((part) => part.parts ?? 1) };
 }
 

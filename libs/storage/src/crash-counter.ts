@@ -13,6 +13,7 @@
  */
 import { createHash } from 'node:crypto';
 import { crashCountKey, crashCountPrefix } from '#contracts/object-keys.js';
+import { deleteOwn } from './delete-own.js';
 import { InHandJournal } from './in-hand-journal.js';
 import type { Objects } from './object-store.js';
 
@@ -121,7 +122,7 @@ export class CrashCounter {
     if (!this.counted.has(sha256)) return;
     const count = await this.find(sha256);
     if (count && refuses(count)) return;
-    await this.options.store.delete(this.keyOf(sha256));
+    await deleteOwn(this.options.store, this.keyOf(sha256), 'crashCount');
     this.counted.delete(sha256);
     this.suspects.delete(sha256);
   }
@@ -191,5 +192,5 @@ const sha256Of = (subject: string): string => createHash('sha256').update(subjec
 
 /** Deletes the count of a refused subject, so that it is tried again. */
 export async function clearCrashCount(store: Objects, place: { topicPrefix: string; stage: string; subject: string }): Promise<void> {
-  await store.delete(crashCountKey(place.topicPrefix, place.stage, sha256Of(place.subject)));
+  await deleteOwn(store, crashCountKey(place.topicPrefix, place.stage, sha256Of(place.subject)), 'crashCount');
 }

@@ -1,6 +1,9 @@
 /**
  * The object store: put, get, list and conditional put on one bucket. Only libs/storage imports the AWS SDK.
  *
+ * The file is longer than 300 lines because all calls share one client and one translation of errors. Multipart uploads, errors and
+ * connections have files of their own.
+ *
  * Delivery: every call is safe to repeat. After the SDK's own short retries, store-errors.ts translates the store's errors. A
  * missing object is OBJECT_GONE, or null in calls that ask for existence. Keys that no store takes are refused before any request
  * (OBJECT_KEY_INVALID).

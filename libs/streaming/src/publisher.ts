@@ -97,8 +97,12 @@ export class Publisher<Sender extends Party = Party> {
     await atMost(partingMs, this.producer.disconnect());
   }
 
-  private async enqueue(of: TopicIdentity, messages: Message[], traceOf: TraceOfRecord | ((at: number) => TraceOfRecord)): Promise<void> {
-    const topic = topicName(of, this.topicPrefix);
+  private async enqueue(
+    declaration: TopicIdentity,
+    messages: Message[],
+    traceOf: TraceOfRecord | ((at: number) => TraceOfRecord),
+  ): Promise<void> {
+    const topic = topicName(declaration, this.topicPrefix);
     const acknowledged = messages.map((message, at) => {
       const place = { topic, key: message.key as string | null, isTombstone: message.value === null };
       const span = beginPublish(place, typeof traceOf === 'function' ? traceOf(at) : traceOf);

@@ -10,7 +10,7 @@ import type { DeadLetter } from '#contracts/dead-letters.js';
 import { activeSpan, beginSpan, failSpan, inSpan, isTracing, linksTo, type Span } from '#service/spans.js';
 import { contextOf, headersOf, type RecordHeaders } from './trace-headers.js';
 
-interface RecordPlace {
+interface RecordIdentity {
   topic: string;
   key: string | null;
   isTombstone: boolean;
@@ -25,7 +25,7 @@ export interface PublishSpan {
 export type TraceOfRecord = 'active' | 'own' | Context;
 
 /** @returns undefined if the record is in no trace */
-export function beginPublish(place: RecordPlace, of: TraceOfRecord): PublishSpan | undefined {
+export function beginPublish(place: RecordIdentity, of: TraceOfRecord): PublishSpan | undefined {
   const parent = of === 'active' ? context.active() : of === 'own' ? ROOT_CONTEXT : of;
   if (!isTracing()) {
     // A process that does not trace passes on the trace of others.
@@ -80,7 +80,7 @@ export const subjectAttributes = ({
 });
 
 /** Gives the messaging system under its old attribute name too, because many backends know only that one. */
-function attributesOf({ topic, key, isTombstone }: RecordPlace, operation: { name: string; type: string }): Attributes {
+function attributesOf({ topic, key, isTombstone }: RecordIdentity, operation: { name: string; type: string }): Attributes {
   return {
     'messaging.system': 'kafka',
     'messaging.system.name': 'kafka',

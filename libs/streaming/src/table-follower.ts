@@ -5,6 +5,8 @@
  * position, so no key goes back to an older fact. It never commits. Each start begins at the first record, or at positions that the
  * caller kept together with its state.
  *
+ * The file is a little longer than 300 lines: start, progress and stop share the state of one consumer.
+ *
  * A record that does not match its schema, or on which a handler throws, is skipped: it is logged, counted and remembered, listeners
  * are called, and the follower continues. Otherwise such a record would end every start on a compacted topic. A handler should
  * check before it changes anything, because its changes before an error stay.

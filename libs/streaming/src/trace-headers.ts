@@ -21,10 +21,10 @@ function textOf(headers: RecordHeaders, name: string): string | undefined {
 }
 
 /** @returns undefined for a context without a span */
-export function headersOf(of: Context): Record<string, string> | undefined {
-  if (!trace.getSpanContext(of)) return undefined;
+export function headersOf(context: Context): Record<string, string> | undefined {
+  if (!trace.getSpanContext(context)) return undefined;
   const headers: Record<string, string> = {};
-  propagator.inject(of, headers, { set: (carrier, name, value) => (carrier[name] = value) });
+  propagator.inject(context, headers, { set: (carrier, name, value) => (carrier[name] = value) });
   return headers['traceparent'] ? headers : undefined;
 }
 

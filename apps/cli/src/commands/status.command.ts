@@ -144,13 +144,13 @@ function promotionLine({ target, champion, championUa, rejected }: PromotionStat
 
 /** Counts records not yet committed. Groups of features without members belong to older settings, and are left out. */
 async function lagByStage({ kafka, topicPrefix }: Connections): Promise<{ ingest: number; features: number; evaluator: number }> {
-  const of = (topic: Parameters<typeof topicName>[0], group: string): Promise<number> =>
+  const lagOf = (topic: Parameters<typeof topicName>[0], group: string): Promise<number> =>
     groupLag(kafka, group, topicName(topic, topicPrefix));
   const featureGroups = await activeGroups(kafka, featuresGroupPrefix(topicPrefix));
   const [ingest, evaluator, ...features] = await Promise.all([
-    of(objectHints, ingestGroup(topicPrefix)),
-    of(predictions, evaluatorGroup(topicPrefix)),
-    ...featureGroups.map((group) => of(utterances, group)),
+    lagOf(objectHints, ingestGroup(topicPrefix)),
+    lagOf(predictions, evaluatorGroup(topicPrefix)),
+    ...featureGroups.map((group) => lagOf(utterances, group)),
   ]);
   return { ingest, evaluator, features: Math.max(0, ...features) };
 }

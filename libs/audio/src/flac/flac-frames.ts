@@ -6,6 +6,9 @@
  * All integers have 32 bits, with two exceptions. Sums of a linear prediction that could pass 2^31 are doubles, and exact:
  * they have at most 33 + 14 + 5 bits. The side channel of 32-bit stereo consists of doubles too.
  *
+ * The file is longer than 300 lines because a frame is decoded by one object over one memory: whoever holds RFC 9639 beside it reads
+ * both from top to bottom.
+ *
  * Does not look for the next good frame after a damaged one: the first error ends decoding. The caller checks what
  * STREAMINFO says of the whole stream (its length, its MD5).
  */

@@ -1,4 +1,9 @@
-/** A font with the few signs that an axis needs, five dots wide and seven high. A `#` is ink. */
+/**
+ * A font with the few signs that an axis needs, five dots wide and seven high. A `#` is ink.
+ *
+ * Vega, which draws the reports, does not draw these pictures. They are PNG files with one pixel for each value of a tile, and Vega
+ * writes PNG only with `canvas`, a native package whose install script downloads a binary. An SVG would hold 32,768 rectangles a tile.
+ */
 const glyphs: Record<string, string[]> = {
   '0': [' ### ', '#   #', '#  ##', '# # #', '##  #', '#   #', ' ### '],
   '1': ['  #  ', ' ##  ', '  #  ', '  #  ', '  #  ', '  #  ', ' ### '],

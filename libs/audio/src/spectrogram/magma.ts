@@ -1,4 +1,7 @@
-/** Levels as colours: nine anchors of matplotlib's magma, whose brightness rises evenly, and the colours interpolated between them. */
+/**
+ * Levels as colours: nine anchors of matplotlib's magma, whose brightness rises evenly, and the colours interpolated between them.
+ * Vega has this scheme too, but this room draws pixels without Vega (see bitmap-font.ts), and eight lines replace that import.
+ */
 export type Colour = readonly [red: number, green: number, blue: number];
 
 const MAGMA = [0x000004, 0x1d1147, 0x51127c, 0x832681, 0xb73779, 0xe75263, 0xfc8961, 0xfec488, 0xfcfdbf];
