@@ -17,16 +17,16 @@ import { madeRow, tileSettings } from './made-tiles.js';
 const folder = mkdtempSync(join(tmpdir(), 'undertone-train-'));
 const shards = join(folder, 'shards');
 const config = join(folder, 'run.yaml');
-const activationOf = { angry: 4.5, happy: 4, neutral: 2.5, sad: 1.5 };
+const activationOf: Record<string, number> = { angry: 4.5, happy: 4, neutral: 2.5, sad: 1.5 };
 
 /** Each utterance has two tiles. The last third of each speaker's utterances has no label. */
 function rowsOf(speaker: number): ShardRow[] {
   return Array.from({ length: 24 }, (_, i): ShardRow => {
     const [take, tileIndex] = [Math.floor(i / 2), i % 2];
     const row = { ...madeRow({ corpus: 'made', speaker, take, tileIndex }), version: 'v1' };
-    const category = row.category as EmotionCategory;
+    const category = row.category ?? '';
     return take < 8
-      ? { ...row, activation: activationOf[category], valence: category === 'happy' ? 4.5 : 2.5 }
+      ? { ...row, activation: activationOf[category] ?? null, valence: category === 'happy' ? 4.5 : 2.5 }
       : { ...row, category: null, activation: null, valence: null };
   });
 }
