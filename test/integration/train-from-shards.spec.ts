@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { featureSettings } from '#audio/feature-settings.js';
 import { type ShardRow, writeShard } from '#audio/shard/shard-file.js';
-import type { EmotionCategory } from '#contracts/labels.js';
 import { packageRoot } from '#service/package-root.js';
 import { FolderStore } from '#storage/folder-store.js';
 import { newestCheckpoints } from '#rounds/checkpoint-store.js';
@@ -17,16 +16,16 @@ import { madeRow, tileSettings } from './made-tiles.js';
 const folder = mkdtempSync(join(tmpdir(), 'undertone-train-'));
 const shards = join(folder, 'shards');
 const config = join(folder, 'run.yaml');
-const activationOf: Record<string, number> = { angry: 4.5, happy: 4, neutral: 2.5, sad: 1.5 };
+const activationOf = { angry: 4.5, happy: 4, neutral: 2.5, sad: 1.5 };
 
 /** Each utterance has two tiles. The last third of each speaker's utterances has no label. */
 function rowsOf(speaker: number): ShardRow[] {
   return Array.from({ length: 24 }, (_, i): ShardRow => {
     const [take, tileIndex] = [Math.floor(i / 2), i % 2];
     const row = { ...madeRow({ corpus: 'made', speaker, take, tileIndex }), version: 'v1' };
-    const category = row.category ?? '';
+    const category = row.category as keyof typeof activationOf;
     return take < 8
-      ? { ...row, activation: activationOf[category] ?? null, valence: category === 'happy' ? 4.5 : 2.5 }
+      ? { ...row, activation: activationOf[category], valence: category === 'happy' ? 4.5 : 2.5 }
       : { ...row, category: null, activation: null, valence: null };
   });
 }
