@@ -27,20 +27,13 @@ import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
 import { StallWatch } from '#streaming/stall-watch.js';
 import { featuresGroup } from '#streaming/consumer-groups.js';
+import { AudioMemory } from './audio-memory.js';
 import { ShardPartitionWorker, type ShardWorkshop } from './build-shards.js';
 import type { FeaturesConfig } from './config.js';
 import { ConsumersBySettings, type SettingsConsumer } from './consumers-by-settings.js';
 import { ExtractorPool } from './extractor-pool.js';
-import { MemoryBudget, TileMemory } from './memory-budget.js';
 import { SettingsObjects } from './settings-objects.js';
 import { poolMetrics, workshopMetrics } from './workshop-metrics.js';
-
-/** Share of the audio memory for objects that are read or wait for a worker. */
-const READING_SHARE = 0.125;
-/** Share for shards that are being uploaded. */
-const STORING_SHARE = 0.125;
-/** Share for the tiles of open shards. */
-const HOLDING_SHARE = 0.5;
 
 /** ffmpeg is stopped before its thread, so that the thread can delete the temporary file. */
 const FFMPEG_TIME_SHARE = 0.9;
@@ -56,6 +49,7 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
   private readonly publisher: Publisher<'features'>;
   private readonly crashes: CrashCounter;
   private readonly stallWatch: StallWatch;
+  private readonly memory: AudioMemory;
   private readonly pool: ExtractorPool;
   private readonly consumers: ConsumersBySettings;
 
@@ -77,10 +71,11 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       logger,
     });
     beforeCrash(() => this.crashes.close());
+    this.memory = new AudioMemory(config.audioMemoryBytes);
     this.pool = new ExtractorPool({
       workers: config.workers,
       fileTimeoutMs: config.fileTimeoutMs,
-      memoryBytes: config.audioMemoryBytes * (1 - READING_SHARE - STORING_SHARE - HOLDING_SHARE),
+      memory: this.memory,
     });
     poolMetrics(metrics, this.pool);
     this.stallWatch = new StallWatch({
@@ -192,10 +187,8 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       store,
       publisher,
       pool,
-      holding: new TileMemory(config.audioMemoryBytes * HOLDING_SHARE),
-      storing: new MemoryBudget(config.audioMemoryBytes * STORING_SHARE),
-      reading: new MemoryBudget(config.audioMemoryBytes * READING_SHARE),
-      sealing: config.sealing,
+      memory: this.memory,
+      sealing: { ...config.sealing, bytes: this.memory.largestShardBytes },
       maxObjectBytes: config.maxObjectBytes,
       extractOptions: {
         silence: 'none',
