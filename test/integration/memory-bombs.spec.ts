@@ -81,7 +81,7 @@ it.skipIf(!ffmpeg || !existsSync('/proc/self/status'))('memory bombs end in erro
   }
   pipeline.start('ingest', 'features');
   await pipeline.until('usual recordings in shards', () => overview.reconcile().inShards === 12);
-  const features = pipeline.pidOf('features');
+  const features = pipeline.pidOf('features') ?? 0;
   const idleMB = megabytesOf(statusOf(features), 'VmRSS');
   writeFileSync(`/proc/${features}/clear_refs`, '5'); // forgets the peak so far
 
