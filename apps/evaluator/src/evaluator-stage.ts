@@ -26,8 +26,9 @@ import { ObjectStore } from '#storage/object-store.js';
 import { storeMetrics } from '#storage/store-metrics.js';
 import { letterMetrics, passedOverMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { evaluatorGroup } from '#streaming/consumer-groups.js';
-import { DeadLetterOffice, lettersForFollower } from '#streaming/dead-letter-office.js';
+import { DeadLetterOffice } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
+import { FollowerLetters } from '#streaming/follower-letters.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
 import { Publisher } from '#streaming/publisher.js';
@@ -64,6 +65,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
   private readonly stallWatch: StallWatch;
   private readonly consumer: PartitionConsumer<PredictionsWritten>;
   private readonly follower: TableFollower;
+  private readonly letters: FollowerLetters;
   private readonly promoter: Promoter;
   private readonly modelMetrics: ModelMetrics;
   private readonly inFlight;
@@ -95,12 +97,16 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
       logger,
     });
     beforeCrash(() => this.crashes.close());
-    this.follower = followInto(this.overview, new TableFollower(this.kafka, prefix, 'evaluator-table', logger), () => {
-      this.changed = true;
-    });
     retryMetrics(metrics);
     const office = new DeadLetterOffice(this.publisher, 'evaluator', letterMetrics(metrics));
-    this.follower.onPassedOver(passedOverMetrics(metrics, this.follower.topics)).onPassedOver(lettersForFollower(office, prefix));
+    this.letters = new FollowerLetters(office, prefix);
+    this.follower = followInto(
+      this.overview,
+      new TableFollower(this.kafka, prefix, 'evaluator-table', logger),
+      () => (this.changed = true),
+      (letter) => this.letters.note(letter),
+    );
+    this.follower.onPassedOver(passedOverMetrics(metrics, this.follower.topics)).onPassedOver((passed) => this.letters.passedOver(passed));
     const scored = metrics.counter('evaluations_total', 'Evaluations published');
     const scoring = metrics.histogram(
       'scoring_duration_seconds',
@@ -191,6 +197,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     this.stallWatch.start();
     await this.publisher.connect();
     await this.follower.start();
+    this.letters.start();
     await retrying(() => this.promoter.announceChampions());
     await this.consumer.start();
     this.timers.push(setInterval(() => this.publishChange(), publishIntervalMs));

@@ -25,8 +25,9 @@ import { ObjectStore } from '#storage/object-store.js';
 import { storeMetrics } from '#storage/store-metrics.js';
 import { letterMetrics, passedOverMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
 import { ingestEventsGroup, ingestGroup } from '#streaming/consumer-groups.js';
-import { DeadLetterOffice, lettersForFollower, type Subject } from '#streaming/dead-letter-office.js';
+import { DeadLetterOffice, type Subject } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
+import { FollowerLetters } from '#streaming/follower-letters.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
 import type { StreamRecord } from '#streaming/partition-worker.js';
@@ -59,6 +60,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   private readonly decider: ObjectDecider;
   private readonly unpacker: ArchiveUnpacker;
   private readonly follower: TableFollower;
+  private readonly letters: FollowerLetters;
   private readonly consumers: (WatchedConsumer & { start(): Promise<void>; stop(): Promise<void> })[];
   private readonly decisions;
   private readonly decisionDurations;
@@ -85,11 +87,15 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       logger,
     });
     beforeCrash(() => this.crashes.close());
-    const office = new DeadLetterOffice(this.publisher, 'ingest', letterMetrics(metrics));
+    const refused = new RefusedObjects();
+    const countLetter = letterMetrics(metrics);
+    const office = new DeadLetterOffice(this.publisher, 'ingest', (letter) => {
+      countLetter(letter);
+      refused.apply(letter); // at once: the follower may read it after the next hint
+    });
     const catalogue = new CorpusCatalogue(this.store, logger, (corpus) => this.ledger.pathsOf(corpus), config.annotationLimits);
     const warnings = new WarningPublisher(this.store, logger);
     metrics.gaugeOf('refused_corpora', 'Corpora whose options or annotations cannot be used', () => catalogue.refusedCount);
-    const refused = new RefusedObjects();
     this.reconciler = new BucketReconciler(this.store, this.publisher, this.ledger, catalogue, warnings, refused);
     this.unpacker = new ArchiveUnpacker({
       store: this.store,
@@ -114,10 +120,15 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       onNoCategory: (reason) => noCategory.inc({ reason }),
       sweepCorpus: (corpus) => this.reconciler.sweepCorpus(corpus),
       onAbsent: (key) => this.reconciler.foundAbsent(key),
+      refused,
     });
     this.follower = new TableFollower(this.kafka, prefix, 'ingest-table', logger)
       .on(utterances, (id, record) => this.ledger.apply(id, record))
-      .on(deadLetters, (_key, letter) => letter && refused.apply(letter));
+      .on(deadLetters, (_key, letter) => {
+        if (!letter) return;
+        refused.apply(letter);
+        this.letters.note(letter);
+      });
     this.decisions = metrics.counter('decisions_total', 'Objects decided about, by outcome', ['outcome']);
     for (const outcome of decisions) this.decisions.inc({ outcome }, 0);
     this.decisionDurations = metrics.histogram(
@@ -128,7 +139,8 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     retryMetrics(metrics);
     metrics.gaugeOf('unmatched_rows', 'Rows of manifests that match no recording, as of the last listing', () => warnings.unmatchedRows);
     metrics.gaugeOf('live_utterances', 'Live utterances that this instance knows', () => this.ledger.size);
-    this.follower.onPassedOver(passedOverMetrics(metrics, this.follower.topics)).onPassedOver(lettersForFollower(office, prefix));
+    this.letters = new FollowerLetters(office, prefix);
+    this.follower.onPassedOver(passedOverMetrics(metrics, this.follower.topics)).onPassedOver((passed) => this.letters.passedOver(passed));
     const shared = {
       kafka: this.kafka,
       topicPrefix: prefix,
@@ -193,6 +205,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     this.stallWatch.start();
     await this.publisher.connect();
     await this.follower.start();
+    this.letters.start();
     await this.refuseForeignBucket();
     await this.unpacker.start();
     await Promise.all(this.consumers.map((consumer) => consumer.start()));

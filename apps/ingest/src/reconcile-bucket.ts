@@ -19,7 +19,7 @@ import type { Publisher } from '#streaming/publisher.js';
 import type { Corpus, CorpusCatalogue } from './corpus-catalogue.js';
 import { describeObject } from './describe-object.js';
 import type { WarningPublisher } from './publish-warnings.js';
-import { RefusedObjects } from './refused-objects.js';
+import { refusedState, RefusedObjects } from './refused-objects.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
 /** Most facts in one call of the publisher. */
@@ -62,7 +62,7 @@ export class BucketReconciler {
     for (const utteranceId of this.ledger.takeChanged()) this.hinted.delete(`${corporaPrefix}${utteranceId}`);
     this.forgetHintsAtAbsent();
     /** Unreadable corpora with the reason. A listing tries each once, not for every object. */
-    const unreadable = new Map<string, string>();
+    const unreadable = new Map<string, PipelineError>();
     let hinted = 0;
     let page = new Map<string, string>();
     const flush = async (): Promise<void> => {
@@ -126,7 +126,7 @@ export class BucketReconciler {
   }
 
   /** @returns null if there is nothing to decide: the ledger describes the object, or ingest does not take it */
-  private async stateOf(head: ObjectHead, unreadable: Map<string, string>, corpora: Map<string, Corpus>): Promise<string | null> {
+  private async stateOf(head: ObjectHead, unreadable: Map<string, PipelineError>, corpora: Map<string, Corpus>): Promise<string | null> {
     const place = parseCorpusKey(head.key);
     if (!place) return null;
     const isAudio = isAudioPath(place.path);
@@ -137,33 +137,35 @@ export class BucketReconciler {
     const known = this.ledger.get(utteranceIdOf(place.corpus, place.path))?.version;
     const corpus = await this.readableCorpus(place.corpus, unreadable);
     if (corpus) corpora.set(place.corpus, corpus);
-    const version = corpus ? versionOf(corpus, head, place.path) : unreadable.get(place.corpus);
+    const refusal = unreadable.get(place.corpus);
+    const version = corpus ? versionOf(corpus, head, place.path) : refusal;
+    if (version instanceof PipelineError) return refusedState(head.etag, version);
     return known === version ? null : `${head.etag} ${version}`;
   }
 
-  private async readableCorpus(name: string, unreadable: Map<string, string>, asOfMs = 0): Promise<Corpus | null> {
+  private async readableCorpus(name: string, unreadable: Map<string, PipelineError>, asOfMs = 0): Promise<Corpus | null> {
     if (unreadable.has(name)) return null;
     try {
       return await this.catalogue.corpus(name, asOfMs);
     } catch (error) {
-      unreadable.set(name, permanentCode(error));
+      unreadable.set(name, permanent(error));
       return null;
     }
   }
 }
 
-/** @returns an error code in place of a version if the utterance's annotation cannot be used; the decision writes a dead letter */
-function versionOf(corpus: Corpus, head: ObjectHead, path: string): string {
+/** @returns the error in place of a version if the utterance's annotation cannot be used; the decision writes a dead letter */
+function versionOf(corpus: Corpus, head: ObjectHead, path: string): string | PipelineError {
   try {
     return describeObject(corpus, head, path).record.version;
   } catch (error) {
     // An unknown error concerns this object only: the listing goes on, and the decision about the hint meets the error again.
-    return error instanceof PipelineError ? error.code : 'UNKNOWN';
+    return error instanceof PipelineError ? error : 'UNKNOWN';
   }
 }
 
 /** @throws the error if it is retryable */
-function permanentCode(error: unknown): string {
-  if (error instanceof PipelineError && error.fate === 'permanent') return error.code;
+function permanent(error: unknown): PipelineError {
+  if (error instanceof PipelineError && error.fate === 'permanent') return error;
   throw error;
 }
