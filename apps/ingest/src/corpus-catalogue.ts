@@ -16,6 +16,7 @@ import type { CorpusReader } from '#corpora/corpus-reader.js';
 import { type CorpusOptions, maxOptionsBytes, parseCorpusOptions } from '#corpora/corpus-options.js';
 import { optionsPath, readerNamed, readerNames, recogniseReaders } from '#corpora/corpus-readers.js';
 import { type ReadAnnotations, readAnnotations } from '#corpora/read-annotations.js';
+import { Takes } from '#corpora/takes.js';
 import type { Logger } from '#service/logger.js';
 import type { ObjectHead, Objects } from '#storage/object-store.js';
 import { fateOf } from '#streaming/retry.js';
@@ -29,6 +30,7 @@ export interface Corpus {
   options: CorpusOptions;
   silence: SilenceProfile;
   annotations: ReadAnnotations;
+  takes: Takes;
 }
 
 /** A corpus or its refusal, and the state of the bucket from which it was read. */
@@ -77,7 +79,10 @@ export class CorpusCatalogue {
   /** Tells row-based annotations which recordings exist now, so that rows of deleted recordings become free. */
   learnRecordings(): void {
     for (const [name, { loaded }] of this.kept)
-      if (!(loaded.outcome instanceof PipelineError)) loaded.outcome.annotations.rows?.know(this.recordingsOf(name));
+      if (!(loaded.outcome instanceof PipelineError)) {
+        loaded.outcome.annotations.rows?.know(this.recordingsOf(name));
+        loaded.outcome.takes.know(this.recordingsOf(name));
+      }
   }
 
   /**
@@ -146,7 +151,9 @@ export class CorpusCatalogue {
     if (annotations instanceof PipelineError) return this.refused(name, { ...loaded, outcome: annotations });
     const remarks = Object.fromEntries(Object.entries(annotations.remarks).slice(0, remarksInLog));
     this.logger.info({ corpus: name, reader: reader.name, annotationFiles: heads.size, remarks }, 'read a corpus');
-    return { ...loaded, outcome: { name, reader, options, silence: options.silence ?? reader.silence, annotations } };
+    const takes = new Takes(reader);
+    takes.know(this.recordingsOf(name));
+    return { ...loaded, outcome: { name, reader, options, silence: options.silence ?? reader.silence, annotations, takes } };
   }
 
   private refused(name: string, loaded: Loaded & { outcome: PipelineError }): Loaded {

@@ -142,6 +142,24 @@ describe('a recording', () => {
   });
 });
 
+describe('a further copy of a take', () => {
+  const [wav, mp3] = ['AudioWAV/1001_DFA_ANG_XX.wav', 'AudioMP3/1001_DFA_ANG_XX.mp3'];
+
+  it('is left out, and gives way to a better one', async () => {
+    await put(mp3, 'mp3');
+    expect(await decide(mp3)).toBe('ingested');
+    await put(wav, 'wav');
+    expect(await decide(wav)).toBe('ingested');
+    expect(await decide(mp3)).toBe('tombstoned');
+    expect(await decide(mp3)).toBe('left-out');
+    expect(published.map(([id, record]) => [id, record === null])).toEqual([
+      [`a/${mp3}`, false],
+      [`a/${wav}`, false],
+      [`a/${mp3}`, true],
+    ]);
+  });
+});
+
 describe('a key', () => {
   it.each(['x/../y.wav', 'x//y.wav', './y.wav', 'a\u0000b.wav', '\ud800.wav', `${'d'.repeat(1_100)}.wav`, 'x//all.zip'])(
     'is refused without a request if no object can have it: %j',

@@ -26,7 +26,7 @@ import { findState } from './find-state.js';
 import { refusedState, type RefusedObjects } from './refused-objects.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
-export const decisions = ['not-ours', 'annotations', 'unpacking', 'unchanged', 'refused-before', 'ingested', 'tombstoned'] as const;
+export const decisions = ['not-ours', 'annotations', 'unpacking', 'unchanged', 'refused-before', 'left-out', 'ingested', 'tombstoned'] as const;
 export type Decision = (typeof decisions)[number];
 
 export interface ObjectDeciderParts {
@@ -169,12 +169,16 @@ export class ObjectDecider {
     const { catalogue, ledger, publisher, onNoCategory } = this.parts;
     const annotationsAsOfMs = hint.reason === 'annotations' ? Date.parse(hint.hintedAt) : 0;
     const corpus = await catalogue.corpus(place.corpus, annotationsAsOfMs);
+    if (corpus.takes.leftOut(place.path) !== undefined) {
+      const utteranceId = utteranceIdOf(place.corpus, place.path);
+      return ledger.get(utteranceId) ? this.writeTombstone(utteranceId) : 'left-out';
+    }
     const { record, noCategoryBecause } = describeObject(corpus, head, place.path);
     const isKnown = ledger.get(record.utteranceId)?.version === record.version;
     if (isKnown && !hint.again && hint.letGoVersion !== record.version) return 'unchanged';
     await ledger.send(record.utteranceId, record, () => publisher.publish(utterances, record));
-    // Recordings that used this one's row until now, because their paths resemble it, get a new decision.
-    const displaced = (corpus.annotations.rows?.takeDisplaced() ?? []).map((path) => hintAt(corpusKey(place.corpus, path), 'annotations'));
+    // Recordings that used this one's row until now, because their paths resemble it, and worse copies get a new decision.
+    const displaced = [...(corpus.annotations.rows?.takeDisplaced() ?? []), ...corpus.takes.takeDisplaced()].map((path) => hintAt(corpusKey(place.corpus, path), 'annotations'));
     if (displaced.length > 0) await publisher.publishApart(objectHints, displaced);
     if (noCategoryBecause) onNoCategory(noCategoryBecause);
     return 'ingested';

@@ -36,6 +36,8 @@ export class BucketReconciler {
   /** Keys at which a hint found no object, and how often. */
   private readonly absences = new Map<string, number>();
   private readonly newlyAbsent = new Set<string>();
+  /** Recordings that the running listing left out, with the reason, by corpus. */
+  private readonly leftOut = new Map<string, [path: string, because: string][]>();
 
   constructor(
     private readonly store: Pick<Objects, 'list'>,
@@ -59,6 +61,7 @@ export class BucketReconciler {
     const present = new Set<string>();
     const corpora = new Map<string, Corpus>();
     this.catalogue.learnRecordings();
+    this.leftOut.clear();
     for (const utteranceId of this.ledger.takeChanged()) this.hinted.delete(`${corporaPrefix}${utteranceId}`);
     this.forgetHintsAtAbsent();
     /** Unreadable corpora with the reason. A listing tries each once, not for every object. */
@@ -87,7 +90,7 @@ export class BucketReconciler {
       if (page.size >= hintsAtOnce) await flush();
     }
     await flush();
-    await this.warnings.publish(corpora.values());
+    await this.warnings.publish(corpora.values(), this.leftOut);
     return { seen: present.size, hinted };
   }
 
@@ -116,7 +119,9 @@ export class BucketReconciler {
     for await (const head of this.store.list(corpusKey(name, ''))) {
       const path = parseCorpusKey(head.key)?.path ?? '';
       if (!isAudioPath(path) || !isUsableKey(head.key)) continue;
-      if (corpus && this.ledger.get(utteranceIdOf(name, path))?.version === versionOf(corpus, head, path)) continue;
+      const known = this.ledger.get(utteranceIdOf(name, path))?.version;
+      const isLeftOut = corpus?.takes.leftOut(path) !== undefined;
+      if (isLeftOut ? known === undefined : corpus && known === versionOf(corpus, head, path)) continue;
       page.push(hintAt(head.key, 'annotations'));
       if (page.length < hintsAtOnce) continue;
       await this.publisher.publishApart(objectHints, page);
@@ -137,6 +142,13 @@ export class BucketReconciler {
     const known = this.ledger.get(utteranceIdOf(place.corpus, place.path))?.version;
     const corpus = await this.readableCorpus(place.corpus, unreadable);
     if (corpus) corpora.set(place.corpus, corpus);
+    const leftOut = corpus?.takes.leftOut(place.path);
+    if (leftOut !== undefined) {
+      const others = this.leftOut.get(place.corpus) ?? [];
+      this.leftOut.set(place.corpus, others);
+      others.push([place.path, leftOut]);
+      return known === undefined ? null : `${head.etag} left out`;
+    }
     const refusal = unreadable.get(place.corpus);
     const version = corpus ? versionOf(corpus, head, place.path) : refusal;
     if (version instanceof PipelineError) return refusedState(head.etag, version);
