@@ -55,6 +55,7 @@ export type DashboardState = OverviewSnapshot & {
 const publishIntervalMs = 500;
 const healthIntervalMs = 2_000;
 const metricsIntervalMs = 5_000;
+const correctionIntervalMs = 60_000;
 
 @Injectable()
 export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -203,6 +204,7 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     this.timers.push(setInterval(() => this.publishChange(), publishIntervalMs));
     this.timers.push(setInterval(() => void this.updateMetrics(), metricsIntervalMs));
     this.timers.push(setInterval(() => void this.askStages(), healthIntervalMs));
+    this.timers.push(setInterval(() => void this.correctAnnouncements(), correctionIntervalMs));
     await this.askStages();
     this.light = 'ready';
   }
@@ -227,6 +229,13 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     if (!this.changed || !this.changes.observed) return;
     this.changed = false;
     this.changes.next(this.state());
+  }
+
+  /** The bucket says who is champion. A forged promotion record lasts a minute. */
+  private async correctAnnouncements(): Promise<void> {
+    await this.promoter.correctAnnouncements().catch((error: unknown) => {
+      this.logger.debug({ err: error }, 'cannot compare the announced champions with the bucket now; trying again in a minute');
+    });
   }
 
   private async askStages(): Promise<void> {

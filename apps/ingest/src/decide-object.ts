@@ -26,7 +26,16 @@ import { findState } from './find-state.js';
 import { refusedState, type RefusedObjects } from './refused-objects.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
-export const decisions = ['not-ours', 'annotations', 'unpacking', 'unchanged', 'refused-before', 'left-out', 'ingested', 'tombstoned'] as const;
+export const decisions = [
+  'not-ours',
+  'annotations',
+  'unpacking',
+  'unchanged',
+  'refused-before',
+  'left-out',
+  'ingested',
+  'tombstoned',
+] as const;
 export type Decision = (typeof decisions)[number];
 
 export interface ObjectDeciderParts {
@@ -178,7 +187,9 @@ export class ObjectDecider {
     if (isKnown && !hint.again && hint.letGoVersion !== record.version) return 'unchanged';
     await ledger.send(record.utteranceId, record, () => publisher.publish(utterances, record));
     // Recordings that used this one's row until now, because their paths resemble it, and worse copies get a new decision.
-    const displaced = [...(corpus.annotations.rows?.takeDisplaced() ?? []), ...corpus.takes.takeDisplaced()].map((path) => hintAt(corpusKey(place.corpus, path), 'annotations'));
+    const displaced = [...(corpus.annotations.rows?.takeDisplaced() ?? []), ...corpus.takes.takeDisplaced()].map((path) =>
+      hintAt(corpusKey(place.corpus, path), 'annotations'),
+    );
     if (displaced.length > 0) await publisher.publishApart(objectHints, displaced);
     if (noCategoryBecause) onNoCategory(noCategoryBecause);
     return 'ingested';

@@ -27,7 +27,11 @@ describe('the recordings of a corpus', () => {
   });
 
   it('are one file for each take of RAVDESS: sound before film, the shortest path of copies', () => {
-    const [sound, film, copy] = ['Actor_05/03-01-05-01-01-01-05.wav', 'Video/Actor_05/01-01-05-01-01-01-05.mp4', 'all/Actor_05/03-01-05-01-01-01-05.wav'];
+    const [sound, film, copy] = [
+      'Actor_05/03-01-05-01-01-01-05.wav',
+      'Video/Actor_05/01-01-05-01-01-01-05.mp4',
+      'all/Actor_05/03-01-05-01-01-01-05.wav',
+    ];
     for (const paths of orders([sound, film, copy])) expect(kept(ravdessReader, paths)).toEqual([sound]);
     const song = 'Actor_05/03-02-05-01-01-01-05.wav';
     expect(kept(ravdessReader, [film, song, 'Actor_05/02-01-05-01-01-01-05.mp4'])).toEqual([film, song]);
