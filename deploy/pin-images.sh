@@ -20,7 +20,7 @@ is_pinned() { printf '%s\n' "$1" | grep -Eq '^[^@[:space:]]+@sha256:[0-9a-f]{64}
 [ -e .env ] || { echo "There is no deploy/.env. Run deploy/make-env.sh first." >&2; exit 1; }
 missing=0
 pins=$(mktemp ./.env.XXXXXX)
-trap 'rm -f "$pins"' EXIT
+trap 'rm -f "$pins" "$pins.new"' EXIT
 for name in $images; do
   image=$(image_of "$name")
   if is_pinned "$image"; then echo "✓ $name=$image"; continue; fi
