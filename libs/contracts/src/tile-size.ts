@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 /** Half of the largest transform. */
-export const mostTileRows = 32_768;
+const mostTileRows = 32_768;
 export const mostTileFrames = 65_536;
 /** A tile has one byte for each pixel. */
 export const mostTileBytes = 16 * 1024 * 1024;

@@ -23,7 +23,7 @@ export interface RecordOrigin {
 export type Subject = Pick<DeadLetter, 'objectKey' | 'utteranceId' | 'version' | 'settingsHash'>;
 
 /** Name of the state of the object in an error's context. */
-export const objectStateOf = ({ context }: PipelineError): string | undefined =>
+const objectStateOf = ({ context }: PipelineError): string | undefined =>
   typeof context['objectState'] === 'string' ? context['objectState'] : undefined;
 
 const keptValueBytes = 16_384;
