@@ -25,7 +25,9 @@ export function requireOwnFolder(path: string, variable: string): void {
   const found = statSync(path, { throwIfNoEntry: false });
   if (own === undefined || !found) return; // Windows has no such owners
   const isForeign = found.uid !== own && own !== 0;
-  if (!isForeign && (found.mode & 0o022) === 0) return;
+  // Many systems make folders writable for the user's own group, which has nobody else in it.
+  const openBits = found.gid === process.getgid?.() ? 0o002 : 0o022;
+  if (!isForeign && (found.mode & openBits) === 0) return;
   const problem = isForeign ? 'belongs to another user' : 'may be written to by other users';
   const remedy = isForeign ? '' : `Run chmod go-w ${path}, or `;
   throw new PipelineError(
