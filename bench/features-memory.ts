@@ -2,10 +2,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { featureSettings } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
+import { AudioMemory } from '#extraction/audio-memory.js';
 import { ExtractorPool } from '#extraction/extractor-pool.js';
 import { MemoryBudget } from '#extraction/memory-budget.js';
 
-const pool = new ExtractorPool({ workers: 2, fileTimeoutMs: 120_000, memoryBytes: 192e6 });
+const pool = new ExtractorPool({ workers: 2, fileTimeoutMs: 120_000, memory: new AudioMemory(192e6 * 4) });
 const reading = new MemoryBudget(64e6);
 const extract = async (file: string) =>
   reading.use((await stat(file)).size, async () =>

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { encodeWav } from '#audio/decode/encode-wav.js';
 import { featureSettings } from '#audio/feature-settings.js';
+import { AudioMemory } from '#extraction/audio-memory.js';
 import { ExtractorPool } from '#extraction/extractor-pool.js';
 import { PIECE_SEC } from './speech-files.js';
 import { type BenchRow, median, row } from './table.js';
@@ -39,7 +40,7 @@ export async function measurePool(files: string[], folder: string): Promise<Pool
 
 /** @returns medians of five runs over all files */
 async function throughput(contents: Buffer[], workers: number): Promise<{ sec: number; cpuSec: number }> {
-  const pool = new ExtractorPool({ workers, fileTimeoutMs: 60_000, memoryBytes: 192e6 });
+  const pool = new ExtractorPool({ workers, fileTimeoutMs: 60_000, memory: new AudioMemory(192e6 * 4) });
   const seconds: number[] = [];
   const cpuSeconds: number[] = [];
   for (let round = -1; round < 5; round++) {

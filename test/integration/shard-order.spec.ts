@@ -6,7 +6,7 @@ import { corpusKey } from '#contracts/object-keys.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { ShardPartitionWorker, type ShardWorkshop } from '../../apps/features/src/build-shards.js';
 import { PassedOver } from '../../apps/features/src/passed-over.js';
-import { MemoryBudget, TileMemory } from '#extraction/memory-budget.js';
+import { AudioMemory } from '#extraction/audio-memory.js';
 import { sha256Hex } from '#storage/object-store.js';
 import { until } from '../chaos/stream-under-test.js';
 import { toneWav } from './made-corpus.js';
@@ -27,11 +27,9 @@ async function lifeOf(mortal: Mortal, utterance: UtteranceIngested): Promise<{ s
     publisher: mortal.publisher(made.publisher),
     // Without threads, because the test concerns later steps.
     pool: { extract: extractFeatures },
-    holding: new TileMemory(1e9),
-    storing: new MemoryBudget(1e9),
-    reading: new MemoryBudget(1e9),
+    memory: new AudioMemory(8e9),
     settings: featureSettings({}),
-    sealing: { tiles: 1, maxAgeMs: 60_000 },
+    sealing: { tiles: 1, bytes: 1e9, maxAgeMs: 60_000 },
     maxObjectBytes: 1e9,
     extractOptions: { silence: 'none' },
     onExtracted: () => undefined,

@@ -5,6 +5,7 @@ import type { PathProblem } from './find-files.js';
 import { counted } from './human-units.js';
 import { isArchivePath, isAudioPath } from '#corpora/audio-paths.js';
 import { annotates, isAnnotationPath, optionsPath, readerNamed, recogniseReaders } from '#corpora/corpus-readers.js';
+import { leftOutOf, leftOutWarnings } from '#corpora/takes.js';
 
 export interface PutPlan {
   /** Annotations, sent first so that recordings find their labels. */
@@ -49,6 +50,7 @@ function readerWarnings({ annotations, recordings, archives }: Sorted, reader?: 
   const passedOver = annotations.filter((path) => !annotates(first, path));
   const warnings = passedOver.length > 0 ? [`the reader ${first.name} does not read ${listed(passedOver)}`] : [];
   const [expected = first.annotationFolders?.folders[0]] = first.annotationPaths;
+  warnings.push(...leftOutWarnings(leftOutOf(first, recordings)));
   if (expected && annotations.length === passedOver.length && archives.length === 0) {
     warnings.push(`there is no ${expected}: without it the reader ${first.name} has no labels for these recordings`);
   }

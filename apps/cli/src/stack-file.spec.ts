@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ChildStatus } from '#embedded/supervisor.js';
-import { readRestarts, writeRestarts, writeStackNote } from './stack-file.js';
+import { makeUndertoneHome, readRestarts, readStackNote, writeRestarts, writeStackNote } from './stack-file.js';
 
 let home: string;
 const child = (name: string, more: Partial<ChildStatus> = {}): ChildStatus => ({
@@ -39,4 +39,35 @@ it('goes on when the note cannot be written', () => {
   writeRestarts({ UNDERTONE_HOME: home }, [child('ingest')]);
   expect(readdirSync(home)).toEqual(['restarts.json']);
   writeRestarts({ UNDERTONE_HOME: join(home, 'missing') }, [child('ingest')]);
+});
+
+const note = { pid: process.pid, dashboardUrl: 'http://127.0.0.1:1', environment: { KAFKA_BROKERS: '127.0.0.1:1' } };
+
+it.each(['', '{', 'null', '[]', '{"pid":"1"}', '{"pid":1,"dashboardUrl":"","environment":{"KAFKA_BROKERS":7}}'])(
+  'takes a damaged note for none: %s',
+  (text) => {
+    writeFileSync(join(home, 'stack.json'), text);
+    expect(readStackNote({ UNDERTONE_HOME: home })).toBeNull();
+  },
+);
+
+it('replaces a planted link, and leaves the file that it points to', () => {
+  const victim = join(home, 'authorized_keys');
+  writeFileSync(victim, 'precious');
+  for (const name of ['stack.json', 'stack.json.part']) symlinkSync(victim, join(home, name));
+  writeStackNote({ UNDERTONE_HOME: home }, note);
+  expect(readFileSync(victim, 'utf8')).toBe('precious');
+  expect(lstatSync(join(home, 'stack.json')).isSymbolicLink()).toBe(false);
+  expect(readStackNote({ UNDERTONE_HOME: home })).toEqual(note);
+});
+
+it('refuses a home that other users may write to', () => {
+  writeStackNote({ UNDERTONE_HOME: home }, note);
+  chmodSync(home, 0o777);
+  const refused = expect.objectContaining({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining(`chmod go-w ${home}`) as string,
+  }) as Error;
+  expect(() => readStackNote({ UNDERTONE_HOME: home })).toThrow(refused);
+  expect(() => makeUndertoneHome({ UNDERTONE_HOME: home })).toThrow(refused);
 });

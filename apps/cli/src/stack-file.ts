@@ -3,19 +3,20 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import { z } from 'zod';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { makePrivateFolder, writePrivateFile } from '#embedded/private-folder.js';
+import { makePrivateFolder, requireOwnFolder, writePrivateFile } from '#embedded/private-folder.js';
 import type { ChildStatus } from '#embedded/supervisor.js';
 import type { ServiceRestarts } from '#overview/troubles.js';
 import { packageRoot } from '#service/package-root.js';
 import type { Environment } from '#service/read-config.js';
 
-export interface StackNote {
+const stackNoteSchema = z.object({
   /** Id of the supervising process. */
-  pid: number;
-  dashboardUrl: string;
+  pid: z.number().int().positive(),
+  dashboardUrl: z.string(),
   /** Environment variables of its services and of the commands that speak to them. */
-  environment: Record<string, string>;
-}
+  environment: z.record(z.string(), z.string()),
+});
+export type StackNote = z.infer<typeof stackNoteSchema>;
 
 /** Folder with the data of embedded stacks: `UNDERTONE_HOME`, or `.undertone` beside package.json. */
 export function undertoneHome(environment: Environment): string {
@@ -26,6 +27,7 @@ export function undertoneHome(environment: Environment): string {
 export function makeUndertoneHome(environment: Environment): void {
   if (environment['UNDERTONE_HOME']) mkdirSync(undertoneHome(environment), { recursive: true, mode: 0o700 });
   else makePrivateFolder(undertoneHome(environment));
+  requireOwnFolder(undertoneHome(environment), 'UNDERTONE_HOME');
 }
 
 const notePath = (environment: Environment): string => join(undertoneHome(environment), 'stack.json');
@@ -41,12 +43,24 @@ export function removeStackNote(environment: Environment): void {
   rmSync(notePath(environment), { force: true });
 }
 
-/** @returns null if no stack is noted, or if the noted one has ended */
+/**
+ * @returns null if no stack is noted, if the noted one has ended, or if the note is damaged
+ * @throws PipelineError CONFIG_INVALID if another user could have written the note: it says to whom commands give their keys
+ */
 export function readStackNote(environment: Environment): StackNote | null {
   const path = notePath(environment);
   if (!existsSync(path)) return null;
-  const note = JSON.parse(readFileSync(path, 'utf8')) as StackNote;
-  return isAlive(note.pid) ? note : null;
+  requireOwnFolder(undertoneHome(environment), 'UNDERTONE_HOME');
+  const note = parsedNote(readFileSync(path, 'utf8'));
+  return note && isAlive(note.pid) ? note : null;
+}
+
+function parsedNote(text: string): StackNote | undefined {
+  try {
+    return stackNoteSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined; // no JSON
+  }
 }
 
 const restartsPath = (environment: Environment): string => join(undertoneHome(environment), 'restarts.json');

@@ -19,6 +19,7 @@ import { Readiness } from '#service/readiness.js';
 import { epochMs } from '#service/epoch.js';
 import { activeSpan, pastSpan } from '#service/spans.js';
 import { evaluatorGroup } from '#streaming/consumer-groups.js';
+import type { FollowerLetters } from '#streaming/follower-letters.js';
 import { StageRuntime } from '#stage/stage-runtime.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
 import { retrying } from '#streaming/retry.js';
@@ -43,12 +44,14 @@ export type DashboardState = OverviewSnapshot & {
 const publishIntervalMs = 500;
 const healthIntervalMs = 2_000;
 const metricsIntervalMs = 5_000;
+const correctionIntervalMs = 60_000;
 
 @Injectable()
 export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly runtime: StageRuntime<'evaluator'>;
   private readonly consumer: PartitionConsumer<PredictionsWritten>;
   private readonly follower: TableFollower;
+  private readonly letters: FollowerLetters;
   private readonly promoter: Promoter;
   private readonly modelMetrics: ModelMetrics;
   private readonly inFlight;
@@ -71,10 +74,13 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     this.runtime = new StageRuntime('evaluator', { config, services: { logger, metrics, readiness, liveness } });
     const { store, publisher, topicPrefix } = this.runtime;
     const shared = this.runtime.consumerParts();
-    this.follower = followInto(this.overview, this.runtime.follower('evaluator-table'), () => {
-      this.changed = true;
-    });
-    this.runtime.reportSkipped(this.follower, shared.deadLetterOffice);
+    this.follower = followInto(
+      this.overview,
+      this.runtime.follower('evaluator-table'),
+      () => (this.changed = true),
+      (letter) => this.letters.note(letter),
+    );
+    this.letters = this.runtime.reportSkipped(this.follower, shared.deadLetterOffice);
     const scored = metrics.counter('evaluations_total', 'Evaluations published');
     const scoring = metrics.histogram(
       'scoring_duration_seconds',
@@ -148,11 +154,13 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
   private async start(): Promise<void> {
     await this.runtime.connect();
     await this.follower.start();
+    this.letters.start();
     await retrying(() => this.promoter.announceChampions());
     await this.consumer.start();
     this.timers.push(setInterval(() => this.publishChange(), publishIntervalMs));
     this.timers.push(setInterval(() => void this.updateMetrics(), metricsIntervalMs));
     this.timers.push(setInterval(() => void this.askStages(), healthIntervalMs));
+    this.timers.push(setInterval(() => void this.correctAnnouncements(), correctionIntervalMs));
     await this.askStages();
     this.light = 'ready';
   }
@@ -180,6 +188,13 @@ export class EvaluatorStage implements OnApplicationBootstrap, OnApplicationShut
     if (!this.changed || !this.changes.observed) return;
     this.changed = false;
     this.changes.next(this.state());
+  }
+
+  /** The bucket says who is champion. A forged promotion record lasts a minute. */
+  private async correctAnnouncements(): Promise<void> {
+    await this.promoter.correctAnnouncements().catch((error: unknown) => {
+      this.logger.debug({ err: error }, 'cannot compare the announced champions with the bucket now; trying again in a minute');
+    });
   }
 
   private async askStages(): Promise<void> {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PredictionsWritten } from '#contracts/predictions.js';
-import type { PromotionFact } from '#contracts/promotions.js';
+import type { ModelPromoted, PromotionFact } from '#contracts/promotions.js';
 import { PipelineOverview } from '#overview/pipeline-overview.js';
 import { FolderStore } from '#storage/folder-store.js';
 import { crown, currentChampion, listChampions } from '#evaluation/champions.js';
@@ -107,6 +107,31 @@ describe('the promoter', () => {
     expect(saidOf(published)).toEqual(['1: 100']);
     await next.consider(worse);
     expect(saidOf(published)).toEqual(['1: 100', 'not-better: 200']);
+  });
+
+  it('announces the champion of the bucket again over a forged announcement, whatever number that has', async () => {
+    const { promoter: honest, published: first } = promoter();
+    await honest.consider(await models.write({ step: 100, right: 5 }));
+    const real = first[0] as ModelPromoted;
+    for (const number of [1e9, 0.5]) {
+      const forged: ModelPromoted = { ...real, number, challenger: { runId: 'forged', step: 999 } };
+      const published: PromotionFact[] = [];
+      let announced: ModelPromoted = forged;
+      const corrector = new Promoter({
+        store,
+        settings: { confidence: 0.95, maxRecallFallPoints: 10 },
+        publish: (fact) => {
+          published.push(fact);
+          if (fact.type === 'ModelPromoted') announced = fact;
+          return Promise.resolve();
+        },
+        announced: () => ({ champion: announced, rejected: null }),
+        onDecision: () => undefined,
+      });
+      await corrector.correctAnnouncements();
+      await corrector.correctAnnouncements();
+      expect(saidOf(published)).toEqual(['1: 100']);
+    }
   });
 
   it('makes one champion when two evaluators decide about different models at once; the other is stale', async () => {

@@ -31,6 +31,12 @@ export interface PromoterOptions {
 export class Promoter {
   constructor(private readonly options: PromoterOptions) {}
 
+  /** Announces the champions of the bucket again where the topic names others, as after a forged announcement. */
+  async correctAnnouncements(): Promise<void> {
+    for (const target of emotionTargets)
+      await announceChampion(this.options.store, target, this.options.publish, this.options.announced(target).champion?.number);
+  }
+
   /** Announces the champion of each target, because a process may have ended between writing the object and announcing it. */
   async announceChampions(): Promise<void> {
     for (const target of emotionTargets) await announceChampion(this.options.store, target, this.options.publish);

@@ -14,6 +14,7 @@ import { FolderStore } from '#storage/folder-store.js';
 import { sha256Hex } from '#storage/object-store.js';
 import type { StreamRecord } from '#streaming/partition-worker.js';
 import { ShardPartitionWorker, type ShardWorkshop } from './build-shards.js';
+import { AudioMemory } from '#extraction/audio-memory.js';
 import { MemoryBudget, TileMemory } from '#extraction/memory-budget.js';
 import { PassedOver } from './passed-over.js';
 
@@ -59,11 +60,9 @@ function workerOf(
     },
     publisher: { publish, publishAbout: (topic, facts) => publish(topic, ...facts) },
     pool: { extract: extractFeatures },
-    holding: new TileMemory(1e9),
-    storing: new MemoryBudget(1e9),
-    reading: new MemoryBudget(1e9),
+    memory: new AudioMemory(8e9),
     settings,
-    sealing: { tiles: 1e9, maxAgeMs: 1e9 },
+    sealing: { tiles: 1e9, bytes: 1e9, maxAgeMs: 1e9 },
     maxObjectBytes: 1e6,
     extractOptions: { silence: 'none' },
     onExtracted: () => undefined,
@@ -129,7 +128,7 @@ describe('the worker of a partition', () => {
   });
 
   it('seals a shard of each stream at the tile limit', async () => {
-    const worker = workerOf({ sealing: { tiles: 1, maxAgeMs: 1e9 } });
+    const worker = workerOf({ sealing: { tiles: 1, bytes: 1e9, maxAgeMs: 1e9 } });
     const unlabelled = await record('b.wav', '1', { pitchHz: 300 });
     if (unlabelled.fact) unlabelled.fact.labels = {};
     await worker.take(await record('a.wav', '0'));
@@ -178,7 +177,7 @@ describe('the worker of a partition', () => {
 
   it('settles and announces nothing after it was abandoned', async () => {
     const holding = new TileMemory(1e9);
-    const worker = workerOf({ holding });
+    const worker = workerOf({ memory: memoryOf(holding) });
     await worker.take(await record('a.wav', '0'));
     expect(holding.heldBytes).toBeGreaterThan(0);
     worker.abandon();
@@ -189,12 +188,12 @@ describe('the worker of a partition', () => {
 describe('workers that share the tile memory', () => {
   it('seal the largest open shard of any worker early, and hold at most the limit and one recording', async () => {
     const probe = new TileMemory(1e9);
-    await workerOf({ holding: probe }).take(await record('probe.wav', '0'));
+    await workerOf({ memory: memoryOf(probe) }).take(await record('probe.wav', '0'));
     const recordingBytes = probe.heldBytes;
     expect(recordingBytes % tileBytes).toBe(0);
 
     const holding = new TileMemory(3 * recordingBytes);
-    const [first, second] = [workerOf({ holding }), workerOf({ holding })];
+    const [first, second] = [workerOf({ memory: memoryOf(holding) }), workerOf({ memory: memoryOf(holding) })];
     await first.take(await record('1.wav', '1', { pitchHz: 210 }));
     await first.take(await record('2.wav', '2', { pitchHz: 220 }));
     await second.take(await record('3.wav', '3', { pitchHz: 230 }));
@@ -212,7 +211,7 @@ describe('workers that share the tile memory', () => {
     const storing = new MemoryBudget(1);
     let giveBack = (): void => undefined;
     const lent = storing.use(1, () => new Promise<void>((resolve) => (giveBack = resolve)));
-    const worker = workerOf({ holding: new TileMemory(1), storing });
+    const worker = workerOf({ memory: memoryOf(new TileMemory(1), storing) });
     let isTaken = false;
     const taking = worker.take(await record('a.wav', '0')).then(() => (isTaken = true));
     while (!worker.isHeldUp) await nextTurn();
@@ -223,6 +222,13 @@ describe('workers that share the tile memory', () => {
     await worker.drain();
     expect(settled).toEqual(['0']);
   });
+});
+
+/** Enough memory to read anything. */
+const memoryOf = (holding: TileMemory, storing = new MemoryBudget(1e9)) => ({
+  holding,
+  storing,
+  read: <Result>(_: number, work: () => Promise<Result>) => work(),
 });
 
 const workersStoreFind = async (key: string): Promise<Uint8Array> => (await store.get(key)).bytes;

@@ -19,8 +19,8 @@ import type { PartitionWorker, StreamRecord, WorkerContext } from '#streaming/pa
 import type { Publisher } from '#streaming/publisher.js';
 import { beginSpan, inSpan, linksTo, type Span } from '#service/spans.js';
 import { retrying } from '#streaming/retry.js';
+import type { AudioMemory } from '#extraction/audio-memory.js';
 import type { ExtractorPool } from '#extraction/extractor-pool.js';
-import type { MemoryBudget, TileMemory } from '#extraction/memory-budget.js';
 import type { PassedOver } from './passed-over.js';
 import { ShardBuilder, type SealedShard } from './shard-builder.js';
 
@@ -28,14 +28,9 @@ export interface ShardWorkshop {
   store: Pick<ObjectStore, 'find' | 'findRange' | 'head' | 'put'>;
   publisher: Pick<Publisher<'features'>, 'publish' | 'publishAbout'>;
   pool: Pick<ExtractorPool, 'extract'>;
-  /** Memory for the tiles of shards that are open, or closed and not yet a file. */
-  holding: TileMemory;
-  /** Memory for the bytes of shards, until they are stored. */
-  storing: MemoryBudget;
-  /** Memory for objects, from before they are read until they are tiles. */
-  reading: MemoryBudget;
+  memory: Pick<AudioMemory, 'read' | 'holding' | 'storing'>;
   settings: FeatureSettings;
-  sealing: { tiles: number; maxAgeMs: number };
+  sealing: { tiles: number; bytes: number; maxAgeMs: number };
   /** Larger objects are refused without reading them. */
   maxObjectBytes: number;
   extractOptions: Parameters<ExtractorPool['extract']>[2];
@@ -81,7 +76,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
     this.open[streamOf(record.fact.labels)].add({ utterance: record.fact, features, offset, sealing: beginSpan('seal') });
     this.sealWhatIsDue();
     this.isHeldUp = true;
-    await this.workshop.holding.untilRoom();
+    await this.workshop.memory.holding.untilRoom();
     while (this.uploads.size >= uploadsAtOnce) await Promise.race(this.uploads);
     this.isHeldUp = false;
   }
@@ -89,7 +84,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   abandon(): void {
     this.abandoned = true;
     clearInterval(this.timer);
-    for (const stream of streams) this.workshop.holding.release(this.open[stream]);
+    for (const stream of streams) this.workshop.memory.holding.release(this.open[stream]);
     this.workshop.giveBack(this.passedOver);
   }
 
@@ -101,7 +96,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
 
   /** @returns null if the object is no longer the one of the record; then a hint asks ingest to decide again */
   private async extract(utterance: UtteranceIngested): Promise<ExtractedFeatures | null> {
-    const { reading, maxObjectBytes } = this.workshop;
+    const { memory, maxObjectBytes } = this.workshop;
     if (utterance.sizeBytes > maxObjectBytes) {
       throw new PipelineError(
         'AUDIO_TOO_LONG',
@@ -109,7 +104,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
       );
     }
     await this.refuseByBeginning(utterance);
-    return reading.use(utterance.sizeBytes, () => this.readAndExtract(utterance));
+    return memory.read(utterance.sizeBytes, () => this.readAndExtract(utterance));
   }
 
   /** Reads the beginning of a large object first, so that a too long recording is refused without loading it. */
@@ -159,7 +154,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
 
   private seal(stream: Stream): void {
     const builder = this.open[stream];
-    this.workshop.holding.close(builder);
+    this.workshop.memory.holding.close(builder);
     this.open[stream] = this.newBuilder(stream);
     const upload = this.announce(builder, stream)
       .catch((error: unknown) => this.context.crash(error))
@@ -168,11 +163,11 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
   }
 
   private async announce(builder: ShardBuilder, stream: Stream): Promise<void> {
-    const { publisher, storing, onSealed } = this.workshop;
+    const { publisher, memory, onSealed } = this.workshop;
     const startedAt = performance.now();
     // The span belongs to the shard, not to the utterance whose tiles filled it.
     await inSpan('seal shard', { root: true }, async (span) => {
-      const { fact, offsets, sealings } = await storing.use(builder.sizeBytes, () => this.store(builder));
+      const { fact, offsets, sealings } = await memory.storing.use(builder.sizeBytes, () => this.store(builder));
       const { shardId, tileCount, sizeBytes } = fact;
       describeShard(span, fact, sealings);
       await retrying(() =>
@@ -190,7 +185,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
 
   private async store(builder: ShardBuilder): Promise<SealedShard> {
     const sealed = builder.seal();
-    this.workshop.holding.release(builder);
+    this.workshop.memory.holding.release(builder);
     const { bytes, fact } = sealed;
     // If the condition fails, an object of this name holds the same bytes already, which is as good.
     const options = { onlyIf: 'absent', contentType: 'application/vnd.apache.arrow.file' } as const;
@@ -201,7 +196,7 @@ export class ShardPartitionWorker implements PartitionWorker<UtteranceIngested> 
 
   private newBuilder(stream: Stream): ShardBuilder {
     const builder = new ShardBuilder(stream, this.workshop.settings);
-    this.workshop.holding.add(builder, () => this.seal(stream));
+    this.workshop.memory.holding.add(builder, () => this.seal(stream));
     return builder;
   }
 }

@@ -19,7 +19,7 @@ export const featuresVariables = {
   AUDIO_MEMORY_MB: field
     .wholeIn('10⁶ bytes', 512, 1)
     .describe(
-      'Memory for files that are being read and decoded, ffmpeg included, and for the tiles of open shards. Features takes a file that needs more when no other file is in work.',
+      'Memory for files that are being read and decoded, ffmpeg included, and for the tiles of open shards. A file that takes more than a quarter is decoded alone, and borrows from open shards. One that takes more than three quarters is refused (`AUDIO_TOO_LARGE`).',
     ),
   MAX_OBJECT_MB: field.wholeIn('10⁶ bytes', 1024, 1).describe('Features refuses a larger object unread (`AUDIO_TOO_LONG`).'),
   ...featureVariables,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { defaultFeatureSettings } from '#audio/feature-settings.js';
 import { SettingsMap } from '#audio/settings-by-corpus.js';
 import type { FeatureOverrides } from '#contracts/feature-settings.js';
@@ -70,6 +70,21 @@ describe('consumers', () => {
       false,
       true,
     ]);
+  });
+
+  it('announce the map again each minute, so that a forged announcement does not last', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      const { announced } = running({ c: centre });
+      await consumers.start();
+      await sleep(30);
+      expect(announced).toHaveLength(1);
+      vi.advanceTimersByTime(60_000);
+      await expect.poll(() => announced.length).toBe(2);
+      expect(announced.map((map) => map.hashOf('c'))).toEqual([other, other]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('start when a corpus gets new settings, and stop when no corpus has them any more', async () => {

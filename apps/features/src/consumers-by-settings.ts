@@ -34,6 +34,9 @@ export interface ConsumersBySettingsOptions {
   logger: Logger;
 }
 
+/** The map is announced again this often, so that a forged announcement does not last. */
+const announceAgainMs = 60_000;
+
 export class ConsumersBySettings {
   private readonly consumers = new Map<string, SettingsConsumer>();
   /** Skipped records of each worker, with the worker's settings hash. */
@@ -42,6 +45,7 @@ export class ConsumersBySettings {
   private map: SettingsMap;
   /** The map that the running consumers follow; null before they run. */
   applied: SettingsMap | null = null;
+  private announcedAtMs = 0;
   private reading: Promise<void> | undefined;
   private applying: Promise<void> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
@@ -125,8 +129,11 @@ export class ConsumersBySettings {
       if (!this.consumers.has(hash)) await this.begin(hash, settings);
     }
     for (const hash of this.consumers.keys()) if (!map.inUse.has(hash)) await this.end(hash);
-    if (this.stopping || (before && map.equals(before))) return;
+    const isNews = !before || !map.equals(before);
+    if (this.stopping || (!isNews && performance.now() - this.announcedAtMs < announceAgainMs)) return;
     await retrying(() => announce(map));
+    this.announcedAtMs = performance.now();
+    if (!isNews) return;
     this.applied = map;
     const corpora = Object.fromEntries([...map.corpora].map(([corpus, { hash }]) => [corpus, hash]));
     logger.info({ default: map.base.hash, corpora }, 'feature settings of the corpora');

@@ -19,17 +19,10 @@ import { featuresGroup } from '#streaming/consumer-groups.js';
 import { ShardPartitionWorker, type ShardWorkshop } from './build-shards.js';
 import type { FeaturesConfig } from './config.js';
 import { ConsumersBySettings, type SettingsConsumer } from './consumers-by-settings.js';
+import { AudioMemory } from '#extraction/audio-memory.js';
 import { ExtractorPool } from '#extraction/extractor-pool.js';
-import { MemoryBudget, TileMemory } from '#extraction/memory-budget.js';
 import { SettingsObjects } from './settings-objects.js';
 import { poolMetrics, workshopMetrics } from './workshop-metrics.js';
-
-/** Share of the audio memory for objects that are read or wait for a worker. */
-const READING_SHARE = 0.125;
-/** Share for shards that are being uploaded. */
-const STORING_SHARE = 0.125;
-/** Share for the tiles of open shards. */
-const HOLDING_SHARE = 0.5;
 
 /** ffmpeg is stopped before its thread, so that the thread can delete the temporary file. */
 const FFMPEG_TIME_SHARE = 0.9;
@@ -41,6 +34,7 @@ export const FEATURES_CONFIG = Symbol('features config');
 @Injectable()
 export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly runtime: StageRuntime<'features'>;
+  private readonly memory: AudioMemory;
   private readonly pool: ExtractorPool;
   private readonly consumers: ConsumersBySettings;
 
@@ -52,10 +46,11 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
     @Inject(Liveness) liveness: Liveness,
   ) {
     this.runtime = new StageRuntime('features', { config, services: { logger, metrics, readiness, liveness } });
+    this.memory = new AudioMemory(config.audioMemoryBytes);
     this.pool = new ExtractorPool({
       workers: config.workers,
       fileTimeoutMs: config.fileTimeoutMs,
-      memoryBytes: config.audioMemoryBytes * (1 - READING_SHARE - STORING_SHARE - HOLDING_SHARE),
+      memory: this.memory,
     });
     poolMetrics(metrics, this.pool);
     this.consumers = new ConsumersBySettings({
@@ -147,10 +142,8 @@ export class FeaturesStage implements OnApplicationBootstrap, OnApplicationShutd
       store,
       publisher,
       pool,
-      holding: new TileMemory(config.audioMemoryBytes * HOLDING_SHARE),
-      storing: new MemoryBudget(config.audioMemoryBytes * STORING_SHARE),
-      reading: new MemoryBudget(config.audioMemoryBytes * READING_SHARE),
-      sealing: config.sealing,
+      memory: this.memory,
+      sealing: { ...config.sealing, bytes: this.memory.largestShardBytes },
       maxObjectBytes: config.maxObjectBytes,
       extractOptions: {
         silence: 'none',

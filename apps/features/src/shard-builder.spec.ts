@@ -40,7 +40,7 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
-const never = { tiles: 1e9, maxAgeMs: 1e9 };
+const never = { tiles: 1e9, bytes: 1e9, maxAgeMs: 1e9 };
 
 describe('an open shard', () => {
   it('is due at the tile limit', () => {
@@ -60,6 +60,13 @@ describe('an open shard', () => {
     expect(builder.isDue({ ...never, maxAgeMs: 1_000 })).toBe(true);
   });
 
+  it('is due when its tiles reach the limit of bytes', () => {
+    add(builder, 'c/a', 3);
+    expect(builder.isDue({ ...never, bytes: 4 * tileBytes })).toBe(false);
+    add(builder, 'c/b');
+    expect(builder.isDue({ ...never, bytes: 4 * tileBytes })).toBe(true);
+  });
+
   it('is due when its list of utterances fills a record', () => {
     const longName = 'x'.repeat(largestFactBytes / 4);
     for (let i = 0; i < 3; i++) add(builder, `c/${i}${longName}`);
@@ -69,7 +76,7 @@ describe('an open shard', () => {
   });
 
   it('is never due while it is empty', () => {
-    expect(builder.isDue({ tiles: 0, maxAgeMs: 0 })).toBe(false);
+    expect(builder.isDue({ tiles: 0, bytes: 0, maxAgeMs: 0 })).toBe(false);
   });
 });
 
@@ -88,11 +95,11 @@ describe('a removed utterance', () => {
     vi.advanceTimersByTime(900);
     add(builder, 'c/b');
     builder.remove(`c/${longName}`);
-    expect(builder.isDue({ tiles: 100, maxAgeMs: 1_000 })).toBe(false);
+    expect(builder.isDue({ ...never, tiles: 100, maxAgeMs: 1_000 })).toBe(false);
     vi.advanceTimersByTime(999);
-    expect(builder.isDue({ tiles: 100, maxAgeMs: 1_000 })).toBe(false);
+    expect(builder.isDue({ ...never, tiles: 100, maxAgeMs: 1_000 })).toBe(false);
     vi.advanceTimersByTime(1);
-    expect(builder.isDue({ tiles: 100, maxAgeMs: 1_000 })).toBe(true);
+    expect(builder.isDue({ ...never, tiles: 100, maxAgeMs: 1_000 })).toBe(true);
   });
 
   it('resets the age of a shard that held it alone', () => {

@@ -60,10 +60,11 @@ export class ShardBuilder {
     return held.offset;
   }
 
-  isDue(sealing: { tiles: number; maxAgeMs: number }): boolean {
+  isDue(sealing: { tiles: number; bytes: number; maxAgeMs: number }): boolean {
     const [first] = this.held.values();
     if (!first) return false;
-    return this.tileCount >= sealing.tiles || this.factBytes >= largestFactBytes || performance.now() - first.atMs >= sealing.maxAgeMs;
+    if (this.tileCount >= sealing.tiles || this.sizeBytes >= sealing.bytes) return true;
+    return this.factBytes >= largestFactBytes || performance.now() - first.atMs >= sealing.maxAgeMs;
   }
 
   get isEmpty(): boolean {

@@ -16,6 +16,7 @@ import type { CorpusReader } from '#corpora/corpus-reader.js';
 import { type CorpusOptions, maxOptionsBytes, parseCorpusOptions } from '#corpora/corpus-options.js';
 import { optionsPath, readerNamed, readerNames, recogniseReaders } from '#corpora/corpus-readers.js';
 import { type ReadAnnotations, readAnnotations } from '#corpora/read-annotations.js';
+import { Takes } from '#corpora/takes.js';
 import type { Logger } from '#service/logger.js';
 import type { ObjectHead, Objects } from '#storage/object-store.js';
 import { fateOf } from '#streaming/retry.js';
@@ -32,6 +33,7 @@ export interface Corpus {
   annotations: ReadAnnotations;
   /** Splits of speakers, by the corpus's own ids. A hash gives those of all others. */
   splits: ReadonlyMap<string, Split>;
+  takes: Takes;
 }
 
 /** A corpus or its refusal, and the state of the bucket from which it was read. */
@@ -81,7 +83,10 @@ export class CorpusCatalogue {
   /** Tells row-based annotations which recordings exist now, so that rows of deleted recordings become free. */
   learnRecordings(): void {
     for (const [name, { loaded }] of this.kept)
-      if (!(loaded.outcome instanceof PipelineError)) loaded.outcome.annotations.rows?.know(this.recordingsOf(name));
+      if (!(loaded.outcome instanceof PipelineError)) {
+        loaded.outcome.annotations.rows?.know(this.recordingsOf(name));
+        loaded.outcome.takes.know(this.recordingsOf(name));
+      }
   }
 
   /**
@@ -151,7 +156,9 @@ export class CorpusCatalogue {
     const splits = await this.register.place(name, annotations.speakers ?? [], options.splits ?? new Map());
     const remarks = Object.fromEntries(Object.entries(annotations.remarks).slice(0, remarksInLog));
     this.logger.info({ corpus: name, reader: reader.name, annotationFiles: heads.size, remarks }, 'read a corpus');
-    return { ...loaded, outcome: { name, reader, options, silence: options.silence ?? reader.silence, annotations, splits } };
+    const takes = new Takes(reader);
+    takes.know(this.recordingsOf(name));
+    return { ...loaded, outcome: { name, reader, options, silence: options.silence ?? reader.silence, annotations, splits, takes } };
   }
 
   private refused(name: string, loaded: Loaded & { outcome: PipelineError }): Loaded {

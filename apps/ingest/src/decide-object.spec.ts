@@ -1,13 +1,16 @@
 /** Each hint asks the store, publishes only a changed version, and fails one object only. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { hintAt, type ObjectHint } from '#contracts/object-hints.js';
 import { bucketMarkerKey, corpusKey } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { createLogger } from '#service/logger.js';
+import { DeadLetterOffice } from '#streaming/dead-letter-office.js';
 import { CorpusCatalogue } from './corpus-catalogue.js';
 import { type ArchiveToUnpack, ObjectDecider } from './decide-object.js';
 import { MemoryStore } from './memory-store.fixture.js';
+import { RefusedObjects } from './refused-objects.js';
 import { UtteranceLedger } from './utterance-ledger.js';
 
 const origin = { topic: 'hints', partition: 0, offset: '7', key: null, value: Buffer.from('{}') };
@@ -19,11 +22,13 @@ let swept: string[];
 let archives: ArchiveToUnpack[];
 let noCategory: string[];
 let absent: string[];
+let refused: RefusedObjects;
 let isBrokerAway = false;
 
 beforeEach(async () => {
   store = new MemoryStore();
   ledger = new UtteranceLedger();
+  refused = new RefusedObjects();
   [published, swept, archives, noCategory, absent] = [[], [], [], [], []];
   await store.put(bucketMarkerKey('undertone'), '{}');
   decider = new ObjectDecider({
@@ -49,6 +54,7 @@ beforeEach(async () => {
     },
     onNoCategory: (reason) => noCategory.push(reason),
     onAbsent: (key) => absent.push(key),
+    refused,
     sweepCorpus: (corpus) => {
       swept.push(corpus);
       return Promise.resolve();
@@ -58,6 +64,18 @@ beforeEach(async () => {
 
 const decide = (path: string, more: Partial<ObjectHint> = {}) =>
   decider.decide({ ...hintAt(corpusKey('a', path), 'event'), ...more }, origin);
+/** Decides as ingest does: an error becomes a letter, which ingest remembers. @returns the code of the letter, or the decision */
+async function decideWithLetter(path: string, more: Partial<ObjectHint> = {}): Promise<string> {
+  const hint = { ...hintAt(corpusKey('a', path), 'event'), ...more };
+  const office = new DeadLetterOffice({ publish: () => Promise.resolve() }, 'ingest', (letter) => refused.apply(letter));
+  try {
+    return await decider.decide(hint, origin);
+  } catch (error) {
+    const value = Buffer.from(JSON.stringify(hint));
+    await office.writeLetter({ ...origin, value }, { objectKey: hint.key }, error as PipelineError);
+    return (error as PipelineError).code;
+  }
+}
 const put = (path: string, content: string) => store.put(corpusKey('a', path), content);
 
 it('tells the listing of hints that found no object', async () => {
@@ -124,6 +142,24 @@ describe('a recording', () => {
   });
 });
 
+describe('a further copy of a take', () => {
+  const [wav, mp3] = ['AudioWAV/1001_DFA_ANG_XX.wav', 'AudioMP3/1001_DFA_ANG_XX.mp3'];
+
+  it('is left out, and gives way to a better one', async () => {
+    await put(mp3, 'mp3');
+    expect(await decide(mp3)).toBe('ingested');
+    await put(wav, 'wav');
+    expect(await decide(wav)).toBe('ingested');
+    expect(await decide(mp3)).toBe('tombstoned');
+    expect(await decide(mp3)).toBe('left-out');
+    expect(published.map(([id, record]) => [id, record === null])).toEqual([
+      [`a/${mp3}`, false],
+      [`a/${wav}`, false],
+      [`a/${mp3}`, true],
+    ]);
+  });
+});
+
 describe('a key', () => {
   it.each(['x/../y.wav', 'x//y.wav', './y.wav', 'a\u0000b.wav', '\ud800.wav', `${'d'.repeat(1_100)}.wav`, 'x//all.zip'])(
     'is refused without a request if no object can have it: %j',
@@ -166,6 +202,33 @@ describe('annotations', () => {
     expect(await decide('manifest.jsonl')).toBe('annotations');
     expect(await decide('a.wav', { reason: 'annotations' })).toBe('ingested');
     expect(published.at(-1)?.[1]?.labels.category).toBe('sad');
+  });
+
+  it.each([
+    ['manifest.jsonl', 'null\n', '7\n'],
+    ['manifest.csv', 'path,split\na.wav,tset\n', 'path,split\na.wav,tets\n'],
+    ['corpus.json', '{"silence":"loud"}', '[]'],
+  ])('that are wrong in %s give one letter for each recording and file, whichever hint reads them', async (file, wrong, stillWrong) => {
+    await put(file, wrong);
+    await put('a.wav', 'sound');
+    const paths = file === 'manifest.csv' ? ['a.wav'] : ['a.wav', file];
+    for (const path of paths) {
+      const first = await decideWithLetter(path);
+      expect(first).toMatch(/_INVALID$/);
+      for (const hint of [{ reason: 'annotations' }, { reason: 'listing', state: 'of the listing' }, {}] as const)
+        expect(await decideWithLetter(path, hint)).toBe('refused-before');
+      expect(await decideWithLetter(path, { again: true }), 'a replay').toBe(first);
+    }
+
+    await put(file, stillWrong);
+    await sleep(5); // a hint names its time to the millisecond
+    for (const path of paths) expect(await decideWithLetter(path, { reason: 'annotations' }), 'another fault').toMatch(/_INVALID$/);
+    await store.delete(corpusKey('a', file));
+    await sleep(5);
+    expect(await decideWithLetter('a.wav', { reason: 'annotations' })).toBe('ingested');
+    await put(file, stillWrong);
+    await sleep(5);
+    expect(await decideWithLetter('a.wav', { reason: 'annotations' }), 'wrong again').toMatch(/_INVALID$/);
   });
 
   it('are read again if their stored state is damaged', async () => {

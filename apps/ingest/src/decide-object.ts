@@ -23,9 +23,19 @@ import type { Publisher } from '#streaming/publisher.js';
 import { trustMs, type CorpusCatalogue } from './corpus-catalogue.js';
 import { describeObject } from './describe-object.js';
 import { findState } from './find-state.js';
+import { refusedState, type RefusedObjects } from './refused-objects.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
-export const decisions = ['not-ours', 'annotations', 'unpacking', 'unchanged', 'ingested', 'tombstoned'] as const;
+export const decisions = [
+  'not-ours',
+  'annotations',
+  'unpacking',
+  'unchanged',
+  'refused-before',
+  'left-out',
+  'ingested',
+  'tombstoned',
+] as const;
 export type Decision = (typeof decisions)[number];
 
 export interface ObjectDeciderParts {
@@ -42,6 +52,14 @@ export interface ObjectDeciderParts {
   sweepCorpus: (corpus: string) => Promise<void>;
   /** There was no object at the key of a hint. */
   onAbsent: (key: string) => void;
+  /** Remembers the refusals that have a dead letter. */
+  refused: Pick<RefusedObjects, 'has' | 'forget'>;
+}
+
+/** Filled while a decision is made. */
+interface Seen {
+  /** Null where there is no object; undefined before the store was asked. */
+  etag?: string | null;
 }
 
 export interface ArchiveToUnpack {
@@ -61,26 +79,46 @@ const sweptSchema = z.object({
 export class ObjectDecider {
   constructor(private readonly parts: ObjectDeciderParts) {}
 
-  /** @param origin topic, partition and offset of the hint */
+  /**
+   * @param origin topic, partition and offset of the hint
+   * @throws PipelineError once for each state of the object, unless the hint says `again`: other hints meet the same error
+   */
   async decide(hint: ObjectHint, origin: RecordOrigin): Promise<Decision> {
+    const { refused, ledger } = this.parts;
+    const seen: Seen = {};
+    const place = parseCorpusKey(hint.key);
+    try {
+      const decision = await this.decideNow(hint, origin, seen);
+      if (decision !== 'unpacking' && !isArchivePath(place?.path ?? '')) refused.forget(hint.key);
+      return decision;
+    } catch (error) {
+      if (!(error instanceof PipelineError) || error.fate !== 'permanent') throw error;
+      const objectState = refusedState(seen.etag ?? null, error);
+      const currentSince = place ? ledger.get(utteranceIdOf(place.corpus, place.path))?.ingestedAt : undefined;
+      if (!hint.again && refused.has(hint.key, objectState, currentSince)) return 'refused-before';
+      throw new PipelineError(error.code, error.message, { cause: error.cause, context: { ...error.context, objectState } });
+    }
+  }
+
+  private async decideNow(hint: ObjectHint, origin: RecordOrigin, seen: Seen): Promise<Decision> {
     const place = parseCorpusKey(hint.key);
     if (!place) return 'not-ours';
     const { corpus, path } = place;
     if (!isAnnotationPath(path) && !isArchivePath(path) && !isAudioPath(path)) return 'not-ours';
     refuseBadKey(hint.key);
-    if (isAnnotationPath(path)) return this.applyAnnotations(hint, corpus);
-    if (isArchivePath(path)) return this.unpack(hint, corpus, origin);
-    const head = await this.headOf(hint);
+    if (isAnnotationPath(path)) return this.applyAnnotations(hint, corpus, seen);
+    if (isArchivePath(path)) return this.unpack(hint, corpus, { origin, seen });
+    const head = await this.headOf(hint, seen);
     return head ? this.ingest(head, place, hint) : this.writeTombstone(utteranceIdOf(place.corpus, place.path));
   }
 
   /**
    * Hints at every recording of the corpus, once for each state of the file, also across restarts.
-   * @throws PipelineError if the file makes the corpus unusable; each hint at the file gets a dead letter, and one is counted
+   * @throws PipelineError if the file makes the corpus unusable; one dead letter for each state of the file
    */
-  private async applyAnnotations(hint: ObjectHint, corpus: string): Promise<Decision> {
+  private async applyAnnotations(hint: ObjectHint, corpus: string, seen: Seen): Promise<Decision> {
     const { store, sweepCorpus } = this.parts;
-    const etag = (await this.headOf(hint))?.etag ?? null;
+    const etag = (await this.headOf(hint, seen))?.etag ?? null;
     const before = await findState(store, sweptAnnotationsKey(hint.key), sweptSchema);
     if (before?.etag === etag && !hint.again) {
       // The process may have ended before the letter was written.
@@ -109,14 +147,15 @@ export class ObjectDecider {
   }
 
   /** Deleting an archive deletes none of the objects that it brought. */
-  private async unpack(hint: ObjectHint, corpus: string, origin: RecordOrigin): Promise<Decision> {
-    const head = await this.headOf(hint);
+  private async unpack(hint: ObjectHint, corpus: string, { origin, seen }: { origin: RecordOrigin; seen: Seen }): Promise<Decision> {
+    const head = await this.headOf(hint, seen);
     return head && (await this.parts.unpack({ head, corpus, origin, again: hint.again })) ? 'unpacking' : 'unchanged';
   }
 
   /** @returns null where there is no object; the next listing learns of it, in case the object came while nobody looked */
-  private async headOf({ key }: ObjectHint): Promise<ObjectHead | null> {
+  private async headOf({ key }: ObjectHint, seen: Seen): Promise<ObjectHead | null> {
     const head = await this.parts.store.head(key);
+    seen.etag = head?.etag ?? null;
     if (!head) this.parts.onAbsent(key);
     return head;
   }
@@ -139,12 +178,18 @@ export class ObjectDecider {
     const { catalogue, ledger, publisher, onNoCategory } = this.parts;
     const annotationsAsOfMs = hint.reason === 'annotations' ? Date.parse(hint.hintedAt) : 0;
     const corpus = await catalogue.corpus(place.corpus, annotationsAsOfMs);
+    if (corpus.takes.leftOut(place.path) !== undefined) {
+      const utteranceId = utteranceIdOf(place.corpus, place.path);
+      return ledger.get(utteranceId) ? this.writeTombstone(utteranceId) : 'left-out';
+    }
     const { record, noCategoryBecause } = describeObject(corpus, head, place.path);
     const isKnown = ledger.get(record.utteranceId)?.version === record.version;
     if (isKnown && !hint.again && hint.letGoVersion !== record.version) return 'unchanged';
     await ledger.send(record.utteranceId, record, () => publisher.publish(utterances, record));
-    // Recordings that used this one's row until now, because their paths resemble it, get a new decision.
-    const displaced = (corpus.annotations.rows?.takeDisplaced() ?? []).map((path) => hintAt(corpusKey(place.corpus, path), 'annotations'));
+    // Recordings that used this one's row until now, because their paths resemble it, and worse copies get a new decision.
+    const displaced = [...(corpus.annotations.rows?.takeDisplaced() ?? []), ...corpus.takes.takeDisplaced()].map((path) =>
+      hintAt(corpusKey(place.corpus, path), 'annotations'),
+    );
     if (displaced.length > 0) await publisher.publishApart(objectHints, displaced);
     if (noCategoryBecause) onNoCategory(noCategoryBecause);
     return 'ingested';

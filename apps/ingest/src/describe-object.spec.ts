@@ -2,13 +2,14 @@ import { expect, it } from 'vitest';
 import type { CorpusReader } from '#corpora/corpus-reader.js';
 import { manifestReader } from '#corpora/manifest-reader.js';
 import { mspImprovReader } from '#corpora/msp-improv-reader.js';
+import { Takes } from '#corpora/takes.js';
 import { describeObject } from './describe-object.js';
 
 const line = 'UTD-IMPROV-S01A-F01-P-FM01.avi; A; A:2.400000; V:2.600000; D:3.200000; N:3.400000;';
 const path = 'MSP-IMPROV-S01A-F01-P-FM01.wav';
 function recordIn(name: string, reader: CorpusReader, files: Record<string, string>) {
   const annotations = { ...reader.read(new Map(Object.entries(files))), warnings: [] };
-  const corpus = { name, reader, options: {}, silence: reader.silence, annotations, splits: new Map() };
+  const corpus = { name, reader, options: {}, silence: reader.silence, annotations, splits: new Map(), takes: new Takes(reader) };
   return describeObject(corpus, { key: `corpora/${name}/${path}`, etag: 'e', sizeBytes: 1 }, path).record;
 }
 

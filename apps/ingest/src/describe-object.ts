@@ -1,7 +1,9 @@
 /** Describes an object of a corpus as an utterance record. Its version follows from the object's head and its annotations. */
 import type { Labels } from '#contracts/labels.js';
 import { utteranceIdOf } from '#contracts/object-keys.js';
+import { PipelineError } from '#contracts/pipeline-error.js';
 import { utteranceVersion, type UtteranceIngested } from '#contracts/utterances.js';
+import type { Annotation } from '#corpora/corpus-reader.js';
 import { carriedEdges } from '#corpora/levels.js';
 import { hashedSplit, isWithheld } from '#corpora/splits.js';
 import type { ObjectHead } from '#storage/object-store.js';
@@ -15,7 +17,7 @@ export interface DescribedObject {
 
 /** @throws PipelineError MANIFEST_INVALID if the utterance's own annotation cannot be used */
 export function describeObject(corpus: Corpus, head: ObjectHead, path: string): DescribedObject {
-  const annotation = corpus.annotations.annotationOf(path);
+  const annotation = annotationOf(corpus, path);
   const utteranceId = utteranceIdOf(corpus.name, path);
   const ownId = annotation.labels.speakerId;
   const split = annotation.split ?? (ownId === undefined ? 'train' : (corpus.splits.get(ownId) ?? hashedSplit(corpus.name, ownId)));
@@ -41,4 +43,14 @@ export function describeObject(corpus: Corpus, head: ObjectHead, path: string): 
     ingestedAt: new Date().toISOString(),
   };
   return { record, noCategoryBecause: annotation.noCategoryBecause };
+}
+
+/** Marks an error as one of this recording's row, so that nobody takes the whole corpus for refused. */
+function annotationOf({ annotations }: Corpus, path: string): Annotation {
+  try {
+    return annotations.annotationOf(path);
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error;
+    throw new PipelineError(error.code, error.message, { cause: error.cause, context: { ...error.context, rowAlone: true } });
+  }
 }

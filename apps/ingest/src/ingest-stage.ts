@@ -20,6 +20,7 @@ import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
 import { ingestEventsGroup, ingestGroup } from '#streaming/consumer-groups.js';
 import type { Subject } from '#streaming/dead-letter-office.js';
+import type { FollowerLetters } from '#streaming/follower-letters.js';
 import { StageRuntime } from '#stage/stage-runtime.js';
 import { PartitionConsumer } from '#streaming/partition-consumer.js';
 import type { StreamRecord } from '#streaming/partition-worker.js';
@@ -48,6 +49,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   private readonly decider: ObjectDecider;
   private readonly unpacker: ArchiveUnpacker;
   private readonly follower: TableFollower;
+  private readonly letters: FollowerLetters;
   private readonly consumers: (WatchedConsumer & { start(): Promise<void>; stop(): Promise<void> })[];
   private readonly decisions;
   private readonly decisionDurations;
@@ -64,13 +66,14 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   ) {
     this.runtime = new StageRuntime('ingest', { config, services: { logger, metrics, readiness, liveness } });
     const { store, publisher, topicPrefix } = this.runtime;
-    const shared = this.runtime.consumerParts();
+    const refused = new RefusedObjects();
+    // At once: the follower may read the letter after the next hint.
+    const shared = this.runtime.consumerParts((letter) => refused.apply(letter));
     const office = shared.deadLetterOffice;
     const register = new SpeakerRegister(store, (corpus) => this.ledger.splitsOf(corpus));
     const catalogue = new CorpusCatalogue(store, logger, (corpus) => this.ledger.pathsOf(corpus), config.annotationLimits, register);
     const warnings = new WarningPublisher(store, logger);
     metrics.gaugeOf('refused_corpora', 'Corpora whose options or annotations cannot be used', () => catalogue.refusedCount);
-    const refused = new RefusedObjects();
     this.reconciler = new BucketReconciler(store, publisher, this.ledger, catalogue, warnings, refused);
     this.unpacker = new ArchiveUnpacker({
       store,
@@ -97,11 +100,16 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
       onNoCategory: (reason) => noCategory.inc({ reason }),
       sweepCorpus: (corpus) => this.reconciler.sweepCorpus(corpus),
       onAbsent: (key) => this.reconciler.foundAbsent(key),
+      refused,
     });
     this.follower = this.runtime
       .follower('ingest-table')
       .on(utterances, (id, record) => this.ledger.apply(id, record))
-      .on(deadLetters, (_key, letter) => letter && refused.apply(letter));
+      .on(deadLetters, (_key, letter) => {
+        if (!letter) return;
+        refused.apply(letter);
+        this.letters.note(letter);
+      });
     this.decisions = metrics.counter('decisions_total', 'Objects decided about, by outcome', ['outcome']);
     for (const outcome of decisions) this.decisions.inc({ outcome }, 0);
     this.decisionDurations = metrics.histogram(
@@ -111,7 +119,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
     );
     metrics.gaugeOf('unmatched_rows', 'Rows of manifests that match no recording, as of the last listing', () => warnings.unmatchedRows);
     metrics.gaugeOf('live_utterances', 'Live utterances that this instance knows', () => this.ledger.size);
-    this.runtime.reportSkipped(this.follower, office);
+    this.letters = this.runtime.reportSkipped(this.follower, office);
     const groups = { events: ingestEventsGroup(topicPrefix), hints: ingestGroup(topicPrefix) };
     this.consumers = [
       new PartitionConsumer({
@@ -156,6 +164,7 @@ export class IngestStage implements OnApplicationBootstrap, OnApplicationShutdow
   private async start(): Promise<void> {
     await this.runtime.connect();
     await this.follower.start();
+    this.letters.start();
     await this.refuseForeignBucket();
     await this.unpacker.start();
     await Promise.all(this.consumers.map((consumer) => consumer.start()));

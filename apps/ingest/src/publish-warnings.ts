@@ -7,6 +7,7 @@
  */
 import { type CorpusWarnings, corpusWarningsKey, corpusWarningsPrefix, parseCorpusWarningsKey } from '#contracts/corpus-warnings.js';
 import { rowWarnings } from '#corpora/read-annotations.js';
+import { leftOutWarnings } from '#corpora/takes.js';
 import type { Logger } from '#service/logger.js';
 import { deleteOwn } from '#storage/delete-own.js';
 import type { Objects } from '#storage/object-store.js';
@@ -27,14 +28,20 @@ export class WarningPublisher {
     return this.unmatched;
   }
 
-  /** @param corpora all corpora that a listing has seen and could read; their annotations know every recording */
-  async publish(corpora: Iterable<Corpus>): Promise<void> {
+  /**
+   * @param corpora all corpora that a listing has seen and could read; their annotations know every recording
+   * @param leftOut recordings that are no utterances, with the reason, by corpus
+   */
+  async publish(
+    corpora: Iterable<Corpus>,
+    leftOut: ReadonlyMap<string, readonly (readonly [path: string, because: string])[]> = new Map(),
+  ): Promise<void> {
     const published = (this.published ??= await this.publishedBefore());
     const gone = new Set(published.keys());
     this.unmatched = 0;
     for (const { name, annotations } of corpora) {
       this.unmatched += annotations.rows?.matched().unmatched.length ?? 0;
-      const warnings = [...annotations.warnings, ...rowWarnings(annotations)];
+      const warnings = [...annotations.warnings, ...rowWarnings(annotations), ...leftOutWarnings(leftOut.get(name) ?? [])];
       if (warnings.length === 0) continue;
       gone.delete(name);
       const state = JSON.stringify(warnings);

@@ -19,7 +19,7 @@ import type { Publisher } from '#streaming/publisher.js';
 import type { Corpus, CorpusCatalogue } from './corpus-catalogue.js';
 import { describeObject } from './describe-object.js';
 import type { WarningPublisher } from './publish-warnings.js';
-import { RefusedObjects } from './refused-objects.js';
+import { refusedState, RefusedObjects } from './refused-objects.js';
 import type { UtteranceLedger } from './utterance-ledger.js';
 
 /** Most facts in one call of the publisher. */
@@ -36,6 +36,8 @@ export class BucketReconciler {
   /** Keys at which a hint found no object, and how often. */
   private readonly absences = new Map<string, number>();
   private readonly newlyAbsent = new Set<string>();
+  /** Recordings that the running listing left out, with the reason, by corpus. */
+  private readonly leftOut = new Map<string, [path: string, because: string][]>();
 
   constructor(
     private readonly store: Pick<Objects, 'list'>,
@@ -59,10 +61,11 @@ export class BucketReconciler {
     const present = new Set<string>();
     const corpora = new Map<string, Corpus>();
     this.catalogue.learnRecordings();
+    this.leftOut.clear();
     for (const utteranceId of this.ledger.takeChanged()) this.hinted.delete(`${corporaPrefix}${utteranceId}`);
     this.forgetHintsAtAbsent();
     /** Unreadable corpora with the reason. A listing tries each once, not for every object. */
-    const unreadable = new Map<string, string>();
+    const unreadable = new Map<string, PipelineError>();
     let hinted = 0;
     let page = new Map<string, string>();
     const flush = async (): Promise<void> => {
@@ -87,7 +90,7 @@ export class BucketReconciler {
       if (page.size >= hintsAtOnce) await flush();
     }
     await flush();
-    await this.warnings.publish(corpora.values());
+    await this.warnings.publish(corpora.values(), this.leftOut);
     return { seen: present.size, hinted };
   }
 
@@ -116,7 +119,9 @@ export class BucketReconciler {
     for await (const head of this.store.list(corpusKey(name, ''))) {
       const path = parseCorpusKey(head.key)?.path ?? '';
       if (!isAudioPath(path) || !isUsableKey(head.key)) continue;
-      if (corpus && this.ledger.get(utteranceIdOf(name, path))?.version === versionOf(corpus, head, path)) continue;
+      const known = this.ledger.get(utteranceIdOf(name, path))?.version;
+      const isLeftOut = corpus?.takes.leftOut(path) !== undefined;
+      if (isLeftOut ? known === undefined : corpus && known === versionOf(corpus, head, path)) continue;
       page.push(hintAt(head.key, 'annotations'));
       if (page.length < hintsAtOnce) continue;
       await this.publisher.publishApart(objectHints, page);
@@ -126,7 +131,7 @@ export class BucketReconciler {
   }
 
   /** @returns null if there is nothing to decide: the ledger describes the object, or ingest does not take it */
-  private async stateOf(head: ObjectHead, unreadable: Map<string, string>, corpora: Map<string, Corpus>): Promise<string | null> {
+  private async stateOf(head: ObjectHead, unreadable: Map<string, PipelineError>, corpora: Map<string, Corpus>): Promise<string | null> {
     const place = parseCorpusKey(head.key);
     if (!place) return null;
     const isAudio = isAudioPath(place.path);
@@ -137,33 +142,42 @@ export class BucketReconciler {
     const known = this.ledger.get(utteranceIdOf(place.corpus, place.path))?.version;
     const corpus = await this.readableCorpus(place.corpus, unreadable);
     if (corpus) corpora.set(place.corpus, corpus);
-    const version = corpus ? versionOf(corpus, head, place.path) : unreadable.get(place.corpus);
+    const leftOut = corpus?.takes.leftOut(place.path);
+    if (leftOut !== undefined) {
+      const others = this.leftOut.get(place.corpus) ?? [];
+      this.leftOut.set(place.corpus, others);
+      others.push([place.path, leftOut]);
+      return known === undefined ? null : `${head.etag} left out`;
+    }
+    const refusal = unreadable.get(place.corpus);
+    const version = corpus ? versionOf(corpus, head, place.path) : refusal;
+    if (version instanceof PipelineError) return refusedState(head.etag, version);
     return known === version ? null : `${head.etag} ${version}`;
   }
 
-  private async readableCorpus(name: string, unreadable: Map<string, string>, asOfMs = 0): Promise<Corpus | null> {
+  private async readableCorpus(name: string, unreadable: Map<string, PipelineError>, asOfMs = 0): Promise<Corpus | null> {
     if (unreadable.has(name)) return null;
     try {
       return await this.catalogue.corpus(name, asOfMs);
     } catch (error) {
-      unreadable.set(name, permanentCode(error));
+      unreadable.set(name, permanent(error));
       return null;
     }
   }
 }
 
-/** @returns an error code in place of a version if the utterance's annotation cannot be used; the decision writes a dead letter */
-function versionOf(corpus: Corpus, head: ObjectHead, path: string): string {
+/** @returns the error in place of a version if the utterance's annotation cannot be used; the decision writes a dead letter */
+function versionOf(corpus: Corpus, head: ObjectHead, path: string): string | PipelineError {
   try {
     return describeObject(corpus, head, path).record.version;
   } catch (error) {
     // An unknown error concerns this object only: the listing goes on, and the decision about the hint meets the error again.
-    return error instanceof PipelineError ? error.code : 'UNKNOWN';
+    return error instanceof PipelineError ? error : 'UNKNOWN';
   }
 }
 
 /** @throws the error if it is retryable */
-function permanentCode(error: unknown): string {
-  if (error instanceof PipelineError && error.fate === 'permanent') return error.code;
+function permanent(error: unknown): PipelineError {
+  if (error instanceof PipelineError && error.fate === 'permanent') return error;
   throw error;
 }

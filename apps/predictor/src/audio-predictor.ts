@@ -1,7 +1,7 @@
 /** Predicts for posted files and for windows of live streams, with one pool of threads. */
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PipelineError } from '#contracts/pipeline-error.js';
-import { ExtractorPool } from '#extraction/extractor-pool.js';
+import { ExtractorPool, type PoolLimits } from '#extraction/extractor-pool.js';
 import { MemoryBudget } from '#extraction/memory-budget.js';
 import type { PredictorConfig } from './config.js';
 import { predictAudio, servedModel } from './predict-audio.js';
@@ -23,7 +23,7 @@ export class AudioPredictor implements OnApplicationShutdown {
     @Inject(PREDICTOR_CONFIG) private readonly config: PredictorConfig,
   ) {
     const { workers, fileTimeoutMs, memoryBytes } = config;
-    this.pool = new ExtractorPool({ workers, fileTimeoutMs, memoryBytes });
+    this.pool = new ExtractorPool({ workers, fileTimeoutMs, memory: decodingMemory(memoryBytes) });
     this.reading = new MemoryBudget(memoryBytes);
   }
 
@@ -50,4 +50,15 @@ export class AudioPredictor implements OnApplicationShutdown {
     const { width, hopLength, sampleRateHz } = await keeper.featureSettings(servedModel(keeper));
     return (width * hopLength) / sampleRateHz;
   }
+}
+
+/** The predictor has no open shards that could lend memory, as those of features do. A file that needs more is decoded alone. */
+function decodingMemory(totalBytes: number): PoolLimits['memory'] {
+  const budget = new MemoryBudget(totalBytes);
+  return {
+    decode: (bytes, _fileBytes, work) => budget.use(bytes, work),
+    get waitingCount() {
+      return budget.waitingCount;
+    },
+  };
 }

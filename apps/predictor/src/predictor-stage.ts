@@ -5,6 +5,7 @@
  */
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { checkpoints } from '#contracts/checkpoints.js';
+import { deadLetters } from '#contracts/dead-letters.js';
 import { emotions } from '#contracts/emotions.js';
 import { promotions } from '#contracts/promotions.js';
 import { shardsLabelled, shardsUnlabelled, type ShardSealed } from '#contracts/shards.js';
@@ -18,6 +19,7 @@ import { LOGGER } from '#service/observability.module.js';
 import { Readiness } from '#service/readiness.js';
 import { StageRuntime } from '#stage/stage-runtime.js';
 import { predictorGroup } from '#streaming/consumer-groups.js';
+import type { FollowerLetters } from '#streaming/follower-letters.js';
 import { PartitionShare } from '#streaming/partition-share.js';
 import type { TableFollower } from '#streaming/table-follower.js';
 import { chooseBackend } from '#tensor/backend.js';
@@ -37,6 +39,7 @@ export class PredictorStage implements OnApplicationBootstrap, OnApplicationShut
   private readonly runtime: StageRuntime<'predictor'>;
   private readonly follower: TableFollower;
   private readonly share: PartitionShare;
+  private readonly letters: FollowerLetters;
   private readonly stream: ScoreStream;
   readonly index = new TrainingIndex();
   readonly silence = new SilenceProfiles();
@@ -98,9 +101,10 @@ export class PredictorStage implements OnApplicationBootstrap, OnApplicationShut
       .on(shardsUnlabelled, (id, fact) => this.applyShard(id, fact))
       .on(emotions, (id, fact) => this.backlog.applyScore(id, fact))
       .on(checkpoints, (_run, fact) => this.isReading || (fact && this.keeper.noteCheckpoint(fact)))
-      .on(promotions, () => this.isReading || this.keeper.noteNews());
+      .on(promotions, () => this.isReading || this.keeper.noteNews())
+      .on(deadLetters, (_key, letter) => letter && this.letters.note(letter));
     // Other stages write letters about the records of the other topics.
-    this.runtime.reportSkipped(this.follower, office, [emotions]);
+    this.letters = this.runtime.reportSkipped(this.follower, office, [emotions]);
     this.runtime.watch([this.follower]);
   }
 
@@ -141,6 +145,7 @@ export class PredictorStage implements OnApplicationBootstrap, OnApplicationShut
     this.logger.info({ backend: backend.name, why: backend.why }, 'ready to compute');
     await this.runtime.connect();
     await this.follower.start();
+    this.letters.start();
     await this.keeper.refresh();
     await this.share.start();
     this.stream.start();

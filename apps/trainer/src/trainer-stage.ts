@@ -26,6 +26,7 @@ import type { ComputeRound } from './compute-round.js';
 import type { TrainerConfig } from './config.js';
 import { IndexFollower } from './index-follower.js';
 import { findRunFor, OpenRun } from './open-run.js';
+import { GeometryProofs } from './prove-geometry.js';
 import { RoundAnnouncer } from './round-announcer.js';
 import { RoundFindings } from './round-findings.js';
 import { RoundReports } from './round-reports.js';
@@ -45,6 +46,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   private readonly runtime: StageRuntime<'trainer'>;
   private readonly followed: IndexFollower;
   private readonly announcer: RoundAnnouncer;
+  private readonly proofs: GeometryProofs;
   private readonly modelSettings: ModelSettings;
   private readonly findings: RoundFindings;
   private readonly metrics: TrainerMetrics;
@@ -69,6 +71,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
     this.runtime = new StageRuntime('trainer', { config, services, storeRetry: retrying });
     const { kafka, store, publisher, topicPrefix } = this.runtime;
     this.metrics = new TrainerMetrics(metrics, ofTheView);
+    this.proofs = new GeometryProofs(store);
     this.runId = config.run.runId;
     this.schedule = new RoundSchedule(config.rounds);
     this.modelSettings = parseModelSettings(config.run.model);
@@ -137,6 +140,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
   /** Works on one run after another: a view with another tile geometry needs another network. */
   private async run(): Promise<void> {
     while (!this.stopping) {
+      if (!(await this.isTileProven())) continue;
       const run = findRunFor(this.config, this.index.tile);
       if (run instanceof PipelineError) {
         await this.waitForOtherTiles(run);
@@ -151,6 +155,14 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       if (this.stopping) return this.open.stop();
       await this.trainOn(this.open);
     }
+  }
+
+  /** Waits a little if only records state the tile geometry. Nobody may turn the trainer to another network by a record. */
+  private async isTileProven(): Promise<boolean> {
+    if (await retrying(() => this.proofs.prove(this.index))) return true;
+    this.enter('waiting', `no shard file has the tiles of ${this.index.tile?.join(' x ')} that shard records state`);
+    await sleep(scheduleIntervalMs);
+    return false;
   }
 
   /** The shards state the geometry. Ending the process would only read the same shards again. */
@@ -176,6 +188,7 @@ export class TrainerStage implements OnApplicationBootstrap, OnApplicationShutdo
       await this.announcer.tellAgain(restored);
     }
     while (!this.stopping) {
+      if (!(await this.isTileProven())) continue;
       const next = findRunFor(this.config, this.index.tile);
       if (next instanceof PipelineError || next.runId !== runId) {
         this.logger.info({ before: runId, tile: this.index.tile }, 'tiles have another geometry: another run follows');

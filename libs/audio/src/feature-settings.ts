@@ -11,6 +11,7 @@
  */
 import { createHash } from 'node:crypto';
 import { PipelineError } from '#contracts/pipeline-error.js';
+import { mostTileBytes, mostTileFrames } from '#contracts/tile-size.js';
 import { ffmpegDecoder } from './decode/ffmpeg-config.js';
 import { melBank } from './spectrogram/mel-bank.js';
 import type { SilenceProfile } from '#contracts/labels.js';
@@ -75,7 +76,6 @@ export const defaultFeatureSettings: Readonly<FeatureSettings> = Object.freeze({
 });
 
 const LARGEST_FFT_SIZE = 65_536;
-const LARGEST_TILE_BYTES = 16 * 1024 * 1024;
 
 /** The decoders of this process, as its feature settings name them. @param ffmpeg null if there is none */
 export const decodersWith = (ffmpeg: { version: string } | null): FeatureSettings['decoders'] => ({
@@ -102,8 +102,8 @@ export function validateSettings(settings: FeatureSettings): void {
   if (fftSize > LARGEST_FFT_SIZE) refuse('fftSize', `must be at most ${LARGEST_FFT_SIZE}, not ${fftSize}`);
   // Before the filters are made: of a number that somebody mistyped, they would take all memory.
   if (rows > fftSize / 2) refuse('rows', `must be at most the ${fftSize / 2} bins, not ${rows}`);
-  if (rows * width > LARGEST_TILE_BYTES)
-    refuse('width', `a tile may have at most ${LARGEST_TILE_BYTES} pixels, not ${rows} rows of ${width}`);
+  if (width > mostTileFrames) refuse('width', `must be at most ${mostTileFrames} frames, not ${width}`);
+  if (rows * width > mostTileBytes) refuse('width', `a tile may have at most ${mostTileBytes} pixels, not ${rows} rows of ${width}`);
   requireOneOf('scale', settings.scale, ['linear', 'mel']);
   if (settings.scale === 'linear' && (fftSize / 2) % rows !== 0) refuse('rows', `${rows} does not divide the ${fftSize / 2} bins evenly`);
   if (settings.scale === 'mel' && melBank(settings).some(({ weights }) => !weights.some((weight) => weight > 0)))

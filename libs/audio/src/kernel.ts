@@ -43,7 +43,7 @@ export interface Kernel {
 
 const PAGE_BYTES = 65_536;
 /** An instance that a long file made larger than this is dropped afterwards, because WebAssembly memory never shrinks. */
-const KEPT_BYTES = 48 * 1024 * 1024;
+const KEPT_BYTES = 8 * 1024 * 1024;
 
 let compiled: object | undefined;
 let kept: Kernel | undefined;

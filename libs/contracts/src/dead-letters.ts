@@ -31,6 +31,11 @@ export const deadLetterSchema = z
     utteranceId: z.string().optional(),
     version: z.string().optional(),
     settingsHash: z.string().length(16).optional().describe('Feature settings under which it failed. It may succeed under other settings.'),
+    objectState: z
+      .string()
+      .optional()
+      .describe('State of the object and its annotations when ingest refused it. The same state gets no second letter.'),
+    rowAlone: z.literal(true).optional().describe('Only the row of this recording is wrong. The other annotations of its corpus are used.'),
     traceparent: z
       .string()
       .optional()
@@ -67,7 +72,7 @@ export const deadLetters: Topic<DeadLetter, 'ingest' | 'features' | 'evaluator'>
   version: 1,
   description: 'Records that can never succeed, with the reason. `undertone replay` tries each of them again.',
   producers: ['ingest', 'features', 'evaluator'],
-  consumers: ['ingest', 'trainer', 'evaluator', 'cli'],
+  consumers: ['ingest', 'trainer', 'evaluator', 'predictor', 'cli'],
   schema: deadLetterSchema,
   keySchema: z.string().nullable().describe('Utterance id, else object key, where the stage knows it'),
   keyOf: (letter) => letter.utteranceId ?? letter.objectKey ?? null,

@@ -7,6 +7,7 @@
  * several instances announce different maps, the instance that read the bucket last announces last.
  */
 import { z } from 'zod';
+import { tileSchema } from './tile-size.js';
 import { compacted, type Topic } from './topic.js';
 
 /** Settings in which a corpus may differ from the service's settings. An absent field keeps the service's value. */
@@ -32,7 +33,7 @@ const chosen = z.object({
     .string()
     .regex(/^[0-9a-f]{16}$/)
     .describe('Digest of the feature settings'),
-  tile: z.tuple([z.number().int().positive(), z.number().int().positive()]).describe('Rows and frames of a tile'),
+  tile: tileSchema.describe('Rows and frames of a tile'),
 });
 export type ChosenSettings = z.infer<typeof chosen>;
 

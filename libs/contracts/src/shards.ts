@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { streams, type Stream } from './labels.js';
 import { shardKey } from './object-keys.js';
+import { tileSchema } from './tile-size.js';
 import { compacted, type Topic } from './topic.js';
 
 /** Shard id and settings hash are parts of keys and file names, so only the digits of a digest may stand in them. */
@@ -12,18 +13,19 @@ const settingsHashSchema = z.string().regex(/^[0-9a-f]{16}$/, 'is not a digest i
 export const leftOutReasons = ['little speech'] as const;
 export type LeftOut = Partial<Record<(typeof leftOutReasons)[number], number>>;
 
+/** Features reads a shard whole, and so does a reader. */
+const mostShardBytes = 2 ** 31;
+const mostTiles = 2 ** 24;
+
 export const shardSealedSchema = z
   .object({
     shardId: shardIdSchema.describe('sha256 of the Arrow file'),
     stream: z.enum(streams),
     objectKey: z.string().describe('shards/<settings hash>/<shard id>.arrow. A reader derives the key and refuses any other.'),
-    sizeBytes: z.number().int().positive(),
+    sizeBytes: z.number().int().positive().max(mostShardBytes),
     settingsHash: settingsHashSchema.describe('Digest of the feature settings. Tiles of different settings never mix.'),
-    tile: z
-      .tuple([z.number().int().positive(), z.number().int().positive()])
-      .optional()
-      .describe('Rows and frames of a tile; 128 and 256 if absent'),
-    tileCount: z.number().int().positive(),
+    tile: tileSchema.optional().describe('Rows and frames of a tile; 128 and 256 if absent'),
+    tileCount: z.number().int().positive().max(mostTiles),
     utterances: z
       .array(
         z.object({

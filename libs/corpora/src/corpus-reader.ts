@@ -64,6 +64,10 @@ export interface CorpusReader {
   annotationFolders?: { folders: readonly string[]; files: RegExp };
   /** True if a path looks like a recording or an annotation file of this corpus. */
   recognises(path: string): boolean;
+  /** @returns the reason why a recording is no utterance of the corpus; undefined if it is one */
+  leavesOut?(path: string): string | undefined;
+  /** Names the take that a path holds, for corpora that publish a take in several formats or folders. One file of each is taken. */
+  takeOf?(path: string): string | undefined;
   /** @param files the annotation files that exist: path to text */
   read(files: ReadonlyMap<string, string>, options?: ReadOptions): CorpusAnnotations;
 }

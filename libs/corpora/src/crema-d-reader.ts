@@ -1,7 +1,7 @@
 /**
  * Reads CREMA-D: `AudioWAV/<actor>_<sentence>_<emotion>_<level>.wav` (level LO, MD, HI, or XX for unspecified). The sex of
  * the 91 actors is in `VideoDemographics.csv` (`ActorID,Age,Sex,Race,Ethnicity`). The emotion is the one that the actor
- * played, not the one that raters heard. The recordings are studio takes with silence before and after the sentence, so the
+ * played, not the one that raters heard. A clone of the repository has each take as WAV and as MP3; the reader takes the WAV. The recordings are studio takes with silence before and after the sentence, so the
  * reader cuts silence at both ends.
  */
 import { parse } from 'csv-parse/sync';
@@ -29,6 +29,7 @@ export const cremaDReader: CorpusReader = {
   silence: 'ends',
   annotationPaths: ['VideoDemographics.csv', 'CREMA-D/VideoDemographics.csv'],
   recognises: (path) => recording.test(path),
+  takeOf: (path) => (recording.test(path) ? path.slice(path.lastIndexOf('/') + 1, path.lastIndexOf('.')) : undefined),
   read: readDemographics,
 };
 

@@ -9,6 +9,8 @@
  * one woman and one man. The speaker is the session and the letter before the turn's number. The letter in the dialog's
  * name only says who wore the markers.
  *
+ * The release also has each dialogue as one file (`dialog/wav`, `dialog/avi`). The reader leaves these out.
+ *
  * Does not promise the paper's number of utterances: the paper does not say if it counts `hap`, `exc` or both.
  */
 import type { Annotation, CorpusAnnotations, CorpusReader, ReadOptions } from './corpus-reader.js';
@@ -17,6 +19,8 @@ import { iemocapEdges } from './levels.js';
 import { Remarks } from './remarks.js';
 
 const recording = /(?:^|\/)Session([1-5])\/sentences\/wav\/[^/]+\/(Ses0[1-5][FM]_[^/]+_([FM])[A-Z]?\d+)\.wav$/;
+/** Both speakers of a session, one of whom may be held out, without a label. */
+const dialogue = /(?:^|\/)Session[1-5]\/dialog\/(?!EmoEvaluation\/)/;
 const turnLine = /^\[\s*[\d.]+\s*-\s*[\d.]+\s*\]\s+(Ses\S+)\s+(\w+)\s+\[\s*([\d.]+)\s*,\s*([\d.]+)\s*,\s*([\d.]+)\s*\]/;
 const roots = ['', 'IEMOCAP_full_release/'];
 const sessions = [1, 2, 3, 4, 5];
@@ -50,6 +54,7 @@ export const iemocapReader: CorpusReader = {
     files: /^Ses0[1-5][FM]_[^/]+\.txt$/,
   },
   recognises: (path) => recording.test(path),
+  leavesOut: (path) => (dialogue.test(path) ? 'a whole dialogue, whose turns are recordings of their own' : undefined),
   read: readEvaluations,
 };
 

@@ -3,13 +3,17 @@
  * odd numbers are men, those with even numbers women. The reader takes both speech and song (channel 02), since both carry
  * the emotion. Song has a session name of its own, to tell it apart. A second of silence lies before and after each
  * sentence, so the reader cuts silence at both ends: 1,440 recordings then give 1,486 tiles. Without the cut they give 2,829
- * tiles, nearly half of them black. Calm (02) has no class: RAVDESS recorded it as distinct from neutral.
+ * tiles, nearly half of them black. If a take is there as sound (03) and as film (01), or in two folders, the reader takes one
+ * file. Calm (02) has no class: RAVDESS recorded it as distinct from neutral.
  */
 import type { Gender } from '#contracts/labels.js';
 import type { Annotation, CorpusReader, NamedSpeaker } from './corpus-reader.js';
 import { categoryLabels, type EmotionWord, type OwnWords } from './emotion-labels.js';
 
 const recording = /(?:^|\/)Actor_(\d\d)\/0[13]-(0[12])-(0[1-8])-0[12]-0[12]-0[12]-\1\.(?:wav|mp4|flac)$/;
+
+/** Modality 02. */
+const videoOnly = /(?:^|\/)Actor_\d\d\/02-0[12]-[\d-]+\.mp4$/;
 
 const emotions: ReadonlyMap<string, EmotionWord> = new Map([
   ['01', 'neutral'],
@@ -33,6 +37,8 @@ export const ravdessReader: CorpusReader = {
   silence: 'ends',
   annotationPaths: [],
   recognises: (path) => recording.test(path),
+  leavesOut: (path) => (videoOnly.test(path) ? 'a video without sound' : undefined),
+  takeOf: (path) => (recording.test(path) ? path.slice(path.lastIndexOf('/') + 3, path.lastIndexOf('.')) : undefined),
   read: (_files, { ownWords } = {}) => ({ remarks: {}, speakers: actors, annotationOf: (path) => annotationOf(path, ownWords) }),
 };
 

@@ -125,7 +125,8 @@ export async function announceChampion(
   for (let told = known; ; ) {
     const champions = await listChampions(store);
     const champion = championOf(champions, target);
-    if (!champion || champion.number <= told) return;
+    // Not `<=`: a forged announcement may have any number, and the bucket decides.
+    if (!champion || champion.number === told) return;
     await publish(promotedFact(champion, champions));
     told = champion.number;
   }

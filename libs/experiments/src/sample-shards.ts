@@ -13,6 +13,7 @@ import { canonicalJson, type FeatureSettings } from '#audio/feature-settings.js'
 import { type ShardRow, writeShard } from '#audio/shard/shard-file.js';
 import { utteranceIdOf } from '#contracts/object-keys.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
+import { leftOutOf } from '#corpora/takes.js';
 import type { CorpusAnnotations, CorpusReader } from '#corpora/corpus-reader.js';
 import { type CorpusOptions, parseCorpusOptions } from '#corpora/corpus-options.js';
 import { annotates, optionsPath, readerNamed, recogniseReaders } from '#corpora/corpus-readers.js';
@@ -81,8 +82,8 @@ async function* rowsOf(
   { corpus, folder, paths }: CorpusFolder & { paths: readonly string[] },
   settings: FeatureSettings,
 ): AsyncGenerator<ShardRow[]> {
-  const { annotations, silence, levels } = annotationsOf(folder, paths);
-  for (const path of paths.filter(isAudioPath)) {
+  const { annotations, silence, levels, leftOut } = annotationsOf(folder, paths);
+  for (const path of paths.filter((each) => isAudioPath(each) && !leftOut.has(each))) {
     const bytes = readFileSync(join(folder, path));
     const { labels } = annotations.annotationOf(path);
     const version = createHash('sha256').update(bytes).update(canonicalJson(labels)).digest('hex').slice(0, 16);
@@ -108,13 +109,15 @@ async function* rowsOf(
 function annotationsOf(
   folder: string,
   paths: readonly string[],
-): { annotations: CorpusAnnotations } & Pick<CorpusReader, 'silence' | 'levels'> {
+): { annotations: CorpusAnnotations; leftOut: ReadonlySet<string> } & Pick<CorpusReader, 'silence' | 'levels'> {
   const read = (path: string): Uint8Array => readFileSync(join(folder, path));
   const options: CorpusOptions = paths.includes(optionsPath) ? parseCorpusOptions(join(folder, optionsPath), read(optionsPath)) : {};
   const [recognised] = recogniseReaders(paths);
   const reader = (options.reader === undefined ? undefined : readerNamed(options.reader)) ?? recognised!;
   const files = paths.filter((path) => annotates(reader, path)).map((path): [string, Uint8Array] => [path, read(path)]);
   const annotations = readAnnotations(reader, new Map(files), options);
-  annotations.rows?.know(paths.filter(isAudioPath));
-  return { annotations, silence: options.silence ?? reader.silence, levels: reader.levels };
+  const recordings = paths.filter(isAudioPath);
+  annotations.rows?.know(recordings);
+  const leftOut = new Set(leftOutOf(reader, recordings).map(([path]) => path));
+  return { annotations, leftOut, silence: options.silence ?? reader.silence, levels: reader.levels };
 }

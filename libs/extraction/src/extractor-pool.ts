@@ -10,28 +10,28 @@ import type { ExtractedFeatures, ExtractOptions } from '#audio/extract-features.
 import type { FeatureSettings } from '#audio/feature-settings.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { pastSpan } from '#service/spans.js';
+import type { AudioMemory } from './audio-memory.js';
 import type { ExtractOutcome, ExtractTask } from './extract-worker.js';
-import { MemoryBudget } from './memory-budget.js';
 import { runningTimeLimit } from './running-time-limit.js';
 
 export interface PoolLimits {
   workers: number;
   /** Time limit for one file, from when a worker takes it. */
   fileTimeoutMs: number;
-  /** Memory for all files that are being decoded. A file that needs more is decoded alone. */
-  memoryBytes: number;
+  /** Lends the memory for files that are being decoded. */
+  memory: Pick<AudioMemory, 'decode' | 'waitingCount'>;
 }
 
 export class ExtractorPool {
   private readonly pool: Piscina<ExtractTask, ExtractOutcome>;
   private readonly waiting: (() => void)[] = [];
-  private readonly memory: MemoryBudget;
+  private readonly memory: PoolLimits['memory'];
   private readonly fileTimeoutMs: number;
   private idleWorkers: number;
   readonly size: number;
 
-  constructor({ workers, fileTimeoutMs, memoryBytes }: PoolLimits) {
-    this.memory = new MemoryBudget(memoryBytes);
+  constructor({ workers, fileTimeoutMs, memory }: PoolLimits) {
+    this.memory = memory;
     this.fileTimeoutMs = fileTimeoutMs;
     this.idleWorkers = workers;
     this.size = workers;
@@ -58,11 +58,12 @@ export class ExtractorPool {
   async extract(bytes: Uint8Array, settings: FeatureSettings, options: ExtractOptions): Promise<ExtractedFeatures> {
     const { bytes: usualBytes, allowedSamples } = estimateMemory(bytes, settings);
     const limited = { ...options, allowedSamples: allowedSamples ?? undefined };
-    const first = await this.memory.use(usualBytes, () => this.extractNow({ bytes, settings, options: limited }));
+    const sizeBytes = bytes.length; // the bytes move to the worker
+    const first = await this.memory.decode(usualBytes, sizeBytes, () => this.extractNow({ bytes, settings, options: limited }));
     if ('features' in first) return first.features;
     const again = first.needsMemory;
     const { bytes: largestBytes } = estimateMemory(again, settings, 'largest');
-    const second = await this.memory.use(largestBytes, () => this.extractNow({ bytes: again, settings, options }));
+    const second = await this.memory.decode(largestBytes, sizeBytes, () => this.extractNow({ bytes: again, settings, options }));
     if ('features' in second) return second.features;
     throw new Error('a file asks for more memory although its memory is unlimited'); // a bug of this program
   }

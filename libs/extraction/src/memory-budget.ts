@@ -52,6 +52,7 @@ export class TileMemory {
   private readonly open = new Map<OpenShard, () => void>();
   private readonly closed = new Set<OpenShard>();
   private waiting: (() => void)[] = [];
+  private lent = 0;
 
   constructor(private readonly totalBytes: number) {}
 
@@ -73,23 +74,53 @@ export class TileMemory {
   release(shard: OpenShard): void {
     this.open.delete(shard);
     this.closed.delete(shard);
-    for (const look of this.waiting.splice(0)) look();
+    this.wake();
   }
 
   /** Resolves when the held tiles are within the limit. */
   async untilRoom(): Promise<void> {
-    while (this.heldBytes > this.totalBytes) {
+    while (this.heldBytes > this.limitBytes) {
       this.sealLargest();
       if (this.closed.size === 0) return; // no closed shard will give memory back
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
+      await this.untilReleased();
     }
+  }
+
+  /**
+   * Lends memory to other work: seals shards until it is free, and lowers the limit until the work is done. Requests do not wait in
+   * line: a file that holds a loan may need another, and must not wait behind a file that waits for the first.
+   * @param bytes at most the whole limit
+   */
+  async lend<Result>(bytes: number, work: () => Promise<Result>): Promise<Result> {
+    if (bytes === 0) return work();
+    while (bytes > this.limitBytes) await this.untilReleased();
+    this.lent += bytes;
+    try {
+      await this.untilRoom();
+      return await work();
+    } finally {
+      this.lent -= bytes;
+      this.wake();
+    }
+  }
+
+  private get limitBytes(): number {
+    return this.totalBytes - this.lent;
+  }
+
+  private untilReleased(): Promise<void> {
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  private wake(): void {
+    for (const look of this.waiting.splice(0)) look();
   }
 
   /** Seals as many shards as needed, beside the closed ones. */
   private sealLargest(): void {
     const largestFirst = [...this.open].sort(([a], [b]) => b.sizeBytes - a.sizeBytes);
     for (const [shard, seal] of largestFirst) {
-      if (sizeOf(this.open.keys()) <= this.totalBytes || shard.sizeBytes === 0) return;
+      if (sizeOf(this.open.keys()) <= this.limitBytes || shard.sizeBytes === 0) return;
       seal();
     }
   }

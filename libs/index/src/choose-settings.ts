@@ -21,6 +21,8 @@ export const geometryOf = (name: string): TileGeometry => name.split('x').map(Nu
 export class TileSettings {
   /** Geometry to the number of shards that state it. */
   private readonly stated = new Map<string, number>();
+  /** The geometry of a shard file with these settings. Records cannot change it. */
+  proven: string | null = null;
 
   constructor(readonly hash: string) {}
 
@@ -31,17 +33,30 @@ export class TileSettings {
     else this.stated.delete(nameOf(tile));
   }
 
+  /** True if shards state different geometries, and no file has decided. */
+  get isContested(): boolean {
+    return this.proven === null && this.stated.size > 1;
+  }
+
   /**
    * One hash has one geometry: shards that do not state it go with those that do. Where they contradict each other most
-   * shards decide, so that one forged announcement does not turn the trainer to another network.
+   * shards decide, until a file proves the geometry.
    */
   get geometry(): string {
+    if (this.proven !== null) return this.proven;
     let [chosen, most] = [nameOf(unstatedGeometry), 0];
     for (const [name, shards] of this.stated) {
       if (shards > most || (shards === most && name < chosen)) [chosen, most] = [name, shards];
     }
     return chosen;
   }
+}
+
+/** A settings hash whose geometry only records state so far. */
+export interface UnprovenSettings {
+  settingsHash: string;
+  /** Its shards, by the geometry that they state. */
+  shardIds: Map<string, string[]>;
 }
 
 /** A bit set of the labels that are known: category, activation, valence. It decides which targets can learn from an utterance. */

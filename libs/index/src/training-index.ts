@@ -28,6 +28,7 @@ import {
   nextGeometry,
   type TileGeometry,
   TileSettings,
+  type UnprovenSettings,
 } from './choose-settings.js';
 import { type IndexedShard, IndexedUtterance, kindCarriesTarget, type VersionRows, TraitsTable } from './indexed-utterance.js';
 import { addDigest, digestText, settingsDigest, versionDigest } from './view-digest.js';
@@ -202,6 +203,35 @@ export class TrainingIndex {
   get tile(): TileGeometry | null {
     const { geometry } = this.selection;
     return geometry === null ? null : geometryOf(geometry);
+  }
+
+  /** True if a shard's file has the geometry of the view. Until then it rests on records, which anyone may forge. */
+  get isTileProven(): boolean {
+    const { geometry } = this.selection;
+    return geometry === null || [...this.settings.values()].some(({ proven }) => proven === geometry);
+  }
+
+  /** Settings whose geometry a file should decide: contested ones, and those of the view while none of them is proven. */
+  unprovenSettings(): UnprovenSettings[] {
+    const { isTileProven, selection } = this;
+    const wanted = new Map<TileSettings, UnprovenSettings>();
+    for (const settings of this.settings.values()) {
+      const isOfView = !isTileProven && settings.proven === null && settings.geometry === selection.geometry;
+      if (isOfView || settings.isContested) wanted.set(settings, { settingsHash: settings.hash, shardIds: new Map() });
+    }
+    if (wanted.size === 0) return [];
+    for (const { shardId, settings, tile } of this.shards.values()) {
+      const byGeometry = wanted.get(settings)?.shardIds;
+      const stated = tile ? nameOf(tile) : '';
+      if (byGeometry) byGeometry.set(stated, [...(byGeometry.get(stated) ?? []), shardId]);
+    }
+    return [...wanted.values()].filter(({ shardIds }) => shardIds.size > 0);
+  }
+
+  /** Notes the geometry that a file with these settings has. */
+  proveGeometry(settingsHash: string, tile: TileGeometry): void {
+    this.settingsOf(settingsHash).proven = nameOf(tile);
+    this.changed(this.corpora.values());
   }
 
   /** Number of utterances in the current view. */

@@ -168,4 +168,21 @@ describe('a corpus with unusable annotations', () => {
     overview.applyUtterance('acted/a', utterance('acted/a', { corpus: 'acted', ingestedAt: new Date().toISOString() }));
     expect(overview.snapshot().refusedCorpora).toEqual([]);
   });
+
+  it('is not listed as refused for rows that are wrong alone: they are counted until their recordings are ingested', () => {
+    const overview = new PipelineOverview();
+    for (const [at, name] of ['d.wav', 'c.wav', 'b.wav', 'a.wav'].entries())
+      overview.applyDeadLetter({ ...refusal(at, `acted/${name}`), rowAlone: true });
+    overview.applyDeadLetter({ ...refusal(3, 'acted/a.wav'), rowAlone: true });
+    const line = (at: number) => `line ${at}: gender "f" is not one of female, male`;
+    expect(overview.snapshot()).toMatchObject({
+      refusedCorpora: [],
+      refusedRows: [{ corpus: 'acted', rows: 4, first: [line(0), line(1), line(2)] }],
+    });
+    for (const name of ['d.wav', 'c.wav'])
+      overview.applyUtterance(`acted/${name}`, utterance(`acted/${name}`, { corpus: 'acted', ingestedAt: minute(9) }));
+    expect(overview.snapshot().refusedRows).toEqual([{ corpus: 'acted', rows: 2, first: [line(2), line(3)] }]);
+    overview.applyDeadLetter({ ...refusal(20, 'acted/c.wav'), rowAlone: true });
+    expect(overview.snapshot().refusedRows).toMatchObject([{ rows: 3 }]);
+  });
 });

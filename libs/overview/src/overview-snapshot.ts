@@ -83,6 +83,15 @@ export interface CorpusRefusal {
   recordings: number;
 }
 
+/** Wrong rows of a corpus whose other annotations are used. */
+export interface RowRefusals {
+  corpus: string;
+  /** Number of recordings whose row is refused. */
+  rows: number;
+  /** What is wrong with the first three. */
+  first: string[];
+}
+
 export interface TrainingState {
   started: RoundStarted | null;
   checked: DevChecked | null;
@@ -105,6 +114,7 @@ export interface OverviewSnapshot {
   moves: SettingsMove[];
   /** Corpora whose annotations ingest cannot use, oldest refusal first. */
   refusedCorpora: CorpusRefusal[];
+  refusedRows: RowRefusals[];
   reconciliation: Omit<Reconciliation, 'inFlight'> & { inFlight: number };
   deadLetters: {
     total: number;

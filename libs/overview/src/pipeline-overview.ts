@@ -22,16 +22,20 @@ import { ModelStanding } from './model-standing.js';
 import type { CorpusCoverage, OverviewSnapshot, PromotionState, Reconciliation, TopicPosition, SettingsMove } from './overview-snapshot.js';
 import { whyNothingCanBePromoted } from './promotion-needs.js';
 import type { ModelScores } from './scores-by-model.js';
+import { RefusedRows } from './refused-rows.js';
 import { TrainingProgress } from './training-progress.js';
 import { UtteranceAccount } from './utterance-account.js';
 
 const latestDeadLetters = 20;
 const shownGroups = 50;
 const shownRefusals = 50;
+/** Characters of the message about a refused row. */
+const shownMessage = 300;
 
 export class PipelineOverview {
   private readonly refusals = new CorpusRefusals();
-  private readonly account = new UtteranceAccount(this.refusals);
+  private readonly refusedRows = new RefusedRows();
+  private readonly account = new UtteranceAccount(this.refusals, this.refusedRows);
   private readonly letters = new LetterTally();
   private readonly training = new TrainingProgress();
   private readonly models = new ModelStanding();
@@ -50,9 +54,9 @@ export class PipelineOverview {
 
   applyDeadLetter(letter: DeadLetter): void {
     const isNew = this.letters.apply(letter);
-    const { stage, utteranceId, version, settingsHash, failedAt } = letter;
+    const { stage, utteranceId, version, settingsHash, failedAt, rowAlone, message } = letter;
     const corpus = corpusOfLetter(letter);
-    const isRefusal = isAboutAnnotations(letter) && corpus !== null;
+    const isRefusal = isAboutAnnotations(letter) && corpus !== null && !rowAlone;
     if (isRefusal) this.refusals.apply(letter, corpus);
     // An id without a corpus is treated like no id.
     if (utteranceId === undefined) return;
@@ -61,6 +65,8 @@ export class PipelineOverview {
       if (version !== undefined) utterance.addRefusal(version, stage === 'features' ? (settingsHash ?? null) : null);
       else if (stage === 'ingest') utterance.isRefusedAtIngest = true;
       if (isRefusal && failedAt > (utterance.annotationsRefusedAt ?? '')) utterance.annotationsRefusedAt = failedAt;
+      if (rowAlone && failedAt > (utterance.refusedRow?.at ?? ''))
+        utterance.refusedRow = { at: failedAt, message: message.slice(0, shownMessage) };
     });
   }
 
@@ -93,6 +99,7 @@ export class PipelineOverview {
       whyNothingCanBePromoted: whyNothingCanBePromoted(labelledSpeakers),
       moves: account.moves,
       refusedCorpora: this.refusals.open().slice(0, shownRefusals),
+      refusedRows: this.refusedRows.open().slice(0, shownRefusals),
       reconciliation: account.balance,
       deadLetters: {
         total: letters.total,

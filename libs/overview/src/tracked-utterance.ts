@@ -38,6 +38,8 @@ export class TrackedUtterance {
   isRefusedAtIngest = false;
   /** The time when ingest last refused the annotations of this recording. */
   annotationsRefusedAt: string | null = null;
+  /** The newest refusal of this recording's row alone. */
+  refusedRow: { at: string; message: string } | null = null;
   /** Number of distinct dead letters. */
   letters = 0;
   private tiles: readonly HeldTiles[] = none;

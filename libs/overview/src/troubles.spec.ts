@@ -23,7 +23,7 @@ const refusal = (corpus: string, recordings: number): CorpusRefusal => ({
   recordings,
 });
 const linesOf = (refusedCorpora: CorpusRefusal[], groups: LetterGroup[], restarts: Parameters<typeof troublesOf>[1]): string[] =>
-  troublesOf({ refusedCorpora, deadLetters: { total: 0, open: 0, byCode: {}, latest: [], groups } }, restarts, nowMs);
+  troublesOf({ refusedCorpora, refusedRows: [], deadLetters: { total: 0, open: 0, byCode: {}, latest: [], groups } }, restarts, nowMs);
 
 it('reports no trouble for a healthy pipeline, nor for a restart long ago', () => {
   expect(linesOf([], [], [])).toEqual([]);
@@ -64,4 +64,16 @@ it('reports a refused corpus with its code, message, time and newest input', () 
   expect(many[0]).toContain('Corpus c0 is refused since 2026-11-30 09:23 UTC. ');
   expect(many[1]).toContain(', 1 recording waits. ');
   expect(many[5]).toBe('2 more corpora are refused.');
+});
+
+it('reports refused rows with the first of them, and says that the rest of the corpus is used', () => {
+  const deadLetters = { total: 0, open: 0, byCode: {}, latest: [], groups: [] };
+  const refusedRows = [
+    { corpus: 'a', rows: 1, first: ['manifest.csv, row 3: gender "x".'] },
+    { corpus: 'b', rows: 9, first: ['row 1.', 'row 2.', 'row 3.'] },
+  ];
+  expect(troublesOf({ refusedCorpora: [], refusedRows, deadLetters }, [], nowMs)).toEqual([
+    'Corpus a: 1 row is refused, and the rest is used. manifest.csv, row 3: gender "x".',
+    'Corpus b: 9 rows are refused, and the rest is used. row 1. row 2. row 3. …',
+  ]);
 });

@@ -18,7 +18,7 @@ const mostCorpora = 5;
 
 /** One line per trouble, worst first. Lines hold times, not ages, so that they change only when something happens. */
 export function troublesOf(
-  { refusedCorpora, deadLetters }: Pick<OverviewSnapshot, 'refusedCorpora' | 'deadLetters'>,
+  { refusedCorpora, refusedRows, deadLetters }: Pick<OverviewSnapshot, 'refusedCorpora' | 'refusedRows' | 'deadLetters'>,
   restarts: readonly ServiceRestarts[],
   nowMs = Date.now(),
 ): string[] {
@@ -30,6 +30,10 @@ export function troublesOf(
   }
   const more = refusedCorpora.length - mostCorpora;
   if (more > 0) lines.push(`${more} more ${more === 1 ? 'corpus is' : 'corpora are'} refused.`);
+  for (const { corpus, rows, first } of refusedRows.slice(0, mostCorpora)) {
+    const [what, dots] = [rows === 1 ? '1 row is' : `${rows} rows are`, rows > first.length ? ' …' : ''];
+    lines.push(`Corpus ${corpus}: ${what} refused, and the rest is used. ${first.join(' ')}${dots}`);
+  }
   return lines;
 }
 

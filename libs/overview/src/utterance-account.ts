@@ -14,6 +14,7 @@ import { type LeftOut, leftOutReasons, type ShardSealed } from '#contracts/shard
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import type { CorpusRefusals } from './corpus-refusals.js';
 import { LabelledSpeakers, type SpeakerCounts } from './labelled-speakers.js';
+import type { RefusedRows } from './refused-rows.js';
 import { NewestLearnable } from './newest-learnable.js';
 import type { CorpusCoverage, Reconciliation, TopicPosition, SettingsMove, StreamTotals } from './overview-snapshot.js';
 import { type HeldTiles, type TrackedShard, TrackedUtterance } from './tracked-utterance.js';
@@ -48,7 +49,10 @@ export class UtteranceAccount {
   private readonly newest = new NewestLearnable();
   private settings: FeatureSettingsChosen | null = null;
 
-  constructor(private readonly refusals: CorpusRefusals) {}
+  constructor(
+    private readonly refusals: CorpusRefusals,
+    private readonly refusedRows: RefusedRows,
+  ) {}
 
   applyUtterance(utteranceId: string, fact: UtteranceIngested | null, place?: TopicPosition): void {
     this.change(utteranceId, (utterance) => {
@@ -186,6 +190,7 @@ export class UtteranceAccount {
   private count(utterance: TrackedUtterance, sign: 1 | -1): void {
     const { fact, utteranceId } = utterance;
     this.refusals.count(utterance, sign);
+    this.refusedRows.count(utterance, sign);
     if (!fact) {
       // An utterance that ingest itself dead-lettered has no record, but it counts.
       if (utterance.isRefusedAtIngest) this.deadLettered += sign;

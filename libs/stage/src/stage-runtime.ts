@@ -4,7 +4,7 @@
  *
  * A stage creates its runtime in its constructor. It calls `connect` before it reads or writes a topic, and ends with `stop`.
  */
-import type { Stage } from '#contracts/dead-letters.js';
+import type { DeadLetter, Stage } from '#contracts/dead-letters.js';
 import { topicName, type TopicIdentity } from '#contracts/topic.js';
 import { topics } from '#contracts/topics.js';
 import type { KafkaConnection, StoreConnection } from '#service/connection-config.js';
@@ -18,8 +18,9 @@ import { CrashCounter } from '#storage/crash-counter.js';
 import { ObjectStore, type ObjectStoreOptions } from '#storage/object-store.js';
 import { storeMetrics } from '#storage/store-metrics.js';
 import { letterMetrics, passedOverMetrics, retryMetrics } from '#streaming/consumer-metrics.js';
-import { DeadLetterOffice, lettersForFollower } from '#streaming/dead-letter-office.js';
+import { DeadLetterOffice } from '#streaming/dead-letter-office.js';
 import { ensureTopics } from '#streaming/ensure-topics.js';
+import { FollowerLetters } from '#streaming/follower-letters.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
 import { Publisher } from '#streaming/publisher.js';
 import { retrying } from '#streaming/retry.js';
@@ -63,8 +64,11 @@ export class StageRuntime<Name extends Stage> {
     return this.options.config.kafka.topicPrefix;
   }
 
-  /** Makes the parts that all consumers of the stage share. Call it once, in a stage that takes records. */
-  consumerParts() {
+  /**
+   * Makes the parts that all consumers of the stage share. Call it once, in a stage that takes records.
+   * @param onLetter called for each dead letter that the stage has written
+   */
+  consumerParts(onLetter: (letter: DeadLetter) => void = () => undefined) {
     const { config, services } = this.options;
     const crashes = new CrashCounter({
       store: this.store,
@@ -75,10 +79,14 @@ export class StageRuntime<Name extends Stage> {
     });
     this.crashes = crashes;
     beforeCrash(() => crashes.close());
+    const countLetter = letterMetrics(services.metrics);
     return {
       kafka: this.kafka,
       topicPrefix: this.topicPrefix,
-      deadLetterOffice: new DeadLetterOffice(this.publisher, this.name, letterMetrics(services.metrics)),
+      deadLetterOffice: new DeadLetterOffice(this.publisher, this.name, (letter) => {
+        countLetter(letter);
+        onLetter(letter);
+      }),
       crashes,
       logger: services.logger,
       crash: crashProcess,
@@ -91,16 +99,19 @@ export class StageRuntime<Name extends Stage> {
   }
 
   /**
-   * Counts the records that a follower skips, and writes letters about them. Call it when the follower has all its topics.
+   * Counts the records that a follower skips, and makes the writer of letters about them. Call it when the follower has all its
+   * topics. These must include the dead letters: the stage gives each letter to `note`, and calls `start` when the follower has
+   * started. So a record has one letter, however often the stage starts.
    * @param lettersOn topics about whose records it writes; default: all. One stage writes about a topic, so that a bad record has one letter.
    */
-  reportSkipped(follower: TableFollower, office: DeadLetterOffice, lettersOn?: readonly TopicIdentity[]): void {
+  reportSkipped(follower: TableFollower, office: DeadLetterOffice, lettersOn?: readonly TopicIdentity[]): FollowerLetters {
     const names = lettersOn?.map((topic) => topicName(topic, this.topicPrefix));
-    const writeLetter = lettersForFollower(office, this.topicPrefix);
+    const letters = new FollowerLetters(office, this.topicPrefix);
     follower.onPassedOver(passedOverMetrics(this.options.services.metrics, follower.topics));
     follower.onPassedOver((passed) => {
-      if (!names || names.includes(passed.topic)) writeLetter(passed);
+      if (!names || names.includes(passed.topic)) letters.passedOver(passed);
     });
+    return letters;
   }
 
   /** Turns `/health/live` to 503 if one of these consumers stands still. @param longestTakeMs time limit of one record */

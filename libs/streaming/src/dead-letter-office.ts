@@ -7,10 +7,8 @@
 import { createHash } from 'node:crypto';
 import { deadLetters, type DeadLetter, type Stage } from '#contracts/dead-letters.js';
 import type { PipelineError } from '#contracts/pipeline-error.js';
-import { topicName } from '#contracts/topic.js';
 import { activeSpan } from '#service/spans.js';
 import type { Publisher } from './publisher.js';
-import type { PassedOverRecord } from './table-follower.js';
 import { traceparentOf } from './trace-headers.js';
 
 export interface RecordOrigin {
@@ -24,6 +22,10 @@ export interface RecordOrigin {
 /** The object or utterance of the record, and the settings under which it failed, as far as the stage knows them. */
 export type Subject = Pick<DeadLetter, 'objectKey' | 'utteranceId' | 'version' | 'settingsHash'>;
 
+/** Name of the state of the object in an error's context. */
+const objectStateOf = ({ context }: PipelineError): string | undefined =>
+  typeof context['objectState'] === 'string' ? context['objectState'] : undefined;
+
 const keptValueBytes = 16_384;
 const keptKeyBytes = 2_048;
 const keptMessageChars = 4_000;
@@ -33,7 +35,7 @@ const longestName = 2_048;
 export class DeadLetterOffice {
   constructor(
     private readonly publisher: Pick<Publisher, 'publish'>,
-    private readonly stage: Stage,
+    readonly stage: Stage,
     private readonly onBuried: (letter: DeadLetter) => void = () => undefined,
   ) {}
 
@@ -44,27 +46,14 @@ export class DeadLetterOffice {
       code: error.code,
       message: shortened(error.message),
       origin: { topic: origin.topic, partition: origin.partition, offset: origin.offset, ...beginningOf(origin) },
-      ...withoutLongNames(subject),
+      ...withoutLongNames({ ...subject, objectState: objectStateOf(error) }),
+      ...(error.context['rowAlone'] === true && { rowAlone: true }),
       traceparent: traceparentOf(activeSpan().spanContext()),
       failedAt: new Date().toISOString(),
     };
     await this.publisher.publish(deadLetters, letter);
     this.onBuried(letter);
   }
-}
-
-/** Most letters about skipped records of one process, because a topic full of junk comes again at each start. */
-const lettersAtMost = 100;
-
-/** Writes letters for the records that a follower skips. A lost letter does no harm: the record comes again at the next start. */
-export function lettersForFollower(office: DeadLetterOffice, topicPrefix: string): (passed: PassedOverRecord) => void {
-  let written = 0;
-  return ({ topic, record: { key, value, partition, offset }, error }) => {
-    // No letter about a letter: the same follower would read it again.
-    if (topic === topicName(deadLetters, topicPrefix) || written >= lettersAtMost) return;
-    written++;
-    office.writeLetter({ topic, partition, offset, key: key === null ? null : Buffer.from(key), value }, {}, error).catch(() => undefined);
-  };
 }
 
 function beginningOf({ key, value }: RecordOrigin): Pick<DeadLetter['origin'], 'keyBase64' | 'valueBase64' | 'cut'> {
@@ -81,7 +70,7 @@ function shortened(message: string): string {
   return `${message.slice(0, keptMessageChars)}… (${message.length} characters in all)`;
 }
 
-function withoutLongNames(subject: Subject): Subject {
+function withoutLongNames<Names extends Record<string, string | undefined>>(subject: Names): Partial<Names> {
   const short = Object.entries(subject).filter(([, name]) => name === undefined || name.length <= longestName);
-  return Object.fromEntries(short);
+  return Object.fromEntries(short) as Partial<Names>;
 }

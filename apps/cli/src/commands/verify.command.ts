@@ -4,6 +4,8 @@ import { Command, Option } from 'nest-commander';
 import { corporaPrefix, parseCorpusKey, utteranceIdOf } from '#contracts/object-keys.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { isAudioPath } from '#corpora/audio-paths.js';
+import { corpusReaders } from '#corpora/corpus-readers.js';
+import { leftOutOf } from '#corpora/takes.js';
 import type { PipelineOverview } from '#overview/pipeline-overview.js';
 import type { ObjectStore } from '#storage/object-store.js';
 import { connect, describeGaps, followedOverview, refuseMissingTopics } from '../connect.js';
@@ -59,12 +61,19 @@ export class VerifyCommand extends UndertoneCommand {
 
 /** Known utterances that are neither in a shard nor dead-lettered, and audio in the bucket that ingest has not decided about yet. */
 async function stillInFlight(overview: PipelineOverview, store: ObjectStore): Promise<string[]> {
-  const undecided: string[] = [];
+  const paths = new Map<string, string[]>();
   for await (const { key } of store.list(corporaPrefix)) {
     const place = parseCorpusKey(key);
     if (!place || !isAudioPath(place.path)) continue;
-    const utteranceId = utteranceIdOf(place.corpus, place.path);
-    if (!overview.knows(utteranceId)) undecided.push(utteranceId);
+    const known = paths.get(place.corpus) ?? [];
+    paths.set(place.corpus, known);
+    known.push(place.path);
   }
+  const undecided = [...paths].flatMap(([corpus, ofCorpus]) => {
+    const unknown = ofCorpus.filter((path) => !overview.knows(utteranceIdOf(corpus, path)));
+    if (unknown.length === 0) return [];
+    const leftOut = new Set(corpusReaders.flatMap((reader) => leftOutOf(reader, ofCorpus).map(([path]) => path)));
+    return unknown.filter((path) => !leftOut.has(path)).map((path) => utteranceIdOf(corpus, path));
+  });
   return [...overview.reconcile().inFlight, ...undecided];
 }

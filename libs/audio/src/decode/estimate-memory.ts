@@ -11,20 +11,24 @@ import { parseStreamInfo } from '../flac/decode-flac.js';
 import { parseWav } from './decode-wav.js';
 import type { FeatureSettings } from '../feature-settings.js';
 import { MOST_FFMPEG_RATE_HZ } from './ffmpeg-config.js';
+import { ffmpegResidentBytes } from './limit-memory.js';
+import { filterBytes, MAX_TABLE_VALUES } from '../spectrogram/resample.js';
 import { sniffFormat } from './sniff-format.js';
 
 /** Speech is seldom coded with less than 8 kbit/s. */
 const LEAST_CODED_BYTES_PER_SEC = 1000;
 const FLOAT_BYTES = 4;
-/** Usual memory of an ffmpeg process, without its libraries. `limitMemory` ends a process that takes far more. */
-const FFMPEG_BYTES = 24e6;
+/** Blocks of eight channels. The kernel also holds a copy of the file. */
+const FLAC_BLOCKS_BYTES = 3e6;
+/** The kernel's memory for a part of the spectrogram. */
+const KERNEL_BYTES = 5e6;
 /** Decoders read a little beyond the longest allowed duration, to see that a file is too long. */
 const SPARE_SEC = 2;
 
 type EstimateSettings = Pick<FeatureSettings, 'sampleRateHz' | 'hopLength' | 'rows' | 'maxDurationSec'>;
 
 export interface MemoryEstimate {
-  /** Includes the bytes of the file. 0 for a file that its header will get refused. */
+  /** Without the bytes of the file. 0 for a file that its header will get refused. */
   bytes: number;
   /** Number of samples up to which the estimate holds; null if the header states the length. */
   allowedSamples: number | null;
@@ -34,17 +38,18 @@ export interface MemoryEstimate {
 export function estimateMemory(bytes: Uint8Array, settings: EstimateSettings, guess: 'usual' | 'largest' = 'usual'): MemoryEstimate {
   const length = lengthOf(bytes);
   if (!length) return { bytes: 0, allowedSamples: null };
-  const { rateHz, throughFfmpeg } = length;
+  const { rateHz, decoderBytes } = length;
   const longestSec = settings.maxDurationSec + SPARE_SEC;
   const guessedSec = guess === 'largest' ? longestSec : Math.min(longestSec, bytes.length / LEAST_CODED_BYTES_PER_SEC);
   const durationSec = length.durationSec === null ? guessedSec : Math.min(settings.maxDurationSec, length.durationSec);
   const decoded = FLOAT_BYTES * durationSec * rateHz;
   const resampled = FLOAT_BYTES * durationSec * settings.sampleRateHz;
-  const powerValues = (settings.rows * durationSec * settings.sampleRateHz) / settings.hopLength;
-  const pictures = powerValues * (FLOAT_BYTES + 2); // power, pixels, tiles
-  const decoding = bytes.length + decoded + (throughFfmpeg ? FFMPEG_BYTES : 0);
+  const filter = length.rateIsKnown ? filterBytes(rateHz, settings.sampleRateHz) : 2 * FLOAT_BYTES * MAX_TABLE_VALUES;
+  const frameBytes = (settings.rows * durationSec * settings.sampleRateHz) / settings.hopLength;
+  const pictures = 2 * frameBytes + KERNEL_BYTES; // pixels, tiles
+  const decoding = decoded + decoderBytes;
   return {
-    bytes: Math.round(Math.max(decoding, decoded + resampled, resampled + pictures)),
+    bytes: Math.round(Math.max(decoding, decoded + resampled + filter, resampled + pictures)),
     allowedSamples: length.durationSec === null && guess === 'usual' ? Math.ceil(guessedSec * rateHz) : null,
   };
 }
@@ -53,10 +58,13 @@ interface StatedLength {
   /** null if unknown until it is decoded. */
   durationSec: number | null;
   rateHz: number;
-  throughFfmpeg: boolean;
+  /** False for the highest rate that ffmpeg gives. */
+  rateIsKnown: boolean;
+  /** Memory of the decoder while it works, without its samples. */
+  decoderBytes: number;
 }
 
-const CODED: StatedLength = { durationSec: null, rateHz: MOST_FFMPEG_RATE_HZ, throughFfmpeg: true };
+const CODED: StatedLength = { durationSec: null, rateHz: MOST_FFMPEG_RATE_HZ, rateIsKnown: false, decoderBytes: ffmpegResidentBytes };
 
 function lengthOf(file: Uint8Array): StatedLength | null {
   try {
@@ -67,11 +75,16 @@ function lengthOf(file: Uint8Array): StatedLength | null {
         return null;
       case 'flac': {
         const { totalSamples, sampleRateHz: rateHz } = parseStreamInfo(bytes);
-        return { durationSec: totalSamples > 0 ? totalSamples / rateHz : null, rateHz, throughFfmpeg: false };
+        return {
+          durationSec: totalSamples > 0 ? totalSamples / rateHz : null,
+          rateHz,
+          rateIsKnown: true,
+          decoderBytes: bytes.length + FLAC_BLOCKS_BYTES,
+        };
       }
       case 'wav': {
         const { encoding, sampleCount, sampleRateHz: rateHz } = parseWav(bytes);
-        return encoding === 'other' ? CODED : { durationSec: sampleCount / rateHz, rateHz, throughFfmpeg: false };
+        return encoding === 'other' ? CODED : { durationSec: sampleCount / rateHz, rateHz, rateIsKnown: true, decoderBytes: 0 };
       }
       case 'ffmpeg':
         return CODED;

@@ -33,11 +33,11 @@ export class WavStream {
 
   constructor(private readonly options: WavStreamOptions) {}
 
-  /** @throws AUDIO_UNDECODABLE for an unsupported rate, RateTooHigh, NeedsMemory */
+  /** Keeps no view of `piece`. @throws AUDIO_UNDECODABLE for an unsupported rate, RateTooHigh, NeedsMemory */
   push(piece: Uint8Array): void {
-    const bytes = this.head.length > 0 ? Buffer.concat([this.head, piece]) : piece;
-    if (this.format) this.take(bytes, this.format);
-    else if (bytes.length >= HEADER_BYTES) this.begin(bytes);
+    if (this.format) return this.continueWith(piece, this.format);
+    const bytes = Buffer.concat([this.head, piece]);
+    if (bytes.length >= HEADER_BYTES) this.begin(bytes);
     else this.head = bytes;
   }
 
@@ -87,11 +87,18 @@ export class WavStream {
     this.take(bytes.subarray(data.offset), format);
   }
 
+  private continueWith(piece: Uint8Array, format: WavFormat): void {
+    const missing = this.head.length === 0 ? 0 : format.blockAlign - this.head.length;
+    if (missing > 0) this.take(Buffer.concat([this.head, piece.subarray(0, missing)]), format);
+    if (piece.length > missing) this.take(piece.subarray(missing), format);
+  }
+
+  /** Leaves an incomplete frame in `head`. */
   private take(bytes: Uint8Array, format: WavFormat): void {
     const count = Math.floor(bytes.length / format.blockAlign);
     this.mono.reserve(count);
     readMono(bytes, { ...format, dataOffset: 0, sampleCount: count }, this.mono.samples.subarray(this.mono.length));
     this.mono.length += count;
-    this.head = bytes.subarray(count * format.blockAlign);
+    this.head = bytes.slice(count * format.blockAlign);
   }
 }

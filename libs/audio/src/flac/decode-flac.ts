@@ -109,10 +109,19 @@ function requireAllSamples(frames: FlacFrames, totalSamples: number): void {
 
 const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
+/** Used again for each block, because garbage of blocks would take 64 MB. */
+let scratch = new ArrayBuffer(0);
+
+function scratchOf(sizeBytes: number): ArrayBuffer {
+  if (scratch.byteLength < sizeBytes) scratch = new ArrayBuffer(sizeBytes);
+  return scratch;
+}
+
 /** Adds all channels, sample by sample, as whole bytes with the lowest first. */
 function addInterleaved(md5: Hash, blocks: Int32Array[], { blockSize, bits }: { blockSize: number; bits: number }): void {
   if (bits === 16 && littleEndian) {
-    const words = new Int16Array(blockSize * blocks.length);
+    const count = blockSize * blocks.length;
+    const words = new Int16Array(scratchOf(2 * count), 0, count);
     if (blocks.length === 1) words.set((blocks[0] as Int32Array).subarray(0, blockSize));
     else
       for (const [channel, block] of blocks.entries())
@@ -122,7 +131,7 @@ function addInterleaved(md5: Hash, blocks: Int32Array[], { blockSize, bits }: { 
   }
   const width = Math.ceil(bits / 8);
   const stride = width * blocks.length;
-  const bytes = new Uint8Array(blockSize * stride);
+  const bytes = new Uint8Array(scratchOf(blockSize * stride), 0, blockSize * stride);
   for (let channel = 0; channel < blocks.length; channel++) {
     const block = blocks[channel] as Int32Array;
     for (let i = 0, at = channel * width; i < blockSize; i++, at += stride) {

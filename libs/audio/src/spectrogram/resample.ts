@@ -15,8 +15,9 @@ import { kernelWith, KernelMemory } from '../kernel.js';
 const TAPS = 64;
 const KAISER_BETA = 9.6;
 /** 16 MB of floats. Only rates without a common factor with the target reach this. */
-const MAX_TABLE_VALUES = 1 << 22;
-const MAX_CACHED_TABLES = 12;
+export const MAX_TABLE_VALUES = 1 << 22;
+/** 4 MB for the tables that are kept. The usual rates need less than 200 kB each; a larger table is made again for each file. */
+const MAX_CACHED_VALUES = 1 << 20;
 /** Small enough that a block's input and output stay in the second-level cache. */
 const BLOCK_OUTPUTS = 16_384;
 
@@ -75,16 +76,28 @@ function polyphase(rateHz: number, targetHz: number): Polyphase {
   const known = cache.get(key);
   if (known) return known;
   const made = makePolyphase(rateHz, targetHz);
-  if (cache.size >= MAX_CACHED_TABLES) cache.delete(cache.keys().next().value as string);
+  if (made.table.length > MAX_CACHED_VALUES) return made;
+  const values = () => [...cache.values()].reduce((sum, { table }) => sum + table.length, made.table.length);
+  while (values() > MAX_CACHED_VALUES) cache.delete(cache.keys().next().value as string);
   cache.set(key, made);
   return made;
 }
 
-function makePolyphase(rateHz: number, targetHz: number): Polyphase {
+/** Memory of the filter for a rate: its table, and the kernel's copy of it. */
+export function filterBytes(rateHz: number, targetHz: number): number {
+  if (rateHz === targetHz) return 0;
+  const { up, taps } = shapeOf(rateHz, targetHz);
+  return 2 * 4 * Math.min(MAX_TABLE_VALUES, up * taps);
+}
+
+function shapeOf(rateHz: number, targetHz: number): Omit<Polyphase, 'table'> {
   const divisor = greatestCommonDivisor(rateHz, targetHz);
-  const up = targetHz / divisor;
-  const down = rateHz / divisor;
   const taps = 8 * Math.ceil((TAPS * Math.max(1, rateHz / targetHz)) / 8);
+  return { up: targetHz / divisor, down: rateHz / divisor, taps };
+}
+
+function makePolyphase(rateHz: number, targetHz: number): Polyphase {
+  const { up, down, taps } = shapeOf(rateHz, targetHz);
   if (up * taps > MAX_TABLE_VALUES) throw unsupportedRate(rateHz);
   const cutoff = Math.min(1, targetHz / rateHz); // in units of the input's Nyquist frequency
   const table = new Float32Array(up * taps);

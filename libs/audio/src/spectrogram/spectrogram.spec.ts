@@ -93,4 +93,19 @@ describe('spectrogram', () => {
     expect(Math.max(...fullScale.pixels)).toBeLessThanOrEqual(255);
     expect(Math.max(...fullScale.pixels)).toBeGreaterThan(215);
   });
+
+  it.each(['utterance', 'full-scale'] as const)('of two minutes has the columns of its pieces, with reference %s', (reference) => {
+    const seconds = 130; // more than two parts of the kernel's memory
+    const long = tone(1_000, seconds * 22_000);
+    for (let i = 0; i < long.length; i++) long[i]! *= 0.1 + (0.9 * i) / long.length; // the loudest moment is at the end
+    const settingsOfTest = { ...settings, reference };
+    const whole = spectrogram(long, settingsOfTest);
+    expect(whole.frames).toBe(seconds * 100 + 1);
+    const piece = (firstSec: number, endSec: number) => spectrogram(long.subarray(firstSec * 22_000, endSec * 22_000), settingsOfTest);
+    const last = piece(120, 130);
+    for (const frame of [200, 500, 900]) expect(column(whole, 12_000 + frame)).toEqual(column(last, frame));
+    if (reference === 'utterance') return;
+    const seam = piece(60, 64); // frame 6,144 begins the second part
+    for (const frame of [142, 143, 144, 145, 300]) expect(column(whole, 6_000 + frame)).toEqual(column(seam, frame));
+  });
 });

@@ -10,8 +10,9 @@
  *   the scale `mel`, row r is the power through filter r of mel-bank.ts.
  * - Pixel = 255 * (dB below the reference - floor) / -floor, rounded half up, between 0 and 255.
  *
- * The kernel does the transform and the logarithm, in floats. Samples go through it in blocks. It holds the power of all
- * frames (512 bytes a frame) until the maximum is known; `maxDurationSec` bounds that.
+ * The kernel does the transform and the logarithm, in floats. Samples go through it in blocks. It holds the power of frames
+ * (512 bytes a frame) until the maximum is known. A long recording goes through it in parts, twice: first for the maximum, then
+ * for the pixels. So the kernel's memory stays small.
  *
  * Does not give the exact pixels of a transform in doubles: about one in ten thousand differs by 1.
  */
@@ -36,6 +37,8 @@ type SpectrogramSettings = Pick<
 const BLOCK_FRAMES = 64;
 /** The kernel writes a vector of pixels at once. */
 const VECTOR_PIXELS = 16;
+/** A minute at the usual shift, in 3 MB. A multiple of `BLOCK_FRAMES`. */
+const PART_FRAMES = 6_144;
 
 /** @param samples mono at `settings.sampleRateHz`, with the mean already subtracted */
 export function spectrogram(samples: Float32Array, settings: SpectrogramSettings): Spectrogram {
@@ -46,7 +49,8 @@ export function spectrogram(samples: Float32Array, settings: SpectrogramSettings
   const rows = rowsBelow(settings, filters);
   const group = fftSize / 2 / settings.rows;
   const tables = fourierTables(fftSize, winLength);
-  const stride = VECTOR_PIXELS * Math.ceil(frames / VECTOR_PIXELS);
+  const partFrames = Math.min(frames, PART_FRAMES);
+  const stride = VECTOR_PIXELS * Math.ceil(partFrames / VECTOR_PIXELS);
   const memory = new KernelMemory();
   const pointers = allocateTables(memory, tables);
   const bankAt = filters ? memory.take(bank.length) : 0;
@@ -60,23 +64,41 @@ export function spectrogram(samples: Float32Array, settings: SpectrogramSettings
   new Uint8Array(kernel.memory.buffer).set(bank, bankAt);
   const { window, twiddles, split } = pointers;
   const block = floats.subarray(blockAt / 4, blockAt / 4 + blockLength);
-  for (let frame = 0; frame < frames; frame += BLOCK_FRAMES) {
-    copyMirrored(samples, frame * hopLength - leadOf(settings), block);
-    const count = 4 * Math.ceil(Math.min(BLOCK_FRAMES, frames - frame) / 4);
-    const to = power + 4 * frame;
-    kernel.rowPower(blockAt, count, hopLength, window, winLength, fftSize / 2, twiddles, split, work, group, rows, bankAt, to, stride);
-  }
   const rowPointers = Array.from({ length: rows }, (_, row) => power + 4 * row * stride);
+  const parts = Array.from({ length: Math.ceil(frames / PART_FRAMES) }, (_, part) => {
+    const first = part * PART_FRAMES;
+    return { first, count: Math.min(PART_FRAMES, frames - first) };
+  });
+  let computed: number | undefined;
+  const compute = ({ first, count: partCount }: { first: number; count: number }): void => {
+    if (computed === first) return;
+    computed = first;
+    for (let frame = 0; frame < partCount; frame += BLOCK_FRAMES) {
+      copyMirrored(samples, (first + frame) * hopLength - leadOf(settings), block);
+      const count = 4 * Math.ceil(Math.min(BLOCK_FRAMES, partCount - frame) / 4);
+      const to = power + 4 * frame;
+      kernel.rowPower(blockAt, count, hopLength, window, winLength, fftSize / 2, twiddles, split, work, group, rows, bankAt, to, stride);
+    }
+  };
+  const loudest = (): number =>
+    parts.reduce((highest, part) => {
+      compute(part);
+      return Math.max(highest, ...rowPointers.map((row) => kernel.maximum(row, part.count)));
+    }, 0);
   const reference =
     settings.reference === 'utterance'
-      ? Math.max(0, ...rowPointers.map((row) => kernel.maximum(row, frames)))
+      ? loudest()
       : 4 * (filters ? Math.max(...filters.map(sumOfWeights)) : group) * fullScalePower(winLength);
   const pixels = new Uint8Array(settings.rows * frames);
   if (!(reference > 0)) return { pixels, frames };
   const slope = ((255 / -floorDb) * 10) / Math.log2(10);
-  for (const [row, pointer] of rowPointers.entries()) {
-    kernel.quantise(pointer, frames, 1 / reference, slope, pointer); // a pixel is smaller than the power that it replaces
-    pixels.set(new Uint8Array(kernel.memory.buffer, pointer, frames), row * frames);
+  // From the last part on, because the kernel still holds its power.
+  for (const part of parts.reverse()) {
+    compute(part);
+    for (const [row, pointer] of rowPointers.entries()) {
+      kernel.quantise(pointer, part.count, 1 / reference, slope, pointer); // a pixel is smaller than the power that it replaces
+      pixels.set(new Uint8Array(kernel.memory.buffer, pointer, part.count), row * frames + part.first);
+    }
   }
   return { pixels, frames };
 }
