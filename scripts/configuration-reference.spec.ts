@@ -43,6 +43,6 @@ it('knows each shape, since readConfig is given a named one', () => {
 it('shows default, demo value and unit', () => {
   const page = configurationReference();
   expect(page).toMatch(/\| `ROUND_QUIET` \| 10 \| 6 \| seconds \|/);
-  expect(page).toMatch(/\| `MODEL_SETTINGS_FILE` \| the paper's network \| `samples\/model.json` \|/);
+  expect(page).toMatch(/\| `MODEL_SETTINGS_FILE` \| the preset's network \| `samples\/model.json` \|/);
   expect(page).toMatch(/\| `API_TOKEN` \| – \|/);
 });

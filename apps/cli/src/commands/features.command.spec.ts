@@ -69,7 +69,7 @@ it('refuses a wrong variable and names it', async () => {
   await expect(settingsOf()).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining('LOUDNESS_REFERENCE') });
 });
 
-it('reads a variable for each setting that a corpus may choose, but for the size of a tile', () => {
+it('reads a variable for each setting that a corpus may choose, and for window and shift', () => {
   const names = Object.keys(featureChangesOf(readConfig(featureVariables, {})));
-  expect([...names, 'rows', 'width'].sort()).toEqual([...featureOverrideNames].sort());
+  expect(names.sort()).toEqual(['hopLength', 'winLength', ...featureOverrideNames].sort());
 });
