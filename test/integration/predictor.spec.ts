@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import pino from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { type DeadLetter, deadLetters } from '#contracts/dead-letters.js';
 import { emotions, type UtteranceScored } from '#contracts/emotions.js';
 import { corpusKey } from '#contracts/object-keys.js';
+import { topicName } from '#contracts/topic.js';
 import { readKafkaConnection } from '#service/connection-config.js';
 import { packageRoot } from '#service/package-root.js';
 import { kafkaClient } from '#streaming/kafka-client.js';
@@ -23,17 +25,24 @@ let follower: TableFollower;
 let records: { key: string; fact: UtteranceScored | null }[];
 /** The topic as a reader of it holds it. */
 let scores: Map<string, UtteranceScored>;
+/** Each dead letter, in order. */
+let letters: DeadLetter[];
 let paths: string[];
 
 async function follow(): Promise<void> {
   records = [];
+  letters = [];
   scores = new Map();
   const kafka = kafkaClient(readKafkaConnection(pipeline.environment), 'undertone-test', pino({ level: 'silent' }));
-  follower = new TableFollower(kafka, pipeline.prefix, 'emotions', pino({ level: 'silent' })).on(emotions, (key, fact) => {
-    records.push({ key, fact });
-    if (fact) scores.set(key, fact);
-    else scores.delete(key);
-  });
+  follower = new TableFollower(kafka, pipeline.prefix, 'emotions', pino({ level: 'silent' }))
+    .on(emotions, (key, fact) => {
+      records.push({ key, fact });
+      if (fact) scores.set(key, fact);
+      else scores.delete(key);
+    })
+    .on(deadLetters, (_key, letter) => {
+      if (letter) letters.push(letter);
+    });
   await follower.start();
 }
 
@@ -236,5 +245,22 @@ describe('the predictor', () => {
     await follower.sync();
     const ofBacklog = records.slice(before).map(({ key, fact }) => `${key}@${fact?.version}@${fact?.model.step}`);
     expect([...ofBacklog].sort()).toEqual(ids.map((id) => `${id}@${scores.get(id)?.version}@${scores.get(id)?.model.step}`).sort());
+  });
+
+  it('writes one letter for an unreadable record of its topic, also after a restart', async () => {
+    const kafka = kafkaClient(readKafkaConnection(pipeline.environment), 'undertone-test', pino({ level: 'silent' }));
+    const producer = kafka.producer();
+    await producer.connect();
+    await producer.send({ topic: topicName(emotions, pipeline.prefix), messages: [{ key: 'junk/a.wav', value: 'no JSON' }] });
+    await producer.disconnect();
+    await pipeline.until('the letter', () => letters.length > 0);
+    await pipeline.kill('predictor');
+    pipeline.start('predictor');
+    await pipeline.store.put(corpusKey('later', 'a.wav'), toneWav({ pitchHz: 222 }));
+    await pipeline.until('a later score', () => scores.has('later/a.wav'));
+    await follower.sync();
+    expect(letters.map(({ stage, code, origin }) => [stage, code, origin.topic])).toEqual([
+      ['predictor', 'RECORD_INVALID', topicName(emotions, pipeline.prefix)],
+    ]);
   });
 });
