@@ -35,8 +35,9 @@ interface InStore {
 async function readAllShards(): Promise<InStore> {
   const found: InStore = { rows: new Map(), shards: 0, tiles: 0 };
   for await (const { key } of pipeline.store.list('shards/')) {
-    const { bytes } = await pipeline.store.get(key);
-    const file = readShard(bytes);
+    const object = await pipeline.store.find(key);
+    if (!object) continue; // compaction has deleted it since it was listed
+    const file = readShard(object.bytes);
     found.shards++;
     found.tiles += file.count;
     for (let row = 0; row < file.count; ) {

@@ -18,7 +18,7 @@ async function cpuSeconds(): Promise<number> {
 }
 
 it('seals and commits finished tiles, abandons the file, leaves the group and exits with 0', async () => {
-  pipeline = new RunningPipeline({ SHARD_MAX_AGE: '3600', MAX_DURATION_SEC: '1000000', FILE_TIMEOUT: '600' });
+  pipeline = new RunningPipeline({ SHARD_MAX_AGE: '3600', MAX_DURATION_SEC: '1000000', FILE_TIMEOUT: '600', AUDIO_MEMORY_MB: '32000' });
   await pipeline.prepare();
   group = await new FeaturesGroup(pipeline).connect();
   const { overview, store } = pipeline;
@@ -29,7 +29,7 @@ it('seals and commits finished tiles, abandons the file, leaves the group and ex
   expect(await group.members()).toBe(1);
   const before = await cpuSeconds();
   // After SIGTERM features waits 4 s for files in hand. This file takes longer, also on an idle machine.
-  await store.put(corpusKey('drop', 'long.wav'), endlessWav({ hours: 40 }));
+  await store.put(corpusKey('drop', 'long.wav'), endlessWav({ hours: 20 }));
   const isInFlight = (): boolean => overview.reconcile().inFlight.length === 2;
   await pipeline.until('the work on the long file', async () => isInFlight() && (await cpuSeconds()) > before + 1);
   expect(overview.reconcile().inFlight.sort()).toEqual(['drop/long.wav', 'drop/whole.wav']);

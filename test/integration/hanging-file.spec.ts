@@ -8,7 +8,7 @@ let pipeline: RunningPipeline;
 afterEach(async () => pipeline.close());
 
 it('costs only the worker of the file', async () => {
-  pipeline = new RunningPipeline({ FEATURE_WORKERS: '2', FILE_TIMEOUT: '2', MAX_DURATION_SEC: '40000' });
+  pipeline = new RunningPipeline({ FEATURE_WORKERS: '2', FILE_TIMEOUT: '2', MAX_DURATION_SEC: '40000', AUDIO_MEMORY_MB: '8000' });
   await pipeline.prepare();
   const { store, overview } = pipeline;
   const names = Array.from({ length: 2 }, (_, i) => `endless-${i}.wav`);
