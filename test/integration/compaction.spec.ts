@@ -44,7 +44,7 @@ async function readAllShards(): Promise<InStore> {
       const name = `${file.utteranceIdAt(row)}@${file.versionAt(row)}`;
       let past = row + 1;
       while (past < file.count && `${file.utteranceIdAt(past)}@${file.versionAt(past)}` === name) past++;
-      found.rows.set(name, digestOf(bytes, row, past - row));
+      found.rows.set(name, digestOf(object.bytes, row, past - row));
       row = past;
     }
   }
