@@ -7,7 +7,7 @@ import { closingTable } from './print-fuzz.js';
 import { runFuzz } from './run-fuzz.js';
 
 /** Above what a service takes without hostile input, and far below what a machine has. */
-const mostMemoryMb: Record<string, number> = { ingest: 700, features: 1_200, trainer: 1_800, evaluator: 700 };
+const mostMemoryMb: Record<string, number> = { ingest: 700, features: 1_200, trainer: 1_800, evaluator: 700, predictor: 1_200 };
 /** A service that stands still for longer is not merely busy. */
 const longestDownSec = 10;
 
