@@ -81,6 +81,13 @@ afterEach(() => expect(pipeline.hasExited('predictor')).toBe(false));
 
 const wav = toneWav({ pitchHz: 333, durationSec: 4 });
 
+/** The first and the last quarter of the sound become silence. */
+function withSilentEnds(given: Uint8Array): Uint8Array {
+  const header = 44;
+  const quarter = Math.floor((given.length - header) / 8) * 2;
+  return Uint8Array.from(given, (byte, at) => (at >= header && (at < header + quarter || at >= given.length - quarter) ? 0 : byte));
+}
+
 describe('the predictor', () => {
   it('scores each utterance with the model and the version that the topic knows', () => {
     const [path = ''] = paths;
@@ -162,6 +169,22 @@ describe('the predictor', () => {
       expect(Math.abs((prediction?.emotion[name] ?? 0) - share)).toBeLessThan(1e-4);
     expect(prediction?.windows.map(({ startSec }) => startSec)).toEqual([0, 1]);
     expect(answer.errors).not.toContain('worse predictions');
+  });
+
+  it('cuts the silence of a posted file as that of a recording in the bucket, and so does the command', async () => {
+    const padded = withSilentEnds(wav);
+    await pipeline.store.put(corpusKey('new', 'padded.wav'), padded);
+    await pipeline.until('the score of the padded recording', () => scores.has('new/padded.wav'));
+    const stored = scores.get('new/padded.wav') as UtteranceScored;
+    const posted = await ask('/predict', { method: 'POST', body: padded, headers: { 'content-type': 'audio/wav' } });
+    expect(posted.body['keptSec']).toBeLessThan(posted.body['audioSec'] as number);
+    expectSameNumbers(posted.body, stored);
+    const file = join(pipeline.logsDir, 'padded.wav');
+    writeFileSync(file, padded);
+    const answer = await undertone(pipeline, 'predict', file, '--json');
+    const [prediction] = answer.json<{ predictions: { emotion: Record<string, number> }[] }>().predictions;
+    for (const [name, share] of Object.entries(stored.probabilities.emotion ?? {}))
+      expect(Math.abs((prediction?.emotion[name] ?? 0) - share)).toBeLessThan(1e-4);
   });
 
   it('answers every second of a recording', async () => {

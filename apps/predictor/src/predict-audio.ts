@@ -32,7 +32,7 @@ export async function predictAudio(asked: Asked, query: PredictQuery, options: P
   const model = servedModel(keeper);
   const settings = await keeper.featureSettings(model);
   const bytes = 'key' in asked ? await readObject(asked.key, options) : asked.bytes;
-  const profile = query.silence ?? ('key' in asked ? profileOf(asked.key, silence) : 'none');
+  const profile = query.silence ?? ('key' in asked ? profileOf(asked.key, silence) : silence.usual());
   const features = await pool.extract(bytes, settings, {
     silence: profile,
     timeoutMs: config.fileTimeoutMs * ffmpegTimeShare,
@@ -92,5 +92,5 @@ async function readObject(key: string, { store, config }: PredictAudioOptions): 
 
 function profileOf(key: string, silence: SilenceProfiles): SilenceProfile {
   const place = parseCorpusKey(key);
-  return place ? silence.of(utteranceIdOf(place.corpus, place.path)) : 'none';
+  return place ? silence.of(utteranceIdOf(place.corpus, place.path)) : silence.usual();
 }

@@ -29,7 +29,9 @@ export const predictQuerySchema = z.strictObject({
   silence: z
     .enum(silenceProfiles)
     .optional()
-    .describe('Silence to cut: none, at both ends, or all. Default: that of the utterance with this key, else none'),
+    .describe(
+      'Silence to cut: none, at both ends, or all. Default: that of the utterance with this key, else that of most recordings in the bucket',
+    ),
   hop: z.coerce.number().min(0.1).max(60).optional().describe('Also answer every `hop` seconds'),
 });
 export type PredictQuery = z.infer<typeof predictQuerySchema>;

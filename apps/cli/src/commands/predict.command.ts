@@ -6,6 +6,7 @@ import { Command, Option } from 'nest-commander';
 import { settingsHash } from '#audio/feature-settings.js';
 import { chooseFfmpeg } from '#audio/decode/ffmpeg-config.js';
 import type { ScoredTile } from '#contracts/emotions.js';
+import { silenceProfiles, type SilenceProfile } from '#contracts/labels.js';
 import { PipelineError } from '#contracts/pipeline-error.js';
 import { mostProbable } from '#evaluation/confusion.js';
 import { scoreTiles, type TileScore } from '#serving/score-tiles.js';
@@ -13,7 +14,7 @@ import { extractFile } from '../extract-file.js';
 import { ModelCommand } from '../model-command.js';
 import { type ModelChoice, openModel } from '../open-model.js';
 import { alignedTable } from '../results.js';
-import { exitCodes, print, printAside, printJson, printLine } from '../undertone-command.js';
+import { exitCodes, oneOf, print, printAside, printJson, printLine } from '../undertone-command.js';
 
 type Shares = Record<string, number>;
 interface FilePrediction {
@@ -22,6 +23,13 @@ interface FilePrediction {
   gender: Shares | null;
   /** With `--every`. */
   windows?: ScoredTile[];
+}
+
+interface PredictOptions extends ModelChoice {
+  json?: boolean;
+  csv?: boolean;
+  every?: number;
+  silence?: SilenceProfile;
 }
 
 @Command({
@@ -33,10 +41,7 @@ export class PredictCommand extends ModelCommand {
   protected readonly example =
     './undertone predict hello.wav\n  ./undertone predict call.wav --every 1 --csv\n  ./undertone predict --from runs/paper-aae hello.wav';
 
-  async run(
-    files: string[],
-    { json, csv, every, ...choice }: ModelChoice & { json?: boolean; csv?: boolean; every?: number },
-  ): Promise<void> {
+  async run(files: string[], { json, csv, every, silence = 'ends', ...choice }: PredictOptions): Promise<void> {
     if (json && csv) throw new PipelineError('CONFIG_INVALID', '--json and --csv exclude each other. Give one of the two.');
     const { model, checkpoint, chosen, environment, features: settings } = await openModel(choice);
     const { target } = model.settings;
@@ -55,7 +60,7 @@ export class PredictCommand extends ModelCommand {
     let classes: TileScore['classes'] = {};
     for (const file of files) {
       try {
-        const made = await extractFile(file, settings, { silence: 'none', ffmpeg, windowsEverySec: every });
+        const made = await extractFile(file, settings, { silence, ffmpeg, windowsEverySec: every });
         const [score, ...more] = await scoreTiles(model, made.windows ? [made, made.windows] : [made]);
         if (!score) continue;
         classes = score.classes;
@@ -88,6 +93,15 @@ export class PredictCommand extends ModelCommand {
       ]);
       print(alignedTable(['time', target, ...names, 'gender'], overTime));
     }
+  }
+
+  @Option({
+    flags: '--silence <profile>',
+    description: `which silence is cut: ${silenceProfiles.join(', ')}; the model should hear what it was trained on`,
+    defaultValue: 'ends',
+  })
+  parseSilence(text: string): SilenceProfile {
+    return oneOf(silenceProfiles, text, '--silence');
   }
 
   @Option({ flags: '--json', description: 'print JSON, for scripts' })
