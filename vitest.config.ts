@@ -35,7 +35,8 @@ export default defineConfig({
             'test/{golden,deploy}/**/*.spec.ts',
           ],
           exclude: [slow],
-          testTimeout: 60_000,
+          // Four at a time share two cores with brokers and services.
+          testTimeout: 180_000,
           // Starting a process and loading the libraries for each of two hundred files cost more than most of the tests do.
           isolate: false,
           maxWorkers,

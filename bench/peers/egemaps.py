@@ -34,7 +34,7 @@ def folds_of(experiment: Path) -> list[dict[str, tuple[str, int]]]:
         table = pa.ipc.open_file(result.parent / "emotion.arrow").read_all().to_pydict()
         found[job["fold"]] = {
             utterance: (speaker, int(truth))
-            for utterance, speaker, truth in zip(table["utteranceId"], table["speakerId"], table["truth"])
+            for utterance, speaker, truth in zip(table["utterance_id"], table["speaker"], table["truth"])
         }
     return [found[fold] for fold in sorted(found)]
 
