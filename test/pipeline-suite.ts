@@ -4,6 +4,7 @@
  *
  * The specs in integration/ and chaos/ test more failures, on the embedded servers only.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { corpusKey } from '#contracts/object-keys.js';
 import { putMadeCorpus, toneWav } from './integration/made-corpus.js';
@@ -18,6 +19,20 @@ export interface PipelineStack {
 
 export const fromEventsAlone = { RECONCILE_INTERVAL: '3600' };
 const services: ServiceName[] = ['ingest', 'features', 'trainer', 'evaluator', 'predictor'];
+
+/**
+ * @returns a condition that puts an object that is no recording, and is true once an event of the store has come. SeaweedFS drops
+ * events for ten seconds after it could not send one, as before ingest has made their topic.
+ */
+function eventsFlow(pipeline: RunningPipeline): () => Promise<boolean> {
+  let puts = 0;
+  return async () => {
+    const before = await pipeline.countEvents();
+    await pipeline.store.put(corpusKey('canary', `note-${++puts}.txt`), Buffer.from('no recording'));
+    await sleep(1_000);
+    return (await pipeline.countEvents()) > before;
+  };
+}
 
 /**
  * @param startStack may take minutes where images have to be pulled
@@ -39,6 +54,7 @@ export function describePipeline<Stack extends PipelineStack>(
       pipeline.start(...services);
       // Ready is who has listed the bucket and follows its topics.
       await pipeline.until('five services that are ready', async () => (await Promise.all(services.map(isReady))).every(Boolean), 180);
+      await pipeline.until('events of the store', eventsFlow(pipeline), 120);
     }, 600_000);
     afterAll(async () => stack?.close(), 120_000);
 

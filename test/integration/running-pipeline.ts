@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
+import { bucketEvents } from '#contracts/bucket-events.js';
+import { topicName } from '#contracts/topic.js';
 import { topics } from '#contracts/topics.js';
 import { freePorts } from '#embedded/free-ports.js';
 import { followInto } from '#overview/follow-pipeline.js';
@@ -96,6 +98,18 @@ export class RunningPipeline {
     await ensureTopics(kafka, topics, this.prefix);
     this.follower = followInto(this.overview, new TableFollower(kafka, this.prefix, 'test', logger));
     await this.follower.start();
+  }
+
+  /** @returns the number of the store's events so far */
+  async countEvents(): Promise<number> {
+    const admin = kafkaClient(readKafkaConnection(this.environment), 'undertone-test', pino({ level: 'silent' })).admin();
+    await admin.connect();
+    try {
+      const offsets = await admin.fetchTopicOffsets(topicName(bucketEvents, this.prefix));
+      return offsets.reduce((sum, { high }) => sum + Number(high), 0);
+    } finally {
+      await admin.disconnect();
+    }
   }
 
   start(...services: ServiceName[]): void {
