@@ -1,21 +1,10 @@
 /** The ledger knows the current record while ingest's own sends and the topic's records cross. */
 import { describe, expect, it } from 'vitest';
+import { madeUtterance } from '#contracts/made-facts.fixture.js';
 import type { UtteranceIngested } from '#contracts/utterances.js';
 import { UtteranceLedger } from './utterance-ledger.js';
 
-const record = (version: string): UtteranceIngested => ({
-  utteranceId: 'a/1.wav',
-  version: version.padEnd(16, '0'),
-  corpus: 'a',
-  objectKey: 'corpora/a/1.wav',
-  etag: 'e',
-  sizeBytes: 1,
-  labels: {},
-  split: 'train',
-  withheld: false,
-  silence: 'none',
-  ingestedAt: '2026-01-01T00:00:00.000Z',
-});
+const record = (version: string): UtteranceIngested => madeUtterance('a/1.wav', { version: version.padEnd(16, '0') });
 const id = 'a/1.wav';
 const sent = (): Promise<void> => Promise.resolve();
 

@@ -1,5 +1,5 @@
 /**
- * Where a tile lies in its recording. A tile counts frames of the audio that remains after the silence cut, so its time in the
+ * Finds the place of a tile in its recording. A tile counts frames of the audio that remains after the silence cut, so its time in the
  * recording follows from the kept ranges. A tile that spans a cut also spans the silence that was cut there.
  */
 import type { KeptRange } from './silence/trim-silence.js';

@@ -24,9 +24,9 @@ export interface RosterSpeaker {
   gender?: Gender | undefined;
 }
 
-/** Of fewer speakers, five dev speakers would be more than half. */
+/** A smaller corpus is not placed: five dev speakers would be more than half of it. */
 const fewestToPlace = 10;
-/** Of more speakers, the hash holds out enough. */
+/** A larger corpus is not placed: the hash holds out enough of its speakers. */
 export const mostToPlace = 100;
 const fewestThatDecide = 5;
 const fewestThatPick = 2;

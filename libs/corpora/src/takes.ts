@@ -2,7 +2,7 @@
  * Decides which files of a corpus are not its utterances: those that its reader leaves out, and further copies of a take. Otherwise a
  * corpus that is cloned whole would count twice, and a whole dialogue would bring the voices of held-out speakers without a label.
  *
- * Of a take, the most exact format is chosen, then the shortest path. The choice depends on the files that are known.
+ * The reader chooses the most exact format of a take, then the shortest path. The choice depends on the files that are known.
  */
 import type { CorpusReader } from './corpus-reader.js';
 

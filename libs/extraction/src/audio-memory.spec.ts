@@ -27,7 +27,7 @@ function openShard({ holding }: AudioMemory, sizeBytes: number) {
   return sealed;
 }
 
-// Of 800: 100 to read, 100 to store, 400 to hold, 200 to decode.
+// The budget of 800 is split: 100 to read, 100 to store, 400 to hold, 200 to decode.
 describe('audio memory', () => {
   it('decodes a file beyond its share once open shards are sealed, and within the whole', async () => {
     const memory = new AudioMemory(800);

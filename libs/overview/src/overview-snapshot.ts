@@ -88,7 +88,7 @@ export interface RowRefusals {
   corpus: string;
   /** Number of recordings whose row is refused. */
   rows: number;
-  /** What is wrong with the first three. */
+  /** The faults of the first three. */
   first: string[];
 }
 

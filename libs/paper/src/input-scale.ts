@@ -9,7 +9,7 @@ import type { Network } from './networks.js';
 import type { ModelSettings } from './settings.js';
 import { pixelsOf } from './tiles.js';
 
-/** Of each row, in units of 0 to 1. */
+/** Mean and deviation of each row, in units of 0 to 1. */
 export interface RowScale {
   mean: Parameter<tf.Rank.R1>;
   deviation: Parameter<tf.Rank.R1>;

@@ -69,7 +69,7 @@ export function discriminatorAccuracy(realLogits: tf.Tensor, fakeLogits: tf.Tens
 }
 
 /**
- * How much the discriminator's word counts at this accuracy: 1 up to the limit, then less, 0 at an accuracy of 1. A
+ * The weight of the discriminator's pull at this accuracy: 1 up to the limit, then less, 0 at an accuracy of 1. A
  * discriminator that tells all apart has no direction to give, only force.
  * @returns a scalar; no gradient flows through it
  */

@@ -52,7 +52,7 @@ const progressiveSchema = z.strictObject({
 });
 
 const schema = z.strictObject({
-  /** Where settings come from that are not given (presets.ts). Parsed settings hold every value and no preset. */
+  /** The preset that gives the settings that are left out (presets.ts). Parsed settings hold every value and no preset. */
   preset: z.enum(presetNames).optional(),
   /**
    * `aae`: the paper's model; `ae`: without phase 2; `cnn`: two shared blocks and the heads, nothing unsupervised. Of the papers

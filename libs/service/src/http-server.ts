@@ -15,7 +15,7 @@ type Next = (error?: unknown) => void;
 
 export interface BodyRules {
   maxBytes: number;
-  /** What a client should do whose body is larger. */
+  /** Advice for a client whose body is larger. */
   remedy: string;
   /** Called before a body is read. It answers itself if it refuses the request. */
   admit?: (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
